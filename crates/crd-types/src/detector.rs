@@ -1,0 +1,135 @@
+//! `spec.detectors`: which products are looked for.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{closed::closed, patterns};
+
+closed! {
+    /// What a tool speaks.
+    pub enum DetectorType {
+        /// Prometheus server.
+        Prometheus,
+        /// Thanos Query.
+        Thanos,
+        /// Grafana Mimir.
+        Mimir,
+        /// VictoriaMetrics, single node or vmselect.
+        VictoriaMetrics,
+        /// Alertmanager.
+        Alertmanager,
+        /// Grafana.
+        Grafana,
+        /// Grafana Loki.
+        Loki,
+        /// Grafana Tempo.
+        Tempo,
+        /// Jaeger query.
+        Jaeger,
+        /// Zipkin.
+        Zipkin,
+        /// Elasticsearch.
+        Elasticsearch,
+        /// OpenSearch.
+        OpenSearch,
+        /// VictoriaLogs.
+        VictoriaLogs,
+        /// VictoriaTraces.
+        VictoriaTraces,
+        /// Kibana and OpenSearch Dashboards.
+        Kibana,
+        /// Model Context Protocol server. Disabled unless listed.
+        #[allow(clippy::upper_case_acronyms)]
+        MCP,
+        /// A kind the user named.
+        Custom,
+    }
+}
+
+/// How one product is looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DetectorConfig {
+    /// The product. One that is not listed is Enabled, except MCP, which is Disabled.
+    #[serde(rename = "type")]
+    pub type_: DetectorType,
+    /// Disabled: nothing of this type becomes a tool.
+    #[serde(default)]
+    pub state: State,
+    /// All: every instance found. Single: only the best ranked.
+    #[serde(default)]
+    pub instances: Instances,
+    /// How much evidence a Service needs. High: labels state product and role, and the port fits. Medium: two independent
+    /// pieces agree and none contradicts. Low: one piece is enough.
+    #[serde(default)]
+    pub min_confidence: MinConfidence,
+    /// Services that are ranked first, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub preferred: Vec<ServiceRef>,
+}
+
+impl DetectorConfig {
+    /// What holds for a type that the spec does not list.
+    pub fn unlisted(type_: DetectorType) -> Self {
+        let state = if type_ == DetectorType::MCP { State::Disabled } else { State::Enabled };
+        Self {
+            type_,
+            state,
+            instances: Instances::default(),
+            min_confidence: MinConfidence::default(),
+            preferred: Vec::new(),
+        }
+    }
+}
+
+closed! {
+    /// Whether something is switched on.
+    #[derive(Default)]
+    pub enum State {
+        /// On.
+        #[default]
+        Enabled,
+        /// Off.
+        Disabled,
+    }
+}
+
+closed! {
+    /// How many instances of one product become tools.
+    #[derive(Default)]
+    pub enum Instances {
+        /// Every one.
+        #[default]
+        All,
+        /// The best ranked.
+        Single,
+    }
+}
+
+closed! {
+    /// How much evidence is needed.
+    #[derive(Default)]
+    pub enum MinConfidence {
+        /// Product and role are stated, and the port fits.
+        High,
+        /// Two independent pieces agree and none contradicts.
+        #[default]
+        Medium,
+        /// One piece.
+        Low,
+    }
+}
+
+/// One Service.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceRef {
+    /// Its namespace.
+    #[schemars(length(min = 1, max = 63), regex(pattern = patterns::LABEL))]
+    pub namespace: String,
+    /// Its name.
+    #[schemars(length(min = 1, max = 63), regex(pattern = patterns::LABEL))]
+    pub name: String,
+}

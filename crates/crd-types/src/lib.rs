@@ -1,0 +1,43 @@
+//! The `ToolsetConfig` custom resource: spec, status, reasons, and the rules that the API server enforces.
+//!
+//! ```text
+//! these types ──► crds() ──► crds/*.yaml and the chart ──► the API server: bounds, CEL, defaults
+//!      └───────────────────► the same rules offline, `kubectl-toolset validate`
+//! ```
+//!
+//! A field with a default is not an `Option`: the API server fills it in, and serde fills in the same when a file was never
+//! sent to one.
+
+mod adjust;
+mod closed;
+mod consumer;
+mod crd;
+mod detector;
+mod health;
+mod output;
+mod overrides;
+mod patterns;
+mod reason;
+mod selector;
+mod signature;
+mod source;
+mod spec;
+mod status;
+mod tools;
+
+pub use self::{
+    adjust::{Credentials, CredentialsType, Settings},
+    closed::UnknownName,
+    consumer::{Consumer, DeploymentRef, Reload},
+    crd::{crds, crds_yaml},
+    detector::{DetectorConfig, DetectorType, Instances, MinConfidence, ServiceRef, State},
+    health::{Health, HealthEffect, HealthMode},
+    output::{ConflictPolicy, DeletionPolicy, Output, OutputBase, OutputFormat},
+    overrides::{EndpointAdjustment, Override, OverrideMatch},
+    reason::{ConditionType, Reason, ServiceReason},
+    signature::{EndpointScheme, PortRef, Signature},
+    source::{Allowance, AllowanceKind, NamespaceSelection, NamespacesFrom, Source, Trust},
+    spec::{Mode, ToolsetConfig, ToolsetConfigSpec},
+    status::{DetectorSummary, OutputStatus, RejectedStatus, Summary, ToolStatus, ToolsetConfigStatus},
+    tools::{Baseline, StaticTool},
+};

@@ -1,0 +1,60 @@
+//! Patterns and text rules that several fields share.
+//!
+//! Only what Go's RE2 and Rust's `regex` read alike is used here, because the API server evaluates these with the one and
+//! `kubectl-toolset validate` with the other.
+
+/// A namespace, a Service, or an entry of one of the spec's lists: an RFC 1123 label.
+pub const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+
+/// A ConfigMap or a Deployment: an RFC 1123 subdomain.
+pub const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+
+/// A key of a ConfigMap.
+pub const CONFIG_MAP_KEY: &str = "^[-._a-zA-Z0-9]+$";
+
+/// A tool's name, as the agent sees it. At most 40 characters.
+pub const TOOL_NAME: &str = "^[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?$";
+
+/// The user's own name of a kind of tool.
+pub const CUSTOM_TYPE: &str = "^[a-z][a-z0-9-]{0,31}$";
+
+/// A port of a Service by name: an IANA service name.
+pub const PORT_NAME: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+
+/// A URL path that can be put behind a host without changing what the host is.
+pub const PATH: &str = "^/[A-Za-z0-9._~/-]{0,128}$";
+
+/// A path that a tool may call; `*` stands for anything.
+pub const CALL_PATH: &str = "^/[A-Za-z0-9._~/*-]{0,128}$";
+
+/// A URL with a host, perhaps a port and a path, and nothing else: no user information, no query, no fragment.
+pub const URL: &str = r"^https?://([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*|\[[0-9A-Fa-f:.]+\])(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~/-]*)?$";
+
+/// The name of an environment variable.
+pub const ENV: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
+
+/// An HTTP header's name. No dot: the agent's loader splits keys at dots.
+pub const HEADER: &str = "^[A-Za-z][A-Za-z0-9_-]*$";
+
+/// A tenant, as Loki, Mimir and Tempo take it in `X-Scope-OrgID`.
+pub const TENANT_ID: &str = "^[A-Za-z0-9_.|-]{1,64}$";
+
+/// A built-in toolset of the agent, e.g. `kubernetes/core`. No dot: the agent's loader splits keys at dots.
+pub const BASELINE: &str = "^[A-Za-z0-9][A-Za-z0-9/_-]*$";
+
+/// What no text for the agent may hold, because the agent would expand it or a reader could not see it: Jinja's `{{` and
+/// `{%`, a shell's `${`, `$(` and backtick, control characters, and the marks that turn the direction of text around.
+/// Line breaks and tabs are fine.
+pub const TEXT: (&str, &str) = (
+    r"!self.matches('[{][{%]|[$][{(]|`|[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\x{061c}\\x{200e}\\x{200f}\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]')",
+    "remove template and shell marks ({{, {%, ${, $(, backticks) and control or bidirectional characters: the agent would expand them",
+);
+
+/// As `TEXT`, and on one line.
+pub const LINE: (&str, &str) = (
+    r"!self.matches('[{][{%]|[$][{(]|`|[\\x00-\\x1f\\x7f-\\x9f\\x{061c}\\x{200e}\\x{200f}\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]')",
+    "write one line without template and shell marks ({{, {%, ${, $(, backticks) and control or bidirectional characters: the agent would expand them",
+);
+
+/// A path may not climb.
+pub const NO_DOT_DOT: (&str, &str) = ("!self.matches('[.][.]')", "remove '..' from the path");
