@@ -8,12 +8,17 @@
 //! A field with a default is not an `Option`: the API server fills it in, and serde fills in the same when a file was never
 //! sent to one.
 
+// The doc comments of the fields are the CRD's descriptions, and `kubectl explain` shows backticks as they are.
+#![allow(clippy::doc_markdown)]
+
 mod adjust;
 mod closed;
 mod consumer;
 mod crd;
 mod detector;
 mod health;
+#[cfg(feature = "offline")]
+mod offline;
 mod output;
 mod overrides;
 mod patterns;
@@ -25,11 +30,13 @@ mod spec;
 mod status;
 mod tools;
 
+#[cfg(feature = "offline")]
+pub use self::offline::{Problem, closest, validate, validate_update};
 pub use self::{
     adjust::{Credentials, CredentialsType, Settings},
     closed::UnknownName,
     consumer::{Consumer, DeploymentRef, Reload},
-    crd::{crds, crds_yaml},
+    crd::{EmitError, crds, crds_yaml},
     detector::{DetectorConfig, DetectorType, Instances, MinConfidence, ServiceRef, State},
     health::{Health, HealthEffect, HealthMode},
     output::{ConflictPolicy, DeletionPolicy, Output, OutputBase, OutputFormat},

@@ -18,9 +18,6 @@ pub const TOOL_NAME: &str = "^[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?$";
 /// The user's own name of a kind of tool.
 pub const CUSTOM_TYPE: &str = "^[a-z][a-z0-9-]{0,31}$";
 
-/// A port of a Service by name: an IANA service name.
-pub const PORT_NAME: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
-
 /// A URL path that can be put behind a host without changing what the host is.
 pub const PATH: &str = "^/[A-Za-z0-9._~/-]{0,128}$";
 
@@ -58,3 +55,24 @@ pub const LINE: (&str, &str) = (
 
 /// A path may not climb.
 pub const NO_DOT_DOT: (&str, &str) = ("!self.matches('[.][.]')", "remove '..' from the path");
+
+/// What a value must look like, for somebody who does not read patterns. A pattern without words is shown as it is.
+#[cfg(feature = "offline")]
+pub(crate) fn in_words(pattern: &str) -> String {
+    let words = match pattern {
+        LABEL => "use lower-case letters, digits and '-', with a letter or digit at both ends",
+        SUBDOMAIN => "use lower-case letters, digits, '-' and '.', with a letter or digit at both ends of each part",
+        CONFIG_MAP_KEY => "use letters, digits, '-', '_' and '.'",
+        TOOL_NAME => "use at most 40 lower-case letters, digits, '-' and '_', with a letter or digit at both ends",
+        CUSTOM_TYPE => "use at most 32 lower-case letters, digits and '-', starting with a letter",
+        PATH => "write a path that starts with '/', of letters, digits and . _ ~ / -",
+        CALL_PATH => "write a path that starts with '/', of letters, digits and . _ ~ / - *",
+        URL => "write http:// or https://, a host, perhaps a port and a path; no user, query or fragment",
+        ENV => "write the name of an environment variable: letters, digits and '_', not starting with a digit",
+        HEADER => "write the name of a header: letters, digits, '-' and '_', starting with a letter",
+        TENANT_ID => "use at most 64 letters, digits, '_', '.', '|' and '-'",
+        BASELINE => "write a toolset's name, e.g. kubernetes/core: letters, digits, '/', '_' and '-'; no dot",
+        other => return format!("it must match {other}"),
+    };
+    words.to_owned()
+}

@@ -105,7 +105,7 @@ impl JsonSchema for PortRef {
             "maximum": 65535,
             "minLength": 1,
             "maxLength": 63,
-            "pattern": patterns::PORT_NAME,
+            "pattern": patterns::LABEL,
         })
     }
 }

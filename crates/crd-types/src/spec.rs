@@ -1,5 +1,8 @@
 //! The `ToolsetConfig` itself.
 
+// Printer columns repeat their type; the lint takes that for a slip.
+#![allow(clippy::duplicated_attributes)]
+
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
