@@ -62,7 +62,7 @@ pub struct Settings {
     #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 129), regex(pattern = patterns::CALL_PATH)))]
     #[x_kube(
         merge_strategy = ListMerge::Atomic,
-        validation = ("self.all(path, !path.matches('[.][.]'))", "remove '..' from the paths")
+        validation = ("self.all(path, !path.matches('[.][.]|//|/[.](/|$)'))", "remove '..' and empty or '.' segments from the paths")
     )]
     pub paths: Vec<String>,
 }

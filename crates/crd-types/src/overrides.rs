@@ -95,6 +95,6 @@ pub struct EndpointAdjustment {
     /// The path prefix of the API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 129), regex(pattern = patterns::PATH))]
-    #[x_kube(validation = patterns::NO_DOT_DOT)]
+    #[x_kube(validation = patterns::PLAIN_PATH)]
     pub path: Option<String>,
 }

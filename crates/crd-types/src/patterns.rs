@@ -24,8 +24,16 @@ pub const PATH: &str = "^/[A-Za-z0-9._~/-]{0,128}$";
 /// A path that a tool may call; `*` stands for anything.
 pub const CALL_PATH: &str = "^/[A-Za-z0-9._~/*-]{0,128}$";
 
-/// A URL with a host, perhaps a port and a path, and nothing else: no user information, no query, no fragment.
-pub const URL: &str = r"^https?://([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*|\[[0-9A-Fa-f:.]+\])(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~/-]*)?$";
+/// A URL with a host name or an IPv4 address, perhaps a port and a path, and nothing else: no user information, no query, no
+/// fragment.
+pub const URL: &str = r"^https?://[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~/-]*)?$";
+
+/// A host that ends in a number is an address to every client, and may be written in one way only: `0251.0376.0251.0376`,
+/// `2852039166` and `0x7f.1` are addresses too.
+pub const PLAIN_ADDRESS: (&str, &str) = (
+    "!self.matches('^https?://([^/:]*[.])?([0-9]+|0[xX][0-9A-Fa-f]*)([:/]|$)') || self.matches('^https?://([1-9]?[0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])([.]([1-9]?[0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){3}([:/]|$)')",
+    "write the address as four plain decimal numbers, or use a host name",
+);
 
 /// The name of an environment variable.
 pub const ENV: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
@@ -40,21 +48,26 @@ pub const TENANT_ID: &str = "^[A-Za-z0-9_.|-]{1,64}$";
 pub const BASELINE: &str = "^[A-Za-z0-9][A-Za-z0-9/_-]*$";
 
 /// What no text for the agent may hold, because the agent would expand it or a reader could not see it: Jinja's `{{` and
-/// `{%`, a shell's `${`, `$(` and backtick, control characters, and the marks that turn the direction of text around.
+/// `{%`, a shell's `${`, `$(` and backtick, control characters, and characters that hide or turn around other text.
 /// Line breaks and tabs are fine.
 pub const TEXT: (&str, &str) = (
-    r"!self.matches('[{][{%]|[$][{(]|`|[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\x{061c}\\x{200e}\\x{200f}\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]')",
-    "remove template and shell marks ({{, {%, ${, $(, backticks) and control or bidirectional characters: the agent would expand them",
+    r"!self.matches('[{][{%]|[$][{(]|`|[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\x{061c}\\x{200b}-\\x{200f}\\x{2028}-\\x{202e}\\x{2060}-\\x{206f}\\x{feff}]')",
+    "remove template and shell marks ({{, {%, ${, $(, backticks) and control or invisible characters: the agent would expand them, or a reader not see them",
 );
 
 /// As `TEXT`, and on one line.
 pub const LINE: (&str, &str) = (
-    r"!self.matches('[{][{%]|[$][{(]|`|[\\x00-\\x1f\\x7f-\\x9f\\x{061c}\\x{200e}\\x{200f}\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]')",
-    "write one line without template and shell marks ({{, {%, ${, $(, backticks) and control or bidirectional characters: the agent would expand them",
+    r"!self.matches('[{][{%]|[$][{(]|`|[\\x00-\\x1f\\x7f-\\x9f\\x{061c}\\x{200b}-\\x{200f}\\x{2028}-\\x{202e}\\x{2060}-\\x{206f}\\x{feff}]')",
+    "write one line without template and shell marks ({{, {%, ${, $(, backticks) and control or invisible characters: the agent would expand them, or a reader not see them",
 );
 
-/// A path may not climb.
-pub const NO_DOT_DOT: (&str, &str) = ("!self.matches('[.][.]')", "remove '..' from the path");
+/// No reader may normalise a path to something else.
+pub const PLAIN_PATH: (&str, &str) =
+    ("!self.matches('[.][.]|//|/[.](/|$)')", "remove '..' and empty or '.' segments from the path");
+
+/// As `PLAIN_PATH`, for the path of a URL.
+pub const PLAIN_URL_PATH: (&str, &str) =
+    ("!self.matches('[.][.]|[^:]//|/[.](/|$)')", "remove '..' and empty or '.' segments from the path");
 
 /// What a value must look like, for somebody who does not read patterns. A pattern without words is shown as it is.
 #[cfg(feature = "offline")]

@@ -55,12 +55,12 @@ pub struct Signature {
     /// The path prefix of its API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 129), regex(pattern = patterns::PATH))]
-    #[x_kube(validation = patterns::NO_DOT_DOT)]
+    #[x_kube(validation = patterns::PLAIN_PATH)]
     pub path: Option<String>,
     /// The path that answers when it is healthy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 129), regex(pattern = patterns::PATH))]
-    #[x_kube(validation = patterns::NO_DOT_DOT)]
+    #[x_kube(validation = patterns::PLAIN_PATH)]
     pub health_path: Option<String>,
     /// With type Custom: what the agent should know to use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

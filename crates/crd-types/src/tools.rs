@@ -25,7 +25,7 @@ pub struct StaticTool {
     pub custom_type: Option<String>,
     /// Its URL: http or https, a host, perhaps a port and a path; no user, query or fragment.
     #[schemars(length(min = 1, max = 512), regex(pattern = patterns::URL))]
-    #[x_kube(validation = patterns::NO_DOT_DOT)]
+    #[x_kube(validation = patterns::PLAIN_URL_PATH, validation = patterns::PLAIN_ADDRESS)]
     pub endpoint: String,
     /// How the agent authenticates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
