@@ -1,0 +1,247 @@
+//! The Service annotations with our prefix: what an owner says of a Service in so many words.
+//!
+//! A malformed one is an error and never falls back to the rules: whoever wrote it meant something else than a guess.
+
+use detectors::{PortView, Product, Protocol, Scheme, ServiceKey, ServiceView};
+
+use crate::{checked, endpoint::Parts};
+
+/// The most characters any of our annotations may have.
+pub const MAX_CHARS: usize = 256;
+/// The most characters of a tool's name.
+pub const MAX_NAME: usize = 40;
+
+/// Opts a Service in or out.
+pub const TOOLSET: &str = "kubernaut.io/toolset";
+/// The detector type, in any case, or a free name.
+pub const TYPE: &str = "kubernaut.io/toolset-type";
+/// A port of the Service, by name or number.
+pub const PORT: &str = "kubernaut.io/toolset-port";
+/// `http` or `https`.
+pub const SCHEME: &str = "kubernaut.io/toolset-scheme";
+/// A path prefix.
+pub const PATH: &str = "kubernaut.io/toolset-path";
+/// A full URL of this very Service.
+pub const ENDPOINT: &str = "kubernaut.io/toolset-endpoint";
+/// A path to probe.
+pub const HEALTH_PATH: &str = "kubernaut.io/toolset-health-path";
+/// The predecessor's name for [`HEALTH_PATH`]; it also took a full URL.
+pub const HEALTH_ENDPOINT: &str = "kubernaut.io/toolset-health-endpoint";
+/// The tool's name.
+pub const NAME: &str = "kubernaut.io/toolset-name";
+
+/// All of ours.
+pub const ALL: [&str; 9] = [TOOLSET, TYPE, PORT, SCHEME, PATH, ENDPOINT, HEALTH_PATH, HEALTH_ENDPOINT, NAME];
+
+/// Whether an annotation key is ours.
+pub fn is_ours(key: &str) -> bool {
+    ALL.contains(&key)
+}
+
+/// Whether a Service carries any annotation of ours.
+pub(crate) fn speaks(view: &ServiceView) -> bool {
+    !view.annotations.is_empty() && view.annotations.iter().any(|(key, _)| is_ours(key))
+}
+
+/// Whether the owner opted out; an opt-out counts even beside a malformed annotation.
+pub fn is_opted_out(view: &ServiceView) -> bool {
+    matches!(view.annotations.get(TOOLSET), Some("disabled" | "false"))
+}
+
+/// A type of tool that somebody stated.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StatedType {
+    /// One of the products, or `Custom`.
+    pub product: Product,
+    /// The free name, with `Custom` only.
+    pub custom: Option<String>,
+}
+
+impl StatedType {
+    /// A detector type in any case, or a free name.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.parse::<Product>() {
+            Ok(Product::Custom) => {
+                Err("is \"custom\"; write the name of what it is, e.g. \"vector-database\"".to_owned())
+            }
+            Ok(product) => Ok(Self { product, custom: None }),
+            Err(()) if checked::is_custom_type(text) => {
+                Ok(Self { product: Product::Custom, custom: Some(text.to_owned()) })
+            }
+            Err(()) => {
+                Err("is neither a detector type nor a free name (a-z, then at most 31 of a-z, 0-9 and -)".to_owned())
+            }
+        }
+    }
+}
+
+/// What the annotations of one Service say; nothing is `Some` that was not written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Annotations {
+    /// `kubernaut.io/toolset: enabled`.
+    pub opted_in: bool,
+    /// The stated type.
+    pub stated: Option<StatedType>,
+    /// The chosen port, one that the Service declares.
+    pub port: Option<u16>,
+    /// The chosen scheme.
+    pub scheme: Option<Scheme>,
+    /// The chosen path, `""` or `/prefix`.
+    pub path: Option<String>,
+    /// A path to probe, starting with `/`.
+    pub health_path: Option<String>,
+    /// The tool's name.
+    pub name: Option<String>,
+}
+
+/// An annotation that says something impossible.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// Which one.
+    pub annotation: &'static str,
+    /// What is wrong and what to do, in words that name the annotation.
+    pub message: String,
+}
+
+/// Reads the annotations of a Service.
+pub fn read(view: &ServiceView, cluster_domain: &str) -> Result<Annotations, Malformed> {
+    let mut read = Annotations::default();
+    if !speaks(view) {
+        return Ok(read);
+    }
+    let get = |annotation: &'static str| -> Result<Option<&str>, Malformed> {
+        let Some(value) = view.annotations.get(annotation) else { return Ok(None) };
+        checked::text(value, MAX_CHARS).map_err(|why| malformed(annotation, &why))?;
+        Ok(Some(value))
+    };
+    read.opted_in = match get(TOOLSET)? {
+        None => false,
+        Some("enabled" | "true") => true,
+        Some("disabled" | "false") => return Ok(read),
+        Some(other) => return Err(malformed(TOOLSET, &format!("is {other:?}; write \"enabled\" or \"disabled\""))),
+    };
+    if let Some(value) = get(TYPE)? {
+        read.stated = Some(StatedType::parse(value).map_err(|why| malformed(TYPE, &why))?);
+    } else if read.opted_in {
+        return Err(malformed(
+            TYPE,
+            "is missing; with kubernaut.io/toolset: enabled it says what the Service is, e.g. \"prometheus\"",
+        ));
+    }
+    if let Some(value) = get(PORT)? {
+        read.port = Some(declared_port(view, value).map_err(|why| malformed(PORT, &why))?.port);
+    }
+    read.scheme = match get(SCHEME)? {
+        None => None,
+        Some("http") => Some(Scheme::Http),
+        Some("https") => Some(Scheme::Https),
+        Some(other) => return Err(malformed(SCHEME, &format!("is {other:?}; write \"http\" or \"https\""))),
+    };
+    if let Some(value) = get(PATH)? {
+        read.path = Some(checked::path(value).map_err(|why| malformed(PATH, &why))?);
+    }
+    if let Some(value) = get(ENDPOINT)? {
+        full_url(view, value, cluster_domain, &mut read).map_err(|why| malformed(ENDPOINT, &why))?;
+    }
+    read.health_path = match (get(HEALTH_PATH)?, get(HEALTH_ENDPOINT)?) {
+        (Some(value), _) => Some(probe_path(view, value, cluster_domain).map_err(|why| malformed(HEALTH_PATH, &why))?),
+        (None, Some(value)) => {
+            Some(probe_path(view, value, cluster_domain).map_err(|why| malformed(HEALTH_ENDPOINT, &why))?)
+        }
+        (None, None) => None,
+    };
+    if let Some(value) = get(NAME)? {
+        read.name = Some(tool_name(value).map_err(|why| malformed(NAME, &why))?);
+    }
+    Ok(read)
+}
+
+/// A TCP port of the Service, named by name or number.
+pub fn declared_port<'a>(view: &'a ServiceView, text: &str) -> Result<&'a PortView, String> {
+    let number = text.parse::<u16>().ok();
+    let fits = |port: &&PortView| {
+        port.protocol == Protocol::Tcp
+            && (port.name.as_deref() == Some(text) || number.is_some_and(|number| port.port == number))
+    };
+    view.ports.iter().find(fits).ok_or_else(|| format!("is {text:?}; the Service declares {}", ports_in_words(view)))
+}
+
+/// The ports a person can choose from.
+pub(crate) fn ports_in_words(view: &ServiceView) -> String {
+    let tcp = view.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
+    let list: Vec<String> = tcp
+        .map(|port| port.name.as_ref().map_or_else(|| port.port.to_string(), |name| format!("{name} ({})", port.port)))
+        .collect();
+    if list.is_empty() { "no TCP port".to_owned() } else { list.join(", ") }
+}
+
+/// `^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$`, at most 40 characters.
+fn tool_name(text: &str) -> Result<String, String> {
+    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let inner = |c: char| edge(c) || c == '_' || c == '-';
+    if text.len() <= MAX_NAME && text.starts_with(edge) && text.ends_with(edge) && text.chars().all(inner) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "is {text:?}; a name has 1 to {MAX_NAME} of a-z, 0-9, _ and -, and starts and ends with a letter or digit"
+        ))
+    }
+}
+
+/// Takes a full URL apart into port, scheme and path, if it is this Service's and does not contradict what was read before.
+fn full_url(view: &ServiceView, text: &str, cluster_domain: &str, read: &mut Annotations) -> Result<(), String> {
+    let parts = Parts::split(text)?;
+    is_own_host(&view.key, parts.host, cluster_domain)?;
+    if !view.ports.iter().any(|port| port.port == parts.port && port.protocol == Protocol::Tcp) {
+        return Err(format!("calls port {}; the Service declares {}", parts.port, ports_in_words(view)));
+    }
+    let path = if parts.path.is_empty() {
+        String::new()
+    } else {
+        checked::path(parts.path).map_err(|why| format!("has a path that {why}"))?
+    };
+    let agrees = read.port.is_none_or(|port| port == parts.port)
+        && read.scheme.is_none_or(|scheme| scheme == parts.scheme)
+        && read.path.as_ref().is_none_or(|known| *known == path);
+    if !agrees {
+        return Err("says otherwise than toolset-port, toolset-scheme or toolset-path; keep one of the two".to_owned());
+    }
+    (read.port, read.scheme, read.path) = (Some(parts.port), Some(parts.scheme), Some(path));
+    Ok(())
+}
+
+/// A path, or (as the predecessor took it) a full URL of this very Service, of which only the path counts.
+fn probe_path(view: &ServiceView, text: &str, cluster_domain: &str) -> Result<String, String> {
+    let path = if text.starts_with("http") {
+        let parts = Parts::split(text)?;
+        is_own_host(&view.key, parts.host, cluster_domain)?;
+        if parts.path.is_empty() { "/" } else { parts.path }
+    } else {
+        text
+    };
+    checked::path(path).map(|path| if path.is_empty() { "/".to_owned() } else { path })
+}
+
+/// Whether `host` is the Service's own DNS name, in any of the forms a pod's resolver completes.
+fn is_own_host(key: &ServiceKey, host: &str, cluster_domain: &str) -> Result<(), String> {
+    let host = host.to_ascii_lowercase();
+    let (name, namespace) = (&key.name, &key.namespace);
+    let own = [
+        format!("{name}"),
+        format!("{name}.{namespace}"),
+        format!("{name}.{namespace}.svc"),
+        format!("{name}.{namespace}.svc.{cluster_domain}"),
+    ];
+    if own.contains(&host) {
+        Ok(())
+    } else {
+        Err(format!("names the host {host:?}; it may only name its own Service, {}", own[3]))
+    }
+}
+
+fn malformed(annotation: &'static str, why: &str) -> Malformed {
+    Malformed { annotation, message: format!("annotation {annotation} {why}") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! Services for this crate's tests, in the shape the API gives them.
+
+use detectors::{PortView, ServiceKey, ServiceView, TargetPort};
+
+/// A Service with a selector, a cluster IP and the given ports; further fields are set on what it returns.
+pub fn service(namespace: &str, name: &str, ports: &[(&str, u16)]) -> ServiceView {
+    ServiceView {
+        key: ServiceKey::new(namespace, name),
+        labels: std::iter::empty::<(&str, &str)>().collect(),
+        annotations: std::iter::empty::<(&str, &str)>().collect(),
+        selector: [("app.example/pod", name)].into_iter().collect(),
+        ports: ports
+            .iter()
+            .map(|(name, port)| PortView {
+                name: (!name.is_empty()).then(|| (*name).into()),
+                port: *port,
+                target: Some(TargetPort::Number(*port)),
+                protocol: detectors::Protocol::Tcp,
+                app_protocol: None,
+            })
+            .collect(),
+        service_type: detectors::ServiceType::ClusterIP,
+        headless: false,
+        external_ips: false,
+        created: 1_700_000_000,
+    }
+}
+
+/// The Prometheus server of the community chart.
+pub fn prometheus(namespace: &str, name: &str) -> ServiceView {
+    labelled(
+        service(namespace, name, &[("http", 80)]),
+        &[
+            ("app.kubernetes.io/name", "prometheus"),
+            ("app.kubernetes.io/component", "server"),
+            ("app.kubernetes.io/instance", name),
+        ],
+    )
+}
+
+/// Grafana as its chart makes it.
+pub fn grafana(namespace: &str, name: &str) -> ServiceView {
+    labelled(
+        service(namespace, name, &[("service", 80)]),
+        &[("app.kubernetes.io/name", "grafana"), ("app.kubernetes.io/instance", name)],
+    )
+}
+
+/// The same Service with these labels.
+pub fn labelled(mut view: ServiceView, labels: &[(&str, &str)]) -> ServiceView {
+    view.labels = labels.iter().copied().collect();
+    view
+}
+
+/// The same Service with these annotations.
+pub fn annotated(mut view: ServiceView, annotations: &[(&str, &str)]) -> ServiceView {
+    view.annotations = annotations.iter().copied().collect();
+    view
+}
+
+/// A `ToolsetConfig` in namespace `holmes` with this spec.
+#[allow(clippy::needless_pass_by_value)]
+pub fn config(spec: serde_json::Value) -> crd_types::ToolsetConfig {
+    serde_json::from_value(serde_json::json!({
+        "apiVersion": "toolset.kubernaut.io/v1alpha1",
+        "kind": "ToolsetConfig",
+        "metadata": {"name": "default", "namespace": "holmes", "uid": "c0ffee", "generation": 1},
+        "spec": spec,
+    }))
+    .unwrap()
+}
+
+/// One source that trusts the namespace `monitoring`.
+pub fn trusting_monitoring() -> crd_types::ToolsetConfig {
+    config(serde_json::json!({
+        "sources": [{"name": "platform", "trust": "Trusted", "namespaces": {"from": "Names", "names": ["monitoring"]}}],
+    }))
+}
+
+/// An index over these Services.
+pub fn index(services: impl IntoIterator<Item = ServiceView>) -> crate::Index {
+    let mut index = crate::Index::default();
+    index.replace_services(services.into_iter().collect());
+    index
+}
+
+/// The plan with nothing known of health.
+pub fn planned(config: &crd_types::ToolsetConfig, index: &crate::Index) -> crate::Plan {
+    let ctx = crate::Context { config, cluster_domain: crate::DEFAULT_CLUSTER_DOMAIN };
+    let selection = crate::select(&ctx, index);
+    crate::plan(&ctx, index, selection, &crate::HealthReport::unknown(), None)
+}

@@ -1,0 +1,139 @@
+//! `spec.overrides`: exceptions by their owner, in order, a later one winning field by field.
+
+use crd_types::{EndpointAdjustment, Override, PortRef, Reason, ServiceReason, State, Trust};
+
+use crate::{
+    agent, annotation,
+    endpoint::Endpoint,
+    index::Index,
+    legacy::LegacyOverrides,
+    plan::Rank,
+    select::Context,
+    spelling,
+    tool::{Note, Tool},
+};
+
+/// A tool on its way into the plan.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    /// The tool so far.
+    pub tool: Tool,
+    /// Its rank.
+    pub rank: Rank,
+    /// The override that last switched it off, in words.
+    pub off: Option<String>,
+}
+
+/// Applies all overrides; says which of them matched nothing or asked for what cannot be.
+pub(crate) fn apply(ctx: &Context<'_>, index: &Index, drafts: &mut [Draft]) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for rule in &ctx.config.spec.overrides {
+        let mut matched = false;
+        for draft in drafts.iter_mut().filter(|draft| matches(rule, &draft.tool)) {
+            matched = true;
+            merge(ctx, index, rule, draft, &mut notes);
+        }
+        if !matched {
+            let message = format!(
+                "override {} matches no tool; compare its match with status.tools and status.rejected",
+                rule.name
+            );
+            notes.push(Note::new(Reason::OverrideUnmatched, message));
+        }
+    }
+    notes
+}
+
+/// Every field given must match.
+fn matches(rule: &Override, tool: &Tool) -> bool {
+    let Some(key) = &tool.key else { return false };
+    let wanted = &rule.match_;
+    wanted.type_.is_none_or(|type_| spelling::product(type_) == tool.product)
+        && wanted.custom_type.as_ref().is_none_or(|custom| tool.custom.as_ref() == Some(custom))
+        && wanted.namespace.as_ref().is_none_or(|namespace| **namespace == *key.namespace)
+        && wanted.service.as_ref().is_none_or(|service| **service == *key.name)
+}
+
+fn merge(ctx: &Context<'_>, index: &Index, rule: &Override, draft: &mut Draft, notes: &mut Vec<Note>) {
+    let name = format!("override {}", rule.name);
+    match rule.state {
+        Some(State::Disabled) => draft.off = Some(name.clone()),
+        Some(State::Enabled) => draft.off = None,
+        None => {}
+    }
+    let tool = &mut draft.tool;
+    replace(&mut tool.chosen_name, rule.tool_name.as_ref());
+    replace(&mut tool.description, rule.description.as_ref());
+    replace(&mut tool.instructions, rule.instructions.as_ref());
+    if let Some(adjustment) = &rule.endpoint {
+        match adjusted(ctx, index, tool, adjustment) {
+            Ok(endpoint) => tool.endpoint = endpoint,
+            Err(why) => notes.push(Note::new(Reason::OverrideUnmatched, format!("{name}: {why}"))),
+        }
+    }
+    // A credential follows a Service that its tenant can point anywhere; so does a tenant's identity.
+    if tool.trust == Trust::Tenant && (rule.credentials.is_some() || rule.tenant_id.is_some()) {
+        tool.reason = ServiceReason::CredentialsNotAllowed;
+    } else {
+        replace(&mut tool.credentials, rule.credentials.as_ref());
+        replace(&mut tool.tenant_id, rule.tenant_id.as_ref());
+    }
+    if let Some(settings) = &rule.settings {
+        replace(&mut tool.settings.timeout_seconds, settings.timeout_seconds.as_ref());
+        replace(&mut tool.settings.verify_tls, settings.verify_tls.as_ref());
+        if !settings.paths.is_empty() {
+            tool.settings.paths.clone_from(&settings.paths);
+        }
+    }
+    let asked = Tool {
+        credentials: rule.credentials.clone(),
+        tenant_id: rule.tenant_id.clone(),
+        settings: rule.settings.clone().unwrap_or_default(),
+        ..tool.clone()
+    };
+    if tool.reason != ServiceReason::CredentialsNotAllowed {
+        notes.extend(agent::note_unsupported(&asked, &name));
+    }
+}
+
+fn replace<T: Clone>(field: &mut Option<T>, value: Option<&T>) {
+    if let Some(value) = value {
+        *field = Some(value.clone());
+    }
+}
+
+/// Scheme, declared port and path may change; the host never does.
+fn adjusted(
+    ctx: &Context<'_>,
+    index: &Index,
+    tool: &Tool,
+    adjustment: &EndpointAdjustment,
+) -> Result<Endpoint, String> {
+    let Some(service) = tool.key.as_ref().and_then(|key| index.service(key)) else { return Ok(tool.endpoint.clone()) };
+    let (view, mut endpoint) = (&service.view, tool.endpoint.clone());
+    if let Some(port) = &adjustment.port {
+        let wanted = match port {
+            PortRef::Number(number) => number.to_string(),
+            PortRef::Name(name) => name.clone(),
+        };
+        let declared =
+            annotation::declared_port(view, &wanted).map_err(|why| format!("endpoint.port {why} ({})", view.key))?;
+        if declared.port != endpoint.port {
+            endpoint.scheme = detectors::scheme_of(view, declared);
+        }
+        endpoint.port = declared.port;
+    }
+    if let Some(scheme) = adjustment.scheme {
+        endpoint.scheme = spelling::scheme(scheme);
+    }
+    if let Some(path) = &adjustment.path {
+        endpoint.path.clone_from(path);
+    }
+    Endpoint::of_service(&view.key, endpoint.scheme, endpoint.port, &endpoint.path, ctx.cluster_domain)
+        .map_err(|why| format!("endpoint: {why}"))
+}
+
+/// The predecessor's layer is the weakest: it may switch off or describe what `spec.overrides` says nothing of.
+pub(crate) fn apply_legacy(layer: &LegacyOverrides, drafts: &mut [Draft]) {
+    let _ = (layer, drafts);
+}

@@ -1,0 +1,142 @@
+use std::collections::BTreeMap;
+
+use crd_types::{Reason, ToolsetConfigStatus};
+use k8s_openapi::jiff::Timestamp;
+use serde_json::json;
+
+use super::{Input, InputState, Observed, OutputState, ReloadState, required_inputs, status};
+use crate::{
+    Context, DEFAULT_CLUSTER_DOMAIN, Note, Plan, Rendered,
+    fixtures::{config, grafana, index, planned, prometheus, trusting_monitoring},
+    render,
+};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn plan_and_render() -> (Plan, Rendered) {
+    let config = trusting_monitoring();
+    let mut plan = planned(&config, &index([prometheus("monitoring", "p"), grafana("monitoring", "g")]));
+    let rendered = render(&Context { config: &config, cluster_domain: DEFAULT_CLUSTER_DOMAIN }, &mut plan, None);
+    (plan, rendered)
+}
+
+fn observe(
+    second: i64,
+    inputs: &BTreeMap<Input, InputState>,
+    output: OutputState,
+    old: Option<&ToolsetConfigStatus>,
+) -> ToolsetConfigStatus {
+    let (plan, rendered) = plan_and_render();
+    let observed = Observed {
+        now: at(second),
+        plan: Some(&plan),
+        rendered: Some(&rendered),
+        inputs,
+        output,
+        reload: ReloadState::NotAsked,
+    };
+    status(&trusting_monitoring(), old, &observed)
+}
+
+/// `status/reason` of a condition.
+fn condition(status: &ToolsetConfigStatus, type_: &str) -> String {
+    let one = status.conditions.iter().find(|one| one.type_ == type_).unwrap();
+    format!("{}/{}", one.status, one.reason)
+}
+
+#[test]
+fn nothing_moves_at_rest() {
+    let first = observe(0, &BTreeMap::new(), OutputState::Applied, None);
+    let second = observe(60, &BTreeMap::new(), OutputState::Applied, Some(&first));
+    assert_eq!(first, second);
+    assert_eq!(condition(&first, "Ready"), "True/AsExpected");
+    assert_eq!(first.summary.unwrap().tools, 2);
+}
+
+#[test]
+fn the_truth_table_of_ready() {
+    let forbidden = BTreeMap::from([(Input::Service, InputState::Forbidden { message: "no".to_owned() })]);
+    let stale = BTreeMap::from([(Input::Service, InputState::Stale { message: "eof".to_owned() })]);
+    let pending = BTreeMap::from([(Input::Service, InputState::Pending)]);
+    let none = BTreeMap::new();
+    let text = || "m".to_owned();
+    let cases = [
+        (&none, OutputState::Applied, "True/AsExpected"),
+        (&none, OutputState::Preview, "True/Preview"),
+        (&none, OutputState::Suspended, "False/Suspended"),
+        (&pending, OutputState::Waiting, "Unknown/WaitingForInputs"),
+        (&forbidden, OutputState::Held { message: text() }, "False/InputForbidden"),
+        (&stale, OutputState::Held { message: text() }, "False/InputStale"),
+        (&none, OutputState::Conflict { message: text() }, "False/OutputConflict"),
+        (&none, OutputState::Failed { message: text() }, "False/ApplyFailed"),
+        (&none, OutputState::Contested { message: text() }, "False/OutputContested"),
+    ];
+    for (inputs, output, expected) in cases {
+        assert_eq!(condition(&observe(0, inputs, output.clone(), None), "Ready"), expected, "{output:?}");
+    }
+}
+
+#[test]
+fn a_transition_time_moves_only_when_the_status_flips() {
+    let time = |status: &ToolsetConfigStatus| status.conditions[0].last_transition_time.0;
+    let applied = observe(0, &BTreeMap::new(), OutputState::Applied, None);
+    let failed = observe(10, &BTreeMap::new(), OutputState::Failed { message: "timeout".to_owned() }, Some(&applied));
+    let still = observe(20, &BTreeMap::new(), OutputState::Failed { message: "conflict".to_owned() }, Some(&failed));
+    assert_eq!((time(&applied), time(&failed), time(&still)), (at(0), at(10), at(10)));
+}
+
+#[test]
+fn a_spec_that_asks_for_what_cannot_be_leaves_ready_alone_and_is_said() {
+    let (mut plan, rendered) = plan_and_render();
+    plan.notes.push(Note::new(Reason::OverrideUnmatched, "override x matches no tool"));
+    let inputs = BTreeMap::new();
+    let observed = Observed {
+        now: at(0),
+        plan: Some(&plan),
+        rendered: Some(&rendered),
+        inputs: &inputs,
+        output: OutputState::Applied,
+        reload: ReloadState::NotAsked,
+    };
+    let status = status(&trusting_monitoring(), None, &observed);
+    assert_eq!(condition(&status, "Ready"), "True/AsExpected");
+    assert_eq!(condition(&status, "OverridesApplied"), "False/OverrideUnmatched");
+}
+
+#[test]
+fn the_last_change_time_follows_the_hash() {
+    let first = observe(0, &BTreeMap::new(), OutputState::Applied, None);
+    let mut older = first.clone();
+    older.output.as_mut().unwrap().hash = "before".to_owned();
+    let changed = observe(30, &BTreeMap::new(), OutputState::Applied, Some(&older));
+    assert_eq!(changed.output.unwrap().last_change_time.unwrap().0, at(30));
+}
+
+#[test]
+fn the_lists_are_bounded_and_say_so() {
+    let config = config(json!({"sources": [{"name": "all", "trust": "Trusted", "namespaces": {"from": "All"}}]}));
+    let plan = planned(&config, &index((0..150).map(|number| grafana("m", &format!("g{number}")))));
+    let inputs = BTreeMap::new();
+    let observed = Observed {
+        now: at(0),
+        plan: Some(&plan),
+        rendered: None,
+        inputs: &inputs,
+        output: OutputState::Preview,
+        reload: ReloadState::NotAsked,
+    };
+    let status = status(&config, None, &observed);
+    assert_eq!((status.tools.len(), status.truncated, status.summary.unwrap().tools), (super::MAX_TOOLS, true, 150));
+}
+
+#[test]
+fn namespaces_are_required_only_by_a_source_that_selects_them() {
+    assert_eq!(required_inputs(&trusting_monitoring()), [Input::Service, Input::ConfigMap, Input::EndpointSlice]);
+    let by_label = config(json!({
+        "sources": [{"name": "s", "trust": "Trusted", "namespaces": {"from": "Selector", "selector": {"matchLabels": {"a": "b"}}}}],
+        "health": {"mode": "None"},
+    }));
+    assert_eq!(required_inputs(&by_label), [Input::Service, Input::ConfigMap, Input::Namespace]);
+}

@@ -1,0 +1,105 @@
+//! A tool: one thing the agent can query, with everything the formats need to write it down.
+
+use crd_types::{Credentials, Reason, ServiceReason, Settings, Trust};
+use detectors::{Confidence, Product, ServiceKey};
+
+use crate::{claim::Origin, endpoint::Endpoint, health::Health};
+
+/// One tool of the plan.
+#[derive(Clone, Debug)]
+pub struct Tool {
+    /// The Service; `None` for a tool from `spec.tools`.
+    pub key: Option<ServiceKey>,
+    /// The name in the status, in `toolset.json` and in `render`: the chosen name, else the Service's, made unique.
+    pub name: String,
+    /// The name somebody chose (`toolName`, `toolset-name`, or the name in `spec.tools`), if it is still free.
+    pub chosen_name: Option<String>,
+    /// What it speaks.
+    pub product: Product,
+    /// The user's name for a `Custom` one.
+    pub custom: Option<String>,
+    /// How far its source is trusted; `spec.tools` are Trusted.
+    pub trust: Trust,
+    /// The source's name; empty for `spec.tools`.
+    pub source: String,
+    /// What recognised it; `None` for `spec.tools`.
+    pub origin: Option<Origin>,
+    /// Where it is called.
+    pub endpoint: Endpoint,
+    /// How sure the recognition is.
+    pub confidence: Confidence,
+    /// Whether it answers, as far as known.
+    pub health: Health,
+    /// `Selected`, or what is to be said about it although it is a tool.
+    pub reason: ServiceReason,
+    /// A path to probe, where somebody named one.
+    pub health_path: Option<String>,
+    /// From an override or `spec.tools`; else a fixed text is used.
+    pub description: Option<String>,
+    /// From a signature, an override or `spec.tools`; else a fixed text is used.
+    pub instructions: Option<String>,
+    /// How the agent authenticates; never set for a Tenant.
+    pub credentials: Option<Credentials>,
+    /// `X-Scope-OrgID`.
+    pub tenant_id: Option<String>,
+    /// How the agent calls it.
+    pub settings: Settings,
+}
+
+impl Tool {
+    /// The type as the status writes it: the detector type, or the user's name for a `Custom` one.
+    pub fn type_name(&self) -> &str {
+        match (&self.custom, self.product) {
+            (Some(custom), Product::Custom) => custom,
+            (_, product) => product.as_str(),
+        }
+    }
+
+    /// Where it comes from, in words: `monitoring/grafana`, or its name for one from `spec.tools`.
+    pub fn origin_in_words(&self) -> String {
+        self.key.as_ref().map_or_else(|| format!("tool {}", self.name), ToString::to_string)
+    }
+}
+
+/// A candidate that did not become a tool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The Service.
+    pub key: ServiceKey,
+    /// What it would have been; `None` where nothing is known but a malformed annotation.
+    pub product: Option<Product>,
+    /// The user's name for a `Custom` one.
+    pub custom: Option<String>,
+    /// How far its source is trusted.
+    pub trust: Trust,
+    /// The stable reason.
+    pub reason: ServiceReason,
+    /// In words, with what would change it.
+    pub message: String,
+}
+
+impl Rejection {
+    /// The type as the status writes it; empty if unknown.
+    pub fn type_name(&self) -> &str {
+        match (&self.custom, self.product) {
+            (Some(custom), Some(Product::Custom)) => custom,
+            (_, product) => product.map_or("", Product::as_str),
+        }
+    }
+}
+
+/// Something about the `ToolsetConfig` as a whole that its owner should know.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Note {
+    /// The stable reason.
+    pub reason: Reason,
+    /// Which entry of the spec, what is wrong and what to do.
+    pub message: String,
+}
+
+impl Note {
+    /// A note.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
