@@ -1,0 +1,178 @@
+//! `cargo xtask cluster`: a control plane for a person, or for one command.
+
+use std::{
+    ffi::OsString,
+    io::{self, Write as _},
+    os::unix::process::ExitStatusExt as _,
+    path::PathBuf,
+    process::{Command, ExitCode},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use e2e::controlplane::{ControlPlane, MissingTool, Options, Programs, crds_folder};
+use rustix::process::{Pid, Signal};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The exit code that says that a tool of the machine is missing (`EX_UNAVAILABLE` of sysexits).
+const MISSING_TOOL: u8 = 69;
+
+/// A real Kubernetes API server on this machine, without containers: etcd, kube-apiserver and kube-controller-manager on
+/// free loopback ports, gone when this command ends. The first run builds them with Go (about 5 minutes), later ones
+/// start in seconds. No nodes: objects are as in a cluster, but no Pod ever runs.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask cluster",
+    bin_name = "cargo xtask cluster",
+    after_help = "Examples:
+  cargo xtask cluster                               start it and say how to use it; Ctrl-C ends it
+  cargo xtask cluster -- kubectl get namespaces     run one command on it, then end it with that command's exit code
+  cargo xtask cluster --no-crds -- bash             a shell whose KUBECONFIG points to an empty cluster
+  cargo xtask cluster --prepare                     only build what is missing, for later
+
+KUBEBUILDER_ASSETS, where set, names a folder of prebuilt programs (as envtest has it) that is used instead."
+)]
+struct Arguments {
+    /// Do not install the project's CustomResourceDefinitions.
+    #[arg(long)]
+    no_crds: bool,
+    /// Install the CustomResourceDefinitions of this folder instead of the project's.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "no_crds")]
+    crds: Option<PathBuf>,
+    /// Keep an audit log: every request as a line of JSON.
+    #[arg(long)]
+    audit_log: bool,
+    /// Only find or build the programs, print where they are, and end.
+    #[arg(long)]
+    prepare: bool,
+    /// A command to run with KUBECONFIG and PATH set; the control plane ends with it.
+    #[arg(last = true)]
+    command: Vec<OsString>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(code) => code,
+        Err(error) if error.is::<MissingTool>() => {
+            say(&format!("{error}"));
+            ExitCode::from(MISSING_TOOL)
+        }
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<ExitCode> {
+    if arguments.prepare {
+        let programs = Programs::locate()?;
+        say(&programs.kube_apiserver.with_file_name("").display().to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut stop = Stop::listen()?;
+    let crds = if arguments.no_crds { None } else { Some(arguments.crds.unwrap_or_else(crds_folder)) };
+    let options = Options { crds, audit_log: arguments.audit_log };
+    let started = Instant::now();
+    let mut plane = tokio::select! {
+        plane = ControlPlane::start(options) => plane?,
+        _ = stop.asked() => return Ok(ExitCode::from(130)),
+    };
+    if arguments.command.is_empty() {
+        explain(&plane, started.elapsed());
+        wait(&mut plane, &mut stop).await?;
+        say("stopped");
+        Ok(ExitCode::SUCCESS)
+    } else {
+        run_command(&plane, &arguments.command, &mut stop).await
+    }
+}
+
+fn explain(plane: &ControlPlane, took: Duration) {
+    let kubeconfig = plane.kubeconfig().display();
+    let kubectl = plane.programs().kubectl.display();
+    say(&format!("The control plane runs (it took {:.1} s). In another terminal:\n", took.as_secs_f64()));
+    say(&format!("  export KUBECONFIG={kubeconfig}\n  alias kubectl={kubectl}\n  kubectl get namespaces\n"));
+    if let Some(log) = plane.audit_log() {
+        say(&format!("Every request is in {}.\n", log.display()));
+    }
+    say("Ctrl-C ends it and removes everything.");
+}
+
+/// Returns when somebody asks to stop, and fails when a program of the control plane dies.
+async fn wait(plane: &mut ControlPlane, stop: &mut Stop) -> Result<()> {
+    loop {
+        tokio::select! {
+            _ = stop.asked() => return Ok(()),
+            () = tokio::time::sleep(Duration::from_secs(1)) => plane.require_running()?,
+        }
+    }
+}
+
+async fn run_command(plane: &ControlPlane, command: &[OsString], stop: &mut Stop) -> Result<ExitCode> {
+    let (program, arguments) = command.split_first().context("no command")?;
+    let programs = plane.programs().kubectl.parent().context("kubectl is in no folder")?.to_owned();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([programs].into_iter().chain(std::env::split_paths(&path)))?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env("PATH", path)
+        .env("KUBECONFIG", plane.kubeconfig())
+        // What the tests look for: never the user's own KUBECONFIG.
+        .env("TOOLSET_TEST_KUBECONFIG", plane.kubeconfig())
+        .spawn()
+        .with_context(|| format!("cannot run {}", program.display()))?;
+    let pid = Pid::from_child(&child);
+    let ended = tokio::task::spawn_blocking(move || child.wait());
+    tokio::pin!(ended);
+    loop {
+        tokio::select! {
+            status = &mut ended => {
+                let status = status??;
+                // As a shell reports it: the code, or 128 and the signal.
+                let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+                return Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)));
+            }
+            signal = stop.asked() => {
+                // The terminal sends Ctrl-C to the command as well; any other signal came to us alone.
+                if signal != Signal::INT {
+                    rustix::process::kill_process(pid, signal)?;
+                }
+            }
+        }
+    }
+}
+
+/// Ctrl-C, a termination, or the terminal's end.
+struct Stop {
+    signals: [tokio::signal::unix::Signal; 3],
+}
+
+impl Stop {
+    fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            signals: [
+                listen(SignalKind::interrupt())?,
+                listen(SignalKind::terminate())?,
+                listen(SignalKind::hangup())?,
+            ],
+        })
+    }
+
+    async fn asked(&mut self) -> Signal {
+        let [interrupt, terminate, hangup] = &mut self.signals;
+        tokio::select! {
+            _ = interrupt.recv() => Signal::INT,
+            _ = terminate.recv() => Signal::TERM,
+            _ = hangup.recv() => Signal::HUP,
+        }
+    }
+}
+
+fn say(text: &str) {
+    // Nobody reads a closed standard output.
+    _ = writeln!(io::stdout(), "{text}");
+}

@@ -1,0 +1,5 @@
+//! A real Kubernetes control plane without containers, and what tests, demo and benchmarks do with it.
+//!
+//! - [`controlplane`]: finds or builds the programs, starts them, ends them.
+
+pub mod controlplane;
