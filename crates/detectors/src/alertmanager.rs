@@ -1,0 +1,84 @@
+//! Alertmanager.
+//!
+//! | made by | labels | port |
+//! |---|---|---|
+//! | prometheus-community/alertmanager, also inside prometheus 16 and newer | `name: alertmanager`; a headless twin with the same | `http` 9093 |
+//! | kube-prometheus-stack, Rancher Monitoring | `app: <stack>-alertmanager` beside `part-of: <stack>` or `chart` | `http-web` 9093 (`web` before), `reloader-web` 8080 |
+//! | kube-prometheus manifests, `OpenShift` | `name: alertmanager`, `component: alert-router` | `web` 9093; `OpenShift` 9094 or 9095 with TLS |
+//! | prometheus chart up to 15 | `app: prometheus`, `component: alertmanager` | `http` 80 |
+//! | bitnami/prometheus, bitnami/kube-prometheus, victoria-metrics-alert | the stack's `name`, `component: alertmanager` | `http` 80, `http` 9093, `web` 9093 |
+//! | VictoriaMetrics operator | `name: vmalertmanager`, headless, no other Service | `http` 9093, gossip `tcp-mesh` 9094 |
+//! | prometheus-operator | `operated-alertmanager: "true"`: governs every Alertmanager of the namespace; in kube-prometheus-stack 16 the selectors do not overlap | `web` 9093 |
+//!
+//! Mimir's own (8080, `/alertmanager`, tenant header) is a part of Mimir.
+
+use crate::{
+    Confidence::{High, Medium},
+    Product,
+    engine::rule::{Door, FALLBACK_TIER, Mark, Ports, Rule, Shape, Then, name},
+};
+
+const PORTS: Ports = Ports {
+    own_names: &[],
+    numbers: &[9093],
+    usual_names: &["http-web", "web", "http", "https", "https-web", "webui", "alertmanager"],
+    never: &[],
+};
+
+const DOOR: Door = Door { roles: &[], bare: false, tier: 0, path: "", ports: PORTS };
+
+/// An Alertmanager by its role in a stack whose parts share a name.
+const fn in_stack(made_by: &'static str, when: &'static [Mark]) -> Shape {
+    Shape { made_by, when, then: Then::Door(DOOR), confidence: High, bundled: false }
+}
+
+pub(crate) const RULE: Rule = Rule {
+    names: &[name("alertmanager"), name("vmalertmanager")],
+    words: &[&["alertmanager"], &["vmalertmanager"], &["alert", "manager"]],
+    parts: &["cluster", "operated"],
+    shapes: &[
+        Shape {
+            made_by: "prometheus-operator's governing Service",
+            when: &[Mark::Label("operated-alertmanager", "true")],
+            then: Then::Door(Door { tier: FALLBACK_TIER, ..DOOR }),
+            confidence: High,
+            bundled: false,
+        },
+        in_stack("kube-prometheus-stack", &[Mark::StackPart("-alertmanager")]),
+        in_stack(
+            "bitnami/kube-prometheus",
+            &[
+                Mark::Label("app.kubernetes.io/name", "kube-prometheus"),
+                Mark::Label("app.kubernetes.io/component", "alertmanager"),
+            ],
+        ),
+        in_stack(
+            "bitnami/prometheus",
+            &[
+                Mark::Label("app.kubernetes.io/name", "prometheus"),
+                Mark::Label("app.kubernetes.io/component", "alertmanager"),
+            ],
+        ),
+        in_stack(
+            "victoria-metrics-alert",
+            &[
+                Mark::Label("app.kubernetes.io/name", "victoria-metrics-alert"),
+                Mark::Label("app.kubernetes.io/component", "alertmanager"),
+            ],
+        ),
+        in_stack(
+            "prometheus chart up to 15",
+            &[Mark::Label("app", "prometheus"), Mark::Label("component", "alertmanager")],
+        ),
+        Shape {
+            made_by: "a Service over prometheus-operator's pods",
+            when: &[Mark::NoLabel("app.kubernetes.io/name"), Mark::NoLabel("app"), Mark::HasSelector("alertmanager")],
+            then: Then::Door(DOOR),
+            confidence: Medium,
+            bundled: false,
+        },
+    ],
+    doors: &[Door { roles: &["alertmanager", "alert-router"], bare: true, ..DOOR }],
+    telling_ports: &[9093],
+    ..Rule::of(Product::Alertmanager)
+};

@@ -1,0 +1,55 @@
+//! Grafana.
+//!
+//! | made by | labels | port |
+//! |---|---|---|
+//! | grafana/grafana, grafana-community/grafana, Istio's addon, kube-prometheus | `name: grafana` | `service` 80 or 3000, `http-web` 80 under kube-prometheus-stack |
+//! | bitnami/grafana | `name: grafana`, `component: grafana` | `http` 3000 |
+//! | kubecost | `app: grafana`, `release` | `tcp-service` 80 |
+//! | grafana-operator (v4, v5) | none of its own; Service `<cr>-service`, selector `app: <cr>` | `grafana` 3000 to `grafana-http` |
+//! | kube-prometheus manifests up to 0.7, the Heapster addon, by hand | `app: grafana`, `k8s-app: grafana` | `http` or nameless, to 3000 |
+//!
+//! `grafana-headless` carries the same labels and only `gossip-tcp` 9094.
+
+use crate::{
+    Confidence::Medium,
+    Product,
+    engine::rule::{Door, Mark, Ports, Rule, Shape, Then, name},
+};
+
+const PORTS: Ports = Ports {
+    own_names: &[],
+    numbers: &[3000],
+    usual_names: &[
+        "service",
+        "http-web",
+        "http",
+        "grafana",
+        "tcp-service",
+        "https",
+        "web",
+        "ui",
+        "http-grafana",
+        "dashboard",
+        "http-service",
+    ],
+    never: &[9094],
+};
+
+pub(crate) const RULE: Rule = Rule {
+    names: &[name("grafana")],
+    words: &[&["grafana"]],
+    parts: &["image", "oncall", "provisioner", "rollout", "provisioning", "reporter", "incident"],
+    shapes: &[Shape {
+        made_by: "grafana-operator",
+        when: &[
+            Mark::NamedAfterSelectorApp("-service"),
+            Mark::Port("grafana", 3000),
+            Mark::PortTo("grafana", "grafana-http"),
+        ],
+        then: Then::Door(Door { roles: &[], bare: false, tier: 0, path: "", ports: PORTS }),
+        confidence: Medium,
+        bundled: false,
+    }],
+    doors: &[Door { roles: &["grafana", "frontend"], bare: true, tier: 0, path: "", ports: PORTS }],
+    ..Rule::of(Product::Grafana)
+};

@@ -1,0 +1,58 @@
+//! Kibana and `OpenSearch` Dashboards.
+//!
+//! | made by | labels | port |
+//! |---|---|---|
+//! | elastic/kibana | `app: kibana`, `release` | `http` 5601 |
+//! | ECK | `common.k8s.elastic.co/type: kibana` | named after the scheme, 5601 |
+//! | bitnami/kibana | `name: kibana` | `http` 5601 |
+//! | Kubernetes' cluster addon | `k8s-app: kibana-logging`, `kubernetes.io/name: Kibana` | nameless 5601 |
+//! | opensearch-project/opensearch-dashboards | `name: opensearch-dashboards` | `http` 5601, `metrics` 9601 |
+//! | bitnami/opensearch | `name: opensearch`, `component: dashboards` | `http` 5601 |
+//! | opensearch-k8s-operator | `opensearch.cluster.dashboards` | `http` 5601 |
+
+use crate::{
+    Confidence::High,
+    Product,
+    engine::rule::{Door, Mark, Ports, Rule, Shape, Then, name},
+};
+
+const DOOR: Door = Door {
+    roles: &[],
+    bare: false,
+    tier: 0,
+    path: "",
+    ports: Ports {
+        own_names: &[],
+        numbers: &[5601],
+        usual_names: &["https", "http", "web", "ui", "kibana", "dashboards", "service"],
+        never: &[9601],
+    },
+};
+
+const fn by_label(made_by: &'static str, when: &'static [Mark]) -> Shape {
+    Shape { made_by, when, then: Then::Door(DOOR), confidence: High, bundled: false }
+}
+
+pub(crate) const RULE: Rule = Rule {
+    names: &[name("kibana"), name("kibana-logging"), name("opensearch-dashboards"), name("opensearch-dashboard")],
+    words: &[
+        &["kibana"],
+        &["opensearch", "dashboards"],
+        &["opensearch", "dashboard"],
+        &["open", "search", "dashboards"],
+    ],
+    shapes: &[
+        by_label("ECK", &[Mark::Label("common.k8s.elastic.co/type", "kibana")]),
+        by_label("opensearch-k8s-operator", &[Mark::HasLabel("opensearch.cluster.dashboards")]),
+        by_label(
+            "bitnami/opensearch",
+            &[
+                Mark::Label("app.kubernetes.io/name", "opensearch"),
+                Mark::Label("app.kubernetes.io/component", "dashboards"),
+            ],
+        ),
+    ],
+    doors: &[Door { roles: &["kibana", "frontend"], bare: true, ..DOOR }],
+    telling_ports: &[5601],
+    ..Rule::of(Product::Kibana)
+};
