@@ -1,0 +1,83 @@
+//! Why this one and not another: all candidates for the same product, best first.
+
+use detectors::{Product, ServiceKey};
+use toolset::Tool;
+
+use super::Case;
+use crate::{
+    paint::Paint,
+    table::{Table, plain},
+};
+
+/// How many are listed of those that are no tools.
+const MOST: usize = 10;
+
+pub fn section(case: &Case<'_>) -> Vec<String> {
+    let Some(product) = case.verdict.product() else {
+        return Vec::new();
+    };
+    let plan = &case.planned.plan;
+    let tools: Vec<&Tool> = plan.tools.iter().filter(|tool| tool.product == product).collect();
+    let others: Vec<_> = plan.rejected.iter().filter(|rejection| rejection.product == Some(product)).collect();
+    if tools.len() + others.len() < 2 {
+        return Vec::new();
+    }
+    let mut table = Table::new(&["RANK", "SERVICE", "VERDICT", ""]);
+    let this = |key: Option<&ServiceKey>| if key == Some(case.key()) { "← this one".to_owned() } else { " ".to_owned() };
+    for (rank, tool) in tools.iter().enumerate() {
+        table.row(vec![
+            ((rank + 1).to_string(), plain),
+            (tool.origin_in_words(), plain),
+            ("tool".to_owned(), Paint::good),
+            (note(case, tool, this(tool.key.as_ref())), Paint::dim),
+        ]);
+    }
+    // The one that is asked about is never cut.
+    let (shown, cut): (Vec<_>, Vec<_>) =
+        others.into_iter().enumerate().partition(|(index, rejection)| *index < MOST || rejection.key == *case.key());
+    for (_, rejection) in shown {
+        table.row(vec![
+            (String::new(), plain),
+            (rejection.key.to_string(), plain),
+            (rejection.reason.to_string(), Paint::warn),
+            (this(Some(&rejection.key)), Paint::dim),
+        ]);
+    }
+    let mut lines = vec![case.heading(&heading(product))];
+    lines.extend(table.lines(case.paint, "  ").into_iter().map(|line| line.trim_end().to_owned()));
+    if !cut.is_empty() {
+        lines.push(case.paint.dim(&format!("  and {} more that are no tools", cut.len())));
+    }
+    lines
+}
+
+fn heading(product: Product) -> String {
+    format!("All candidates for {product}, best first")
+}
+
+/// What its rank comes from, where it is not only its name.
+fn note(case: &Case<'_>, tool: &Tool, this: String) -> String {
+    let candidate = case.planned.selection.candidates.iter().find(|candidate| Some(&candidate.key) == tool.key.as_ref());
+    let detector = case.snapshot.config.spec.detector(toolset::spelling::detector_type(tool.product));
+    let preferred = |key: &ServiceKey| detector.preferred.iter().any(|one| *one.namespace == *key.namespace && *one.name == *key.name);
+    let mut notes = Vec::new();
+    if tool.key.as_ref().is_some_and(preferred) {
+        notes.push("listed under preferred");
+    }
+    if let Some(candidate) = candidate {
+        if candidate.trust == crd_types::Trust::Tenant {
+            notes.push("from a Tenant source");
+        }
+        if candidate.standing.bundled {
+            notes.push("part of another product's bundle");
+        } else if candidate.standing.tier > 0 {
+            notes.push("a part behind the entry point");
+        }
+    }
+    let notes = notes.join(", ");
+    match (this.trim().is_empty(), notes.is_empty()) {
+        (_, true) => this,
+        (true, false) => notes,
+        (false, false) => format!("{this}, {notes}"),
+    }
+}

@@ -1,0 +1,165 @@
+//! Objects from files and standard input: YAML or JSON, one or many documents, lists as `kubectl get` prints them.
+//!
+//! Everything that cannot be read is named with file, document and object, all at once; and then nothing is printed,
+//! because from part of the Services the wrong tools would follow.
+
+mod document;
+mod object;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use document::Document;
+use object::{Kinds, Object};
+pub use object::{DEFAULT_NAMESPACE, who};
+use serde_json::Value;
+use toolset::Index;
+
+use crate::{
+    failure::Failure,
+    snapshot::{Snapshot, assumed},
+};
+
+/// The snapshot that the files describe.
+pub fn snapshot(files: &[PathBuf]) -> Result<Snapshot, Failure> {
+    let mut read = ReadObjects::default();
+    read.files(files)?;
+    read.into_snapshot()
+}
+
+/// The one ToolsetConfig that the files hold, if any; everything else in them is an error, because with `--live` it would
+/// be ignored.
+pub fn config_only(files: &[PathBuf]) -> Result<Option<crd_types::ToolsetConfig>, Failure> {
+    let mut read = ReadObjects::default();
+    read.files(files)?;
+    if read.kinds.services + read.kinds.slices + read.kinds.namespaces > 0 {
+        return Err(Failure::Usage(
+            "error: with --live the Services come from the cluster; leave Services, EndpointSlices and Namespaces out of the files".to_owned(),
+        ));
+    }
+    read.fail_on_problems()?;
+    Ok(read.config.map(|(_, config)| config))
+}
+
+/// Every document of the files, with where it stands. Fails on the first file that cannot be read at all.
+pub fn documents(files: &[PathBuf]) -> Result<Vec<Document>, Failure> {
+    if files.iter().filter(|file| is_stdin(file)).count() > 1 {
+        return Err(Failure::Usage("error: standard input (-f -) can be read only once".to_owned()));
+    }
+    let mut documents = Vec::new();
+    for file in files {
+        let name = if is_stdin(file) { "standard input".to_owned() } else { file.display().to_string() };
+        let text = read(file).map_err(|error| Failure::input(format!("error: {name}: {error}")))?;
+        documents.extend(document::split(&name, &text));
+    }
+    Ok(documents)
+}
+
+fn is_stdin(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
+fn read(file: &Path) -> io::Result<String> {
+    let bytes = if is_stdin(file) {
+        let mut bytes = Vec::new();
+        io::stdin().lock().read_to_end(&mut bytes)?;
+        bytes
+    } else {
+        fs::read(file)?
+    };
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "is not UTF-8 text"))
+}
+
+#[derive(Default)]
+struct ReadObjects {
+    services: Vec<detectors::ServiceView>,
+    slices: Vec<toolset::SliceView>,
+    namespaces: Vec<toolset::NamespaceView>,
+    config_maps: BTreeMap<(String, String), k8s_openapi::api::core::v1::ConfigMap>,
+    config: Option<(String, crd_types::ToolsetConfig)>,
+    kinds: Kinds,
+    problems: Vec<String>,
+}
+
+impl ReadObjects {
+    fn files(&mut self, files: &[PathBuf]) -> Result<(), Failure> {
+        for document in documents(files)? {
+            match document.value {
+                Ok(value) => self.value(&document.place, value, None),
+                Err(problem) => self.problems.push(format!("error: {}: {problem}", document.place)),
+            }
+        }
+        Ok(())
+    }
+
+    /// One object, or a list of them. The entries of a typed list need not say their kind.
+    fn value(&mut self, place: &str, mut value: Value, kind: Option<(&str, &str)>) {
+        if let (Some((api_version, kind)), Some(fields)) = (kind, value.as_object_mut()) {
+            fields.entry("apiVersion").or_insert_with(|| api_version.into());
+            fields.entry("kind").or_insert_with(|| kind.into());
+        }
+        let Some((api_version, list)) = object::list_of(&value) else {
+            return self.object(place, value);
+        };
+        let Some(items) = value.get_mut("items").and_then(Value::as_array_mut) else {
+            return self.problems.push(format!("error: {place}: a list without items"));
+        };
+        for (index, item) in std::mem::take(items).into_iter().enumerate() {
+            let place = format!("{place}, item {}", index + 1);
+            self.value(&place, item, list.as_deref().map(|kind| (api_version.as_str(), kind)));
+        }
+    }
+
+    fn object(&mut self, place: &str, value: Value) {
+        match object::read(value, &mut self.kinds) {
+            Ok(Object::Service(view)) => self.services.push(*view),
+            Ok(Object::Slice(view)) => self.slices.extend(view),
+            Ok(Object::Namespace(view)) => self.namespaces.push(view),
+            Ok(Object::ConfigMap(map)) => {
+                let key = (map.metadata.namespace.clone().unwrap_or_default(), map.metadata.name.clone().unwrap_or_default());
+                self.config_maps.insert(key, *map);
+            }
+            Ok(Object::Config(config)) => match &self.config {
+                None => self.config = Some((place.to_owned(), *config)),
+                Some((first, _)) => {
+                    self.problems.push(format!("error: {place}: a second ToolsetConfig; the first is in {first}, give only one"));
+                }
+            },
+            Ok(Object::Other) => {}
+            Err(problems) => self.problems.extend(problems.into_iter().map(|problem| format!("error: {place}: {problem}"))),
+        }
+    }
+
+    fn fail_on_problems(&mut self) -> Result<(), Failure> {
+        let problems = std::mem::take(&mut self.problems);
+        if problems.is_empty() { Ok(()) } else { Err(Failure::Input(problems)) }
+    }
+
+    fn into_snapshot(mut self) -> Result<Snapshot, Failure> {
+        self.fail_on_problems()?;
+        let mut notes = Vec::new();
+        if self.services.is_empty() {
+            notes.push(self.kinds.without_services());
+        }
+        let slices_known = !self.slices.is_empty();
+        let config_given = self.config.is_some();
+        let mut index = Index::default();
+        index.replace_namespaces(self.namespaces);
+        index.replace_services(self.services);
+        index.replace_slices(self.slices);
+        Ok(Snapshot {
+            index,
+            config: self.config.map_or_else(assumed, |(_, config)| config),
+            config_given,
+            config_maps: self.config_maps,
+            slices_known,
+            live: false,
+            default_namespace: DEFAULT_NAMESPACE.to_owned(),
+            notes,
+        })
+    }
+}

@@ -1,0 +1,193 @@
+//! Objects from a cluster. Reads only, with the rights of whoever runs it.
+
+use std::{collections::BTreeMap, fmt::Debug, time::Duration};
+
+use crd_types::{NamespacesFrom, ToolsetConfig};
+use k8s_openapi::api::{
+    core::v1::{ConfigMap, Namespace, Service},
+    discovery::v1::EndpointSlice,
+};
+use kube::{
+    Api, Client, Config, Resource, ResourceExt,
+    api::ListParams,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use serde::de::DeserializeOwned;
+use toolset::{Index, convert};
+
+use crate::{
+    args::From,
+    failure::Failure,
+    input,
+    snapshot::{Snapshot, assumed},
+};
+
+/// How many objects a page of a list holds.
+const PAGE: u32 = 500;
+/// How long one request may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The snapshot of the cluster.
+pub fn snapshot(from: &From) -> Result<Snapshot, Failure> {
+    let given = input::config_only(&from.files)?;
+    if given.is_some() && from.config.is_some() {
+        return Err(Failure::Usage("error: --config names a ToolsetConfig of the cluster, and -f gives another; use one of them".to_owned()));
+    }
+    // Fails only if somebody else installed a provider already, and then there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::input(format!("error: cannot start: {error}")))?;
+    runtime.block_on(read(from, given))
+}
+
+async fn read(from: &From, given: Option<ToolsetConfig>) -> Result<Snapshot, Failure> {
+    let client = connect(from.context.as_deref()).await?;
+    let mut notes = Vec::new();
+    let config = match given {
+        Some(config) => Some(config),
+        None => choose(&client, from.config.as_deref(), &mut notes).await?,
+    };
+    let config_given = config.is_some();
+    let config = config.unwrap_or_else(assumed);
+    let mut index = Index::default();
+    let services = list(&Api::<Service>::all(client.clone()), "Services").await?;
+    index.replace_services(services.iter().map(convert::service).collect());
+    let slices_known = match list(&Api::<EndpointSlice>::all(client.clone()), "EndpointSlices").await {
+        Ok(slices) => {
+            index.replace_slices(slices.iter().filter_map(convert::slice).collect());
+            true
+        }
+        Err(failure) => {
+            notes.push(format!("health is unknown: {}", said(&failure)));
+            false
+        }
+    };
+    let by_labels = config.spec.sources.iter().any(|source| source.namespaces.from == NamespacesFrom::Selector);
+    if by_labels {
+        let namespaces = list(&Api::<Namespace>::all(client.clone()), "Namespaces").await?;
+        index.replace_namespaces(namespaces.iter().map(convert::namespace).collect());
+    }
+    let config_maps = config_maps(&client, &config, &mut notes).await;
+    let default_namespace = client.default_namespace().to_owned();
+    Ok(Snapshot { index, config, config_given, config_maps, slices_known, live: true, default_namespace, notes })
+}
+
+async fn connect(context: Option<&str>) -> Result<Client, Failure> {
+    let config = if let Some(context) = context {
+        let kubeconfig = Kubeconfig::read().map_err(|error| Failure::input(format!("error: cannot read the kubeconfig: {error}")))?;
+        let known: Vec<String> = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
+        if !known.iter().any(|name| name == context) {
+            let advice = match crd_types::closest(context, known.iter().map(String::as_str)) {
+                Some(name) => format!("did you mean {name}?"),
+                None => format!("it has {}", known.join(", ")),
+            };
+            return Err(Failure::Usage(format!("error: the kubeconfig has no context {context}; {advice}")));
+        }
+        let options = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
+        Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| error.to_string())
+    } else {
+        Config::infer().await.map_err(|error| error.to_string())
+    };
+    let mut config = config.map_err(|error| {
+        Failure::input(format!("error: no cluster to ask: {error}\nSet KUBECONFIG, or give the objects with -f"))
+    })?;
+    config.connect_timeout = Some(Duration::from_secs(10));
+    config.read_timeout = Some(TIMEOUT);
+    Client::try_from(config).map_err(|error| Failure::input(format!("error: cannot connect to the cluster: {error}")))
+}
+
+/// The ToolsetConfig that the user means: the named one, or the only one there is.
+async fn choose(client: &Client, wanted: Option<&str>, notes: &mut Vec<String>) -> Result<Option<ToolsetConfig>, Failure> {
+    if let Some(wanted) = wanted {
+        let Some((namespace, name)) = wanted.split_once('/') else {
+            return Err(Failure::Usage(format!("error: --config {wanted}: write NAMESPACE/NAME")));
+        };
+        let api = Api::<ToolsetConfig>::namespaced(client.clone(), namespace);
+        let found = api.get_opt(name).await.map_err(|error| refused("ToolsetConfigs", &error))?;
+        return found.map(Some).ok_or_else(|| Failure::input(format!("error: the cluster has no ToolsetConfig {wanted}")));
+    }
+    let all = match list(&Api::<ToolsetConfig>::all(client.clone()), "ToolsetConfigs").await {
+        Ok(all) => all,
+        Err(failure) => {
+            notes.push(format!("no ToolsetConfig: {}", said(&failure)));
+            return Ok(None);
+        }
+    };
+    let mut names: Vec<String> = all.iter().map(|config| format!("{}/{}", config.namespace().unwrap_or_default(), config.name_any())).collect();
+    names.sort();
+    match names.len() {
+        0 | 1 => Ok(all.into_iter().next()),
+        _ => Err(Failure::Usage(format!("error: the cluster has several ToolsetConfigs; choose one with --config: {}", names.join(", ")))),
+    }
+}
+
+/// The ConfigMap that is written, which says what is in the output and may hold the predecessor's overrides, and the base.
+async fn config_maps(client: &Client, config: &ToolsetConfig, notes: &mut Vec<String>) -> BTreeMap<(String, String), ConfigMap> {
+    let namespace = config.namespace().unwrap_or_default();
+    let api = Api::<ConfigMap>::namespaced(client.clone(), &namespace);
+    let output = &config.spec.output;
+    let mut found = BTreeMap::new();
+    for name in [Some(&output.config_map_name), output.base.as_ref().map(|base| &base.config_map_name)].into_iter().flatten() {
+        match api.get_opt(name).await {
+            Ok(Some(map)) => {
+                found.insert((namespace.clone(), name.clone()), map);
+            }
+            Ok(None) => {}
+            Err(error) => notes.push(format!("ConfigMap {namespace}/{name} is not taken into account: {}", said(&refused("ConfigMaps", &error)))),
+        }
+    }
+    found
+}
+
+/// Everything of one kind, page by page.
+async fn list<K>(api: &Api<K>, what: &str) -> Result<Vec<K>, Failure>
+where
+    K: Clone + Debug + DeserializeOwned + Resource<DynamicType = ()>,
+{
+    let mut all = Vec::new();
+    let mut params = ListParams::default().limit(PAGE);
+    loop {
+        let page = api.list(&params).await.map_err(|error| refused(what, &error))?;
+        all.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params.continue_token = Some(token),
+            None => return Ok(all),
+        }
+    }
+}
+
+fn refused(what: &str, error: &kube::Error) -> Failure {
+    match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            Failure::input(format!("error: you may not read {what} of the whole cluster: {}", status.message))
+        }
+        kube::Error::Api(status) if status.code == 404 => {
+            Failure::input(format!("error: the cluster does not know {what}; install the CRDs first (kubectl toolset crds)"))
+        }
+        kube::Error::Api(status) => Failure::input(format!("error: cannot read {what}: {}", status.message)),
+        other => Failure::input(format!("error: cannot read {what}: {}", chain(other))),
+    }
+}
+
+/// An error with its causes; kube's own text often leaves out the one that matters.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+/// A failure's text as part of a note.
+fn said(failure: &Failure) -> String {
+    let text = failure.to_string();
+    text.strip_prefix("error: ").unwrap_or(&text).to_owned()
+}

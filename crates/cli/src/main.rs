@@ -1,0 +1,103 @@
+//! `kubectl-toolset`: the operator's own code on files, on standard input or on a cluster, read only.
+//!
+//! ```text
+//! files, stdin ──► input ──┐
+//!                          ├──► Snapshot ──► the crate toolset ──► render, explain
+//! API server ────► live ───┘
+//! ```
+
+mod args;
+mod explain;
+mod failure;
+mod input;
+mod live;
+mod outcome;
+mod paint;
+mod render;
+mod snapshot;
+mod table;
+mod validate;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use args::{Cli, Command, From};
+use clap::{CommandFactory, Parser};
+use failure::Failure;
+use outcome::Outcome;
+use paint::Paint;
+use snapshot::Snapshot;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(outcome) => {
+            for note in &outcome.notes {
+                let _ = writeln!(io::stderr(), "note: {note}");
+            }
+            print(&outcome.output)
+        }
+        Err(failure) => {
+            // If standard error is gone there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "{failure}");
+            match failure {
+                Failure::Input(_) => ExitCode::from(1),
+                Failure::Usage(_) => ExitCode::from(2),
+            }
+        }
+    }
+}
+
+/// What the command prints, all at once: nothing goes to standard output if anything failed.
+fn run(cli: Cli) -> Result<Outcome, Failure> {
+    let paint = Paint::new(cli.color);
+    match cli.command {
+        Command::Render(args) => {
+            let snapshot = snapshot(&args.from, args.from.live)?;
+            render::run(&snapshot, &args.from.cluster_domain, args.output, paint)
+        }
+        Command::Explain(args) => {
+            let live = args.from.live || args.from.files.is_empty();
+            let snapshot = snapshot(&args.from, live)?;
+            explain::run(&snapshot, &args, paint)
+        }
+        Command::Validate(args) => validate::run(&args.files),
+        Command::Crds => crd_types::crds_yaml().map(Outcome::of).map_err(|error| Failure::input(error.to_string())),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "kubectl-toolset", &mut script);
+            String::from_utf8(script).map(Outcome::of).map_err(|error| Failure::input(error.to_string()))
+        }
+    }
+}
+
+/// The objects, from files or from the cluster.
+fn snapshot(from: &From, live: bool) -> Result<Snapshot, Failure> {
+    if from.files.is_empty() && !live {
+        return Err(Failure::Usage(
+            "error: say where the Services come from: -f FILE, -f - for standard input, or --live for the cluster".to_owned(),
+        ));
+    }
+    if live {
+        live::snapshot(from)
+    } else if from.config.is_some() || from.context.is_some() {
+        Err(Failure::Usage("error: --config and --context are for --live; with files give the ToolsetConfig with -f".to_owned()))
+    } else {
+        input::snapshot(&from.files)
+    }
+}
+
+/// A reader that has seen enough (`| head`) is no failure.
+fn print(output: &str) -> ExitCode {
+    let mut out = io::stdout().lock();
+    match out.write_all(output.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: cannot write to standard output: {error}");
+            ExitCode::from(1)
+        }
+    }
+}

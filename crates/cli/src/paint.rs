@@ -1,0 +1,54 @@
+//! Colours, where they are wanted.
+
+use std::{
+    env,
+    io::{self, IsTerminal},
+};
+
+use crate::args::ColorWhen;
+
+/// Paints text, or leaves it alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Paint {
+    on: bool,
+}
+
+impl Paint {
+    /// For standard output. `auto` follows <https://no-color.org>: any non-empty `NO_COLOR` switches colours off.
+    pub fn new(when: ColorWhen) -> Self {
+        let wanted = || {
+            io::stdout().is_terminal()
+                && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+                && env::var_os("TERM").is_none_or(|term| term != "dumb")
+        };
+        Self { on: when == ColorWhen::Always || when == ColorWhen::Auto && wanted() }
+    }
+
+    fn code(self, code: &str, text: &str) -> String {
+        if self.on && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    pub fn bold(self, text: &str) -> String {
+        self.code("1", text)
+    }
+
+    pub fn dim(self, text: &str) -> String {
+        self.code("2", text)
+    }
+
+    pub fn good(self, text: &str) -> String {
+        self.code("32", text)
+    }
+
+    pub fn warn(self, text: &str) -> String {
+        self.code("33", text)
+    }
+
+    pub fn bad(self, text: &str) -> String {
+        self.code("31", text)
+    }
+
+    pub fn link(self, text: &str) -> String {
+        self.code("36", text)
+    }
+}

@@ -1,0 +1,180 @@
+//! `render`: the tools, and the file that the operator would write.
+
+use std::io::{self, IsTerminal};
+
+use serde::Serialize;
+use serde_json::Value;
+use toolset::{
+    Plan, Tool,
+    manifest,
+    render::HOLMESGPT_KEY,
+    tool::Rejection,
+};
+
+use crate::{
+    args::Format,
+    failure::Failure,
+    outcome::Outcome,
+    paint::Paint,
+    snapshot::Snapshot,
+    table::{Table, plain},
+};
+
+/// Plans and prints in one of the formats.
+pub fn run(snapshot: &Snapshot, cluster_domain: &str, format: Option<Format>, paint: Paint) -> Result<Outcome, Failure> {
+    let format = format.unwrap_or(if io::stdout().is_terminal() { Format::Table } else { Format::Configmap });
+    let mut snapshot_notes = snapshot.notes.clone();
+    let mut plan = snapshot.plan(cluster_domain).plan;
+    let rendered = snapshot.render(cluster_domain, &mut plan);
+    let said = plan.notes.iter().chain(&rendered.notes).map(|note| format!("{}: {}", note.reason, note.message));
+    snapshot_notes.extend(said);
+    snapshot_notes.dedup();
+    let output = match format {
+        Format::Table => table(snapshot, &plan, paint),
+        Format::Json => json(&plan)?,
+        Format::Configmap => {
+            yaml(&manifest::config_map(&snapshot.context(cluster_domain), &rendered, None))?
+        }
+        Format::Holmesgpt => rendered.data.get(HOLMESGPT_KEY).cloned().ok_or_else(|| {
+            Failure::input("error: spec.output.formats of the ToolsetConfig leaves HolmesGPT out, so there is no such file")
+        })?,
+    };
+    Ok(Outcome { output, notes: snapshot_notes })
+}
+
+fn yaml(value: &Value) -> Result<String, Failure> {
+    serde_saphyr::to_string(value).map_err(|error| Failure::input(format!("error: cannot write YAML: {error}")))
+}
+
+#[derive(Serialize)]
+struct File<'a> {
+    tools: Vec<ToolRow<'a>>,
+    rejected: Vec<RejectedRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct ToolRow<'a> {
+    name: &'a str,
+    #[serde(rename = "type")]
+    type_: &'a str,
+    namespace: &'a str,
+    service: &'a str,
+    port: u16,
+    scheme: &'a str,
+    path: &'a str,
+    endpoint: String,
+    source: &'a str,
+    trust: &'a str,
+    confidence: String,
+}
+
+#[derive(Serialize)]
+struct RejectedRow<'a> {
+    namespace: &'a str,
+    service: &'a str,
+    #[serde(rename = "type")]
+    type_: &'a str,
+    reason: &'a str,
+    message: &'a str,
+}
+
+/// Sorted by namespace, Service and name; tools that are no Service come first, with both empty.
+fn json(plan: &Plan) -> Result<String, Failure> {
+    let mut tools: Vec<ToolRow<'_>> = plan.tools.iter().map(tool_row).collect();
+    tools.sort_by_key(|tool| (tool.namespace, tool.service, tool.name));
+    let mut rejected: Vec<RejectedRow<'_>> = plan.rejected.iter().map(rejected_row).collect();
+    rejected.sort_by_key(|one| (one.namespace, one.service));
+    let mut text = serde_json::to_string_pretty(&File { tools, rejected })
+        .map_err(|error| Failure::input(format!("error: cannot write JSON: {error}")))?;
+    text.push('\n');
+    Ok(text)
+}
+
+fn tool_row(tool: &Tool) -> ToolRow<'_> {
+    ToolRow {
+        name: &tool.name,
+        type_: tool.type_name(),
+        namespace: tool.key.as_ref().map_or("", |key| &key.namespace),
+        service: tool.key.as_ref().map_or("", |key| &key.name),
+        port: tool.endpoint.port,
+        scheme: tool.endpoint.scheme.as_str(),
+        path: &tool.endpoint.path,
+        endpoint: tool.endpoint.to_string(),
+        source: &tool.source,
+        trust: tool.trust.as_str(),
+        confidence: tool.confidence.to_string(),
+    }
+}
+
+fn rejected_row(rejection: &Rejection) -> RejectedRow<'_> {
+    RejectedRow {
+        namespace: &rejection.key.namespace,
+        service: &rejection.key.name,
+        type_: rejection.type_name(),
+        reason: rejection.reason.as_str(),
+        message: &rejection.message,
+    }
+}
+
+fn table(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> String {
+    let mut lines = vec![summary(snapshot, plan, paint)];
+    if !plan.tools.is_empty() {
+        lines.push(String::new());
+        lines.push(paint.bold("Tools"));
+        let health_known = snapshot.slices_known;
+        let mut headers = vec!["TYPE", "SERVICE", "ENDPOINT", "CONFIDENCE", "SOURCE"];
+        headers.extend(health_known.then_some("HEALTH"));
+        let mut table = Table::new(&headers);
+        for tool in &plan.tools {
+            let service = tool.key.as_ref().map_or_else(|| format!("{} (spec.tools)", tool.name), ToString::to_string);
+            let source = match tool.source.as_str() {
+                "" => String::new(),
+                source => format!("{source} ({})", tool.trust),
+            };
+            let mut row = vec![
+                (tool.type_name().to_owned(), Paint::good as _),
+                (service, plain as _),
+                (tool.endpoint.to_string(), Paint::link as _),
+                (tool.confidence.to_string(), plain as _),
+                (source, plain as _),
+            ];
+            if health_known {
+                row.push((tool.health.as_str().to_owned(), crate::explain::health_brush(tool.health)));
+            }
+            table.row(row);
+        }
+        lines.extend(table.lines(paint, "  "));
+    }
+    if !plan.rejected.is_empty() {
+        lines.push(String::new());
+        lines.push(paint.bold("Recognised, but no tools"));
+        let mut table = Table::new(&["TYPE", "SERVICE", "REASON", "BECAUSE"]);
+        for rejection in &plan.rejected {
+            table.row(vec![
+                (rejection.type_name().to_owned(), plain),
+                (rejection.key.to_string(), plain),
+                (rejection.reason.to_string(), Paint::warn),
+                (rejection.message.clone(), Paint::dim),
+            ]);
+        }
+        lines.extend(table.lines(paint, "  "));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// One line that says what was looked at and what came of it.
+fn summary(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> String {
+    let services = count(snapshot.index.services_len(), "Service");
+    let tools = count(plan.tools.len(), "tool");
+    let tools = if plan.tools.is_empty() { paint.warn(&tools) } else { paint.good(&tools) };
+    let config = if snapshot.config_given {
+        format!("by ToolsetConfig {}", crate::explain::config_name(snapshot))
+    } else {
+        "without a ToolsetConfig: every namespace, Trusted".to_owned()
+    };
+    format!("{tools} from {services}, {} recognised but not taken ({config})", plan.rejected.len())
+}
+
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
