@@ -1,0 +1,32 @@
+//! `cargo xtask chart`: what is generated in the chart.
+//!
+//! ```text
+//! values.yaml, with its comments ──► values.schema.json   (with values.definitions.json)
+//!                                └─► README.md            (with README.md.in)
+//! ```
+
+mod readme;
+mod schema;
+mod values;
+
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result};
+
+use crate::generated::{Generated, write_or_check};
+
+/// Generates the chart's schema and README; with `check`, fails if they are not up to date.
+pub fn run(root: &Path, check: bool) -> Result<()> {
+    let folder = root.join("charts/toolset-operator");
+    let read = |name: &str| {
+        let path = folder.join(name);
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let entries = values::parse(&read("values.yaml")?).context("values.yaml")?;
+    let definitions = serde_json::from_str(&read("values.definitions.json")?).context("values.definitions.json")?;
+    let files = [
+        Generated { path: folder.join("values.schema.json"), text: schema::schema(&entries, definitions)? },
+        Generated { path: folder.join("README.md"), text: readme::readme(&read("README.md.in")?, &entries)? },
+    ];
+    write_or_check(&files, check, "cargo xtask chart")
+}
