@@ -1,0 +1,127 @@
+//! Credentials and tenants: only names of variables, as placeholders that the agent fills from its own environment.
+
+use crd_types::{Credentials, Reason};
+
+use super::node::{Block, Key};
+use crate::{
+    agent::{CredentialsField, Toolset},
+    tool::{Note, Tool},
+};
+
+/// The header that Loki, Mimir and Tempo know their tenants by.
+const TENANT_HEADER: &str = "X-Scope-OrgID";
+
+/// Credentials in the shape of a toolset's fields.
+pub enum Placed {
+    /// One field.
+    Key {
+        /// Its name.
+        field: &'static str,
+        /// The placeholder.
+        value: String,
+    },
+    /// `username` and `password`.
+    UserAndPassword {
+        /// The placeholder.
+        username: String,
+        /// The placeholder.
+        password: String,
+    },
+    /// A header in a map of headers.
+    Header {
+        /// The field that holds the map.
+        map: &'static str,
+        /// The header.
+        name: Key,
+        /// Its value, with a placeholder.
+        value: String,
+    },
+    /// `auth` of an endpoint of `type: http`.
+    Auth(Block),
+}
+
+/// The credentials of a tool, where its toolset has a field for them; where it has none, planning has said so.
+pub fn place(toolset: Toolset, tool: &Tool, notes: &mut Vec<Note>) -> Option<Placed> {
+    let credentials = tool.credentials.as_ref()?;
+    let field = toolset.credentials(credentials.type_)?;
+    let placed = in_field(field, credentials);
+    if placed.is_none() {
+        // The schema lets none of these in; an object stored under another one could still hold them.
+        notes.push(Note::new(
+            Reason::CredentialsUnsupported,
+            format!("credentials of {} are left out: they name no usable variable or header", tool.origin_in_words()),
+        ));
+    }
+    placed
+}
+
+fn in_field(field: CredentialsField, credentials: &Credentials) -> Option<Placed> {
+    let secret = placeholder(&credentials.env)?;
+    let username = || credentials.username_env.as_deref().and_then(placeholder);
+    let header = || credentials.header.as_deref().and_then(header);
+    Some(match field {
+        CredentialsField::Key(field) => Placed::Key { field, value: secret },
+        CredentialsField::UserAndPassword => Placed::UserAndPassword { username: username()?, password: secret },
+        CredentialsField::Header { map, bearer: true } => {
+            Placed::Header { map, name: Key::new("Authorization")?, value: format!("Bearer {secret}") }
+        }
+        CredentialsField::Header { map, bearer: false } => Placed::Header { map, name: header()?, value: secret },
+        CredentialsField::Auth(type_) => {
+            let auth = Block::new().with("type", type_);
+            Placed::Auth(match type_ {
+                "basic" => auth.with("username", username()?).with("password", secret),
+                "header" => auth.with("name", header()?.as_str()).with("value", secret),
+                _ => auth.with("token", secret),
+            })
+        }
+    })
+}
+
+/// The tenant's header and the map it goes into. A header of that name in the credentials wins: it is the more explicit one.
+pub fn tenant(toolset: Toolset, tool: &Tool) -> Option<(&'static str, Key, String)> {
+    let tenant = tool.tenant_id.as_ref()?;
+    let map = toolset.tenant_headers()?;
+    let same = |credentials: &Credentials| {
+        credentials.header.as_ref().is_some_and(|header| header.eq_ignore_ascii_case(TENANT_HEADER))
+    };
+    if tool.credentials.as_ref().is_some_and(same)
+        || !tenant.chars().all(|c| c.is_ascii_alphanumeric() || "_.|-".contains(c))
+    {
+        return None;
+    }
+    Some((map, Key::new(TENANT_HEADER)?, tenant.clone()))
+}
+
+/// What the agent replaces by the value of its variable; `None` unless it is the name of one.
+fn placeholder(env: &str) -> Option<String> {
+    let start = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let fine = env.starts_with(start) && env.chars().all(|c| start(c) || c.is_ascii_digit());
+    fine.then(|| format!("{{{{ env.{env} }}}}"))
+}
+
+/// A header's name that can be a key; `None` for anything else.
+fn header(name: &str) -> Option<Key> {
+    let fine = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    Key::new(name).filter(|_| fine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_name_of_a_variable_becomes_a_placeholder() {
+        assert_eq!(placeholder("PROM_TOKEN").as_deref(), Some("{{ env.PROM_TOKEN }}"));
+        for bad in ["", "1A", "A B", "A}}{{ env.B", "A.B", "A-B", "Ä"] {
+            assert_eq!(placeholder(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_header_that_can_be_a_key_is_taken() {
+        assert!(header("X-Auth").is_some());
+        for bad in ["", "X.Auth", "X Auth", "X:Auth", "X\nAuth"] {
+            assert!(header(bad).is_none(), "{bad:?}");
+        }
+    }
+}
