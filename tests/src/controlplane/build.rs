@@ -151,7 +151,7 @@ impl<'a> Progress<'a> {
     }
 
     fn downloading(&mut self, line: &str) {
-        self.doing = line.trim_start_matches("go: ").to_owned();
+        line.trim_start_matches("go: ").clone_into(&mut self.doing);
     }
 
     fn draw(&mut self) {

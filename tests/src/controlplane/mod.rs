@@ -9,6 +9,7 @@
 //! Everything is as in a cluster but for nodes: no Pod ever runs. Nothing outlives the process that started it, however
 //! that ends (see `watchdog.rs`).
 
+mod audit;
 mod build;
 mod cluster;
 mod crds;
@@ -31,6 +32,7 @@ use kube::{Api, Client};
 use tempfile::TempDir;
 
 pub use self::{
+    audit::AuditedRequest,
     build::MissingTool,
     cluster::{Cluster, client},
     crds::{folder as crds_folder, install as install_crds},
@@ -168,6 +170,13 @@ impl ControlPlane {
     /// One audit event in JSON per line, if [`Options::audit_log`] asked for it.
     pub fn audit_log(&self) -> Option<PathBuf> {
         self.layout.audit_log.then(|| self.layout.audit_file())
+    }
+
+    /// The requests in the audit log, in the order in which they were answered.
+    ///
+    /// Fails if [`Options::audit_log`] did not ask for one.
+    pub fn audited_requests(&self) -> Result<Vec<AuditedRequest>> {
+        audit::read(&self.audit_log().context("this control plane keeps no audit log")?)
     }
 
     /// Ends the API server at once, as a crash does: connections break, data stays in etcd.

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
 
-use super::build;
+use super::{build, keys::hex};
 
 /// The variable by which envtest users name a folder of prebuilt programs.
 const ASSETS: &str = "KUBEBUILDER_ASSETS";
@@ -96,7 +96,7 @@ impl Module {
         Ok(Self {
             kubernetes: required_version(&go_mod, "k8s.io/kubernetes")
                 .context("go.mod requires no k8s.io/kubernetes")?,
-            digest: digest.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect(),
+            digest: hex(&digest.finalize()[..6]),
             folder,
         })
     }

@@ -1,0 +1,95 @@
+//! Pods without a kubelet: the test says whether they are ready, and the real EndpointSlice controller does the rest.
+
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use anyhow::{Context as _, Result};
+use k8s_openapi::api::core::v1::{Node, Pod, Service};
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use serde_json::{from_value, json};
+
+/// The node that all Pods seem to run on: the EndpointSlice controller passes over Pods whose node does not exist.
+const NODE: &str = "e2e";
+
+/// Pod addresses are never used twice: two Services must not seem to share a Pod.
+static NEXT_ADDRESS: AtomicU16 = AtomicU16::new(1);
+
+/// A Pod behind a Service.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    pods: Api<Pod>,
+    name: String,
+}
+
+impl Backend {
+    /// Creates a Pod that the Service selects, and makes it ready.
+    pub(super) async fn create(client: &Client, service: &Service) -> Result<Self> {
+        let namespace = service.namespace().context("the Service has no namespace")?;
+        let selector = service.spec.as_ref().and_then(|spec| spec.selector.clone());
+        let labels = selector.with_context(|| format!("the Service {} has no selector", service.name_any()))?;
+        let number = NEXT_ADDRESS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{number}", service.name_any());
+        let pod = json!({
+            "metadata": {"name": name, "labels": labels},
+            "spec": {
+                "nodeName": NODE,
+                "containers": [{"name": "app", "image": "app.example/app:1"}],
+                "automountServiceAccountToken": false,
+            },
+        });
+        create_node(client).await?;
+        let pods = Api::namespaced(client.clone(), &namespace);
+        pods.create(&PostParams::default(), &from_value(pod)?).await?;
+        let [high, low] = number.to_be_bytes();
+        let address = format!("10.244.{high}.{low}");
+        let backend = Self { pods, name };
+        backend.patch_status(json!({"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]})).await?;
+        backend.set_ready(true).await?;
+        Ok(backend)
+    }
+
+    /// The Pod's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Says, as the kubelet would, whether the Pod passes its readiness probe.
+    pub async fn set_ready(&self, ready: bool) -> Result<()> {
+        let status = if ready { "True" } else { "False" };
+        self.patch_status(json!({"conditions": [{"type": "Ready", "status": status}]})).await
+    }
+
+    /// Deletes the Pod while its containers still run: its endpoint is terminating until [`delete`](Self::delete), since no
+    /// kubelet reports their end.
+    pub async fn terminate(&self) -> Result<()> {
+        self.pods.delete(&self.name, &DeleteParams::default()).await?;
+        Ok(())
+    }
+
+    /// Deletes the Pod; its endpoint is gone.
+    pub async fn delete(&self) -> Result<()> {
+        self.pods.delete(&self.name, &at_once()).await?;
+        Ok(())
+    }
+
+    async fn patch_status(&self, status: serde_json::Value) -> Result<()> {
+        let patch = Patch::Merge(json!({"status": status}));
+        self.pods.patch_status(&self.name, &PatchParams::default(), &patch).await?;
+        Ok(())
+    }
+}
+
+/// Deletion that waits for no kubelet.
+pub(super) fn at_once() -> DeleteParams {
+    DeleteParams::default().grace_period(0)
+}
+
+/// Applied rather than created: tests do it side by side.
+async fn create_node(client: &Client) -> Result<()> {
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}});
+    let nodes: Api<Node> = Api::all(client.clone());
+    nodes.patch(NODE, &PatchParams::apply("e2e"), &Patch::Apply(node)).await?;
+    Ok(())
+}
