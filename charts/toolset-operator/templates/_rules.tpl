@@ -7,7 +7,7 @@ server, whose audit log is compared with these rules.
 {{- define "toolset-operator.rules.watched" -}}
 - apiGroups: [""]
   resources: [services]
-  verbs: [list, watch]
+  verbs: [get, list, watch]
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
   verbs: [list, watch]
@@ -20,7 +20,7 @@ server, whose audit log is compared with these rules.
 {{- define "toolset-operator.rules.honoured" -}}
 - apiGroups: [toolset.kubernaut.io]
   resources: [toolsetconfigs]
-  verbs: [list, watch]
+  verbs: [get, list, watch]
 - apiGroups: [toolset.kubernaut.io]
   resources: [toolsetconfigs/status]
   verbs: [patch]
@@ -32,7 +32,7 @@ server, whose audit log is compared with these rules.
 {{- end }}
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [list, watch, create, patch]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
