@@ -1,0 +1,91 @@
+//! `/health`, `/ready` and `/metrics`.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::Context;
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
+use tokio::net::TcpListener;
+use tracing::info;
+
+use crate::world::World;
+
+/// What the endpoints answer from.
+pub struct Admin {
+    world: Arc<World>,
+    /// Ready once is ready until shutdown: a watch in trouble later is for status, metrics and Events, not a reason to
+    /// restart the pod.
+    was_ready: AtomicBool,
+    stopping: AtomicBool,
+}
+
+impl Admin {
+    /// Not ready yet.
+    pub fn new(world: Arc<World>) -> Arc<Self> {
+        Arc::new(Self { world, was_ready: AtomicBool::new(false), stopping: AtomicBool::new(false) })
+    }
+
+    /// From now on `/ready` answers 503.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Ready once each watch that always runs has listed or been refused.
+    fn is_ready(&self) -> bool {
+        if self.stopping.load(Ordering::Relaxed) {
+            return false;
+        }
+        if !self.was_ready.load(Ordering::Relaxed) && self.world.inputs.all_answered(&self.world.scope.always()) {
+            self.was_ready.store(true, Ordering::Relaxed);
+        }
+        self.was_ready.load(Ordering::Relaxed)
+    }
+}
+
+/// Listens at both addresses and answers until dropped.
+///
+/// Fails if an address cannot be bound.
+pub async fn serve(admin: Arc<Admin>, health: SocketAddr, metrics: SocketAddr) -> anyhow::Result<tokio::task::JoinSet<()>> {
+    let mut tasks = tokio::task::JoinSet::new();
+    let routes = Router::new().route("/health", get(|| async { "ok\n" })).route("/ready", get(ready)).with_state(admin.clone());
+    tasks.spawn(listen("health", health, routes).await?);
+    let routes = Router::new().route("/metrics", get(exposition)).with_state(admin);
+    tasks.spawn(listen("metrics", metrics, routes).await?);
+    Ok(tasks)
+}
+
+async fn listen(what: &'static str, address: SocketAddr, routes: Router) -> anyhow::Result<impl Future<Output = ()>> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("--{what}-addr {address}"))?;
+    let address = listener.local_addr()?;
+    info!(endpoint = what, %address, "listening");
+    // axum's server ends only on an error that it handles itself.
+    Ok(async move { drop(axum::serve(listener, routes).await) })
+}
+
+async fn ready(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+    if admin.is_ready() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+    }
+}
+
+async fn exposition(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+    match admin.world.metrics.encode() {
+        Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, CONTENT_TYPE)], text),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain")], error.to_string()),
+    }
+}
+
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

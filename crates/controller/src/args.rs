@@ -1,0 +1,165 @@
+//! Flags and the environment variables that stand for them.
+
+use std::{fs, net::SocketAddr, path::Path, time::Duration};
+
+use clap::{ArgAction, Parser, ValueEnum};
+
+/// Watches Services, recognises the observability systems among them, and keeps one ConfigMap per ToolsetConfig.
+///
+/// The cluster is that of KUBECONFIG, else the one the program runs in.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "toolset-controller", version, max_term_width = 120)]
+pub struct Args {
+    /// Where /health and /ready are answered; port 0 takes a free one and logs it.
+    #[arg(long, env = "TOOLSET_HEALTH_ADDR", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    pub health_addr: SocketAddr,
+
+    /// Where /metrics is answered, without authentication: it names no Services; port 0 takes a free one and logs it.
+    #[arg(long, env = "TOOLSET_METRICS_ADDR", value_name = "ADDRESS", default_value = "0.0.0.0:9090")]
+    pub metrics_addr: SocketAddr,
+
+    /// The cluster's DNS domain [default: the svc. search line of /etc/resolv.conf, else cluster.local]
+    #[arg(long, env = "TOOLSET_CLUSTER_DOMAIN", value_name = "DOMAIN", value_parser = domain)]
+    pub cluster_domain: Option<String>,
+
+    /// Namespaces whose Services, EndpointSlices and labels are watched, comma-separated [default: all]
+    #[arg(long, env = "TOOLSET_WATCH_NAMESPACES", value_name = "NAMES", value_delimiter = ',', value_parser = label)]
+    pub watch_namespaces: Vec<String>,
+
+    /// Namespaces whose ToolsetConfigs are honoured, comma-separated [default: all]
+    #[arg(long, env = "TOOLSET_CONFIG_NAMESPACES", value_name = "NAMES", value_delimiter = ',', value_parser = label)]
+    pub config_namespaces: Vec<String>,
+
+    /// Write only while holding a Lease, so that several replicas can run.
+    #[arg(
+        long,
+        env = "TOOLSET_LEADER_ELECT",
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true"
+    )]
+    pub leader_elect: bool,
+
+    /// The namespace of the Lease [default: the program's own]
+    #[arg(long, env = "TOOLSET_LEASE_NAMESPACE", value_name = "NAME", value_parser = label)]
+    pub lease_namespace: Option<String>,
+
+    /// The name of the Lease.
+    #[arg(long, env = "TOOLSET_LEASE_NAME", value_name = "NAME", default_value = "toolset-operator")]
+    pub lease_name: String,
+
+    /// What is logged: a level, or tracing directives such as info,controller=debug.
+    #[arg(long, env = "TOOLSET_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    pub log_level: String,
+
+    /// How it is logged.
+    #[arg(long, env = "TOOLSET_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Json)]
+    pub log_format: LogFormat,
+
+    /// How long running writes may take to finish after SIGTERM, for example 10s or 1500ms; the process ends within it.
+    #[arg(long, env = "TOOLSET_SHUTDOWN_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub shutdown_timeout: Duration,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Args {
+    /// The cluster's DNS domain: the flag, else what the kubelet wrote into the pod's resolv.conf, else `cluster.local`.
+    pub fn cluster_domain(&self) -> String {
+        self.cluster_domain.clone().unwrap_or_else(|| {
+            let text = fs::read_to_string(Path::new("/etc/resolv.conf")).unwrap_or_default();
+            search_domain(&text).unwrap_or_else(|| "cluster.local".to_owned())
+        })
+    }
+}
+
+/// The cluster domain as a pod's resolv.conf tells it: the kubelet writes `search <ns>.svc.<domain> svc.<domain> <domain>`.
+fn search_domain(resolv_conf: &str) -> Option<String> {
+    resolv_conf
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("search"))
+        .flat_map(str::split_whitespace)
+        .find_map(|entry| domain(entry.trim_end_matches('.').strip_prefix("svc.")?).ok())
+}
+
+fn domain(text: &str) -> Result<String, String> {
+    let text = text.trim_end_matches('.');
+    if text.len() <= 253 && text.split('.').all(|part| label(part).is_ok()) {
+        Ok(text.to_owned())
+    } else {
+        Err("not a DNS domain in lower case, such as cluster.local".to_owned())
+    }
+}
+
+fn label(text: &str) -> Result<String, String> {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let dash_free_ends = !text.starts_with('-') && !text.ends_with('-');
+    if (1..=63).contains(&text.len()) && text.bytes().all(inner) && dash_free_ends {
+        Ok(text.to_owned())
+    } else {
+        Err("not a name of at most 63 lower-case letters, digits and inner dashes".to_owned())
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit): (&str, fn(u64) -> Duration) = match text {
+        _ if text.ends_with("ms") => (&text[..text.len() - 2], Duration::from_millis),
+        _ if text.ends_with('s') => (&text[..text.len() - 1], Duration::from_secs),
+        _ if text.ends_with('m') => (&text[..text.len() - 1], |minutes| Duration::from_secs(minutes.saturating_mul(60))),
+        _ => (text, Duration::from_secs),
+    };
+    number.parse().map(unit).map_err(|_| "not a duration such as 10s, 1500ms or 1m".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_are_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_cluster_domain_is_read_from_the_search_line() {
+        let pod = "search holmes.svc.corp.example svc.corp.example corp.example\nnameserver 10.96.0.10\noptions ndots:5\n";
+        assert_eq!(search_domain(pod).as_deref(), Some("corp.example"));
+        assert_eq!(search_domain("nameserver 1.1.1.1\nsearch lan\n"), None);
+    }
+
+    #[test]
+    fn leader_election_is_off_unless_asked_for_and_can_be_asked_for_in_three_ways() {
+        let parse = |args: &[&str]| Args::parse_from(std::iter::once(&"toolset-controller").chain(args)).leader_elect;
+        assert!(!parse(&[]));
+        assert!(parse(&["--leader-elect"]));
+        assert!(parse(&["--leader-elect=true"]));
+        assert!(!parse(&["--leader-elect=false"]));
+    }
+
+    #[test]
+    fn namespaces_are_comma_separated() {
+        let args = Args::parse_from(["toolset-controller", "--watch-namespaces", "a,b"]);
+        assert_eq!(args.watch_namespaces, ["a", "b"]);
+        assert!(Args::try_parse_from(["toolset-controller", "--watch-namespaces", "A_b"]).is_err());
+    }
+
+    #[test]
+    fn durations_carry_their_unit() {
+        assert_eq!(duration("1500ms"), Ok(Duration::from_millis(1500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
+        assert!(duration("soon").is_err());
+    }
+}
