@@ -6,7 +6,7 @@
 //! | kube-prometheus-stack, Rancher Monitoring | `app: <stack>-alertmanager` beside `part-of: <stack>` or `chart` | `http-web` 9093 (`web` before), `reloader-web` 8080 |
 //! | kube-prometheus manifests, `OpenShift` | `name: alertmanager`, `component: alert-router` | `web` 9093; `OpenShift` 9094 or 9095 with TLS |
 //! | prometheus chart up to 15 | `app: prometheus`, `component: alertmanager` | `http` 80 |
-//! | bitnami/prometheus, bitnami/kube-prometheus, victoria-metrics-alert | the stack's `name`, `component: alertmanager` | `http` 80, `http` 9093, `web` 9093 |
+//! | bitnami/prometheus, bitnami/kube-prometheus, victoria-metrics-alert | the stack's `name`, `component: alertmanager` (`app: alertmanager` in old victoria-metrics-alert) | `http` 80, `http` 9093, `web` 9093 |
 //! | VictoriaMetrics operator | `name: vmalertmanager`, headless, no other Service | `http` 9093, gossip `tcp-mesh` 9094 |
 //! | prometheus-operator | `operated-alertmanager: "true"`: governs every Alertmanager of the namespace; in kube-prometheus-stack 16 the selectors do not overlap | `web` 9093 |
 //!
@@ -65,6 +65,10 @@ pub(crate) const RULE: Rule = Rule {
                 Mark::Label("app.kubernetes.io/name", "victoria-metrics-alert"),
                 Mark::Label("app.kubernetes.io/component", "alertmanager"),
             ],
+        ),
+        in_stack(
+            "victoria-metrics-alert up to 0.20",
+            &[Mark::Label("app.kubernetes.io/name", "victoria-metrics-alert"), Mark::Label("app", "alertmanager")],
         ),
         in_stack(
             "prometheus chart up to 15",

@@ -65,7 +65,6 @@ pub(crate) const RULE: Rule = Rule {
                 Mark::NoLabel("app.kubernetes.io/name"),
                 Mark::Selector("app", "jaeger"),
                 Mark::Port("http-query", 80),
-                Mark::Port("grpc-query", 16685),
             ],
             then: Then::Door(Door { path: "/jaeger", ..DOOR }),
             confidence: High,

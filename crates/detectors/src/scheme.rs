@@ -9,7 +9,8 @@ const SERVING_CERT: [&str; 2] =
 /// The scheme that the Service shows for one of its ports.
 ///
 /// In this order: `appProtocol`; a port or target port whose name starts with `https` (a port *named* `http` proves nothing:
-/// the elastic and opensearch charts serve TLS there); `OpenShift`'s serving certificate; the number 443. Otherwise `http`.
+/// the elastic and opensearch charts serve TLS there); `OpenShift`'s serving certificate. Otherwise `http`: a number proves
+/// nothing either (stable/kibana serves plain HTTP on 443).
 pub fn scheme_of(view: &ServiceView, port: &PortView) -> Scheme {
     if let Some(protocol) = port.app_protocol.as_deref() {
         if protocol.eq_ignore_ascii_case("https") {
@@ -28,5 +29,5 @@ pub fn scheme_of(view: &ServiceView, port: &PortView) -> Scheme {
         .flatten()
         .any(|name| name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("https")));
     let certificate = SERVING_CERT.iter().any(|key| view.annotations.contains_key(key));
-    if named_https || certificate || port.port == 443 { Scheme::Https } else { Scheme::Http }
+    if named_https || certificate { Scheme::Https } else { Scheme::Http }
 }

@@ -57,7 +57,8 @@ fn rank((view, finding): Endpoint<'_>) -> impl Ord {
         (finding.standing.tier == FALLBACK_TIER, view.headless, finding.standing.tier),
         Reverse(finding.confidence),
         exposure,
-        Reverse(view.selector.len()),
+        // One pod of a StatefulSet (the charts' `servicePerReplica`) is less than all of them.
+        view.selector.len(),
         (view.key.name.len(), &view.key),
     )
 }

@@ -29,6 +29,8 @@ pub(crate) const RULE: Rule = Rule {
     ],
     words: &[&["victoria", "logs"], &["victorialogs"], &["vlogs"], &["vlsingle"], &["vlselect"]],
     parts: &["agent", "auth", "insert", "storage", "vector", "vlagent", "vlinsert", "vlstorage", "vmauth"],
+    // The charts wrote the role under `app` before they had `app.kubernetes.io/component`.
+    role_keys: &["app"],
     doors: &[
         Door {
             roles: &["server", "vlsingle", "vlogs", "single", "single-server"],

@@ -48,6 +48,8 @@ pub(crate) const RULE: Rule = Rule {
         "vmstorage",
         "vmanomaly",
     ],
+    // The charts wrote the role under `app` before they had `app.kubernetes.io/component`.
+    role_keys: &["app"],
     doors: &[
         Door {
             roles: &["server", "vmsingle", "single", "single-server"],

@@ -26,6 +26,8 @@ pub(crate) const RULE: Rule = Rule {
     ],
     words: &[&["victoria", "traces"], &["victoriatraces"], &["vtraces"], &["vtsingle"], &["vtselect"]],
     parts: &["agent", "auth", "insert", "storage", "vmauth", "vtinsert", "vtstorage"],
+    // The charts wrote the role under `app` before they had `app.kubernetes.io/component`.
+    role_keys: &["app"],
     doors: &[
         Door {
             roles: &["server", "vtsingle", "single", "single-server"],

@@ -80,7 +80,7 @@ pub(crate) fn judge<'a>(rule: &'static Rule, facts: &Facts<'a>) -> Verdict<'a> {
         };
         return Verdict { ground: Ground::Shape(shape), result };
     }
-    if let Some((reading, role_required)) = stated(rule, facts) {
+    if let Some((reading, role_required)) = exactly(rule, facts) {
         return Verdict { ground: Ground::Stated, result: by_statement(rule, facts, reading, role_required) };
     }
     by_words(rule, facts)
@@ -88,7 +88,7 @@ pub(crate) fn judge<'a>(rule: &'static Rule, facts: &Facts<'a>) -> Verdict<'a> {
 
 /// A label or selector that names the product exactly. `app.kubernetes.io/name` first: where it names something else, the
 /// legacy keys beside it are weighed as words.
-fn stated<'f, 'a>(rule: &Rule, facts: &'f Facts<'a>) -> Option<(&'f Reading<'a>, bool)> {
+fn exactly<'f, 'a>(rule: &Rule, facts: &'f Facts<'a>) -> Option<(&'f Reading<'a>, bool)> {
     let exact = |kind| {
         facts
             .readings()
@@ -105,15 +105,15 @@ fn stated<'f, 'a>(rule: &Rule, facts: &'f Facts<'a>) -> Option<(&'f Reading<'a>,
 fn by_statement<'a>(
     rule: &'static Rule,
     facts: &Facts<'a>,
-    statement: &Reading<'a>,
+    exact: &Reading<'a>,
     role_required: bool,
 ) -> Result<'a> {
-    let standard = statement.kind == EvidenceKind::Label;
+    let standard = exact.kind == EvidenceKind::Label;
     if !standard {
         // Legacy keys are written by hand as often as by charts: a contradiction ends it, unless it only says which part.
         if let Some(objection) = contradicted(rule, facts) {
             return match (facts.role(rule), objection) {
-                (Some(role), No::Word(said_by, _)) if role.value == said_by.value => Result::Part(Part::Role(role)),
+                (Some(part), No::Word(said_by, _)) if part.value == said_by.value => Result::Part(Part::Role(part)),
                 (_, objection) => Result::No(objection),
             };
         }
@@ -139,7 +139,9 @@ fn by_words<'a>(rule: &'static Rule, facts: &Facts<'a>) -> Verdict<'a> {
     };
     let result = if let Some(no) = contradicted(rule, facts) {
         Result::No(no)
-    } else if facts.foreign_name_label {
+    } else if facts.foreign_name_label
+        && facts.readings().filter(speaks).all(|reading| reading.kind == EvidenceKind::Name)
+    {
         Result::No(No::OtherName)
     } else {
         match part_of(rule, facts, true) {
