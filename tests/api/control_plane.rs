@@ -70,8 +70,8 @@ async fn what_an_owner_owned_is_collected_after_it() -> Result<()> {
     scenario("collected", async |world| {
         let apps = world.namespace("apps").await?;
         let owner = world.configure(&apps, "owner", &trusted_names(&[&apps])).await?;
-        let mut owned = config_map(&apps, "owned");
-        owned.metadata.owner_references = Some(vec![OwnerReference {
+        let mut dependent = config_map(&apps, "owned");
+        dependent.metadata.owner_references = Some(vec![OwnerReference {
             api_version: "toolset.kubernaut.io/v1alpha1".to_owned(),
             kind: "ToolsetConfig".to_owned(),
             name: owner.name_any(),
@@ -79,7 +79,7 @@ async fn what_an_owner_owned_is_collected_after_it() -> Result<()> {
             controller: Some(true),
             block_owner_deletion: Some(true),
         }]);
-        world.create(&owned).await?;
+        world.create(&dependent).await?;
         world.create(&config_map(&apps, "free")).await?;
 
         toolset_configs(&world.client(), &apps).delete("owner", &DeleteParams::background()).await?;

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write as _},
     os::unix::process::ExitStatusExt as _,
     path::PathBuf,
-    process::{Command, ExitCode},
+    process::ExitCode,
     time::{Duration, Instant},
 };
 
@@ -116,7 +116,7 @@ async fn run_command(plane: &ControlPlane, command: &[OsString], stop: &mut Stop
     let programs = plane.programs().kubectl.parent().context("kubectl is in no folder")?.to_owned();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths([programs].into_iter().chain(std::env::split_paths(&path)))?;
-    let mut child = Command::new(program)
+    let mut child = e2e::controlplane::command(program)
         .args(arguments)
         .env("PATH", path)
         .env("KUBECONFIG", plane.kubeconfig())

@@ -36,14 +36,14 @@ pub use self::{
     build::MissingTool,
     cluster::{Cluster, client},
     crds::{folder as crds_folder, install as install_crds},
-    process::Process,
+    process::{Process, command},
     programs::{Programs, controllers_run},
 };
 use self::{
     keys::SigningKey,
     kubeconfig::{Endpoint, write_private},
 };
-pub(crate) use self::{keys::nonce, process::command, watchdog::Watchdog};
+pub(crate) use self::{keys::nonce, watchdog::Watchdog};
 
 /// How long the control plane may take to start. It takes 4 s on 2 idle cores; on busy ones it must not fail.
 const START: Duration = Duration::from_secs(120);

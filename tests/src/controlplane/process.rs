@@ -1,6 +1,7 @@
 //! A program that runs beside us, its log in a file.
 
 use std::{
+    env,
     ffi::OsStr,
     fs,
     os::unix::process::CommandExt as _,
@@ -123,12 +124,29 @@ impl Drop for Process {
     }
 }
 
-/// A command whose environment is ours without what would point Kubernetes clients elsewhere.
-pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+/// A command whose environment is ours without what would point Kubernetes clients elsewhere, and without what cargo said
+/// about this program: build scripts such as ring's are run anew when it changes.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
-    command.env_remove("KUBECONFIG").env_remove("KUBERNETES_SERVICE_HOST").env_remove("KUBERNETES_SERVICE_PORT");
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if NOT_FOR_CHILDREN.iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
     command
 }
+
+/// How the names of such variables begin.
+const NOT_FOR_CHILDREN: [&str; 7] = [
+    "KUBECONFIG",
+    "KUBERNETES_SERVICE_",
+    "CARGO_PKG_",
+    "CARGO_MANIFEST_",
+    "CARGO_BIN_",
+    "CARGO_CRATE_",
+    "CARGO_PRIMARY_",
+];
 
 fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<_> = text.lines().collect();

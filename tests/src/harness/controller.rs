@@ -3,7 +3,7 @@
 use std::{
     env,
     path::{Path, PathBuf},
-    process::{Command, ExitStatus},
+    process::ExitStatus,
     time::Duration,
 };
 
@@ -156,7 +156,7 @@ async fn binary() -> Result<PathBuf> {
 }
 
 fn build() -> Result<PathBuf> {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // For the whole workspace, so that dependencies keep the features that `cargo xtask test` builds them with.
     cargo
         .args(["build", "--quiet", "--workspace", "--bin", "toolset-controller"])

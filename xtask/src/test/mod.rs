@@ -1,0 +1,52 @@
+//! `cargo xtask test`: every check, in tiers that can be run alone.
+
+mod report;
+mod tiers;
+
+use std::{env, process::ExitCode, time::Instant};
+
+use anyhow::Result;
+use clap::{Args, ValueEnum as _};
+
+use self::{
+    report::{Line, Outcome},
+    tiers::Tier,
+};
+
+/// Arguments of `cargo xtask test`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask test                           everything
+  cargo xtask test fmt clippy unit           three tiers
+  cargo xtask test api -- a_new_service      the tests on the real API server whose names contain this
+
+A tool that cannot be had is a named skip, and a failure where CI is set.")]
+pub(crate) struct Arguments {
+    /// The tiers to run; without any, all of them.
+    #[arg(value_enum)]
+    tiers: Vec<Tier>,
+    /// Arguments for the test programs of the tiers `unit` and `api`: parts of names, or what libtest knows.
+    #[arg(last = true)]
+    filter: Vec<String>,
+}
+
+/// Runs the tiers one after the other, all of them also when one fails.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let tiers = if arguments.tiers.is_empty() { Tier::value_variants() } else { &arguments.tiers };
+    let ci = env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
+    let mut lines = Vec::new();
+    for &tier in tiers {
+        report::announce(tier.name())?;
+        let started = Instant::now();
+        let outcome = match tier.run(&arguments.filter) {
+            Ok(outcome) => outcome.where_nothing_may_be_skipped(ci),
+            Err(error) => Outcome::Failed(format!("{error:#}")),
+        };
+        let line = Line { tier: tier.name(), outcome, took: started.elapsed() };
+        report::result(&line)?;
+        lines.push(line);
+    }
+    report::summary(&lines)?;
+    let failed = lines.iter().any(|line| matches!(line.outcome, Outcome::Failed(_)));
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

@@ -1,0 +1,155 @@
+//! The tiers, in the order in which they run: what fails fastest comes first.
+
+use std::{ffi::OsStr, fs, io, path::PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::ValueEnum;
+
+use super::report::Outcome;
+use crate::{crds, programs, tools, workspace};
+
+/// The exit code by which `cluster` says that a tool of the machine is missing.
+const MISSING_TOOL: i32 = 69;
+
+/// Tests on the API server mostly wait, so more of them than there are cores.
+const API_THREADS: &str = "--test-threads=4";
+
+/// A set of checks that is run alone or with the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Tier {
+    /// Formatting.
+    Fmt,
+    /// Lints, of all targets.
+    Clippy,
+    /// Unit tests, the crates' own integration tests, and the documentation's examples.
+    Unit,
+    /// Generated files are up to date.
+    Generated,
+    /// Licences, bans and sources of the dependencies.
+    Deny,
+    /// Behaviour on a real API server.
+    Api,
+}
+
+impl Tier {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Fmt => "fmt",
+            Self::Clippy => "clippy",
+            Self::Unit => "unit",
+            Self::Generated => "generated",
+            Self::Deny => "deny",
+            Self::Api => "api",
+        }
+    }
+
+    /// Runs it; `filter` goes to the test programs. Fails where a command of it does.
+    pub(super) fn run(self, filter: &[String]) -> Result<Outcome> {
+        match self {
+            Self::Fmt => cargo(&["fmt", "--all", "--check"]),
+            Self::Clippy => cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]),
+            Self::Unit => unit(filter),
+            Self::Generated => generated(),
+            Self::Deny => deny(),
+            Self::Api => api(filter),
+        }
+    }
+}
+
+fn cargo(arguments: &[&str]) -> Result<Outcome> {
+    workspace::succeed(&mut workspace::cargo(arguments))?;
+    Ok(Outcome::Passed)
+}
+
+fn unit(filter: &[String]) -> Result<Outcome> {
+    let mut command = workspace::cargo(&["test", "--workspace", "--no-fail-fast", "--lib", "--bins"]);
+    // By name: `--tests` would take the tests on the API server along, and leaving their crate out would build the
+    // dependencies once more with fewer features.
+    for test in integration_tests()? {
+        command.args(["--test", &test]);
+    }
+    workspace::succeed(command.arg("--").args(filter))?;
+    workspace::succeed(workspace::cargo(&["test", "--workspace", "--doc", "--"]).args(filter))?;
+    Ok(Outcome::Passed)
+}
+
+/// The names of `crates/*/tests/*.rs` and `crates/*/tests/*/main.rs`.
+fn integration_tests() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for krate in entries(&workspace::root().join("crates"))? {
+        for path in entries(&krate.join("tests"))? {
+            if path.extension() == Some(OsStr::new("rs")) || path.join("main.rs").is_file() {
+                let stem = path.file_stem().and_then(OsStr::to_str).context("a test's name is not text")?;
+                names.push(stem.to_owned());
+            }
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}
+
+/// The paths in a folder; none if it does not exist.
+fn entries(folder: &std::path::Path) -> Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Ok(found) => Ok(found.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", folder.display())),
+    }
+}
+
+fn generated() -> Result<Outcome> {
+    let current = crds::check()?;
+    Ok(if current { Outcome::Passed } else { Outcome::Failed("see `cargo xtask crds`".to_owned()) })
+}
+
+/// Not the advisories: their database is a git repository that a machine without a network cannot fetch. CI checks them.
+fn deny() -> Result<Outcome> {
+    let program = match tools::cargo_deny() {
+        Ok(program) => program,
+        Err(error) => return Ok(Outcome::Skipped(format!("{error:#}"))),
+    };
+    workspace::succeed(workspace::command(program).args(["check", "bans", "licenses", "sources"]))?;
+    Ok(Outcome::Passed)
+}
+
+fn api(filter: &[String]) -> Result<Outcome> {
+    let cluster = programs::build("cluster")?;
+    let controller = programs::build("toolset-controller")?;
+    let prepared = workspace::status(workspace::command(&cluster).arg("--prepare"))?;
+    if prepared.code() == Some(MISSING_TOOL) {
+        return Ok(Outcome::Skipped(
+            "no Go to build the control plane with (the line above says what to do)".to_owned(),
+        ));
+    }
+    let tests = workspace::cargo(&["test", "--workspace", "--test", "api", "--", API_THREADS]);
+    let mut command = workspace::command(cluster);
+    command.arg("--").arg(tests.get_program()).args(tests.get_args()).args(filter);
+    command.env("TOOLSET_CONTROLLER", controller);
+    // A failed test's error says enough; where it was made into text says nothing.
+    if std::env::var_os("RUST_LIB_BACKTRACE").is_none() {
+        command.env("RUST_LIB_BACKTRACE", "0");
+    }
+    workspace::succeed(&mut command)?;
+    Ok(Outcome::Passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_on_the_api_server_are_no_unit_tests() {
+        let names = integration_tests().unwrap();
+        assert!(names.contains(&"rules".to_owned()), "{names:?}");
+        assert!(!names.contains(&"api".to_owned()), "{names:?}");
+    }
+
+    #[test]
+    fn a_tier_is_called_the_same_on_the_command_line_and_in_the_report() {
+        for tier in Tier::value_variants() {
+            let on_the_command_line = tier.to_possible_value().unwrap();
+            assert_eq!(on_the_command_line.get_name(), tier.name());
+        }
+    }
+}

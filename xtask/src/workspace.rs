@@ -1,0 +1,89 @@
+//! The checkout, and cargo in it.
+
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+/// The folder of the workspace.
+pub(crate) fn root() -> &'static Path {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask)
+}
+
+/// A command in the workspace's folder, in the environment that `cargo xtask` was called in.
+///
+/// What cargo told this program about itself is taken out again: build scripts such as ring's are run anew when it changes.
+pub(crate) fn command(program: impl Into<OsString>) -> Command {
+    let mut command = Command::new(program.into());
+    command.current_dir(root());
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+        if told.iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// Cargo, the one that runs this program.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments);
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) fn status(command: &mut Command) -> Result<ExitStatus> {
+    command.status().with_context(|| format!("cannot run {}", command.get_program().display()))
+}
+
+/// Runs a command to its end and fails if it does.
+pub(crate) fn succeed(command: &mut Command) -> Result<()> {
+    let status = status(command)?;
+    ensure!(status.success(), "{} failed ({status})", line(command));
+    Ok(())
+}
+
+/// The standard output of a command that must succeed.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command.stderr(std::process::Stdio::inherit()).output();
+    let output = output.with_context(|| format!("cannot run {}", command.get_program().display()))?;
+    ensure!(output.status.success(), "{} failed ({})", line(command), output.status);
+    String::from_utf8(output.stdout).with_context(|| format!("{} printed something else than text", line(command)))
+}
+
+/// Where cargo puts the programs that it builds with the profile of this one.
+pub(crate) fn built(name: &str) -> Result<PathBuf> {
+    let me = env::current_exe().context("cannot find this program's own path")?;
+    Ok(me.with_file_name(name))
+}
+
+fn line(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+    let words = [program].into_iter().chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_command_is_named_with_its_arguments() {
+        let error = succeed(command("sh").args(["-c", "exit 3"])).unwrap_err();
+        assert_eq!(error.to_string(), "sh -c exit 3 failed (exit status: 3)");
+    }
+
+    #[test]
+    fn what_cargo_says_about_this_program_is_not_passed_on() {
+        assert!(env::var_os("CARGO_PKG_NAME").is_some(), "cargo test sets it");
+        let seen = output(command("sh").args(["-c", "echo \"${CARGO_PKG_NAME-unset}\""])).unwrap();
+        assert_eq!(seen, "unset\n");
+    }
+}
