@@ -224,3 +224,6 @@ pub fn note_unsupported(tool: &Tool, origin: &str) -> Vec<Note> {
     }
     notes
 }
+
+#[cfg(test)]
+mod tests;

@@ -255,3 +255,6 @@ impl<'de> Deserialize<'de> for Entries {
         deserializer.deserialize_any(EntriesVisitor)
     }
 }
+
+#[cfg(test)]
+mod tests;

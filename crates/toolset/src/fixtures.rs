@@ -90,3 +90,29 @@ pub fn planned(config: &crd_types::ToolsetConfig, index: &crate::Index) -> crate
     let selection = crate::select(&ctx, index);
     crate::plan(&ctx, index, selection, &crate::HealthReport::unknown(), None)
 }
+
+/// A Trusted tool over a Service, on port 80, with nothing else said of it.
+pub fn tool(product: detectors::Product, namespace: &str, name: &str) -> crate::tool::Tool {
+    let key = ServiceKey::new(namespace, name);
+    let endpoint = crate::Endpoint::of_service(&key, detectors::Scheme::Http, 80, "", crate::DEFAULT_CLUSTER_DOMAIN);
+    crate::tool::Tool {
+        endpoint: endpoint.unwrap(),
+        key: Some(key),
+        name: String::new(),
+        chosen_name: None,
+        product,
+        custom: None,
+        trust: crd_types::Trust::Trusted,
+        source: "platform".to_owned(),
+        origin: None,
+        confidence: detectors::Confidence::High,
+        health: crate::Health::Healthy,
+        reason: crd_types::ServiceReason::Selected,
+        health_path: None,
+        description: None,
+        instructions: None,
+        credentials: None,
+        tenant_id: None,
+        settings: crd_types::Settings::default(),
+    }
+}

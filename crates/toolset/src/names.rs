@@ -199,3 +199,6 @@ fn is_name(name: &str) -> bool {
     let inner = |c: char| edge(c) || c == '_' || c == '-';
     (1..=MAX_NAME).contains(&name.len()) && name.chars().all(inner) && name.starts_with(edge) && name.ends_with(edge)
 }
+
+#[cfg(test)]
+mod tests;

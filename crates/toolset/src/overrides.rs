@@ -22,6 +22,8 @@ pub(crate) struct Draft {
     pub rank: Rank,
     /// The override that last switched it off, in words.
     pub off: Option<String>,
+    /// Whether an override says anything of its state; then the predecessor's layer does not.
+    pub state_said: bool,
 }
 
 /// Applies all overrides; says which of them matched nothing or asked for what cannot be.
@@ -56,6 +58,7 @@ fn matches(rule: &Override, tool: &Tool) -> bool {
 
 fn merge(ctx: &Context<'_>, index: &Index, rule: &Override, draft: &mut Draft, notes: &mut Vec<Note>) {
     let name = format!("override {}", rule.name);
+    draft.state_said |= rule.state.is_some();
     match rule.state {
         Some(State::Disabled) => draft.off = Some(name.clone()),
         Some(State::Enabled) => draft.off = None,
@@ -134,6 +137,17 @@ fn adjusted(
 }
 
 /// The predecessor's layer is the weakest: it may switch off or describe what `spec.overrides` says nothing of.
-pub(crate) fn apply_legacy(layer: &LegacyOverrides, drafts: &mut [Draft]) {
-    let _ = (layer, drafts);
+pub(crate) fn apply_legacy(layer: &LegacyOverrides, drafts: &mut [Draft]) -> Vec<Note> {
+    let tools: Vec<&Tool> = drafts.iter().map(|draft| &draft.tool).collect();
+    let (says, without_effect) = (layer.says(&tools), layer.without_effect(&tools));
+    for (draft, says) in drafts.iter_mut().zip(says) {
+        if says.disabled && !draft.state_said {
+            draft.off = Some("key overrides.yaml of the ConfigMap".to_owned());
+        }
+        if draft.tool.description.is_none() {
+            draft.tool.description = says.description.map(str::to_owned);
+        }
+    }
+    let note = |words| Note::new(Reason::OverrideUnmatched, format!("key overrides.yaml of the ConfigMap: {words}"));
+    without_effect.into_iter().map(note).collect()
 }

@@ -88,7 +88,10 @@ pub fn plan(
         .collect();
     add_static(ctx, &mut plan);
     for clash in names::assign(&mut plan.tools) {
-        plan.notes.push(Note::new(Reason::OverrideUnmatched, clash.message));
+        // A tenant's wish for a taken name is the tenant's matter: its tool says NameConflict, the spec is fine.
+        if plan.tools[clash.index].trust == Trust::Trusted {
+            plan.notes.push(Note::new(Reason::OverrideUnmatched, clash.message));
+        }
     }
     plan.rejected.sort_by(|a, b| a.key.cmp(&b.key));
     plan.notes.sort();
@@ -124,6 +127,7 @@ fn draft(ctx: &Context<'_>, candidate: Candidate) -> Result<Draft, Rejection> {
             standing: candidate.standing,
         },
         off: None,
+        state_said: false,
         tool: Tool {
             name: String::new(),
             chosen_name: candidate.tool_name,
@@ -166,7 +170,7 @@ fn rank(drafts: &mut [Draft]) {
 fn apply_legacy(text: Option<&str>, drafts: &mut [Draft], notes: &mut Vec<Note>) {
     let Some(text) = text else { return };
     match legacy::parse(text) {
-        Ok(layer) => overrides::apply_legacy(&layer, drafts),
+        Ok(layer) => notes.extend(overrides::apply_legacy(&layer, drafts)),
         Err(why) => notes.push(Note::new(
             Reason::LegacyOverridesInvalid,
             format!("key overrides.yaml of the ConfigMap is ignored: {why}; correct it, or move to spec.overrides and delete the key"),
@@ -187,7 +191,7 @@ fn withheld(draft: &Draft, health: &HealthReport, spec: &HealthSpec) -> Option<R
         message,
     };
     if let Some(by) = &draft.off {
-        return Some(rejection(ServiceReason::OverriddenOff, format!("{by} sets state: Disabled")));
+        return Some(rejection(ServiceReason::OverriddenOff, format!("{by} switches it off")));
     }
     (health.of(&key).withheld && spec.effect == HealthEffect::Withhold).then(|| {
         rejection(
@@ -265,3 +269,6 @@ fn static_tool(spec: &StaticTool, endpoint: Endpoint) -> Tool {
         settings: spec.settings.clone().unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests;

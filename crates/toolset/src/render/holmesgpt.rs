@@ -158,3 +158,6 @@ impl Draft {
         HolmesFile { text: format!("{HEADER}{yaml}"), entries, notes: self.notes }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,189 @@
-//! Placeholder.
-use crate::{plan::Plan, render::Files, tool::Note};
-use std::collections::BTreeMap;
-pub(crate) fn fit(plan: &mut Plan, _notes: &mut Vec<Note>, render: impl Fn(&Plan) -> Files) -> Files {
-    render(plan)
-}
+//! The budget over all data keys: a `ConfigMap` that is too large is refused by the API server, and the agent would keep an
+//! outdated file or find none.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use crd_types::{Reason, ServiceReason, Trust};
+use detectors::Product;
+
+use super::Files;
+use crate::{
+    plan::Plan,
+    tool::{Note, Rejection, Tool},
+};
+
+/// The most bytes of keys and contents; half of what the API server takes, because others' keys need room as well.
+pub(crate) const MAX_BYTES: usize = 512 * 1024;
+
+/// The size of keys and contents, in bytes.
 pub(crate) fn of(data: &BTreeMap<String, String>) -> usize {
-    data.iter().map(|(k, v)| k.len() + v.len()).sum()
+    data.iter().map(|(key, content)| key.len() + content.len()).sum()
+}
+
+/// Renders the plan; cuts it first where it does not fit.
+///
+/// Tenants' tools go first, then the discovered ones by rank, the last instances of every product before its first.
+/// Baseline, base file and `spec.tools` stay; should they alone be too large, `spec.tools` lose their instructions, the last
+/// ones first. Which tools go depends on the plan alone. They move to the rejected ones as `LimitExceeded`, and a note says
+/// `OutputTooLarge`.
+pub(crate) fn fit(plan: &mut Plan, notes: &mut Vec<Note>, render: impl Fn(&Plan) -> Files) -> Files {
+    within(MAX_BYTES, plan, notes, render)
+}
+
+fn within(max: usize, plan: &mut Plan, notes: &mut Vec<Note>, render: impl Fn(&Plan) -> Files) -> Files {
+    let whole = render(plan);
+    let size = of(&whole.data);
+    if size <= max {
+        return whole;
+    }
+    let order = expendable(&plan.tools);
+    let (cut, mut files) = smallest_cut(order.len(), max, |count| render(&without(plan, &order[..count])));
+    *plan = without(plan, &order[..cut]);
+    let mut message =
+        format!("the output would have {size} bytes, at most {max} are written: {cut} of the tools were left out");
+    if of(&files.data) > max {
+        let silent;
+        (silent, files) = smallest_cut(plan.tools.len(), max, |count| render(&silenced(plan, count)));
+        *plan = silenced(plan, silent);
+        message.push_str(&format!(", and the last {silent} of spec.tools lost their instructions"));
+    }
+    message.push_str("; narrow spec.sources or disable detectors, or shorten what the spec says");
+    notes.push(Note::new(Reason::OutputTooLarge, message));
+    files
+}
+
+/// The smallest number from 0 to `most` with which it fits, and the files then; `most` if it never does. More cut is never
+/// larger, so the number is searched by halves.
+fn smallest_cut(most: usize, max: usize, render: impl Fn(usize) -> Files) -> (usize, Files) {
+    let (mut low, mut high) = (0, most);
+    let mut best = render(most);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let files = render(middle);
+        if of(&files.data) <= max {
+            (high, best) = (middle, files);
+        } else {
+            low = middle + 1;
+        }
+    }
+    (high, best)
+}
+
+/// The places of the tools that may go, the first to go first.
+fn expendable(tools: &[Tool]) -> Vec<usize> {
+    let mut ranks: BTreeMap<(Product, Option<&str>), usize> = BTreeMap::new();
+    let mut places: Vec<(bool, usize, usize)> = Vec::new();
+    for (index, tool) in tools.iter().enumerate().filter(|(_, tool)| tool.key.is_some()) {
+        let rank = ranks.entry((tool.product, tool.custom.as_deref())).or_default();
+        places.push((tool.trust == Trust::Tenant, *rank, index));
+        *rank += 1;
+    }
+    places.sort_by_key(|place| Reverse(*place));
+    places.into_iter().map(|(_, _, index)| index).collect()
+}
+
+/// The plan with these tools rejected.
+fn without(plan: &Plan, places: &[usize]) -> Plan {
+    let gone: BTreeSet<usize> = places.iter().copied().collect();
+    let mut cut = plan.clone();
+    cut.tools.clear();
+    for (index, tool) in plan.tools.iter().enumerate() {
+        match &tool.key {
+            Some(key) if gone.contains(&index) => cut.rejected.push(Rejection {
+                key: key.clone(),
+                product: Some(tool.product),
+                custom: tool.custom.clone(),
+                trust: tool.trust,
+                reason: ServiceReason::LimitExceeded,
+                message: format!("the output may have {MAX_BYTES} bytes, and tools that rank higher take them"),
+            }),
+            _ => cut.tools.push(tool.clone()),
+        }
+    }
+    cut.rejected.sort_by(|a, b| a.key.cmp(&b.key));
+    cut
+}
+
+/// The plan with the instructions of its last `count` tools taken away.
+fn silenced(plan: &Plan, count: usize) -> Plan {
+    let mut cut = plan.clone();
+    for tool in cut.tools.iter_mut().rev().take(count) {
+        tool.instructions = None;
+    }
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tool(product: Product, namespace: &str, trust: Trust) -> Tool {
+        let name = format!("{namespace}/{}", product.lower());
+        Tool { name, trust, ..crate::fixtures::tool(product, namespace, &product.lower()) }
+    }
+
+    fn from_spec(name: &str, instructions: usize) -> Tool {
+        let mut tool = tool(Product::Prometheus, "none", Trust::Trusted);
+        (tool.key, tool.name, tool.instructions) = (None, name.to_owned(), Some("x".repeat(instructions)));
+        tool
+    }
+
+    /// Ten bytes a tool, and its instructions.
+    fn ten_bytes_each(plan: &Plan) -> Files {
+        let text = plan.tools.iter().map(|tool| format!("{:10}{}", "", tool.instructions.as_deref().unwrap_or("")));
+        Files { data: BTreeMap::from([(String::new(), text.collect())]), notes: Vec::new() }
+    }
+
+    fn names(plan: &Plan) -> Vec<&str> {
+        plan.tools.iter().map(|tool| tool.name.as_str()).collect()
+    }
+
+    fn mixed() -> Plan {
+        let tools = vec![
+            tool(Product::Prometheus, "a", Trust::Trusted),
+            tool(Product::Prometheus, "b", Trust::Trusted),
+            tool(Product::Prometheus, "t", Trust::Tenant),
+            from_spec("corp", 0),
+            tool(Product::Loki, "a", Trust::Trusted),
+        ];
+        Plan { tools, ..Plan::default() }
+    }
+
+    #[test]
+    fn what_fits_is_left_alone() {
+        let (mut plan, mut notes) = (mixed(), Vec::new());
+        within(50, &mut plan, &mut notes, ten_bytes_each);
+        assert_eq!((plan.tools.len(), plan.rejected.len(), notes.len()), (5, 0, 0));
+    }
+
+    #[test]
+    fn tenants_go_first_then_the_lowest_rank_and_never_what_the_spec_lists() {
+        for (max, expected) in [
+            (40, vec!["a/prometheus", "b/prometheus", "corp", "a/loki"]),
+            (30, vec!["a/prometheus", "corp", "a/loki"]),
+            (20, vec!["a/prometheus", "corp"]),
+            (10, vec!["corp"]),
+        ] {
+            let (mut plan, mut notes) = (mixed(), Vec::new());
+            let files = within(max, &mut plan, &mut notes, ten_bytes_each);
+            assert_eq!(names(&plan), expected);
+            assert_eq!(of(&files.data), max);
+            assert_eq!(plan.rejected.len(), 5 - expected.len());
+            assert!(plan.rejected.iter().all(|rejection| rejection.reason == ServiceReason::LimitExceeded));
+            assert_eq!(notes[0].reason, Reason::OutputTooLarge);
+        }
+    }
+
+    #[test]
+    fn when_the_spec_alone_is_too_large_its_last_tools_lose_their_instructions() {
+        let tools = vec![tool(Product::Loki, "a", Trust::Trusted), from_spec("one", 50), from_spec("two", 50)];
+        let (mut plan, mut notes) = (Plan { tools, ..Plan::default() }, Vec::new());
+        let files = within(70, &mut plan, &mut notes, ten_bytes_each);
+        assert_eq!(names(&plan), ["one", "two"]);
+        assert_eq!(of(&files.data), 70);
+        assert!(plan.tools[0].instructions.is_some() && plan.tools[1].instructions.is_none());
+    }
 }
