@@ -114,7 +114,7 @@ fn settle_chosen(tools: &mut [Tool]) -> Vec<NameClash> {
         };
         tool.reason = ServiceReason::NameConflict;
         // A tool from spec.tools has no other name to show.
-        tool.name = chosen.clone();
+        tool.name = plainly(&chosen);
         tool.chosen_name = None;
         clashes.push(NameClash {
             index,
@@ -191,6 +191,14 @@ fn hashed(name: &str, tool: &Tool, max: usize, taken: impl Fn(&str) -> bool) -> 
         format!("{}-{}", kept.trim_end_matches(['-', '_']), &digits[..length])
     };
     [8, 16, 32].into_iter().map(with).find(|name| !taken(name)).unwrap_or_else(|| with(40))
+}
+
+/// What of a text can be a name.
+fn plainly(text: &str) -> String {
+    let inner = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+    let kept: String = text.chars().filter(inner).take(MAX_NAME).collect();
+    let kept = kept.trim_matches(['_', '-']);
+    if kept.is_empty() { "tool".to_owned() } else { kept.to_owned() }
 }
 
 /// `^[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?$`: what the schema and the annotations take.

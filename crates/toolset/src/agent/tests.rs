@@ -56,7 +56,8 @@ fn what_is_left_out_is_said_with_where_it_came_from_and_what_to_use_instead() {
 
 #[test]
 fn settings_that_a_toolset_has_no_field_for_are_said_one_by_one() {
-    let settings = Settings { timeout_seconds: Some(5), verify_tls: Some(State::Disabled), paths: vec!["/x".to_owned()] };
+    let settings =
+        Settings { timeout_seconds: Some(5), verify_tls: Some(State::Disabled), paths: vec!["/x".to_owned()] };
     for (product, expected) in [
         (Product::Prometheus, vec!["settings.timeoutSeconds", "settings.paths", "instructions"]),
         (Product::Loki, vec!["settings.paths", "instructions"]),

@@ -36,7 +36,8 @@ fn an_empty_file_or_section_is_no_error() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_an_error_in_words() {
-    for text in ["a: [", "- a", "text", "toolsets: [{name: x}]", "toolsets: text", "toolsets: {}\n---\ntoolsets: {}\n"] {
+    for text in ["a: [", "- a", "text", "toolsets: [{name: x}]", "toolsets: text", "toolsets: {}\n---\ntoolsets: {}\n"]
+    {
         assert!(parse(text).is_err(), "{text:?}");
     }
     assert!(parse(&format!("toolsets: {{a: {{b: '{}'}}}}", "x".repeat(MAX_BYTES))).is_err());
@@ -62,7 +63,10 @@ fn values_are_taken_as_the_agents_yaml_reader_takes_them() {
 
 #[test]
 fn a_flat_configuration_becomes_an_instance_behind_ours() {
-    let (own, problems) = own(Toolset::Metrics, "{enabled: true, description: d, config: {prometheus_url: 'https://saas', verify_ssl: false}}");
+    let (own, problems) = own(
+        Toolset::Metrics,
+        "{enabled: true, description: d, config: {prometheus_url: 'https://saas', verify_ssl: false}}",
+    );
     assert_eq!(yaml(&own.instances), ["name: default, prometheus_url: https://saas, verify_ssl: false"]);
     assert_eq!(yaml(&[own.fields]), ["description: d"]);
     assert_eq!(problems, [] as [&str; 0]);

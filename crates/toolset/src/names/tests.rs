@@ -93,7 +93,10 @@ fn entries_that_the_agent_would_give_one_tool_get_a_hash_both() {
     let mut tools = [jaeger("a", "b-c"), jaeger("a-b", "c")];
     assign(&mut tools);
     let names = entry_names(&tools);
-    assert!(names.iter().all(|name| name.starts_with("jaeger-a-b-c-") && name.len() == "jaeger-a-b-c-".len() + 8), "{names:?}");
+    assert!(
+        names.iter().all(|name| name.starts_with("jaeger-a-b-c-") && name.len() == "jaeger-a-b-c-".len() + 8),
+        "{names:?}"
+    );
     assert_ne!(names[0], names[1]);
 }
 
@@ -119,11 +122,13 @@ fn a_tool() -> impl Strategy<Value = Tool> {
     // Few short names and separators, so that they collide often.
     let label = "[ab](-[ab]){0,2}";
     let product = prop::sample::select(vec![Product::Jaeger, Product::Zipkin, Product::Loki, Product::MCP]);
-    (product, label, label, prop::option::of("[ab]([_-][ab]){0,2}"), any::<bool>()).prop_map(|(product, ns, name, chosen, tenant)| {
-        let mut tool = tool(product, &ns, &name);
-        (tool.chosen_name, tool.trust) = (chosen, if tenant { Trust::Tenant } else { Trust::Trusted });
-        tool
-    })
+    (product, label, label, prop::option::of("[ab]([_-][ab]){0,2}"), any::<bool>()).prop_map(
+        |(product, ns, name, chosen, tenant)| {
+            let mut tool = tool(product, &ns, &name);
+            (tool.chosen_name, tool.trust) = (chosen, if tenant { Trust::Tenant } else { Trust::Trusted });
+            tool
+        },
+    )
 }
 
 /// Tools of different Services, as a plan has them.

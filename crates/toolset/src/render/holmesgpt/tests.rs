@@ -129,7 +129,10 @@ fn credentials_and_tenant_stand_in_the_fields_of_their_toolset_as_placeholders()
     };
     let secret = "{{ env.SECRET }}";
     let metrics = with(Product::Mimir, CredentialsType::Bearer);
-    assert_eq!(metrics["additional_headers"], json!({"Authorization": format!("Bearer {secret}"), "X-Scope-OrgID": "1"}));
+    assert_eq!(
+        metrics["additional_headers"],
+        json!({"Authorization": format!("Bearer {secret}"), "X-Scope-OrgID": "1"})
+    );
     let loki = with(Product::Loki, CredentialsType::Header);
     assert_eq!(loki["additional_headers"], json!({"X-Auth": secret, "X-Scope-OrgID": "1"}));
     let grafana = with(Product::Grafana, CredentialsType::ApiKey);
@@ -162,8 +165,13 @@ fn whatever_a_tenant_provides_is_type_http_and_says_so() {
         (tool.description, tool.instructions) = (Some("mine".to_owned()), Some("mine".to_owned()));
         let value = rendered(&[tool]);
         assert_eq!(value.get("mcp_servers"), None);
-        let entries: Vec<&Value> =
-            value["toolsets"].as_object().unwrap().iter().filter(|(name, _)| *name != CORE).map(|(_, entry)| entry).collect();
+        let entries: Vec<&Value> = value["toolsets"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(name, _)| *name != CORE)
+            .map(|(_, entry)| entry)
+            .collect();
         assert_eq!(entries.len(), 1);
         assert_eq!(entries[0]["type"], "http", "{product}");
         assert_eq!(entries[0]["config"]["endpoints"][0]["methods"], json!(["GET"]));
@@ -246,13 +254,32 @@ fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         ".{0,20}",
         "[ \\t\\n:#'\"{}\\[\\],&*!|>%@`$~?-]{0,12}",
-        prop::sample::select(vec!["yes", "on", "12:30:45", "1_000", "0o7", "2024-01-01", "~", "null", "=", "<<", "1e3", ".inf", "0x1F"])
-            .prop_map(str::to_owned),
+        prop::sample::select(vec![
+            "yes",
+            "on",
+            "12:30:45",
+            "1_000",
+            "0o7",
+            "2024-01-01",
+            "~",
+            "null",
+            "=",
+            "<<",
+            "1e3",
+            ".inf",
+            "0x1F"
+        ])
+        .prop_map(str::to_owned),
     ]
 }
 
 fn any_tool() -> impl Strategy<Value = Tool> {
-    let texts = (prop::option::of(any_text()), prop::option::of(any_text()), prop::option::of(any_text()), prop::option::of(any_text()));
+    let texts = (
+        prop::option::of(any_text()),
+        prop::option::of(any_text()),
+        prop::option::of(any_text()),
+        prop::option::of(any_text()),
+    );
     let product = prop::sample::select(Product::ALL);
     let credentials = prop::option::of((prop::sample::select(CredentialsType::ALL), any_text(), any_text()));
     (product, any::<bool>(), any::<bool>(), "[a-z]{1,3}", texts, credentials).prop_map(
