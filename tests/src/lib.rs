@@ -2,6 +2,11 @@
 //!
 //! - [`controlplane`]: finds or builds the programs, starts them, ends them.
 //! - [`harness`]: what the behaviour tests stand on.
+//! - [`demo`]: what `cargo xtask demo` shows.
+//! - [`bench`]: what `cargo xtask bench` measures on the real API server.
 
+pub mod bench;
 pub mod controlplane;
+pub mod demo;
 pub mod harness;
+pub mod stop;

@@ -11,9 +11,11 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use e2e::controlplane::{ControlPlane, MissingTool, Options, Programs, crds_folder};
+use e2e::{
+    controlplane::{ControlPlane, MissingTool, Options, Programs, crds_folder},
+    stop::Stop,
+};
 use rustix::process::{Pid, Signal};
-use tokio::signal::unix::{SignalKind, signal};
 
 /// The exit code that says that a tool of the machine is missing (`EX_UNAVAILABLE` of sysexits).
 const MISSING_TOOL: u8 = 69;
@@ -141,33 +143,6 @@ async fn run_command(plane: &ControlPlane, command: &[OsString], stop: &mut Stop
                     rustix::process::kill_process(pid, signal)?;
                 }
             }
-        }
-    }
-}
-
-/// Ctrl-C, a termination, or the terminal's end.
-struct Stop {
-    signals: [tokio::signal::unix::Signal; 3],
-}
-
-impl Stop {
-    fn listen() -> Result<Self> {
-        let listen = |kind| signal(kind).context("cannot listen for signals");
-        Ok(Self {
-            signals: [
-                listen(SignalKind::interrupt())?,
-                listen(SignalKind::terminate())?,
-                listen(SignalKind::hangup())?,
-            ],
-        })
-    }
-
-    async fn asked(&mut self) -> Signal {
-        let [interrupt, terminate, hangup] = &mut self.signals;
-        tokio::select! {
-            _ = interrupt.recv() => Signal::INT,
-            _ = terminate.recv() => Signal::TERM,
-            _ = hangup.recv() => Signal::HUP,
         }
     }
 }
