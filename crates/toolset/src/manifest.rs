@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crd_types::{DeletionPolicy, ToolsetConfig};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 
@@ -146,7 +147,8 @@ pub fn config_map(ctx: &Context<'_>, rendered: &Rendered, uid: Option<&str>) -> 
     if config.spec.output.deletion_policy == DeletionPolicy::Delete
         && let Some(owner) = config.controller_owner_ref(&())
     {
-        metadata["ownerReferences"] = json!([owner]);
+        // kube leaves this out, and without it a foreground deletion would not wait for the ConfigMap.
+        metadata["ownerReferences"] = json!([OwnerReference { block_owner_deletion: Some(true), ..owner }]);
     }
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": rendered.data})
 }
