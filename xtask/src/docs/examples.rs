@@ -1,0 +1,79 @@
+//! Code in the documentation is code: YAML and JSON parse, and every ToolsetConfig is one that the API server would take.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use super::markdown::{Block, Page};
+
+/// One line per block of code that is not what it says to be.
+pub fn problems(root: &Path, pages: &[Page]) -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    let folder = root.join("target/docs-examples");
+    // What an earlier run left behind must not be checked again.
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let mut examples = Vec::new();
+    for page in pages {
+        for block in &page.blocks {
+            let place = format!("{}:{}", page.path.display(), block.line);
+            match documents(block) {
+                Err(error) => problems.push(format!("{place}: {error}")),
+                Ok(documents) => {
+                    for (index, document) in documents.iter().filter(|document| is_toolset_config(document)).enumerate() {
+                        let name = format!("{}-{index}.json", place.replace(['/', ':'], "_"));
+                        fs::write(folder.join(&name), document.to_string())?;
+                        examples.push((place.clone(), name));
+                    }
+                }
+            }
+        }
+    }
+    for (place, name) in examples {
+        let output = Command::new(env!("CARGO"))
+            .args(["run", "--quiet", "--package", "cli", "--bin", "kubectl-toolset", "--", "validate", "-f"])
+            .arg(folder.join(name))
+            .current_dir(root)
+            .output()
+            .context("cannot run cargo")?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            problems.extend(said.lines().map(|line| format!("{place}: {line}")));
+        }
+    }
+    Ok(problems)
+}
+
+fn documents(block: &Block) -> Result<Vec<Value>, String> {
+    match block.language.as_str() {
+        "yaml" => serde_saphyr::from_multiple(&block.code).map_err(|error| format!("is not YAML: {error}")),
+        "json" => serde_json::from_str(&block.code).map(|value| vec![value]).map_err(|error| format!("is not JSON: {error}")),
+        "" => Err("say which language it is (text, if none)".to_owned()),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn is_toolset_config(document: &Value) -> bool {
+    document["kind"] == "ToolsetConfig" && document["apiVersion"].as_str().is_some_and(|group| group.starts_with("toolset."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(language: &str, code: &str) -> Block {
+        Block { line: 1, language: language.to_owned(), code: code.to_owned() }
+    }
+
+    #[test]
+    fn code_that_does_not_parse_is_a_problem() {
+        assert!(documents(&block("yaml", "a: [")).is_err());
+        assert!(documents(&block("json", "{")).is_err());
+        assert!(documents(&block("", "x")).is_err());
+        assert_eq!(documents(&block("yaml", "a: 1\n---\nb: 2\n")).map(|all| all.len()), Ok(2));
+        assert_eq!(documents(&block("console", "$ ls")), Ok(Vec::new()));
+    }
+}

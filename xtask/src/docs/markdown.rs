@@ -1,0 +1,131 @@
+//! As much of Markdown as the checks need: headings, links, fenced code.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+
+/// A page of Markdown.
+#[derive(Debug)]
+pub struct Page {
+    /// Where it is, from the project's root.
+    pub path: PathBuf,
+    /// What headings can be linked to as.
+    pub anchors: BTreeSet<String>,
+    /// Where its links lead, with the line of each.
+    pub links: Vec<(usize, String)>,
+    /// Its fenced code.
+    pub blocks: Vec<Block>,
+}
+
+/// A fenced block of code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// The line of its first line of code.
+    pub line: usize,
+    /// What stands behind the opening fence.
+    pub language: String,
+    /// The code.
+    pub code: String,
+}
+
+/// The book, the project's own pages and the chart's.
+pub fn pages(root: &Path) -> Result<Vec<Page>> {
+    let mut paths = vec![PathBuf::from("charts/toolset-operator/README.md")];
+    for folder in ["", "docs"] {
+        let entries = fs::read_dir(root.join(folder)).with_context(|| format!("cannot read {folder:?}"))?;
+        for entry in entries {
+            let name = PathBuf::from(entry?.file_name());
+            if name.extension().is_some_and(|extension| extension == "md") {
+                paths.push(Path::new(folder).join(name));
+            }
+        }
+    }
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(root.join(&path)).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(parse(path, &text))
+    };
+    paths.into_iter().map(read).collect()
+}
+
+fn parse(path: PathBuf, text: &str) -> Page {
+    let mut page = Page { path, anchors: BTreeSet::new(), links: Vec::new(), blocks: Vec::new() };
+    let mut open: Option<(usize, Block)> = None;
+    for (number, line) in (1..).zip(text.lines()) {
+        let content = line.trim_start();
+        if let Some(rest) = content.strip_prefix("```") {
+            match open.take() {
+                Some((_, block)) => page.blocks.push(block),
+                None => {
+                    let language = rest.trim().to_owned();
+                    let indent = line.len() - content.len();
+                    open = Some((indent, Block { line: number + 1, language, code: String::new() }));
+                }
+            }
+        } else if let Some((indent, block)) = &mut open {
+            block.code.push_str(line.get(*indent..).unwrap_or(content));
+            block.code.push('\n');
+        } else {
+            if line.starts_with('#') {
+                let anchor = unique(&page.anchors, anchor(line.trim_start_matches('#')));
+                page.anchors.insert(anchor);
+            }
+            page.links.extend(links(line).map(|link| (number, link)));
+        }
+    }
+    page
+}
+
+/// What GitHub and mdBook make of a heading.
+fn anchor(heading: &str) -> String {
+    let heading = heading.trim().to_lowercase();
+    let kept = heading.chars().filter(|char| char.is_alphanumeric() || matches!(char, ' ' | '-' | '_'));
+    kept.map(|char| if char == ' ' { '-' } else { char }).collect()
+}
+
+fn unique(taken: &BTreeSet<String>, anchor: String) -> String {
+    if !taken.contains(&anchor) {
+        return anchor;
+    }
+    (1..).map(|number| format!("{anchor}-{number}")).find(|anchor| !taken.contains(anchor)).unwrap_or(anchor)
+}
+
+/// The targets of `[text](target)` outside of `code`.
+fn links(line: &str) -> impl Iterator<Item = String> {
+    let mut prose = String::new();
+    // Links may stand in the text of code spans' neighbours, never inside of one; a code span may be a link's text.
+    for (index, part) in line.split('`').enumerate() {
+        prose.push_str(if index % 2 == 0 { part } else { "code" });
+    }
+    let targets: Vec<_> =
+        prose.split("](").skip(1).filter_map(|rest| rest.split_once(')').map(|(target, _)| target.to_owned())).collect();
+    targets.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headings_become_anchors_as_on_the_web() {
+        let page = parse(PathBuf::new(), "# My Service is not picked\n## `spec.sources[]`\n## What *it* may do\n# Twice\n# Twice\n");
+        let expected = ["my-service-is-not-picked", "specsources", "what-it-may-do", "twice", "twice-1"];
+        assert_eq!(page.anchors, expected.map(str::to_owned).into());
+    }
+
+    #[test]
+    fn links_are_found_outside_of_code() {
+        let page = parse(PathBuf::new(), "[a](b.md#c) and `[no](x)` and [`d`](e.md)\n```\n[no](y)\n```\n");
+        assert_eq!(page.links, [(1, "b.md#c".to_owned()), (1, "e.md".to_owned())]);
+    }
+
+    #[test]
+    fn code_is_taken_with_its_language_and_line() {
+        let page = parse(PathBuf::new(), "text\n\n1. item\n   ```yaml\n   a:\n     b: 1\n   ```\n");
+        assert_eq!(page.blocks, [Block { line: 5, language: "yaml".to_owned(), code: "a:\n  b: 1\n".to_owned() }]);
+    }
+}
