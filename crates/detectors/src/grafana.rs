@@ -6,12 +6,13 @@
 //! | bitnami/grafana | `name: grafana`, `component: grafana` | `http` 3000 |
 //! | kubecost | `app: grafana`, `release` | `tcp-service` 80 |
 //! | grafana-operator (v4, v5) | none of its own; Service `<cr>-service`, selector `app: <cr>` | `grafana` 3000 to `grafana-http` |
+//! | tidb-operator | `used-by: grafana`, `managed-by: tidb-operator`; `name` is the database's | `http-grafana` 3000 |
 //! | kube-prometheus manifests up to 0.7, the Heapster addon, by hand | `app: grafana`, `k8s-app: grafana` | `http` or nameless, to 3000 |
 //!
 //! `grafana-headless` carries the same labels and only `gossip-tcp` 9094.
 
 use crate::{
-    Confidence::Medium,
+    Confidence::{High, Medium},
     Product,
     engine::rule::{Door, Mark, Ports, Rule, Shape, Then, name},
 };
@@ -39,17 +40,29 @@ pub(crate) const RULE: Rule = Rule {
     names: &[name("grafana")],
     words: &[&["grafana"]],
     parts: &["image", "oncall", "provisioner", "rollout", "provisioning", "reporter", "incident"],
-    shapes: &[Shape {
-        made_by: "grafana-operator",
-        when: &[
-            Mark::NamedAfterSelectorApp("-service"),
-            Mark::Port("grafana", 3000),
-            Mark::PortTo("grafana", "grafana-http"),
-        ],
-        then: Then::Door(Door { roles: &[], bare: false, tier: 0, path: "", ports: PORTS }),
-        confidence: Medium,
-        bundled: false,
-    }],
+    shapes: &[
+        Shape {
+            made_by: "grafana-operator",
+            when: &[
+                Mark::NamedAfterSelectorApp("-service"),
+                Mark::Port("grafana", 3000),
+                Mark::PortTo("grafana", "grafana-http"),
+            ],
+            then: Then::Door(Door { roles: &[], bare: false, tier: 0, path: "", ports: PORTS }),
+            confidence: Medium,
+            bundled: false,
+        },
+        Shape {
+            made_by: "tidb-operator",
+            when: &[
+                Mark::Label("app.kubernetes.io/managed-by", "tidb-operator"),
+                Mark::Label("app.kubernetes.io/used-by", "grafana"),
+            ],
+            then: Then::Door(Door { roles: &[], bare: false, tier: 0, path: "", ports: PORTS }),
+            confidence: High,
+            bundled: true,
+        },
+    ],
     doors: &[Door { roles: &["grafana", "frontend"], bare: true, tier: 0, path: "", ports: PORTS }],
     ..Rule::of(Product::Grafana)
 };

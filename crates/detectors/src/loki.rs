@@ -8,19 +8,20 @@
 //! | bitnami/grafana-loki | `name: grafana-loki`, `component: gateway`, `query-frontend` | `http` 80, `http` 3100 |
 //! | grafana/loki up to 2, loki-stack | `app: loki`, `chart`, `release`; memberlist 7946 is named `http` | `http-metrics` 3100 |
 //! | loki-operator (LokiStack) | `name: lokistack`, `component: lokistack-gateway` | `public` 8080, the tenant in the path |
+//! | the same without tenants, so without a gateway | `name: lokistack`, `component: query-frontend` | its listener is named `metrics`, 3100 |
 //! | Grafana Enterprise Logs | `name: enterprise-logs`, `component: gateway` | `http-metrics` 3100 |
 //! | by hand | `app: loki` | 3100 under any name |
 //!
 //! The write path, the querier behind the frontend and the rest of the microservices carry the same name and port.
 
 use crate::{
+    Confidence::High,
     Product,
-    engine::rule::{Door, Ports, Rule, name, shared_name},
+    engine::rule::{Door, Mark, Ports, Rule, Shape, Then, name, shared_name},
 };
 
 /// Loki's own listener.
-const OWN: Ports =
-    Ports { own_names: &["http-metrics"], numbers: &[3100], usual_names: &["http", "https"], never: &[3500, 4040] };
+const OWN: Ports = Ports { own_names: &["http-metrics"], numbers: &[3100], usual_names: &[], never: &[3500, 4040] };
 
 pub(crate) const RULE: Rule = Rule {
     names: &[
@@ -53,6 +54,23 @@ pub(crate) const RULE: Rule = Rule {
         "frontend-headless",
         "pattern",
     ],
+    shapes: &[Shape {
+        made_by: "loki-operator",
+        when: &[
+            Mark::Label("app.kubernetes.io/name", "lokistack"),
+            Mark::Label("app.kubernetes.io/component", "query-frontend"),
+            Mark::Port("metrics", 3100),
+        ],
+        then: Then::Door(Door {
+            roles: &[],
+            bare: false,
+            tier: 2,
+            path: "",
+            ports: Ports { own_names: &["metrics"], ..Ports::NONE },
+        }),
+        confidence: High,
+        bundled: false,
+    }],
     doors: &[
         Door {
             roles: &["gateway", "lokistack-gateway", "nginx"],

@@ -8,6 +8,7 @@
 //! | kube-prometheus manifests, `OpenShift` | `name: prometheus`, `component: prometheus` | `web` 9090; `OpenShift` 9091 with TLS; `prometheus-user-workload` has only `metrics` |
 //! | bitnami/kube-prometheus | `name: kube-prometheus`, `component: prometheus`; the Thanos sidecar's Service has the same and only `grpc` | `http` 9090 |
 //! | linkerd-viz | `component: prometheus`, `linkerd.io/extension: viz` | `admin` 9090 (`admin-http` before) |
+//! | tidb-operator | `used-by: prometheus`, `managed-by: tidb-operator`; `name` is the database's | `http-prometheus` 9090 |
 //! | Google Managed Prometheus' frontend | none; headless, selector `app: frontend` | `web` 9090 |
 //! | prometheus-operator | `operated-prometheus: "true"`: governs every Prometheus of the namespace | `web` or `http-web` 9090 |
 //! | Kubernetes' cluster addon | `kubernetes.io/name: Prometheus`, selector `k8s-app: prometheus` | 9090 |
@@ -66,6 +67,16 @@ pub(crate) const RULE: Rule = Rule {
                 path: "",
                 ports: Ports { usual_names: &["admin", "admin-http"], ..PORTS },
             }),
+            confidence: High,
+            bundled: true,
+        },
+        Shape {
+            made_by: "tidb-operator",
+            when: &[
+                Mark::Label("app.kubernetes.io/managed-by", "tidb-operator"),
+                Mark::Label("app.kubernetes.io/used-by", "prometheus"),
+            ],
+            then: Then::Door(Door { roles: &[], bare: false, tier: 0, path: "", ports: PORTS }),
             confidence: High,
             bundled: true,
         },

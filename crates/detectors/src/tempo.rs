@@ -15,12 +15,7 @@ use crate::{
     engine::rule::{Door, Ports, Rule, name, shared_name},
 };
 
-const OWN: Ports = Ports {
-    own_names: &["tempo-prom-metrics", "http-metrics"],
-    numbers: &[3200, 3100],
-    usual_names: &["http", "https", "http-tempo", "tempo"],
-    ..Ports::NONE
-};
+const OWN: Ports = Ports { own_names: &["tempo-prom-metrics", "http-metrics"], numbers: &[3200, 3100], ..Ports::NONE };
 
 pub(crate) const RULE: Rule = Rule {
     names: &[

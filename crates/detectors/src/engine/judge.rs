@@ -102,33 +102,29 @@ fn exactly<'f, 'a>(rule: &Rule, facts: &'f Facts<'a>) -> Option<(&'f Reading<'a>
     if name_label { None } else { exact(EvidenceKind::LegacyLabel) }
 }
 
-fn by_statement<'a>(
-    rule: &'static Rule,
-    facts: &Facts<'a>,
-    exact: &Reading<'a>,
-    role_required: bool,
-) -> Result<'a> {
+/// The verdict where a label names the product exactly.
+///
+/// Charts write such labels on every part, so the role decides and nothing else is asked. Legacy keys are written by hand as
+/// often: without a chart's mark or a role beside them, a contradiction ends it and the port has to agree.
+fn by_statement<'a>(rule: &'static Rule, facts: &Facts<'a>, exact: &Reading<'a>, role_required: bool) -> Result<'a> {
     let standard = exact.kind == EvidenceKind::Label;
-    if !standard {
-        // Legacy keys are written by hand as often as by charts: a contradiction ends it, unless it only says which part.
-        if let Some(objection) = contradicted(rule, facts) {
-            return match (facts.role(rule), objection) {
-                (Some(part), No::Word(said_by, _)) if part.value == said_by.value => Result::Part(Part::Role(part)),
-                (_, objection) => Result::No(objection),
-            };
-        }
-    }
-    let door = match part_of(rule, facts, standard) {
-        Ok(_) if role_required && facts.role(rule).is_none() => return Result::Part(Part::NoRole),
-        Ok(door) => door,
-        Err(part) => return Result::Part(part),
-    };
+    let stated = facts.role(rule);
     let made_by_a_chart = ["chart", "helm.sh/chart", "heritage"].iter().any(|key| facts.view.labels.contains_key(key));
-    let role_stated = facts.role(rule).is_some_and(|role| listed(rule, role.value).is_some());
-    if standard || made_by_a_chart || role_stated {
-        return at_door(door, rule, facts, Confidence::High);
+    let settled = standard || made_by_a_chart || stated.is_some_and(|role| listed(rule, role.value).is_some());
+    if !settled && let Some(objection) = contradicted(rule, facts) {
+        return match (stated, objection) {
+            (Some(part), No::Word(said_by, _)) if part.value == said_by.value => Result::Part(Part::Role(part)),
+            (_, objection) => Result::No(objection),
+        };
     }
-    by_hand(door, rule, facts)
+    if role_required && stated.is_none() {
+        return spoken(rule, facts, true).map_or(Result::Part(Part::NoRole), |door| by_hand(door, rule, facts));
+    }
+    match part_of(rule, facts, standard, !settled) {
+        Ok(door) if settled => at_door(door, rule, facts, Confidence::High),
+        Ok(door) => by_hand(door, rule, facts),
+        Err(part) => Result::Part(part),
+    }
 }
 
 /// Below High: words and the port's number.
@@ -144,7 +140,7 @@ fn by_words<'a>(rule: &'static Rule, facts: &Facts<'a>) -> Verdict<'a> {
     {
         Result::No(No::OtherName)
     } else {
-        match part_of(rule, facts, true) {
+        match part_of(rule, facts, true, true) {
             Ok(door) => by_hand(door, rule, facts),
             Err(part) => Result::Part(part),
         }
@@ -207,8 +203,13 @@ fn listed(rule: &'static Rule, value: &str) -> Option<&'static Door> {
 /// those that say nothing.
 ///
 /// A role under the recommended label (`strict`) that is not listed is another part; what people write under other keys is
-/// one where its words say so.
-fn part_of<'a>(rule: &'static Rule, facts: &Facts<'a>, strict: bool) -> std::result::Result<&'static Door, Part<'a>> {
+/// one where its words say so. The Service's own name is read (`by_name`) only where labels do not decide.
+fn part_of<'a>(
+    rule: &'static Rule,
+    facts: &Facts<'a>,
+    strict: bool,
+    by_name: bool,
+) -> std::result::Result<&'static Door, Part<'a>> {
     if let Some(role) = facts.role(rule) {
         if let Some(door) = listed(rule, role.value) {
             return Ok(door);
@@ -219,12 +220,17 @@ fn part_of<'a>(rule: &'static Rule, facts: &Facts<'a>, strict: bool) -> std::res
             return Err(Part::Role(role));
         }
     }
-    let spoken = facts
-        .readings()
-        .filter(|reading| reading.saying.product == Some(rule.product))
-        .find_map(|reading| listed(rule, reading.value).or_else(|| listed(rule, reading.saying.rest)));
-    let door = spoken.or_else(|| if rule.words_need_role { None } else { bare(rule, facts) });
+    let door = spoken(rule, facts, by_name).or_else(|| if rule.words_need_role { None } else { bare(rule, facts) });
     door.ok_or(Part::NoRole)
+}
+
+/// The door that an identity names: `vmselect`, or what stands behind the product's name in `thanos-query`.
+fn spoken(rule: &'static Rule, facts: &Facts<'_>, by_name: bool) -> Option<&'static Door> {
+    facts
+        .readings()
+        .filter(|reading| by_name || reading.kind != EvidenceKind::Name)
+        .filter(|reading| reading.saying.product == Some(rule.product))
+        .find_map(|reading| listed(rule, reading.value).or_else(|| listed(rule, reading.saying.rest)))
 }
 
 /// Whether a value contains the product's name.
@@ -286,7 +292,7 @@ pub(crate) fn target(rule: &'static Rule, facts: &Facts<'_>) -> Option<Target> {
         Then::Door(door) => Some(door),
         Then::Part(_) => None,
     });
-    let stated = part_of(rule, facts, false).ok();
+    let stated = part_of(rule, facts, false, true).ok();
     by_shape.chain(stated).chain(rule.doors).find_map(|door| {
         let choice = ports::choose(facts.view, &door.ports, rule)?;
         Some(target_at(facts.view, door, choice.port))

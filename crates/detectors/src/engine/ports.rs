@@ -45,10 +45,10 @@ const OTHER_PROTOCOLS: &[&str] = &[
     "zipkin",
 ];
 
-/// Numbers that programs use among themselves: memberlist, gRPC of the Grafana databases, Elasticsearch's transport, the
-/// Thanos store API, Jaeger's and OTLP's span intake.
+/// Numbers that programs use among themselves: memberlist, Elasticsearch's transport, the Thanos store API, Jaeger's and
+/// OTLP's span intake. Not the Grafana databases' gRPC 9095, where `OpenShift` has an Alertmanager's `web`.
 const PEER_PORTS: &[u16] =
-    &[7946, 9095, 9096, 9300, 10901, 4317, 4318, 14250, 14267, 14268, 14269, 16685, 16687, 5775, 5778, 6831, 6832];
+    &[7946, 9300, 10901, 4317, 4318, 14250, 14267, 14268, 14269, 16685, 16687, 5775, 5778, 6831, 6832];
 
 /// Numbers that any web server uses.
 const ANYONES_PORTS: &[u16] = &[80, 443, 8080, 8443];
