@@ -31,7 +31,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub fn snapshot(from: &From) -> Result<Snapshot, Failure> {
     let given = input::config_only(&from.files)?;
     if given.is_some() && from.config.is_some() {
-        return Err(Failure::Usage("error: --config names a ToolsetConfig of the cluster, and -f gives another; use one of them".to_owned()));
+        return Err(Failure::Usage(
+            "error: --config names a ToolsetConfig of the cluster, and -f gives another; use one of them".to_owned(),
+        ));
     }
     // Fails only if somebody else installed a provider already, and then there is one.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -76,7 +78,8 @@ async fn read(from: &From, given: Option<ToolsetConfig>) -> Result<Snapshot, Fai
 
 async fn connect(context: Option<&str>) -> Result<Client, Failure> {
     let config = if let Some(context) = context {
-        let kubeconfig = Kubeconfig::read().map_err(|error| Failure::input(format!("error: cannot read the kubeconfig: {error}")))?;
+        let kubeconfig = Kubeconfig::read()
+            .map_err(|error| Failure::input(format!("error: cannot read the kubeconfig: {error}")))?;
         let known: Vec<String> = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
         if !known.iter().any(|name| name == context) {
             let advice = match crd_types::closest(context, known.iter().map(String::as_str)) {
@@ -99,14 +102,20 @@ async fn connect(context: Option<&str>) -> Result<Client, Failure> {
 }
 
 /// The ToolsetConfig that the user means: the named one, or the only one there is.
-async fn choose(client: &Client, wanted: Option<&str>, notes: &mut Vec<String>) -> Result<Option<ToolsetConfig>, Failure> {
+async fn choose(
+    client: &Client,
+    wanted: Option<&str>,
+    notes: &mut Vec<String>,
+) -> Result<Option<ToolsetConfig>, Failure> {
     if let Some(wanted) = wanted {
         let Some((namespace, name)) = wanted.split_once('/') else {
             return Err(Failure::Usage(format!("error: --config {wanted}: write NAMESPACE/NAME")));
         };
         let api = Api::<ToolsetConfig>::namespaced(client.clone(), namespace);
         let found = api.get_opt(name).await.map_err(|error| refused("ToolsetConfigs", &error))?;
-        return found.map(Some).ok_or_else(|| Failure::input(format!("error: the cluster has no ToolsetConfig {wanted}")));
+        return found
+            .map(Some)
+            .ok_or_else(|| Failure::input(format!("error: the cluster has no ToolsetConfig {wanted}")));
     }
     let all = match list(&Api::<ToolsetConfig>::all(client.clone()), "ToolsetConfigs").await {
         Ok(all) => all,
@@ -115,27 +124,40 @@ async fn choose(client: &Client, wanted: Option<&str>, notes: &mut Vec<String>) 
             return Ok(None);
         }
     };
-    let mut names: Vec<String> = all.iter().map(|config| format!("{}/{}", config.namespace().unwrap_or_default(), config.name_any())).collect();
+    let mut names: Vec<String> =
+        all.iter().map(|config| format!("{}/{}", config.namespace().unwrap_or_default(), config.name_any())).collect();
     names.sort();
     match names.len() {
         0 | 1 => Ok(all.into_iter().next()),
-        _ => Err(Failure::Usage(format!("error: the cluster has several ToolsetConfigs; choose one with --config: {}", names.join(", ")))),
+        _ => Err(Failure::Usage(format!(
+            "error: the cluster has several ToolsetConfigs; choose one with --config: {}",
+            names.join(", ")
+        ))),
     }
 }
 
 /// The ConfigMap that is written, which says what is in the output and may hold the predecessor's overrides, and the base.
-async fn config_maps(client: &Client, config: &ToolsetConfig, notes: &mut Vec<String>) -> BTreeMap<(String, String), ConfigMap> {
+async fn config_maps(
+    client: &Client,
+    config: &ToolsetConfig,
+    notes: &mut Vec<String>,
+) -> BTreeMap<(String, String), ConfigMap> {
     let namespace = config.namespace().unwrap_or_default();
     let api = Api::<ConfigMap>::namespaced(client.clone(), &namespace);
     let output = &config.spec.output;
     let mut found = BTreeMap::new();
-    for name in [Some(&output.config_map_name), output.base.as_ref().map(|base| &base.config_map_name)].into_iter().flatten() {
+    for name in
+        [Some(&output.config_map_name), output.base.as_ref().map(|base| &base.config_map_name)].into_iter().flatten()
+    {
         match api.get_opt(name).await {
             Ok(Some(map)) => {
                 found.insert((namespace.clone(), name.clone()), map);
             }
             Ok(None) => {}
-            Err(error) => notes.push(format!("ConfigMap {namespace}/{name} is not taken into account: {}", said(&refused("ConfigMaps", &error)))),
+            Err(error) => notes.push(format!(
+                "ConfigMap {namespace}/{name} is not taken into account: {}",
+                said(&refused("ConfigMaps", &error))
+            )),
         }
     }
     found
@@ -163,9 +185,9 @@ fn refused(what: &str, error: &kube::Error) -> Failure {
         kube::Error::Api(status) if status.code == 403 => {
             Failure::input(format!("error: you may not read {what} of the whole cluster: {}", status.message))
         }
-        kube::Error::Api(status) if status.code == 404 => {
-            Failure::input(format!("error: the cluster does not know {what}; install the CRDs first (kubectl toolset crds)"))
-        }
+        kube::Error::Api(status) if status.code == 404 => Failure::input(format!(
+            "error: the cluster does not know {what}; install the CRDs first (kubectl toolset crds)"
+        )),
         kube::Error::Api(status) => Failure::input(format!("error: cannot read {what}: {}", status.message)),
         other => Failure::input(format!("error: cannot read {what}: {}", chain(other))),
     }

@@ -16,6 +16,7 @@ mod paint;
 mod render;
 mod snapshot;
 mod table;
+mod text;
 mod validate;
 
 use std::{
@@ -77,13 +78,16 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
 fn snapshot(from: &From, live: bool) -> Result<Snapshot, Failure> {
     if from.files.is_empty() && !live {
         return Err(Failure::Usage(
-            "error: say where the Services come from: -f FILE, -f - for standard input, or --live for the cluster".to_owned(),
+            "error: say where the Services come from: -f FILE, -f - for standard input, or --live for the cluster"
+                .to_owned(),
         ));
     }
     if live {
         live::snapshot(from)
     } else if from.config.is_some() || from.context.is_some() {
-        Err(Failure::Usage("error: --config and --context are for --live; with files give the ToolsetConfig with -f".to_owned()))
+        Err(Failure::Usage(
+            "error: --config and --context are for --live; with files give the ToolsetConfig with -f".to_owned(),
+        ))
     } else {
         input::snapshot(&from.files)
     }

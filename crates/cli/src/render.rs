@@ -2,14 +2,10 @@
 
 use std::io::{self, IsTerminal};
 
+use crd_types::ServiceReason;
 use serde::Serialize;
 use serde_json::Value;
-use toolset::{
-    Plan, Tool,
-    manifest,
-    render::HOLMESGPT_KEY,
-    tool::Rejection,
-};
+use toolset::{Plan, Tool, manifest, render::HOLMESGPT_KEY, tool::Rejection};
 
 use crate::{
     args::Format,
@@ -21,7 +17,12 @@ use crate::{
 };
 
 /// Plans and prints in one of the formats.
-pub fn run(snapshot: &Snapshot, cluster_domain: &str, format: Option<Format>, paint: Paint) -> Result<Outcome, Failure> {
+pub fn run(
+    snapshot: &Snapshot,
+    cluster_domain: &str,
+    format: Option<Format>,
+    paint: Paint,
+) -> Result<Outcome, Failure> {
     let format = format.unwrap_or(if io::stdout().is_terminal() { Format::Table } else { Format::Configmap });
     let mut snapshot_notes = snapshot.notes.clone();
     let mut plan = snapshot.plan(cluster_domain).plan;
@@ -32,11 +33,11 @@ pub fn run(snapshot: &Snapshot, cluster_domain: &str, format: Option<Format>, pa
     let output = match format {
         Format::Table => table(snapshot, &plan, paint),
         Format::Json => json(&plan)?,
-        Format::Configmap => {
-            yaml(&manifest::config_map(&snapshot.context(cluster_domain), &rendered, None))?
-        }
+        Format::Configmap => yaml(&manifest::config_map(&snapshot.context(cluster_domain), &rendered, None))?,
         Format::Holmesgpt => rendered.data.get(HOLMESGPT_KEY).cloned().ok_or_else(|| {
-            Failure::input("error: spec.output.formats of the ToolsetConfig leaves HolmesGPT out, so there is no such file")
+            Failure::input(
+                "error: spec.output.formats of the ToolsetConfig leaves HolmesGPT out, so there is no such file",
+            )
         })?,
     };
     Ok(Outcome { output, notes: snapshot_notes })
@@ -149,7 +150,14 @@ fn table(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> String {
         lines.push(String::new());
         lines.push(paint.bold("Recognised, but no tools"));
         let mut table = Table::new(&["TYPE", "SERVICE", "REASON", "BECAUSE"]);
-        for rejection in &plan.rejected {
+        // What somebody may want to act on stands first.
+        let (routine, odd): (Vec<&Rejection>, Vec<&Rejection>) = plan.rejected.iter().partition(|rejection| {
+            matches!(
+                rejection.reason,
+                ServiceReason::NotAnEndpoint | ServiceReason::HeadlessTwin | ServiceReason::LostToPreferred
+            )
+        });
+        for rejection in odd.into_iter().chain(routine) {
             table.row(vec![
                 (rejection.type_name().to_owned(), plain),
                 (rejection.key.to_string(), plain),

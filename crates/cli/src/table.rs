@@ -40,7 +40,8 @@ impl Table {
             for (column, (text, brush)) in cells.into_iter().enumerate() {
                 line.push_str(&brush(paint, text));
                 if column < last {
-                    let blanks = widths.get(column).copied().unwrap_or_default().saturating_sub(text.chars().count()) + 2;
+                    let blanks =
+                        widths.get(column).copied().unwrap_or_default().saturating_sub(text.chars().count()) + 2;
                     line.extend(std::iter::repeat_n(' ', blanks));
                 }
             }

@@ -43,9 +43,13 @@ fn configs<'a>(place: &str, value: &'a Value) -> Vec<(String, &'a Value)> {
     let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
     if kind.ends_with("List") {
         let items = value.get("items").and_then(Value::as_array).into_iter().flatten();
-        return items.enumerate().flat_map(|(index, item)| configs(&format!("{place}, item {}", index + 1), item)).collect();
+        return items
+            .enumerate()
+            .flat_map(|(index, item)| configs(&format!("{place}, item {}", index + 1), item))
+            .collect();
     }
     let api_version = value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-    let ours = kind == "ToolsetConfig" || api_version.starts_with("toolset.kubernaut.io/") || value.get("kind").is_none();
+    let ours =
+        kind == "ToolsetConfig" || api_version.starts_with("toolset.kubernaut.io/") || value.get("kind").is_none();
     if ours { vec![(place.to_owned(), value)] } else { Vec::new() }
 }

@@ -20,9 +20,23 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
         (_, Some(ServiceReason::NoUsablePort)) => statement(case, case.verdict.product()),
         (_, Some(ServiceReason::OptedOut)) => vec![
             "let it be looked at again:".to_owned(),
-            code(case, &format!("kubectl annotate service {} -n {} {}-", case.key().name, case.key().namespace, annotation::TOOLSET)),
+            code(
+                case,
+                &format!(
+                    "kubectl annotate service {} -n {} {}-",
+                    case.key().name,
+                    case.key().namespace,
+                    annotation::TOOLSET
+                ),
+            ),
         ],
         (_, Some(ServiceReason::NamespaceNotSelected)) => sources(case),
+        (_, Some(ServiceReason::HeadlessTwin | ServiceReason::LostToPreferred)) => {
+            vec!["usually nothing: the agent reaches the same data through the other Service".to_owned()]
+        }
+        (_, Some(ServiceReason::NotAnEndpoint)) => {
+            vec!["usually nothing: this part of the product answers no queries; look at the candidates below for one that does".to_owned()]
+        }
         _ => Vec::new(),
     };
     if advice.is_empty() {
@@ -56,7 +70,9 @@ fn statement(case: &Case<'_>, product: Option<Product>) -> Vec<String> {
         ),
     ];
     if product.is_none() {
-        advice.push("where <type> is a product (prometheus, grafana, …) or a name of your own (vector-database)".to_owned());
+        advice.push(
+            "where <type> is a product (prometheus, grafana, …) or a name of your own (vector-database)".to_owned(),
+        );
     }
     advice
 }
@@ -69,7 +85,12 @@ fn sources(case: &Case<'_>) -> Vec<String> {
     advice.push(match by_name {
         Some(source) => code(
             case,
-            &format!("spec.sources[name={}].namespaces.names: [{}, {}]", source.name, source.namespaces.names.join(", "), case.key().namespace),
+            &format!(
+                "spec.sources[name={}].namespaces.names: [{}, {}]",
+                source.name,
+                source.namespaces.names.join(", "),
+                case.key().namespace
+            ),
         ),
         None => code(
             case,

@@ -16,7 +16,11 @@ pub fn service(case: &Case<'_>) -> Vec<String> {
         ServiceType::NodePort => "NodePort",
         ServiceType::LoadBalancer => "LoadBalancer",
     };
-    let selector = if view.selector.is_empty() { "none: somebody else maintains its endpoints".to_owned() } else { pairs(&view.selector) };
+    let selector = if view.selector.is_empty() {
+        "none: somebody else maintains its endpoints".to_owned()
+    } else {
+        pairs(&view.selector)
+    };
     let ports: Vec<String> = view.ports.iter().map(port).collect();
     vec![
         case.heading("The Service"),
@@ -66,7 +70,9 @@ pub fn sources(case: &Case<'_>) -> Vec<String> {
         let text = if selected.is_some_and(|one| one.name == source.name) {
             case.paint.good(match source.trust {
                 Trust::Trusted => "selects it: Trusted",
-                Trust::Tenant => "selects it: Tenant, so it must opt in, is offered as plain HTTP and never gets credentials",
+                Trust::Tenant => {
+                    "selects it: Tenant, so it must opt in, is offered as plain HTTP and never gets credentials"
+                }
             })
         } else if !covers {
             format!("does not cover namespace {namespace}: {}", wanted(case, source))
@@ -91,7 +97,10 @@ fn wanted(case: &Case<'_>, source: &Source) -> String {
         NamespacesFrom::Selector => {
             let selector = namespaces.selector.as_ref().map(selector::words).unwrap_or_default();
             match case.snapshot.index.namespace_labels(&case.key().namespace) {
-                Some(labels) => format!("wants {selector}; it has {}", if labels.is_empty() { "no labels".to_owned() } else { pairs(labels) }),
+                Some(labels) => format!(
+                    "wants {selector}; it has {}",
+                    if labels.is_empty() { "no labels".to_owned() } else { pairs(labels) }
+                ),
                 None => format!("wants {selector}, and the input does not hold the Namespace with its labels"),
             }
         }
@@ -112,7 +121,11 @@ pub fn statements(case: &Case<'_>) -> Vec<String> {
     let mut decided = false;
     for signature in spec.signatures.iter().filter(|signature| claim::signature_matches(signature, view)) {
         let type_ = signature.custom_type.as_deref().unwrap_or(signature.type_.as_str());
-        let text = if decided { "matches too, but an earlier one decides".to_owned() } else { format!("says that it is {type_}") };
+        let text = if decided {
+            "matches too, but an earlier one decides".to_owned()
+        } else {
+            format!("says that it is {type_}")
+        };
         stated.push(entry("signature", format!("{} {text}", signature.name)));
         decided = true;
     }
@@ -170,13 +183,19 @@ pub fn health(case: &Case<'_>) -> Vec<String> {
     let health = if readiness.serving { Health::Healthy } else { verdict.health };
     let words = match health {
         Health::Healthy => "at least one of its endpoints is serving".to_owned(),
-        Health::Unhealthy if verdict.withheld => "none of its endpoints is serving, so it is left out until one is".to_owned(),
-        Health::Unhealthy if spec.effect == HealthEffect::Report => "none of its endpoints is serving; health.effect is Report, so it stays".to_owned(),
+        Health::Unhealthy if verdict.withheld => {
+            "none of its endpoints is serving, so it is left out until one is".to_owned()
+        }
+        Health::Unhealthy if spec.effect == HealthEffect::Report => {
+            "none of its endpoints is serving; health.effect is Report, so it stays".to_owned()
+        }
         Health::Unhealthy => format!(
             "none of its endpoints is serving; it leaves the output {} s after the last one went",
             spec.withhold_after_seconds
         ),
-        Health::Unknown if !case.snapshot.slices_known => "the input holds no EndpointSlices".to_owned(),
+        Health::Unknown if !case.snapshot.slices_known => {
+            "the input holds no EndpointSlices, so it is taken as healthy".to_owned()
+        }
         Health::Unknown => "not looked at, because it is no tool for another reason".to_owned(),
     };
     vec![case.heading("Health"), entry(&super::health_brush(health)(case.paint, health.as_str()), words)]

@@ -1,7 +1,8 @@
 //! Why this one and not another: all candidates for the same product, best first.
 
+use crd_types::ServiceReason;
 use detectors::{Product, ServiceKey};
-use toolset::Tool;
+use toolset::{Tool, tool::Rejection};
 
 use super::Case;
 use crate::{
@@ -18,12 +19,19 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
     };
     let plan = &case.planned.plan;
     let tools: Vec<&Tool> = plan.tools.iter().filter(|tool| tool.product == product).collect();
-    let others: Vec<_> = plan.rejected.iter().filter(|rejection| rejection.product == Some(product)).collect();
+    let others: Vec<&Rejection> = plan
+        .rejected
+        .iter()
+        .filter(|rejection| {
+            rejection.product == Some(product) && (rejection.key == *case.key() || concerns(case, rejection))
+        })
+        .collect();
     if tools.len() + others.len() < 2 {
         return Vec::new();
     }
     let mut table = Table::new(&["RANK", "SERVICE", "VERDICT", ""]);
-    let this = |key: Option<&ServiceKey>| if key == Some(case.key()) { "← this one".to_owned() } else { " ".to_owned() };
+    let this =
+        |key: Option<&ServiceKey>| if key == Some(case.key()) { "← this one".to_owned() } else { " ".to_owned() };
     for (rank, tool) in tools.iter().enumerate() {
         table.row(vec![
             ((rank + 1).to_string(), plain),
@@ -52,14 +60,26 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
 }
 
 fn heading(product: Product) -> String {
-    format!("All candidates for {product}, best first")
+    format!("Candidates for {product}, best first")
+}
+
+/// Parts that answer no queries, and twins, are of interest only beside the Service.
+fn concerns(case: &Case<'_>, rejection: &Rejection) -> bool {
+    let routine = matches!(
+        rejection.reason,
+        ServiceReason::NotAnEndpoint | ServiceReason::HeadlessTwin | ServiceReason::NoUsablePort
+    );
+    !routine || rejection.key.namespace == case.key().namespace && rejection.reason == ServiceReason::HeadlessTwin
 }
 
 /// What its rank comes from, where it is not only its name.
 fn note(case: &Case<'_>, tool: &Tool, this: String) -> String {
-    let candidate = case.planned.selection.candidates.iter().find(|candidate| Some(&candidate.key) == tool.key.as_ref());
+    let candidate =
+        case.planned.selection.candidates.iter().find(|candidate| Some(&candidate.key) == tool.key.as_ref());
     let detector = case.snapshot.config.spec.detector(toolset::spelling::detector_type(tool.product));
-    let preferred = |key: &ServiceKey| detector.preferred.iter().any(|one| *one.namespace == *key.namespace && *one.name == *key.name);
+    let preferred = |key: &ServiceKey| {
+        detector.preferred.iter().any(|one| *one.namespace == *key.namespace && *one.name == *key.name)
+    };
     let mut notes = Vec::new();
     if tool.key.as_ref().is_some_and(preferred) {
         notes.push("listed under preferred");

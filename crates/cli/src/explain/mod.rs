@@ -13,7 +13,9 @@ use crd_types::closest;
 use kube::ResourceExt;
 use toolset::{Health, index::Recognised};
 
-use crate::{args::Explain, failure::Failure, outcome::Outcome, paint::Paint, snapshot::Snapshot, table::Brush};
+use crate::{
+    args::Explain, failure::Failure, outcome::Outcome, paint::Paint, snapshot::Snapshot, table::Brush, text::wrap,
+};
 
 /// Everything that the sections of the explanation are written from.
 struct Case<'a> {
@@ -49,7 +51,8 @@ pub fn run(snapshot: &Snapshot, args: &Explain, paint: Paint) -> Result<Outcome,
         facts::health(&case),
         status::section(&case),
     ];
-    let written: Vec<String> = sections.into_iter().filter(|lines| !lines.is_empty()).map(|lines| lines.join("\n")).collect();
+    let written: Vec<String> =
+        sections.into_iter().filter(|lines| !lines.is_empty()).map(|lines| lines.join("\n")).collect();
     Ok(Outcome { output: written.join("\n\n") + "\n", notes })
 }
 
@@ -109,7 +112,7 @@ impl Case<'_> {
     }
 }
 
-/// `label` and text below each other in two columns.
+/// `label` and text side by side; long text goes on below itself.
 fn entry(label: &str, text: impl AsRef<str>) -> String {
-    format!("  {label:<12} {}", text.as_ref())
+    wrap(&format!("  {label:<12} "), text.as_ref()).join("\n")
 }

@@ -21,7 +21,9 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
     };
     lines.push(entry("says", said));
     let agrees = match &case.verdict {
-        Verdict::Tool(mine) => tool.is_some_and(|theirs| theirs.endpoint == mine.endpoint.to_string() && theirs.type_ == mine.type_name()),
+        Verdict::Tool(mine) => {
+            tool.is_some_and(|theirs| theirs.endpoint == mine.endpoint.to_string() && theirs.type_ == mine.type_name())
+        }
         Verdict::Rejected(mine) => rejected.is_some_and(|theirs| theirs.reason == mine.reason.as_str()),
         Verdict::Outside(_) | Verdict::Unrecognised => tool.is_none() && rejected.is_none(),
     };
@@ -37,8 +39,13 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
         case.paint.warn("not the same as above: another version of the operator, or something changed just now; look at its conditions")
     };
     lines.push(entry("which is", words));
-    for condition in status.conditions.iter().filter(|condition| condition.status != "True" && condition.type_ != "ConsumerReloaded") {
-        lines.push(entry(&condition.type_, case.paint.warn(&format!("{} ({}): {}", condition.status, condition.reason, condition.message))));
+    for condition in
+        status.conditions.iter().filter(|condition| condition.status != "True" && condition.type_ != "ConsumerReloaded")
+    {
+        lines.push(entry(
+            &condition.type_,
+            case.paint.warn(&format!("{} ({}): {}", condition.status, condition.reason, condition.message)),
+        ));
     }
     lines
 }

@@ -3,7 +3,7 @@
 use crd_types::ServiceReason;
 use detectors::Product;
 use toolset::{
-    Tool,
+    Tool, annotation,
     claim::Origin,
     index::Recognised,
     source::{Outside, Sources},
@@ -11,7 +11,10 @@ use toolset::{
 };
 
 use super::{Case, config_name};
-use crate::snapshot::{Planned, Snapshot};
+use crate::{
+    snapshot::{Planned, Snapshot},
+    text::{sentence, wrap},
+};
 
 /// What became of the Service.
 pub enum Verdict {
@@ -58,6 +61,14 @@ pub fn of(snapshot: &Snapshot, planned: &Planned, service: &Recognised) -> Verdi
     let sources = Sources::new(&snapshot.config, &snapshot.index);
     match Sources::select(&sources.covering(&key.namespace), &service.view) {
         Err(outside) => Verdict::Outside(outside),
+        Ok(source) if annotation::is_opted_out(&service.view) => Verdict::Rejected(Rejection {
+            key: key.clone(),
+            product: None,
+            custom: None,
+            trust: source.trust,
+            reason: ServiceReason::OptedOut,
+            message: format!("annotation {} opts this Service out", annotation::TOOLSET),
+        }),
         Ok(_) => Verdict::Unrecognised,
     }
 }
@@ -85,32 +96,39 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
         Verdict::Rejected(rejection) => {
             let what = match rejection.type_name() {
                 "" => String::new(),
-                type_name => format!(", a {type_name} candidate"),
+                type_name => format!(" (recognised as {type_name})"),
             };
-            vec![
-                format!("{service} {}{what}: {}", paint.bad("is not a tool"), paint.warn(rejection.reason.as_str())),
-                format!("  {}", capitalised(&rejection.message)),
-            ]
+            let mut lines = vec![format!(
+                "{service} {}: {}{what}",
+                paint.bad("is not a tool"),
+                paint.warn(rejection.reason.as_str())
+            )];
+            lines.extend(wrap("  ", &sentence(&rejection.message)));
+            lines
         }
         Verdict::Outside(outside) => {
             let (reason, why) = match outside {
                 Outside::Namespace => (
                     ServiceReason::NamespaceNotSelected,
-                    format!("No source of ToolsetConfig {} covers namespace {}", config_name(case.snapshot), case.key().namespace),
+                    format!(
+                        "No source of ToolsetConfig {} covers namespace {}",
+                        config_name(case.snapshot),
+                        case.key().namespace
+                    ),
                 ),
                 Outside::Selector => (
                     ServiceReason::ServiceNotSelected,
                     "A source covers its namespace, but no serviceSelector matches its labels".to_owned(),
                 ),
             };
-            vec![
-                format!("{service} {}: {}", paint.bad("is not a tool"), paint.warn(reason.as_str())),
-                format!("  {why}; nothing outside the sources is looked at, counted or listed."),
-            ]
+            let mut lines = vec![format!("{service} {}: {}", paint.bad("is not a tool"), paint.warn(reason.as_str()))];
+            lines.extend(wrap("  ", &format!("{why}; nothing outside the sources is looked at, counted or listed.")));
+            lines
         }
         Verdict::Unrecognised => vec![
             format!("{service} {}: nothing recognises it", paint.bad("is not a tool")),
-            "  No annotation, no signature and no built-in detector speaks of it, so it is not even a candidate.".to_owned(),
+            "  No annotation, no signature and no built-in detector speaks of it, so it is not even a candidate."
+                .to_owned(),
         ],
     }
 }
@@ -118,13 +136,10 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
 /// What is to be said about a tool that is one all the same.
 fn in_words(reason: ServiceReason) -> &'static str {
     match reason {
-        ServiceReason::CredentialsNotAllowed => "an override gives it credentials or a tenant, which a Tenant Service never gets",
+        ServiceReason::CredentialsNotAllowed => {
+            "an override gives it credentials or a tenant, which a Tenant Service never gets"
+        }
         ServiceReason::NameConflict => "another tool has the name that was asked for",
         _ => "see spec.overrides",
     }
-}
-
-pub fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

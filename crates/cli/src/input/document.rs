@@ -28,11 +28,19 @@ fn json(file: &str, text: &str) -> Option<Vec<Document>> {
     let values = match values {
         Ok(values) => values,
         Err(_) if parse_yaml(text, 0).is_ok() => return None,
-        Err(error) => return Some(vec![Document { place: file.to_owned(), value: Err(format!("not valid JSON: {error}")) }]),
+        Err(error) => {
+            return Some(vec![Document { place: file.to_owned(), value: Err(format!("not valid JSON: {error}")) }]);
+        }
     };
     let several = values.len() > 1;
     let place = |index: usize| if several { format!("{file}, document {}", index + 1) } else { file.to_owned() };
-    Some(values.into_iter().enumerate().map(|(index, value)| Document { place: place(index), value: Ok(value) }).collect())
+    Some(
+        values
+            .into_iter()
+            .enumerate()
+            .map(|(index, value)| Document { place: place(index), value: Ok(value) })
+            .collect(),
+    )
 }
 
 /// YAML documents. `---` and `...` at the beginning of a line can stand nowhere but between documents.
@@ -84,7 +92,9 @@ fn parse_yaml(text: &str, first: usize) -> Result<Value, String> {
         let said = error.without_snippet().to_string();
         let said = said.lines().next().unwrap_or_default();
         match at {
-            Some((line, column)) if line > 0 => format!("line {line}, column {column}: not valid YAML: {}", without_place(said)),
+            Some((line, column)) if line > 0 => {
+                format!("line {line}, column {column}: not valid YAML: {}", without_place(said))
+            }
             _ => format!("not valid YAML: {said}"),
         }
     })

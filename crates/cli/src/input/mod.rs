@@ -14,8 +14,8 @@ use std::{
 };
 
 use document::Document;
-use object::{Kinds, Object};
 pub use object::{DEFAULT_NAMESPACE, who};
+use object::{Kinds, Object};
 use serde_json::Value;
 use toolset::Index;
 
@@ -120,17 +120,22 @@ impl ReadObjects {
             Ok(Object::Slice(view)) => self.slices.extend(view),
             Ok(Object::Namespace(view)) => self.namespaces.push(view),
             Ok(Object::ConfigMap(map)) => {
-                let key = (map.metadata.namespace.clone().unwrap_or_default(), map.metadata.name.clone().unwrap_or_default());
+                let key =
+                    (map.metadata.namespace.clone().unwrap_or_default(), map.metadata.name.clone().unwrap_or_default());
                 self.config_maps.insert(key, *map);
             }
             Ok(Object::Config(config)) => match &self.config {
                 None => self.config = Some((place.to_owned(), *config)),
                 Some((first, _)) => {
-                    self.problems.push(format!("error: {place}: a second ToolsetConfig; the first is in {first}, give only one"));
+                    self.problems.push(format!(
+                        "error: {place}: a second ToolsetConfig; the first is in {first}, give only one"
+                    ));
                 }
             },
             Ok(Object::Other) => {}
-            Err(problems) => self.problems.extend(problems.into_iter().map(|problem| format!("error: {place}: {problem}"))),
+            Err(problems) => {
+                self.problems.extend(problems.into_iter().map(|problem| format!("error: {place}: {problem}")))
+            }
         }
     }
 

@@ -1,0 +1,156 @@
+//! `kubectl toolset explain` from files.
+
+mod support;
+
+use support::{Run, fixture, read_fixture, run, run_with_input};
+
+fn explain(service: &str, namespace: &str) -> Run {
+    run(&["explain", service, "-n", namespace, "-f", &fixture("stack.yaml"), "-f", &fixture("config.yaml")])
+}
+
+fn says(run: &Run, texts: &[&str]) {
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    for text in texts {
+        assert!(run.stdout.contains(text), "{text:?} is not in\n{}", run.stdout);
+    }
+}
+
+#[test]
+fn a_tool_is_explained_by_the_facts_it_rests_on() {
+    let run = explain("kube-prometheus-stack-prometheus", "monitoring");
+    says(
+        &run,
+        &[
+            "monitoring/kube-prometheus-stack-prometheus is a tool: Prometheus",
+            "http://kube-prometheus-stack-prometheus.monitoring.svc.cluster.local:9090",
+            "platform     selects it: Trusted",
+            "does not cover namespace monitoring: only search",
+            "High, an endpoint: http port 9090",
+            "+ label app=kube-prometheus-stack-prometheus",
+            "Candidates for Prometheus",
+            "← this one",
+        ],
+    );
+}
+
+#[test]
+fn a_headless_twin_names_the_service_that_is_taken_instead() {
+    says(
+        &explain("prometheus-operated", "monitoring"),
+        &[
+            "is not a tool: HeadlessTwin (recognised as Prometheus)",
+            "kube-prometheus-stack-prometheus",
+            "usually nothing",
+        ],
+    );
+}
+
+#[test]
+fn a_namespace_outside_the_sources_says_how_to_get_it_in() {
+    says(
+        &explain("checkout", "shop"),
+        &["NamespaceNotSelected", "spec.sources[name=platform].namespaces.names: [monitoring, shop]"],
+    );
+}
+
+#[test]
+fn a_service_that_nothing_recognises_comes_with_the_command_that_changes_that() {
+    let run = run(&["explain", "checkout", "-n", "shop", "-f", &fixture("stack.yaml")]);
+    says(
+        &run,
+        &[
+            "is not a tool: nothing recognises it",
+            "kubectl annotate service checkout -n shop kubernaut.io/toolset=enabled kubernaut.io/toolset-type=<type> kubernaut.io/toolset-port=8080",
+        ],
+    );
+}
+
+#[test]
+fn an_annotation_is_shown_and_goes_before_the_detectors() {
+    says(
+        &explain("vectors", "search"),
+        &[
+            "is a tool: vector-database, its annotations say so",
+            "kubernaut.io/toolset-type: vector-database",
+            "Tenant",
+            "goes before the detectors",
+        ],
+    );
+}
+
+#[test]
+fn a_malformed_annotation_is_quoted() {
+    let stack = read_fixture("stack.yaml")
+        .replace("kubernaut.io/toolset-path: /v1", "kubernaut.io/toolset-path: '@evil.example/x'");
+    let run = run_with_input(&["explain", "vectors", "-n", "search", "-f", "-"], &stack);
+    says(&run, &["InvalidAnnotation", "kubernaut.io/toolset-path", "@evil.example/x"]);
+}
+
+#[test]
+fn an_opt_out_says_how_to_undo_it() {
+    let stack = read_fixture("stack.yaml").replace("kubernaut.io/toolset: enabled", "kubernaut.io/toolset: disabled");
+    let run = run_with_input(&["explain", "vectors", "-n", "search", "-f", "-"], &stack);
+    says(&run, &["OptedOut", "kubectl annotate service vectors -n search kubernaut.io/toolset-"]);
+}
+
+#[test]
+fn a_disabled_detector_is_said() {
+    let config = read_fixture("config.yaml") + "  detectors: [{type: Grafana, state: Disabled}]\n";
+    let run =
+        run_with_input(&["explain", "grafana", "-n", "monitoring", "-f", &fixture("stack.yaml"), "-f", "-"], &config);
+    says(&run, &["DetectorDisabled", "(Disabled in the ToolsetConfig)", "spec.detectors[type=Grafana].state"]);
+}
+
+#[test]
+fn an_override_that_switches_it_off_is_named() {
+    let config =
+        read_fixture("config.yaml") + "  overrides: [{name: no-grafana, match: {type: Grafana}, state: Disabled}]\n";
+    let run =
+        run_with_input(&["explain", "grafana", "-n", "monitoring", "-f", &fixture("stack.yaml"), "-f", "-"], &config);
+    says(&run, &["OverriddenOff", "override     no-grafana sets state: Disabled"]);
+}
+
+#[test]
+fn credentials_come_with_a_warning_about_unset_variables() {
+    let config = read_fixture("config.yaml")
+        + "  overrides: [{name: token, match: {namespace: monitoring, service: grafana}, credentials: {type: Bearer, env: GRAFANA_TOKEN}}]\n";
+    let run =
+        run_with_input(&["explain", "grafana", "-n", "monitoring", "-f", &fixture("stack.yaml"), "-f", "-"], &config);
+    let text = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("GRAFANA_TOKEN; if the agent lacks it, the whole entry fails"), "{}", run.stdout);
+}
+
+#[test]
+fn the_service_may_be_written_as_kubectl_writes_it() {
+    for service in ["svc/grafana", "service/grafana"] {
+        says(&explain(service, "monitoring"), &["monitoring/grafana is a tool"]);
+    }
+    says(&run(&["explain", "monitoring/grafana", "-f", &fixture("stack.yaml")]), &["monitoring/grafana is a tool"]);
+}
+
+#[test]
+fn a_service_without_a_namespace_is_found_where_it_is() {
+    let run = run(&["explain", "grafana", "-f", &fixture("stack.yaml")]);
+    says(&run, &["monitoring/grafana is a tool"]);
+    assert!(run.stderr.contains("there is no Service default/grafana; this is monitoring/grafana"), "{}", run.stderr);
+}
+
+#[test]
+fn a_name_that_is_nearly_right_is_suggested() {
+    explain("grafna", "monitoring").refused(&["no Service grafna in namespace monitoring", "did you mean grafana?"]);
+    explain("grafana", "shop").refused(&["no Service grafana in namespace shop", "there is one in monitoring"]);
+}
+
+#[test]
+fn every_explanation_fits_the_screen_but_for_commands() {
+    for (service, namespace) in
+        [("grafana", "monitoring"), ("prometheus-operated", "monitoring"), ("checkout", "shop"), ("vectors", "search")]
+    {
+        let run = explain(service, namespace);
+        for line in run.stdout.lines() {
+            let command = line.trim_start().starts_with("kubectl ") || line.trim_start().starts_with("spec.");
+            assert!(command || line.chars().count() <= 110, "{line}");
+            assert_eq!(line, line.trim_end(), "no trailing blanks");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What users get wrong, and what they are told.
+
+mod support;
+
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
+
+use support::{fixture, program, read_fixture, run, run_with_input};
+
+const RENDER: [&str; 5] = ["render", "-f", "-", "-o", "json"];
+
+#[test]
+fn broken_yaml_is_named_with_document_and_line() {
+    let input = read_fixture("stack.yaml") + "---\napiVersion: v1\nkind: Service\nmetadata: {name: a\nspec: {}\n";
+    let line = read_fixture("stack.yaml").lines().count();
+    let run = run_with_input(&RENDER, &input);
+    run.refused(&["standard input, document 6: line "]);
+    let said: usize = run.stderr.split("line ").nth(1).unwrap().split(',').next().unwrap().parse().unwrap();
+    assert!((line + 1..=line + 6).contains(&said), "{said} is not in the last document: {}", run.stderr);
+}
+
+#[test]
+fn broken_json_is_named() {
+    run_with_input(&RENDER, "{\"kind\": \"List\", \"items\": [}").refused(&[
+        "standard input",
+        "not valid JSON",
+        "line 1",
+    ]);
+}
+
+#[test]
+fn a_field_that_does_not_fit_is_named_with_its_object() {
+    let service = "{apiVersion: v1, kind: Service, metadata: {name: a, namespace: b}, spec: {ports: [{port: web}]}}";
+    run_with_input(&RENDER, service).refused(&["standard input: Service b/a: spec.ports[0].port", "web"]);
+    let list = format!("{{apiVersion: v1, kind: List, items: [{service}]}}");
+    run_with_input(&RENDER, &list).refused(&["standard input, item 1: Service b/a"]);
+}
+
+#[test]
+fn every_problem_is_named_at_once() {
+    let input =
+        "apiVersion: v1\nkind: Service\n---\nhello\n---\n{kind: Servcie, apiVersion: v1, metadata: {name: a}}\n";
+    run_with_input(&RENDER, input).refused(&[
+        "document 1: Service has no metadata.name",
+        "document 2: not a Kubernetes object",
+        "document 3: unknown kind \"Servcie\"; did you mean Service?",
+    ]);
+}
+
+#[test]
+fn other_kinds_are_left_alone() {
+    let input = read_fixture("stack.yaml")
+        + "---\n{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}}\n\
+           ---\n{apiVersion: serving.knative.dev/v1, kind: Service, metadata: {name: a}}\n";
+    let run = run_with_input(&RENDER, &input);
+    assert_eq!(run.json()["tools"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn two_toolset_configs_are_one_too_many() {
+    let run = run(&["render", "-f", &fixture("config.yaml"), "-f", &fixture("config.yaml"), "-o", "json"]);
+    run.refused(&["a second ToolsetConfig", "config.yaml"]);
+}
+
+#[test]
+fn a_toolset_config_that_the_api_server_would_refuse_is_refused() {
+    let config = read_fixture("config.yaml").replace("from: Names, names: [search]", "from: All, names: [search]");
+    let run = run_with_input(&["render", "-f", &fixture("stack.yaml"), "-f", "-", "-o", "json"], &config);
+    run.refused(&["ToolsetConfig holmes/default: spec.sources[1].namespaces: names belongs to from: Names"]);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    run(&["render", "-f", "nowhere.yaml"]).refused(&["nowhere.yaml"]);
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_is_exit_code_2() {
+    run(&["render"]).misused(&["-f FILE", "--live"]);
+    run(&["render", "-f", "-", "-f", "-"]).misused(&["standard input"]);
+    run(&["render", "-f", "x", "-o", "yml"]).misused(&["configmap"]);
+    run(&["rendr", "-f", "-"]).misused(&["render"]);
+    run(&["explain"]).misused(&["SERVICE"]);
+    run(&["render", "-f", &fixture("stack.yaml"), "--config", "a/b"]).misused(&["--live"]);
+}
+
+#[test]
+fn live_without_a_cluster_says_what_to_do() {
+    run(&["render", "--live"]).refused(&["KUBECONFIG", "-f"]);
+}
+
+#[test]
+fn services_in_a_file_do_not_go_with_live() {
+    run(&["render", "--live", "-f", &fixture("stack.yaml")]).misused(&["Services come from the cluster"]);
+}
+
+#[test]
+fn validate_says_what_is_valid_and_names_each_problem_on_a_line() {
+    let fine = run(&["validate", "-f", &fixture("config.yaml")]);
+    assert_eq!(fine.code, 0, "{}", fine.stderr);
+    assert!(fine.stdout.contains("ToolsetConfig holmes/default is valid"));
+    let bad = "\
+apiVersion: toolset.kubernaut.io/v1alpha1
+kind: ToolsetConfig
+metadata: {name: default}
+spec:
+  sources:
+  - {name: a, trust: tenant, namespaces: {from: All}}
+  detectors: [{type: Prometeus}]
+  output: {configMap: x}
+";
+    let run = run_with_input(&["validate", "-f", "-"], bad);
+    run.refused(&[
+        "standard input: ToolsetConfig default: spec.sources[0].trust: \"tenant\" is not known; did you mean Tenant?",
+        "spec.detectors[0].type: \"Prometeus\" is not known; did you mean Prometheus?",
+        "spec.output.configMap: unknown field",
+    ]);
+    assert_eq!(run.stderr.lines().count(), 3, "one line each: {}", run.stderr);
+}
+
+#[test]
+fn validate_finds_toolset_configs_among_other_documents() {
+    let input = read_fixture("stack.yaml") + "---\n" + &read_fixture("config.yaml");
+    let run = run_with_input(&["validate", "-f", "-"], &input);
+    assert_eq!((run.code, run.stdout.lines().count()), (0, 1));
+    run_with_input(&["validate", "-f", "-"], &read_fixture("stack.yaml")).refused(&["no ToolsetConfig"]);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut child =
+        program().args(RENDER).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // The reader goes before the program has had anything to print.
+    drop(child.stdout.take());
+    child.stdin.take().unwrap().write_all(read_fixture("stack.yaml").as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.stderr, b"");
+}
+
+#[test]
+fn crds_are_what_the_repository_holds() {
+    let run = run(&["crds"]);
+    let file =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crds/toolsetconfigs.toolset.kubernaut.io.yaml");
+    assert_eq!(run.code, 0);
+    assert!(run.stdout == std::fs::read_to_string(file).unwrap());
+}
+
+#[test]
+fn completions_know_the_commands() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let run = run(&["completions", shell]);
+        assert_eq!(run.code, 0);
+        assert!(run.stdout.contains("explain"), "{shell}");
+    }
+}
+
+#[test]
+fn help_shows_examples() {
+    for command in ["render", "explain", "validate"] {
+        let run = run(&[command, "--help"]);
+        assert_eq!(run.code, 0);
+        assert!(run.stdout.contains("Examples:"), "{command}");
+        assert!(run.stdout.contains("kubectl toolset"), "{command}");
+    }
+}
+
+#[test]
+fn completion_scripts_are_accepted_by_bash() {
+    let Ok(mut bash) = Command::new("bash").args(["-n"]).stdin(Stdio::piped()).spawn() else {
+        return;
+    };
+    bash.stdin.take().unwrap().write_all(run(&["completions", "bash"]).stdout.as_bytes()).unwrap();
+    assert!(bash.wait().unwrap().success());
+}
