@@ -41,14 +41,16 @@ pub struct Signature {
     pub selector: Option<LabelSelector>,
     /// Annotations that the Service must all carry with these values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 16, "additionalProperties" = {"type": "string", "maxLength": 1024}))]
+    #[schemars(extend("maxProperties" = 16, "additionalProperties" = {"type": "string", "maxLength": 256}))]
     #[x_kube(validation = (
         "self.all(key, size(key) > 0 && size(key) <= 317)",
         "an annotation's key has 1 to 317 characters; shorten it"
     ))]
     pub annotations: BTreeMap<String, String>,
-    /// The port to call, by name or number. The Service must declare it.
-    pub port: PortRef,
+    /// The port to call, by name or number; the Service must declare it. Without it: the port that the type's own rule
+    /// picks, else the Service's only TCP port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<PortRef>,
     /// The scheme to call it with. Without it: what the port shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheme: Option<EndpointScheme>,

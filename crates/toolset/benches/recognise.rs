@@ -88,7 +88,9 @@ fn service(number: usize) -> ServiceView {
         key: ServiceKey::new(namespace, instance.as_str()),
         labels: labels.into_iter().collect(),
         annotations: StringMap::default(),
-        selector: [("app.kubernetes.io/name", name), ("app.kubernetes.io/instance", instance.as_str())].into_iter().collect(),
+        selector: [("app.kubernetes.io/name", name), ("app.kubernetes.io/instance", instance.as_str())]
+            .into_iter()
+            .collect(),
         ports: [port, ("metrics", 9100)]
             .into_iter()
             .map(|(name, port)| PortView {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crd_types::{PortRef, ServiceReason, Signature, ToolsetConfig};
+use crd_types::{ServiceReason, Signature, ToolsetConfig};
 use detectors::{Confidence, Finding, Outcome, PortView, Product, Protocol, ServiceView, Standing, Target};
 
 use crate::{
@@ -90,33 +90,9 @@ pub fn best(findings: &[Finding]) -> Option<&Finding> {
 fn by_signature(signature: &Signature, service: &Recognised) -> Claim {
     let view = &service.view;
     let product = spelling::product(signature.type_);
-    let wanted = match &signature.port {
-        PortRef::Number(number) => number.to_string(),
-        PortRef::Name(name) => name.clone(),
-    };
-    let verdict = match annotation::declared_port(view, &wanted) {
-        Err(why) => Verdict::Rejected {
-            reason: ServiceReason::NoUsablePort,
-            message: format!("signature {}: its port {why}", signature.name),
-        },
-        Ok(port) => {
-            let mut target = target_at(product, view, port);
-            if let Some(scheme) = signature.scheme {
-                target.scheme = spelling::scheme(scheme);
-            }
-            match signature.path.as_deref().map(checked::path).transpose() {
-                Ok(path) => {
-                    if let Some(path) = path {
-                        target.path = path.into();
-                    }
-                    Verdict::Target(target)
-                }
-                Err(why) => Verdict::Rejected {
-                    reason: ServiceReason::EndpointNotAllowed,
-                    message: format!("signature {}: its path {why}", signature.name),
-                },
-            }
-        }
+    let verdict = match signature_target(signature, product, view) {
+        Ok(target) => Verdict::Target(target),
+        Err((reason, why)) => Verdict::Rejected { reason, message: format!("signature {}: {why}", signature.name) },
     };
     Claim {
         product,
@@ -129,6 +105,34 @@ fn by_signature(signature: &Signature, service: &Recognised) -> Claim {
         health_path: signature.health_path.clone(),
         instructions: signature.instructions.clone(),
     }
+}
+
+fn signature_target(
+    signature: &Signature,
+    product: Product,
+    view: &ServiceView,
+) -> Result<Target, (ServiceReason, String)> {
+    let mut target = match &signature.port {
+        Some(port) => {
+            let declared = annotation::declared_port(view, &port.to_string());
+            target_at(product, view, declared.map_err(|why| (ServiceReason::NoUsablePort, format!("its port {why}")))?)
+        }
+        None => detectors::target_of(product, view).ok_or_else(|| {
+            let ports = annotation::ports_in_words(view);
+            (
+                ServiceReason::NoUsablePort,
+                format!("which port to call does not follow from the type; give one of {ports} as port"),
+            )
+        })?,
+    };
+    if let Some(scheme) = signature.scheme {
+        target.scheme = spelling::scheme(scheme);
+    }
+    if let Some(path) = &signature.path {
+        let path = checked::path(path).map_err(|why| (ServiceReason::EndpointNotAllowed, format!("its path {why}")))?;
+        target.path = path.into();
+    }
+    Ok(target)
 }
 
 fn by_annotation(stated: &StatedType, service: &Recognised, said: &Annotations) -> Claim {
@@ -167,7 +171,7 @@ fn by_rules(finding: &Finding, view: &ServiceView, said: &Annotations) -> Claim 
     let verdict = match (&finding.outcome, chosen) {
         (Outcome::NotAnEndpoint { role }, _) => Verdict::Rejected {
             reason: ServiceReason::NotAnEndpoint,
-            message: format!("{} of {}: it serves no queries", capitalised(role), finding.product),
+            message: format!("it is {} of {}, which serves no queries", with_article(role), finding.product),
         },
         (_, Some(port)) => Verdict::Target(adjusted(target_at(finding.product, view, port), said)),
         (Outcome::Endpoint(target), None) => Verdict::Target(adjusted(target.clone(), said)),
@@ -230,7 +234,8 @@ fn tcp_port(view: &ServiceView, number: u16) -> Option<&PortView> {
     view.ports.iter().find(|port| port.port == number && port.protocol == Protocol::Tcp)
 }
 
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+/// `distributor` becomes `the distributor`; roles that are phrases already have an article.
+fn with_article(role: &str) -> Cow<'_, str> {
+    let phrase = ["a ", "an ", "the "].iter().any(|article| role.starts_with(article));
+    if phrase { role.into() } else { format!("the {role}").into() }
 }

@@ -1,6 +1,6 @@
 //! `spec.overrides`: exceptions by their owner, in order, a later one winning field by field.
 
-use crd_types::{EndpointAdjustment, Override, PortRef, Reason, ServiceReason, State, Trust};
+use crd_types::{EndpointAdjustment, Override, Reason, ServiceReason, State, Trust};
 
 use crate::{
     agent, annotation,
@@ -115,12 +115,8 @@ fn adjusted(
     let Some(service) = tool.key.as_ref().and_then(|key| index.service(key)) else { return Ok(tool.endpoint.clone()) };
     let (view, mut endpoint) = (&service.view, tool.endpoint.clone());
     if let Some(port) = &adjustment.port {
-        let wanted = match port {
-            PortRef::Number(number) => number.to_string(),
-            PortRef::Name(name) => name.clone(),
-        };
-        let declared =
-            annotation::declared_port(view, &wanted).map_err(|why| format!("endpoint.port {why} ({})", view.key))?;
+        let declared = annotation::declared_port(view, &port.to_string())
+            .map_err(|why| format!("endpoint.port {why} ({})", view.key))?;
         if declared.port != endpoint.port {
             endpoint.scheme = detectors::scheme_of(view, declared);
         }

@@ -65,31 +65,37 @@ fn annotations() -> impl Strategy<Value = StringMap> {
 }
 
 fn ports() -> impl Strategy<Value = Box<[PortView]>> {
-    let name = proptest::option::of(proptest::sample::select(vec!["http", "web", "service", "metrics", "grpc", "https"]).prop_map(Box::<str>::from));
-    let port = (name, prop_oneof![Just(9090_u16), Just(80), Just(3000), 1_u16..=65535], any::<bool>()).prop_map(|(name, port, udp)| PortView {
-        name,
-        port,
-        target: Some(TargetPort::Number(port)),
-        protocol: if udp { Protocol::Udp } else { Protocol::Tcp },
-        app_protocol: None,
-    });
+    let name = proptest::option::of(
+        proptest::sample::select(vec!["http", "web", "service", "metrics", "grpc", "https"]).prop_map(Box::<str>::from),
+    );
+    let port = (name, prop_oneof![Just(9090_u16), Just(80), Just(3000), 1_u16..=65535], any::<bool>()).prop_map(
+        |(name, port, udp)| PortView {
+            name,
+            port,
+            target: Some(TargetPort::Number(port)),
+            protocol: if udp { Protocol::Udp } else { Protocol::Tcp },
+            app_protocol: None,
+        },
+    );
     proptest::collection::vec(port, 0..4).prop_map(Vec::into_boxed_slice)
 }
 
 fn service() -> impl Strategy<Value = ServiceView> {
     let namespace = proptest::sample::select(vec!["monitoring", "team", "team-b", "odd.namespace"]);
     let key = (namespace, prop_oneof![4 => "[a-z][a-z0-9-]{0,8}[a-z0-9]", 1 => any::<String>()]);
-    (key, labels(), annotations(), labels(), ports(), any::<bool>(), 0_i64..100).prop_map(|((namespace, name), labels, annotations, selector, ports, headless, created)| ServiceView {
-        key: ServiceKey::new(namespace, name),
-        labels,
-        annotations,
-        selector,
-        ports,
-        service_type: ServiceType::ClusterIP,
-        headless,
-        external_ips: false,
-        created,
-    })
+    (key, labels(), annotations(), labels(), ports(), any::<bool>(), 0_i64..100).prop_map(
+        |((namespace, name), labels, annotations, selector, ports, headless, created)| ServiceView {
+            key: ServiceKey::new(namespace, name),
+            labels,
+            annotations,
+            selector,
+            ports,
+            service_type: ServiceType::ClusterIP,
+            headless,
+            external_ips: false,
+            created,
+        },
+    )
 }
 
 /// One Service per key: a cluster has no two.

@@ -38,7 +38,10 @@ fn a_later_override_wins_field_by_field() {
     ]));
     let plan = planned(&config, &index([prometheus("monitoring", "a"), prometheus("monitoring", "b")]));
     let [a, b] = plan.tools.as_slice() else { panic!("two tools: {:?}", plan.tools) };
-    assert_eq!((a.name.as_str(), a.description.as_deref(), a.tenant_id.as_deref()), ("main", Some("main metrics"), Some("1")));
+    assert_eq!(
+        (a.name.as_str(), a.description.as_deref(), a.tenant_id.as_deref()),
+        ("main", Some("main metrics"), Some("1"))
+    );
     assert_eq!((b.name.as_str(), b.description.as_deref()), ("b", Some("metrics")));
 }
 
@@ -82,9 +85,15 @@ fn a_tenants_service_gets_no_credentials_and_its_tool_says_so() {
     let config = with_overrides(json!([
         {"name": "secret", "match": {"namespace": "team", "service": "p"}, "credentials": {"type": "Bearer", "env": "TOKEN"}},
     ]));
-    let opted = annotated(prometheus("team", "p"), &[("kubernaut.io/toolset", "enabled"), ("kubernaut.io/toolset-type", "prometheus")]);
+    let opted = annotated(
+        prometheus("team", "p"),
+        &[("kubernaut.io/toolset", "enabled"), ("kubernaut.io/toolset-type", "prometheus")],
+    );
     let plan = planned(&config, &index([opted]));
-    assert_eq!((plan.tools[0].credentials.is_none(), plan.tools[0].reason), (true, ServiceReason::CredentialsNotAllowed));
+    assert_eq!(
+        (plan.tools[0].credentials.is_none(), plan.tools[0].reason),
+        (true, ServiceReason::CredentialsNotAllowed)
+    );
 }
 
 #[test]
