@@ -1,5 +1,8 @@
 //! The command line.
 
+// The doc comments are the help text, which shows backticks as they are.
+#![allow(clippy::doc_markdown)]
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};

@@ -12,7 +12,7 @@ use serde_json::Value;
 /// Checks every ToolsetConfig in the files; other kinds are left alone.
 pub fn run(files: &[PathBuf]) -> Result<Outcome, Failure> {
     let mut problems = Vec::new();
-    let mut fine = String::new();
+    let mut fine = Vec::new();
     for document in input::documents(files)? {
         let place = &document.place;
         match document.value {
@@ -22,7 +22,7 @@ pub fn run(files: &[PathBuf]) -> Result<Outcome, Failure> {
                     let who = who("ToolsetConfig", config);
                     let found = crd_types::validate(config);
                     if found.is_empty() {
-                        fine.push_str(&format!("{place}: {who} is valid\n"));
+                        fine.push(format!("{place}: {who} is valid\n"));
                     }
                     problems.extend(found.iter().map(|problem| format!("{place}: {who}: {problem}")));
                 }
@@ -35,7 +35,7 @@ pub fn run(files: &[PathBuf]) -> Result<Outcome, Failure> {
     if fine.is_empty() {
         return Err(Failure::input("error: the input holds no ToolsetConfig"));
     }
-    Ok(Outcome::of(fine))
+    Ok(Outcome::of(fine.concat()))
 }
 
 /// The ToolsetConfigs of a document: itself, or entries of a list.

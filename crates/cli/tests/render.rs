@@ -1,5 +1,8 @@
 //! `kubectl toolset render` on files and standard input.
 
+// An expectation that fails in a helper fails the test.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use serde_json::{Value, json};
@@ -62,7 +65,7 @@ fn every_way_kubectl_prints_objects_gives_the_same() {
         service.as_object_mut().unwrap().retain(|key, _| key != "kind" && key != "apiVersion");
     }
     let typed = json!({"apiVersion": "v1", "kind": "ServiceList", "items": bare});
-    let stream: String = services.iter().map(|service| format!("{service}\n")).collect();
+    let stream = services.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     let forms = [
         list.to_string(),
         serde_json::to_string_pretty(&list).unwrap(),

@@ -35,9 +35,10 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
     }
     if !silent.is_empty() {
         let names: Vec<&str> = silent.iter().map(|one| one.product.as_str()).collect();
-        let text = match speaking.is_empty() {
-            true => format!("No detector finds anything of its own: {}", names.join(", ")),
-            false => format!("Nothing found by {}", names.join(", ")),
+        let text = if speaking.is_empty() {
+            format!("No detector finds anything of its own: {}", names.join(", "))
+        } else {
+            format!("Nothing found by {}", names.join(", "))
         };
         lines.extend(wrap("  ", &text).into_iter().map(|line| case.paint.dim(&line)));
     }

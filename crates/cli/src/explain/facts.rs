@@ -31,22 +31,20 @@ pub fn service(case: &Case<'_>) -> Vec<String> {
     ]
 }
 
+/// As in `http-web 80/UDP→9090`.
 fn port(port: &PortView) -> String {
-    let mut text = port.port.to_string();
-    match port.protocol {
-        Protocol::Tcp => {}
-        Protocol::Udp => text.push_str("/UDP"),
-        Protocol::Sctp => text.push_str("/SCTP"),
-    }
-    match &port.target {
-        Some(TargetPort::Number(number)) if *number != port.port => text.push_str(&format!("→{number}")),
-        Some(TargetPort::Name(name)) => text.push_str(&format!("→{name}")),
-        _ => {}
-    }
-    match &port.name {
-        Some(name) => format!("{name} {text}"),
-        None => text,
-    }
+    let name = port.name.as_ref().map(|name| format!("{name} ")).unwrap_or_default();
+    let protocol = match port.protocol {
+        Protocol::Tcp => "",
+        Protocol::Udp => "/UDP",
+        Protocol::Sctp => "/SCTP",
+    };
+    let target = match &port.target {
+        Some(TargetPort::Number(number)) if *number != port.port => format!("→{number}"),
+        Some(TargetPort::Name(name)) => format!("→{name}"),
+        Some(TargetPort::Number(_)) | None => String::new(),
+    };
+    format!("{name}{}{protocol}{target}", port.port)
 }
 
 fn pairs(map: &StringMap) -> String {

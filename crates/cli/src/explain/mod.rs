@@ -74,18 +74,17 @@ fn find(snapshot: &Snapshot, args: &Explain, notes: &mut Vec<String>) -> Result<
         notes.push(format!("there is no Service {key}; this is {only}"));
         return Ok((*only).clone());
     }
-    let here = if snapshot.live { "the cluster" } else { "the input" };
-    let mut problem = format!("error: no Service {name} in namespace {} of {here}", key.namespace);
-    if elsewhere.is_empty() {
-        let siblings = snapshot.index.services().filter(|service| service.view.key.namespace == key.namespace);
-        if let Some(meant) = closest(name, siblings.map(|service| &*service.view.key.name)) {
-            problem.push_str(&format!("; did you mean {meant}?"));
-        }
+    let advice = if elsewhere.is_empty() {
+        let siblings =
+            snapshot.index.services().map(|service| &service.view.key).filter(|other| other.namespace == key.namespace);
+        closest(name, siblings.map(|other| &*other.name)).map(|meant| format!("; did you mean {meant}?"))
     } else {
         let places: Vec<&str> = elsewhere.iter().map(|other| &*other.namespace).collect();
-        problem.push_str(&format!("; there is one in {}", places.join(", ")));
-    }
-    Err(Failure::input(problem))
+        Some(format!("; there is one in {}", places.join(", ")))
+    };
+    let here = if snapshot.live { "the cluster" } else { "the input" };
+    let advice = advice.unwrap_or_default();
+    Err(Failure::input(format!("error: no Service {name} in namespace {} of {here}{advice}", key.namespace)))
 }
 
 /// The ToolsetConfig's name, as messages write it.

@@ -14,12 +14,9 @@ pub struct Document {
 pub fn split(file: &str, text: &str) -> Vec<Document> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // JSON is YAML too, but its own reader is much faster and complains in its own words.
-    if text.trim_start().starts_with(['{', '[']) && !text.lines().any(|line| is_marker(line, "---")) {
-        if let Some(documents) = json(file, text) {
-            return documents;
-        }
-    }
-    yaml(file, text)
+    let looks_like_json = text.trim_start().starts_with(['{', '[']) && !text.lines().any(|line| is_marker(line, "---"));
+    let documents = if looks_like_json { json(file, text) } else { None };
+    documents.unwrap_or_else(|| yaml(file, text))
 }
 
 /// A stream of JSON values; `None` if it is something else that begins like one (YAML's flow style).

@@ -134,7 +134,7 @@ impl ReadObjects {
             },
             Ok(Object::Other) => {}
             Err(problems) => {
-                self.problems.extend(problems.into_iter().map(|problem| format!("error: {place}: {problem}")))
+                self.problems.extend(problems.into_iter().map(|problem| format!("error: {place}: {problem}")));
             }
         }
     }
