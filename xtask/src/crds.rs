@@ -42,7 +42,7 @@ pub(crate) fn check() -> Result<bool> {
 
 fn generate() -> Result<String> {
     workspace::succeed(&mut workspace::cargo(&["build", "--quiet", "--workspace", "--example", "crds"]))?;
-    workspace::output(&mut workspace::command(workspace::built("examples/crds")?))
+    workspace::output(&mut workspace::command(workspace::built_here()?.join("examples/crds")))
 }
 
 /// A file that cannot be read is not current.

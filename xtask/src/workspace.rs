@@ -58,10 +58,10 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("{} printed something else than text", line(command)))
 }
 
-/// Where cargo puts the programs that it builds with the profile of this one.
-pub(crate) fn built(name: &str) -> Result<PathBuf> {
+/// The folder where cargo puts the programs that it builds with the profile of this one.
+pub(crate) fn built_here() -> Result<PathBuf> {
     let me = env::current_exe().context("cannot find this program's own path")?;
-    Ok(me.with_file_name(name))
+    Ok(me.parent().context("this program is in no folder")?.to_owned())
 }
 
 fn line(command: &Command) -> String {

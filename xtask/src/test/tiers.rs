@@ -119,8 +119,7 @@ fn deny() -> Result<Outcome> {
 }
 
 fn api(filter: &[String]) -> Result<Outcome> {
-    let cluster = programs::build("cluster")?;
-    let controller = programs::build("toolset-controller")?;
+    let [cluster, controller, kubectl] = programs::build(["cluster", "toolset-controller", "kubectl-toolset"])?;
     // A step of its own, so that the first build is not taken for a slow test. It prints where the programs are.
     let prepared = workspace::status(workspace::command(&cluster).arg("--prepare").stdout(Stdio::null()))?;
     if prepared.code() == Some(MISSING_TOOL) {
@@ -131,7 +130,7 @@ fn api(filter: &[String]) -> Result<Outcome> {
     let tests = workspace::cargo(&["test", "--workspace", "--test", "api", "--", API_THREADS]);
     let mut command = workspace::command(cluster);
     command.arg("--").arg(tests.get_program()).args(tests.get_args()).args(filter);
-    command.env("TOOLSET_CONTROLLER", controller);
+    command.env("TOOLSET_CONTROLLER", controller).env("KUBECTL_TOOLSET", kubectl);
     // A failed test's error says enough; where it was made into text says nothing.
     if std::env::var_os("RUST_LIB_BACKTRACE").is_none() {
         command.env("RUST_LIB_BACKTRACE", "0");
