@@ -116,7 +116,7 @@ fn run_with_progress(command: &mut Command, version: &str) -> Result<()> {
     let status = child.wait()?;
     // The channel is closed, so the thread is at its end; what it returns says nothing.
     _ = reader.join();
-    progress.finish();
+    progress.finish(if status.success() { "built" } else { "could not build" });
     let tail = said.len().saturating_sub(20);
     ensure!(status.success(), "go build of the control plane failed ({status}):\n{}", said[tail..].join("\n"));
     Ok(())
@@ -172,10 +172,11 @@ impl<'a> Progress<'a> {
         _ = if self.redraw { write!(io::stderr(), "\r\x1b[2K{line}") } else { writeln!(io::stderr(), "{line}") };
     }
 
-    fn finish(&self) {
+    fn finish(&self, how: &str) {
         let start = if self.redraw { "\r\x1b[2K" } else { "" };
         let seconds = self.started.elapsed().as_secs();
-        _ = writeln!(io::stderr(), "{start}built Kubernetes {} in {}:{:02}", self.version, seconds / 60, seconds % 60);
+        let (minutes, seconds) = (seconds / 60, seconds % 60);
+        _ = writeln!(io::stderr(), "{start}{how} Kubernetes {} in {minutes}:{seconds:02}", self.version);
     }
 }
 

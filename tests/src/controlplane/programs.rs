@@ -140,7 +140,7 @@ fn build_once(module: &Module, folder: &Path) -> Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    let partial = folder.with_extension("partial");
+    let partial = parent.join("partial");
     if partial.exists() {
         fs::remove_dir_all(&partial)?;
     }
