@@ -189,23 +189,17 @@ fn refused(what: &str, error: &kube::Error) -> Failure {
             "error: the cluster does not know {what}; install the CRDs first (kubectl toolset crds)"
         )),
         kube::Error::Api(status) => Failure::input(format!("error: cannot read {what}: {}", status.message)),
-        other => Failure::input(format!("error: cannot read {what}: {}", chain(other))),
+        other => Failure::input(format!("error: the cluster does not answer: {} (asked for {what})", cause(other))),
     }
 }
 
-/// An error with its causes; kube's own text often leaves out the one that matters.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text.push_str(": ");
-            text.push_str(&inner_text);
-        }
-        cause = inner.source();
+/// The innermost cause: what happened, without the layers that passed it on.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
     }
-    text
+    cause.to_string()
 }
 
 /// A failure's text as part of a note.

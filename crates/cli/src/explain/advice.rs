@@ -31,6 +31,7 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
             ),
         ],
         (_, Some(ServiceReason::NamespaceNotSelected)) => sources(case),
+        (_, Some(ServiceReason::Unhealthy)) => pods(case),
         (_, Some(ServiceReason::HeadlessTwin | ServiceReason::LostToPreferred)) => {
             vec!["usually nothing: the agent reaches the same data through the other Service".to_owned()]
         }
@@ -105,6 +106,19 @@ fn sources(case: &Case<'_>) -> Vec<String> {
         advice.push("or give the namespace the labels that a source selects (see below)".to_owned());
     }
     advice
+}
+
+/// Where to look when nothing serves.
+fn pods(case: &Case<'_>) -> Vec<String> {
+    let selector: Vec<String> =
+        case.service.view.selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    if selector.is_empty() {
+        return Vec::new();
+    }
+    vec![
+        "look at its pods; it comes back by itself when one is ready:".to_owned(),
+        code(case, &format!("kubectl get pods -n {} -l {}", case.key().namespace, selector.join(","))),
+    ]
 }
 
 fn code(case: &Case<'_>, text: &str) -> String {

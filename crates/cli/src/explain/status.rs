@@ -1,14 +1,19 @@
 //! Whether the operator's own status says the same.
 
 use super::{Case, entry, verdict::Verdict};
+use crate::text::wrap;
 
 pub fn section(case: &Case<'_>) -> Vec<String> {
-    if !case.snapshot.live || !case.snapshot.config_given {
+    // A ToolsetConfig from a file is not what the operator works by.
+    if !case.snapshot.live || case.snapshot.config.metadata.uid.is_none() {
         return Vec::new();
     }
     let mut lines = vec![case.heading("The operator's status")];
     let Some(status) = &case.snapshot.config.status else {
-        lines.push("  none yet: no operator has looked at this ToolsetConfig; is one running, and is its namespace in --config-namespaces?".to_owned());
+        lines.extend(wrap(
+            "  ",
+            "none yet: no operator has looked at this ToolsetConfig; is one running, and is its namespace in --config-namespaces?",
+        ));
         return lines;
     };
     let (namespace, name) = (&*case.key().namespace, &*case.key().name);
