@@ -3,11 +3,13 @@
 
 use detectors::Product;
 
-/// What `type: http` needs to know of a product's API. All paths are below the endpoint's own path.
+/// What `type: http` needs to know of a product's API. All paths are below the endpoint's own path, and below `under`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// What it holds, as a description says it.
     pub holds: &'static str,
+    /// Where the API stands, unless the endpoint's path already ends there; mostly `""`.
+    pub under: &'static str,
     /// The paths that answer questions; `*` stands for anything. Only ever called with GET.
     pub paths: &'static [&'static str],
     /// A cheap path that answers 2xx when the API does; `None`: nothing is known, and the agent takes it for granted.
@@ -19,6 +21,7 @@ pub struct Facts {
 /// <https://prometheus.io/docs/prometheus/latest/querying/api/>
 const PROMETHEUS: Facts = Facts {
     holds: "metrics (Prometheus query API)",
+    under: "",
     paths: &[
         "/api/v1/query",
         "/api/v1/query_range",
@@ -43,6 +46,7 @@ const PROMETHEUS: Facts = Facts {
 /// <https://prometheus.io/docs/alerting/latest/alerts_api/>
 const ALERTMANAGER: Facts = Facts {
     holds: "firing alerts, groups and silences (Alertmanager API v2)",
+    under: "",
     paths: &[
         "/api/v2/alerts",
         "/api/v2/alerts/groups",
@@ -63,6 +67,7 @@ const ALERTMANAGER: Facts = Facts {
 /// <https://grafana.com/docs/grafana/latest/developers/http_api/>
 const GRAFANA: Facts = Facts {
     holds: "dashboards and annotations (Grafana)",
+    under: "",
     paths: &[
         "/api/health",
         "/api/search",
@@ -82,6 +87,7 @@ const GRAFANA: Facts = Facts {
 /// <https://grafana.com/docs/loki/latest/reference/loki-http-api/>
 const LOKI: Facts = Facts {
     holds: "logs (Loki)",
+    under: "",
     paths: &[
         "/loki/api/v1/query",
         "/loki/api/v1/query_range",
@@ -103,6 +109,7 @@ const LOKI: Facts = Facts {
 /// <https://grafana.com/docs/tempo/latest/api_docs/>
 const TEMPO: Facts = Facts {
     holds: "traces (Tempo)",
+    under: "",
     paths: &[
         "/api/search",
         "/api/search/*",
@@ -120,10 +127,10 @@ const TEMPO: Facts = Facts {
     ],
 };
 
-/// <https://www.jaegertracing.io/docs/latest/apis/>; `VictoriaTraces` serves the same under `/select/jaeger`, which is part of
-/// the endpoint's path.
+/// <https://www.jaegertracing.io/docs/latest/apis/>
 const JAEGER: Facts = Facts {
     holds: "distributed traces (Jaeger query API)",
+    under: "",
     paths: &["/api/*"],
     check: Some("/api/services"),
     usage: &[
@@ -135,9 +142,13 @@ const JAEGER: Facts = Facts {
     ],
 };
 
+/// <https://docs.victoriametrics.com/victoriatraces/querying/>
+const VICTORIA_TRACES: Facts = Facts { under: "/select/jaeger", ..JAEGER };
+
 /// <https://zipkin.io/zipkin-api/>
 const ZIPKIN: Facts = Facts {
     holds: "distributed traces (Zipkin API v2)",
+    under: "",
     paths: &["/api/v2/*"],
     check: Some("/api/v2/services"),
     usage: &[
@@ -152,6 +163,7 @@ const ZIPKIN: Facts = Facts {
 /// <https://www.elastic.co/guide/en/elasticsearch/reference/current/rest-apis.html>; OpenSearch kept these.
 const ELASTICSEARCH: Facts = Facts {
     holds: "indexed documents and logs (Elasticsearch API)",
+    under: "",
     paths: &[
         "/_search",
         "/*/_search",
@@ -175,6 +187,7 @@ const ELASTICSEARCH: Facts = Facts {
 /// <https://docs.victoriametrics.com/victorialogs/querying/>. Without `tail`, which never ends.
 const VICTORIA_LOGS: Facts = Facts {
     holds: "logs (VictoriaLogs)",
+    under: "",
     paths: &[
         "/select/logsql/query",
         "/select/logsql/hits",
@@ -200,6 +213,7 @@ const VICTORIA_LOGS: Facts = Facts {
 /// <https://www.elastic.co/docs/api/doc/kibana/>; OpenSearch Dashboards kept these.
 const KIBANA: Facts = Facts {
     holds: "saved dashboards, searches and the state of Kibana or OpenSearch Dashboards",
+    under: "",
     paths: &[
         "/api/status",
         "/api/saved_objects/*",
@@ -217,7 +231,7 @@ const KIBANA: Facts = Facts {
 };
 
 /// Nothing is known of it.
-const CUSTOM: Facts = Facts { holds: "an HTTP API", paths: &["/*"], check: None, usage: &[] };
+const CUSTOM: Facts = Facts { holds: "an HTTP API", under: "", paths: &["/*"], check: None, usage: &[] };
 
 /// The facts of a product. Also for those with a toolset of their own: from a Tenant they come here as well.
 pub const fn facts(product: Product) -> &'static Facts {
@@ -227,12 +241,20 @@ pub const fn facts(product: Product) -> &'static Facts {
         Product::Grafana => &GRAFANA,
         Product::Loki => &LOKI,
         Product::Tempo => &TEMPO,
-        Product::Jaeger | Product::VictoriaTraces => &JAEGER,
+        Product::Jaeger => &JAEGER,
+        Product::VictoriaTraces => &VICTORIA_TRACES,
         Product::Zipkin => &ZIPKIN,
         Product::Elasticsearch | Product::OpenSearch => &ELASTICSEARCH,
         Product::VictoriaLogs => &VICTORIA_LOGS,
         Product::Kibana => &KIBANA,
         Product::MCP | Product::Custom => &CUSTOM,
+    }
+}
+
+impl Facts {
+    /// The path that the API's own paths are appended to, for an endpoint with this path.
+    pub fn root(&self, path: &str) -> String {
+        if path.ends_with(self.under) { path.to_owned() } else { format!("{path}{}", self.under) }
     }
 }
 

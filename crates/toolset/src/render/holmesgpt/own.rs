@@ -19,7 +19,8 @@ pub fn http(tool: &Tool, name: &str, notes: &mut Vec<Note>) -> Block {
     let facts = http::facts(tool.product);
     let endpoint = &tool.endpoint;
     let paths: Vec<String> = if tool.settings.paths.is_empty() {
-        facts.paths.iter().map(|path| format!("{}{path}", endpoint.path)).collect()
+        let root = facts.root(&endpoint.path);
+        facts.paths.iter().map(|path| format!("{root}{path}")).collect()
     } else {
         tool.settings.paths.iter().map(|path| below(endpoint, path)).collect()
     };
@@ -91,7 +92,7 @@ fn below(endpoint: &Endpoint, path: &str) -> String {
 fn check_url(tool: &Tool, facts: &http::Facts) -> Option<String> {
     match (&tool.health_path, facts.check) {
         (Some(path), _) => Some(format!("{}{path}", tool.endpoint.origin())),
-        (None, Some(path)) => Some(tool.endpoint.join(path)),
+        (None, Some(path)) => Some(format!("{}{}{path}", tool.endpoint.origin(), facts.root(&tool.endpoint.path))),
         (None, None) => None,
     }
 }

@@ -102,6 +102,18 @@ fn paths_and_checks_are_below_the_endpoints_own_path() {
 }
 
 #[test]
+fn victoriatraces_is_called_where_its_jaeger_api_stands_whether_or_not_the_endpoint_says_so() {
+    for path in ["", "/select/jaeger"] {
+        let mut traces = tool(Product::VictoriaTraces, "vt");
+        traces.endpoint.path = path.to_owned();
+        let value = rendered(&[traces]);
+        let call = &value["toolsets"]["victoriatraces-obs-vt"]["config"]["endpoints"][0];
+        assert_eq!(call["paths"], json!(["/select/jaeger/api/*"]));
+        assert_eq!(call["health_check_url"], "http://vt.obs.svc.cluster.local:80/select/jaeger/api/services");
+    }
+}
+
+#[test]
 fn an_mcp_server_stands_under_mcp_servers_with_the_transport_that_its_path_shows() {
     let (mut sse, mut http) = (tool(Product::MCP, "old"), tool(Product::MCP, "new"));
     (sse.endpoint.path, http.endpoint.path) = ("/sse".to_owned(), "/mcp".to_owned());

@@ -55,7 +55,8 @@ pub fn fixed_line(tool: &Tool) -> String {
 
 /// How the model uses an entry of `type: http`.
 pub fn usage(tool: &Tool, entry: &str, notes: &mut Vec<Note>) -> String {
-    let url = &tool.endpoint;
+    let facts = http::facts(tool.product);
+    let url = format!("{}{}", tool.endpoint.origin(), facts.root(&tool.endpoint.path));
     let mut text = String::new();
     if let (Trust::Tenant, Some(key)) = (tool.trust, &tool.key) {
         text.push_str(&format!(
@@ -68,7 +69,6 @@ pub fn usage(tool: &Tool, entry: &str, notes: &mut Vec<Note>) -> String {
         text.push_str(said);
         return text;
     }
-    let facts = http::facts(tool.product);
     if facts.usage.is_empty() {
         text.push_str(&format!("Nothing is known of its API. Start with GET {url}/ and follow what it answers."));
         return text;
