@@ -3,8 +3,10 @@
 //! ```text
 //! values.yaml, with its comments ──► values.schema.json   (with values.definitions.json)
 //!                                └─► README.md            (with README.md.in)
+//! the whole chart ── Helm ──► charts/install.yaml
 //! ```
 
+mod install;
 mod readme;
 mod schema;
 mod values;
@@ -24,9 +26,15 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
     };
     let entries = values::parse(&read("values.yaml")?).context("values.yaml")?;
     let definitions = serde_json::from_str(&read("values.definitions.json")?).context("values.definitions.json")?;
-    let files = [
+    let mut files = vec![
         Generated { path: folder.join("values.schema.json"), text: schema::schema(&entries, definitions)? },
         Generated { path: folder.join("README.md"), text: readme::readme(&read("README.md.in")?, &entries)? },
     ];
+    write_or_check(&files, check, "cargo xtask chart")?;
+    // Rendered from what was just written. Where there is no Helm, the tests of the chart, which install it, compare.
+    files.clear();
+    if let Some(text) = install::install_yaml(root)? {
+        files.push(Generated { path: root.join("charts/install.yaml"), text });
+    }
     write_or_check(&files, check, "cargo xtask chart")
 }

@@ -58,13 +58,12 @@ fn parse(path: PathBuf, text: &str) -> Page {
     for (number, line) in (1..).zip(text.lines()) {
         let content = line.trim_start();
         if let Some(rest) = content.strip_prefix("```") {
-            match open.take() {
-                Some((_, block)) => page.blocks.push(block),
-                None => {
-                    let language = rest.trim().to_owned();
-                    let indent = line.len() - content.len();
-                    open = Some((indent, Block { line: number + 1, language, code: String::new() }));
-                }
+            if let Some((_, block)) = open.take() {
+                page.blocks.push(block);
+            } else {
+                let language = rest.trim().to_owned();
+                let indent = line.len() - content.len();
+                open = Some((indent, Block { line: number + 1, language, code: String::new() }));
             }
         } else if let Some((indent, block)) = &mut open {
             block.code.push_str(line.get(*indent..).unwrap_or(content));
@@ -91,7 +90,8 @@ fn unique(taken: &BTreeSet<String>, anchor: String) -> String {
     if !taken.contains(&anchor) {
         return anchor;
     }
-    (1..).map(|number| format!("{anchor}-{number}")).find(|anchor| !taken.contains(anchor)).unwrap_or(anchor)
+    let mut numbered = (1..=taken.len()).map(|number| format!("{anchor}-{number}"));
+    numbered.find(|anchor| !taken.contains(anchor)).unwrap_or(anchor)
 }
 
 /// The targets of `[text](target)` outside of `code`.

@@ -1,4 +1,4 @@
-//! The reference of the ToolsetConfig, from its CustomResourceDefinition.
+//! The reference of the ToolsetConfig, from its CRD.
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ A field in **bold** is required. Rules between fields stand below the table of t
 
 /// The whole page.
 ///
-/// Fails if the CustomResourceDefinition is not as the API server has it.
+/// Fails if the CRD is not as the API server has it.
 pub fn page(crd: &str) -> Result<String> {
     let crd: Value = serde_saphyr::from_str(crd).context("the CustomResourceDefinition is not YAML")?;
     let schema = crd.pointer("/spec/versions/0/schema/openAPIV3Schema").context("it has no schema")?;
@@ -48,7 +48,8 @@ fn object(page: &mut String, path: &str, schema: &Value) -> Result<()> {
         rules.filter_map(|rule| rule["message"].as_str().map(str::to_owned)).collect()
     };
     let mut all = rules(schema);
-    all.extend(fields.values().flat_map(rules));
+    // An object's own rules stand below its own table.
+    all.extend(fields.values().filter(|field| field.get("properties").is_none()).flat_map(rules));
     if !all.is_empty() {
         page.push_str("\nRules:\n\n");
         for rule in all {
@@ -132,7 +133,7 @@ spec:
             x-kubernetes-validations: [{rule: 'true', message: a or b}]
             properties:
               name: {type: string, maxLength: 40, pattern: '^a|b$', description: Its name.}
-              mode: {type: string, enum: [On, Off], default: 'On', description: How.}
+              mode: {type: string, enum: [Fast, Slow], default: Fast, description: How.}
               sources:
                 type: array
                 maxItems: 3
@@ -149,7 +150,7 @@ spec:
         for line in [
             "## spec\n\nWhat is wanted.\n",
             "| **`name`** | string, at most 40 characters, `^a\\|b$` |  | Its name. |\n",
-            "| `mode` | `On`, `Off` | `\"On\"` | How. |\n",
+            "| `mode` | `Fast`, `Slow` | `\"Fast\"` | How. |\n",
             "| [`sources`](#specsources) | list of object, at most 3 |  |  |\n",
             "- a or b\n",
             "## spec.sources[]\n\nOne of them.\n",
