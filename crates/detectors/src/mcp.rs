@@ -26,9 +26,9 @@ const HINT: &str = "Label the Service kagent.dev/mcp-service=true, or give its p
 
 /// The finding, if the Service says that it speaks MCP.
 pub(crate) fn finding(view: &ServiceView) -> Option<Finding> {
-    let by_protocol = || view.ports.iter().find(|port| speaks_mcp(port));
+    let by_protocol = || lowest(view, speaks_mcp);
     let by_label = view.labels.get(LABEL) == Some("true");
-    let by_name = || view.ports.iter().find(|port| tcp(port) && port.name.as_deref() == Some("mcp"));
+    let by_name = || lowest(view, |port| port.name.as_deref() == Some("mcp"));
     let (port, confidence) = if by_label {
         (stated_port(view), Confidence::High)
     } else if let Some(port) = by_protocol() {
@@ -119,10 +119,12 @@ fn stated_port(view: &ServiceView) -> Option<&PortView> {
         return ports().find(|port| port.name.as_deref() == Some(wanted) || wanted.parse() == Ok(port.port));
     }
     let only = || if ports().count() == 1 { ports().next() } else { None };
-    ports()
-        .find(|port| speaks_mcp(port))
-        .or_else(|| ports().find(|port| port.name.as_deref() == Some("mcp")))
-        .or_else(only)
+    lowest(view, speaks_mcp).or_else(|| lowest(view, |port| port.name.as_deref() == Some("mcp"))).or_else(only)
+}
+
+/// The TCP port with the lowest number that is so.
+fn lowest(view: &ServiceView, is_so: impl Fn(&PortView) -> bool) -> Option<&PortView> {
+    view.ports.iter().filter(|port| tcp(port) && is_so(port)).min_by_key(|port| port.port)
 }
 
 /// The annotated path, `/mcp` without one; `None` where it is not a plain absolute path.

@@ -10,7 +10,8 @@ use super::{
     words,
 };
 use crate::{
-    Confidence, Evidence, EvidenceKind, Finding, Outcome, PortView, Product, ServiceView, Standing, Target, scheme_of,
+    Confidence, Evidence, EvidenceKind, Finding, Outcome, PortView, Product, Protocol, ServiceView, Standing, Target,
+    scheme_of,
 };
 
 /// Stacks that bring a Prometheus, Grafana or Elasticsearch of their own which sees only their data, by the word in front.
@@ -108,7 +109,11 @@ pub(crate) fn evidence(rule: &Rule, facts: &Facts<'_>, verdict: &Verdict<'_>) ->
         Result::No(No::OtherName) => {
             say(EvidenceKind::Label, false, "app.kubernetes.io/name names something else".to_owned());
         }
-        Result::NoPort(ports, _) => say(EvidenceKind::PortName, false, format!("no port fits: {}", wanted(ports))),
+        Result::NoPort(ports, _) => {
+            let declared: Vec<String> = facts.view.ports.iter().map(port_in_words).collect();
+            let declared = if declared.is_empty() { "none is declared".to_owned() } else { declared.join(", ") };
+            say(EvidenceKind::PortName, false, format!("no port fits: {declared}; looked for one {}", wanted(ports)));
+        }
         Result::Endpoint { choice: Choice { port, fit }, door, .. } => {
             let number = door.ports.numbers.contains(&port.port)
                 || ports::target_number(port).is_some_and(|number| door.ports.numbers.contains(&number));
@@ -139,7 +144,8 @@ pub(crate) fn hint(rule: &Rule, facts: &Facts<'_>, verdict: &Verdict<'_>) -> Str
     let product = rule.product;
     match &verdict.result {
         Result::No(No::Nothing) => format!(
-            "Nothing says {product}. If it is one, annotate the Service with {}.",
+            "Nothing says {product}. If it speaks its API, annotate the Service with {}, and kubernaut.io/toolset-path \
+             where it answers under a path.",
             opt_in(product, sole_port(facts.view))
         ),
         Result::No(No::Word(reading, word)) => format!(
@@ -249,7 +255,12 @@ fn port_in_words(port: &PortView) -> String {
         Some(crate::TargetPort::Name(target)) => format!(" to {target}"),
         _ => String::new(),
     };
-    format!("port{name} {}{target}", port.port)
+    let protocol = match port.protocol {
+        Protocol::Tcp => "",
+        Protocol::Udp => " UDP",
+        Protocol::Sctp => " SCTP",
+    };
+    format!("port{name} {}{target}{protocol}", port.port)
 }
 
 fn mark_in_words(mark: &Mark) -> String {

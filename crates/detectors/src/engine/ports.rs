@@ -144,7 +144,8 @@ pub(crate) fn telling<'a>(view: &'a ServiceView, numbers: &[u16]) -> Option<&'a 
     view.ports
         .iter()
         .filter(|port| port.protocol == Protocol::Tcp && numbers.contains(&port.port))
-        .find(|port| port_name(port).is_none_or(|name| words::contains(ANYONES_NAMES, name)))
+        .filter(|port| port_name(port).is_none_or(|name| words::contains(ANYONES_NAMES, name)))
+        .min_by_key(|port| port.port)
 }
 
 fn names_product(name: Option<&str>, rule: &Rule) -> bool {

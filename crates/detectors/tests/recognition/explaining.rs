@@ -1,0 +1,78 @@
+//! What people are told.
+
+use detectors::{Explanation, Product, explain};
+
+use crate::fixture::{Fixture, service};
+
+fn of(product: Product, fixture: &Fixture) -> Explanation {
+    explain(fixture.view())
+        .into_iter()
+        .find(|explanation| explanation.product == product)
+        .expect("every product explains")
+}
+
+#[test]
+fn every_product_explains_in_the_fixed_order() {
+    let products: Vec<Product> =
+        explain(service("x").view()).into_iter().map(|explanation| explanation.product).collect();
+    assert_eq!(products, Product::ALL);
+}
+
+#[test]
+fn nothing_is_without_a_hint_that_can_be_acted_on() {
+    for fixture in [
+        service("shop").both("app=shop").ports("http:8080"),
+        service("prometheus-proxy").both("app=prometheus-proxy").ports("http:9090"),
+        service("loki-distributor").both("@name=loki @component=distributor").ports("http-metrics:3100"),
+        service("prometheus").both("app=prometheus").ports("strange:1234"),
+        service("thanos").both("@name=thanos").ports("http:10902"),
+        service("es").both("app=es").ports("http:9200"),
+    ] {
+        for explanation in explain(fixture.view()) {
+            assert!(explanation.hint.contains("kubernaut.io/toolset"), "{explanation:?}");
+        }
+    }
+}
+
+#[test]
+fn a_contradicting_word_is_named_with_its_place() {
+    let told = of(Product::Prometheus, &service("prometheus-proxy").both("app=prometheus-proxy").ports("http:9090"));
+    assert!(told.finding.is_none());
+    assert!(told.hint.contains("`proxy` in label app=prometheus-proxy"), "{}", told.hint);
+    assert!(told.evidence.iter().any(|evidence| !evidence.supports));
+}
+
+#[test]
+fn another_product_is_named() {
+    let told = of(Product::Zipkin, &service("zipkin").selector("app=jaeger").ports("http:9411"));
+    assert!(told.hint.contains("selector app=jaeger names Jaeger"), "{}", told.hint);
+}
+
+#[test]
+fn a_part_that_answers_nothing_points_to_the_one_that_does() {
+    let told = of(
+        Product::Loki,
+        &service("loki-distributor").both("@name=loki @component=distributor").ports("http-metrics:3100"),
+    );
+    assert!(told.hint.contains("distributor") && told.hint.contains("gateway"), "{}", told.hint);
+}
+
+#[test]
+fn a_missing_port_is_described_by_what_was_looked_for() {
+    let told = of(
+        Product::Prometheus,
+        &service("prometheus").both("@name=prometheus @component=server").ports("strange:1234"),
+    );
+    assert!(told.hint.contains("9090"), "{}", told.hint);
+    assert!(told.evidence.iter().any(|evidence| evidence.detail.contains("strange 1234")), "{:?}", told.evidence);
+}
+
+#[test]
+fn evidence_says_where_it_stands() {
+    let told = of(Product::Grafana, &service("grafana").both("@name=grafana").ports("service:80>3000"));
+    let details: Vec<&str> = told.evidence.iter().map(|evidence| &*evidence.detail).collect();
+    assert!(details.contains(&"label app.kubernetes.io/name=grafana"), "{details:?}");
+    assert!(details.contains(&"selector app.kubernetes.io/name=grafana"), "{details:?}");
+    assert!(details.contains(&"the Service's name grafana"), "{details:?}");
+    assert!(details.iter().any(|detail| detail.starts_with("port service 80 to 3000")), "{details:?}");
+}

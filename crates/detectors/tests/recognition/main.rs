@@ -1,0 +1,19 @@
+//! What the rules make of Services as charts, operators and people write them, and of those that only look alike.
+//!
+//! The fixtures are written from the products' documented labels and ports.
+
+#![allow(clippy::expect_used, reason = "a fixture that does not parse fails its test")]
+
+mod by_hand;
+mod dashboards;
+mod explaining;
+mod fixture;
+mod logs;
+mod look_alikes;
+mod mcp;
+mod metrics;
+mod namespaces;
+mod properties;
+mod search;
+mod stated_type;
+mod traces;

@@ -1,0 +1,147 @@
+//! The second stage: which of several doors to the same thing is taken.
+
+use detectors::{DisplacedBecause, second_stage};
+
+use crate::fixture::{Fixture, chosen_of, service};
+
+#[test]
+fn a_headless_twin_gives_way() {
+    let loki = |name: &str| {
+        service(name).both("app=loki release=logs chart=loki-2.16.0").ports("http-metrics:3100>http-metrics")
+    };
+    assert_eq!(chosen_of(&[loki("logs-headless").headless(), loki("logs")]), ["logs"]);
+    assert_eq!(chosen_of(&[loki("logs-headless").headless()]), ["logs-headless"], "alone it is the endpoint");
+}
+
+#[test]
+fn a_headless_twin_is_known_by_the_same_pods_or_the_same_labels() {
+    let query = service("loki")
+        .labels("@name=loki @instance=loki")
+        .selector("@name=loki @instance=loki @component=single-binary")
+        .ports("http-metrics:3100>http-metrics");
+    let wider = service("loki-headless")
+        .labels("@name=loki @instance=loki variant=headless")
+        .selector("@name=loki @instance=loki")
+        .ports("http-metrics:3100>http-metrics")
+        .headless();
+    assert_eq!(chosen_of(&[wider, query]), ["loki"]);
+}
+
+#[test]
+fn headless_parts_of_different_kinds_both_stay() {
+    let single =
+        service("vmsingle-main").both("@name=vmsingle @instance=main @component=monitoring").ports("http:8429");
+    let select = service("vmselect-main")
+        .both("@name=vmselect @instance=main @component=monitoring")
+        .ports("http:8481")
+        .headless();
+    assert_eq!(chosen_of(&[single, select]), ["vmselect-main", "vmsingle-main"]);
+}
+
+fn operated(name: &str) -> Fixture {
+    service(name).labels("operated-alertmanager=true").selector("@name=alertmanager").ports("web:9093>web").headless()
+}
+
+#[test]
+fn the_operators_governing_service_gives_way_even_where_selectors_do_not_overlap() {
+    let stack = service("kps-alertmanager")
+        .labels("app=kube-prometheus-stack-alertmanager @part-of=kube-prometheus-stack release=kps")
+        .selector("app=alertmanager alertmanager=kps")
+        .ports("web:9093");
+    assert_eq!(chosen_of(&[operated("alertmanager-operated"), stack]), ["kps-alertmanager"]);
+    assert_eq!(chosen_of(&[operated("alertmanager-operated")]), ["alertmanager-operated"]);
+}
+
+#[test]
+fn the_gateway_is_taken_before_the_parts_behind_it() {
+    let loki = |component: &str, port: &str| {
+        service(&format!("loki-{component}"))
+            .both(&format!("@name=loki @instance=loki @component={component}"))
+            .ports(port)
+    };
+    let all = [
+        loki("read", "http-metrics:3100>http-metrics"),
+        loki("gateway", "http:80>http"),
+        loki("query-frontend", "http-metrics:3100>http-metrics"),
+    ];
+    assert_eq!(chosen_of(&all), ["loki-gateway"]);
+    assert_eq!(chosen_of(&[all.into_iter().next().expect("read")]), ["loki-read"]);
+}
+
+#[test]
+fn tempos_query_frontend_is_taken_before_its_gateway() {
+    let tempo = |component: &str, port: &str| {
+        service(&format!("tempo-{component}"))
+            .both(&format!("@name=tempo @instance=t @component={component}"))
+            .ports(port)
+    };
+    let all = [tempo("gateway", "http-metrics:80>http"), tempo("query-frontend", "http-metrics:3200>http-metrics")];
+    assert_eq!(chosen_of(&all), ["tempo-query-frontend"]);
+}
+
+#[test]
+fn coordinating_nodes_are_taken_before_the_others() {
+    let role = |role: &str| {
+        service(&format!("es-{role}"))
+            .both(&format!("@name=elasticsearch @instance=es @component={role}"))
+            .ports("http:9200>http")
+    };
+    assert_eq!(chosen_of(&[role("data"), role("master"), role("coordinating-only")]), ["es-coordinating-only"]);
+}
+
+#[test]
+fn two_installs_in_one_namespace_both_stay() {
+    let gateway = |instance: &str| {
+        service(&format!("{instance}-gateway"))
+            .both(&format!("@name=loki @instance={instance} @component=gateway"))
+            .ports("http:80>http")
+    };
+    let single = service("other").both("@name=loki @instance=other").ports("http-metrics:3100>http-metrics");
+    assert_eq!(chosen_of(&[gateway("a"), gateway("b"), single]), ["a-gateway", "b-gateway", "other"]);
+}
+
+#[test]
+fn of_two_services_over_the_same_pods_the_one_for_the_cluster_is_taken() {
+    let grafana = |name: &str| service(name).both("app=grafana").ports("http:3000");
+    assert_eq!(chosen_of(&[grafana("grafana-external").node_port(), grafana("grafana")]), ["grafana"]);
+}
+
+#[test]
+fn a_service_for_one_replica_gives_way_to_the_one_for_all() {
+    let labels = "@name=alertmanager @instance=am";
+    let all = service("am-alertmanager").both(labels).ports("http:9093");
+    let first = service("am-alertmanager-0")
+        .labels(labels)
+        .selector("@name=alertmanager @instance=am statefulset.kubernetes.io/pod-name=am-alertmanager-0")
+        .ports("http:9093");
+    assert_eq!(chosen_of(&[first, all]), ["am-alertmanager"]);
+}
+
+#[test]
+fn istios_query_door_is_taken_before_the_address_spans_go_to() {
+    let door = service("tracing").both("app=zipkin").ports("http-query:80>9411");
+    let intake = service("zipkin").labels("name=zipkin").selector("app=zipkin").ports("http-query:9411");
+    assert_eq!(chosen_of(&[intake, door]), ["tracing"]);
+}
+
+#[test]
+fn what_is_set_aside_names_what_is_taken() {
+    let twin =
+        service("logs-headless").both("app=loki release=logs chart=loki-2.16.0").ports("http-metrics:3100").headless();
+    let loki = service("logs").both("app=loki release=logs chart=loki-2.16.0").ports("http-metrics:3100");
+    let (of_twin, of_loki) = (twin.chosen().expect("chosen"), loki.chosen().expect("chosen"));
+    let displaced = second_stage(&[(twin.view(), &of_twin), (loki.view(), &of_loki)]);
+    let displaced_twin = displaced[0].as_ref().expect("set aside");
+    assert_eq!(displaced_twin.by, loki.view().key);
+    assert_eq!(displaced_twin.because, DisplacedBecause::HeadlessTwin);
+    assert!(displaced[1].is_none());
+}
+
+#[test]
+fn services_of_different_namespaces_never_meet() {
+    let mut twin =
+        service("logs-headless").both("app=loki release=logs chart=loki-2.16.0").ports("http-metrics:3100").headless();
+    twin.0.key.namespace = "elsewhere".into();
+    let loki = service("logs").both("app=loki release=logs chart=loki-2.16.0").ports("http-metrics:3100");
+    assert_eq!(chosen_of(&[twin, loki]), ["logs", "logs-headless"]);
+}
