@@ -184,8 +184,11 @@ fn strings<'a>(schema: &'a Value, key: &str) -> impl Iterator<Item = &'a str> {
     schema.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
+/// A key that somebody made up may be long; a problem is one line.
 fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+    let short: String = key.chars().take(80).collect();
+    let key = if short.len() < key.len() { format!("{short}…") } else { short };
+    if path.is_empty() { key } else { format!("{path}.{key}") }
 }
 
 /// A pattern that does not compile matches nothing; a test compiles every pattern of the schema.
