@@ -52,7 +52,7 @@ impl Endpoint {
 }
 
 /// Writes a file with mode 0600.
-pub(super) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
     fs::OpenOptions::new()
         .write(true)
         .create(true)

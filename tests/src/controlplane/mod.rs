@@ -21,6 +21,8 @@ mod programs;
 mod watchdog;
 
 use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
@@ -39,11 +41,8 @@ pub use self::{
     process::{Process, command},
     programs::{Programs, controllers_run},
 };
-use self::{
-    keys::SigningKey,
-    kubeconfig::{Endpoint, write_private},
-};
-pub(crate) use self::{keys::nonce, watchdog::Watchdog};
+use self::{keys::SigningKey, kubeconfig::Endpoint};
+pub(crate) use self::{keys::nonce, kubeconfig::write_private, watchdog::Watchdog};
 
 /// How long the control plane may take to start. It takes 4 s on 2 idle cores; on busy ones it must not fail.
 const START: Duration = Duration::from_secs(120);
@@ -114,6 +113,7 @@ impl ControlPlane {
         let programs = Programs::locate()?;
         let folder = tempfile::Builder::new()
             .prefix("toolset-control-plane-")
+            .permissions(fs::Permissions::from_mode(0o700))
             .tempdir()
             .context("cannot create a temporary folder")?;
         let layout = Layout {

@@ -3,12 +3,15 @@
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context as _, Result};
-use k8s_openapi::api::core::v1::{Node, Pod, Service};
+use k8s_openapi::{
+    api::core::v1::{Node, Pod, Service},
+    apimachinery::pkg::util::intstr::IntOrString,
+};
 use kube::{
     Api, Client, ResourceExt as _,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
-use serde_json::{from_value, json};
+use serde_json::{Value, from_value, json};
 
 /// The node that all Pods seem to run on: the EndpointSlice controller passes over Pods whose node does not exist.
 const NODE: &str = "e2e";
@@ -25,7 +28,7 @@ pub struct Backend {
 
 impl Backend {
     /// Creates a Pod that the Service selects, and makes it ready.
-    pub(super) async fn create(client: &Client, service: &Service) -> Result<Self> {
+    pub async fn create(client: &Client, service: &Service) -> Result<Self> {
         let namespace = service.namespace().context("the Service has no namespace")?;
         let selector = service.spec.as_ref().and_then(|spec| spec.selector.clone());
         let labels = selector.with_context(|| format!("the Service {} has no selector", service.name_any()))?;
@@ -35,7 +38,7 @@ impl Backend {
             "metadata": {"name": name, "labels": labels},
             "spec": {
                 "nodeName": NODE,
-                "containers": [{"name": "app", "image": "app.example/app:1"}],
+                "containers": [{"name": "app", "image": "app.example/app:1", "ports": named_ports(service)}],
                 "automountServiceAccountToken": false,
             },
         });
@@ -74,11 +77,23 @@ impl Backend {
         Ok(())
     }
 
-    async fn patch_status(&self, status: serde_json::Value) -> Result<()> {
+    async fn patch_status(&self, status: Value) -> Result<()> {
         let patch = Patch::Merge(json!({"status": status}));
         self.pods.patch_status(&self.name, &PatchParams::default(), &patch).await?;
         Ok(())
     }
+}
+
+/// The container's ports that the Service names; without them the endpoint would have no port.
+fn named_ports(service: &Service) -> Value {
+    let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
+    let named = ports.filter_map(|port| match &port.target_port {
+        Some(IntOrString::String(name)) => {
+            Some(json!({"name": name, "containerPort": port.port, "protocol": port.protocol}))
+        }
+        _ => None,
+    });
+    named.collect()
 }
 
 /// Deletion that waits for no kubelet.

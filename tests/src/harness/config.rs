@@ -11,9 +11,10 @@ use kube::{
 use serde_json::{Value, json};
 
 /// The ConfigMap of a ToolsetConfig that does not name one.
-pub(super) const DEFAULT_CONFIG_MAP: &str = "kubernaut-toolset-config";
+pub const DEFAULT_CONFIG_MAP: &str = "kubernaut-toolset-config";
 
-fn resource() -> ApiResource {
+/// The kind, for clients without types.
+pub(crate) fn resource() -> ApiResource {
     let kind = GroupVersionKind::gvk("toolset.kubernaut.io", "v1alpha1", "ToolsetConfig");
     ApiResource::from_gvk_with_plural(&kind, "toolsetconfigs")
 }

@@ -1,7 +1,6 @@
 //! The operator's real program, as a process beside the test.
 
 use std::{
-    env,
     path::{Path, PathBuf},
     process::ExitStatus,
     time::Duration,
@@ -12,14 +11,10 @@ use rustix::process::Signal;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    sync::OnceCell,
 };
 
-use super::{DEADLINE, wait::within};
+use super::{DEADLINE, programs, wait::within};
 use crate::controlplane::{Process, Watchdog, command, ports};
-
-/// Names a `toolset-controller` to test instead of the one that cargo builds.
-const BINARY: &str = "TOOLSET_CONTROLLER";
 
 /// How a controller is started.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +25,8 @@ pub struct ControllerOptions {
     pub config_namespaces: Option<Vec<String>>,
     /// Whose rights it has; `None` is the administrator.
     pub kubeconfig: Option<PathBuf>,
+    /// `--log-level`; `None` is `debug`, for the reports of failed tests.
+    pub log_level: Option<String>,
     /// Further arguments.
     pub arguments: Vec<String>,
     /// Do not wait until it says that it is ready.
@@ -52,22 +49,23 @@ pub struct Controller {
 }
 
 /// Where a controller runs: what its world gives it.
-pub(super) struct Place<'a> {
-    pub(super) kubeconfig: &'a Path,
-    pub(super) namespaces: &'a [String],
-    pub(super) log: PathBuf,
-    pub(super) watchdog: &'a Watchdog,
+pub(crate) struct Place<'a> {
+    pub(crate) kubeconfig: &'a Path,
+    pub(crate) namespaces: &'a [String],
+    pub(crate) log: PathBuf,
+    pub(crate) watchdog: &'a Watchdog,
 }
 
 impl Controller {
-    pub(super) async fn start(options: ControllerOptions, place: Place<'_>) -> Result<Self> {
+    pub(crate) async fn start(options: ControllerOptions, place: Place<'_>) -> Result<Self> {
         let (health_port, metrics_port) = (ports::free()?, ports::free()?);
-        let mut command = command(binary().await?);
+        let mut command = command(programs::toolset_controller().await?);
         command
             .env("KUBECONFIG", options.kubeconfig.as_deref().unwrap_or(place.kubeconfig))
             .arg(format!("--health-addr=127.0.0.1:{health_port}"))
             .arg(format!("--metrics-addr=127.0.0.1:{metrics_port}"))
-            .args(["--log-format=json", "--log-level=debug", "--cluster-domain=cluster.local"]);
+            .arg(format!("--log-level={}", options.log_level.as_deref().unwrap_or("debug")))
+            .args(["--log-format=json", "--cluster-domain=cluster.local"]);
         let restrictions =
             [("--watch-namespaces", &options.watch_namespaces), ("--config-namespaces", &options.config_namespaces)];
         for (flag, wanted) in restrictions {
@@ -99,6 +97,11 @@ impl Controller {
         })
         .await?;
         self.process.require_running()
+    }
+
+    /// Where `/metrics` is answered.
+    pub fn metrics_url(&self) -> String {
+        format!("http://127.0.0.1:{}/metrics", self.metrics_port)
     }
 
     /// Status and body of a path of the health address.
@@ -143,31 +146,4 @@ async fn get(port: u16, path: &str) -> Result<(u16, String)> {
     let (head, body) = answer.split_once("\r\n\r\n").with_context(|| format!("GET {path}: no HTTP answer"))?;
     let status = head.split_whitespace().nth(1).and_then(|code| code.parse().ok());
     Ok((status.with_context(|| format!("GET {path}: no status in {head:?}"))?, body.to_owned()))
-}
-
-/// The program under test: the one that is named, else the one that cargo makes of this checkout, so that
-/// `cargo test -p e2e` never tests an old one.
-async fn binary() -> Result<PathBuf> {
-    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
-    if let Some(path) = env::var_os(BINARY).filter(|path| !path.is_empty()) {
-        return Ok(PathBuf::from(path));
-    }
-    BUILT.get_or_try_init(async || tokio::task::spawn_blocking(build).await?).await.cloned()
-}
-
-fn build() -> Result<PathBuf> {
-    let mut cargo = command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // For the whole workspace, so that dependencies keep the features that `cargo xtask test` builds them with.
-    cargo
-        .args(["build", "--quiet", "--workspace", "--bin", "toolset-controller"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    let status = cargo.status().context("cannot run cargo")?;
-    ensure!(status.success(), "cargo cannot build toolset-controller");
-    // target/<profile>/deps/<this test>
-    let test = env::current_exe()?;
-    let profile = test.ancestors().nth(2).context("the test is in no target folder")?;
-    Ok(profile.join("toolset-controller"))
 }

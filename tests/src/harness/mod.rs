@@ -22,21 +22,30 @@
 //! its own, for tests that stop the API server, take rights away, count requests or look at all namespaces. What fails is
 //! reported with the ends of its controllers' logs.
 
+mod account;
 mod backend;
 mod config;
 mod controller;
+mod history;
+mod programs;
 pub mod services;
 mod shared;
 mod wait;
 mod world;
 
 pub use self::{
+    account::Account,
     backend::Backend,
-    config::{Tools, condition, toolset_config, toolset_configs, trusted_names},
+    config::{DEFAULT_CONFIG_MAP, Tools, condition, toolset_config, toolset_configs, trusted_names},
     controller::{Controller, ControllerOptions},
+    history::{Moment, Step},
+    programs::kubectl_toolset,
     shared::cluster,
     wait::{DEADLINE, absent, eventually, holds, present, within},
     world::{World, isolated, scenario},
+};
+pub(crate) use self::{
+    config::resource as toolset_config_resource, controller::Place, programs::kubectl_toolset_program,
 };
 
 /// What nearly every test uses.

@@ -93,6 +93,11 @@ impl World {
         self.folder.path()
     }
 
+    /// What ends its processes should nobody else.
+    pub(crate) fn watchdog(&self) -> &Watchdog {
+        &self.watchdog
+    }
+
     /// Creates a namespace of this test's and returns its full name.
     pub async fn namespace(&mut self, name: &str) -> Result<String> {
         self.namespace_with_labels(name, &[]).await

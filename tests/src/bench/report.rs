@@ -1,0 +1,46 @@
+//! What a benchmark prints: lines for people, then one line of `key=value` pairs for scripts.
+
+use std::{
+    fmt::{Display, Write as _},
+    io::{self, Write as _},
+};
+
+/// Collects the last line.
+#[derive(Debug)]
+pub(super) struct Report {
+    pairs: String,
+    met: bool,
+}
+
+impl Report {
+    /// The report of the benchmark of this name.
+    pub(super) fn new(name: &str) -> Self {
+        Self { pairs: format!("bench={name}"), met: true }
+    }
+
+    /// Adds a pair.
+    pub(super) fn pair(&mut self, key: impl Display, value: impl Display) {
+        // Writing to a String cannot fail.
+        _ = write!(self.pairs, " {key}={value}");
+    }
+
+    /// Says whether something is as it was promised.
+    pub(super) fn promise(&mut self, met: bool, what: &str) {
+        self.met &= met;
+        print(&format!("{} {what}", if met { "met:   " } else { "MISSED:" }));
+    }
+
+    /// Prints the pairs; returns whether every promise was kept.
+    pub(super) fn end(mut self) -> bool {
+        let met = self.met;
+        self.pair("met", met);
+        print(&self.pairs);
+        met
+    }
+}
+
+/// Prints a line.
+pub(super) fn print(line: &str) {
+    // Nobody reads a closed standard output.
+    _ = writeln!(io::stdout(), "{line}");
+}

@@ -1,0 +1,88 @@
+//! What a process uses, from /proc.
+
+use std::{fmt, fs, time::Duration};
+
+use anyhow::{Context as _, Result};
+
+/// Resident memory, in KiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Memory {
+    /// All of it, the program's own pages included.
+    pub(super) resident: u64,
+    /// What the kernel cannot take back: heap and stacks.
+    pub(super) anonymous: u64,
+    /// The most that was ever resident.
+    pub(super) peak: u64,
+}
+
+impl Memory {
+    /// Fails if there is no such process.
+    pub(super) fn of(pid: u32) -> Result<Self> {
+        let path = format!("/proc/{pid}/status");
+        Self::parse(&fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?)
+    }
+
+    fn parse(status: &str) -> Result<Self> {
+        let field = |name: &str| -> Result<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            let kib = line.with_context(|| format!("no {name} in the status of a process"))?;
+            kib.trim().trim_end_matches(" kB").parse().with_context(|| format!("{name} is no number: {kib}"))
+        };
+        Ok(Self { resident: field("VmRSS")?, anonymous: field("RssAnon")?, peak: field("VmHWM")? })
+    }
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (resident, anonymous, peak) = (mebibytes(self.resident), mebibytes(self.anonymous), mebibytes(self.peak));
+        write!(f, "{resident:.1} MiB resident, {anonymous:.1} MiB of it anonymous, {peak:.1} MiB at its peak")
+    }
+}
+
+/// KiB as MiB.
+pub(super) fn mebibytes(kib: u64) -> f64 {
+    // Exact up to 4 TiB.
+    u32::try_from(kib).map_or(f64::MAX, f64::from) / 1024.0
+}
+
+/// User and system CPU time of a process since its start, in steps of 10 ms.
+pub(super) fn cpu(pid: u32) -> Result<Duration> {
+    let path = format!("/proc/{pid}/stat");
+    let stat = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let ticks = ticks(&stat).with_context(|| format!("{path} is not as documented: {stat}"))?;
+    Ok(Duration::from_secs(ticks) / u32::try_from(rustix::param::clock_ticks_per_second())?)
+}
+
+/// Fields 14 and 15 of proc(5); the second, the program's name, may contain blanks and parentheses.
+fn ticks(stat: &str) -> Option<u64> {
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    Some(field(14)? + field(15)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_from_the_status_of_a_process() {
+        let status = "Name:\tx\nVmHWM:\t   20480 kB\nVmRSS:\t   10240 kB\nRssAnon:\t    2048 kB\n";
+        let memory = Memory::parse(status).unwrap();
+        assert_eq!(memory, Memory { resident: 10_240, anonymous: 2_048, peak: 20_480 });
+        assert_eq!(memory.to_string(), "10.0 MiB resident, 2.0 MiB of it anonymous, 20.0 MiB at its peak");
+        assert!(Memory::parse("Name:\tzombie\n").is_err());
+    }
+
+    #[test]
+    fn cpu_time_is_found_behind_any_program_name() {
+        assert_eq!(ticks("7 (a) b) S 1 7 7 0 -1 0 0 0 0 0 12 30 0 0 20 0"), Some(42));
+    }
+
+    #[test]
+    fn this_process_has_memory_and_cpu_time() {
+        let pid = std::process::id();
+        let memory = Memory::of(pid).unwrap();
+        assert!(memory.anonymous > 0 && memory.anonymous <= memory.resident && memory.resident <= memory.peak);
+        cpu(pid).unwrap();
+    }
+}

@@ -1,0 +1,47 @@
+//! What a user can try while the demo keeps running.
+
+use std::{env, path::Path};
+
+use anyhow::{Context as _, Result};
+
+use super::{stack::Stack, stage::Stage};
+
+/// What to type first.
+pub(super) fn environment(stage: &Stage) -> Result<Vec<String>> {
+    let folder = |program: &Path| -> Result<String> {
+        Ok(program.parent().context("a program is in no folder")?.display().to_string())
+    };
+    let toolset = folder(&stage.programs().toolset)?;
+    let kubectl = folder(&stage.programs().kubectl)?;
+    let known = env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|one| one == Path::new(&kubectl)));
+    let kubectl = if known { String::new() } else { format!("{kubectl}:") };
+    let mut lines = vec![format!("export PATH={toolset}:{kubectl}$PATH")];
+    if stage.is_own() {
+        lines.push(format!("export KUBECONFIG={}", stage.kubeconfig().display()));
+    }
+    Ok(lines)
+}
+
+/// Commands, and what each shows.
+pub(super) fn ideas(kubectl: &str, context: &str, stack: &Stack, metrics: &str) -> Vec<(String, String)> {
+    let agent = stack.agent_namespace();
+    let name = stack.config_name();
+    let prefix = agent.strip_suffix("holmes").unwrap_or_default();
+    let config = if context.is_empty() { String::new() } else { format!(" --config {agent}/{name}") };
+    let ideas = [
+        (format!("{kubectl} get tsc -n {agent} --watch"), "the operator's verdict, as it changes"),
+        (
+            format!("{kubectl} annotate svc grafana-private -n {prefix}search kubernaut.io/toolset-"),
+            "let a Grafana in that opted out",
+        ),
+        (
+            format!("{kubectl} annotate svc loki -n {prefix}shop kubernaut.io/toolset=disabled"),
+            "take a Service out of question",
+        ),
+        (format!("{kubectl} delete svc thanos-query -n {prefix}monitoring"), "a tool leaves"),
+        (format!("{kubectl} edit tsc {name} -n {agent}"), "detectors, overrides, trust"),
+        (format!("kubectl toolset render --live{context}{config}"), "every recognised Service, and why"),
+        (format!("curl -s {metrics}"), "the operator's metrics"),
+    ];
+    ideas.into_iter().map(|(command, what)| (command, what.to_owned())).collect()
+}

@@ -1,0 +1,100 @@
+//! ServiceAccounts with rights that a test gives and takes, so that RBAC is enforced as in a cluster.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use k8s_openapi::api::{
+    core::v1::ServiceAccount,
+    rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
+};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, PostParams},
+};
+use serde_json::{Value, from_value, json};
+
+use super::World;
+
+/// A ServiceAccount.
+#[derive(Clone)]
+pub struct Account {
+    client: Client,
+    namespace: String,
+    name: String,
+    kubeconfig: PathBuf,
+}
+
+impl World {
+    /// Creates a ServiceAccount, which may do nothing yet.
+    pub async fn account(&self, namespace: &str, name: &str) -> Result<Account> {
+        let object: ServiceAccount = from_value(json!({"metadata": {"namespace": namespace, "name": name}}))?;
+        self.create(&object).await?;
+        let kubeconfig = self.folder().join(format!("{namespace}-{name}.kubeconfig"));
+        self.cluster().service_account_kubeconfig(namespace, name, &kubeconfig).await?;
+        Ok(Account { client: self.client(), namespace: namespace.to_owned(), name: name.to_owned(), kubeconfig })
+    }
+}
+
+impl Account {
+    /// A kubeconfig with its token.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// Its user name, as audit logs and refusals have it.
+    pub fn user(&self) -> String {
+        format!("system:serviceaccount:{}:{}", self.namespace, self.name)
+    }
+
+    /// Grants what a Role of this name in a namespace says; `rules` is a list of PolicyRules.
+    pub async fn grant(&self, namespace: &str, role: &str, rules: &Value) -> Result<()> {
+        let object: Role = from_value(json!({"metadata": {"namespace": namespace, "name": role}, "rules": rules}))?;
+        let roles: Api<Role> = Api::namespaced(self.client.clone(), namespace);
+        roles.create(&PostParams::default(), &object).await.with_context(|| format!("Role {namespace}/{role}"))?;
+        let binding: RoleBinding = from_value(json!({
+            "metadata": {"namespace": namespace, "name": role},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role},
+            "subjects": [self.subject()],
+        }))?;
+        let bindings: Api<RoleBinding> = Api::namespaced(self.client.clone(), namespace);
+        bindings.create(&PostParams::default(), &binding).await?;
+        Ok(())
+    }
+
+    /// Takes back what the Role of this name granted.
+    pub async fn revoke(&self, namespace: &str, role: &str) -> Result<()> {
+        let bindings: Api<RoleBinding> = Api::namespaced(self.client.clone(), namespace);
+        bindings.delete(role, &DeleteParams::default()).await?;
+        let roles: Api<Role> = Api::namespaced(self.client.clone(), namespace);
+        roles.delete(role, &DeleteParams::default()).await?;
+        Ok(())
+    }
+
+    /// Grants what a ClusterRole of this name says, everywhere.
+    pub async fn grant_everywhere(&self, role: &str, rules: &Value) -> Result<()> {
+        let object: ClusterRole = from_value(json!({"metadata": {"name": role}, "rules": rules}))?;
+        let roles: Api<ClusterRole> = Api::all(self.client.clone());
+        roles.create(&PostParams::default(), &object).await.with_context(|| format!("ClusterRole {role}"))?;
+        let binding: ClusterRoleBinding = from_value(json!({
+            "metadata": {"name": role},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+            "subjects": [self.subject()],
+        }))?;
+        let bindings: Api<ClusterRoleBinding> = Api::all(self.client.clone());
+        bindings.create(&PostParams::default(), &binding).await?;
+        Ok(())
+    }
+
+    /// Takes back what the ClusterRole of this name granted.
+    pub async fn revoke_everywhere(&self, role: &str) -> Result<()> {
+        let bindings: Api<ClusterRoleBinding> = Api::all(self.client.clone());
+        bindings.delete(role, &DeleteParams::default()).await?;
+        let roles: Api<ClusterRole> = Api::all(self.client.clone());
+        roles.delete(role, &DeleteParams::default()).await?;
+        Ok(())
+    }
+
+    fn subject(&self) -> Value {
+        json!({"kind": "ServiceAccount", "name": self.name, "namespace": self.namespace})
+    }
+}

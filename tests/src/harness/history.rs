@@ -1,0 +1,87 @@
+//! What became of a ConfigMap since some moment, no step missing: a test that looks now and then cannot say what never
+//! happened in between, but the API server remembers.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use futures::{StreamExt as _, TryStreamExt as _};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, ResourceExt as _,
+    api::{ListParams, ObjectMeta, PostParams, WatchEvent, WatchParams},
+};
+
+use super::World;
+
+/// How long the API server may take to tell what it remembers.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One step in the life of a ConfigMap.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// It came to be.
+    Created(ConfigMap),
+    /// It was changed.
+    Changed(ConfigMap),
+    /// It was removed.
+    Deleted,
+}
+
+impl Step {
+    /// What it was like after this step.
+    pub fn config_map(&self) -> Option<&ConfigMap> {
+        match self {
+            Self::Created(config_map) | Self::Changed(config_map) => Some(config_map),
+            Self::Deleted => None,
+        }
+    }
+}
+
+/// A moment from which on the ConfigMaps of a namespace are told about.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    config_maps: Api<ConfigMap>,
+    resource_version: String,
+}
+
+impl World {
+    /// Now, for the ConfigMaps of a namespace.
+    pub async fn moment(&self, namespace: &str) -> Result<Moment> {
+        let config_maps: Api<ConfigMap> = self.api(namespace);
+        let list = config_maps.list(&ListParams::default().limit(1)).await?;
+        let resource_version = list.metadata.resource_version.context("the list has no resourceVersion")?;
+        Ok(Moment { config_maps, resource_version })
+    }
+}
+
+impl Moment {
+    /// Everything that has happened to the ConfigMap of this name since then.
+    pub async fn steps(&self, name: &str) -> Result<Vec<Step>> {
+        tokio::time::timeout(PATIENCE, self.read(name)).await.context("the API server does not tell the history")?
+    }
+
+    /// Reads the watch up to a ConfigMap that is made for it: what comes before it in the stream came before it.
+    async fn read(&self, name: &str) -> Result<Vec<Step>> {
+        let end = ConfigMap {
+            metadata: ObjectMeta { generate_name: Some("end-of-history-".to_owned()), ..ObjectMeta::default() },
+            ..ConfigMap::default()
+        };
+        let end = self.config_maps.create(&PostParams::default(), &end).await?.name_any();
+        let mut events = self.config_maps.watch(&WatchParams::default(), &self.resource_version).await?.boxed();
+        let mut steps = Vec::new();
+        while let Some(event) = events.try_next().await? {
+            let step = match event {
+                WatchEvent::Added(config_map) if config_map.name_any() == end => return Ok(steps),
+                WatchEvent::Added(config_map) => (config_map.name_any(), Step::Created(config_map)),
+                WatchEvent::Modified(config_map) => (config_map.name_any(), Step::Changed(config_map)),
+                WatchEvent::Deleted(config_map) => (config_map.name_any(), Step::Deleted),
+                WatchEvent::Bookmark(_) => continue,
+                WatchEvent::Error(status) => bail!("the API server does not tell the history: {status:?}"),
+            };
+            if step.0 == name {
+                steps.push(step.1);
+            }
+        }
+        bail!("the watch ended before it came to the end of the history")
+    }
+}

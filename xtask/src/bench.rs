@@ -1,0 +1,79 @@
+//! `cargo xtask bench`: the numbers that the README promises, measured with optimised programs.
+
+use std::{
+    env,
+    ffi::OsString,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result};
+use clap::Subcommand;
+
+use crate::workspace;
+
+/// Each prints what it measured, then one line of `key=value` pairs.
+#[derive(Debug, Subcommand)]
+#[command(arg_required_else_help = true)]
+pub(crate) enum Bench {
+    /// Time from a Service's change to the ConfigMap's, beside that of a bare watch-and-apply loop.
+    #[command(disable_help_flag = true)]
+    Freshness {
+        /// What `cargo xtask bench freshness --help` says.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Time to recognise and plan 10,000 Services, and the operator's memory while it watches as many.
+    #[command(disable_help_flag = true)]
+    Recognise {
+        /// What `cargo xtask bench recognise --help` says: all about the second half.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// What the operator costs and writes while nothing changes, for ten minutes.
+    #[command(disable_help_flag = true)]
+    Idle {
+        /// What `cargo xtask bench idle --help` says.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+/// Builds what is measured, optimised, and measures.
+pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
+    match bench {
+        Bench::Freshness { arguments } => on_the_api_server("bench-freshness", arguments),
+        Bench::Idle { arguments } => on_the_api_server("bench-idle", arguments),
+        Bench::Recognise { arguments } => {
+            let asks = |flag: &str| arguments.iter().any(|argument| argument == flag);
+            if !asks("--help") && !asks("-h") {
+                workspace::succeed(&mut workspace::cargo(&["bench", "--package", "toolset", "--bench", "recognise"]))?;
+            }
+            on_the_api_server("bench-memory", arguments)
+        }
+    }
+}
+
+fn on_the_api_server(name: &str, arguments: &[OsString]) -> Result<ExitCode> {
+    workspace::succeed(&mut workspace::cargo(&[
+        "build",
+        "--release",
+        "--workspace",
+        "--bin",
+        name,
+        "--bin",
+        "toolset-controller",
+    ]))?;
+    let program = optimised(name)?;
+    let mut bench = workspace::command(&program);
+    bench.args(arguments).current_dir(env::current_dir()?).env("TOOLSET_CONTROLLER", optimised("toolset-controller")?);
+    Err(bench.exec()).with_context(|| format!("cannot run {}", program.display()))
+}
+
+/// Where cargo puts the optimised programs: beside the folder of those that are not.
+fn optimised(name: &str) -> Result<PathBuf> {
+    let here = workspace::built(name)?;
+    let target = here.parent().and_then(Path::parent).context("this program is in no target folder")?;
+    Ok(target.join("release").join(name))
+}
