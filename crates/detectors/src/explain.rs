@@ -1,7 +1,7 @@
 //! What every detector says of a Service, for people.
 
 use crate::{
-    Evidence, Finding, Product, RULES, ServiceView,
+    Evidence, Finding, Product, RULES, ServiceView, VOCABULARY,
     engine::{self, Facts},
     mcp,
 };
@@ -21,7 +21,7 @@ pub struct Explanation {
 
 /// Every built-in detector's verdict on a Service, in the order of [`Product`].
 pub fn explain(view: &ServiceView) -> Vec<Explanation> {
-    let facts = Facts::of(view, RULES);
+    let facts = Facts::of(view, &VOCABULARY);
     let by_rule = RULES.iter().map(|rule| {
         let verdict = engine::judge(rule, &facts);
         Explanation {

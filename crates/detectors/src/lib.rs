@@ -32,7 +32,7 @@ mod zipkin;
 
 use std::cmp::Reverse;
 
-use engine::{Facts, rule::Rule};
+use engine::{Facts, Vocabulary, rule::Rule};
 
 pub use explain::{Explanation, explain};
 pub use finding::{Displaced, DisplacedBecause, Evidence, EvidenceKind, Finding, Outcome, Standing, Target};
@@ -60,6 +60,8 @@ const RULES: &[&Rule] = &[
     &kibana::RULE,
 ];
 
+static VOCABULARY: Vocabulary = Vocabulary::of(RULES);
+
 /// What the built-in rules say of one Service: one finding per product that recognises it, best first (endpoints before
 /// others, then confidence, then the fixed order of [`Product`]). Empty for the vast majority of Services, and then without
 /// an allocation.
@@ -67,7 +69,7 @@ const RULES: &[&Rule] = &[
 /// Reads only this Service: nothing about another one changes the answer. Annotations of this project, signatures and
 /// opt-outs are not read here; they stand above the rules.
 pub fn recognise(view: &ServiceView) -> Vec<Finding> {
-    let facts = Facts::of(view, RULES);
+    let facts = Facts::of(view, &VOCABULARY);
     let by_rule = |rule: &&'static Rule| engine::finding(rule, &facts, &engine::judge(rule, &facts));
     let mut findings: Vec<Finding> = RULES.iter().filter_map(by_rule).chain(mcp::finding(view)).collect();
     findings.sort_by_key(|finding| {
@@ -84,7 +86,7 @@ pub fn target_of(product: Product, view: &ServiceView) -> Option<Target> {
         return mcp::target(view);
     }
     let rule = RULES.iter().find(|rule| rule.product == product);
-    let by_rule = rule.and_then(|rule| engine::target(rule, &Facts::of(view, RULES)));
+    let by_rule = rule.and_then(|rule| engine::target(rule, &Facts::of(view, &VOCABULARY)));
     by_rule.or_else(|| {
         let mut tcp = view.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
         let only = tcp.next().filter(|_| tcp.next().is_none())?;

@@ -40,7 +40,16 @@ pub struct StringMap {
 impl StringMap {
     /// The value of `key`. Linear: these maps hold a handful of entries.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.iter().find_map(|(k, v)| (k == key).then_some(v))
+        let mut start = 0;
+        for &[key_end, value_end] in self.ends.as_chunks::<2>().0 {
+            let (key_end, value_end) = (key_end as usize, value_end as usize);
+            // Most keys are told apart by their length, without touching the text.
+            if key_end - start == key.len() && &self.text[start..key_end] == key {
+                return Some(&self.text[key_end..value_end]);
+            }
+            start = value_end;
+        }
+        None
     }
 
     /// Whether `key` is there, whatever its value.

@@ -84,7 +84,7 @@ pub(crate) fn evidence(rule: &Rule, facts: &Facts<'_>, verdict: &Verdict<'_>) ->
         say(kind, true, format!("the shape of {}: {}", shape.made_by, marks.join(", ")));
     }
     for reading in facts.readings() {
-        if reading.saying.product == Some(rule.product) || reading.exact(rule).is_some() {
+        if reading.saying.product() == Some(rule.product) || reading.exact(rule).is_some() {
             say(reading.kind, true, place(reading));
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     rule::{Name, Rule},
-    words::{self, Saying},
+    words::{self, Saying, Vocabulary},
 };
 use crate::{EvidenceKind, Product, ServiceView, StringMap};
 
@@ -59,7 +59,7 @@ const NEUTRAL_ROLES: &[&str] = &[
 ];
 
 /// One place that says what a Service is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Reading<'a> {
     /// Where it stands.
     pub kind: EvidenceKind,
@@ -95,42 +95,55 @@ pub(crate) struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     /// Reads a Service.
-    pub fn of(view: &'a ServiceView, rules: &[&Rule]) -> Self {
+    pub fn of(view: &'a ServiceView, vocabulary: &Vocabulary) -> Self {
         let release = release(view);
         let mut facts = Self { view, readings: [None; MAX_READINGS], count: 0, foreign_name_label: false };
         let mut named = false;
         if let Some(value) = view.labels.get(NAME_LABEL) {
             named = true;
-            facts.push(EvidenceKind::Label, NAME_LABEL, value, release, rules);
+            facts.push(EvidenceKind::Label, NAME_LABEL, value, release, vocabulary);
         }
-        facts.push_identities(EvidenceKind::LegacyLabel, &view.labels, release, rules);
+        facts.push_identities(EvidenceKind::LegacyLabel, &view.labels, release, vocabulary);
         if let Some(value) = view.selector.get(NAME_LABEL) {
             named = true;
-            facts.push(EvidenceKind::Selector, NAME_LABEL, value, release, rules);
+            facts.push(EvidenceKind::Selector, NAME_LABEL, value, release, vocabulary);
         }
-        facts.push_identities(EvidenceKind::Selector, &view.selector, release, rules);
+        facts.push_identities(EvidenceKind::Selector, &view.selector, release, vocabulary);
         facts.foreign_name_label = named
             && facts
                 .readings()
                 .filter(|reading| reading.key == NAME_LABEL)
-                .all(|reading| reading.saying.product.is_none() && !words::contains(NEUTRAL_ROLES, reading.value));
-        facts.push(EvidenceKind::Name, "", &view.key.name, release, rules);
+                .all(|reading| reading.saying.product().is_none() && !words::contains(NEUTRAL_ROLES, reading.value));
+        facts.push(EvidenceKind::Name, "", &view.key.name, release, vocabulary);
         facts
     }
 
-    fn push_identities(&mut self, kind: EvidenceKind, map: &'a StringMap, release: Option<&str>, rules: &[&Rule]) {
+    fn push_identities(
+        &mut self,
+        kind: EvidenceKind,
+        map: &'a StringMap,
+        release: Option<&str>,
+        vocabulary: &Vocabulary,
+    ) {
         for (key, value) in map.iter() {
             if IDENTITY_KEYS.contains(&key) {
-                self.push(kind, key, value, release, rules);
+                self.push(kind, key, value, release, vocabulary);
             }
         }
     }
 
-    fn push(&mut self, kind: EvidenceKind, key: &'a str, value: &'a str, release: Option<&str>, rules: &[&Rule]) {
+    fn push(
+        &mut self,
+        kind: EvidenceKind,
+        key: &'a str,
+        value: &'a str,
+        release: Option<&str>,
+        vocabulary: &Vocabulary,
+    ) {
         // The last place is kept for the Service's name.
         let room = if kind == EvidenceKind::Name { MAX_READINGS } else { MAX_READINGS - 1 };
         if self.count < room {
-            let saying = words::read(value, release, rules);
+            let saying = vocabulary.read(value, release);
             self.readings[self.count] = Some(Reading { kind, key, value, saying });
             self.count += 1;
         }
@@ -143,17 +156,17 @@ impl<'a> Facts<'a> {
 
     /// Whether nothing says anything of any product.
     pub fn say_nothing(&self) -> bool {
-        self.readings().all(|reading| reading.saying.product.is_none())
+        self.readings().all(|reading| reading.saying.product().is_none())
     }
 
     /// The word in a label, the selector or the Service's name that makes something else of it.
     pub fn contradiction(&self) -> Option<(&Reading<'a>, &'a str)> {
-        self.readings().find_map(|reading| reading.saying.contradiction.map(|word| (reading, word)))
+        self.readings().find_map(|reading| reading.saying.contradiction().map(|word| (reading, word)))
     }
 
     /// A place that names another product than this one.
     pub fn other_product(&self, product: Product) -> Option<&Reading<'a>> {
-        self.readings().find(|reading| reading.saying.product.is_some_and(|other| other != product))
+        self.readings().find(|reading| reading.saying.product().is_some_and(|other| other != product))
     }
 
     /// The role that the Service states for this rule: where it stands and its value.

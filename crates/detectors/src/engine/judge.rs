@@ -129,7 +129,7 @@ fn by_statement<'a>(rule: &'static Rule, facts: &Facts<'a>, exact: &Reading<'a>,
 
 /// Below High: words and the port's number.
 fn by_words<'a>(rule: &'static Rule, facts: &Facts<'a>) -> Verdict<'a> {
-    let speaks = |reading: &&Reading<'a>| reading.saying.product == Some(rule.product);
+    let speaks = |reading: &&Reading<'a>| reading.saying.product() == Some(rule.product);
     let Some(_) = facts.readings().find(speaks) else {
         return by_port(rule, facts);
     };
@@ -150,10 +150,10 @@ fn by_words<'a>(rule: &'static Rule, facts: &Facts<'a>) -> Verdict<'a> {
 
 fn by_port<'a>(rule: &'static Rule, facts: &Facts<'a>) -> Verdict<'a> {
     let nothing = Verdict { ground: Ground::Nothing, result: Result::No(No::Nothing) };
+    let Some(port) = ports::telling(facts.view, rule.telling_ports) else { return nothing };
     if facts.foreign_name_label || !facts.say_nothing() || facts.contradiction().is_some() {
         return nothing;
     }
-    let Some(port) = ports::telling(facts.view, rule.telling_ports) else { return nothing };
     let Some(door) = rule.doors.iter().find(|door| door.ports.numbers.contains(&port.port)) else { return nothing };
     Verdict { ground: Ground::PortOnly, result: Result::Candidate { door, port } }
 }
@@ -164,7 +164,7 @@ fn contradicted<'a>(rule: &Rule, facts: &Facts<'a>) -> Option<No<'a>> {
         return Some(No::Word(*reading, word));
     }
     let other = facts.other_product(rule.product)?;
-    other.saying.product.map(|product| No::OtherProduct(*other, product))
+    other.saying.product().map(|product| No::OtherProduct(*other, product))
 }
 
 /// The verdict where labels, or a shape, say which part it is.
@@ -182,9 +182,9 @@ fn by_hand<'a>(door: &'static Door, rule: &Rule, facts: &Facts<'a>) -> Result<'a
     };
     // Label and selector are usually written together: one piece. The Service's name is another.
     let speaks = |name: bool| {
-        facts
-            .readings()
-            .any(|reading| (reading.kind == EvidenceKind::Name) == name && reading.saying.product == Some(rule.product))
+        facts.readings().any(|reading| {
+            (reading.kind == EvidenceKind::Name) == name && reading.saying.product() == Some(rule.product)
+        })
     };
     let agree = match choice.fit {
         Fit::Own => true,
@@ -229,8 +229,8 @@ fn spoken(rule: &'static Rule, facts: &Facts<'_>, by_name: bool) -> Option<&'sta
     facts
         .readings()
         .filter(|reading| by_name || reading.kind != EvidenceKind::Name)
-        .filter(|reading| reading.saying.product == Some(rule.product))
-        .find_map(|reading| listed(rule, reading.value).or_else(|| listed(rule, reading.saying.rest)))
+        .filter(|reading| reading.saying.product() == Some(rule.product))
+        .find_map(|reading| listed(rule, reading.value).or_else(|| listed(rule, reading.saying.rest())))
 }
 
 /// Whether a value contains the product's name.

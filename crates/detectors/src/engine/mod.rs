@@ -14,3 +14,4 @@ mod words;
 pub(crate) use describe::{evidence, finding, hint};
 pub(crate) use facts::{Facts, NAME_LABEL, release};
 pub(crate) use judge::{judge, target};
+pub(crate) use words::Vocabulary;

@@ -92,65 +92,109 @@ const OTHER_PARTS: &[&str] = &[
 /// At most this many words of a value are read; a Service's name has 63 characters.
 const MAX_WORDS: usize = 24;
 
-/// What a value says.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Saying<'a> {
-    /// The product it names: of several the last, since owners stand before (`prometheus-grafana` is a Grafana).
-    pub product: Option<Product>,
-    /// The word that makes something else of it.
-    pub contradiction: Option<&'a str>,
-    /// What stands behind the product's name, e.g. `query-frontend`.
-    pub rest: &'a str,
+/// The words of all products, and with which letter and length each of their names starts: most words of a cluster are
+/// ruled out by that alone.
+pub(crate) struct Vocabulary {
+    rules: &'static [&'static Rule],
+    /// Per first letter, one bit per length of a first word.
+    starts: [u32; 26],
 }
 
-/// Reads a value. `release` is the Helm release, whose name in front says nothing.
-pub(crate) fn read<'a>(value: &'a str, release: Option<&str>, rules: &[&Rule]) -> Saying<'a> {
-    if let Some(rest) = release.and_then(|release| value.strip_prefix(release)).and_then(|rest| rest.strip_prefix('-'))
-    {
-        let saying = read_words(rest, rules);
-        if saying.product.is_some() {
+impl Vocabulary {
+    /// The words of these rules.
+    pub const fn of(rules: &'static [&'static Rule]) -> Self {
+        let mut starts = [0; 26];
+        let mut rule = 0;
+        while rule < rules.len() {
+            let mut sequence = 0;
+            while sequence < rules[rule].words.len() {
+                let first = rules[rule].words[sequence][0].as_bytes();
+                starts[(first[0] - b'a') as usize] |= 1 << first.len();
+                sequence += 1;
+            }
+            rule += 1;
+        }
+        Self { rules, starts }
+    }
+
+    /// Whether some product's name may start with this word.
+    fn may_start(&self, word: &str) -> bool {
+        let first = word.bytes().next().map_or(0, |byte| byte.to_ascii_lowercase());
+        first.is_ascii_lowercase() && word.len() < 32 && self.starts[usize::from(first - b'a')] & (1 << word.len()) != 0
+    }
+
+    /// Reads a value. `release` is the Helm release, whose name in front says nothing.
+    pub fn read<'a>(&self, value: &'a str, release: Option<&str>) -> Saying<'a> {
+        let behind_release = release.and_then(|release| value.strip_prefix(release)?.strip_prefix('-'));
+        if let Some(saying) = behind_release.map(|rest| self.read_words(rest))
+            && saying.rule.is_some()
+        {
             return saying;
         }
+        self.read_words(value)
     }
-    read_words(value, rules)
-}
 
-fn read_words<'a>(value: &'a str, rules: &[&Rule]) -> Saying<'a> {
-    let mut words = [""; MAX_WORDS];
-    let mut count = 0;
-    for word in split(value).take(MAX_WORDS) {
-        words[count] = word;
-        count += 1;
-    }
-    let words = &words[..count];
-    let mut mention: Option<(usize, usize, &Rule)> = None;
-    for rule in rules {
-        for sequence in rule.words {
-            for start in 0..words.len() {
-                let end = start + sequence.len();
-                let later = mention.is_none_or(|(first, last, _)| end > last || (end == last && start < first));
-                if later
-                    && end <= words.len()
-                    && words[start..end].iter().zip(*sequence).all(|(word, own)| says(word, own))
-                {
-                    mention = Some((start, end, rule));
+    fn read_words<'a>(&self, text: &'a str) -> Saying<'a> {
+        let mut words = [""; MAX_WORDS];
+        let mut count = 0;
+        for word in split(text).take(MAX_WORDS) {
+            words[count] = word;
+            count += 1;
+        }
+        let mut saying = Saying { text, ..Saying::default() };
+        for start in 0..count {
+            if !self.may_start(without_version(words[start])) {
+                continue;
+            }
+            for rule in self.rules {
+                for sequence in rule.words {
+                    let end = start + sequence.len();
+                    // The last one counts, and of those that end together the longest.
+                    if end > saying.end
+                        && end <= count
+                        && words[start..end].iter().zip(*sequence).all(|(word, own)| says(word, own))
+                    {
+                        saying = Saying { rule: Some(rule), start, end, text };
+                    }
                 }
             }
         }
+        saying
     }
-    let contradiction = words.iter().enumerate().find_map(|(at, word)| {
-        let own = mention.is_some_and(|(start, end, _)| (start..end).contains(&at));
-        let behind = mention.is_some_and(|(_, end, _)| at >= end);
-        let part = |rule: &Rule| contains(rule.parts, word);
-        let contradicts = is_other_program(word)
-            || (behind && (contains(OTHER_PARTS, word) || mention.is_some_and(|(_, _, rule)| part(rule))));
-        (!own && contradicts).then_some(*word)
-    });
-    let rest = match mention {
-        Some((_, end, _)) if end < words.len() => &value[offset(value, words[end])..],
-        _ => "",
-    };
-    Saying { product: mention.map(|(_, _, rule)| rule.product), contradiction, rest }
+}
+
+/// What a value says.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Saying<'a> {
+    /// The product it names: of several the last, since owners stand before (`prometheus-grafana` is a Grafana).
+    rule: Option<&'static Rule>,
+    /// Which words name it.
+    start: usize,
+    end: usize,
+    text: &'a str,
+}
+
+impl<'a> Saying<'a> {
+    /// The product it names.
+    pub fn product(&self) -> Option<Product> {
+        self.rule.map(|rule| rule.product)
+    }
+
+    /// The word that makes something else of it.
+    pub fn contradiction(&self) -> Option<&'a str> {
+        split(self.text).enumerate().find_map(|(at, word)| {
+            let own = (self.start..self.end).contains(&at);
+            let part = |rule: &Rule| contains(OTHER_PARTS, word) || contains(rule.parts, word);
+            let behind = at >= self.end && self.rule.is_some_and(part);
+            (!own && (behind || is_other_program(word))).then_some(word)
+        })
+    }
+
+    /// What stands behind the product's name, e.g. `query-frontend`.
+    pub fn rest(&self) -> &'a str {
+        let next = split(self.text).nth(self.end).filter(|_| self.rule.is_some());
+        next.map_or("", |next| &self.text[offset(self.text, next)..])
+    }
 }
 
 /// The words of a value: runs of letters and digits.
@@ -160,7 +204,12 @@ pub(crate) fn split(value: &str) -> impl Iterator<Item = &str> {
 
 /// Whether `word` is `own` in any case, with or without a version's digits behind it (`elasticsearch7`).
 pub(crate) fn says(word: &str, own: &str) -> bool {
-    word.eq_ignore_ascii_case(own) || word.trim_end_matches(|c: char| c.is_ascii_digit()).eq_ignore_ascii_case(own)
+    without_version(word).eq_ignore_ascii_case(own)
+}
+
+fn without_version(word: &str) -> &str {
+    let digits = word.bytes().rev().take_while(u8::is_ascii_digit).count();
+    &word[..word.len() - digits]
 }
 
 /// Whether `word` names another program beside whatever product stands with it.
