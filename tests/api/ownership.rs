@@ -1,0 +1,263 @@
+//! Whose the ConfigMap is: one ToolsetConfig's, another's, a stranger's, nobody's any more.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use e2e::{
+    controlplane::controllers_run,
+    harness::{DEFAULT_CONFIG_MAP, Step, prelude::*, services},
+};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::{
+    Api,
+    api::{DeleteParams, PropagationPolicy},
+};
+use serde_json::{Value, from_value, json};
+
+use crate::{
+    harness::skipped,
+    stage::{CONFIG, Stage, data, message, over, patch, version, without_health},
+};
+
+/// Somebody's ConfigMap of the name that ours would have.
+async fn foreign(world: &World, namespace: &str, labels: Value) -> Result<ConfigMap> {
+    let object = json!({
+        "metadata": {"namespace": namespace, "name": DEFAULT_CONFIG_MAP, "labels": labels},
+        "data": {"toolset.json": "{\"tools\": [\"theirs\"]}", "more.txt": "theirs"},
+    });
+    world.create(&from_value(object)?).await
+}
+
+#[tokio::test]
+async fn two_toolset_configs_in_two_namespaces_do_not_touch_each_other() -> Result<()> {
+    scenario("two", async |world| {
+        let (one, other) = (world.namespace("one").await?, world.namespace("other").await?);
+        let _controller = world.start_controller(ControllerOptions::default()).await?;
+        for namespace in [&one, &other] {
+            world.configure(namespace, CONFIG, &without_health(&[namespace])).await?;
+            world.ready(namespace, CONFIG, ("True", "AsExpected")).await?;
+        }
+        let moment = world.moment(&other).await?;
+
+        world.create(&services::grafana(&one)).await?;
+        world.tools(&one, "lists Grafana", |tools| tools.names() == ["grafana"]).await?;
+        let config_maps: Api<ConfigMap> = world.api(&one);
+        config_maps.delete(DEFAULT_CONFIG_MAP, &DeleteParams::default()).await?;
+        world.tools(&one, "lists Grafana again", |tools| tools.names() == ["grafana"]).await?;
+
+        assert_eq!(moment.steps(DEFAULT_CONFIG_MAP).await?, []);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn of_two_that_name_one_config_map_the_older_writes_and_the_other_says_so_and_takes_over() -> Result<()> {
+    scenario("rivals", async |world| {
+        let stage = Stage::set(world, json!({})).await?;
+        stage.world.create(&services::grafana(&stage.apps)).await?;
+        stage.lists(&["grafana"]).await?;
+        let older = stage.config().await?;
+
+        // Both may be made in one second, so the name decides for the first: `default` goes before `later`.
+        stage.world.configure(&stage.agent, "later", &without_health(&[&stage.agent])).await?;
+        let later = stage.world.ready(&stage.agent, "later", ("False", "OutputConflict")).await?;
+        assert!(message(&later, "Ready").contains(CONFIG), "{}", message(&later, "Ready"));
+        let owners = stage.output().await?.metadata.owner_references.unwrap_or_default();
+        assert_eq!(owners.first().map(|owner| owner.uid.clone()), older.metadata.uid);
+
+        stage.configs().delete(CONFIG, &DeleteParams::background()).await?;
+
+        stage.world.ready(&stage.agent, "later", ("True", "AsExpected")).await?;
+        stage.lists(&[]).await?;
+        let owners = stage.output().await?.metadata.owner_references.unwrap_or_default();
+        assert_eq!(owners.first().map(|owner| owner.uid.clone()), later.metadata.uid);
+        Ok(())
+    })
+    .await
+}
+
+async fn nothing_fights_a_deletion(policy: PropagationPolicy) -> Result<()> {
+    if !controllers_run() {
+        return skipped("garbage collection needs kube-controller-manager");
+    }
+    scenario("deletion", async |world| {
+        let stage = Stage::set(world, json!({})).await?;
+        stage.world.create(&services::grafana(&stage.apps)).await?;
+        stage.lists(&["grafana"]).await?;
+        let moment = stage.world.moment(&stage.agent).await?;
+
+        let params = DeleteParams { propagation_policy: Some(policy), ..DeleteParams::default() };
+        stage.configs().delete(CONFIG, &params).await?;
+
+        absent(&stage.configs(), CONFIG).await?;
+        absent(&stage.config_maps(), DEFAULT_CONFIG_MAP).await?;
+        // Changes that would matter were it still there.
+        stage.world.create(&services::prometheus_server(&stage.apps)).await?;
+        holds(Duration::from_secs(1), "it is gone", async || {
+            ensure!(stage.config_maps().get_opt(DEFAULT_CONFIG_MAP).await?.is_none());
+            Ok(())
+        })
+        .await?;
+        // In the foreground the garbage collector changes it once on the way; nobody writes it anew.
+        let steps = moment.steps(DEFAULT_CONFIG_MAP).await?;
+        assert!(!steps.iter().any(|step| matches!(step, Step::Created(_))), "{steps:?}");
+        assert_eq!(steps.iter().filter(|step| **step == Step::Deleted).count(), 1, "{steps:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn deleting_the_toolset_config_in_the_background_removes_the_config_map_and_nothing_fights_it() -> Result<()> {
+    nothing_fights_a_deletion(PropagationPolicy::Background).await
+}
+
+#[tokio::test]
+async fn deleting_the_toolset_config_in_the_foreground_removes_the_config_map_and_nothing_fights_it() -> Result<()> {
+    nothing_fights_a_deletion(PropagationPolicy::Foreground).await
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_deleted_with_everything_in_it_is_no_error() -> Result<()> {
+    if !controllers_run() {
+        return skipped("namespaces are emptied by kube-controller-manager");
+    }
+    scenario("terminating", async |world| {
+        let stage = Stage::set(world, json!({})).await?;
+        stage.world.create(&services::grafana(&stage.apps)).await?;
+        stage.lists(&["grafana"]).await?;
+
+        let namespaces: Api<Namespace> = Api::all(stage.world.client());
+        namespaces.delete(&stage.agent, &DeleteParams::background()).await?;
+        absent(&namespaces, &stage.agent).await?;
+
+        let failed = stage.controller.metric("dynamictoolset_reconciles_total{result=\"failed\"}").await?;
+        assert_eq!(failed.unwrap_or_default(), 0.0);
+        assert_eq!(stage.controller.health("/health").await?.0, 200);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_orphan_stays_and_a_new_toolset_config_of_the_name_takes_it_over() -> Result<()> {
+    scenario("orphan", async |world| {
+        let orphan = json!({"output": {"deletionPolicy": "Orphan"}});
+        let stage = Stage::set(world, orphan.clone()).await?;
+        stage.world.create(&services::grafana(&stage.apps)).await?;
+        stage.lists(&["grafana"]).await?;
+        let before = stage.output().await?;
+        assert_eq!(before.metadata.owner_references, None);
+
+        stage.configs().delete(CONFIG, &DeleteParams::background()).await?;
+        absent(&stage.configs(), CONFIG).await?;
+        stage.delete_service("grafana").await?;
+        holds(Duration::from_secs(1), "it stays as it was", async || {
+            ensure!(version(&stage.output().await?) == version(&before));
+            Ok(())
+        })
+        .await?;
+
+        stage.world.configure(&stage.agent, CONFIG, &over(without_health(&[&stage.apps]), orphan)).await?;
+        stage.ready(("True", "AsExpected")).await?;
+        stage.lists(&[]).await?;
+        assert_eq!(stage.output().await?.metadata.uid, before.metadata.uid);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn switching_the_deletion_policy_takes_the_owner_reference_away_and_puts_it_back() -> Result<()> {
+    scenario("policy", async |world| {
+        let stage = Stage::set(world, json!({})).await?;
+        let owned = |output: &ConfigMap| output.metadata.owner_references.as_ref().is_some_and(|all| all.len() == 1);
+        assert!(owned(&stage.output().await?));
+
+        stage.respec(json!({"output": {"deletionPolicy": "Orphan"}})).await?;
+        stage.output_is("it has no owner", |output| output.metadata.owner_references.is_none()).await?;
+
+        stage.respec(json!({"output": {"deletionPolicy": "Delete"}})).await?;
+        stage.output_is("it has an owner", owned).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_strangers_config_map_is_not_overwritten_until_it_may_be_adopted() -> Result<()> {
+    scenario("conflict", async |world| {
+        let apps = world.namespace("apps").await?;
+        let agent = world.namespace("agent").await?;
+        let theirs = foreign(world, &agent, json!({"app.kubernetes.io/managed-by": "Helm"})).await?;
+        let _controller = world.start_controller(ControllerOptions::default()).await?;
+        world.create(&services::grafana(&apps)).await?;
+        world.configure(&agent, CONFIG, &without_health(&[&apps])).await?;
+
+        let config = world.ready(&agent, CONFIG, ("False", "OutputConflict")).await?;
+        let said = message(&config, "Ready");
+        assert!(said.contains("Helm") && said.contains("Adopt"), "{said}");
+        let config_maps: Api<ConfigMap> = world.api(&agent);
+        assert_eq!(version(&config_maps.get(DEFAULT_CONFIG_MAP).await?), version(&theirs));
+
+        let adopt = json!({"spec": {"output": {"conflictPolicy": "Adopt"}}});
+        patch(&toolset_configs(&world.client(), &agent), CONFIG, adopt).await?;
+
+        world.ready(&agent, CONFIG, ("True", "AsExpected")).await?;
+        world.tools(&agent, "lists Grafana", |tools| tools.names() == ["grafana"]).await?;
+        let adopted = config_maps.get(DEFAULT_CONFIG_MAP).await?;
+        assert_eq!((data(&adopted, "more.txt"), &adopted.metadata.uid), ("theirs", &theirs.metadata.uid));
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_conflict_is_over_when_the_stranger_deletes_its_config_map() -> Result<()> {
+    scenario("conflict-over", async |world| {
+        let agent = world.namespace("agent").await?;
+        foreign(world, &agent, json!({})).await?;
+        let _controller = world.start_controller(ControllerOptions::default()).await?;
+        world.configure(&agent, CONFIG, &without_health(&[&agent])).await?;
+        world.ready(&agent, CONFIG, ("False", "OutputConflict")).await?;
+
+        let config_maps: Api<ConfigMap> = world.api(&agent);
+        config_maps.delete(DEFAULT_CONFIG_MAP, &DeleteParams::default()).await?;
+
+        world.ready(&agent, CONFIG, ("True", "AsExpected")).await?;
+        world.tools(&agent, "is ours", |tools| tools.names().is_empty()).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_predecessors_config_map_is_adopted_with_what_is_not_its_own() -> Result<()> {
+    scenario("predecessor", async |world| {
+        let apps = world.namespace("apps").await?;
+        let agent = world.namespace("agent").await?;
+        let labels = json!({
+            "app.kubernetes.io/managed-by": "kubernaut", "app.kubernetes.io/component": "dynamic-toolset",
+        });
+        let theirs = foreign(world, &agent, labels).await?;
+        let _controller = world.start_controller(ControllerOptions::default()).await?;
+        world.create(&services::grafana(&apps)).await?;
+        world.configure(&agent, CONFIG, &without_health(&[&apps])).await?;
+
+        world.tools(&agent, "lists Grafana", |tools| tools.names() == ["grafana"]).await?;
+        let config_maps: Api<ConfigMap> = world.api(&agent);
+        let adopted = config_maps.get(DEFAULT_CONFIG_MAP).await?;
+        assert_eq!((data(&adopted, "more.txt"), &adopted.metadata.uid), ("theirs", &theirs.metadata.uid));
+
+        // Its field manager owns toolset.json no more: what we drop is gone.
+        let only = json!({"spec": {"output": {"formats": ["HolmesGPT"]}}});
+        patch(&toolset_configs(&world.client(), &agent), CONFIG, only).await?;
+        let dropped = present(&config_maps, DEFAULT_CONFIG_MAP, "it has no toolset.json", |output| {
+            data(output, "toolset.json").is_empty()
+        });
+        assert_eq!(data(&dropped.await?, "more.txt"), "theirs");
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,145 @@
+//! How most scenarios begin: Services in one namespace, the agent in another, and a controller that sees both.
+
+use anyhow::{Context as _, Result};
+use e2e::harness::{Controller, DEFAULT_CONFIG_MAP, Tools, prelude::*};
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use kube::{
+    Api, ResourceExt as _,
+    api::{DeleteParams, DynamicObject, Patch, PatchParams},
+};
+use serde_json::{Value, json};
+
+/// The name of the ToolsetConfig.
+pub const CONFIG: &str = "default";
+
+/// A running controller with one ToolsetConfig, whose first ConfigMap is written.
+pub struct Stage<'a> {
+    pub world: &'a mut World,
+    /// Where the Services are.
+    pub apps: String,
+    /// Where the ToolsetConfig and its ConfigMap are.
+    pub agent: String,
+    pub controller: Controller,
+}
+
+impl<'a> Stage<'a> {
+    /// `spec` is laid over one that trusts the apps' namespace and asks nobody about health, so that a Service needs no Pods
+    /// to become a tool.
+    pub async fn set(world: &'a mut World, spec: Value) -> Result<Self> {
+        let apps = world.namespace("apps").await?;
+        let agent = world.namespace("agent").await?;
+        let controller = world.start_controller(ControllerOptions::default()).await?;
+        world.configure(&agent, CONFIG, &over(without_health(&[&apps]), spec)).await?;
+        let stage = Self { world, apps, agent, controller };
+        stage.ready(("True", "AsExpected")).await?;
+        Ok(stage)
+    }
+
+    /// The ConfigMaps of the agent's namespace.
+    pub fn config_maps(&self) -> Api<ConfigMap> {
+        self.world.api(&self.agent)
+    }
+
+    /// The Services of the apps' namespace.
+    pub fn services(&self) -> Api<Service> {
+        self.world.api(&self.apps)
+    }
+
+    /// The ToolsetConfigs of the agent's namespace.
+    pub fn configs(&self) -> Api<DynamicObject> {
+        toolset_configs(&self.world.client(), &self.agent)
+    }
+
+    /// The ConfigMap as it is.
+    pub async fn output(&self) -> Result<ConfigMap> {
+        Ok(self.config_maps().get(DEFAULT_CONFIG_MAP).await?)
+    }
+
+    /// The ToolsetConfig as it is.
+    pub async fn config(&self) -> Result<DynamicObject> {
+        Ok(self.configs().get(CONFIG).await?)
+    }
+
+    /// Waits until `Ready` has this status and reason, said of the spec as it is now.
+    pub async fn ready(&self, expected: (&str, &str)) -> Result<DynamicObject> {
+        present(&self.configs(), CONFIG, &format!("Ready is {expected:?}"), |config| {
+            condition(config, "Ready") == Some(expected) && is_current(config)
+        })
+        .await
+    }
+
+    /// Waits until the ConfigMap lists tools of exactly these names.
+    pub async fn lists(&self, names: &[&str]) -> Result<Tools> {
+        self.world.tools(&self.agent, &format!("lists {names:?}"), |tools| tools.names() == names).await
+    }
+
+    /// Waits until the ConfigMap is as `condition` says.
+    pub async fn output_is(&self, what: &str, condition: impl Fn(&ConfigMap) -> bool) -> Result<ConfigMap> {
+        present(&self.config_maps(), DEFAULT_CONFIG_MAP, what, condition).await
+    }
+
+    /// Waits until the ToolsetConfig is as `condition` says.
+    pub async fn config_is(&self, what: &str, condition: impl Fn(&DynamicObject) -> bool) -> Result<DynamicObject> {
+        present(&self.configs(), CONFIG, what, condition).await
+    }
+
+    /// Changes the ToolsetConfig's spec as `kubectl patch --type=merge` does.
+    pub async fn respec(&self, spec: Value) -> Result<()> {
+        patch(&self.configs(), CONFIG, json!({"spec": spec})).await.map(drop)
+    }
+
+    /// Deletes a Service.
+    pub async fn delete_service(&self, name: &str) -> Result<()> {
+        self.services().delete(name, &DeleteParams::default()).await?;
+        Ok(())
+    }
+
+    /// Edits the ConfigMap as a person with `kubectl edit` does.
+    pub async fn meddle(&self, change: Value) -> Result<ConfigMap> {
+        patch(&self.config_maps(), DEFAULT_CONFIG_MAP, change).await
+    }
+}
+
+/// A merge patch by somebody who is not the operator.
+pub async fn patch<K>(api: &Api<K>, name: &str, change: Value) -> Result<K>
+where
+    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let params = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
+    api.patch(name, &params, &Patch::Merge(change)).await.with_context(|| format!("cannot patch {name}"))
+}
+
+/// A spec that trusts these namespaces and asks nobody about health.
+pub fn without_health(namespaces: &[&str]) -> Value {
+    over(trusted_names(namespaces), json!({"health": {"mode": "None"}}))
+}
+
+/// Lays the fields of `top` over `bottom`.
+pub fn over(mut bottom: Value, top: Value) -> Value {
+    if let (Value::Object(below), Value::Object(above)) = (&mut bottom, top) {
+        below.extend(above);
+    }
+    bottom
+}
+
+/// Whether the status was made from the spec as it is now.
+pub fn is_current(config: &DynamicObject) -> bool {
+    config.data.pointer("/status/observedGeneration").and_then(Value::as_i64) == config.metadata.generation
+}
+
+/// What a condition says; empty while there is none.
+pub fn message<'a>(config: &'a DynamicObject, kind: &str) -> &'a str {
+    let conditions = config.data.pointer("/status/conditions").and_then(Value::as_array);
+    let condition = conditions.into_iter().flatten().find(|condition| condition["type"] == kind);
+    condition.and_then(|condition| condition["message"].as_str()).unwrap_or_default()
+}
+
+/// A data key of a ConfigMap; empty if there is none.
+pub fn data<'a>(config_map: &'a ConfigMap, key: &str) -> &'a str {
+    config_map.data.as_ref().and_then(|data| data.get(key)).map_or("", String::as_str)
+}
+
+/// Which version of an object this is.
+pub fn version<K: kube::Resource>(object: &K) -> String {
+    object.resource_version().unwrap_or_default()
+}
