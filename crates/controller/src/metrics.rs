@@ -10,6 +10,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use crd_types::Reason;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
@@ -147,6 +148,8 @@ type Count = Gauge<i64, AtomicI64>;
 pub struct Metrics {
     registry: Registry,
     plans: Mutex<BTreeMap<ObjectName, PlanCounts>>,
+    verdicts: Mutex<BTreeMap<ObjectName, Reason>>,
+    toolsetconfigs: Family<WithReason, Count>,
     services_discovered: Family<OfType, Count>,
     tools: Family<OfTypeAndHealth, Count>,
     rejected_services: Family<WithReason, Count>,
@@ -179,6 +182,8 @@ impl Metrics {
         let mut metrics = Self {
             registry: Registry::default(),
             plans: Mutex::default(),
+            verdicts: Mutex::default(),
+            toolsetconfigs: Family::default(),
             services_discovered: Family::default(),
             tools: Family::default(),
             rejected_services: Family::default(),
@@ -223,6 +228,7 @@ impl Metrics {
 
     fn register(&mut self) {
         let ours = self.registry.sub_registry_with_prefix(PREFIX);
+        ours.register("toolsetconfigs", "ToolsetConfigs by the reason of their Ready condition", self.toolsetconfigs.clone());
         ours.register("services_discovered", "Services recognised inside the sources, by type", self.services_discovered.clone());
         ours.register("tools", "Tools in the plans, by type and health", self.tools.clone());
         ours.register("rejected_services", "Recognised Services that are no tools, by reason", self.rejected_services.clone());
@@ -337,8 +343,30 @@ impl Metrics {
         self.publish(&plans);
     }
 
-    /// A ToolsetConfig is gone.
+    /// The Ready condition of a ToolsetConfig has this reason.
+    pub fn judged(&self, name: &ObjectName, reason: Reason) {
+        let mut verdicts = self.verdicts();
+        if verdicts.insert(name.clone(), reason) != Some(reason) {
+            self.publish_verdicts(&verdicts);
+        }
+    }
+
+    /// This replica stands by from now on: what it planned is told by another one.
+    pub fn forget_all(&self) {
+        let mut verdicts = self.verdicts();
+        verdicts.clear();
+        self.publish_verdicts(&verdicts);
+        let mut plans = self.lock();
+        plans.clear();
+        self.publish(&plans);
+    }
+
+    /// A ToolsetConfig is gone, or cannot be read.
     pub fn forget_plan(&self, name: &ObjectName) {
+        let mut verdicts = self.verdicts();
+        if verdicts.remove(name).is_some() {
+            self.publish_verdicts(&verdicts);
+        }
         let mut plans = self.lock();
         if plans.remove(name).is_some() {
             self.publish(&plans);
@@ -363,6 +391,17 @@ impl Metrics {
         self.configmap_bytes.set(plans.values().map(|counts| counts.bytes).sum());
     }
 
+    fn publish_verdicts(&self, verdicts: &BTreeMap<ObjectName, Reason>) {
+        self.toolsetconfigs.clear();
+        for reason in verdicts.values() {
+            self.toolsetconfigs.get_or_create(&WithReason { reason: reason.as_str() }).inc();
+        }
+    }
+
+    fn verdicts(&self) -> MutexGuard<'_, BTreeMap<ObjectName, Reason>> {
+        self.verdicts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectName, PlanCounts>> {
         self.plans.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -378,6 +417,22 @@ fn number(count: usize) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn toolset_configs_are_counted_by_the_reason_of_their_ready_condition() {
+        let metrics = Metrics::new();
+        let (a, b) = (ObjectName::new("n", "a"), ObjectName::new("n", "b"));
+        metrics.judged(&a, Reason::AsExpected);
+        metrics.judged(&b, Reason::AsExpected);
+        metrics.judged(&b, Reason::OutputConflict);
+        let text = metrics.encode().unwrap();
+        assert!(text.contains("dynamictoolset_toolsetconfigs{reason=\"AsExpected\"} 1\n"), "{text}");
+        assert!(text.contains("dynamictoolset_toolsetconfigs{reason=\"OutputConflict\"} 1\n"), "{text}");
+        metrics.forget_plan(&b);
+        assert!(!metrics.encode().unwrap().contains("OutputConflict"));
+        metrics.forget_all();
+        assert!(!metrics.encode().unwrap().contains("AsExpected"));
+    }
 
     #[test]
     fn every_metric_of_the_contract_is_exposed_under_its_name() {

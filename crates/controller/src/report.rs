@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crd_types::{Mode, Reason, Reload as ReloadMode, ServiceReason, ToolsetConfig, ToolsetConfigStatus};
+use crd_types::{ConditionType, Mode, Reason, Reload as ReloadMode, ServiceReason, ToolsetConfig, ToolsetConfigStatus};
 use detectors::ServiceKey;
 use kube::ResourceExt;
 use tokio::time::Instant;
@@ -50,11 +50,19 @@ pub async fn report(
     };
     let old = newest(config, work).cloned();
     let new = status(config, old.as_ref(), &observed);
+    if let Some(reason) = ready_reason(&new) {
+        reconciler.world.metrics.judged(name, reason);
+    }
     let again = if old.as_ref() == Some(&new) { None } else { publish(reconciler, config, name, work, old.as_ref(), new).await };
     if let Some(planned) = outcome.planned.as_ref().filter(|_| config.spec.mode != Mode::Suspended) {
         tell_services(reconciler, work, old.as_ref(), &planned.plan);
     }
     soonest(again, reload_at)
+}
+
+fn ready_reason(status: &ToolsetConfigStatus) -> Option<Reason> {
+    let ready = status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str())?;
+    Reason::ALL.iter().copied().find(|reason| reason.as_str() == ready.reason)
 }
 
 async fn publish(
