@@ -36,7 +36,7 @@ pub(crate) const RULE: Rule = Rule {
         name("elasticsearch-client"),
         name("elasticsearch-coordinating"),
     ],
-    words: &[&["elasticsearch"], &["elastic", "search"]],
+    words: &[&["elasticsearch"], &["elastic", "search"], &["elastic"]],
     parts: &["head", "hq", "dump", "ilm", "template", "templates", "snapshot", "keystore", "certs", "apm", "internal"],
     role_keys: &["role"],
     shapes: &[

@@ -31,7 +31,23 @@ const PORTS: Ports = Ports {
 pub(crate) const RULE: Rule = Rule {
     names: &[name("prometheus"), name("prometheus-server"), name("prometheus-k8s")],
     words: &[&["prometheus"]],
-    parts: &["alertmanager", "node", "operated", "pushprox", "rules", "state", "adapter", "thanos", "ruler"],
+    parts: &[
+        "adapter",
+        "alertmanager",
+        "apiserver",
+        "coredns",
+        "dns",
+        "etcd",
+        "kube",
+        "kubelet",
+        "node",
+        "pushprox",
+        "ruler",
+        "rules",
+        "scheduler",
+        "state",
+        "thanos",
+    ],
     shapes: &[
         Shape {
             made_by: "prometheus-operator's governing Service",

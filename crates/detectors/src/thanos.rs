@@ -5,7 +5,7 @@
 //! | bitnami/thanos | `name: thanos`, `component: query`; `query-frontend` beside it; storegateway, compactor and bucketweb use the same port names | `http` 9090 |
 //! | kube-thanos, `OpenShift`'s `thanos-querier` | `name: thanos-query`, `component: query-layer` | `http` 9090; `OpenShift` `web` 9091 with TLS beside `tenancy` |
 //! | kube-thanos' query frontend | `name: thanos-query-frontend`, `component: query-cache` | `http` 9090 |
-//! | stevehipwell/thanos, banzai, by hand | `thanos-query`, `thanos-querier`, `component: query` | `http` 10902 or 9090 |
+//! | stevehipwell/thanos, banzai, by hand | `thanos-query`, `thanos-querier`, `component: query` | `http` 10902 or 9090, before 0.4 19192 |
 //!
 //! Never: sidecar, discovery, store, compact, receive, rule. They serve the store API (10901) and their metrics (10902).
 
@@ -16,7 +16,7 @@ use crate::{
 
 const PORTS: Ports = Ports {
     own_names: &[],
-    numbers: &[10902, 9090],
+    numbers: &[10902, 9090, 19192],
     usual_names: &["http", "web", "https", "http-query", "query"],
     never: &[10901],
 };

@@ -235,3 +235,71 @@ fn ends_with(word: &str, end: &str) -> bool {
 fn offset(whole: &str, part: &str) -> usize {
     (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize).min(whole.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::VOCABULARY;
+
+    fn product(value: &str) -> Option<Product> {
+        VOCABULARY.read(value, None).product()
+    }
+
+    #[test]
+    fn the_last_product_named_counts() {
+        assert_eq!(product("prometheus-grafana"), Some(Product::Grafana));
+        assert_eq!(product("grafana-loki"), Some(Product::Loki));
+        assert_eq!(product("jaeger-elasticsearch-master"), Some(Product::Elasticsearch));
+        assert_eq!(product("victoria-metrics-alert-alertmanager"), Some(Product::Alertmanager));
+        assert_eq!(product("loki-prometheus-server"), Some(Product::Prometheus));
+    }
+
+    #[test]
+    fn of_names_that_end_together_the_longer_counts() {
+        assert_eq!(product("opensearch-dashboards"), Some(Product::Kibana));
+        assert_eq!(product("elastic-search"), Some(Product::Elasticsearch));
+        assert_eq!(product("enterprise-logs"), Some(Product::Loki));
+    }
+
+    #[test]
+    fn words_are_whole_in_any_case_and_without_a_version() {
+        assert_eq!(product("Grafana"), Some(Product::Grafana));
+        assert_eq!(product("elasticsearch7"), Some(Product::Elasticsearch));
+        assert_eq!(product("my_jaeger.svc"), Some(Product::Jaeger));
+        assert_eq!(product("lokitown"), None);
+        assert_eq!(product("temporal"), None);
+        assert_eq!(product("7"), None);
+        assert_eq!(product(""), None);
+        assert_eq!(product("é-loki"), Some(Product::Loki));
+    }
+
+    #[test]
+    fn a_contradiction_is_a_word_beside_the_products_own() {
+        let contradiction = |value: &str| VOCABULARY.read(value, None).contradiction().map(str::to_owned);
+        assert_eq!(contradiction("prometheus-node-exporter"), Some("node".to_owned()));
+        assert_eq!(contradiction("redis-exporter"), Some("exporter".to_owned()));
+        assert_eq!(contradiction("nodeexporter"), Some("nodeexporter".to_owned()));
+        assert_eq!(contradiction("mcp-grafana"), Some("mcp".to_owned()));
+        assert_eq!(contradiction("grafana-metrics"), Some("metrics".to_owned()));
+        assert_eq!(contradiction("metrics-grafana"), None);
+        assert_eq!(contradiction("victoria-metrics-single"), None);
+        assert_eq!(contradiction("kafka-prometheus"), None);
+        assert_eq!(contradiction("checkout"), None);
+    }
+
+    #[test]
+    fn a_releases_name_in_front_says_nothing() {
+        let read = |value, release| VOCABULARY.read(value, Some(release));
+        assert_eq!(read("metrics-exporter-grafana", "metrics-exporter").contradiction(), None);
+        assert_eq!(read("prometheus-node-exporter", "prometheus").contradiction(), Some("node"));
+        assert_eq!(read("grafana", "grafana").product(), Some(Product::Grafana));
+        assert_eq!(read("loki-gateway", "loki").rest(), "gateway");
+    }
+
+    #[test]
+    fn what_stands_behind_the_name_is_kept_as_written() {
+        assert_eq!(VOCABULARY.read("thanos-query-frontend", None).rest(), "query-frontend");
+        assert_eq!(VOCABULARY.read("thanos", None).rest(), "");
+        assert_eq!(VOCABULARY.read("checkout-api", None).rest(), "");
+    }
+}
