@@ -1,0 +1,114 @@
+"""The real Prometheus and Alertmanager, from their Debian packages."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+from cluster import product, toolset_config
+from world import World
+
+PACKAGES = {"prometheus": "usr/bin/prometheus", "prometheus-alertmanager": "usr/bin/prometheus-alertmanager"}
+DEADLINE = 60
+
+
+class Skipped(Exception):
+    """This machine lacks something; says what."""
+
+
+def the_real_prometheus_and_alertmanager_answer_through_the_agent(world: World) -> None:
+    with contextlib.ExitStack() as stack:
+        prometheus_port, alertmanager_port = free_port(), free_port()
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="toolset-agent-")))
+        (folder / "alertmanager.yml").write_text("route: {receiver: none}\nreceivers: [{name: none}]\n")
+        (folder / "prometheus.yml").write_text(
+            f"scrape_configs: [{{job_name: self, scrape_interval: 1s, static_configs: [{{targets: ['127.0.0.1:{prometheus_port}']}}]}}]\n"
+        )
+        start(
+            stack, alertmanager_port, "/-/ready", program("prometheus-alertmanager"),
+            f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}/alerts", "--cluster.listen-address=",
+            f"--web.listen-address=127.0.0.1:{alertmanager_port}", "--web.route-prefix=/",
+        )
+        start(
+            stack, prometheus_port, "/-/ready", program("prometheus"),
+            f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/series",
+            f"--web.listen-address=127.0.0.1:{prometheus_port}",
+        )
+        until(lambda: '"value"' in get(prometheus_port, "/api/v1/query?query=up"), "Prometheus has scraped itself")
+        alert = [{"labels": {"alertname": "ShopIsClosed"}}]
+        post(alertmanager_port, "/api/v2/alerts", alert)
+        until(lambda: "ShopIsClosed" in get(alertmanager_port, "/api/v2/alerts"), "Alertmanager has the alert")
+
+        url = "http://alertmanager.observability.svc.cluster.local:9093/api/v2/alerts"
+        calls = [
+            {"tool": "execute_prometheus_instant_query", "params": {"query": "up", "description": "what is up"}},
+            {"tool": "alertmanager_observability_alertmanager_request", "params": {"url": url}},
+        ]
+        ports = {"observability/prometheus-server": prometheus_port, "observability/alertmanager": alertmanager_port}
+        loaded = world.load([product("Prometheus"), product("Alertmanager"), toolset_config()], ports=ports, calls=calls)
+        loaded.all_instances_answer()
+        metrics, alerts = loaded.answer["calls"]
+        assert metrics["status"] == "success" and f"127.0.0.1:{prometheus_port}" in metrics["data"], metrics
+        assert alerts["status"] == "success" and "ShopIsClosed" in alerts["data"], alerts
+
+
+def program(package: str) -> pathlib.Path:
+    """The program of a Debian package: an installed one, else one unpacked into the cache, for which nobody has to be root."""
+    installed = pathlib.Path("/", PACKAGES[package])
+    if installed.is_file():
+        return installed
+    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        raise Skipped(f"there is no {installed}, and no apt-get to fetch {package} with")
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "toolset-operator", "debian", package)
+    unpacked = cache / PACKAGES[package]
+    if not unpacked.is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as folder:
+            fetched = subprocess.run(["apt-get", "download", package], cwd=folder, capture_output=True, text=True, check=False)
+            archives = list(pathlib.Path(folder).glob("*.deb"))
+            if fetched.returncode != 0 or not archives:
+                raise Skipped(f"apt-get cannot fetch {package} (apt-get update may help): {fetched.stderr.strip()[-200:]}")
+            subprocess.run(["dpkg-deb", "-x", archives[0], cache], check=True)
+    return unpacked
+
+
+def start(stack: contextlib.ExitStack, port: int, ready: str, *command: object) -> None:
+    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    stack.callback(process.wait, 30)
+    stack.callback(process.terminate)
+    until(lambda: process.poll() is not None or get(port, ready), f"{command[0]} is ready")
+    assert process.poll() is None, f"{command[0]} ended by itself"
+
+
+def until(condition: object, what: str) -> None:
+    """Asks again and again; the deadline is generous, because the machine may be busy."""
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            if condition():
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"not within {DEADLINE} s: {what}")
+
+
+def get(port: int, path: str) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        return answer.read().decode()
+
+
+def post(port: int, path: str, body: object) -> None:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(request, timeout=5).close()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]

@@ -1,0 +1,103 @@
+"""Why the file looks as it does: what the agent refuses, and that the predecessor wrote such files.
+
+These cases state facts about the agent that the operator's code relies on. When a new version of the agent fails one of
+them, a rule may be dropped, or a new one is needed.
+"""
+
+import json
+
+from cluster import Operator, product, service, toolset_config
+from world import World
+
+CORE = "toolsets: {kubernetes/core: {enabled: true}}\n"
+
+REFUSED = {
+    "a key with a dot": "toolsets: {my.http: {type: http, enabled: true}}\n",
+    "a key with a dot, deep inside": "toolsets: {x: {type: http, config: {default_headers: {X.Dot: a}}}}\n",
+    "toolsets that is null": "toolsets:\nmcp_servers: {a: {config: {url: 'http://a/'}}}\n",
+    "mcp_servers that is null": CORE + "mcp_servers:\n",
+    "an entry that is null": "toolsets: {prometheus/metrics: }\n",
+    "toolsets that is a list": "toolsets: [{name: x}]\n",
+    "both sections empty": "toolsets: {}\nmcp_servers: {}\n",
+    "no section at all": "# nothing\n",
+    "two documents": CORE + "---\n" + CORE,
+    "invalid YAML": "toolsets: {\n",
+}
+
+# The shapes that the predecessor's documentation and code published.
+PREDECESSOR = {
+    "toolset.json": json.dumps(
+        {"tools": [{"name": "prometheus", "type": "prometheus", "endpoint": "http://prometheus.monitoring.svc.cluster.local:9090",
+                    "description": "prometheus service in monitoring namespace", "namespace": "monitoring", "metadata": {}}]}
+    ),
+    "toolset.yaml": "tools:\n- name: prometheus_query\n  type: http\n  description: Query\n  endpoint: http://prometheus.monitoring.svc:9090\n",
+    "prometheus-toolset.yaml": "toolset: prometheus\nenabled: true\nconfig:\n  url: http://prometheus-server.monitoring:9090\n  timeout: 30s\n",
+}
+
+
+def the_agent_refuses_a_whole_file_for_each_of_these(world: World) -> None:
+    for what, text in REFUSED.items():
+        answer = world.agents.load(text, {}, {}, [])
+        assert "refused" in answer, f"{what} is accepted"
+        world.says(f"refused for {what}")
+
+
+def the_predecessors_files_do_not_load(world: World) -> None:
+    for name, text in PREDECESSOR.items():
+        answer = world.agents.load(text, {}, {}, [])
+        assert "refused" in answer, f"{name} is accepted"
+        world.says(f"{name}: {answer['refused'][:60]}")
+
+
+def an_entry_for_what_the_agent_has_no_toolset_for_fails(world: World) -> None:
+    for name in ("jaeger", "opensearch/status", "http"):
+        answer = world.agents.load(f"toolsets: {{{name}: {{enabled: true, config: {{url: 'http://x'}}}}}}\n", {}, {}, [])
+        assert answer["entries"][name]["status"] == "failed", answer
+
+
+def a_built_in_without_enabled_stays_off(world: World) -> None:
+    answer = world.agents.load("toolsets: {grafana/loki: {config: {api_url: 'http://x'}}}\n", {}, {}, [])
+    assert answer["entries"]["grafana/loki"]["status"] == "disabled", answer
+
+
+def the_operator_writes_enabled_into_every_entry(world: World) -> None:
+    file = world.load([product("Loki"), product("Jaeger"), toolset_config()]).parsed
+    assert all(entry["enabled"] is True for entry in file["toolsets"].values()), file
+
+
+def an_unknown_key_of_a_configuration_is_ignored_without_a_word(world: World) -> None:
+    """So `unknown` in every other case's report is the only way to notice one; here it must notice."""
+    text = "toolsets: {grafana/loki: {enabled: true, config: {api_url: 'http://x:80', timeout: 5, instances: [{name: a, foo: 1}]}}}\n"
+    answer = world.agents.load(text, {"x:80": world.backends.plain}, {}, [])
+    entry = answer["entries"]["grafana/loki"]
+    assert entry["status"] == "enabled" and sorted(entry["unknown"]) == ["foo", "timeout"], entry
+
+
+def two_entries_can_be_one_tool_to_the_agent(world: World) -> None:
+    entry = "{type: http, enabled: true, description: d, config: {endpoints: [{hosts: ['http://x:80']}]}}"
+    answer = world.agents.load(f"toolsets: {{jaeger-a-b_c: {entry}, jaeger-a_b-c: {entry}}}\n", {}, {}, [])
+    tools = [tool for one in answer["entries"].values() for tool in one["tools"]]
+    assert tools == ["jaeger_a_b_c_request"] * 2, answer
+    assert sum(tool == "jaeger_a_b_c_request" for tool in answer["tools"]) == 1
+
+
+def the_reserved_names_are_the_agents_own(world: World) -> None:
+    """The list in crates/toolset/src/agent/builtin.rs: a baseline of every built-in of the agent is taken."""
+    names = built_ins()
+    operator: Operator = world.operator
+    for start in range(0, len(names), 60):
+        baseline = [{"name": name, "state": "Disabled"} for name in names[start : start + 60]]
+        _, notes = operator.file([service("a", "unrelated", 80), toolset_config(baseline=baseline)])
+        assert not notes.strip(), notes
+    world.says(f"{len(names)} built-in toolsets")
+
+
+def built_ins() -> list:
+    import os
+    import subprocess
+    import sys
+
+    script = "from holmes.plugins.toolsets import load_builtin_toolsets as l; print('\\n'.join(sorted(t.name for t in l(None, None))))"
+    env = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "KUBECONFIG": "/nonexistent"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=env)
+    return done.stdout.split()

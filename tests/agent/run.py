@@ -1,0 +1,96 @@
+"""The contract with the agent: loads what the operator writes with the agent itself.
+
+    python3 -m venv V && V/bin/pip install -r requirements.txt
+    V/bin/python run.py --kubectl-toolset target/debug/kubectl-toolset [PART OF A NAME]...
+
+Exits with 1 if a case fails. A case that needs something this machine does not have is skipped and named; where CI is set,
+that is a failure.
+"""
+
+import argparse
+import concurrent.futures
+import importlib
+import inspect
+import os
+import pathlib
+import sys
+import time
+import traceback
+
+from backends import Backends
+from cluster import Operator
+from world import Agents, World
+
+PARALLEL = 2
+
+
+class Skipped(Exception):
+    """This machine lacks something; says what."""
+
+
+def cases(parts: list) -> list:
+    found = []
+    for file in sorted(pathlib.Path(__file__).parent.glob("cases/[a-z]*.py")):
+        module = importlib.import_module(f"cases.{file.stem}")
+        for name, function in vars(module).items():
+            own = inspect.isfunction(function) and function.__module__ == module.__name__
+            if own and list(inspect.signature(function).parameters.values())[:1] and is_case(function):
+                if not parts or any(part in f"{file.stem}.{name}" for part in parts):
+                    found.append((f"{file.stem}: {name.replace('_', ' ')}", function))
+    return found
+
+
+def is_case(function: object) -> bool:
+    """A case takes the world and gives nothing back."""
+    signature = inspect.signature(function)
+    return list(signature.parameters) == ["world"] and signature.return_annotation is None
+
+
+def run(case: tuple, operator: Operator, agents: Agents) -> tuple:
+    name, function = case
+    started = time.monotonic()
+    with Backends() as backends:
+        world = World(operator, agents, backends)
+        try:
+            function(world)
+            outcome, details = "ok", ""
+        except Exception as error:
+            skipped = type(error).__name__ == "Skipped"
+            outcome = "skipped" if skipped else "FAILED"
+            details = str(error) if skipped else traceback.format_exc()
+    return name, outcome, details, world.report, time.monotonic() - started
+
+
+def show(name: str, outcome: str, details: str, report: list, took: float) -> None:
+    print(f"\n{outcome:7} {name} ({took:.1f} s)")
+    for entry, status, unknown, instances in report:
+        answering = [instance for instance, why in instances.items() if why is None]
+        words = [f"{len(answering)} of {len(instances)} instances answer"] if len(instances) > 1 else []
+        words += [f"keys unknown to the agent: {', '.join(unknown)}"] if unknown else []
+        print(f"          {entry:50} {status:9} {'; '.join(words)}".rstrip())
+    if details:
+        print("          " + details.strip().replace("\n", "\n          "))
+    sys.stdout.flush()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kubectl-toolset", required=True, help="the program under test")
+    parser.add_argument("parts", nargs="*", help="run only cases whose names contain one of these")
+    arguments = parser.parse_args()
+    operator = Operator(arguments.kubectl_toolset)
+    outcomes = []
+    with Agents(PARALLEL) as agents, concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
+        futures = [pool.submit(run, case, operator, agents) for case in cases(arguments.parts)]
+        for future in futures:
+            result = future.result()
+            show(*result)
+            outcomes.append(result[1])
+    ci = os.environ.get("CI", "") not in ("", "false")
+    failed = outcomes.count("FAILED") + (outcomes.count("skipped") if ci else 0)
+    print(f"\n{outcomes.count('ok')} passed, {outcomes.count('FAILED')} failed, {outcomes.count('skipped')} skipped")
+    return 1 if failed or not outcomes else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

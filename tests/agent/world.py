@@ -1,0 +1,159 @@
+"""What a test case works with: the operator's code, the agent, and endpoints for it to call."""
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import queue
+import subprocess
+import sys
+
+import yaml
+
+from backends import Backends
+from cluster import Operator
+
+HERE = pathlib.Path(__file__).parent
+
+
+class Agents:
+    """Some processes of the agent; each loads one file at a time."""
+
+    def __init__(self, count: int) -> None:
+        self._free = queue.SimpleQueue()
+        self._count = count
+
+    def __enter__(self) -> "Agents":
+        self._processes = [
+            subprocess.Popen(
+                [sys.executable, HERE / "agent.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=clean()
+            )
+            for _ in range(self._count)
+        ]
+        for process in self._processes:
+            self._free.put(process)
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        for process in self._processes:
+            process.stdin.close()
+            process.wait(timeout=60)
+
+    def load(self, file: str, hosts: dict, env: dict, calls: list) -> dict:
+        process = self._free.get()
+        try:
+            process.stdin.write(json.dumps({"file": file, "hosts": hosts, "env": env, "calls": calls}) + "\n")
+            process.stdin.flush()
+            answer = json.loads(process.stdout.readline() or '{"broken": "the agent is gone; see its log"}')
+        finally:
+            self._free.put(process)
+        if "broken" in answer:
+            raise RuntimeError(f"the agent broke: {answer['broken']}")
+        return answer
+
+
+def clean() -> dict:
+    """An environment in which the agent finds no cluster and no endpoint by itself."""
+    import os
+
+    found = ("PROMETHEUS_", "HOLMES_", "KUBE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(found)}
+    return {**env, "KUBECONFIG": "/nonexistent", "PYTHONPATH": str(HERE)}
+
+
+@dataclasses.dataclass
+class Loaded:
+    """A file of ours in the agent."""
+
+    file: str
+    notes: str
+    answer: dict
+
+    @property
+    def parsed(self) -> dict:
+        return yaml.safe_load(self.file)
+
+    @property
+    def entries(self) -> dict:
+        """What the agent made of every entry; a file that it refuses has none, and that is a failure."""
+        assert "refused" not in self.answer, f"the agent refused the file: {self.answer['refused']}\n{self.file}"
+        return self.answer["entries"]
+
+    def entry(self, name: str) -> dict:
+        assert name in self.entries, f"there is no entry {name}, only {sorted(self.entries)}"
+        return self.entries[name]
+
+    def all_enabled(self) -> "Loaded":
+        """Every entry that calls an endpoint. kubernetes/core needs a kubectl that the machine may not have."""
+        for name, entry in self.entries.items():
+            if name != "kubernetes/core":
+                assert entry["status"] == "enabled", f"{name} is {entry['status']}: {entry['error']}"
+        return self
+
+    def all_instances_answer(self) -> "Loaded":
+        self.all_enabled()
+        for name, entry in self.entries.items():
+            for instance, why in entry["instances"].items():
+                assert why is None, f"{name}: instance {instance} is offline: {why}"
+        return self
+
+    def sound(self) -> None:
+        """What holds for every file: no key that the agent does not know, no two tools with one name, none too long."""
+        for name, entry in self.entries.items():
+            assert not entry.get("unknown"), f"{name} has keys that the agent does not know: {entry['unknown']}"
+            for tool in entry.get("tools", []):
+                assert len(tool) <= 64, f"{name}: {tool} has {len(tool)} characters"
+                if entry["status"] == "enabled" and entry["type"] != "mcp":
+                    owner = self.answer["tools"].get(tool)
+                    assert owner == name, f"the tool {tool} of {name} is that of {owner}"
+
+
+class World:
+    """One test case's view."""
+
+    def __init__(self, operator: Operator, agents: Agents, backends: Backends) -> None:
+        self.operator, self.agents, self.backends = operator, agents, backends
+        self.report = []
+
+    def load(
+        self,
+        objects: list,
+        *,
+        state: dict | None = None,
+        ports: dict | None = None,
+        env: dict | None = None,
+        calls: list | None = None,
+    ) -> Loaded:
+        """Renders, and loads what came out.
+
+        `state` says of Services that they are `hung` or `dead` (all others answer), `ports` at which port of this machine
+        a Service is (for real servers); both by `namespace/name`, or by the host of a tool outside the cluster.
+        """
+        file, notes = self.operator.file(objects)
+        hosts = {}
+        for tool in self.operator.tools(objects):
+            scheme, _, rest = tool["endpoint"].partition("://")
+            authority = rest.split("/", 1)[0]
+            name = f"{tool['namespace']}/{tool['service']}" if tool["service"] else authority.rsplit(":", 1)[0]
+            answering = self.backends.tls if scheme == "https" else self.backends.plain
+            hosts[authority] = {
+                None: (ports or {}).get(name, answering),
+                "hung": self.backends.hung,
+                "dead": self.backends.dead,
+            }[(state or {}).get(name)]
+        return self.load_text(file, notes=notes, hosts=hosts, env=env, calls=calls)
+
+    def load_text(
+        self, file: str, *, notes: str = "", hosts: dict | None = None, env: dict | None = None, calls: list | None = None
+    ) -> Loaded:
+        """Loads any text."""
+        loaded = Loaded(file, notes, self.agents.load(file, hosts or {}, env or {}, calls or []))
+        with contextlib.suppress(KeyError):
+            for name, entry in loaded.answer["entries"].items():
+                self.report.append((name, entry["status"], entry.get("unknown") or [], entry.get("instances") or {}))
+            loaded.sound()
+        return loaded
+
+    def says(self, what: str) -> None:
+        """Adds a line to the report."""
+        self.report.append((what, "", [], {}))
