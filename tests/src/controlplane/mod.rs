@@ -224,14 +224,15 @@ impl ControlPlane {
         let Some(program) = &self.programs.kube_controller_manager else { return Ok(()) };
         let log = self.layout.log("kube-controller-manager");
         let mut command = self.layout.controller_manager(program);
-        self.controller_manager = Some(Process::spawn("kube-controller-manager", &mut command, log, &self.watchdog)?);
+        let process = Process::spawn("kube-controller-manager", &mut command, log, &self.watchdog)?;
+        let process = self.controller_manager.insert(process);
         // The first thing that controllers are seen to do.
-        let accounts: Api<ServiceAccount> = Api::namespaced(self.client().await?, "default");
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.cluster.client().await?, "default");
         let started = Instant::now();
         while accounts.get_opt("default").await?.is_none() {
-            self.require_running()?;
+            process.require_running()?;
             if started.elapsed() > START {
-                bail!("the controller manager has done nothing in {START:?}; its log is being removed");
+                bail!("the controller manager has done nothing in {START:?}:\n{}", process.log_tail(20));
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
