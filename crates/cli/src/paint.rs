@@ -7,10 +7,12 @@ use std::{
 
 use crate::args::ColorWhen;
 
-/// Paints text, or leaves it alone.
+/// Paints text, or leaves it alone; knows how wide the terminal is.
 #[derive(Clone, Copy, Debug)]
 pub struct Paint {
     on: bool,
+    /// The columns of the terminal; `None` where standard output is none.
+    pub columns: Option<usize>,
 }
 
 impl Paint {
@@ -21,7 +23,11 @@ impl Paint {
                 && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
                 && env::var_os("TERM").is_none_or(|term| term != "dumb")
         };
-        Self { on: when == ColorWhen::Always || when == ColorWhen::Auto && wanted() }
+        Self {
+            on: when == ColorWhen::Always || when == ColorWhen::Auto && wanted(),
+            columns: terminal_size::terminal_size_of(io::stdout())
+                .map(|(terminal_size::Width(columns), _)| columns.into()),
+        }
     }
 
     fn code(self, code: &str, text: &str) -> String {

@@ -5,12 +5,17 @@ const WIDTH: usize = 110;
 
 /// Breaks text between words; the first line comes after `first`, the others after as many blanks.
 pub fn wrap(first: &str, text: &str) -> Vec<String> {
+    wrap_to(WIDTH, first, text)
+}
+
+/// As `wrap`, at a width.
+pub fn wrap_to(most: usize, first: &str, text: &str) -> Vec<String> {
     let indent = " ".repeat(width(first));
     let mut lines = Vec::new();
     let mut line = first.to_owned();
     let mut empty = true;
     for word in text.split(' ') {
-        if !empty && width(&line) + 1 + width(word) > WIDTH {
+        if !empty && width(&line) + 1 + width(word) > most {
             lines.push(std::mem::replace(&mut line, indent.clone()));
             empty = true;
         }
@@ -25,7 +30,7 @@ pub fn wrap(first: &str, text: &str) -> Vec<String> {
 }
 
 /// How many columns text takes; the codes that paint it take none.
-fn width(text: &str) -> usize {
+pub fn width(text: &str) -> usize {
     text.split('\u{1b}')
         .enumerate()
         .map(|(index, part)| match (index, part.split_once('m')) {

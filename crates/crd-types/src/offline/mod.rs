@@ -6,9 +6,9 @@
 mod structure;
 mod suggest;
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
-use kube::core::cel::{Validator, apply_defaults};
+use kube::core::cel::{CompiledSchema, Validator, apply_defaults, compile_schema};
 use serde_json::Value;
 
 pub use self::suggest::closest;
@@ -48,31 +48,35 @@ pub fn validate_update(object: &Value, old: &Value) -> Vec<Problem> {
 
 fn check(object: &Value, old: Option<&Value>) -> Vec<Problem> {
     let mut problems = identity(object);
-    let Some(schema) = schema(object) else {
+    let Some(Known { schema, rules }) = KNOWN.as_ref() else {
+        problems.push(Problem::new("", "cannot be checked: this program has no schema to check it against"));
         return problems;
     };
-    let complete = |value: &Value| apply_defaults(&schema, &structure::without_nulls(value));
+    let complete = |value: &Value| apply_defaults(schema, &structure::without_nulls(value));
     let object = complete(object);
-    let (unknown, unsound) = structure::check(&schema, &object);
+    let (unknown, unsound) = structure::check(schema, &object);
     let sound = unsound.is_empty();
     problems.extend(unsound);
     problems.extend(unknown);
-    if sound {
-        problems.extend(rules(&schema, &object, old.map(complete).as_ref()));
+    if sound && let Err(errors) = Validator::new().validate_compiled(rules, &object, old.map(complete).as_ref()) {
+        problems.extend(errors.into_iter().map(|error| Problem::new(&error.field_path, error.message)));
     }
     problems.dedup();
     problems
 }
 
-/// The schema of the object's version; of the first one if it names none that we have, which `identity` says.
-fn schema(object: &Value) -> Option<Value> {
-    let version =
-        object.get("apiVersion").and_then(Value::as_str).and_then(|text| text.rsplit('/').next()).unwrap_or("");
-    let crd = crds().into_iter().next()?;
-    let versions = &crd.spec.versions;
-    let version = versions.iter().find(|candidate| candidate.name == version).or(versions.first())?;
-    serde_json::to_value(version.schema.as_ref()?.open_api_v3_schema.as_ref()?).ok()
+/// The schema of the one version there is, and its rules, compiled once.
+struct Known {
+    schema: Value,
+    rules: CompiledSchema,
 }
+
+static KNOWN: LazyLock<Option<Known>> = LazyLock::new(|| {
+    let version = crds().into_iter().next()?.spec.versions.into_iter().next()?;
+    let schema = serde_json::to_value(version.schema?.open_api_v3_schema?).ok()?;
+    let rules = compile_schema(&schema);
+    Some(Known { schema, rules })
+});
 
 /// What is wrong with `apiVersion`, `kind` and `metadata`, which no schema of a custom resource describes.
 fn identity(object: &Value) -> Vec<Problem> {
@@ -94,12 +98,4 @@ fn identity(object: &Value) -> Vec<Problem> {
         None => problems.push(Problem::new("metadata.name", "give the ToolsetConfig a name")),
     }
     problems
-}
-
-/// The CEL rules of the schema that do not hold.
-fn rules(schema: &Value, object: &Value, old: Option<&Value>) -> Vec<Problem> {
-    let Err(errors) = Validator::new().validate(schema, object, old) else {
-        return Vec::new();
-    };
-    errors.into_iter().map(|error| Problem::new(&error.field_path, error.message)).collect()
 }
