@@ -12,7 +12,11 @@ use clap::Args;
 
 use crate::workspace;
 
-const FILE: &str = "crds/toolsetconfigs.toolset.kubernaut.io.yaml";
+/// For people and for the chart, which reads only what is in its own folder.
+const FILES: [&str; 2] = [
+    "crds/toolsetconfigs.toolset.kubernaut.io.yaml",
+    "charts/toolset-operator/files/crds/toolsetconfigs.toolset.kubernaut.io.yaml",
+];
 
 /// Arguments of `cargo xtask crds`.
 #[derive(Args, Debug)]
@@ -27,15 +31,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.check {
         return Ok(if check()? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    fs::write(workspace::root().join(FILE), generate()?).with_context(|| format!("cannot write {FILE}"))?;
+    let text = generate()?;
+    for file in FILES {
+        fs::write(workspace::root().join(file), &text).with_context(|| format!("cannot write {file}"))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Whether the files are as they would be written; says which is not.
 pub(crate) fn check() -> Result<bool> {
-    let current = is_current(&workspace::root().join(FILE), &generate()?);
-    if !current {
-        writeln!(io::stderr(), "{FILE} is not what crates/crd-types says: run `cargo xtask crds`")?;
+    let text = generate()?;
+    let mut current = true;
+    for file in FILES.iter().filter(|file| !is_current(&workspace::root().join(file), &text)) {
+        writeln!(io::stderr(), "{file} is not what crates/crd-types says: run `cargo xtask crds`")?;
+        current = false;
     }
     Ok(current)
 }

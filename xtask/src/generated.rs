@@ -3,20 +3,29 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+/// Arguments of the commands that generate files.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Write nothing; fail if a file is not as it would be written.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
 
 /// A generated file.
 #[derive(Debug)]
-pub struct Generated {
+pub(crate) struct Generated {
     /// Where it belongs.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// What it has to hold.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// Writes what differs; with `check`, writes nothing and fails if anything differs.
 ///
 /// `command` is what brings the files up to date, for the message.
-pub fn write_or_check(files: &[Generated], check: bool, command: &str) -> Result<()> {
+pub(crate) fn write_or_check(files: &[Generated], check: bool, command: &str) -> Result<()> {
     let mut stale = Vec::new();
     for file in files {
         if fs::read_to_string(&file.path).is_ok_and(|present| present == file.text) {

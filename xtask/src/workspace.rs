@@ -64,6 +64,11 @@ pub(crate) fn built_here() -> Result<PathBuf> {
     Ok(me.parent().context("this program is in no folder")?.to_owned())
 }
 
+/// Where cargo puts a program that it builds with the profile of this one.
+pub(crate) fn built(name: &str) -> Result<PathBuf> {
+    Ok(built_here()?.join(name))
+}
+
 fn line(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or_default();
     let words = [program].into_iter().chain(command.get_args());

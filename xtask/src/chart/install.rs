@@ -1,33 +1,27 @@
 //! `charts/install.yaml`: the chart rendered with its defaults, for people without Helm.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
+
+use crate::{tools, workspace};
 
 /// The namespace that it is rendered for: HolmesGPT's usual one.
 const NAMESPACE: &str = "holmes";
 /// The version of Kubernetes that it is rendered for; the chart renders the same for all that it supports.
 const KUBERNETES: &str = "1.36.0";
-/// The version of Helm that the tests install; any 3.14 or newer renders the same.
-const HELM: &str = "helm-v4.3.1";
 
 /// The file's content; `None` where there is no Helm.
 ///
 /// Fails if Helm does.
-pub fn install_yaml(root: &Path) -> Result<Option<String>> {
-    let Some(helm) = helm() else { return Ok(None) };
-    let output = Command::new(&helm)
+pub(super) fn install_yaml(root: &Path) -> Result<Option<String>> {
+    let Some(helm) = tools::helm_that_is_present()? else { return Ok(None) };
+    let mut render = workspace::command(helm);
+    render
         .args(["template", "toolset-operator", "charts/toolset-operator"])
         .args(["--namespace", NAMESPACE, "--kube-version", KUBERNETES])
-        .current_dir(root)
-        .output()
-        .with_context(|| format!("cannot run {}", helm.display()))?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
-    let rendered = String::from_utf8(output.stdout).context("Helm's output is not UTF-8")?;
+        .current_dir(root);
+    let rendered = workspace::output(&mut render)?;
     Ok(Some(without_helm(&rendered)))
 }
 
@@ -45,18 +39,6 @@ fn without_helm(rendered: &str) -> String {
 
 fn without_manager(line: &str) -> String {
     line.replace("app.kubernetes.io/managed-by: Helm", "app.kubernetes.io/managed-by: kubectl")
-}
-
-/// `$HELM`, the one in PATH, or the one that the tests installed.
-fn helm() -> Option<PathBuf> {
-    let named = env::var_os("HELM").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let in_path = || env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join("helm")).find(|path| path.is_file());
-    let cached = || {
-        let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let cache = cache.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")))?;
-        Some(cache.join("toolset-operator/tools").join(HELM).join("helm")).filter(|path| path.is_file())
-    };
-    named.or_else(in_path).or_else(cached)
 }
 
 #[cfg(test)]

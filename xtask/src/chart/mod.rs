@@ -18,7 +18,7 @@ use anyhow::{Context as _, Result};
 use crate::generated::{Generated, write_or_check};
 
 /// Generates the chart's schema and README; with `check`, fails if they are not up to date.
-pub fn run(root: &Path, check: bool) -> Result<()> {
+pub(crate) fn run(root: &Path, check: bool) -> Result<()> {
     let folder = root.join("charts/toolset-operator");
     let read = |name: &str| {
         let path = folder.join(name);

@@ -12,7 +12,7 @@ const PLACE: &str = "<!-- values -->\n";
 /// The template with its `<!-- values -->` replaced by the table.
 ///
 /// Fails if the template does not say where the table goes.
-pub fn readme(template: &str, entries: &[Entry]) -> Result<String> {
+pub(super) fn readme(template: &str, entries: &[Entry]) -> Result<String> {
     ensure!(template.contains(PLACE), "README.md.in has no line {}", PLACE.trim());
     let mut table = String::from("| value | default | what it does |\n|---|---|---|\n");
     for entry in entries {

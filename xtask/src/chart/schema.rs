@@ -8,7 +8,7 @@ use super::values::Entry;
 /// The schema of the values, `additionalProperties: false` at every level that the chart defines.
 ///
 /// Fails if an entry's path goes through another entry.
-pub fn schema(entries: &[Entry], definitions: Value) -> Result<String> {
+pub(super) fn schema(entries: &[Entry], definitions: Value) -> Result<String> {
     // Helm hands every chart a `global`, whether it uses it or not.
     let mut root = group();
     properties(&mut root)?.insert("global".to_owned(), json!({"type": "object"}));

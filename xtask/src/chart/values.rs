@@ -5,21 +5,21 @@ use serde_json::Value;
 
 /// A value that users set.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub(super) struct Entry {
     /// The keys that lead to it.
-    pub path: Vec<String>,
+    pub(super) path: Vec<String>,
     /// What its comment says, on one line.
-    pub description: String,
+    pub(super) description: String,
     /// What its comment adds to the schema.
-    pub schema: Value,
+    pub(super) schema: Value,
     /// Its default.
-    pub default: Value,
+    pub(super) default: Value,
 }
 
 /// The documented values, in the order of the file.
 ///
 /// Fails if a value has no comment, or a comment's schema is not JSON.
-pub fn parse(text: &str) -> Result<Vec<Entry>> {
+pub(super) fn parse(text: &str) -> Result<Vec<Entry>> {
     let defaults: Value = serde_saphyr::from_str(text).context("is not YAML")?;
     let mut entries = Vec::new();
     let mut groups: Vec<(usize, String)> = Vec::new();

@@ -1,14 +1,15 @@
 //! Code in the documentation is code: YAML and JSON parse, and every ToolsetConfig is one that the API server would take.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::markdown::{Block, Page};
+use crate::{programs, workspace};
 
 /// One line per block of code that is not what it says to be.
-pub fn problems(root: &Path, pages: &[Page]) -> Result<Vec<String>> {
+pub(super) fn problems(root: &Path, pages: &[Page]) -> Result<Vec<String>> {
     let mut problems = Vec::new();
     let folder = root.join("target/docs-examples");
     // What an earlier run left behind must not be checked again.
@@ -23,7 +24,8 @@ pub fn problems(root: &Path, pages: &[Page]) -> Result<Vec<String>> {
             match documents(block) {
                 Err(error) => problems.push(format!("{place}: {error}")),
                 Ok(documents) => {
-                    for (index, document) in documents.iter().filter(|document| is_toolset_config(document)).enumerate() {
+                    for (index, document) in documents.iter().filter(|document| is_toolset_config(document)).enumerate()
+                    {
                         let name = format!("{}-{index}.json", place.replace(['/', ':'], "_"));
                         fs::write(folder.join(&name), document.to_string())?;
                         examples.push((place.clone(), name));
@@ -32,13 +34,11 @@ pub fn problems(root: &Path, pages: &[Page]) -> Result<Vec<String>> {
             }
         }
     }
+    let [kubectl_toolset] = programs::build(["kubectl-toolset"])?;
     for (place, name) in examples {
-        let output = Command::new(env!("CARGO"))
-            .args(["run", "--quiet", "--package", "cli", "--bin", "kubectl-toolset", "--", "validate", "-f"])
-            .arg(folder.join(name))
-            .current_dir(root)
-            .output()
-            .context("cannot run cargo")?;
+        let mut validate = workspace::command(&kubectl_toolset);
+        validate.args(["validate", "-f"]).arg(folder.join(name));
+        let output = validate.output().context("cannot run kubectl-toolset")?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             problems.extend(said.lines().map(|line| format!("{place}: {line}")));
@@ -50,14 +50,17 @@ pub fn problems(root: &Path, pages: &[Page]) -> Result<Vec<String>> {
 fn documents(block: &Block) -> Result<Vec<Value>, String> {
     match block.language.as_str() {
         "yaml" => serde_saphyr::from_multiple(&block.code).map_err(|error| format!("is not YAML: {error}")),
-        "json" => serde_json::from_str(&block.code).map(|value| vec![value]).map_err(|error| format!("is not JSON: {error}")),
+        "json" => {
+            serde_json::from_str(&block.code).map(|value| vec![value]).map_err(|error| format!("is not JSON: {error}"))
+        }
         "" => Err("say which language it is (text, if none)".to_owned()),
         _ => Ok(Vec::new()),
     }
 }
 
 fn is_toolset_config(document: &Value) -> bool {
-    document["kind"] == "ToolsetConfig" && document["apiVersion"].as_str().is_some_and(|group| group.starts_with("toolset."))
+    document["kind"] == "ToolsetConfig"
+        && document["apiVersion"].as_str().is_some_and(|group| group.starts_with("toolset."))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::markdown::Page;
 const RUNBOOKS: &str = "https://github.com/kubernaut/toolset-operator/blob/main/docs/runbooks.md#";
 
 /// One line per link that leads nowhere, page that is not in the book, and alert without a runbook.
-pub fn problems(root: &Path, pages: &[Page]) -> Result<Vec<String>> {
+pub(super) fn problems(root: &Path, pages: &[Page]) -> Result<Vec<String>> {
     let by_path: BTreeMap<_, _> = pages.iter().map(|page| (page.path.as_path(), page)).collect();
     let mut problems = Vec::new();
     for page in pages {
@@ -85,7 +85,8 @@ fn alerts_without_runbook(root: &Path, runbooks: &Page) -> Result<Vec<String>> {
         let url = alert["annotations"]["runbook_url"].as_str().unwrap_or_default();
         let anchor = url.strip_prefix(RUNBOOKS).unwrap_or_default();
         let fits = anchor == name.to_lowercase() && runbooks.anchors.contains(anchor);
-        (!fits).then(|| format!("{}: {name}: runbook_url {url:?} is not its heading in docs/runbooks.md", path.display()))
+        (!fits)
+            .then(|| format!("{}: {name}: runbook_url {url:?} is not its heading in docs/runbooks.md", path.display()))
     };
     Ok(alerts.filter_map(problem).collect())
 }

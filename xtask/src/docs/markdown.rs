@@ -10,30 +10,30 @@ use anyhow::{Context as _, Result};
 
 /// A page of Markdown.
 #[derive(Debug)]
-pub struct Page {
+pub(super) struct Page {
     /// Where it is, from the project's root.
-    pub path: PathBuf,
+    pub(super) path: PathBuf,
     /// What headings can be linked to as.
-    pub anchors: BTreeSet<String>,
+    pub(super) anchors: BTreeSet<String>,
     /// Where its links lead, with the line of each.
-    pub links: Vec<(usize, String)>,
+    pub(super) links: Vec<(usize, String)>,
     /// Its fenced code.
-    pub blocks: Vec<Block>,
+    pub(super) blocks: Vec<Block>,
 }
 
 /// A fenced block of code.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block {
+pub(super) struct Block {
     /// The line of its first line of code.
-    pub line: usize,
+    pub(super) line: usize,
     /// What stands behind the opening fence.
-    pub language: String,
+    pub(super) language: String,
     /// The code.
-    pub code: String,
+    pub(super) code: String,
 }
 
 /// The book, the project's own pages and the chart's.
-pub fn pages(root: &Path) -> Result<Vec<Page>> {
+pub(super) fn pages(root: &Path) -> Result<Vec<Page>> {
     let mut paths = vec![PathBuf::from("charts/toolset-operator/README.md")];
     for folder in ["", "docs"] {
         let entries = fs::read_dir(root.join(folder)).with_context(|| format!("cannot read {folder:?}"))?;
@@ -101,8 +101,11 @@ fn links(line: &str) -> impl Iterator<Item = String> {
     for (index, part) in line.split('`').enumerate() {
         prose.push_str(if index % 2 == 0 { part } else { "code" });
     }
-    let targets: Vec<_> =
-        prose.split("](").skip(1).filter_map(|rest| rest.split_once(')').map(|(target, _)| target.to_owned())).collect();
+    let targets: Vec<_> = prose
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')').map(|(target, _)| target.to_owned()))
+        .collect();
     targets.into_iter()
 }
 
@@ -112,7 +115,10 @@ mod tests {
 
     #[test]
     fn headings_become_anchors_as_on_the_web() {
-        let page = parse(PathBuf::new(), "# My Service is not picked\n## `spec.sources[]`\n## What *it* may do\n# Twice\n# Twice\n");
+        let page = parse(
+            PathBuf::new(),
+            "# My Service is not picked\n## `spec.sources[]`\n## What *it* may do\n# Twice\n# Twice\n",
+        );
         let expected = ["my-service-is-not-picked", "specsources", "what-it-may-do", "twice", "twice-1"];
         assert_eq!(page.anchors, expected.map(str::to_owned).into());
     }

@@ -14,7 +14,7 @@ use crate::generated::{Generated, write_or_check};
 /// Generates `docs/toolsetconfig.md` (with `check`, fails if it is not up to date), then checks every page.
 ///
 /// Fails with one line per problem, `page:line: what is wrong`.
-pub fn run(root: &Path, check: bool) -> Result<()> {
+pub(crate) fn run(root: &Path, check: bool) -> Result<()> {
     let crd = root.join("crds/toolsetconfigs.toolset.kubernaut.io.yaml");
     let crd = fs::read_to_string(&crd).with_context(|| format!("cannot read {}", crd.display()))?;
     let reference = Generated { path: root.join("docs/toolsetconfig.md"), text: reference::page(&crd)? };

@@ -16,7 +16,7 @@ A field in **bold** is required. Rules between fields stand below the table of t
 /// The whole page.
 ///
 /// Fails if the CRD is not as the API server has it.
-pub fn page(crd: &str) -> Result<String> {
+pub(super) fn page(crd: &str) -> Result<String> {
     let crd: Value = serde_saphyr::from_str(crd).context("the CustomResourceDefinition is not YAML")?;
     let schema = crd.pointer("/spec/versions/0/schema/openAPIV3Schema").context("it has no schema")?;
     let mut page = HEAD.to_owned();

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
 use super::report::Outcome;
-use crate::{crds, programs, tools, workspace};
+use crate::{chart, crds, docs, programs, tools, workspace};
 
 /// The exit code by which `cluster` says that a tool of the machine is missing.
 const MISSING_TOOL: i32 = 69;
@@ -34,6 +34,8 @@ pub(super) enum Tier {
     Deny,
     /// Behaviour on a real API server.
     Api,
+    /// The chart: rendered, installed on a real API server, its alerts and dashboard with a real Prometheus.
+    Chart,
 }
 
 impl Tier {
@@ -45,6 +47,7 @@ impl Tier {
             Self::Generated => "generated",
             Self::Deny => "deny",
             Self::Api => "api",
+            Self::Chart => "chart",
         }
     }
 
@@ -57,6 +60,7 @@ impl Tier {
             Self::Generated => generated(),
             Self::Deny => deny(),
             Self::Api => api(filter),
+            Self::Chart => chart(filter),
         }
     }
 }
@@ -104,8 +108,12 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn generated() -> Result<Outcome> {
-    let current = crds::check()?;
-    Ok(if current { Outcome::Passed } else { Outcome::Failed("see `cargo xtask crds`".to_owned()) })
+    if !crds::check()? {
+        return Ok(Outcome::Failed("see `cargo xtask crds`".to_owned()));
+    }
+    chart::run(workspace::root(), true)?;
+    docs::run(workspace::root(), true)?;
+    Ok(Outcome::Passed)
 }
 
 /// Not the advisories: their database is a git repository that a machine without a network cannot fetch. CI checks them.
@@ -119,6 +127,20 @@ fn deny() -> Result<Outcome> {
 }
 
 fn api(filter: &[String]) -> Result<Outcome> {
+    on_the_control_plane("api", &[], filter)
+}
+
+fn chart(filter: &[String]) -> Result<Outcome> {
+    let found = tools::helm().and_then(|helm| Ok((helm, tools::prometheus()?)));
+    let (helm, prometheus) = match found {
+        Ok(found) => found,
+        Err(error) => return Ok(Outcome::Skipped(format!("{error:#}"))),
+    };
+    on_the_control_plane("chart", &[("HELM", helm), ("PROMETHEUS", prometheus)], filter)
+}
+
+/// Runs a test program of the crate `e2e`, its own variables beside those that name the project's programs.
+fn on_the_control_plane(tests: &str, variables: &[(&str, PathBuf)], filter: &[String]) -> Result<Outcome> {
     let [cluster, controller, kubectl] = programs::build(["cluster", "toolset-controller", "kubectl-toolset"])?;
     // A step of its own, so that the first build is not taken for a slow test. It prints where the programs are.
     let prepared = workspace::status(workspace::command(&cluster).arg("--prepare").stdout(Stdio::null()))?;
@@ -127,10 +149,11 @@ fn api(filter: &[String]) -> Result<Outcome> {
             "no Go to build the control plane with (the line above says what to do)".to_owned(),
         ));
     }
-    let tests = workspace::cargo(&["test", "--workspace", "--test", "api", "--", API_THREADS]);
+    let tests = workspace::cargo(&["test", "--workspace", "--test", tests, "--", API_THREADS]);
     let mut command = workspace::command(cluster);
     command.arg("--").arg(tests.get_program()).args(tests.get_args()).args(filter);
     command.env("TOOLSET_CONTROLLER", controller).env("KUBECTL_TOOLSET", kubectl);
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
     // A failed test's error says enough; where it was made into text says nothing.
     if std::env::var_os("RUST_LIB_BACKTRACE").is_none() {
         command.env("RUST_LIB_BACKTRACE", "0");
