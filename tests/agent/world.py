@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import queue
 import subprocess
@@ -14,6 +15,10 @@ from backends import Backends
 from cluster import Operator
 
 HERE = pathlib.Path(__file__).parent
+
+
+class Skipped(Exception):
+    """This machine lacks something that a case needs; says what."""
 
 
 class Agents:
@@ -54,8 +59,6 @@ class Agents:
 
 def clean() -> dict:
     """An environment in which the agent finds no cluster and no endpoint by itself."""
-    import os
-
     found = ("PROMETHEUS_", "HOLMES_", "KUBE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY")
     env = {name: value for name, value in os.environ.items() if not name.startswith(found)}
     return {**env, "KUBECONFIG": "/nonexistent", "PYTHONPATH": str(HERE)}

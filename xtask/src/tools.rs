@@ -84,7 +84,7 @@ fn named_or_in_path(variable: &str, program: &str) -> Option<PathBuf> {
 }
 
 /// `$XDG_CACHE_HOME/toolset-operator`, else `~/.cache/toolset-operator`: where the control plane's programs are, too.
-fn cache() -> Result<PathBuf> {
+pub(crate) fn cache() -> Result<PathBuf> {
     let base = env::var_os("XDG_CACHE_HOME")
         .filter(|path| Path::new(path).is_absolute())
         .map(PathBuf::from)

@@ -1,4 +1,4 @@
-"""The real Prometheus and Alertmanager, from their Debian packages."""
+"""The real Prometheus and Alertmanager."""
 
 import contextlib
 import json
@@ -12,14 +12,11 @@ import time
 import urllib.request
 
 from cluster import product, toolset_config
-from world import World
+from world import Skipped, World
 
-PACKAGES = {"prometheus": "usr/bin/prometheus", "prometheus-alertmanager": "usr/bin/prometheus-alertmanager"}
+ALERTMANAGER = "v0.28.1"
+# In seconds; generous, because the machine may be busy.
 DEADLINE = 60
-
-
-class Skipped(Exception):
-    """This machine lacks something; says what."""
 
 
 def the_real_prometheus_and_alertmanager_answer_through_the_agent(world: World) -> None:
@@ -31,12 +28,12 @@ def the_real_prometheus_and_alertmanager_answer_through_the_agent(world: World) 
             f"scrape_configs: [{{job_name: self, scrape_interval: 1s, static_configs: [{{targets: ['127.0.0.1:{prometheus_port}']}}]}}]\n"
         )
         start(
-            stack, alertmanager_port, "/-/ready", program("prometheus-alertmanager"),
+            stack, alertmanager_port, "/-/ready", alertmanager(),
             f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}/alerts", "--cluster.listen-address=",
             f"--web.listen-address=127.0.0.1:{alertmanager_port}", "--web.route-prefix=/",
         )
         start(
-            stack, prometheus_port, "/-/ready", program("prometheus"),
+            stack, prometheus_port, "/-/ready", prometheus(),
             f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/series",
             f"--web.listen-address=127.0.0.1:{prometheus_port}",
         )
@@ -58,24 +55,49 @@ def the_real_prometheus_and_alertmanager_answer_through_the_agent(world: World) 
         assert alerts["status"] == "success" and "ShopIsClosed" in alerts["data"], alerts
 
 
-def program(package: str) -> pathlib.Path:
-    """The program of a Debian package: an installed one, else one unpacked into the cache, for which nobody has to be root."""
-    installed = pathlib.Path("/", PACKAGES[package])
+def prometheus() -> pathlib.Path:
+    """An installed one, else the Debian package unpacked into the cache, for which nobody has to be root."""
+    installed = pathlib.Path("/usr/bin/prometheus")
     if installed.is_file():
         return installed
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        raise Skipped(f"there is no {installed}, and no apt-get to fetch {package} with")
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "toolset-operator", "debian", package)
-    unpacked = cache / PACKAGES[package]
+        raise Skipped(f"there is no {installed}, and no apt-get to fetch its package with")
+    folder = cache("debian", "prometheus")
+    unpacked = folder / "usr/bin/prometheus"
     if not unpacked.is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
-            fetched = subprocess.run(["apt-get", "download", package], cwd=folder, capture_output=True, text=True, check=False)
-            archives = list(pathlib.Path(folder).glob("*.deb"))
+        with tempfile.TemporaryDirectory(dir=folder) as download:
+            command = ["apt-get", "download", "prometheus"]
+            fetched = subprocess.run(command, cwd=download, capture_output=True, text=True, check=False)
+            archives = list(pathlib.Path(download).glob("*.deb"))
             if fetched.returncode != 0 or not archives:
-                raise Skipped(f"apt-get cannot fetch {package} (apt-get update may help): {fetched.stderr.strip()[-200:]}")
-            subprocess.run(["dpkg-deb", "-x", archives[0], cache], check=True)
+                raise Skipped(f"apt-get cannot fetch prometheus (apt-get update may help): {fetched.stderr.strip()[-200:]}")
+            subprocess.run(["dpkg-deb", "-x", archives[0], folder], check=True)
     return unpacked
+
+
+def alertmanager() -> pathlib.Path:
+    """An installed one, else built from its Go module: Debian's wants its templates in /usr/share."""
+    installed = pathlib.Path("/usr/bin/prometheus-alertmanager")
+    if installed.is_file():
+        return installed
+    if not shutil.which("go"):
+        raise Skipped(f"there is no {installed}, and no go to build Alertmanager with")
+    folder = cache("tools", f"alertmanager-{ALERTMANAGER}")
+    built = folder / "alertmanager"
+    if not built.is_file():
+        module = f"github.com/prometheus/alertmanager/cmd/alertmanager@{ALERTMANAGER}"
+        env = {**os.environ, "GOBIN": str(folder), "CGO_ENABLED": "0"}
+        done = subprocess.run(["go", "install", module], env=env, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Skipped(f"go cannot build {module}: {done.stderr.strip()[-200:]}")
+    return built
+
+
+def cache(*parts: str) -> pathlib.Path:
+    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    folder = pathlib.Path(base, "toolset-operator", *parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def start(stack: contextlib.ExitStack, port: int, ready: str, *command: object) -> None:
@@ -87,7 +109,6 @@ def start(stack: contextlib.ExitStack, port: int, ready: str, *command: object) 
 
 
 def until(condition: object, what: str) -> None:
-    """Asks again and again; the deadline is generous, because the machine may be busy."""
     deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every check, in tiers that can be run alone.
 
+mod agent;
 mod report;
 mod tiers;
 
@@ -25,7 +26,7 @@ pub(crate) struct Arguments {
     /// The tiers to run; without any, all of them.
     #[arg(value_enum)]
     tiers: Vec<Tier>,
-    /// Arguments for the test programs of the tiers `unit` and `api`: parts of names, or what libtest knows.
+    /// Arguments for the test programs: parts of names, or (but for the tier `agent`) what libtest knows.
     #[arg(last = true)]
     filter: Vec<String>,
 }

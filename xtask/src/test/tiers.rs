@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
-use super::report::Outcome;
+use super::{agent, report::Outcome};
 use crate::{chart, crds, docs, programs, tools, workspace};
 
 /// The exit code by which `cluster` says that a tool of the machine is missing.
@@ -32,6 +32,8 @@ pub(super) enum Tier {
     Generated,
     /// Licences, bans and sources of the dependencies.
     Deny,
+    /// The agent itself loads what the operator writes.
+    Agent,
     /// Behaviour on a real API server.
     Api,
     /// The chart: rendered, installed on a real API server, its alerts and dashboard with a real Prometheus.
@@ -46,6 +48,7 @@ impl Tier {
             Self::Unit => "unit",
             Self::Generated => "generated",
             Self::Deny => "deny",
+            Self::Agent => "agent",
             Self::Api => "api",
             Self::Chart => "chart",
         }
@@ -59,6 +62,7 @@ impl Tier {
             Self::Unit => unit(filter),
             Self::Generated => generated(),
             Self::Deny => deny(),
+            Self::Agent => agent::run(filter),
             Self::Api => api(filter),
             Self::Chart => chart(filter),
         }
