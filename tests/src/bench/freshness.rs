@@ -228,6 +228,18 @@ async fn change(subjects: &mut [Subject; 2], changes: usize, period: Duration) -
     Ok(times)
 }
 
+/// What was measured of one of the two at one rate.
+struct Measured {
+    name: &'static str,
+    quantiles: Quantiles,
+    /// CPU per change, in milliseconds.
+    cpu: f64,
+    /// Requests per change.
+    requests: f64,
+    /// Which.
+    requested: String,
+}
+
 async fn phase(
     subjects: &mut [Subject; 2],
     plane: &ControlPlane,
@@ -241,43 +253,47 @@ async fn phase(
     let after = subjects.each_ref().map(|subject| cpu(subject.pid));
     let requests = plane.audited_requests()?.split_off(requests_before);
 
-    let period = period.as_millis();
     let number = u32::try_from(changes)?;
-    print(&format!("\n{changes} changes, one per {period} ms"));
-    print(&format!(
-        "{:<10} {:>10} {:>10} {:>10} {:>10} {:>13}   requests per change",
-        "", "p50", "p95", "p99", "max", "CPU/change"
-    ));
-    let mut quantiles = Vec::new();
+    let mut all = Vec::new();
     for (((subject, times), before), after) in subjects.iter().zip(times).zip(before).zip(after) {
-        let quantile = Quantiles::of(times).context("nothing was measured")?;
-        let cpu = (after? - before?).as_secs_f64() * 1000.0 / f64::from(number);
         let requests = Requests::of(&subject.user, &requests);
-        let cells: String = quantile.named().iter().map(|(_, value)| format!(" {value:>7.2} ms")).collect();
-        print(&format!("{:<10}{cells} {cpu:>10.2} ms   {}", subject.name, requests.per(number)));
-        let name = subject.name;
-        for (which, value) in quantile.named() {
+        all.push(Measured {
+            name: subject.name,
+            quantiles: Quantiles::of(times).context("nothing was measured")?,
+            cpu: after?.saturating_sub(before?).as_secs_f64() * 1000.0 / f64::from(number),
+            requests: f64::from(requests.total()) / f64::from(number),
+            requested: requests.per(number),
+        });
+    }
+    let period = period.as_millis();
+    print(&format!("\n{changes} changes, one per {period} ms"));
+    show(&all, period, report);
+    Ok(())
+}
+
+fn show(all: &[Measured], period: u128, report: &mut Report) {
+    let [p50, p95, p99, max, cpu] = ["p50", "p95", "p99", "max", "CPU/change"].map(|header| format!("{header:>11}"));
+    print(&format!("{:<10}{p50}{p95}{p99}{max}{cpu}   requests per change", ""));
+    for Measured { name, quantiles, cpu, requests, requested } in all {
+        let [p50, p95, p99, max] = quantiles.named().map(|(_, value)| format!("{value:>8.2} ms"));
+        print(&format!("{name:<10}{p50}{p95}{p99}{max}{cpu:>8.2} ms   {requested}"));
+        for (which, value) in quantiles.named() {
             report.pair(format_args!("{name}_{period}ms_{which}_ms"), format_args!("{value:.2}"));
         }
         report.pair(format_args!("{name}_{period}ms_cpu_ms_per_change"), format_args!("{cpu:.2}"));
-        let requests = f64::from(requests.total()) / f64::from(number);
         report.pair(format_args!("{name}_{period}ms_requests_per_change"), format_args!("{requests:.2}"));
-        quantiles.push(quantile);
     }
-    if let [controller, floor] = quantiles[..] {
-        let ratios: Vec<_> = controller
-            .named()
-            .into_iter()
-            .zip(floor.named())
-            .map(|((which, ours), (_, theirs))| (which, ours / theirs))
-            .collect();
-        let cells: String = ratios.iter().map(|(_, ratio)| format!(" {ratio:>9.2}×")).collect();
-        print(&format!("{:<10}{cells}", "ratio"));
+    if let [controller, floor] = all {
+        let mut ratios = controller.quantiles.named();
+        for ((_, ours), (_, floors)) in ratios.iter_mut().zip(floor.quantiles.named()) {
+            *ours /= floors;
+        }
+        let [p50, p95, p99, max] = ratios.map(|(_, ratio)| format!("{ratio:>10.2}×"));
+        print(&format!("{:<10}{p50}{p95}{p99}{max}", "ratio"));
         for (which, ratio) in ratios {
             report.pair(format_args!("ratio_{period}ms_{which}"), format_args!("{ratio:.2}"));
         }
     }
-    Ok(())
 }
 
 /// A Prometheus, whose path changes.

@@ -74,7 +74,7 @@ async fn measure(world: &mut World, plane: &mut ControlPlane, options: Options) 
     let (cpu_before, started) = (cpu(pid)?, Instant::now());
     let mut most = Memory::of(pid)?;
     while started.elapsed() < options.duration {
-        let left = options.duration - started.elapsed();
+        let left = options.duration.saturating_sub(started.elapsed());
         tokio::time::sleep(left.min(Duration::from_secs(1))).await;
         plane.require_running()?;
         let now = Memory::of(pid)?;

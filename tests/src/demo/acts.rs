@@ -46,7 +46,9 @@ impl Acts<'_> {
         stack.create_namespaces(&client, self.stage.is_own()).await?;
         stack.create_services(&client).await?;
         let namespaces = stack.namespaces().into_iter().filter(|(_, services)| *services > 0);
-        let namespaces: Vec<_> = namespaces.map(|(name, services)| format!("{name} {services}")).collect();
+        let prefix = self.stage.prefix();
+        let short = |name: &str| name.strip_prefix(prefix).unwrap_or(name).to_owned();
+        let namespaces: Vec<_> = namespaces.map(|(name, services)| format!("{} {services}", short(&name))).collect();
         self.screen.done(&namespaces.join(", "));
         if self.stage.can_play_pods() {
             let pods = stack.create_pods(&client).await?;
@@ -58,6 +60,9 @@ impl Acts<'_> {
             ));
         } else {
             self.screen.say("No Pods stand behind them here, so health is not asked for (spec.health.mode: None).");
+        }
+        if !prefix.is_empty() {
+            self.screen.say(&format!("All in namespaces of the demo's own, which begin with {prefix}."));
         }
         Ok(())
     }
@@ -89,7 +94,7 @@ impl Acts<'_> {
         let started = Instant::now();
         let controller = self.stage.start_controller(self.stack).await?;
         self.screen.done(&format!(
-            "ready after {}: it has seen every Service, and watches. No ToolsetConfig yet, so it does nothing",
+            "ready after {}: it knows every Service. Nobody has asked it for anything yet",
             time(started.elapsed())
         ));
         Ok(controller)
@@ -137,11 +142,8 @@ impl Acts<'_> {
         let file = self.stage.programs().kubectl(self.stage.kubeconfig(), &arguments).await?;
         let entries = excerpt::entries(&file);
         self.screen.block(&excerpt::of(&file, &["prometheus/metrics", "grafana/loki"]), Ink::Plain);
-        self.screen.done(&format!(
-            "{}: {}",
-            count(entries.len(), "entry").replace("entrys", "entries"),
-            entries.join(", ")
-        ));
+        self.screen.done(&format!("{} entries in all:", entries.len()));
+        self.screen.aside(&entries.join(", "));
         Ok(())
     }
 
@@ -155,12 +157,12 @@ impl Acts<'_> {
         self.screen.step("Which Services it took, which not, and why: the status keeps both lists");
         self.screen.command(&format!("kubectl toolset render --live{}", self.stage.context_flag()));
         self.screen.table(
-            &["TYPE", "ENDPOINT"],
+            &["TAKEN AS", "ENDPOINT"],
             &rows("tools", |tool| vec![(Ink::Good, text(tool, "type")), (Ink::Plain, text(tool, "endpoint"))]),
         );
         self.screen.gap();
         self.screen.table(
-            &["NOT TAKEN", "REASON", ""],
+            &["NOT TAKEN", "REASON", "BECAUSE"],
             &rows("rejected", |one| {
                 vec![
                     (Ink::Plain, format!("{}/{}", text(one, "namespace"), text(one, "service"))),
@@ -194,7 +196,7 @@ impl Acts<'_> {
         self.screen.command(&format!("{kubectl} edit configmap {DEFAULT_CONFIG_MAP} -n {namespace}"));
         let edited = changes::edit_by_hand(&client, sightings, namespace).await?;
         let right = changes::prometheus_url(&edited.file).unwrap_or_default().to_owned();
-        self.screen.block(&format!("- prometheus_url: {right}"), Ink::Bad);
+        self.screen.block(&format!("- prometheus_url: {right}"), Ink::Dim);
         self.screen.block(&format!("+ prometheus_url: {WRONG}"), Ink::Bad);
         self.answered("undone", &edited);
 
@@ -202,7 +204,7 @@ impl Acts<'_> {
         self.screen.say("Somebody deletes it:");
         self.screen.command(&format!("{kubectl} delete configmap {DEFAULT_CONFIG_MAP} -n {namespace}"));
         let deleted = changes::delete(&client, sightings, namespace).await?;
-        self.answered("back, byte for byte", &deleted);
+        self.answered("back, byte for byte,", &deleted);
         self.screen.gap();
         self.show_kubectl(&["get", "tsc", "-n", namespace]).await
     }
@@ -210,9 +212,9 @@ impl Acts<'_> {
     fn answered(&self, what: &str, answer: &Answer) {
         let took = self.screen.paint(Ink::Good, &time(answer.took));
         let endpoints = answer.endpoints.map_or_else(String::new, |endpoints| {
-            format!(" (Kubernetes had published its endpoint after {})", time(endpoints.min(answer.took)))
+            format!(" (Kubernetes had published its endpoints after {})", time(endpoints.min(answer.took)))
         });
-        self.screen.done(&format!("{what} after {took}{endpoints}"));
+        self.screen.done(&format!("{what} {took} later{endpoints}"));
     }
 
     async fn explain(&mut self) -> Result<()> {
@@ -232,7 +234,8 @@ impl Acts<'_> {
         self.screen.heading("Everything is still running. In another terminal:");
         self.screen.gap();
         for line in super::keep::environment(self.stage)? {
-            self.screen.block(&line, Ink::Name);
+            // Never cut: it is there to be copied.
+            self.screen.painted(&self.screen.paint(Ink::Name, &line));
         }
         self.screen.gap();
         let rows: Vec<_> =
@@ -240,7 +243,7 @@ impl Acts<'_> {
                 .into_iter()
                 .map(|(command, what)| vec![(Ink::Name, command), (Ink::Dim, what)])
                 .collect();
-        self.screen.table(&["", ""], &rows);
+        self.screen.table(&[], &rows);
         self.screen.gap();
         self.screen.say("Ctrl-C ends it and removes everything.");
         loop {
@@ -263,5 +266,5 @@ fn text(object: &Value, field: &str) -> String {
 }
 
 fn prefixed(prefix: &str, text: &str) -> String {
-    text.lines().map(|line| format!("{prefix}{line}\n")).collect()
+    text.lines().map(|line| format!("{prefix}{line}")).collect::<Vec<_>>().join("\n")
 }

@@ -94,9 +94,10 @@ pub(super) fn file(config_map: Option<&ConfigMap>) -> &str {
     config_map.and_then(|config_map| config_map.data.as_ref()?.get(FILE)).map_or("", String::as_str)
 }
 
-/// The first Prometheus address in the agent's file.
+/// The first Prometheus address in the agent's file. Long ones stand on a line of their own, as YAML's folded text.
 pub(super) fn prometheus_url(file: &str) -> Option<&str> {
-    file.lines().find_map(|line| line.trim().trim_start_matches("- ").strip_prefix("prometheus_url: "))
+    let (_, rest) = file.split_once("prometheus_url:")?;
+    rest.split_whitespace().find(|word| word.starts_with("http"))
 }
 
 /// When Kubernetes has published an endpoint of a Service. The watch runs when this returns.
@@ -119,4 +120,18 @@ async fn endpoints_of(
         }
         anyhow::bail!("the watch has ended")
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prometheus_address_is_found_on_its_line_and_folded() {
+        let line = "  - name: a/b\n    prometheus_url: http://b.a.svc:9090\n  - name: c\n";
+        assert_eq!(prometheus_url(line), Some("http://b.a.svc:9090"));
+        let folded = "    prometheus_url: >-\n      https://long.a.svc:9090\n    other: x\n";
+        assert_eq!(prometheus_url(folded), Some("https://long.a.svc:9090"));
+        assert_eq!(prometheus_url("toolsets: {}\n"), None);
+    }
 }

@@ -22,12 +22,12 @@ pub(super) fn of(file: &str, wanted: &[&str]) -> String {
     lines.join("\n")
 }
 
-/// The lines of the entry that names a Service, at most the first five.
+/// The lines of the entry that names a Service, at most the first eight.
 pub(super) fn naming(file: &str, service: &str) -> String {
     let found = blocks(file).into_iter().find(|(_, block)| block.iter().any(|line| line.contains(service)));
     let lines = found.map_or_else(Vec::new, |(_, block)| block);
-    let mut text = lines.iter().take(5).map(|line| line.get(2..).unwrap_or(line)).collect::<Vec<_>>().join("\n");
-    if lines.len() > 5 {
+    let mut text = lines.iter().take(8).map(|line| line.get(2..).unwrap_or(line)).collect::<Vec<_>>().join("\n");
+    if lines.len() > 8 {
         text.push_str("\n  …");
     }
     text

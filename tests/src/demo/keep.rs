@@ -35,8 +35,10 @@ pub(super) fn ideas(kubectl: &str, context: &str, stack: &Stack, metrics: &str) 
             "let a Grafana in that opted out",
         ),
         (
-            format!("{kubectl} annotate svc loki -n {prefix}shop kubernaut.io/toolset=disabled"),
-            "take a Service out of question",
+            format!(
+                "{kubectl} annotate svc analytics -n {prefix}shop kubernaut.io/toolset=enabled kubernaut.io/toolset-type=jaeger"
+            ),
+            "a tenant opts in",
         ),
         (format!("{kubectl} delete svc thanos-query -n {prefix}monitoring"), "a tool leaves"),
         (format!("{kubectl} edit tsc {name} -n {agent}"), "detectors, overrides, trust"),

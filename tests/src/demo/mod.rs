@@ -92,13 +92,16 @@ async fn open(screen: &mut Screen, context: Option<&str>) -> Result<Stage> {
     screen.command("cargo xtask cluster");
     // Before it starts, so that minutes of building are not counted as its start.
     tokio::task::spawn_blocking(Programs::locate).await??;
-    let built = started.elapsed();
+    let building = started.elapsed();
     let started = Instant::now();
     let stage = Stage::own().await?;
     let version = stage.client().apiserver_version().await?;
     let took = time(started.elapsed());
-    let build =
-        if built > Duration::from_secs(5) { format!(" (and {} to build it)", time(built)) } else { String::new() };
+    let build = if building > Duration::from_secs(5) {
+        format!(" (and {} to build it)", time(building))
+    } else {
+        String::new()
+    };
     screen.done(&format!("Kubernetes {}, up in {took}{build}", version.git_version));
     Ok(stage)
 }

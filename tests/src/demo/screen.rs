@@ -13,6 +13,7 @@ const READABLE: usize = 100;
 /// Standard output: numbered steps, commands, results.
 #[derive(Debug)]
 pub(super) struct Screen {
+    out: io::Stdout,
     colour: bool,
     /// Columns of the terminal; `None` where there is none, and then nothing is cut.
     columns: Option<usize>,
@@ -34,15 +35,13 @@ pub(super) enum Ink {
 impl Screen {
     /// Colours on a terminal only, and not where `NO_COLOR` is set (<https://no-color.org>) or the terminal knows none.
     pub(super) fn new() -> Self {
-        let terminal = io::stdout().is_terminal();
+        let out = io::stdout();
+        let terminal = out.is_terminal();
         let unset = |name| env::var_os(name).is_none_or(|value| value.is_empty());
         let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let columns = || rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
-        Self {
-            colour: terminal && unset("NO_COLOR") && !dumb,
-            columns: if terminal { columns().filter(|columns| *columns >= 40) } else { None },
-            step: 0,
-        }
+        let columns = || rustix::termios::tcgetwinsize(&out).ok().map(|size| usize::from(size.ws_col));
+        let columns = if terminal { columns().filter(|columns| *columns >= 40) } else { None };
+        Self { out, colour: terminal && unset("NO_COLOR") && !dumb, columns, step: 0 }
     }
 
     /// Whether there are colours, for programs whose output is shown.
@@ -67,55 +66,67 @@ impl Screen {
     /// The next step's heading.
     pub(super) fn step(&mut self, text: &str) {
         self.step += 1;
-        print(&format!("\n{} {}", self.paint(Ink::Name, &format!("{:>2}", self.step)), self.paint(Ink::Bold, text)));
+        self.print(&format!(
+            "\n{} {}",
+            self.paint(Ink::Name, &format!("{:>2}", self.step)),
+            self.paint(Ink::Bold, text)
+        ));
     }
 
     /// A heading without a number.
     pub(super) fn heading(&self, text: &str) {
-        print(&format!("\n{}", self.paint(Ink::Bold, text)));
+        self.print(&format!("\n{}", self.paint(Ink::Bold, text)));
     }
 
     /// What happens, and why.
     pub(super) fn say(&self, text: &str) {
-        for line in wrapped(text, self.columns.map_or(READABLE, |columns| columns.min(READABLE)) - INDENT.len()) {
-            print(&format!("{INDENT}{line}"));
+        for line in wrapped(text, self.readable() - INDENT.len()) {
+            self.print(&format!("{INDENT}{line}"));
+        }
+    }
+
+    /// Something less important, below a result.
+    pub(super) fn aside(&self, text: &str) {
+        for line in wrapped(text, self.readable() - INDENT.len() - 2) {
+            self.print(&format!("{INDENT}  {}", self.paint(Ink::Dim, &line)));
         }
     }
 
     /// The command that does the same by hand.
     pub(super) fn command(&self, text: &str) {
-        print(&format!("{INDENT}{} {}", self.paint(Ink::Dim, "$"), self.paint(Ink::Name, text)));
+        self.print(&format!("{INDENT}{} {}", self.paint(Ink::Dim, "$"), self.paint(Ink::Name, text)));
     }
 
     /// What came of it.
     pub(super) fn done(&self, text: &str) {
-        print(&format!("{INDENT}{} {text}", self.paint(Ink::Good, "✓")));
+        self.print(&format!("{INDENT}{} {text}", self.paint(Ink::Good, "✓")));
     }
 
     /// Text as it is, its long lines cut at the terminal's edge.
     pub(super) fn block(&self, text: &str, ink: Ink) {
         for line in text.trim_end().lines() {
-            print(&format!("{INDENT}  {}", self.paint(ink, &self.cut(line, INDENT.len() + 2))));
+            self.print(&format!("{INDENT}  {}", self.paint(ink, &self.cut(line, INDENT.len() + 2))));
         }
     }
 
     /// Text that brings its own colours.
     pub(super) fn painted(&self, text: &str) {
         for line in text.trim_end().lines() {
-            print(format!("{INDENT}  {line}").trim_end());
+            self.print(format!("{INDENT}  {line}").trim_end());
         }
     }
 
-    /// Rows whose columns line up; the last column is cut at the terminal's edge.
+    /// Rows whose columns line up, under headers unless there are none; the last column is cut at the terminal's edge.
     pub(super) fn table(&self, headers: &[&str], rows: &[Vec<(Ink, String)>]) {
         let headers: Vec<_> = headers.iter().map(|header| (Ink::Dim, (*header).to_owned())).collect();
-        let mut widths = vec![0; headers.len()];
-        for row in rows.iter().chain([&headers]) {
-            for (width, (_, cell)) in widths.iter_mut().zip(row) {
+        let lines: Vec<_> = [&headers].into_iter().filter(|headers| !headers.is_empty()).chain(rows).collect();
+        let mut widths = vec![0; lines.iter().map(|cells| cells.len()).max().unwrap_or(0)];
+        for cells in &lines {
+            for (width, (_, cell)) in widths.iter_mut().zip(*cells) {
                 *width = (*width).max(cell.chars().count());
             }
         }
-        for row in [&headers].into_iter().chain(rows) {
+        for row in lines {
             let mut line = format!("{INDENT}  ");
             let mut before = INDENT.len() + 2;
             for (number, (width, (ink, cell))) in widths.iter().zip(row).enumerate() {
@@ -127,13 +138,22 @@ impl Screen {
                     before += width + 2;
                 }
             }
-            print(line.trim_end());
+            self.print(line.trim_end());
         }
     }
 
     /// An empty line.
     pub(super) fn gap(&self) {
-        print("");
+        self.print("");
+    }
+
+    fn print(&self, line: &str) {
+        // Nobody reads a closed standard output; the demo still has to clean up.
+        _ = writeln!(self.out.lock(), "{line}");
+    }
+
+    fn readable(&self) -> usize {
+        self.columns.map_or(READABLE, |columns| columns.min(READABLE))
     }
 
     fn cut(&self, text: &str, before: usize) -> String {
@@ -174,29 +194,24 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-fn print(line: &str) {
-    // Nobody reads a closed standard output; the demo still has to clean up.
-    _ = writeln!(io::stdout(), "{line}");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn long_lines_are_cut_at_the_edge_of_a_terminal_and_nowhere_else() {
-        let narrow = Screen { colour: false, columns: Some(10), step: 0 };
+        let narrow = Screen { out: io::stdout(), colour: false, columns: Some(10), step: 0 };
         assert_eq!(narrow.cut("0123456789", 0), "0123456789");
         assert_eq!(narrow.cut("0123456789", 5), "0123…");
-        let piped = Screen { colour: false, columns: None, step: 0 };
+        let piped = Screen { out: io::stdout(), colour: false, columns: None, step: 0 };
         assert_eq!(piped.cut("0123456789", 5), "0123456789");
     }
 
     #[test]
     fn without_colours_text_is_bare() {
-        let screen = Screen { colour: false, columns: None, step: 0 };
+        let screen = Screen { out: io::stdout(), colour: false, columns: None, step: 0 };
         assert_eq!(screen.paint(Ink::Good, "fine"), "fine");
-        let screen = Screen { colour: true, columns: None, step: 0 };
+        let screen = Screen { out: io::stdout(), colour: true, columns: None, step: 0 };
         assert_eq!(screen.paint(Ink::Good, "fine"), "\u{1b}[32mfine\u{1b}[0m");
     }
 
