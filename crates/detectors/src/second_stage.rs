@@ -11,7 +11,7 @@
 use std::cmp::Reverse;
 
 use crate::{
-    Displaced, DisplacedBecause, Finding, Outcome, ServiceType, ServiceView,
+    Displaced, DisplacedBecause, Finding, Outcome, Product, ServiceType, ServiceView,
     engine::{NAME_LABEL, release, rule::FALLBACK_TIER},
 };
 
@@ -23,88 +23,102 @@ const INSTALL_KEYS: &[&str] = &[
     "opster.io/opensearch-cluster",
 ];
 
-type Endpoint<'a> = (&'a ServiceView, &'a Finding);
-
 /// The second stage: of the endpoints in one namespace (any products, any order), which are set aside for a better door to
 /// the same thing. `out[i]` belongs to `endpoints[i]`. Findings that are no endpoints are left alone and set nothing aside;
 /// Services of different namespaces never meet.
+///
+/// Takes time with the square of the endpoints that one product has in one namespace, so caps come before it.
 pub fn second_stage(endpoints: &[(&ServiceView, &Finding)]) -> Vec<Option<Displaced>> {
-    let mut best_first: Vec<usize> = (0..endpoints.len()).collect();
-    best_first.sort_by(|a, b| rank(endpoints[*a]).cmp(&rank(endpoints[*b])));
-    // For each, the endpoint that is kept instead: known for all that rank better before it is asked for.
-    let mut kept: Vec<usize> = (0..endpoints.len()).collect();
     let mut displaced: Vec<Option<Displaced>> = vec![None; endpoints.len()];
-    for (place, this) in best_first.iter().enumerate() {
-        let mut better = best_first[..place].iter();
-        let found = better.find_map(|other| Some((*other, gives_way(endpoints[*this], endpoints[*other])?)));
-        if let Some((other, because)) = found {
-            kept[*this] = kept[other];
-            displaced[*this] = Some(Displaced { by: endpoints[kept[other]].0.key.clone(), because });
+    let taken =
+        endpoints.iter().enumerate().filter(|(_, (_, finding))| matches!(finding.outcome, Outcome::Endpoint(_)));
+    let mut entries: Vec<Entry<'_>> = taken.map(|(at, (view, finding))| Entry::of(at, view, finding)).collect();
+    entries.sort_by(|a, b| a.kind().cmp(&b.kind()).then_with(|| a.rank().cmp(&b.rank())));
+    for alike in entries.chunk_by(|a, b| a.kind() == b.kind()) {
+        // For each, the one that is kept instead: known for all that rank better before it is asked for.
+        let mut kept: Vec<usize> = (0..alike.len()).collect();
+        for (this, entry) in alike.iter().enumerate() {
+            let mut better = alike[..this].iter().enumerate();
+            if let Some((other, because)) = better.find_map(|(at, other)| Some((at, entry.gives_way_to(other)?))) {
+                kept[this] = kept[other];
+                displaced[entry.at] = Some(Displaced { by: alike[kept[other]].view.key.clone(), because });
+            }
         }
     }
     displaced
 }
 
-/// Smaller is the better door. Total: the name decides in the end.
-fn rank((view, finding): Endpoint<'_>) -> impl Ord {
-    let exposure = match view.service_type {
-        ServiceType::ClusterIP => 0,
-        ServiceType::NodePort => 1,
-        ServiceType::LoadBalancer => 2,
-        ServiceType::ExternalName => 3,
-    };
-    (
-        (finding.standing.tier == FALLBACK_TIER, view.headless, finding.standing.tier),
-        Reverse(finding.confidence),
-        exposure,
-        // One pod of a StatefulSet (the charts' `servicePerReplica`) is less than all of them.
-        view.selector.len(),
-        (view.key.name.len(), &view.key),
-    )
+/// An endpoint with what is asked of it again and again.
+struct Entry<'a> {
+    at: usize,
+    view: &'a ServiceView,
+    finding: &'a Finding,
+    release: Option<&'a str>,
+    name_label: Option<&'a str>,
+    /// The install that it is a part of, if it says so.
+    install: Option<&'a str>,
 }
 
-/// Why `this` gives way to `other`, which ranks better, if it does.
-fn gives_way(this: Endpoint<'_>, other: Endpoint<'_>) -> Option<DisplacedBecause> {
-    let ((view, finding), (other_view, other_finding)) = (this, other);
-    let comparable = finding.product == other_finding.product
-        && view.key.namespace == other_view.key.namespace
-        && view.key.name != other_view.key.name
-        && matches!(finding.outcome, Outcome::Endpoint(_))
-        && matches!(other_finding.outcome, Outcome::Endpoint(_));
-    if !comparable {
-        return None;
+impl<'a> Entry<'a> {
+    fn of(at: usize, view: &'a ServiceView, finding: &'a Finding) -> Self {
+        let release = release(view);
+        let by_operator = INSTALL_KEYS.iter().find_map(|key| view.labels.get(key));
+        let by_selector = || ["app.kubernetes.io/instance", "release"].iter().find_map(|key| view.selector.get(key));
+        let install = by_operator.or(release).or_else(by_selector);
+        Self { at, view, finding, release, name_label: view.labels.get(NAME_LABEL), install }
     }
-    let (tier, other_tier) = (finding.standing.tier, other_finding.standing.tier);
-    if tier == FALLBACK_TIER {
-        return Some(DisplacedBecause::HeadlessTwin);
-    }
-    let same_pods = same_pods(view, other_view);
-    if view.headless && !other_view.headless && (same_pods || same_labels(view, other_view)) {
-        return Some(DisplacedBecause::HeadlessTwin);
-    }
-    let behind = other_tier < tier && (same_pods || same_install(view, other_view));
-    let beside = other_tier == tier && same_pods && view.headless == other_view.headless;
-    (behind || beside).then_some(DisplacedBecause::BetterDoor)
-}
 
-fn same_pods(a: &ServiceView, b: &ServiceView) -> bool {
-    let over = |a: &ServiceView, b: &ServiceView| !a.selector.is_empty() && a.selector.is_subset_of(&b.selector);
-    over(a, b) || over(b, a)
-}
-
-/// The same instance and name label, both stated.
-fn same_labels(a: &ServiceView, b: &ServiceView) -> bool {
-    release(a).is_some() && release(a) == release(b) && a.labels.get(NAME_LABEL) == b.labels.get(NAME_LABEL)
-}
-
-/// Parts of one install: the same release, or none on either side.
-fn same_install(a: &ServiceView, b: &ServiceView) -> bool {
-    fn install(view: &ServiceView) -> Option<&str> {
-        INSTALL_KEYS
-            .iter()
-            .find_map(|key| view.labels.get(key))
-            .or_else(|| release(view))
-            .or_else(|| ["app.kubernetes.io/instance", "release"].iter().find_map(|key| view.selector.get(key)))
+    /// Only endpoints of one kind meet.
+    fn kind(&self) -> (Product, &str) {
+        (self.finding.product, &self.view.key.namespace)
     }
-    install(a) == install(b)
+
+    /// Smaller is the better door. Total: the name decides in the end.
+    fn rank(&self) -> impl Ord {
+        let exposure = match self.view.service_type {
+            ServiceType::ClusterIP => 0,
+            ServiceType::NodePort => 1,
+            ServiceType::LoadBalancer => 2,
+            ServiceType::ExternalName => 3,
+        };
+        let tier = self.finding.standing.tier;
+        (
+            (tier == FALLBACK_TIER, self.view.headless, tier),
+            Reverse(self.finding.confidence),
+            exposure,
+            // One pod of a StatefulSet (the charts' `servicePerReplica`) is less than all of them.
+            self.view.selector.len(),
+            (self.view.key.name.len(), &self.view.key),
+        )
+    }
+
+    /// Why this one gives way to `other`, which ranks better, if it does.
+    fn gives_way_to(&self, other: &Entry<'_>) -> Option<DisplacedBecause> {
+        if self.view.key == other.view.key {
+            return None;
+        }
+        let (tier, other_tier) = (self.finding.standing.tier, other.finding.standing.tier);
+        if tier == FALLBACK_TIER {
+            return Some(DisplacedBecause::HeadlessTwin);
+        }
+        let same_pods = self.same_pods(other);
+        if self.view.headless && !other.view.headless && (same_pods || self.same_labels(other)) {
+            return Some(DisplacedBecause::HeadlessTwin);
+        }
+        // Two that name no install, side by side in one namespace, are taken for one: people write it so.
+        let behind = other_tier < tier && (same_pods || self.install == other.install);
+        let beside = other_tier == tier && same_pods && self.view.headless == other.view.headless;
+        (behind || beside).then_some(DisplacedBecause::BetterDoor)
+    }
+
+    fn same_pods(&self, other: &Entry<'_>) -> bool {
+        let (a, b) = (&self.view.selector, &other.view.selector);
+        let (narrow, wide) = if a.len() < b.len() { (a, b) } else { (b, a) };
+        !narrow.is_empty() && narrow.is_subset_of(wide)
+    }
+
+    /// The same instance and name label.
+    fn same_labels(&self, other: &Entry<'_>) -> bool {
+        self.release.is_some() && self.release == other.release && self.name_label == other.name_label
+    }
 }

@@ -88,6 +88,9 @@ pub(crate) fn evidence(rule: &Rule, facts: &Facts<'_>, verdict: &Verdict<'_>) ->
             say(reading.kind, true, place(reading));
         }
     }
+    if let (Ground::Words, Some(pods)) = (verdict.ground, facts.pods_of_another(rule.product)) {
+        say(pods.kind, false, format!("{}: its pods are those of {}", place(pods), pods.value));
+    }
     if let Some(role) = facts.role(rule) {
         match &verdict.result {
             Result::Part(Part::Role(_)) => {

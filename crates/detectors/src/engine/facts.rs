@@ -173,6 +173,22 @@ impl<'a> Facts<'a> {
         self.readings().find(|reading| reading.saying.product().is_some_and(|other| other != product))
     }
 
+    /// The selector's identity where only the Service's name speaks for the product, and speaks as of a part of those pods:
+    /// `api-prometheus` over the pods of `api` is where `api` is scraped.
+    pub fn pods_of_another(&self, product: Product) -> Option<&Reading<'a>> {
+        let name = &*self.view.key.name;
+        let mut speaking = self.readings().filter(|reading| reading.saying.product() == Some(product));
+        if speaking.any(|reading| reading.kind != EvidenceKind::Name) {
+            return None;
+        }
+        self.readings().find(|reading| {
+            reading.kind == EvidenceKind::Selector
+                && reading.saying.product().is_none()
+                && !words::contains(NEUTRAL_ROLES, reading.value)
+                && name.strip_prefix(reading.value).is_some_and(|rest| rest.starts_with('-'))
+        })
+    }
+
     /// The role that the Service states for this rule: where it stands and its value.
     pub fn role(&self, rule: &Rule) -> Option<Role<'a>> {
         let labels = &self.view.labels;

@@ -187,6 +187,7 @@ fn by_hand<'a>(door: &'static Door, rule: &Rule, facts: &Facts<'a>) -> Result<'a
         })
     };
     let agree = match choice.fit {
+        _ if facts.pods_of_another(rule.product).is_some() => false,
         Fit::Own => true,
         Fit::Usual => speaks(true) && speaks(false) && !ports::leads_elsewhere(choice.port, &door.ports),
     };

@@ -83,6 +83,15 @@ fn a_port_named_metrics_is_a_scrape_target() {
 }
 
 #[test]
+fn a_service_named_after_its_pods_and_a_product_is_where_they_are_scraped() {
+    let scraped = service("api-prometheus").both("app=api").ports("http:9090");
+    assert_eq!(scraped.chosen_url(), "-");
+    assert_eq!(scraped.findings()[0].confidence, detectors::Confidence::Low);
+    let of_the_stack = service("monitoring-prometheus").both("app=monitoring").ports("http:9090");
+    assert_eq!(of_the_stack.chosen_url(), "Prometheus http://:9090");
+}
+
+#[test]
 fn a_scrape_annotation_says_nothing() {
     let app = service("kube-dns")
         .both("k8s-app=kube-dns")

@@ -180,8 +180,6 @@ fn endpoint(view: &ServiceView) -> Option<Finding> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
-
     #[test]
     fn no_service_however_malformed_panics(view in any_service()) {
         let findings = recognise(&view);
