@@ -56,9 +56,14 @@ impl Admin {
 /// Listens at both addresses and answers until dropped.
 ///
 /// Fails if an address cannot be bound.
-pub async fn serve(admin: Arc<Admin>, health: SocketAddr, metrics: SocketAddr) -> anyhow::Result<tokio::task::JoinSet<()>> {
+pub async fn serve(
+    admin: Arc<Admin>,
+    health: SocketAddr,
+    metrics: SocketAddr,
+) -> anyhow::Result<tokio::task::JoinSet<()>> {
     let mut tasks = tokio::task::JoinSet::new();
-    let routes = Router::new().route("/health", get(|| async { "ok\n" })).route("/ready", get(ready)).with_state(admin.clone());
+    let routes =
+        Router::new().route("/health", get(|| async { "ok\n" })).route("/ready", get(ready)).with_state(admin.clone());
     tasks.spawn(listen("health", health, routes).await?);
     let routes = Router::new().route("/metrics", get(exposition)).with_state(admin);
     tasks.spawn(listen("metrics", metrics, routes).await?);
@@ -74,11 +79,7 @@ async fn listen(what: &'static str, address: SocketAddr, routes: Router) -> anyh
 }
 
 async fn ready(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
-    if admin.is_ready() {
-        (StatusCode::OK, "ready\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
-    }
+    if admin.is_ready() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
 }
 
 async fn exposition(State(admin): State<Arc<Admin>>) -> impl IntoResponse {

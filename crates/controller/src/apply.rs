@@ -84,7 +84,11 @@ mod tests {
     use super::*;
 
     fn entry(manager: &str, fields: Value) -> ManagedFieldsEntry {
-        ManagedFieldsEntry { manager: Some(manager.to_owned()), fields_v1: Some(FieldsV1(fields)), ..Default::default() }
+        ManagedFieldsEntry {
+            manager: Some(manager.to_owned()),
+            fields_v1: Some(FieldsV1(fields)),
+            ..Default::default()
+        }
     }
 
     #[test]

@@ -115,7 +115,9 @@ fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit): (&str, fn(u64) -> Duration) = match text {
         _ if text.ends_with("ms") => (&text[..text.len() - 2], Duration::from_millis),
         _ if text.ends_with('s') => (&text[..text.len() - 1], Duration::from_secs),
-        _ if text.ends_with('m') => (&text[..text.len() - 1], |minutes| Duration::from_secs(minutes.saturating_mul(60))),
+        _ if text.ends_with('m') => {
+            (&text[..text.len() - 1], |minutes| Duration::from_secs(minutes.saturating_mul(60)))
+        }
         _ => (text, Duration::from_secs),
     };
     number.parse().map(unit).map_err(|_| "not a duration such as 10s, 1500ms or 1m".to_owned())
@@ -134,7 +136,8 @@ mod tests {
 
     #[test]
     fn the_cluster_domain_is_read_from_the_search_line() {
-        let pod = "search holmes.svc.corp.example svc.corp.example corp.example\nnameserver 10.96.0.10\noptions ndots:5\n";
+        let pod =
+            "search holmes.svc.corp.example svc.corp.example corp.example\nnameserver 10.96.0.10\noptions ndots:5\n";
         assert_eq!(search_domain(pod).as_deref(), Some("corp.example"));
         assert_eq!(search_domain("nameserver 1.1.1.1\nsearch lan\n"), None);
     }

@@ -80,4 +80,3 @@ impl Service<Request<Body>> for Announcing {
         })
     }
 }
-

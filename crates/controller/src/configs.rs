@@ -10,10 +10,7 @@ use futures::stream;
 use kube::{
     ResourceExt,
     runtime::{
-        reflector::{
-            Store,
-            store::Writer,
-        },
+        reflector::{Store, store::Writer},
         watcher::Event,
     },
 };

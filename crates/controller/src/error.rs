@@ -124,7 +124,9 @@ impl Cause {
     pub fn of_watch(error: &kube::runtime::watcher::Error) -> Self {
         use kube::runtime::watcher::Error;
         match error {
-            Error::InitialListFailed(error) | Error::WatchStartFailed(error) | Error::WatchFailed(error) => Self::of(error),
+            Error::InitialListFailed(error) | Error::WatchStartFailed(error) | Error::WatchFailed(error) => {
+                Self::of(error)
+            }
             Error::WatchError(status) => Self::of_status(status),
             Error::NoResourceVersion => Self::Decode,
         }

@@ -152,9 +152,12 @@ async fn publish(writer: &Writer, instance: &str, event: &Event) -> Result<(), E
 
 async fn regarding(writer: &Writer, about: &About) -> Result<ObjectReference, Error> {
     let (api_version, kind, name, uid) = match about {
-        About::Config { name, uid } => {
-            (ToolsetConfig::api_version(&()), ToolsetConfig::kind(&()), name, Some(uid.clone()).filter(|uid| !uid.is_empty()))
-        }
+        About::Config { name, uid } => (
+            ToolsetConfig::api_version(&()),
+            ToolsetConfig::kind(&()),
+            name,
+            Some(uid.clone()).filter(|uid| !uid.is_empty()),
+        ),
         About::Service(name) => {
             let api: Api<PartialObjectMeta<Service>> = Api::namespaced(writer.client(), &name.namespace);
             let service = within_timeout(api.get(&name.name)).await?;
@@ -181,7 +184,8 @@ fn event_name(regarding: &ObjectReference, event: &Event) -> String {
 }
 
 fn cut(note: &str) -> String {
-    let end = note.char_indices().map(|(at, char)| at + char.len_utf8()).take_while(|end| *end <= NOTE).last().unwrap_or(0);
+    let end =
+        note.char_indices().map(|(at, char)| at + char.len_utf8()).take_while(|end| *end <= NOTE).last().unwrap_or(0);
     note[..end].to_owned()
 }
 

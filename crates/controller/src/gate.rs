@@ -83,7 +83,7 @@ mod tests {
     use super::*;
     use crate::{error::Cause, inputs::STALE_AFTER};
 
-    fn config(spec: serde_json::Value) -> ToolsetConfig {
+    fn config(spec: &serde_json::Value) -> ToolsetConfig {
         let mut object = serde_json::json!({
             "apiVersion": "toolset.kubernaut.io/v1alpha1", "kind": "ToolsetConfig",
             "metadata": {"name": "c", "namespace": "n"},
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn nothing_is_planned_before_every_required_input_has_listed() {
         let (inputs, now) = (Inputs::default(), Instant::now());
-        let config = config(serde_json::json!({}));
+        let config = config(&serde_json::json!({}));
         for id in ids() {
             assert_eq!(decide(&config, &inputs, now).gate, Gate::Shut);
             inputs.started(&id, now);
@@ -128,8 +128,8 @@ mod tests {
     fn endpoint_slices_are_not_waited_for_without_health() {
         let (inputs, now) = (all_listed(Instant::now()), Instant::now());
         inputs.stopped(&WatchId::all(Input::EndpointSlice));
-        assert_eq!(decide(&config(serde_json::json!({})), &inputs, now).gate, Gate::Shut);
-        assert_eq!(decide(&config(serde_json::json!({"health": {"mode": "None"}})), &inputs, now).gate, Gate::Open);
+        assert_eq!(decide(&config(&serde_json::json!({})), &inputs, now).gate, Gate::Shut);
+        assert_eq!(decide(&config(&serde_json::json!({"health": {"mode": "None"}})), &inputs, now).gate, Gate::Open);
     }
 
     #[test]
@@ -137,11 +137,11 @@ mod tests {
         let (inputs, now) = (all_listed(Instant::now()), Instant::now());
         inputs.started(&WatchId::all(Input::Namespace), now);
         inputs.failed(&WatchId::all(Input::Namespace), Cause::Forbidden, "no", now);
-        assert_eq!(decide(&config(serde_json::json!({})), &inputs, now).gate, Gate::Open);
+        assert_eq!(decide(&config(&serde_json::json!({})), &inputs, now).gate, Gate::Open);
         let by_label = serde_json::json!({"sources": [
             {"name": "s", "trust": "Trusted", "namespaces": {"from": "Selector", "selector": {}}}
         ]});
-        let verdict = decide(&config(by_label), &inputs, now);
+        let verdict = decide(&config(&by_label), &inputs, now);
         assert_eq!(verdict.gate, Gate::Shut);
         assert!(matches!(verdict.states[&Input::Namespace], InputState::Forbidden { .. }));
     }
@@ -150,7 +150,7 @@ mod tests {
     fn a_forbidden_service_watch_holds_the_output() {
         let (inputs, now) = (all_listed(Instant::now()), Instant::now());
         inputs.failed(&WatchId::all(Input::Service), Cause::Forbidden, "no", now);
-        assert_eq!(decide(&config(serde_json::json!({})), &inputs, now).gate, Gate::Held);
+        assert_eq!(decide(&config(&serde_json::json!({})), &inputs, now).gate, Gate::Held);
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
         let later = now + STALE_AFTER;
         inputs.contact(&WatchId::all(Input::Service), later);
         inputs.contact(&ids()[2], later);
-        let verdict = decide(&config(serde_json::json!({})), &inputs, later);
+        let verdict = decide(&config(&serde_json::json!({})), &inputs, later);
         assert_eq!((verdict.gate, verdict.health_stands_since), (Gate::Open, Some(later)));
     }
 }

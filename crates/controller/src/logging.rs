@@ -14,9 +14,13 @@ pub fn install(args: &Args) -> anyhow::Result<()> {
     let filter = EnvFilter::builder().parse(&directives).with_context(|| format!("--log-level {}", args.log_level))?;
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let installed = match args.log_format {
-        LogFormat::Json => {
-            builder.json().flatten_event(true).with_current_span(false).with_span_list(false).with_target(false).try_init()
-        }
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .with_target(false)
+            .try_init(),
         LogFormat::Text => builder.with_target(false).try_init(),
     };
     installed.map_err(|error| anyhow::anyhow!("cannot install the log: {error}"))

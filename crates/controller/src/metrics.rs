@@ -228,27 +228,71 @@ impl Metrics {
 
     fn register(&mut self) {
         let ours = self.registry.sub_registry_with_prefix(PREFIX);
-        ours.register("toolsetconfigs", "ToolsetConfigs by the reason of their Ready condition", self.toolsetconfigs.clone());
-        ours.register("services_discovered", "Services recognised inside the sources, by type", self.services_discovered.clone());
+        ours.register(
+            "toolsetconfigs",
+            "ToolsetConfigs by the reason of their Ready condition",
+            self.toolsetconfigs.clone(),
+        );
+        ours.register(
+            "services_discovered",
+            "Services recognised inside the sources, by type",
+            self.services_discovered.clone(),
+        );
         ours.register("tools", "Tools in the plans, by type and health", self.tools.clone());
-        ours.register("rejected_services", "Recognised Services that are no tools, by reason", self.rejected_services.clone());
+        ours.register(
+            "rejected_services",
+            "Recognised Services that are no tools, by reason",
+            self.rejected_services.clone(),
+        );
         ours.register("configmap_bytes", "Size of the generated keys of all ConfigMaps", self.configmap_bytes.clone());
         ours.register("services_watched", "Services known, of whatever kind", self.services_watched.clone());
-        ours.register("discovery_duration_seconds", "Time to plan and render one ToolsetConfig", self.discovery_duration.clone());
-        ours.register("discovery_errors", "Outputs held because of an input, by input and reason", self.discovery_errors.clone());
+        ours.register(
+            "discovery_duration_seconds",
+            "Time to plan and render one ToolsetConfig",
+            self.discovery_duration.clone(),
+        );
+        ours.register(
+            "discovery_errors",
+            "Outputs held because of an input, by input and reason",
+            self.discovery_errors.clone(),
+        );
         ours.register("reconciles", "Looks at a ToolsetConfig, by how they ended", self.reconciles.clone());
-        ours.register("reconcile_duration_seconds", "Time of one look, its requests included", self.reconcile_duration.clone());
+        ours.register(
+            "reconcile_duration_seconds",
+            "Time of one look, its requests included",
+            self.reconcile_duration.clone(),
+        );
         ours.register(
             "event_to_apply_seconds",
             "Time from receiving the event of a watch to the acknowledged apply of the ConfigMap",
             self.event_to_apply.clone(),
         );
-        ours.register("configmap_updates", "Acknowledged applies, by why they were made", self.configmap_updates.clone());
-        ours.register("configmap_drift_detected", "Times a ConfigMap was found changed by others", self.configmap_drift.clone());
+        ours.register(
+            "configmap_updates",
+            "Acknowledged applies, by why they were made",
+            self.configmap_updates.clone(),
+        );
+        ours.register(
+            "configmap_drift_detected",
+            "Times a ConfigMap was found changed by others",
+            self.configmap_drift.clone(),
+        );
         ours.register("health_checks", "Health verdicts, by type and result", self.health_checks.clone());
-        ours.register("health_check_duration_seconds", "Time to judge the health of one plan", self.health_check_duration.clone());
-        ours.register("watch_synced", "1 if every watch of the input has listed and is in contact", self.watch_synced.clone());
-        ours.register("watch_last_event_timestamp_seconds", "When the input last had news", self.watch_last_event.clone());
+        ours.register(
+            "health_check_duration_seconds",
+            "Time to judge the health of one plan",
+            self.health_check_duration.clone(),
+        );
+        ours.register(
+            "watch_synced",
+            "1 if every watch of the input has listed and is in contact",
+            self.watch_synced.clone(),
+        );
+        ours.register(
+            "watch_last_event_timestamp_seconds",
+            "When the input last had news",
+            self.watch_last_event.clone(),
+        );
         ours.register("watch_errors", "Errors of watches, by input and reason", self.watch_errors.clone());
         ours.register("leader", "1 if this replica writes", self.leader.clone());
         ours.register("build", "What is running", Info::new([("version", env!("CARGO_PKG_VERSION"))]));

@@ -165,7 +165,9 @@ impl Reconciler {
                     _ => {}
                 }
             }
-            return Some(OutputState::Held { message: "the ConfigMap is held as it is until the inputs recover".to_owned() });
+            return Some(OutputState::Held {
+                message: "the ConfigMap is held as it is until the inputs recover".to_owned(),
+            });
         }
         None
     }
@@ -189,7 +191,14 @@ impl Reconciler {
     }
 
     /// During a hold a ConfigMap that somebody deletes comes back as this process last wrote it, or stays away.
-    async fn restore(&self, config: &ToolsetConfig, target: &ObjectName, work: &mut Work, message: String, now: Instant) -> Outcome {
+    async fn restore(
+        &self,
+        config: &ToolsetConfig,
+        target: &ObjectName,
+        work: &mut Work,
+        message: String,
+        now: Instant,
+    ) -> Outcome {
         let Some(last) = work.applied.clone() else {
             let message = format!("{message}; it does not exist, and this process has not written it yet");
             return Outcome::held(OutputState::Held { message });
@@ -352,14 +361,16 @@ fn wait_for_inputs(work: &mut Work, verdict: &Verdict, now: Instant) -> Outcome 
     } else {
         OutputState::Waiting
     };
-    Outcome { silent, again, ..Outcome::held(output) }
+    Outcome { again, silent, ..Outcome::held(output) }
 }
 
 /// A key that can be ours but is not asked for, and that we do not own, belongs to somebody else: it stays.
 fn comparable(view: &ConfigMapView, existing: &Cached, rendered: &Rendered) -> ConfigMapView {
     let mut view = view.clone();
     view.data.retain(|key, _| {
-        rendered.data.contains_key(key) || existing.owned.contains(key) || !toolset::render::DATA_KEYS.contains(&key.as_str())
+        rendered.data.contains_key(key)
+            || existing.owned.contains(key)
+            || !toolset::render::DATA_KEYS.contains(&key.as_str())
     });
     view
 }

@@ -53,7 +53,11 @@ pub async fn report(
     if let Some(reason) = ready_reason(&new) {
         reconciler.world.metrics.judged(name, reason);
     }
-    let again = if old.as_ref() == Some(&new) { None } else { publish(reconciler, config, name, work, old.as_ref(), new).await };
+    let again = if old.as_ref() == Some(&new) {
+        None
+    } else {
+        publish(reconciler, config, name, work, old.as_ref(), new).await
+    };
     if let Some(planned) = outcome.planned.as_ref().filter(|_| config.spec.mode != Mode::Suspended) {
         tell_services(reconciler, work, old.as_ref(), &planned.plan);
     }
@@ -112,7 +116,9 @@ fn conditions_news(
         if before.as_ref().is_some_and(same) {
             continue;
         }
-        let Some(reason) = Reason::ALL.iter().copied().find(|reason| reason.as_str() == condition.reason) else { continue };
+        let Some(reason) = Reason::ALL.iter().copied().find(|reason| reason.as_str() == condition.reason) else {
+            continue;
+        };
         let kind = match reason {
             // A first "all is well" is no news; a restart that waits for its time is none either.
             Reason::AsExpected if before.is_none() || condition.status == "False" => continue,
@@ -137,13 +143,16 @@ fn tell_services(reconciler: &Reconciler, work: &mut Work, old: Option<&ToolsetC
     let said_before = |key: &ServiceKey, reason: ServiceReason| {
         old.is_some_and(|old| {
             old.rejected.iter().any(|rejected| {
-                *rejected.namespace == *key.namespace && *rejected.service == *key.name && rejected.reason == reason.as_str()
+                *rejected.namespace == *key.namespace
+                    && *rejected.service == *key.name
+                    && rejected.reason == reason.as_str()
             })
         })
     };
     let mut told = BTreeMap::new();
     for rejection in plan.rejected.iter().filter(|rejection| worth_telling(rejection.reason)) {
-        let known = work.told.get(&rejection.key) == Some(&rejection.reason) || said_before(&rejection.key, rejection.reason);
+        let known =
+            work.told.get(&rejection.key) == Some(&rejection.reason) || said_before(&rejection.key, rejection.reason);
         let event = || Event {
             about: About::Service(ObjectName::new(&rejection.key.namespace, &rejection.key.name)),
             kind: if asks_for_action(rejection.reason) { Kind::Warning } else { Kind::Normal },
@@ -167,7 +176,10 @@ fn worth_telling(reason: ServiceReason) -> bool {
 fn asks_for_action(reason: ServiceReason) -> bool {
     !matches!(
         reason,
-        ServiceReason::NotAnEndpoint | ServiceReason::HeadlessTwin | ServiceReason::LostToPreferred | ServiceReason::NotEnoughEvidence
+        ServiceReason::NotAnEndpoint
+            | ServiceReason::HeadlessTwin
+            | ServiceReason::LostToPreferred
+            | ServiceReason::NotEnoughEvidence
     )
 }
 

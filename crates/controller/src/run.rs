@@ -54,9 +54,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     tasks.spawn(Supervisor::new(world.clone(), client.clone()).run());
 
     let (stop_election, election_stops) = oneshot::channel::<()>();
+    // Without an election the channel stays as it is; it must not close either.
     let election = args.leader_elect.then(|| {
         let namespace = args.lease_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
-        let elector = Elector::new(client.clone(), &namespace, &args.lease_name, fence, leading);
+        let elector = Elector::new(client.clone(), &namespace, &args.lease_name, fence, leading.clone());
         tokio::spawn(elector.run(async { drop(election_stops.await) }))
     });
 
@@ -88,6 +89,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         () = orderly => info!("ended"),
         () = signals.next() => warn!("ended at once, as asked for"),
     }
+    drop(leading);
     Ok(())
 }
 
@@ -112,10 +114,11 @@ async fn follow_leadership(world: Arc<World>) {
         world.metrics.leader(leads);
         if leads {
             world.wakes.all(None);
+        } else {
+            world.metrics.forget_all();
         }
         if leading.changed().await.is_err() {
-            // Without an election nothing ever changes.
-            std::future::pending::<()>().await;
+            return;
         }
     }
 }

@@ -4,9 +4,10 @@ use crd_types::{ToolsetConfig, ToolsetConfigStatus};
 use k8s_openapi::jiff::Timestamp;
 use kube::{
     Api, Resource, ResourceExt,
-    api::{ApiResource, DynamicObject, Patch},
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
 use serde_json::{Value, json};
+use toolset::manifest::FIELD_MANAGER;
 
 use crate::{
     error::Error,
@@ -29,16 +30,23 @@ pub fn newest<'a>(config: &'a ToolsetConfig, work: &'a Work) -> Option<&'a Tools
 }
 
 /// Applies a status. Returns the resourceVersion that it has then.
-pub async fn write(writer: &Writer, name: &ObjectName, status: &impl serde::Serialize) -> Result<u64, Error> {
+pub async fn write(writer: &Writer, name: &ObjectName, status: &ToolsetConfigStatus) -> Result<u64, Error> {
     let object = json!({
         "apiVersion": ToolsetConfig::api_version(&()),
         "kind": ToolsetConfig::kind(&()),
         "metadata": {"name": &*name.name, "namespace": &*name.namespace},
         "status": status,
     });
-    // Untyped, because this also serves objects that cannot be read.
     let patched = writer.send(api(writer, name).patch_status(&name.name, &forced(), &Patch::Apply(&object))).await?;
     Ok(version(&patched))
+}
+
+/// Writes parts of the status of an object that cannot be read as a whole. The API server cannot apply to it server-side
+/// either: a live object that does not fit its schema has no fields to merge by.
+pub async fn write_untyped(writer: &Writer, name: &ObjectName, status: &Value) -> Result<(), Error> {
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let patch = Patch::Merge(json!({"status": status}));
+    writer.send(api(writer, name).patch_status(&name.name, &params, &patch)).await.map(drop)
 }
 
 /// Reads the status of an object that cannot be read as a whole; null if it has none.

@@ -34,19 +34,26 @@ pub async fn report(world: Arc<World>, writer: Writer, events: Events) {
                 continue;
             }
             let started = Instant::now();
-            match say(&writer, name, unreadable).await {
-                Ok(()) => {
-                    world.metrics.looked(Looked::Unreadable, started.elapsed());
-                    events.send(event(name, unreadable));
-                    reported.insert(name.clone(), unreadable.clone());
-                }
-                Err(error) if error.cause() == Cause::NotFound => {}
-                Err(error) => {
-                    let (namespace, reason) = (&name.namespace, error.cause());
-                    warn!(%namespace, name = %name.name, %reason, %error, "cannot write the status");
-                    failed = true;
+            if let Err(error) = say(&writer, name, unreadable).await {
+                let (namespace, reason) = (&name.namespace, error.cause());
+                match reason {
+                    Cause::NotFound | Cause::Terminating | Cause::NotLeading => continue,
+                    // Where a rule cannot even be evaluated on what is stored, the API server takes no write at all, and the
+                    // Event, the metric and the log have to do.
+                    Cause::Invalid => {
+                        warn!(%namespace, name = %name.name, %reason, %error, "its status cannot be written");
+                    }
+                    _ => {
+                        warn!(%namespace, name = %name.name, %reason, %error, "cannot write the status, trying again");
+                        failed = true;
+                        continue;
+                    }
                 }
             }
+            world.metrics.looked(Looked::Unreadable, started.elapsed());
+            world.metrics.judged(name, Reason::InvalidConfig);
+            events.send(event(name, unreadable));
+            reported.insert(name.clone(), unreadable.clone());
         }
         let retry = async { if failed { tokio::time::sleep(RETRY).await } else { std::future::pending().await } };
         tokio::select! {
@@ -60,18 +67,20 @@ pub async fn report(world: Arc<World>, writer: Writer, events: Events) {
 async fn say(writer: &Writer, name: &ObjectName, unreadable: &Unreadable) -> Result<(), Error> {
     let old = status::read_untyped(writer, name).await?;
     let new = with_ready_false(&old, unreadable, &status::now().to_string());
-    if new == old {
+    if ["conditions", "observedGeneration"].iter().all(|field| new[field] == old[field]) {
         return Ok(());
     }
-    status::write(writer, name, &new).await.map(drop)
+    status::write_untyped(writer, name, &new).await
 }
 
-/// The old status with Ready: False in place of the old Ready; everything else stands, as the output does.
+/// The conditions with Ready: False in place of the old Ready; everything else stands, as the output does.
 fn with_ready_false(old: &Value, unreadable: &Unreadable, now: &str) -> Value {
     let ready = ConditionType::Ready.as_str();
     let conditions = old.get("conditions").and_then(Value::as_array).cloned().unwrap_or_default();
-    let (before, mut others): (Vec<_>, Vec<_>) = conditions.into_iter().partition(|condition| condition["type"] == ready);
-    let since = before.first().filter(|before| before["status"] == "False").map(|before| before["lastTransitionTime"].clone());
+    let (before, mut others): (Vec<_>, Vec<_>) =
+        conditions.into_iter().partition(|condition| condition["type"] == ready);
+    let since =
+        before.first().filter(|before| before["status"] == "False").map(|before| before["lastTransitionTime"].clone());
     let mut condition = json!({
         "type": ready,
         "status": "False",
@@ -83,8 +92,7 @@ fn with_ready_false(old: &Value, unreadable: &Unreadable, now: &str) -> Value {
         condition["observedGeneration"] = json!(generation);
     }
     others.insert(0, condition);
-    let mut new = if old.is_object() { old.clone() } else { json!({}) };
-    new["conditions"] = Value::Array(others);
+    let mut new = json!({"conditions": others});
     if let Some(generation) = unreadable.generation {
         new["observedGeneration"] = json!(generation);
     }
@@ -127,7 +135,7 @@ mod tests {
         assert_eq!(new["conditions"][0]["reason"], "InvalidConfig");
         assert_eq!(new["conditions"][0]["lastTransitionTime"], "2026-02-02T00:00:00Z");
         assert_eq!(new["conditions"][1], old["conditions"][1]);
-        assert_eq!(new["output"], old["output"]);
+        assert_eq!(new.get("output"), None, "not touched");
         let again = with_ready_false(&new, &unreadable(), "2026-03-03T00:00:00Z");
         assert_eq!(again, new, "nothing moves at rest");
     }

@@ -2,10 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use kube::{
-    Client,
-    api::PatchParams,
-};
+use kube::{Client, api::PatchParams};
 use tokio::time::Instant;
 use toolset::manifest::FIELD_MANAGER;
 

@@ -145,15 +145,15 @@ impl Sink for Namespaces {
     }
 
     fn complete(&mut self, received: Instant) {
-        let mut list = std::mem::take(&mut self.list);
-        match (&self.name, list.pop()) {
-            (None, last) => self.world.index().replace_namespaces(list.into_iter().chain(last).collect()),
-            (Some(_), Some(view)) => {
-                self.world.index().apply_namespace(view);
-            }
-            (Some(name), None) => {
+        let list = std::mem::take(&mut self.list);
+        match &self.name {
+            None => self.world.index().replace_namespaces(list),
+            Some(name) if list.is_empty() => {
                 self.world.index().delete_namespace(name);
             }
+            Some(_) => list.into_iter().for_each(|view| {
+                self.world.index().apply_namespace(view);
+            }),
         }
         self.world.wakes.all(Some(received));
     }

@@ -126,7 +126,10 @@ pub fn view(object: &ConfigMap) -> ConfigMapView {
 
 fn owned(object: &ConfigMap) -> BTreeSet<String> {
     let ours = object.metadata.managed_fields.iter().flatten().filter(|e| e.manager.as_deref() == Some(FIELD_MANAGER));
-    ours.filter_map(|entry| entry.fields_v1.as_ref()).flat_map(|fields| data_keys(&fields.0)).map(str::to_owned).collect()
+    ours.filter_map(|entry| entry.fields_v1.as_ref())
+        .flat_map(|fields| data_keys(&fields.0))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The data keys that a managed-fields entry owns: `{"f:data": {"f:<key>": {}}}`.

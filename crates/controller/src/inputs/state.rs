@@ -79,7 +79,15 @@ struct WatchState {
 
 impl WatchState {
     fn new(now: Instant) -> Self {
-        Self { listed: false, answered: false, trouble: None, words: String::new(), troubled_since: now, contact: now, restarted: now }
+        Self {
+            listed: false,
+            answered: false,
+            trouble: None,
+            words: String::new(),
+            troubled_since: now,
+            contact: now,
+            restarted: now,
+        }
     }
 
     fn standing(&self, now: Instant) -> Standing {
@@ -180,7 +188,9 @@ impl Inputs {
 
     /// What the watches of a kind are worth together.
     pub fn summary(&self, input: Input, now: Instant) -> Summary {
-        self.sum_up(now, |states| states.iter().filter(|(id, _)| id.input == input).map(|(_, state)| Some(state)).collect())
+        self.sum_up(now, |states| {
+            states.iter().filter(|(id, _)| id.input == input).map(|(_, state)| Some(state)).collect()
+        })
     }
 
     /// What these watches are worth together. One that does not run has not listed.
@@ -188,7 +198,11 @@ impl Inputs {
         self.sum_up(now, |states| ids.iter().map(|id| states.get(id)).collect())
     }
 
-    fn sum_up(&self, now: Instant, pick: impl FnOnce(&BTreeMap<WatchId, WatchState>) -> Vec<Option<&WatchState>>) -> Summary {
+    fn sum_up(
+        &self,
+        now: Instant,
+        pick: impl FnOnce(&BTreeMap<WatchId, WatchState>) -> Vec<Option<&WatchState>>,
+    ) -> Summary {
         let states = self.lock();
         let picked = pick(&states);
         let of_kind = || picked.iter().copied().flatten();

@@ -173,7 +173,7 @@ where
 mod tests {
     use super::*;
 
-    fn config(sources: serde_json::Value, output: serde_json::Value) -> Arc<ToolsetConfig> {
+    fn config(sources: &serde_json::Value, output: &serde_json::Value) -> Arc<ToolsetConfig> {
         Arc::new(
             serde_json::from_value(serde_json::json!({
                 "apiVersion": "toolset.kubernaut.io/v1alpha1", "kind": "ToolsetConfig",
@@ -184,24 +184,24 @@ mod tests {
         )
     }
 
-    fn source(namespaces: serde_json::Value) -> serde_json::Value {
+    fn source(namespaces: &serde_json::Value) -> serde_json::Value {
         serde_json::json!([{"name": "s", "trust": "Trusted", "namespaces": namespaces}])
     }
 
     #[test]
     fn namespaces_are_watched_only_when_somebody_selects_by_their_labels() {
-        let (all, out) = (source(serde_json::json!({"from": "All"})), serde_json::json!({}));
-        let ids = needed(&Scope::default(), &[config(all, out.clone())]);
+        let (all, out) = (source(&serde_json::json!({"from": "All"})), serde_json::json!({}));
+        let ids = needed(&Scope::default(), &[config(&all, &out)]);
         assert!(!ids.iter().any(|id| id.input == Input::Namespace));
-        let by_label = source(serde_json::json!({"from": "Selector", "selector": {}}));
-        assert!(needed(&Scope::default(), &[config(by_label, out)]).contains(&WatchId::all(Input::Namespace)));
+        let by_label = source(&serde_json::json!({"from": "Selector", "selector": {}}));
+        assert!(needed(&Scope::default(), &[config(&by_label, &out)]).contains(&WatchId::all(Input::Namespace)));
     }
 
     #[test]
     fn a_restricted_scope_watches_each_namespace_for_itself() {
         let scope = Scope { watch_namespaces: vec!["a".into(), "b".into()], config_namespaces: vec!["n".into()] };
-        let by_label = source(serde_json::json!({"from": "Selector", "selector": {}}));
-        let ids = needed(&scope, &[config(by_label, serde_json::json!({}))]);
+        let by_label = source(&serde_json::json!({"from": "Selector", "selector": {}}));
+        let ids = needed(&scope, &[config(&by_label, &serde_json::json!({}))]);
         for id in [
             WatchId::within(Input::Service, "a"),
             WatchId::within(Input::EndpointSlice, "b"),
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn the_output_and_its_base_are_watched_by_name() {
         let output = serde_json::json!({"configMapName": "out", "base": {"configMapName": "base"}});
-        let ids = needed(&Scope::default(), &[config(source(serde_json::json!({"from": "Same"})), output)]);
+        let ids = needed(&Scope::default(), &[config(&source(&serde_json::json!({"from": "Same"})), &output)]);
         assert!(ids.contains(&WatchId::one(Input::ConfigMap, Some("n"), "out")));
         assert!(ids.contains(&WatchId::one(Input::ConfigMap, Some("n"), "base")));
     }

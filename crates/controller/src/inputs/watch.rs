@@ -25,8 +25,13 @@ use crate::{
 const PAGE: u32 = 100;
 
 /// Watches until the task is dropped. `api` makes the typed API of a client.
-pub async fn run<S>(world: Arc<World>, client: Client, id: WatchId, api: impl FnOnce(Client) -> Api<S::Object>, mut sink: S)
-where
+pub async fn run<S>(
+    world: Arc<World>,
+    client: Client,
+    id: WatchId,
+    api: impl FnOnce(Client) -> Api<S::Object>,
+    mut sink: S,
+) where
     S: Sink,
     S::Object: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
@@ -48,6 +53,10 @@ where
                     None => break,
                 },
                 () = sleep_until(stale_at) => {
+                    // A quiet watch is in contact without an event.
+                    if world.inputs.stale_at(&id, Instant::now()) > stale_at {
+                        continue;
+                    }
                     warn!(input = id.input.as_str(), watch = %id, "stale: not heard from for three watch timeouts");
                     world.metrics.standing(id.input, world.inputs.summary(id.input, Instant::now()).standing);
                     world.wakes.all(None);

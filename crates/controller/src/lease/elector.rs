@@ -54,7 +54,8 @@ impl Elector {
 
     /// Takes part until `stop`, then gives the lease up if it is held.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
-        let watch = watcher::Config::default().fields(&format!("metadata.name={}", self.name)).timeout(WATCH_TIMEOUT_SECONDS);
+        let watch =
+            watcher::Config::default().fields(&format!("metadata.name={}", self.name)).timeout(WATCH_TIMEOUT_SECONDS);
         let mut events = pin!(watcher(self.api.clone(), watch).default_backoff());
         let mut stop = pin!(stop);
         // Without the right to watch, others' renewals are seen by asking at the pace of the retries.
@@ -92,7 +93,11 @@ impl Elector {
         match step(self.seen.as_ref(), &self.me, self.seen_at, now) {
             Step::Wait(time) => now + if watching { time } else { self.doubt_unless_held(time) },
             Step::Create | Step::Take | Step::Renew => {
-                if self.write().await { Instant::now() } else { Instant::now() + RETRY }
+                if self.write().await {
+                    Instant::now()
+                } else {
+                    Instant::now() + RETRY
+                }
             }
         }
     }

@@ -54,24 +54,32 @@ impl Record {
         let mine = old.filter(|old| old.holder == me);
         let transitions = old.map_or(0, |old| if mine.is_some() { old.transitions } else { old.transitions + 1 });
         let acquired = mine.and_then(|old| old.acquired.clone()).unwrap_or_else(|| now.clone());
-        Self::lease(old, name, LeaseSpec {
-            holder_identity: Some(me.to_owned()),
-            lease_duration_seconds: i32::try_from(LEASE.as_secs()).ok(),
-            acquire_time: Some(acquired),
-            renew_time: Some(now),
-            lease_transitions: Some(transitions),
-            ..LeaseSpec::default()
-        })
+        Self::lease(
+            old,
+            name,
+            LeaseSpec {
+                holder_identity: Some(me.to_owned()),
+                lease_duration_seconds: i32::try_from(LEASE.as_secs()).ok(),
+                acquire_time: Some(acquired),
+                renew_time: Some(now),
+                lease_transitions: Some(transitions),
+                ..LeaseSpec::default()
+            },
+        )
     }
 
     /// The Lease to write for giving it up.
     pub fn released(&self, name: &str, now: MicroTime) -> Lease {
-        Self::lease(Some(self), name, LeaseSpec {
-            lease_duration_seconds: Some(1),
-            renew_time: Some(now),
-            lease_transitions: Some(self.transitions),
-            ..LeaseSpec::default()
-        })
+        Self::lease(
+            Some(self),
+            name,
+            LeaseSpec {
+                lease_duration_seconds: Some(1),
+                renew_time: Some(now),
+                lease_transitions: Some(self.transitions),
+                ..LeaseSpec::default()
+            },
+        )
     }
 
     fn lease(old: Option<&Self>, name: &str, spec: LeaseSpec) -> Lease {
@@ -100,9 +108,8 @@ pub enum Step {
 /// Decides from the Lease, our own name, and when *we* saw the Lease say something new: clocks of others are not believed.
 pub fn step(lease: Option<&Record>, me: &str, observed_at: Instant, now: Instant) -> Step {
     let age = now.saturating_duration_since(observed_at);
-    let due = |after: Duration, then: Step| {
-        if age >= after { then } else { Step::Wait(after - age) }
-    };
+    let due =
+        |after: Duration, then: Step| after.checked_sub(age).filter(|rest| !rest.is_zero()).map_or(then, Step::Wait);
     match lease {
         None => Step::Create,
         Some(lease) if lease.holder.is_empty() => Step::Take,
