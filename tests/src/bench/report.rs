@@ -9,13 +9,14 @@ use std::{
 #[derive(Debug)]
 pub(super) struct Report {
     pairs: String,
-    met: bool,
+    /// Whether all promises were kept; `None` before the first.
+    met: Option<bool>,
 }
 
 impl Report {
     /// The report of the benchmark of this name.
     pub(super) fn new(name: &str) -> Self {
-        Self { pairs: format!("bench={name}"), met: true }
+        Self { pairs: format!("bench={name}"), met: None }
     }
 
     /// Adds a pair.
@@ -26,16 +27,17 @@ impl Report {
 
     /// Says whether something is as it was promised.
     pub(super) fn promise(&mut self, met: bool, what: &str) {
-        self.met &= met;
+        self.met = Some(met && self.met.unwrap_or(true));
         print(&format!("{} {what}", if met { "met:   " } else { "MISSED:" }));
     }
 
-    /// Prints the pairs; returns whether every promise was kept.
+    /// Prints the pairs; returns whether every promise was kept, if there were any.
     pub(super) fn end(mut self) -> bool {
-        let met = self.met;
-        self.pair("met", met);
+        if let Some(met) = self.met {
+            self.pair("met", met);
+        }
         print(&self.pairs);
-        met
+        self.met.unwrap_or(true)
     }
 }
 

@@ -30,9 +30,10 @@ const INTERRUPTED: u8 = 130;
   cargo xtask demo --keep                 and try things yourself until Ctrl-C
   cargo xtask demo --context kind-test    the same on a cluster of yours, as you are there
 
-On a cluster of yours the demo creates namespaces toolset-demo-…, the CustomResourceDefinition where there is none, and
-removes both at the end. The operator runs on this machine and looks at these namespaces only. No Pods are created, so
-health is not asked for (spec.health.mode: None). You need the rights to create all that.
+On a cluster of yours the demo creates namespaces toolset-demo-…, and the CustomResourceDefinition
+where there is none, and removes both at the end. The operator runs on this machine and looks at
+these namespaces only. No Pods are created, so health is not asked for (spec.health.mode: None).
+You need the rights to create all that, and kubectl in your PATH.
 
 Colours are used on a terminal; NO_COLOR=1 switches them off."
 )]
