@@ -29,6 +29,8 @@ pub struct ControllerOptions {
     pub log_level: Option<String>,
     /// Further arguments.
     pub arguments: Vec<String>,
+    /// These arguments and no others, such as those of a Deployment. Both addresses must be among them.
+    pub exactly: Option<Vec<String>>,
     /// Do not wait until it says that it is ready.
     pub do_not_wait: bool,
 }
@@ -58,23 +60,14 @@ pub(crate) struct Place<'a> {
 
 impl Controller {
     pub(crate) async fn start(options: ControllerOptions, place: Place<'_>) -> Result<Self> {
-        let (health_port, metrics_port) = (ports::free()?, ports::free()?);
+        let arguments = match &options.exactly {
+            Some(arguments) => arguments.clone(),
+            None => arguments(&options, place.namespaces)?,
+        };
+        let health_port = port(&arguments, "--health-addr=")?;
+        let metrics_port = port(&arguments, "--metrics-addr=")?;
         let mut command = command(programs::toolset_controller().await?);
-        command
-            .env("KUBECONFIG", options.kubeconfig.as_deref().unwrap_or(place.kubeconfig))
-            .arg(format!("--health-addr=127.0.0.1:{health_port}"))
-            .arg(format!("--metrics-addr=127.0.0.1:{metrics_port}"))
-            .arg(format!("--log-level={}", options.log_level.as_deref().unwrap_or("debug")))
-            .args(["--log-format=json", "--cluster-domain=cluster.local"]);
-        let restrictions =
-            [("--watch-namespaces", &options.watch_namespaces), ("--config-namespaces", &options.config_namespaces)];
-        for (flag, wanted) in restrictions {
-            let namespaces = wanted.as_deref().unwrap_or(place.namespaces);
-            if !namespaces.is_empty() {
-                command.arg(format!("{flag}={}", namespaces.join(",")));
-            }
-        }
-        command.args(&options.arguments);
+        command.env("KUBECONFIG", options.kubeconfig.as_deref().unwrap_or(place.kubeconfig)).args(arguments);
         let process = Process::spawn("toolset-controller", &mut command, place.log, place.watchdog)?;
         let mut controller = Self { process, health_port, metrics_port };
         if !options.do_not_wait {
@@ -133,6 +126,34 @@ impl Controller {
         self.process.signal(Signal::TERM)?;
         self.process.wait(DEADLINE).await
     }
+}
+
+/// What the harness starts a controller with.
+fn arguments(options: &ControllerOptions, namespaces: &[String]) -> Result<Vec<String>> {
+    let mut arguments = vec![
+        format!("--health-addr=127.0.0.1:{}", ports::free()?),
+        format!("--metrics-addr=127.0.0.1:{}", ports::free()?),
+        format!("--log-level={}", options.log_level.as_deref().unwrap_or("debug")),
+        "--log-format=json".to_owned(),
+        "--cluster-domain=cluster.local".to_owned(),
+    ];
+    let restrictions =
+        [("--watch-namespaces", &options.watch_namespaces), ("--config-namespaces", &options.config_namespaces)];
+    for (flag, wanted) in restrictions {
+        let namespaces = wanted.as_deref().unwrap_or(namespaces);
+        if !namespaces.is_empty() {
+            arguments.push(format!("{flag}={}", namespaces.join(",")));
+        }
+    }
+    arguments.extend_from_slice(&options.arguments);
+    Ok(arguments)
+}
+
+/// The port of an address among the arguments.
+fn port(arguments: &[String], flag: &str) -> Result<u16> {
+    let address = arguments.iter().find_map(|argument| argument.strip_prefix(flag));
+    let (_, port) = address.and_then(|address| address.rsplit_once(':')).with_context(|| format!("no {flag}…"))?;
+    port.parse().with_context(|| format!("{flag}: {port} is no port"))
 }
 
 /// A GET as HTTP/1.0 has it: the answer ends where the connection does.

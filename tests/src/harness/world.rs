@@ -98,6 +98,11 @@ impl World {
         &self.watchdog
     }
 
+    /// The namespaces that this test has created so far.
+    pub fn namespaces(&self) -> &[String] {
+        &self.namespaces
+    }
+
     /// Creates a namespace of this test's and returns its full name.
     pub async fn namespace(&mut self, name: &str) -> Result<String> {
         self.namespace_with_labels(name, &[]).await

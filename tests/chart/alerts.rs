@@ -1,0 +1,34 @@
+//! The alert rules, by Prometheus' own tool.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Result, ensure};
+
+use crate::{helm, tools};
+
+/// The rules.
+pub fn file() -> PathBuf {
+    helm::chart().join("files/alerts.yaml")
+}
+
+fn promtool(arguments: &[&Path]) -> Result<()> {
+    let Some(promtool) = tools::of_prometheus("promtool")? else { return Ok(()) };
+    let output = Command::new(promtool).args(arguments).output()?;
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{said}");
+    Ok(())
+}
+
+#[test]
+fn promtool_finds_nothing_wrong_with_the_rules() -> Result<()> {
+    promtool(&[Path::new("check"), Path::new("rules"), &file()])
+}
+
+#[test]
+fn every_alert_fires_in_its_situation_and_stays_quiet_beside_it() -> Result<()> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("chart/alerts.test.yaml");
+    promtool(&[Path::new("test"), Path::new("rules"), &tests])
+}

@@ -1,0 +1,162 @@
+//! The dashboard's queries and the alerts' expressions, run by a real Prometheus that scrapes a real controller.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use e2e::{
+    controlplane::{controllers_run, ports},
+    harness::{ControllerOptions, eventually, scenario, services, trusted_names},
+};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::{helm, tools};
+
+/// The dashboard.
+pub fn read() -> Result<Value> {
+    let text = fs::read_to_string(helm::chart().join("files/dashboards/toolset-operator.json"))?;
+    serde_json::from_str(&text).context("the dashboard is not JSON")
+}
+
+/// Title and expression of every query of every panel.
+fn queries() -> Result<Vec<(String, String)>> {
+    let dashboard = read()?;
+    let mut queries = Vec::new();
+    for panel in dashboard["panels"].as_array().context("no panels")? {
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            let title = panel["title"].as_str().context("a panel without a title")?;
+            queries.push((title.to_owned(), target["expr"].as_str().context("a target without a query")?.to_owned()));
+        }
+    }
+    Ok(queries)
+}
+
+#[test]
+fn every_panel_has_a_place_and_an_id_of_its_own() -> Result<()> {
+    let dashboard = read()?;
+    let (mut ids, mut cells) = (BTreeSet::new(), BTreeSet::new());
+    for panel in dashboard["panels"].as_array().context("no panels")? {
+        ensure!(ids.insert(panel["id"].as_i64().context("no id")?), "id {} twice", panel["id"]);
+        let at = |key: &str| panel["gridPos"][key].as_u64().with_context(|| format!("no {key}"));
+        let (x, y, width, height) = (at("x")?, at("y")?, at("w")?, at("h")?);
+        ensure!(x + width <= 24, "{} is over the edge", panel["title"]);
+        for cell in (x..x + width).flat_map(|x| (y..y + height).map(move |y| (x, y))) {
+            ensure!(cells.insert(cell), "{} overlaps another panel at {cell:?}", panel["title"]);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_query_of_the_dashboard_and_of_the_alerts_has_data_in_a_real_prometheus() -> Result<()> {
+    if !controllers_run() {
+        return Ok(());
+    }
+    let Some(program) = tools::of_prometheus("prometheus")? else { return Ok(()) };
+    scenario("dashboard", async |world| {
+        let apps = world.namespace("apps").await?;
+        let agent = world.namespace("agent").await?;
+        let controller = world.start_controller(ControllerOptions::default()).await?;
+        let prometheus = Prometheus::start(&program, world.folder(), &controller.metrics_url())?;
+
+        world.configure(&agent, "default", &trusted_names(&[&apps])).await?;
+        let service = world.create(&services::prometheus_server(&apps)).await?;
+        world.backend(&service).await?;
+        world.create(&services::annotated(&apps, "malformed", "NOT A TYPE")).await?;
+        world.tools(&agent, "prometheus-server is listed", |tools| tools.names() == ["prometheus-server"]).await?;
+        world.ready(&agent, "default", ("True", "AsExpected")).await?;
+
+        for (title, query) in queries()? {
+            // A histogram's quantile is NaN while nothing new was observed, so something is.
+            let query = query.replace("$namespace", ".*").replace("$job", ".*").replace("$__rate_interval", "1m");
+            eventually(&format!("panel {title:?} shows data for {query}"), async || {
+                ensure!(!prometheus.query(&query).await?.is_empty(), "no data");
+                Ok(())
+            })
+            .await?;
+        }
+        let rules: Value = serde_saphyr::from_str(&fs::read_to_string(crate::alerts::file())?)?;
+        for rule in rules["groups"][0]["rules"].as_array().context("no rules")? {
+            let (alert, expression) = (&rule["alert"], rule["expr"].as_str().context("no expr")?);
+            let firing = prometheus.query(expression).await.with_context(|| alert.to_string())?;
+            ensure!(firing.is_empty(), "{alert} fires on a healthy operator: {firing:?}");
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// A Prometheus that scrapes one target every second. Dropping it ends it.
+struct Prometheus {
+    child: Child,
+    port: u16,
+}
+
+impl Prometheus {
+    fn start(program: &Path, folder: &Path, url: &str) -> Result<Self> {
+        let target = url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/metrics")).context("no target")?;
+        let config = folder.join("prometheus.yml");
+        fs::write(
+            &config,
+            format!(
+                "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n- job_name: operator\n  \
+                 static_configs:\n  - targets: ['{target}']\n    labels: {{namespace: holmes, pod: toolset-operator-0}}\n"
+            ),
+        )?;
+        let port = ports::free()?;
+        let log = fs::File::create(folder.join("prometheus.log"))?;
+        let child = Command::new(program)
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", folder.join("prometheus").display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("cannot start Prometheus")?;
+        Ok(Self { child, port })
+    }
+
+    /// The series that an expression gives now, those without a number left out.
+    async fn query(&self, expression: &str) -> Result<Vec<Value>> {
+        let body = format!("query={}", encoded(expression));
+        let request = format!(
+            "POST /api/v1/query HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.context("Prometheus does not answer")?;
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        let (_, json) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+        let answer: Value = serde_json::from_str(json).with_context(|| format!("Prometheus says {json:?}"))?;
+        if answer["status"] != "success" {
+            bail!("Prometheus says {}", answer["error"]);
+        }
+        let series = answer["data"]["result"].as_array().cloned().unwrap_or_default();
+        Ok(series.into_iter().filter(|series| series["value"][1] != "NaN").collect())
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        // It may have ended by itself; there is nobody to tell.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// As forms have it.
+fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}

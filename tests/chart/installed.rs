@@ -1,0 +1,82 @@
+//! A release of the chart on a real API server, and the controller as its Deployment would run it.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use anyhow::{Context as _, Result};
+use e2e::{
+    controlplane::ports,
+    harness::{Controller, ControllerOptions, World},
+};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::Api;
+
+use crate::helm::{Helm, arguments, chart};
+
+const NAME: &str = "toolset-operator";
+
+/// A release.
+pub struct Release {
+    helm: Helm,
+    namespace: String,
+    /// Where the Deployment's arguments say that it listens: free ports of this machine.
+    addresses: String,
+}
+
+impl Release {
+    /// What is to be installed into a namespace; nothing is yet. `None` where there is no Helm.
+    pub fn new(world: &World, namespace: &str) -> Result<Option<Self>> {
+        let Some(helm) = Helm::find()? else { return Ok(None) };
+        let helm = helm.with_kubeconfig(world.cluster().kubeconfig());
+        let (health, metrics) = (ports::free()?, ports::free()?);
+        let addresses = format!("bindAddress: 127.0.0.1\nports: {{health: {health}, metrics: {metrics}}}\n");
+        Ok(Some(Self { helm, namespace: namespace.to_owned(), addresses }))
+    }
+
+    /// The ServiceAccount's user name, as the audit log has it.
+    pub fn user(&self) -> String {
+        format!("system:serviceaccount:{}:{NAME}", self.namespace)
+    }
+
+    /// Installs with these values and returns Helm's words, NOTES included.
+    pub async fn install(&self, values: &str) -> Result<String> {
+        self.helm_with("install", values).await
+    }
+
+    /// Upgrades to these values, from nothing but the chart's defaults.
+    pub async fn upgrade(&self, values: &str) -> Result<String> {
+        self.helm_with("upgrade", values).await
+    }
+
+    /// Goes back to a revision.
+    pub async fn rollback(&self, revision: u32) -> Result<String> {
+        self.run(vec!["rollback".into(), NAME.into(), revision.to_string().into()]).await
+    }
+
+    /// Uninstalls, and waits until what goes is gone.
+    pub async fn uninstall(&self) -> Result<String> {
+        self.run(vec!["uninstall".into(), NAME.into(), "--wait".into()]).await
+    }
+
+    /// Starts the controller with exactly the arguments of the Deployment on the API server, and with a token of its
+    /// ServiceAccount: no kubelet does it here.
+    pub async fn start_controller(&self, world: &mut World) -> Result<Controller> {
+        let deployments: Api<Deployment> = world.api(&self.namespace);
+        let deployment = serde_json::to_value(deployments.get(NAME).await?)?;
+        let account = deployment.pointer("/spec/template/spec/serviceAccountName").and_then(|name| name.as_str());
+        let account = account.context("the Deployment names no ServiceAccount")?;
+        let kubeconfig = world.folder().join("release.kubeconfig");
+        world.cluster().service_account_kubeconfig(&self.namespace, account, &kubeconfig).await?;
+        let exactly = Some(arguments(&deployment)?);
+        world.start_controller(ControllerOptions { exactly, kubeconfig: Some(kubeconfig), ..Default::default() }).await
+    }
+
+    async fn helm_with(&self, verb: &str, values: &str) -> Result<String> {
+        let file: PathBuf = self.helm.values(&format!("{}{values}", self.addresses))?;
+        self.run(vec![verb.into(), NAME.into(), chart().into(), "--values".into(), file.into()]).await
+    }
+
+    async fn run(&self, mut arguments: Vec<OsString>) -> Result<String> {
+        arguments.extend(["--namespace".into(), OsString::from(&self.namespace)]);
+        tokio::task::block_in_place(|| self.helm.run(arguments))
+    }
+}

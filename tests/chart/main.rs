@@ -1,0 +1,16 @@
+//! The chart: what it renders, what happens when it is installed on a real API server, and what a real Prometheus makes of
+//! its alerts and its dashboard.
+//!
+//! `cargo xtask test chart` brings Helm and Prometheus. Without it, `HELM` names Helm's program and `PROMETHEUS` the folder
+//! of Prometheus' programs; tests whose tools are missing are skipped, and fail where `CI` is set.
+
+mod alerts;
+mod dashboard;
+mod helm;
+mod install;
+mod installed;
+mod lifecycle;
+mod permissions;
+mod rendered;
+mod tools;
+mod workload;

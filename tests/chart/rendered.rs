@@ -1,0 +1,307 @@
+//! What the chart renders, without any cluster.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::helm::{Helm, arguments, objects, of_kind, only};
+
+/// Everything that can be switched on.
+const EVERYTHING: &str = r#"
+replicaCount: 2
+configNamespaces: [holmes, agents]
+rolloutRestart: [{name: holmes-holmes}, {name: robusta, namespace: agents}]
+commonLabels: {team: platform}
+commonAnnotations: {owner: platform}
+rbac: {aggregateToEdit: true}
+networkPolicy: {egress: {enabled: true}}
+metrics:
+  serviceMonitor: {enabled: true, labels: {release: kps}, interval: 15s}
+  prometheusRule: {enabled: true, alertLabels: {team: platform}, disabled: [ToolsetNoLeader]}
+  dashboard: {enabled: true}
+"#;
+
+const KIND: &str = "toolset.kubernaut.io/v1alpha1/ToolsetConfig";
+const SHIPPED: &str =
+    "toolsetConfigs: [{name: default, spec: {sources: [{name: a, trust: Trusted, namespaces: {from: Same}}]}}]";
+
+fn names(objects: &[Value], kind: &str) -> BTreeSet<String> {
+    of_kind(objects, kind)
+        .iter()
+        .map(|object| object["metadata"]["name"].as_str().unwrap_or_default().to_owned())
+        .collect()
+}
+
+#[test]
+fn every_object_is_in_the_releases_or_an_agents_namespace_and_carries_the_labels() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    let cluster_wide = ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"];
+    for object in helm.template(EVERYTHING)? {
+        let (kind, metadata) = (object["kind"].as_str().context("no kind")?, &object["metadata"]);
+        let namespace = metadata["namespace"].as_str();
+        let expected: &[Option<&str>] =
+            if cluster_wide.contains(&kind) { &[None] } else { &[Some("holmes"), Some("agents")] };
+        ensure!(expected.contains(&namespace), "{kind} {} is in {namespace:?}", metadata["name"]);
+        for label in [
+            "app.kubernetes.io/name",
+            "app.kubernetes.io/instance",
+            "app.kubernetes.io/version",
+            "helm.sh/chart",
+            "team",
+        ] {
+            ensure!(metadata["labels"][label].is_string(), "{kind} {} has no label {label}", metadata["name"]);
+        }
+        ensure!(metadata["annotations"]["owner"] == "platform", "{kind} {} has no annotation", metadata["name"]);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_pod_may_do_as_little_as_possible() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    let rendered = helm.template("{}")?;
+    let pod = &only(&rendered, "Deployment")?["spec"]["template"]["spec"];
+    assert_eq!(
+        pod["securityContext"],
+        json!({"runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}})
+    );
+    let container = &pod["containers"][0];
+    assert_eq!(
+        container["securityContext"],
+        json!({"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}})
+    );
+    assert_eq!(
+        container["resources"],
+        json!({"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}})
+    );
+    assert_eq!(container["livenessProbe"]["httpGet"], json!({"path": "/health", "port": "health"}));
+    assert_eq!(container["readinessProbe"]["httpGet"], json!({"path": "/ready", "port": "health"}));
+    assert_eq!(only(&rendered, "ServiceAccount")?["automountServiceAccountToken"], json!(false));
+    Ok(())
+}
+
+#[test]
+fn the_pod_has_longer_to_end_than_the_controller_takes() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    let rendered = helm.template("shutdownTimeoutSeconds: 45")?;
+    let deployment = only(&rendered, "Deployment")?;
+    assert!(arguments(deployment)?.contains(&"--shutdown-timeout=45s".to_owned()));
+    assert_eq!(deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"], json!(55));
+    Ok(())
+}
+
+#[test]
+fn only_lists_of_verbs_and_resources_are_granted_and_no_secrets() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    let rendered = helm.template(EVERYTHING)?;
+    let roles = of_kind(&rendered, "ClusterRole").into_iter().chain(of_kind(&rendered, "Role"));
+    for rule in roles.flat_map(|role| role["rules"].as_array().cloned().unwrap_or_default()) {
+        let text = rule.to_string();
+        ensure!(!text.contains('*') && !text.contains("secrets"), "{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn without_cluster_roles_there_is_none() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    let rendered =
+        helm.template("{rbac: {clusterRoles: false}, watchNamespaces: [monitoring], crds: {enabled: false}}")?;
+    for kind in ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"] {
+        assert_eq!(names(&rendered, kind), BTreeSet::new(), "{kind}");
+    }
+    assert!(helm.template("rbac: {clusterRoles: false}").is_err(), "all namespaces cannot be watched then");
+    Ok(())
+}
+
+#[test]
+fn the_right_to_namespaces_ends_with_the_feature_and_with_the_list() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    let rule = |values: &str| -> Result<Option<Value>> {
+        let rendered = helm.template(values)?;
+        let roles = of_kind(&rendered, "ClusterRole");
+        let mut rules = roles.iter().flat_map(|role| role["rules"].as_array().into_iter().flatten());
+        Ok(rules.find(|rule| rule["resources"] == json!(["namespaces"])).cloned())
+    };
+    assert_eq!(rule("{}")?.context("no rule")?.get("resourceNames"), None);
+    assert_eq!(rule("watchNamespaces: [b, a]")?.context("no rule")?["resourceNames"], json!(["a", "b"]));
+    assert_eq!(rule("rbac: {namespaceSelectors: false}")?, None);
+    Ok(())
+}
+
+#[test]
+fn a_restart_is_granted_for_the_named_deployments_only() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    let rules = |values: &str| -> Result<Vec<Value>> {
+        let rendered = helm.template(values)?;
+        let roles = of_kind(&rendered, "Role").into_iter().chain(of_kind(&rendered, "ClusterRole"));
+        let rules = roles.flat_map(|role| role["rules"].as_array().cloned().unwrap_or_default());
+        Ok(rules.filter(|rule| rule["apiGroups"] == json!(["apps"])).collect())
+    };
+    assert_eq!(rules("{}")?, Vec::<Value>::new());
+    let named = json!({"apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["a", "b"], "verbs": ["get", "patch"]});
+    assert_eq!(rules("rolloutRestart: [{name: b}, {name: a}]")?, [named]);
+    assert!(rules("rolloutRestart: [{name: a, namespace: elsewhere}]").is_err(), "no ToolsetConfig there is honoured");
+    Ok(())
+}
+
+#[test]
+fn on_openshift_the_user_is_left_to_it_and_owner_references_may_block() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    let with = |values: &str, kinds: &[&str]| -> Result<(bool, bool)> {
+        let rendered = helm.template_with(values, kinds)?;
+        let user =
+            only(&rendered, "Deployment")?["spec"]["template"]["spec"]["securityContext"].get("runAsUser").is_some();
+        Ok((user, serde_json::to_string(&of_kind(&rendered, "Role"))?.contains("toolsetconfigs/finalizers")))
+    };
+    assert_eq!(with("{}", &[])?, (true, false));
+    assert_eq!(with("{}", &["security.openshift.io/v1"])?, (false, true));
+    assert_eq!(with("openshift: Enabled", &[])?, (false, true));
+    assert_eq!(with("openshift: Disabled", &["security.openshift.io/v1"])?, (true, false));
+    Ok(())
+}
+
+#[test]
+fn toolset_configs_are_rendered_only_where_the_kind_is_known() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    assert_eq!(names(&helm.template(SHIPPED)?, "ToolsetConfig"), BTreeSet::new());
+    let rendered = helm.template_with(SHIPPED, &[KIND])?;
+    let config = only(&rendered, "ToolsetConfig")?;
+    assert_eq!((&config["metadata"]["name"], &config["metadata"]["namespace"]), (&json!("default"), &json!("holmes")));
+    assert_eq!(config["spec"]["sources"][0]["namespaces"], json!({"from": "Same"}));
+    Ok(())
+}
+
+#[test]
+fn a_toolset_config_that_nobody_would_honour_is_refused() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    let error = helm.template(&format!("configNamespaces: [agents]\n{SHIPPED}")).unwrap_err().to_string();
+    assert!(error.contains("which is not one of configNamespaces (agents)"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn what_only_makes_sense_with_two_replicas_is_left_out_with_one() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    let spread = |rendered: &[Value]| -> Result<bool> {
+        Ok(only(rendered, "Deployment")?["spec"]["template"]["spec"].get("topologySpreadConstraints").is_some())
+    };
+    let (one, two) = (helm.template("{}")?, helm.template("replicaCount: 2")?);
+    assert_eq!((of_kind(&one, "PodDisruptionBudget").len(), spread(&one)?), (0, false));
+    assert_eq!((of_kind(&two, "PodDisruptionBudget").len(), spread(&two)?), (1, true));
+    assert!(helm.template("{replicaCount: 2, leaderElection: {enabled: false}}").is_err());
+    Ok(())
+}
+
+#[test]
+fn a_digest_wins_over_the_tag() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    let image = |values: &str| -> Result<Value> {
+        let rendered = helm.template(values)?;
+        Ok(only(&rendered, "Deployment")?["spec"]["template"]["spec"]["containers"][0]["image"].clone())
+    };
+    let digest = format!("sha256:{}", "0".repeat(64));
+    assert_eq!(image("image: {repository: r/i, tag: t}")?, json!("r/i:t"));
+    assert_eq!(
+        image(&format!("image: {{repository: r/i, tag: t, digest: '{digest}'}}"))?,
+        json!(format!("r/i@{digest}"))
+    );
+    Ok(())
+}
+
+#[test]
+fn a_crd_that_shall_stay_says_so_and_is_the_generated_one() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    let policy = |values: &str| -> Result<Option<Value>> {
+        let rendered = helm.template(values)?;
+        let crd = only(&rendered, "CustomResourceDefinition")?;
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds/toolsetconfigs.toolset.kubernaut.io.yaml");
+        let generated: Value = serde_saphyr::from_str(&fs::read_to_string(file)?)?;
+        ensure!(crd["spec"] == generated["spec"], "the chart's CRD differs from crds/");
+        Ok(crd["metadata"]["annotations"].get("helm.sh/resource-policy").cloned())
+    };
+    assert_eq!(policy("{}")?, Some(json!("keep")));
+    assert_eq!(policy("crds: {keep: false}")?, None);
+    Ok(())
+}
+
+#[test]
+fn a_misspelt_or_mistyped_value_is_refused() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    for values in [
+        "replicas: 2",
+        "crds: {keeep: true}",
+        "metrics: {serviceMonitor: {enable: true}}",
+        "replicaCount: two",
+        "watchNamespaces: [Not_A_Name]",
+        "image: {digest: latest}",
+        "log: {format: xml}",
+        "toolsetConfigs: [{name: x}]",
+        "metrics: {serviceMonitor: {enabled: true}, podMonitor: {enabled: true}}",
+    ] {
+        assert!(helm.template(values).is_err(), "{values}");
+    }
+    // Umbrella charts hand it to every chart.
+    helm.template("global: {anything: true}")?;
+    Ok(())
+}
+
+#[test]
+fn the_rendered_rules_are_the_file_without_the_disabled_ones() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    let rendered = helm.template(EVERYTHING)?;
+    let rules = |groups: &Value| groups[0]["rules"].as_array().cloned().unwrap_or_default();
+    let file: Value = serde_saphyr::from_str(&fs::read_to_string(crate::alerts::file())?)?;
+    let mut expected = rules(&file["groups"]);
+    expected.retain(|rule| rule["alert"] != "ToolsetNoLeader");
+    for rule in &mut expected {
+        rule["labels"]["team"] = json!("platform");
+    }
+    assert_eq!(rules(&only(&rendered, "PrometheusRule")?["spec"]["groups"]), expected);
+    Ok(())
+}
+
+#[test]
+fn the_dashboards_config_map_holds_the_file() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    let rendered = helm.template(EVERYTHING)?;
+    let config_map = only(&rendered, "ConfigMap")?;
+    assert_eq!(config_map["metadata"]["labels"]["grafana_dashboard"], json!("1"));
+    let shown: Value =
+        serde_json::from_str(config_map["data"]["toolset-operator.json"].as_str().context("no dashboard")?)?;
+    assert_eq!(shown, crate::dashboard::read()?);
+    Ok(())
+}
+
+#[test]
+fn install_yaml_is_the_chart_with_its_defaults() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    let committed = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/install.yaml"))?;
+    let without_helm = |mut object: Value| {
+        for part in ["labels", "annotations"] {
+            for holder in ["/metadata", "/spec/template/metadata"] {
+                let Some(holder) = object.pointer_mut(holder).and_then(Value::as_object_mut) else { continue };
+                let Some(map) = holder.get_mut(part).and_then(Value::as_object_mut) else { continue };
+                map.retain(|key, _| !key.starts_with("helm.sh/") && key != "app.kubernetes.io/managed-by");
+                if map.is_empty() {
+                    holder.remove(part);
+                }
+            }
+        }
+        object
+    };
+    let normal = |objects: Vec<Value>| objects.into_iter().map(without_helm).collect::<Vec<_>>();
+    assert_eq!(normal(objects(&committed)?), normal(helm.template("{}")?), "run `cargo xtask chart`");
+    Ok(())
+}
+
+#[test]
+fn helm_lints_the_chart_without_a_warning() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    let values = helm.values(EVERYTHING)?;
+    let arguments =
+        ["lint".into(), "--strict".into(), crate::helm::chart().into_os_string(), "--values".into(), values.into()];
+    helm.run(arguments)?;
+    Ok(())
+}
