@@ -1,6 +1,6 @@
 //! `spec.output.base`: a file of the user's own toolsets, laid under ours.
 //!
-//! The agent reads one file only, so whatever of the user's own is not in ours is lost to it (their SaaS sources, their MCP
+//! The agent reads one file only, so whatever of the user's own is not in ours is lost to it (their `SaaS` sources, their MCP
 //! servers, the toolsets that the chart switches on). It comes from a `ConfigMap` that a person edits: a mistake in it costs
 //! the entry it is in, never our file.
 

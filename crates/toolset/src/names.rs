@@ -184,7 +184,7 @@ fn hashed(name: &str, tool: &Tool, max: usize, taken: impl Fn(&str) -> bool) -> 
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    let digits: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = crate::render::hex(&hash.finalize());
     let with = |length: usize| {
         let room = max.saturating_sub(length + 1);
         let kept: String = name.chars().take(room).collect();

@@ -46,11 +46,9 @@ fn a_file_that_cannot_be_read_is_an_error_in_words() {
 #[test]
 fn aliases_cannot_make_it_larger_than_the_budget() {
     let line = "x".repeat(1000);
-    let mut text = format!("a: &a ['{line}']\n");
-    for (from, to) in ["a", "b", "c", "d"].iter().zip(["b", "c", "d", "e"]) {
-        text.push_str(&format!("{to}: &{to} [{}]\n", vec![format!("*{from}"); 10].join(", ")));
-    }
-    text.push_str("toolsets: {mine: {config: {all: *e}}}\n");
+    let tenfold = |from: &str, to: &str| format!("{to}: &{to} [{}]\n", vec![format!("*{from}"); 10].join(", "));
+    let levels: String = [("a", "b"), ("b", "c"), ("c", "d"), ("d", "e")].map(|(from, to)| tenfold(from, to)).concat();
+    let text = format!("a: &a ['{line}']\n{levels}toolsets: {{mine: {{config: {{all: *e}}}}}}\n");
     assert!(parse(&text).is_err());
 }
 

@@ -18,7 +18,7 @@ use crate::{
 
 /// The data key of format HolmesGPT.
 pub const HOLMESGPT_KEY: &str = "custom_toolset.yaml";
-/// The data key of format ToolsetJSON.
+/// The data key of format `ToolsetJSON`.
 pub const TOOLSET_JSON_KEY: &str = "toolset.json";
 /// Every data key that can be ours.
 pub const DATA_KEYS: [&str; 2] = [HOLMESGPT_KEY, TOOLSET_JSON_KEY];
@@ -112,7 +112,8 @@ fn read_base(ctx: &Context<'_>, base: Base<'_>, notes: &mut Vec<Note>) -> Option
     .ok()
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// In lower case.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a String cannot fail.

@@ -42,15 +42,16 @@ fn within(max: usize, plan: &mut Plan, notes: &mut Vec<Note>, render: impl Fn(&P
     let order = expendable(&plan.tools);
     let (cut, mut files) = smallest_cut(order.len(), max, |count| render(&without(plan, &order[..count])));
     *plan = without(plan, &order[..cut]);
-    let mut message =
-        format!("the output would have {size} bytes, at most {max} are written: {cut} of the tools were left out");
+    let mut lost = format!("{cut} of the tools were left out");
     if of(&files.data) > max {
         let silent;
         (silent, files) = smallest_cut(plan.tools.len(), max, |count| render(&silenced(plan, count)));
         *plan = silenced(plan, silent);
-        message.push_str(&format!(", and the last {silent} of spec.tools lost their instructions"));
+        lost = format!("{lost}, and the last {silent} of spec.tools lost their instructions");
     }
-    message.push_str("; narrow spec.sources or disable detectors, or shorten what the spec says");
+    let message = format!(
+        "the output would have {size} bytes, at most {max} are written: {lost}; narrow spec.sources or disable detectors, or shorten what the spec says"
+    );
     notes.push(Note::new(Reason::OutputTooLarge, message));
     files
 }

@@ -285,7 +285,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 }
 
-/// Writes a mapping as YAML that a YAML 1.1 reader (PyYAML, which the agent uses) reads back as it is.
+/// Writes a mapping as YAML that a YAML 1.1 reader (`PyYAML`, which the agent uses) reads back as it is.
 ///
 /// Fails only if the emitter refuses a value, which it does for none that a [`Node`] can hold.
 pub fn to_yaml(block: &Block) -> Result<String, String> {

@@ -26,10 +26,10 @@ fn baseline(name: &str, state: State) -> Baseline {
     Baseline { name: name.to_owned(), state }
 }
 
-fn credentials(type_: CredentialsType) -> Option<Credentials> {
+fn credentials(type_: CredentialsType) -> Credentials {
     let username_env = (type_ == CredentialsType::Basic).then(|| "USER".to_owned());
     let header = (type_ == CredentialsType::Header).then(|| "X-Auth".to_owned());
-    Some(Credentials { type_, env: "SECRET".to_owned(), username_env, header })
+    Credentials { type_, env: "SECRET".to_owned(), username_env, header }
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn an_mcp_server_stands_under_mcp_servers_with_the_transport_that_its_path_shows
 fn credentials_and_tenant_stand_in_the_fields_of_their_toolset_as_placeholders() {
     let with = |product, type_| {
         let mut tool = tool(product, "svc");
-        (tool.credentials, tool.tenant_id) = (credentials(type_), Some("1".to_owned()));
+        (tool.credentials, tool.tenant_id) = (Some(credentials(type_)), Some("1".to_owned()));
         let value = rendered(&[tool]);
         let servers = value.get("mcp_servers").and_then(Value::as_object).into_iter().flatten();
         let toolsets = value["toolsets"].as_object().unwrap().iter().filter(|(name, _)| *name != CORE);
@@ -164,7 +164,7 @@ fn credentials_and_tenant_stand_in_the_fields_of_their_toolset_as_placeholders()
 #[test]
 fn credentials_that_the_toolset_has_no_field_for_are_not_written_elsewhere() {
     let mut elastic = tool(Product::Elasticsearch, "es");
-    elastic.credentials = credentials(CredentialsType::Header);
+    elastic.credentials = Some(credentials(CredentialsType::Header));
     let (_, file) = file(&[elastic], &[], None);
     assert!(!file.text.contains("SECRET"), "{}", file.text);
 }
