@@ -1,12 +1,23 @@
 //! Behaviour on a real API server. One module per subject; `tests/README.md` says how to write one.
 
 mod annotations;
+mod at_rest;
 mod control_plane;
+mod crd;
 mod drift;
+mod election;
+mod faults;
+mod forbidden;
 mod harness;
 mod health;
 mod modes;
 mod outputs;
+mod overrides;
 mod ownership;
+mod reload;
+mod rights;
+mod scale;
+mod scenarios;
+mod shutdown;
 mod sources;
 mod stage;

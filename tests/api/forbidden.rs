@@ -1,0 +1,197 @@
+//! A watch that is forbidden removes nothing, delays nobody else, and recovers without a restart.
+//!
+//! The API server checks rights when a watch begins, so these tests restart it: every watch begins anew.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use e2e::{
+    controlplane::{ControlPlane, Options, controllers_run},
+    harness::{Account, Controller, DEFAULT_CONFIG_MAP, prelude::*, services},
+};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Service};
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    harness::skipped,
+    rights,
+    stage::{CONFIG, message, over, patch, version, without_health},
+};
+
+/// A controller with a ServiceAccount's rights in the whole cluster, and a ToolsetConfig of it.
+struct Cast {
+    account: Account,
+    controller: Controller,
+    apps: String,
+    agent: String,
+}
+
+async fn cast(world: &mut World, spec: Value) -> Result<Cast> {
+    let apps = world.namespace_with_labels("apps", &[("observe", "yes")]).await?;
+    let agent = world.namespace("agent").await?;
+    let account = rights::operator(world, &agent).await?;
+    let options =
+        ControllerOptions { kubeconfig: Some(account.kubeconfig().to_owned()), ..ControllerOptions::unrestricted() };
+    let controller = world.start_controller(options).await?;
+    world.configure(&agent, CONFIG, &over(without_health(&[&apps]), spec)).await?;
+    world.ready(&agent, CONFIG, ("True", "AsExpected")).await?;
+    Ok(Cast { account, controller, apps, agent })
+}
+
+impl Cast {
+    /// Takes the rights to one kind away, lets every watch begin anew, and waits until the trouble is told.
+    async fn forbid(&self, world: &World, plane: &mut ControlPlane, role: &str, kind: &str) -> Result<()> {
+        self.account.revoke_everywhere(role).await?;
+        plane.stop_apiserver()?;
+        plane.start_apiserver().await?;
+        let configs = toolset_configs(&world.client(), &self.agent);
+        let config = present(&configs, CONFIG, "InputForbidden", |config| {
+            condition(config, "InputsSynced") == Some(("False", "InputForbidden"))
+        })
+        .await?;
+        ensure!(condition(&config, "Ready") == Some(("False", "InputForbidden")));
+        ensure!(message(&config, "InputsSynced").contains(kind), "{}", message(&config, "InputsSynced"));
+
+        let events: Api<Event> = world.api(&self.agent);
+        let of_config = ListParams::default().fields(&format!("involvedObject.name={CONFIG},reason=InputForbidden"));
+        eventually("an Event says so", async || {
+            ensure!(!events.list(&of_config).await?.items.is_empty());
+            Ok(())
+        })
+        .await?;
+        let synced = format!("dynamictoolset_watch_synced{{input=\"{kind}\"}}");
+        ensure!(self.controller.metric(&synced).await? == Some(0.0), "the metric says so");
+        ensure!(self.controller.health("/ready").await?.0 == 200, "a watch in trouble is no reason to restart the pod");
+        Ok(())
+    }
+
+    /// Gives the rights back and waits until all is well, with the same process.
+    async fn allow(&mut self, world: &World, role: &str, rules: &Value) -> Result<()> {
+        self.account.grant_everywhere(role, rules).await?;
+        world.ready(&self.agent, CONFIG, ("True", "AsExpected")).await?;
+        self.controller.process().require_running()
+    }
+
+    async fn lists(&self, world: &World, names: &[&str]) -> Result<()> {
+        world.tools(&self.agent, &format!("lists {names:?}"), |tools| tools.names() == names).await?;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_forbidden_service_watch_holds_the_output_until_it_is_allowed_again() -> Result<()> {
+    isolated("no-services", Options::default(), async |world, plane| {
+        let mut cast = cast(world, json!({})).await?;
+        world.create(&services::grafana(&cast.apps)).await?;
+        cast.lists(world, &["grafana"]).await?;
+        let config_maps: Api<ConfigMap> = world.api(&cast.agent);
+        let before = config_maps.get(DEFAULT_CONFIG_MAP).await?;
+
+        cast.forbid(world, plane, "services", "Service").await?;
+
+        let in_apps: Api<Service> = world.api(&cast.apps);
+        in_apps.delete("grafana", &DeleteParams::default()).await?;
+        holds(Duration::from_secs(1), "the ConfigMap stays as it was", async || {
+            ensure!(version(&config_maps.get(DEFAULT_CONFIG_MAP).await?) == version(&before));
+            Ok(())
+        })
+        .await?;
+        // Even deleted it comes back as it was: the agent must not lose what worked.
+        config_maps.delete(DEFAULT_CONFIG_MAP, &DeleteParams::default()).await?;
+        let restored = present(&config_maps, DEFAULT_CONFIG_MAP, "is restored", |config_map| {
+            config_map.metadata.uid != before.metadata.uid
+        });
+        ensure!(restored.await?.data == before.data);
+
+        cast.allow(world, "services", &rights::services()).await?;
+        cast.lists(world, &[]).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn with_endpoint_slices_forbidden_health_stands_still_and_services_come_and_go() -> Result<()> {
+    if !controllers_run() {
+        return skipped("EndpointSlices need kube-controller-manager");
+    }
+    isolated("no-slices", Options::default(), async |world, plane| {
+        let health = json!({"health": {"mode": "Endpoints", "withholdAfterSeconds": 0}});
+        let mut cast = cast(world, health).await?;
+        let grafana = world.create(&services::grafana(&cast.apps)).await?;
+        let backend = world.backend(&grafana).await?;
+        world.backend(&world.create(&services::prometheus_server(&cast.apps)).await?).await?;
+        cast.lists(world, &["grafana", "prometheus-server"]).await?;
+
+        cast.forbid(world, plane, "endpoint-slices", "EndpointSlice").await?;
+
+        backend.set_ready(false).await?;
+        let in_apps: Api<Service> = world.api(&cast.apps);
+        in_apps.delete("prometheus-server", &DeleteParams::default()).await?;
+        cast.lists(world, &["grafana"]).await?;
+
+        cast.allow(world, "endpoint-slices", &rights::endpoint_slices()).await?;
+        cast.lists(world, &[]).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn with_namespaces_forbidden_the_last_membership_stands_and_services_come_and_go() -> Result<()> {
+    isolated("no-namespaces", Options::default(), async |world, plane| {
+        let by_label = json!({"sources": [{"name": "labelled", "trust": "Trusted", "namespaces": {
+            "from": "Selector", "selector": {"matchLabels": {"observe": "yes"}},
+        }}]});
+        let mut cast = cast(world, by_label).await?;
+        world.create(&services::grafana(&cast.apps)).await?;
+        cast.lists(world, &["grafana"]).await?;
+
+        cast.forbid(world, plane, "namespaces", "Namespace").await?;
+
+        let namespaces: Api<Namespace> = Api::all(world.client());
+        patch(&namespaces, &cast.apps, json!({"metadata": {"labels": {"observe": null}}})).await?;
+        world.create(&services::prometheus_server(&cast.apps)).await?;
+        cast.lists(world, &["grafana", "prometheus-server"]).await?;
+
+        cast.allow(world, "namespaces", &rights::namespaces()).await?;
+        cast.lists(world, &[]).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_was_never_listed_is_waited_for_and_delays_only_those_who_need_it() -> Result<()> {
+    scenario("never-listed", async |world| {
+        let apps = world.namespace("apps").await?;
+        let agent = world.namespace("agent").await?;
+        let account = world.account(&agent, "operator").await?;
+        for namespace in [&apps, &agent] {
+            account.grant(namespace, "services", &rights::services()).await?;
+            account.grant(namespace, "writing", &rights::writing()).await?;
+        }
+        world.create(&services::grafana(&apps)).await?;
+        let options =
+            ControllerOptions { kubeconfig: Some(account.kubeconfig().to_owned()), ..ControllerOptions::default() };
+        // Ready all the same: refused is an answer.
+        let _controller = world.start_controller(options).await?;
+        let needs_slices = over(trusted_names(&[&apps]), json!({"output": {"configMapName": "with-health"}}));
+        world.configure(&agent, "with-health", &needs_slices).await?;
+
+        world.ready(&agent, "with-health", ("False", "InputForbidden")).await?;
+        world.configure(&agent, "without", &without_health(&[&apps])).await?;
+        world.tools(&agent, "lists Grafana", |tools| tools.names() == ["grafana"]).await?;
+        let config_maps: Api<ConfigMap> = world.api(&agent);
+        ensure!(config_maps.get_opt("with-health").await?.is_none(), "nothing is written from half a view");
+
+        for namespace in [&apps, &agent] {
+            account.grant(namespace, "endpoint-slices", &rights::endpoint_slices()).await?;
+        }
+        world.ready(&agent, "with-health", ("True", "AsExpected")).await?;
+        present(&config_maps, "with-health", "is written", |_| true).await?;
+        Ok(())
+    })
+    .await
+}

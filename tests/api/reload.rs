@@ -1,0 +1,184 @@
+//! `consumer.reload: RolloutRestart`: the agent's Deployment follows the file, and nothing else is touched.
+//!
+//! A change settles for 10 s before the agent is restarted, so these tests take their time.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::harness::{Account, Controller, prelude::*, services};
+use k8s_openapi::{api::apps::v1::Deployment, jiff::Timestamp};
+use kube::Api;
+use serde_json::{Value, from_value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    rights,
+    stage::{CONFIG, data, message, over, patch, without_health},
+};
+
+/// Longer than a change takes to settle.
+const SETTLED: Duration = Duration::from_secs(12);
+
+const ANNOTATION: &str = "kubernaut.io/toolset-hash";
+
+struct Cast {
+    _controller: Controller,
+    deployments: Api<Deployment>,
+    agent: String,
+}
+
+/// An agent called `holmes`, a Deployment that is none of our business, and a controller that may patch only the first.
+async fn cast(world: &mut World, consumer: Value) -> Result<Cast> {
+    let agent = world.namespace("agent").await?;
+    for name in ["holmes", "other"] {
+        let deployment: Deployment = from_value(json!({
+            "metadata": {"namespace": agent, "name": name},
+            "spec": {
+                "replicas": 0,
+                "selector": {"matchLabels": {"app": name}},
+                "template": {
+                    "metadata": {"labels": {"app": name}},
+                    "spec": {"containers": [{"name": "app", "image": "app.example/app:1"}]},
+                },
+            },
+        }))?;
+        world.create(&deployment).await?;
+    }
+    let account: Account = world.account(&agent, "operator").await?;
+    account.grant(&agent, "services", &rights::services()).await?;
+    account.grant(&agent, "endpoint-slices", &rights::endpoint_slices()).await?;
+    account.grant(&agent, "writing", &rights::writing()).await?;
+    let restart = json!([{
+        "apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["holmes"], "verbs": ["get", "patch"],
+    }]);
+    account.grant(&agent, "restart", &restart).await?;
+    let options =
+        ControllerOptions { kubeconfig: Some(account.kubeconfig().to_owned()), ..ControllerOptions::default() };
+    let controller = world.start_controller(options).await?;
+    world.configure(&agent, CONFIG, &over(without_health(&[&agent]), json!({"consumer": consumer}))).await?;
+    Ok(Cast { _controller: controller, deployments: world.api(&agent), agent })
+}
+
+fn restart(name: &str, interval: u32) -> Value {
+    json!({"reload": "RolloutRestart", "deploymentRef": {"name": name}, "minIntervalSeconds": interval})
+}
+
+/// The hash that the agent runs with.
+fn carried(deployment: &Deployment) -> Option<String> {
+    let template = deployment.spec.as_ref()?.template.metadata.as_ref()?;
+    template.annotations.as_ref()?.get(ANNOTATION).cloned()
+}
+
+/// How often the Deployment's spec was changed since it was made.
+fn changes(deployment: &Deployment) -> i64 {
+    deployment.metadata.generation.unwrap_or_default() - 1
+}
+
+/// When the operator last changed it.
+fn restarted(deployment: &Deployment) -> Option<Timestamp> {
+    let entries = deployment.metadata.managed_fields.iter().flatten();
+    let ours = entries.filter(|entry| entry.manager.as_deref() == Some("toolset-operator"));
+    ours.filter_map(|entry| entry.time.as_ref()).map(|time| time.0).max()
+}
+
+impl Cast {
+    async fn hash(&self, world: &World) -> Result<String> {
+        let config_maps: Api<k8s_openapi::api::core::v1::ConfigMap> = world.api(&self.agent);
+        let output = config_maps.get(e2e::harness::DEFAULT_CONFIG_MAP).await?;
+        let digest = Sha256::digest(data(&output, "custom_toolset.yaml"));
+        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Waits until the agent runs with what the ConfigMap holds, and returns its Deployment.
+    async fn follows(&self, world: &World) -> Result<Deployment> {
+        let hash = self.hash(world).await?;
+        let deployment = present(&self.deployments, "holmes", "it carries the file's hash", |deployment| {
+            carried(deployment).as_deref() == Some(&hash)
+        })
+        .await?;
+        let configs = toolset_configs(&world.client(), &self.agent);
+        present(&configs, CONFIG, "ConsumerReloaded", |config| {
+            condition(config, "ConsumerReloaded") == Some(("True", "AsExpected"))
+        })
+        .await?;
+        Ok(deployment)
+    }
+}
+
+#[tokio::test]
+async fn a_burst_of_changes_restarts_the_agent_once_and_toolset_json_alone_never() -> Result<()> {
+    scenario("reload", async |world| {
+        let cast = cast(world, restart("holmes", 1)).await?;
+        world.ready(&cast.agent, CONFIG, ("True", "AsExpected")).await?;
+        let first = cast.follows(world).await?;
+        assert_eq!(changes(&first), 1, "one patch, so that the agent runs with the first file");
+
+        for name in ["one", "two", "three"] {
+            world.create(&services::prometheus_named(&cast.agent, name)).await?;
+            world.tools(&cast.agent, &format!("lists {name}"), |tools| tools.names().contains(&name)).await?;
+        }
+        let second = cast.follows(world).await?;
+        assert_eq!(changes(&second), 2, "one patch for the three of them");
+
+        let configs = toolset_configs(&world.client(), &cast.agent);
+        patch(&configs, CONFIG, json!({"spec": {"output": {"formats": ["HolmesGPT"]}}})).await?;
+        let config_maps: Api<k8s_openapi::api::core::v1::ConfigMap> = world.api(&cast.agent);
+        present(&config_maps, e2e::harness::DEFAULT_CONFIG_MAP, "has no toolset.json", |output| {
+            data(output, "toolset.json").is_empty()
+        })
+        .await?;
+        holds(SETTLED, "nobody restarts the agent", async || {
+            ensure!(changes(&cast.deployments.get("holmes").await?) == 2);
+            Ok(())
+        })
+        .await?;
+        assert_eq!(changes(&cast.deployments.get("other").await?), 0);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn restarts_keep_their_distance_and_the_last_change_is_not_forgotten() -> Result<()> {
+    scenario("distance", async |world| {
+        let cast = cast(world, restart("holmes", 20)).await?;
+        world.ready(&cast.agent, CONFIG, ("True", "AsExpected")).await?;
+        let first = cast.follows(world).await?;
+
+        world.create(&services::grafana(&cast.agent)).await?;
+        world.tools(&cast.agent, "lists Grafana", |tools| tools.names() == ["grafana"]).await?;
+        let configs = toolset_configs(&world.client(), &cast.agent);
+        present(&configs, CONFIG, "the restart is due", |config| {
+            condition(config, "ConsumerReloaded") == Some(("False", "AsExpected"))
+        })
+        .await?;
+        let second = cast.follows(world).await?;
+
+        assert_eq!(changes(&second), 2);
+        let (before, after) =
+            (restarted(&first).context("the first restart")?, restarted(&second).context("the second restart")?);
+        // The API server keeps whole seconds.
+        let distance = after.duration_since(before).as_secs();
+        assert!(distance >= 19, "{distance} s");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_deployment_that_may_not_be_restarted_is_said_and_the_output_goes_on() -> Result<()> {
+    scenario("refused", async |world| {
+        let cast = cast(world, restart("other", 1)).await?;
+        let configs = toolset_configs(&world.client(), &cast.agent);
+        let config = present(&configs, CONFIG, "ReloadFailed", |config| {
+            condition(config, "ConsumerReloaded") == Some(("False", "ReloadFailed"))
+        })
+        .await?;
+        assert!(message(&config, "ConsumerReloaded").contains("other"), "{}", message(&config, "ConsumerReloaded"));
+        world.create(&services::grafana(&cast.agent)).await?;
+        world.tools(&cast.agent, "lists Grafana", |tools| tools.names() == ["grafana"]).await?;
+        assert_eq!(changes(&cast.deployments.get("other").await?), 0);
+        Ok(())
+    })
+    .await
+}

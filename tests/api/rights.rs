@@ -1,0 +1,47 @@
+//! What the operator may do, one grant per input, so that a test can take one away.
+
+use anyhow::Result;
+use e2e::harness::{Account, World};
+use serde_json::{Value, json};
+
+fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> Value {
+    json!({"apiGroups": [group], "resources": resources, "verbs": verbs})
+}
+
+pub fn services() -> Value {
+    json!([rule("", &["services"], &["get", "list", "watch"])])
+}
+
+pub fn endpoint_slices() -> Value {
+    json!([rule("discovery.k8s.io", &["endpointslices"], &["list", "watch"])])
+}
+
+pub fn namespaces() -> Value {
+    json!([rule("", &["namespaces"], &["list", "watch"])])
+}
+
+/// Everything else that it needs where ToolsetConfigs are, and where it tells a Service's owner of a rejection.
+pub fn writing() -> Value {
+    json!([
+        rule("toolset.kubernaut.io", &["toolsetconfigs"], &["get", "list", "watch"]),
+        rule("toolset.kubernaut.io", &["toolsetconfigs/status"], &["patch"]),
+        rule("", &["configmaps"], &["get", "list", "watch", "create", "patch"]),
+        rule("events.k8s.io", &["events"], &["create", "patch"]),
+    ])
+}
+
+/// To take part in an election.
+pub fn leases() -> Value {
+    json!([rule("coordination.k8s.io", &["leases"], &["get", "list", "watch", "create", "update"])])
+}
+
+/// A ServiceAccount with all of it in the whole cluster, in ClusterRoles called `services`, `endpoint-slices`, `namespaces`
+/// and `writing`. For a control plane of the test's own.
+pub async fn operator(world: &World, namespace: &str) -> Result<Account> {
+    let account = world.account(namespace, "operator").await?;
+    account.grant_everywhere("services", &services()).await?;
+    account.grant_everywhere("endpoint-slices", &endpoint_slices()).await?;
+    account.grant_everywhere("namespaces", &namespaces()).await?;
+    account.grant_everywhere("writing", &writing()).await?;
+    Ok(account)
+}
