@@ -13,6 +13,7 @@ use axum::http::{Request, Response};
 use kube::{
     Client, Config,
     client::{Body, ClientBuilder},
+    config::KubeConfigOptions,
 };
 use tower_service::Service;
 
@@ -25,7 +26,13 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// Fails if neither configuration can be read. Whether the API server answers is not asked: it may come later.
 pub async fn connect() -> anyhow::Result<(Client, String)> {
-    let mut config = Config::infer().await.context("no cluster: set KUBECONFIG, or run in a pod")?;
+    // Whoever sets KUBECONFIG means that file: kube would go on to look for a pod's configuration and tell of both.
+    let mut config = match std::env::var_os("KUBECONFIG") {
+        Some(path) => Config::from_kubeconfig(&KubeConfigOptions::default())
+            .await
+            .with_context(|| format!("KUBECONFIG {}", path.display()))?,
+        None => Config::infer().await.context("no cluster: set KUBECONFIG, or run in a pod")?,
+    };
     config.connect_timeout = Some(REQUEST_TIMEOUT);
     config.write_timeout = Some(REQUEST_TIMEOUT);
     // kube's own retries may sleep for minutes inside one call. Everything here is recomputed from the whole state, so

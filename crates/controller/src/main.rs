@@ -8,10 +8,24 @@ fn main() -> ExitCode {
     match start() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // One line, whether or not there is a log yet.
-            drop(writeln!(std::io::stderr(), "toolset-controller: {error:#}"));
+            // One line, whether or not there is a log yet; a parser's drawing of the place stays out.
+            let text = error.chain().map(first_line).fold(String::new(), joined);
+            drop(writeln!(std::io::stderr(), "toolset-controller: {text}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+fn first_line(error: &(dyn std::error::Error + 'static)) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+/// Many errors end in the words of the one below them.
+fn joined(text: String, part: String) -> String {
+    match text.as_str() {
+        "" => part,
+        known if known.ends_with(&part) => text,
+        _ => text + ": " + &part,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is counted. Labels come from closed sets; no Service, namespace or message is ever one.
 
+mod labels;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -12,12 +14,16 @@ use std::{
 
 use crd_types::Reason;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
+    encoding::text,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
 use toolset::{Health, Plan};
 
+pub use self::labels::{Looked, Operation};
+use self::labels::{
+    OfInput, OfInputWithReason, OfType, OfTypeAndHealth, OfTypeAndResult, WithOperation, WithReason, WithResult,
+};
 use crate::{
     error::Cause,
     inputs::{INPUTS, Input, Standing},
@@ -32,105 +38,6 @@ const PREFIX: &str = "dynamictoolset";
 const LATENCIES: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 /// Pure computation: from a handful of Services to tens of thousands.
 const COMPUTATIONS: [f64; 11] = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5];
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfType {
-    r#type: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfTypeAndHealth {
-    r#type: &'static str,
-    health: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfTypeAndResult {
-    r#type: &'static str,
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct WithReason {
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct WithResult {
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct WithOperation {
-    operation: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfInput {
-    input: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfInputWithReason {
-    input: &'static str,
-    reason: &'static str,
-}
-
-/// How one look at a ToolsetConfig ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Looked {
-    /// The ConfigMap was written.
-    Applied,
-    /// It is as it should be.
-    Unchanged,
-    /// It waits for inputs, a fight, other writers or a mode.
-    Held,
-    /// A request failed.
-    Failed,
-    /// The stored object cannot be read.
-    Unreadable,
-}
-
-impl Looked {
-    const ALL: [Self; 5] = [Self::Applied, Self::Unchanged, Self::Held, Self::Failed, Self::Unreadable];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Applied => "applied",
-            Self::Unchanged => "unchanged",
-            Self::Held => "held",
-            Self::Failed => "failed",
-            Self::Unreadable => "unreadable",
-        }
-    }
-}
-
-/// Why the ConfigMap was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// It did not exist.
-    Create,
-    /// Its content changed.
-    Update,
-    /// Somebody had changed or deleted it.
-    Repair,
-    /// It was the predecessor's, or a stranger's under `conflictPolicy: Adopt`.
-    Adopt,
-}
-
-impl Operation {
-    const ALL: [Self; 4] = [Self::Create, Self::Update, Self::Repair, Self::Adopt];
-
-    /// As metrics and log lines spell it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Repair => "repair",
-            Self::Adopt => "adopt",
-        }
-    }
-}
 
 /// What one plan adds to the gauges.
 #[derive(Clone, Debug, Default)]

@@ -1,0 +1,103 @@
+//! The labels: structs for the registry, and the closed sets that their values come from.
+
+use prometheus_client::encoding::EncodeLabelSet;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfType {
+    pub(super) r#type: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfTypeAndHealth {
+    pub(super) r#type: &'static str,
+    pub(super) health: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfTypeAndResult {
+    pub(super) r#type: &'static str,
+    pub(super) result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct WithReason {
+    pub(super) reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct WithResult {
+    pub(super) result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct WithOperation {
+    pub(super) operation: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfInput {
+    pub(super) input: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfInputWithReason {
+    pub(super) input: &'static str,
+    pub(super) reason: &'static str,
+}
+
+/// How one look at a ToolsetConfig ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looked {
+    /// The ConfigMap was written.
+    Applied,
+    /// It is as it should be.
+    Unchanged,
+    /// It waits for inputs, a fight, other writers or a mode.
+    Held,
+    /// A request failed.
+    Failed,
+    /// The stored object cannot be read.
+    Unreadable,
+}
+
+impl Looked {
+    pub(super) const ALL: [Self; 5] = [Self::Applied, Self::Unchanged, Self::Held, Self::Failed, Self::Unreadable];
+
+    /// As metrics spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Unchanged => "unchanged",
+            Self::Held => "held",
+            Self::Failed => "failed",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// Why the ConfigMap was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// It did not exist.
+    Create,
+    /// Its content changed.
+    Update,
+    /// Somebody had changed or deleted it.
+    Repair,
+    /// It was the predecessor's, or a stranger's under `conflictPolicy: Adopt`.
+    Adopt,
+}
+
+impl Operation {
+    pub(super) const ALL: [Self; 4] = [Self::Create, Self::Update, Self::Repair, Self::Adopt];
+
+    /// As metrics and log lines spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Repair => "repair",
+            Self::Adopt => "adopt",
+        }
+    }
+}
