@@ -7,20 +7,55 @@ DOMAIN = "cluster.local"
 NAMESPACE = "holmes"
 
 # One Service of every type that the operator recognises by itself, labelled as the product's chart labels it.
-# Type: (name, port, port name, labels, the path that the rules find).
+# Type: (name, port, port name, labels).
 PRODUCTS = {
-    "Prometheus": ("prometheus-server", 80, "http", {"app.kubernetes.io/name": "prometheus", "app.kubernetes.io/component": "server"}),
-    "Thanos": ("thanos-query", 9090, "http", {"app.kubernetes.io/name": "thanos", "app.kubernetes.io/component": "query"}),
-    "Mimir": ("mimir-gateway", 80, "http-metrics", {"app.kubernetes.io/name": "mimir", "app.kubernetes.io/component": "gateway"}),
-    "VictoriaMetrics": ("vmsingle-main", 8428, "http", {"app.kubernetes.io/name": "vmsingle", "managed-by": "vm-operator"}),
+    "Prometheus": (
+        "prometheus-server",
+        80,
+        "http",
+        {"app.kubernetes.io/name": "prometheus", "app.kubernetes.io/component": "server"},
+    ),
+    "Thanos": (
+        "thanos-query",
+        9090,
+        "http",
+        {"app.kubernetes.io/name": "thanos", "app.kubernetes.io/component": "query"},
+    ),
+    "Mimir": (
+        "mimir-gateway",
+        80,
+        "http-metrics",
+        {"app.kubernetes.io/name": "mimir", "app.kubernetes.io/component": "gateway"},
+    ),
+    "VictoriaMetrics": (
+        "vmsingle-main",
+        8428,
+        "http",
+        {"app.kubernetes.io/name": "vmsingle", "managed-by": "vm-operator"},
+    ),
     "Alertmanager": ("alertmanager", 9093, "http", {"app.kubernetes.io/name": "alertmanager"}),
     "Grafana": ("grafana", 80, "service", {"app.kubernetes.io/name": "grafana"}),
     "Loki": ("loki-gateway", 80, "http", {"app.kubernetes.io/name": "loki", "app.kubernetes.io/component": "gateway"}),
     "Tempo": ("tempo", 3200, "tempo-prom-metrics", {"app.kubernetes.io/name": "tempo"}),
-    "Jaeger": ("jaeger-query", 16686, "http-query", {"app": "jaeger", "app.kubernetes.io/component": "service-query", "app.kubernetes.io/part-of": "jaeger"}),
+    "Jaeger": (
+        "jaeger-query",
+        16686,
+        "http-query",
+        {"app": "jaeger", "app.kubernetes.io/component": "service-query", "app.kubernetes.io/part-of": "jaeger"},
+    ),
     "Zipkin": ("zipkin", 9411, "http-query", {"app.kubernetes.io/name": "zipkin"}),
-    "Elasticsearch": ("elasticsearch", 9200, "tcp-rest-api", {"app.kubernetes.io/name": "elasticsearch", "app.kubernetes.io/component": "coordinating-only"}),
-    "OpenSearch": ("opensearch", 9200, "tcp-rest-api", {"app.kubernetes.io/name": "opensearch", "app.kubernetes.io/component": "coordinating-only"}),
+    "Elasticsearch": (
+        "elasticsearch",
+        9200,
+        "tcp-rest-api",
+        {"app.kubernetes.io/name": "elasticsearch", "app.kubernetes.io/component": "coordinating-only"},
+    ),
+    "OpenSearch": (
+        "opensearch",
+        9200,
+        "tcp-rest-api",
+        {"app.kubernetes.io/name": "opensearch", "app.kubernetes.io/component": "coordinating-only"},
+    ),
     "VictoriaLogs": ("vlsingle-main", 9428, "http", {"app.kubernetes.io/name": "victoria-logs-single"}),
     "VictoriaTraces": ("vtsingle-main", 10428, "http", {"app.kubernetes.io/name": "victoria-traces-single"}),
     "Kibana": ("kibana", 5601, "http", {"app": "kibana"}),
@@ -41,7 +76,14 @@ TOOLSETS = {
 }
 
 
-def service(namespace: str, name: str, port: int, port_name: str = "http", labels: dict | None = None, annotations: dict | None = None) -> dict:
+def service(
+    namespace: str,
+    name: str,
+    port: int,
+    port_name: str = "http",
+    labels: dict | None = None,
+    annotations: dict | None = None,
+) -> dict:
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -83,7 +125,9 @@ def endpoints(of: dict, serving: bool) -> dict:
                 "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
             },
         },
-        "endpoints": [{"addresses": ["10.1.0.1"], "conditions": {"ready": serving, "serving": serving, "terminating": False}}],
+        "endpoints": [
+            {"addresses": ["10.1.0.1"], "conditions": {"ready": serving, "serving": serving, "terminating": False}}
+        ],
         "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
     }
 
@@ -93,7 +137,7 @@ def namespace(name: str) -> dict:
 
 
 def toolset_config(**spec: object) -> dict:
-    """One that trusts every namespace, looks for every type and does not ask for health, unless `spec` says otherwise."""
+    """Trusts every namespace, looks for every type and does not ask for health, unless `spec` says otherwise."""
     spec.setdefault("sources", [{"name": "all", "trust": "Trusted", "namespaces": {"from": "All"}}])
     spec.setdefault("detectors", [{"type": "MCP", "state": "Enabled"}])
     spec.setdefault("health", {"mode": "None"})

@@ -3,8 +3,8 @@
     python3 -m venv V && V/bin/pip install -r requirements.txt
     V/bin/python run.py --kubectl-toolset target/debug/kubectl-toolset [PART OF A NAME]...
 
-Exits with 1 if a case fails. A case that needs something this machine does not have is skipped and named; where CI is set,
-that is a failure.
+Exits with 1 if a case fails. A case that needs something this machine does not have is skipped and named; where CI is
+set, that is a failure.
 """
 
 import argparse
@@ -29,9 +29,14 @@ def cases(parts: list) -> list:
     for file in sorted(pathlib.Path(__file__).parent.glob("cases/[a-z]*.py")):
         module = importlib.import_module(f"cases.{file.stem}")
         for name, function in vars(module).items():
-            if inspect.isfunction(function) and function.__module__ == module.__name__ and is_case(function):
-                if not parts or any(part in f"{file.stem}.{name}" for part in parts):
-                    found.append((f"{file.stem}: {name.replace('_', ' ')}", function))
+            asked_for = not parts or any(part in f"{file.stem}.{name}" for part in parts)
+            if (
+                inspect.isfunction(function)
+                and function.__module__ == module.__name__
+                and is_case(function)
+                and asked_for
+            ):
+                found.append((f"{file.stem}: {name.replace('_', ' ')}", function))
     return found
 
 

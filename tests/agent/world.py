@@ -31,7 +31,11 @@ class Agents:
     def __enter__(self) -> "Agents":
         self._processes = [
             subprocess.Popen(
-                [sys.executable, HERE / "agent.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=clean()
+                [sys.executable, HERE / "agent.py"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=clean(),
             )
             for _ in range(self._count)
         ]
@@ -129,8 +133,8 @@ class World:
     ) -> Loaded:
         """Renders, and loads what came out.
 
-        `state` says of Services that they are `hung` or `dead` (all others answer), `ports` at which port of this machine
-        a Service is (for real servers); both by `namespace/name`, or by the host of a tool outside the cluster.
+        `state` says of Services that they are `hung` or `dead` (all others answer), `ports` at which port of this
+        machine a Service is (for real servers); both by `namespace/name`, or by the host of a tool outside the cluster.
         """
         file, notes = self.operator.file(objects)
         hosts = {}
@@ -147,7 +151,13 @@ class World:
         return self.load_text(file, notes=notes, hosts=hosts, env=env, calls=calls)
 
     def load_text(
-        self, file: str, *, notes: str = "", hosts: dict | None = None, env: dict | None = None, calls: list | None = None
+        self,
+        file: str,
+        *,
+        notes: str = "",
+        hosts: dict | None = None,
+        env: dict | None = None,
+        calls: list | None = None,
     ) -> Loaded:
         """Loads any text."""
         loaded = Loaded(file, notes, self.agents.load(file, hosts or {}, env or {}, calls or []))

@@ -62,7 +62,7 @@ pub fn assign(tools: &mut [Tool]) -> Vec<NameClash> {
 /// At most [`MAX_ENTRY`] characters over `[a-z0-9_-]`, and unique after the agent's own mapping: `jaeger-a-b_c` and
 /// `jaeger-a_b-c` would both load, but only one tool would exist.
 pub fn entries<'a>(tools: &[Tool], taken: impl Iterator<Item = &'a str>) -> BTreeMap<usize, String> {
-    let mut taken: BTreeSet<String> = taken.map(|name| builtin::mapped(&name.to_ascii_lowercase())).collect();
+    let mut taken: BTreeSet<String> = taken.map(builtin::folded).collect();
     let own = |trust: Trust| {
         let of = move |tool: &Tool| tool.trust == trust && Toolset::of(tool.product, tool.trust).has_own_entries();
         tools.iter().enumerate().filter(move |(_, tool)| of(tool))
@@ -70,7 +70,7 @@ pub fn entries<'a>(tools: &[Tool], taken: impl Iterator<Item = &'a str>) -> BTre
     let mut names = BTreeMap::new();
     for (index, tool) in own(Trust::Trusted) {
         if let Some(chosen) = &tool.chosen_name
-            && taken.insert(builtin::mapped(chosen))
+            && taken.insert(builtin::folded(chosen))
         {
             names.insert(index, chosen.clone());
         }
@@ -82,7 +82,7 @@ pub fn entries<'a>(tools: &[Tool], taken: impl Iterator<Item = &'a str>) -> BTre
             .collect();
         for (index, name, free) in free_among(&wanted, &taken) {
             let name = if free && name.len() <= MAX_ENTRY { name } else { hashed_entry(&name, &tools[index], &taken) };
-            taken.insert(builtin::mapped(&name));
+            taken.insert(builtin::folded(&name));
             names.insert(index, name);
         }
     }
@@ -106,10 +106,10 @@ fn settle_chosen(tools: &mut [Tool]) -> Vec<NameClash> {
         } else if own_entry && tool.trust == Trust::Trusted && builtin::is_reserved(&chosen) {
             Some("is the name of something in the agent itself".to_owned())
         } else {
-            owners.get(&builtin::mapped(&effective)).map(|owner| format!("is taken by {owner}"))
+            owners.get(&builtin::folded(&effective)).map(|owner| format!("is taken by {owner}"))
         };
         let Some(problem) = problem else {
-            owners.insert(builtin::mapped(&effective), words);
+            owners.insert(builtin::folded(&effective), words);
             continue;
         };
         tool.reason = ServiceReason::NameConflict;
@@ -138,17 +138,17 @@ fn settle(
     }
 }
 
-/// Each name, and whether nobody else wants it and it is not taken. Names are compared as the agent maps them, so that the
+/// Each name, and whether nobody else wants it and it is not taken. Names are compared as the agent folds them, so that the
 /// same answer serves people and agent.
 fn free_among(wanted: &[(usize, String)], taken: &BTreeSet<String>) -> Vec<(usize, String, bool)> {
-    let mapped_taken: BTreeSet<String> = taken.iter().map(|name| builtin::mapped(name)).collect();
+    let taken: BTreeSet<String> = taken.iter().map(|name| builtin::folded(name)).collect();
     let mut count: BTreeMap<String, usize> = BTreeMap::new();
     for (_, name) in wanted {
-        *count.entry(builtin::mapped(name)).or_default() += 1;
+        *count.entry(builtin::folded(name)).or_default() += 1;
     }
     let free = |name: &str| {
-        let mapped = builtin::mapped(name);
-        count.get(&mapped) == Some(&1) && !mapped_taken.contains(&mapped)
+        let folded = builtin::folded(name);
+        count.get(&folded) == Some(&1) && !taken.contains(&folded)
     };
     wanted.iter().map(|(index, name)| (*index, name.clone(), free(name))).collect()
 }
@@ -172,7 +172,7 @@ fn entry_name(tool: &Tool) -> String {
 }
 
 fn hashed_entry(name: &str, tool: &Tool, taken: &BTreeSet<String>) -> String {
-    hashed(name, tool, MAX_ENTRY, |name| taken.contains(&builtin::mapped(name)))
+    hashed(name, tool, MAX_ENTRY, |name| taken.contains(&builtin::folded(name)))
 }
 
 /// The name, cut so that it fits into `max` with a `-` and a hash of what the tool is; of 8 digits, of more only while that

@@ -90,3 +90,16 @@ def an_http_entry_answers_what_its_instructions_say_and_nothing_else(world: Worl
     assert statuses == ["success", "error", "error", "error"], loaded.answer["calls"]
     entry = loaded.entry("jaeger-observability-jaeger-query")
     assert tool in entry["instructions"] and f"Base URL: {url}" in entry["instructions"], entry["instructions"]
+
+
+def a_path_prefix_is_part_of_every_request(world: World) -> None:
+    services = [
+        annotated(type_, "ns", type_.lower(), path=f"/behind/{type_.lower()}")
+        for type_ in [*SHARED, "Jaeger", "VictoriaTraces"]
+    ]
+    services.append(annotated("VictoriaMetrics", "ns", "victoriametrics", path="/select/0/prometheus"))
+    world.load([*services, toolset_config()]).all_instances_answer()
+    for one in services:
+        name, prefix = one["metadata"]["name"], one["metadata"]["annotations"]["kubernaut.io/toolset-path"]
+        paths = [request["path"] for request in world.backends.seen(f"{name}.ns.svc.cluster.local:8080")]
+        assert paths and all(path.startswith(f"{prefix}/") and "//" not in path for path in paths), f"{name}: {paths}"

@@ -28,13 +28,23 @@ def the_real_prometheus_and_alertmanager_answer_through_the_agent(world: World) 
             f"scrape_configs: [{{job_name: self, scrape_interval: 1s, static_configs: [{{targets: ['127.0.0.1:{prometheus_port}']}}]}}]\n"
         )
         start(
-            stack, alertmanager_port, "/-/ready", alertmanager(),
-            f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}/alerts", "--cluster.listen-address=",
-            f"--web.listen-address=127.0.0.1:{alertmanager_port}", "--web.route-prefix=/",
+            stack,
+            alertmanager_port,
+            "/-/ready",
+            alertmanager(),
+            f"--config.file={folder}/alertmanager.yml",
+            f"--storage.path={folder}/alerts",
+            "--cluster.listen-address=",
+            f"--web.listen-address=127.0.0.1:{alertmanager_port}",
+            "--web.route-prefix=/",
         )
         start(
-            stack, prometheus_port, "/-/ready", prometheus(),
-            f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/series",
+            stack,
+            prometheus_port,
+            "/-/ready",
+            prometheus(),
+            f"--config.file={folder}/prometheus.yml",
+            f"--storage.tsdb.path={folder}/series",
             f"--web.listen-address=127.0.0.1:{prometheus_port}",
         )
         until(lambda: '"value"' in get(prometheus_port, "/api/v1/query?query=up"), "Prometheus has scraped itself")
@@ -48,7 +58,9 @@ def the_real_prometheus_and_alertmanager_answer_through_the_agent(world: World) 
             {"tool": "alertmanager_observability_alertmanager_request", "params": {"url": url}},
         ]
         ports = {"observability/prometheus-server": prometheus_port, "observability/alertmanager": alertmanager_port}
-        loaded = world.load([product("Prometheus"), product("Alertmanager"), toolset_config()], ports=ports, calls=calls)
+        loaded = world.load(
+            [product("Prometheus"), product("Alertmanager"), toolset_config()], ports=ports, calls=calls
+        )
         loaded.all_instances_answer()
         metrics, alerts = loaded.answer["calls"]
         assert metrics["status"] == "success" and f"127.0.0.1:{prometheus_port}" in metrics["data"], metrics
@@ -70,7 +82,9 @@ def prometheus() -> pathlib.Path:
             fetched = subprocess.run(command, cwd=download, capture_output=True, text=True, check=False)
             archives = list(pathlib.Path(download).glob("*.deb"))
             if fetched.returncode != 0 or not archives:
-                raise Skipped(f"apt-get cannot fetch prometheus (apt-get update may help): {fetched.stderr.strip()[-200:]}")
+                raise Skipped(
+                    f"apt-get cannot fetch prometheus (apt-get update may help): {fetched.stderr.strip()[-200:]}"
+                )
             subprocess.run(["dpkg-deb", "-x", archives[0], folder], check=True)
     return unpacked
 

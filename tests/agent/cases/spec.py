@@ -18,19 +18,50 @@ SENT = {
     "Thanos": {"Bearer": ("Authorization", BEARER), "Header": ("X-Auth", SECRET)},
     "Mimir": {"Bearer": ("Authorization", BEARER), "Header": ("X-Auth", SECRET)},
     "VictoriaMetrics": {"Bearer": ("Authorization", BEARER), "Header": ("X-Auth", SECRET)},
-    "Grafana": {"Bearer": ("Authorization", BEARER), "Basic": ("Authorization", BASIC), "ApiKey": ("Authorization", BEARER), "Header": ("X-Auth", SECRET)},
-    "Loki": {"Bearer": ("Authorization", BEARER), "Basic": ("Authorization", BASIC), "ApiKey": ("Authorization", BEARER), "Header": ("X-Auth", SECRET)},
-    "Tempo": {"Bearer": ("Authorization", BEARER), "Basic": ("Authorization", BASIC), "ApiKey": ("Authorization", BEARER), "Header": ("X-Auth", SECRET)},
+    "Grafana": {
+        "Bearer": ("Authorization", BEARER),
+        "Basic": ("Authorization", BASIC),
+        "ApiKey": ("Authorization", BEARER),
+        "Header": ("X-Auth", SECRET),
+    },
+    "Loki": {
+        "Bearer": ("Authorization", BEARER),
+        "Basic": ("Authorization", BASIC),
+        "ApiKey": ("Authorization", BEARER),
+        "Header": ("X-Auth", SECRET),
+    },
+    "Tempo": {
+        "Bearer": ("Authorization", BEARER),
+        "Basic": ("Authorization", BASIC),
+        "ApiKey": ("Authorization", BEARER),
+        "Header": ("X-Auth", SECRET),
+    },
     "Elasticsearch": {"Basic": ("Authorization", BASIC), "ApiKey": ("Authorization", API_KEY)},
     "OpenSearch": {"Basic": ("Authorization", BASIC), "ApiKey": ("Authorization", API_KEY)},
-    "VictoriaLogs": {"Bearer": ("Authorization", BEARER), "Basic": ("Authorization", BASIC), "Header": ("X-Auth", SECRET)},
-    "Alertmanager": {"Bearer": ("Authorization", BEARER), "Basic": ("Authorization", BASIC), "Header": ("X-Auth", SECRET)},
+    "VictoriaLogs": {
+        "Bearer": ("Authorization", BEARER),
+        "Basic": ("Authorization", BASIC),
+        "Header": ("X-Auth", SECRET),
+    },
+    "Alertmanager": {
+        "Bearer": ("Authorization", BEARER),
+        "Basic": ("Authorization", BASIC),
+        "Header": ("X-Auth", SECRET),
+    },
     "Jaeger": {"Bearer": ("Authorization", BEARER), "Basic": ("Authorization", BASIC), "Header": ("X-Auth", SECRET)},
     "Zipkin": {"Bearer": ("Authorization", BEARER), "Basic": ("Authorization", BASIC), "Header": ("X-Auth", SECRET)},
-    "VictoriaTraces": {"Bearer": ("Authorization", BEARER), "Basic": ("Authorization", BASIC), "Header": ("X-Auth", SECRET)},
+    "VictoriaTraces": {
+        "Bearer": ("Authorization", BEARER),
+        "Basic": ("Authorization", BASIC),
+        "Header": ("X-Auth", SECRET),
+    },
     "Kibana": {"Bearer": ("Authorization", BEARER), "Basic": ("Authorization", BASIC), "Header": ("X-Auth", SECRET)},
     "MCP": {"Bearer": ("Authorization", BEARER), "Header": ("X-Auth", SECRET)},
-    "custom-api": {"Bearer": ("Authorization", BEARER), "Basic": ("Authorization", BASIC), "Header": ("X-Auth", SECRET)},
+    "custom-api": {
+        "Bearer": ("Authorization", BEARER),
+        "Basic": ("Authorization", BASIC),
+        "Header": ("X-Auth", SECRET),
+    },
 }
 CREDENTIALS = {
     "Bearer": {"type": "Bearer", "env": "TOOL_SECRET"},
@@ -49,7 +80,9 @@ def override(of: dict, name: str, **fields: object) -> dict:
 def a_service(world: World, type_: str, name: str) -> dict:
     if type_ == "MCP":
         return annotated(type_, "ns", name, world.backends.plain, path="/mcp")
-    return annotated(type_, "ns", name, health_path="/health") if type_ == "custom-api" else annotated(type_, "ns", name)
+    return (
+        annotated(type_, "ns", name, health_path="/health") if type_ == "custom-api" else annotated(type_, "ns", name)
+    )
 
 
 def credentials_and_tenant_arrive_in_the_request(world: World) -> None:
@@ -146,7 +179,13 @@ def overrides_reach_the_model(world: World) -> None:
     overrides = [
         override(prometheus, "main", toolName="main", description="Metrics of the shop", endpoint={"path": "/prom"}),
         override(loki, "logs", description="Logs of the shop"),
-        override(jaeger, "traces", toolName="shop-traces", description="Traces: the shop's", instructions="Ask for\nservice=shop."),
+        override(
+            jaeger,
+            "traces",
+            toolName="shop-traces",
+            description="Traces: the shop's",
+            instructions="Ask for\nservice=shop.",
+        ),
         override(gone, "gone", state="Disabled"),
     ]
     loaded = world.load([prometheus, loki, jaeger, gone, toolset_config(overrides=overrides)]).all_instances_answer()
@@ -157,21 +196,37 @@ def overrides_reach_the_model(world: World) -> None:
     assert traces["tools"] == ["shop_traces_request"] and traces["description"] == "Traces: the shop's", traces
     assert traces["instructions"].endswith("Ask for\nservice=shop."), traces
     assert not any("zipkin" in name for name in loaded.entries)
-    assert world.backends.seen("prometheus-server.observability.svc.cluster.local:80")[0]["path"] == "/prom/api/v1/query"
+    assert (
+        world.backends.seen("prometheus-server.observability.svc.cluster.local:80")[0]["path"] == "/prom/api/v1/query"
+    )
 
 
 def tools_outside_the_cluster_load_beside_discovered_ones(world: World) -> None:
     tools = [
-        {"name": "corp-prometheus", "type": "Prometheus", "endpoint": "http://prom.corp.example/", "tenantID": "7",
-         "credentials": CREDENTIALS["Bearer"], "description": "The company's"},
-        {"name": "corp-wiki", "type": "Custom", "customType": "wiki", "endpoint": "http://wiki.corp.example:8080/api",
-         "instructions": "GET /search?q=WORDS", "settings": {"paths": ["/search"]}},
+        {
+            "name": "corp-prometheus",
+            "type": "Prometheus",
+            "endpoint": "http://prom.corp.example/",
+            "tenantID": "7",
+            "credentials": CREDENTIALS["Bearer"],
+            "description": "The company's",
+        },
+        {
+            "name": "corp-wiki",
+            "type": "Custom",
+            "customType": "wiki",
+            "endpoint": "http://wiki.corp.example:8080/api",
+            "instructions": "GET /search?q=WORDS",
+            "settings": {"paths": ["/search"]},
+        },
         {"name": "corp-mcp", "type": "MCP", "endpoint": f"http://mcp.corp.example:{world.backends.plain}/mcp"},
     ]
     world.backends.require("prom.corp.example:80", "Authorization", BEARER)
     url = "http://wiki.corp.example:8080/api"
     calls = [{"tool": "corp_wiki_request", "params": {"url": f"{url}/{end}"}} for end in ("search", "edit")]
-    loaded = world.load([product("Prometheus"), toolset_config(tools=tools)], env=ENV, calls=calls).all_instances_answer()
+    loaded = world.load(
+        [product("Prometheus"), toolset_config(tools=tools)], env=ENV, calls=calls
+    ).all_instances_answer()
     instances = list(loaded.entry("prometheus/metrics")["instances"])
     assert instances == ["observability/prometheus-server", "corp-prometheus"], instances
     assert loaded.entry("corp-mcp")["tools"] == ["whatever"]
@@ -255,7 +310,10 @@ def the_users_own_file_lies_under_ours_and_its_mistakes_cost_only_their_entry(wo
     assert loaded.entry("prometheus/metrics")["instances"] == {"observability/prometheus-server": None, "default": None}
     assert loaded.entry("grafana/loki")["instances"] == {"observability/loki-gateway": None, "cloud": None}
     # Neither the other's header: what is the user's stays with the user's instances.
-    assert all("authorization" not in one["headers"] for one in world.backends.seen("loki-gateway.observability.svc.cluster.local:80"))
+    assert all(
+        "authorization" not in one["headers"]
+        for one in world.backends.seen("loki-gateway.observability.svc.cluster.local:80")
+    )
     assert loaded.entry("internet")["status"] == "disabled"
     assert loaded.entry("jaeger-observability-jaeger-query")["description"] == "Mine"
     ours = [name for name in loaded.entries if name.startswith("jaeger-observability-jaeger-query-")]
@@ -280,4 +338,4 @@ def the_predecessors_overrides_switch_off_and_describe(world: World) -> None:
     loaded = world.load([product("Loki"), product("Tempo"), legacy, toolset_config()]).all_instances_answer()
     assert "grafana/loki" not in loaded.entries and "evil" not in loaded.file
     assert loaded.entry("grafana/tempo")["description"] == "Our traces"
-    assert "endpoint of \"tempo\" has no effect" in loaded.notes, loaded.notes
+    assert 'endpoint of "tempo" has no effect' in loaded.notes, loaded.notes

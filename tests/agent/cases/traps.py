@@ -5,6 +5,9 @@ them, a rule may be dropped, or a new one is needed.
 """
 
 import json
+import os
+import subprocess
+import sys
 
 from cluster import Operator, product, service, toolset_config
 from world import World
@@ -27,8 +30,18 @@ REFUSED = {
 # The shapes that the predecessor's documentation and code published.
 PREDECESSOR = {
     "toolset.json": json.dumps(
-        {"tools": [{"name": "prometheus", "type": "prometheus", "endpoint": "http://prometheus.monitoring.svc.cluster.local:9090",
-                    "description": "prometheus service in monitoring namespace", "namespace": "monitoring", "metadata": {}}]}
+        {
+            "tools": [
+                {
+                    "name": "prometheus",
+                    "type": "prometheus",
+                    "endpoint": "http://prometheus.monitoring.svc.cluster.local:9090",
+                    "description": "prometheus service in monitoring namespace",
+                    "namespace": "monitoring",
+                    "metadata": {},
+                }
+            ]
+        }
     ),
     "toolset.yaml": "tools:\n- name: prometheus_query\n  type: http\n  description: Query\n  endpoint: http://prometheus.monitoring.svc:9090\n",
     "prometheus-toolset.yaml": "toolset: prometheus\nenabled: true\nconfig:\n  url: http://prometheus-server.monitoring:9090\n  timeout: 30s\n",
@@ -51,7 +64,9 @@ def the_predecessors_files_do_not_load(world: World) -> None:
 
 def an_entry_for_what_the_agent_has_no_toolset_for_fails(world: World) -> None:
     for name in ("jaeger", "opensearch/status", "http"):
-        answer = world.agents.load(f"toolsets: {{{name}: {{enabled: true, config: {{url: 'http://x'}}}}}}\n", {}, {}, [])
+        answer = world.agents.load(
+            f"toolsets: {{{name}: {{enabled: true, config: {{url: 'http://x'}}}}}}\n", {}, {}, []
+        )
         assert answer["entries"][name]["status"] == "failed", answer
 
 
@@ -93,11 +108,10 @@ def the_reserved_names_are_the_agents_own(world: World) -> None:
 
 
 def built_ins() -> list:
-    import os
-    import subprocess
-    import sys
-
-    script = "from holmes.plugins.toolsets import load_builtin_toolsets as l; print('\\n'.join(sorted(t.name for t in l(None, None))))"
+    script = (
+        "from holmes.plugins.toolsets import load_builtin_toolsets\n"
+        "print('\\n'.join(sorted(toolset.name for toolset in load_builtin_toolsets(None, None))))"
+    )
     env = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "KUBECONFIG": "/nonexistent"}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=env)
     return done.stdout.split()

@@ -65,10 +65,17 @@ pub fn mapped(name: &str) -> String {
     name.chars().map(|c| if matches!(c, '-' | '/') { '_' } else { c }).collect()
 }
 
+/// What two entries' names must differ in for the agent to tell their tools apart. Coarser than [`mapped`]: the tools of MCP
+/// servers are told apart by their entry's letters and digits, with one `_` for whatever stands between them.
+pub fn folded(name: &str) -> String {
+    let parts = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("_").to_ascii_lowercase()
+}
+
 /// Whether an entry of that name would be taken for one of the agent's own, or for its tools.
 pub fn is_reserved(name: &str) -> bool {
-    let name = mapped(name).to_ascii_lowercase();
-    NAMES.iter().any(|builtin| mapped(builtin).to_ascii_lowercase() == name)
+    let name = folded(name);
+    NAMES.iter().any(|builtin| folded(builtin) == name)
 }
 
 /// Whether the agent has a built-in toolset of exactly that name.

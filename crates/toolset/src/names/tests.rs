@@ -101,6 +101,14 @@ fn entries_that_the_agent_would_give_one_tool_get_a_hash_both() {
 }
 
 #[test]
+fn mcp_servers_are_told_apart_by_their_letters_and_digits() {
+    let mut tools = [tool(Product::MCP, "a--b", "x"), tool(Product::MCP, "a-b", "x")];
+    assign(&mut tools);
+    let names = entry_names(&tools);
+    assert!(names.iter().all(|name| name.len() > "mcp-a--b-x".len()), "{names:?}");
+}
+
+#[test]
 fn a_long_entry_is_39_characters_a_dash_and_8_digits() {
     let mut tools = [jaeger(&"n".repeat(63), &"s".repeat(63))];
     assign(&mut tools);
@@ -148,7 +156,7 @@ proptest! {
         let all: BTreeSet<String> = tools.iter().map(|tool| tool.name.clone()).collect();
         prop_assert_eq!(all.len(), tools.len());
         let entries = entries(&tools, std::iter::empty());
-        let derived: BTreeSet<String> = entries.values().map(|name| builtin::mapped(name)).collect();
+        let derived: BTreeSet<String> = entries.values().map(|name| builtin::folded(name)).collect();
         prop_assert_eq!(derived.len(), entries.len());
         prop_assert!(entries.values().all(|name| name.len() <= MAX_ENTRY));
     }
