@@ -12,7 +12,12 @@ use e2e::{
     controlplane::{controllers_run, ports},
     harness::{ControllerOptions, eventually, scenario, services, trusted_names},
 };
-use serde_json::Value;
+use k8s_openapi::api::core::v1::Service;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -74,10 +79,20 @@ async fn every_query_of_the_dashboard_and_of_the_alerts_has_data_in_a_real_prome
         world.tools(&agent, "prometheus-server is listed", |tools| tools.names() == ["prometheus-server"]).await?;
         world.ready(&agent, "default", ("True", "AsExpected")).await?;
 
+        let all_services: Api<Service> = world.api(&apps);
+        let mut changes = 0;
         for (title, query) in queries()? {
-            // A histogram's quantile is NaN while nothing new was observed, so something is.
             let query = query.replace("$namespace", ".*").replace("$job", ".*").replace("$__rate_interval", "1m");
             eventually(&format!("panel {title:?} shows data for {query}"), async || {
+                // Rates and quantiles are empty or NaN while nothing happens, so something does.
+                changes += 1;
+                let annotations = json!({
+                    "kubernaut.io/toolset": "enabled",
+                    "kubernaut.io/toolset-type": "prometheus",
+                    "kubernaut.io/toolset-path": format!("/number-{changes}"),
+                });
+                let change = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
+                all_services.patch("prometheus-server", &PatchParams::default(), &change).await?;
                 ensure!(!prometheus.query(&query).await?.is_empty(), "no data");
                 Ok(())
             })

@@ -56,8 +56,8 @@ async fn installed_for_single_namespaces_it_does_the_whole_job_without_any_clust
         let before = cluster_wide(world).await?;
         release
             .install(&format!(
-                "{{watchNamespaces: [{watched}], rbac: {{clusterRoles: false}}, crds: {{enabled: false}}, \
-                 rolloutRestart: [{{name: {AGENT}}}]}}"
+                "watchNamespaces: [{watched}]\nrbac: {{clusterRoles: false}}\ncrds: {{enabled: false}}\n\
+                 rolloutRestart: [{{name: {AGENT}}}]"
             ))
             .await?;
         ensure!(cluster_wide(world).await? == before, "there is a ClusterRole or ClusterRoleBinding more");

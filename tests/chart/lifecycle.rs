@@ -59,7 +59,7 @@ async fn upgrade_rollback_uninstall_and_reinstall_keep_the_users_toolset_configs
         absent::<Deployment>(&world.api(&agent), "toolset-operator").await?;
         ensure!(uids(world, &agent).await? == before, "uninstalling touched the user's objects");
 
-        release.install("{}").await?;
+        release.install("").await?;
         let _controller = release.start_controller(world).await?;
         let grafana = world.create(&services::grafana(&watched)).await?;
         world.backend(&grafana).await?;

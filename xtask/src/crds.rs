@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use crate::workspace;
+use crate::{programs, workspace};
 
 /// For people and for the chart, which reads only what is in its own folder.
 const FILES: [&str; 2] = [
@@ -50,8 +50,9 @@ pub(crate) fn check() -> Result<bool> {
 }
 
 fn generate() -> Result<String> {
-    workspace::succeed(&mut workspace::cargo(&["build", "--quiet", "--workspace", "--example", "crds"]))?;
-    workspace::output(&mut workspace::command(workspace::built_here()?.join("examples/crds")))
+    // What users get from it is what is in the repository.
+    let [kubectl_toolset] = programs::build(["kubectl-toolset"])?;
+    workspace::output(workspace::command(kubectl_toolset).arg("crds"))
 }
 
 /// A file that cannot be read is not current.
