@@ -109,7 +109,7 @@ async fn the_replica_that_does_not_lead_writes_nothing_and_is_ready() -> Result<
         ensure!(other.health("/ready").await?.0 == 200);
         for operation in ["create", "update", "repair", "adopt"] {
             let series = format!("dynamictoolset_configmap_updates_total{{operation=\"{operation}\"}}");
-            ensure!(other.metric(&series).await?.unwrap_or_default() == 0.0);
+            ensure!(other.metric(&series).await?.is_none_or(|count| count < 1.0));
         }
         // Warm: it sees what the leader sees.
         eventually("it watches the Services", async || {

@@ -151,9 +151,10 @@ async fn a_malformed_toolset_config_of_an_older_schema_harms_no_other_and_is_tol
         lax_crd(&lax)?;
         install_crds(&client, &lax).await?;
         let agent = world.namespace("agent").await?;
-        let older = json!({"mode": "Automatic", "sources": []});
+        let older = json!({"mode": "Automatic", "output": {"configMapName": "of-older"}});
         world.configure(&agent, "older", &over(without_health(&[&agent]), older)).await?;
-        world.configure(&agent, "hopeless", &json!({"sources": "everything"})).await?;
+        let hopeless = json!({"sources": "everything", "output": {"configMapName": "of-hopeless"}});
+        world.configure(&agent, "hopeless", &hopeless).await?;
         install_crds(&client, &crds_folder()).await?;
 
         let controller = world.start_controller(ControllerOptions::unrestricted()).await?;
@@ -181,12 +182,9 @@ async fn a_malformed_toolset_config_of_an_older_schema_harms_no_other_and_is_tol
             "mode": "Apply",
             "sources": [{"name": "same", "trust": "Trusted", "namespaces": {"from": "Same"}}],
             "health": {"mode": "None"},
-            "output": {},
         }});
         for name in ["older", "hopeless"] {
-            let mut corrected = corrected.clone();
-            corrected["spec"]["output"]["configMapName"] = json!(format!("of-{name}"));
-            patch(&toolset_configs(&client, &agent), name, corrected).await?;
+            patch(&toolset_configs(&client, &agent), name, corrected.clone()).await?;
             world.ready(&agent, name, ("True", "AsExpected")).await?;
         }
         Ok(())

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{harness::skipped, stage::Stage};
 
 /// Grafana in the output, with one ready Pod behind it.
-async fn with_a_pod<'a>(world: &'a mut World, health: Value) -> Result<(Stage<'a>, Backend)> {
+async fn with_a_pod(world: &mut World, health: Value) -> Result<(Stage<'_>, Backend)> {
     let stage = Stage::set(world, json!({"health": health})).await?;
     let service = stage.world.create(&services::grafana(&stage.apps)).await?;
     let backend = stage.world.backend(&service).await?;

@@ -133,7 +133,7 @@ async fn a_namespace_that_is_deleted_with_everything_in_it_is_no_error() -> Resu
         absent(&namespaces, &stage.agent).await?;
 
         let failed = stage.controller.metric("dynamictoolset_reconciles_total{result=\"failed\"}").await?;
-        assert_eq!(failed.unwrap_or_default(), 0.0);
+        assert!(failed.is_none_or(|count| count < 1.0), "{failed:?}");
         assert_eq!(stage.controller.health("/health").await?.0, 200);
         Ok(())
     })

@@ -35,8 +35,7 @@ pub fn leases() -> Value {
     json!([rule("coordination.k8s.io", &["leases"], &["get", "list", "watch", "create", "update"])])
 }
 
-/// A ServiceAccount with all of it in the whole cluster, in ClusterRoles called `services`, `endpoint-slices`, `namespaces`
-/// and `writing`. For a control plane of the test's own.
+/// A ServiceAccount with all of it in the whole cluster, granted as `services`, `endpoint-slices`, `namespaces` and `writing`. For a control plane of the test's own.
 pub async fn operator(world: &World, namespace: &str) -> Result<Account> {
     let account = world.account(namespace, "operator").await?;
     account.grant_everywhere("services", &services()).await?;

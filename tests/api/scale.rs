@@ -26,7 +26,7 @@ async fn the_first_config_map_among_a_thousand_services_is_complete() -> Result<
         let agent = world.namespace("agent").await?;
         let create = async |number: usize| -> Result<Option<Backend>> {
             let (namespace, name) = (&namespaces[number % 2], format!("service-{number:04}"));
-            if number % TOOL_EVERY > 0 {
+            if !number.is_multiple_of(TOOL_EVERY) {
                 world.create(&services::web_shop(namespace, &name)).await?;
                 return Ok(None);
             }

@@ -109,7 +109,7 @@ async fn explain_agrees(world: &World, agent: &str, config: &DynamicObject, serv
                 ensure!(agrees, "{namespace}/{name}: the status says {reason}, explain:\n{said}");
             }
             None => {
-                ensure!(said.contains(" is not a tool"), "{namespace}/{name}: no word in the status, explain:\n{said}")
+                ensure!(said.contains(" is not a tool"), "{namespace}/{name}: no word in the status, explain:\n{said}");
             }
         }
         Ok(())

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::stage::{CONFIG, data, over, patch};
 
-fn spec(sources: Value) -> Value {
+fn spec(sources: &Value) -> Value {
     over(json!({"health": {"mode": "None"}}), json!({"sources": sources}))
 }
 
@@ -46,7 +46,7 @@ async fn a_namespace_that_gains_the_label_joins_and_one_that_loses_it_leaves() -
         let by_label = json!([{"name": "labelled", "trust": "Trusted", "namespaces": {
             "from": "Selector", "selector": {"matchLabels": {"observe": "yes"}},
         }}]);
-        world.configure(&agent, CONFIG, &spec(by_label)).await?;
+        world.configure(&agent, CONFIG, &spec(&by_label)).await?;
         world.tools(&agent, "lists nothing", |tools| tools.names().is_empty()).await?;
         let namespaces: Api<Namespace> = Api::all(world.client());
 
@@ -69,7 +69,7 @@ async fn a_source_may_select_by_the_labels_of_services() -> Result<()> {
             "name": "production", "trust": "Trusted", "namespaces": {"from": "Same"},
             "serviceSelector": {"matchLabels": {"stage": "production"}},
         }]);
-        world.configure(&agent, CONFIG, &spec(sources)).await?;
+        world.configure(&agent, CONFIG, &spec(&sources)).await?;
         world.create(&services::grafana(&agent)).await?;
         let mut production = services::prometheus_server(&agent);
         production.metadata.labels.get_or_insert_default().insert("stage".to_owned(), "production".to_owned());
@@ -94,7 +94,7 @@ async fn from_a_tenant_only_what_opted_in_is_taken_and_never_beside_the_trusted(
             {"name": "platform", "trust": "Trusted", "namespaces": {"from": "Names", "names": [platform]}},
             {"name": "teams", "trust": "Tenant", "namespaces": {"from": "Names", "names": [team]}},
         ]);
-        world.configure(&agent, CONFIG, &spec(sources)).await?;
+        world.configure(&agent, CONFIG, &spec(&sources)).await?;
         world.create(&services::prometheus_server(&platform)).await?;
         world.create(&services::grafana(&team)).await?;
         let opted_in = ServiceBuilder::new(&team, "team-prometheus")

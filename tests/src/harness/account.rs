@@ -46,14 +46,14 @@ impl Account {
         format!("system:serviceaccount:{}:{}", self.namespace, self.name)
     }
 
-    /// Grants what a Role of this name in a namespace says; `rules` is a list of PolicyRules.
-    pub async fn grant(&self, namespace: &str, role: &str, rules: &Value) -> Result<()> {
-        let object: Role = from_value(json!({"metadata": {"namespace": namespace, "name": role}, "rules": rules}))?;
+    /// Grants what a Role of this name in a namespace says; `granted` is a list of `PolicyRule`.
+    pub async fn grant(&self, namespace: &str, called: &str, granted: &Value) -> Result<()> {
+        let object: Role = from_value(json!({"metadata": {"namespace": namespace, "name": called}, "rules": granted}))?;
         let roles: Api<Role> = Api::namespaced(self.client.clone(), namespace);
-        roles.create(&PostParams::default(), &object).await.with_context(|| format!("Role {namespace}/{role}"))?;
+        roles.create(&PostParams::default(), &object).await.with_context(|| format!("Role {namespace}/{called}"))?;
         let binding: RoleBinding = from_value(json!({
-            "metadata": {"namespace": namespace, "name": role},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role},
+            "metadata": {"namespace": namespace, "name": called},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": called},
             "subjects": [self.subject()],
         }))?;
         let bindings: Api<RoleBinding> = Api::namespaced(self.client.clone(), namespace);
@@ -62,22 +62,22 @@ impl Account {
     }
 
     /// Takes back what the Role of this name granted.
-    pub async fn revoke(&self, namespace: &str, role: &str) -> Result<()> {
+    pub async fn revoke(&self, namespace: &str, called: &str) -> Result<()> {
         let bindings: Api<RoleBinding> = Api::namespaced(self.client.clone(), namespace);
-        bindings.delete(role, &DeleteParams::default()).await?;
+        bindings.delete(called, &DeleteParams::default()).await?;
         let roles: Api<Role> = Api::namespaced(self.client.clone(), namespace);
-        roles.delete(role, &DeleteParams::default()).await?;
+        roles.delete(called, &DeleteParams::default()).await?;
         Ok(())
     }
 
-    /// Grants what a ClusterRole of this name says, everywhere.
-    pub async fn grant_everywhere(&self, role: &str, rules: &Value) -> Result<()> {
-        let object: ClusterRole = from_value(json!({"metadata": {"name": role}, "rules": rules}))?;
+    /// Grants what a `ClusterRole` of this name says, everywhere.
+    pub async fn grant_everywhere(&self, called: &str, granted: &Value) -> Result<()> {
+        let object: ClusterRole = from_value(json!({"metadata": {"name": called}, "rules": granted}))?;
         let roles: Api<ClusterRole> = Api::all(self.client.clone());
-        roles.create(&PostParams::default(), &object).await.with_context(|| format!("ClusterRole {role}"))?;
+        roles.create(&PostParams::default(), &object).await.with_context(|| format!("ClusterRole {called}"))?;
         let binding: ClusterRoleBinding = from_value(json!({
-            "metadata": {"name": role},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+            "metadata": {"name": called},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": called},
             "subjects": [self.subject()],
         }))?;
         let bindings: Api<ClusterRoleBinding> = Api::all(self.client.clone());
@@ -85,12 +85,12 @@ impl Account {
         Ok(())
     }
 
-    /// Takes back what the ClusterRole of this name granted.
-    pub async fn revoke_everywhere(&self, role: &str) -> Result<()> {
+    /// Takes back what the `ClusterRole` of this name granted.
+    pub async fn revoke_everywhere(&self, called: &str) -> Result<()> {
         let bindings: Api<ClusterRoleBinding> = Api::all(self.client.clone());
-        bindings.delete(role, &DeleteParams::default()).await?;
+        bindings.delete(called, &DeleteParams::default()).await?;
         let roles: Api<ClusterRole> = Api::all(self.client.clone());
-        roles.delete(role, &DeleteParams::default()).await?;
+        roles.delete(called, &DeleteParams::default()).await?;
         Ok(())
     }
 
