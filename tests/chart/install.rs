@@ -29,7 +29,7 @@ async fn installed_for_the_cluster_it_does_the_whole_job_with_no_right_too_few_o
         let agent = world.namespace("agent").await?;
         let watched = world.namespace_with_labels("monitoring", &[("purpose", "observability")]).await?;
         let Some(release) = Release::new(world, &agent)? else { return Ok(()) };
-        let notes = release.install(&format!("rolloutRestart: [{{name: {AGENT}}}]")).await?;
+        let notes = release.install(&format!("rolloutRestart: [{{name: {AGENT}}}]"))?;
         ensure!(notes.contains("kind: ToolsetConfig"), "NOTES do not say what to do next:\n{notes}");
 
         let mut controller = release.start_controller(world).await?;
@@ -54,12 +54,10 @@ async fn installed_for_single_namespaces_it_does_the_whole_job_without_any_clust
         let watched = world.namespace("monitoring").await?;
         let Some(release) = Release::new(world, &agent)? else { return Ok(()) };
         let before = cluster_wide(world).await?;
-        release
-            .install(&format!(
-                "watchNamespaces: [{watched}]\nrbac: {{clusterRoles: false}}\ncrds: {{enabled: false}}\n\
+        release.install(&format!(
+            "watchNamespaces: [{watched}]\nrbac: {{clusterRoles: false}}\ncrds: {{enabled: false}}\n\
                  rolloutRestart: [{{name: {AGENT}}}]"
-            ))
-            .await?;
+        ))?;
         ensure!(cluster_wide(world).await? == before, "there is a ClusterRole or ClusterRoleBinding more");
 
         let mut controller = release.start_controller(world).await?;

@@ -38,23 +38,23 @@ impl Release {
     }
 
     /// Installs with these values and returns Helm's words, NOTES included.
-    pub async fn install(&self, values: &str) -> Result<String> {
-        self.helm_with("install", values).await
+    pub fn install(&self, values: &str) -> Result<String> {
+        self.helm_with("install", values)
     }
 
     /// Upgrades to these values, from nothing but the chart's defaults.
-    pub async fn upgrade(&self, values: &str) -> Result<String> {
-        self.helm_with("upgrade", values).await
+    pub fn upgrade(&self, values: &str) -> Result<String> {
+        self.helm_with("upgrade", values)
     }
 
     /// Goes back to a revision.
-    pub async fn rollback(&self, revision: u32) -> Result<String> {
-        self.run(vec!["rollback".into(), NAME.into(), revision.to_string().into()]).await
+    pub fn rollback(&self, revision: u32) -> Result<String> {
+        self.run(vec!["rollback".into(), NAME.into(), revision.to_string().into()])
     }
 
     /// Uninstalls, and waits until what goes is gone.
-    pub async fn uninstall(&self) -> Result<String> {
-        self.run(vec!["uninstall".into(), NAME.into(), "--wait".into()]).await
+    pub fn uninstall(&self) -> Result<String> {
+        self.run(vec!["uninstall".into(), NAME.into(), "--wait".into()])
     }
 
     /// Starts the controller with exactly the arguments of the Deployment on the API server, and with a token of its
@@ -70,12 +70,12 @@ impl Release {
         world.start_controller(ControllerOptions { exactly, kubeconfig: Some(kubeconfig), ..Default::default() }).await
     }
 
-    async fn helm_with(&self, verb: &str, values: &str) -> Result<String> {
+    fn helm_with(&self, verb: &str, values: &str) -> Result<String> {
         let file: PathBuf = self.helm.values(&format!("{}{values}", self.addresses))?;
-        self.run(vec![verb.into(), NAME.into(), chart().into(), "--values".into(), file.into()]).await
+        self.run(vec![verb.into(), NAME.into(), chart().into(), "--values".into(), file.into()])
     }
 
-    async fn run(&self, mut arguments: Vec<OsString>) -> Result<String> {
+    fn run(&self, mut arguments: Vec<OsString>) -> Result<String> {
         arguments.extend(["--namespace".into(), OsString::from(&self.namespace)]);
         tokio::task::block_in_place(|| self.helm.run(arguments))
     }

@@ -34,7 +34,7 @@ async fn upgrade_rollback_uninstall_and_reinstall_keep_the_users_toolset_configs
         }]);
         let shipped = format!("toolsetConfigs: {shipped}");
 
-        let notes = release.install(&shipped).await?;
+        let notes = release.install(&shipped)?;
         ensure!(notes.contains("kubectl apply -f -") && notes.contains("shipped-output"), "{notes}");
         let configs = toolset_configs(&world.client(), &agent);
         ensure!(configs.get_opt("shipped").await?.is_none(), "the kind was not known when it was rendered");
@@ -46,20 +46,20 @@ async fn upgrade_rollback_uninstall_and_reinstall_keep_the_users_toolset_configs
         world.tools(&agent, "prometheus-server is listed", |tools| tools.names() == ["prometheus-server"]).await?;
         let before = uids(world, &agent).await?;
 
-        release.upgrade(&format!("{shipped}\nreplicaCount: 2")).await?;
+        release.upgrade(&format!("{shipped}\nreplicaCount: 2"))?;
         world.ready(&agent, "shipped", ("True", "AsExpected")).await?;
         ensure!(uids(world, &agent).await? == before, "an upgrade touched the user's objects");
 
-        release.rollback(1).await?;
+        release.rollback(1)?;
         absent(&configs, "shipped").await?;
         ensure!(uids(world, &agent).await? == before, "a rollback touched the user's objects");
         controller.terminate().await?;
 
-        release.uninstall().await?;
+        release.uninstall()?;
         absent::<Deployment>(&world.api(&agent), "toolset-operator").await?;
         ensure!(uids(world, &agent).await? == before, "uninstalling touched the user's objects");
 
-        release.install("").await?;
+        release.install("")?;
         let _controller = release.start_controller(world).await?;
         let grafana = world.create(&services::grafana(&watched)).await?;
         world.backend(&grafana).await?;

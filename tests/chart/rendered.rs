@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::helm::{Helm, arguments, objects, of_kind, only};
 
 /// Everything that can be switched on.
-const EVERYTHING: &str = r#"
+const EVERYTHING: &str = r"
 replicaCount: 2
 configNamespaces: [holmes, agents]
 rolloutRestart: [{name: holmes-holmes}, {name: robusta, namespace: agents}]
@@ -20,7 +20,7 @@ metrics:
   serviceMonitor: {enabled: true, labels: {release: kps}, interval: 15s}
   prometheusRule: {enabled: true, alertLabels: {team: platform}, disabled: [ToolsetNoLeader]}
   dashboard: {enabled: true}
-"#;
+";
 
 const KIND: &str = "toolset.kubernaut.io/v1alpha1/ToolsetConfig";
 const SHIPPED: &str =
@@ -118,31 +118,34 @@ fn without_cluster_roles_there_is_none() -> Result<()> {
 #[test]
 fn the_right_to_namespaces_ends_with_the_feature_and_with_the_list() -> Result<()> {
     let Some(helm) = Helm::find()? else { return Ok(()) };
-    let rule = |values: &str| -> Result<Option<Value>> {
+    let granted = |values: &str| -> Result<Option<Value>> {
         let rendered = helm.template(values)?;
         let roles = of_kind(&rendered, "ClusterRole");
-        let mut rules = roles.iter().flat_map(|role| role["rules"].as_array().into_iter().flatten());
-        Ok(rules.find(|rule| rule["resources"] == json!(["namespaces"])).cloned())
+        let mut all = roles.iter().flat_map(|role| role["rules"].as_array().into_iter().flatten());
+        Ok(all.find(|rule| rule["resources"] == json!(["namespaces"])).cloned())
     };
-    assert_eq!(rule("{}")?.context("no rule")?.get("resourceNames"), None);
-    assert_eq!(rule("watchNamespaces: [b, a]")?.context("no rule")?["resourceNames"], json!(["a", "b"]));
-    assert_eq!(rule("rbac: {namespaceSelectors: false}")?, None);
+    assert_eq!(granted("{}")?.context("no rule")?.get("resourceNames"), None);
+    assert_eq!(granted("watchNamespaces: [b, a]")?.context("no rule")?["resourceNames"], json!(["a", "b"]));
+    assert_eq!(granted("rbac: {namespaceSelectors: false}")?, None);
     Ok(())
 }
 
 #[test]
 fn a_restart_is_granted_for_the_named_deployments_only() -> Result<()> {
     let Some(helm) = Helm::find()? else { return Ok(()) };
-    let rules = |values: &str| -> Result<Vec<Value>> {
+    let granted = |values: &str| -> Result<Vec<Value>> {
         let rendered = helm.template(values)?;
         let roles = of_kind(&rendered, "Role").into_iter().chain(of_kind(&rendered, "ClusterRole"));
-        let rules = roles.flat_map(|role| role["rules"].as_array().cloned().unwrap_or_default());
-        Ok(rules.filter(|rule| rule["apiGroups"] == json!(["apps"])).collect())
+        let all = roles.flat_map(|role| role["rules"].as_array().cloned().unwrap_or_default());
+        Ok(all.filter(|rule| rule["apiGroups"] == json!(["apps"])).collect())
     };
-    assert_eq!(rules("{}")?, Vec::<Value>::new());
+    assert_eq!(granted("{}")?, Vec::<Value>::new());
     let named = json!({"apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["a", "b"], "verbs": ["get", "patch"]});
-    assert_eq!(rules("rolloutRestart: [{name: b}, {name: a}]")?, [named]);
-    assert!(rules("rolloutRestart: [{name: a, namespace: elsewhere}]").is_err(), "no ToolsetConfig there is honoured");
+    assert_eq!(granted("rolloutRestart: [{name: b}, {name: a}]")?, [named]);
+    assert!(
+        granted("rolloutRestart: [{name: a, namespace: elsewhere}]").is_err(),
+        "no ToolsetConfig there is honoured"
+    );
     Ok(())
 }
 
