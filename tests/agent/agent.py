@@ -17,7 +17,11 @@ import yaml
 
 
 def main() -> None:
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="toolset-agent-"))
+    with tempfile.TemporaryDirectory(prefix="toolset-agent-") as folder:
+        work(pathlib.Path(folder))
+
+
+def work(folder: pathlib.Path) -> None:
     location = folder / "custom_toolset.yaml"
     # All read when the agent is imported.
     os.environ["CUSTOM_TOOLSET_LOCATION"] = str(location)

@@ -53,7 +53,7 @@ class Agents:
         try:
             process.stdin.write(json.dumps({"file": file, "hosts": hosts, "env": env, "calls": calls}) + "\n")
             process.stdin.flush()
-            answer = json.loads(process.stdout.readline() or '{"broken": "the agent is gone; see its log"}')
+            answer = json.loads(process.stdout.readline() or '{"broken": "it ended without an answer"}')
         finally:
             self._free.put(process)
         if "broken" in answer:
