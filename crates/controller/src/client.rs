@@ -22,6 +22,10 @@ use crate::error::Error;
 /// How long one request may take, from the first byte sent to the last one read. Watches are bounded by their own timeout.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long the API server may take to begin its answer to a list or a watch. A connection that died in the pool would
+/// otherwise be waited for until TCP gives up.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// A client for the cluster of KUBECONFIG, else the one the program runs in.
 ///
 /// Fails if neither configuration can be read. Whether the API server answers is not asked: it may come later.
@@ -79,7 +83,9 @@ impl Service<Request<Body>> for Announcing {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let this = self.clone();
         Box::pin(async move {
-            let response = this.client.send(request).await?;
+            // Only until the answer begins: a watch goes on for as long as it may.
+            let answer = tokio::time::timeout(ANSWER_TIMEOUT, this.client.send(request));
+            let response = answer.await.map_err(|elapsed| kube::Error::Service(elapsed.into()))??;
             if response.status().is_success() {
                 (this.on_contact)();
             }

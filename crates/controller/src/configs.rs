@@ -85,6 +85,11 @@ impl Configs {
         let name = ObjectName::of(&config);
         let was_unreadable = lock(&self.unreadable).remove(&name).is_some();
         let old = self.get(&name);
+        if old.as_ref().is_some_and(|old| old.uid() != config.uid()) {
+            // Another object under the same name, seen without a deletion in between.
+            lock(&self.works).remove(&name);
+            lock(&self.statuses).remove(&name);
+        }
         let news = match &old {
             None => News::Arrived,
             Some(old) if !same_request(old, &config) => News::Changed,

@@ -9,7 +9,7 @@ use toolset::status::{InputState, required_inputs};
 use crate::inputs::{Input, Inputs, Standing, Summary, WatchId};
 
 /// What the inputs of one ToolsetConfig allow.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
     /// Not everything needed has been listed once: what is known may be partial. No plan, no write.
     Shut,

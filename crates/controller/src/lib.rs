@@ -4,7 +4,7 @@
 //!  API server                                                                                        API server
 //!   Service ───────┐                                                                              ┌──► ConfigMap
 //!   EndpointSlice ─┤  inputs/          World             reconcile                                │    (apply.rs)
-//!   Namespace ─────┼─ one task per ──► index, configs, ─► gate ► planning ► compare ─► writer ────┼──► status
+//!   Namespace ─────┼─ one task per ──► index, configs, ─► gate ► planning ► decision ► writer ────┼──► status
 //!   ToolsetConfig ─┤  watch, errors    config maps,       inputs  pure       drift,    lease      │    (status.rs)
 //!   ConfigMap ─────┘  kept apart       input states       known?  middle     brake     asked ─────┼──► Events
 //!                          └── wake ───────────────────────►                                      └──► one Deployment
@@ -21,6 +21,7 @@ mod brake;
 mod client;
 mod coalesce;
 mod configs;
+mod decision;
 mod error;
 mod events;
 mod gate;
@@ -29,6 +30,7 @@ mod lease;
 mod logging;
 mod metrics;
 mod object;
+mod output;
 mod planning;
 mod process;
 mod reconcile;

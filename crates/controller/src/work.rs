@@ -37,8 +37,6 @@ pub struct Work {
 /// What was last applied: enough to restore it without looking at the cluster.
 #[derive(Debug, Clone)]
 pub struct LastApplied {
-    /// The hash of its content.
-    pub hash: String,
     /// Its data: what is in the output when the ConfigMap itself is gone.
     pub data: BTreeMap<String, String>,
     /// The object as it was sent, without a uid.

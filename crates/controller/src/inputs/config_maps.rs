@@ -31,6 +31,11 @@ pub struct Cached {
 }
 
 impl Cached {
+    /// What is kept of an object.
+    pub fn of(object: &ConfigMap) -> Self {
+        Self { version: version(object), view: Some(Arc::new(view(object))), owned: owned(object) }
+    }
+
     /// Which state of the object this is.
     pub fn version(&self) -> u64 {
         self.version
@@ -49,7 +54,7 @@ impl ConfigMaps {
 
     /// Takes what a watch or the answer to our own apply shows, unless something newer is known. True if it is news.
     pub fn offer(&self, name: &ObjectName, object: &ConfigMap) -> bool {
-        let new = Cached { version: version(object), view: Some(Arc::new(view(object))), owned: owned(object) };
+        let new = Cached::of(object);
         let mut known = self.lock();
         match known.get(name) {
             Some(old) if new.version < old.version => false,
@@ -100,7 +105,7 @@ fn version(object: &ConfigMap) -> u64 {
 }
 
 /// What matters of a ConfigMap.
-pub fn view(object: &ConfigMap) -> ConfigMapView {
+fn view(object: &ConfigMap) -> ConfigMapView {
     let metadata = &object.metadata;
     let controller = metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
     let others = metadata.managed_fields.iter().flatten().filter(|entry| {

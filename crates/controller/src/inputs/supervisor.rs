@@ -11,7 +11,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use tracing::debug;
 
 use super::{
-    Input, WatchId,
+    Input, Standing, WatchId,
     cluster::{EndpointSlices, Namespaces, Services},
     config_maps::OneConfigMap,
     configs::ToolsetConfigs,
@@ -105,6 +105,7 @@ impl Supervisor {
             if !self.running.contains_key(id) {
                 debug!(watch = %id, "watching");
                 self.world.inputs.started(id, Instant::now());
+                self.world.metrics.standing(id.input, Standing::Pending);
                 self.running.insert(id.clone(), self.start(id));
             }
         }
@@ -143,6 +144,9 @@ impl Supervisor {
             task.abort();
         }
         self.world.inputs.stopped(id);
+        if !self.running.keys().any(|other| other.input == id.input) {
+            self.world.metrics.unneeded(id.input);
+        }
         if id.input == Input::ConfigMap {
             self.world.config_maps.forget(&config_map_name(id));
         }

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crd_types::Reason;
+use crd_types::{Reason, ServiceReason};
 use prometheus_client::{
     encoding::text,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
@@ -238,6 +238,11 @@ impl Metrics {
         self.watch_synced.get_or_create(&OfInput { input: input.as_str() }).set(synced);
     }
 
+    /// Nobody needs this input any more: it is neither synced nor in trouble.
+    pub fn unneeded(&self, input: Input) {
+        self.watch_synced.remove(&OfInput { input: input.as_str() });
+    }
+
     /// Whether this replica writes.
     pub fn leader(&self, leading: bool) {
         self.leader.set(i64::from(leading));
@@ -287,6 +292,10 @@ impl Metrics {
             self.health_checks.get_or_create(&OfTypeAndResult { r#type: kind, result }).inc();
         }
         for rejection in &plan.rejected {
+            if let (ServiceReason::Unhealthy, Some(product)) = (rejection.reason, rejection.product) {
+                let labels = OfTypeAndResult { r#type: product.as_str(), result: "unhealthy" };
+                self.health_checks.get_or_create(&labels).inc();
+            }
             *counts.rejected.entry(rejection.reason.as_str()).or_default() += 1;
         }
         let mut plans = self.lock();
