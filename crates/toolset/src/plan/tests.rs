@@ -7,7 +7,7 @@ use crate::{
     plan, select,
 };
 
-fn with_overrides(overrides: Value) -> ToolsetConfig {
+fn with_overrides(overrides: &Value) -> ToolsetConfig {
     config(json!({
         "sources": [
             {"name": "platform", "trust": "Trusted", "namespaces": {"from": "Names", "names": ["monitoring"]}},
@@ -32,7 +32,7 @@ fn reason(plan: &Plan, name: &str) -> ServiceReason {
 
 #[test]
 fn a_later_override_wins_field_by_field() {
-    let config = with_overrides(json!([
+    let config = with_overrides(&json!([
         {"name": "all", "match": {"type": "Prometheus"}, "description": "metrics", "tenantID": "1"},
         {"name": "one", "match": {"namespace": "monitoring", "service": "a"}, "description": "main metrics", "toolName": "main"},
     ]));
@@ -47,7 +47,7 @@ fn a_later_override_wins_field_by_field() {
 
 #[test]
 fn every_field_of_a_match_must_match() {
-    let config = with_overrides(json!([
+    let config = with_overrides(&json!([
         {"name": "none", "match": {"type": "Grafana", "service": "a"}, "state": "Disabled"},
     ]));
     let plan = planned(&config, &index([prometheus("monitoring", "a")]));
@@ -57,7 +57,7 @@ fn every_field_of_a_match_must_match() {
 
 #[test]
 fn enabled_only_undoes_an_earlier_disabled() {
-    let config = with_overrides(json!([
+    let config = with_overrides(&json!([
         {"name": "off", "match": {"namespace": "monitoring"}, "state": "Disabled"},
         {"name": "on", "match": {"service": "b"}, "state": "Enabled"},
     ]));
@@ -68,7 +68,7 @@ fn enabled_only_undoes_an_earlier_disabled() {
 
 #[test]
 fn an_endpoint_changes_its_port_scheme_and_path_but_never_its_host() {
-    let config = with_overrides(json!([
+    let config = with_overrides(&json!([
         {"name": "tls", "match": {"service": "a"}, "endpoint": {"scheme": "https", "port": "alt", "path": "/prom"}},
         {"name": "gone", "match": {"service": "b"}, "endpoint": {"port": "nope"}},
     ]));
@@ -82,7 +82,7 @@ fn an_endpoint_changes_its_port_scheme_and_path_but_never_its_host() {
 
 #[test]
 fn a_tenants_service_gets_no_credentials_and_its_tool_says_so() {
-    let config = with_overrides(json!([
+    let config = with_overrides(&json!([
         {"name": "secret", "match": {"namespace": "team", "service": "p"}, "credentials": {"type": "Bearer", "env": "TOKEN"}},
     ]));
     let opted = annotated(
@@ -98,7 +98,7 @@ fn a_tenants_service_gets_no_credentials_and_its_tool_says_so() {
 
 #[test]
 fn an_override_that_removes_the_best_instance_leaves_the_next_one_to_single() {
-    let mut config = with_overrides(json!([{"name": "off", "match": {"service": "a"}, "state": "Disabled"}]));
+    let mut config = with_overrides(&json!([{"name": "off", "match": {"service": "a"}, "state": "Disabled"}]));
     config.spec.detectors = serde_json::from_value(json!([{"type": "Prometheus", "instances": "Single"}])).unwrap();
     let plan = planned(&config, &index([prometheus("monitoring", "a"), prometheus("monitoring", "b")]));
     assert_eq!(plan.tools.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>(), ["b"]);
@@ -106,7 +106,7 @@ fn an_override_that_removes_the_best_instance_leaves_the_next_one_to_single() {
 
 #[test]
 fn tools_outside_the_cluster_stand_behind_the_discovered_ones() {
-    let mut config = with_overrides(json!([]));
+    let mut config = with_overrides(&json!([]));
     config.spec.tools = serde_json::from_value(json!([
         {"name": "corp", "type": "Prometheus", "endpoint": "https://prom.corp.example/base/"},
     ]))
@@ -121,11 +121,11 @@ fn tools_outside_the_cluster_stand_behind_the_discovered_ones() {
 fn the_predecessors_layer_switches_off_and_describes_what_the_spec_says_nothing_of() {
     let known = index([prometheus("monitoring", "a"), grafana("monitoring", "b")]);
     let text = "tools:\n- {name: a, enabled: false, description: old a}\n- {name: b, description: old b}\n";
-    let plan = legacy(&with_overrides(json!([])), &known, text);
+    let plan = legacy(&with_overrides(&json!([])), &known, text);
     assert_eq!(reason(&plan, "a"), ServiceReason::OverriddenOff);
     assert_eq!(plan.tools[0].description.as_deref(), Some("old b"));
 
-    let config = with_overrides(json!([
+    let config = with_overrides(&json!([
         {"name": "keep", "match": {"service": "a"}, "state": "Enabled"},
         {"name": "say", "match": {"service": "b"}, "description": "new b"},
     ]));
@@ -137,6 +137,6 @@ fn the_predecessors_layer_switches_off_and_describes_what_the_spec_says_nothing_
 #[test]
 fn a_predecessors_layer_that_cannot_be_read_is_said_and_changes_nothing() {
     let known = index([prometheus("monitoring", "a")]);
-    let plan = legacy(&with_overrides(json!([])), &known, "tools: [");
+    let plan = legacy(&with_overrides(&json!([])), &known, "tools: [");
     assert_eq!((plan.tools.len(), notes(&plan)), (1, vec![Reason::LegacyOverridesInvalid]));
 }
