@@ -10,6 +10,7 @@ mod crds;
 mod demo;
 mod docs;
 mod generated;
+mod image;
 mod programs;
 mod test;
 mod tools;
@@ -55,6 +56,8 @@ enum Command {
     Chart(generated::Arguments),
     /// Generates the ToolsetConfig reference, and checks the documentation's links, code and examples.
     Docs(generated::Arguments),
+    /// Builds the container image, and the list of what is in it, without a container daemon.
+    Image(image::Arguments),
     /// Scores the built-in rules on a corpus of Services whose truth is known.
     Corpus(corpus::Arguments),
 }
@@ -68,6 +71,7 @@ fn main() -> Result<ExitCode> {
         Command::Crds(arguments) => crds::run(&arguments),
         Command::Chart(arguments) => chart::run(workspace::root(), arguments.check).map(|()| ExitCode::SUCCESS),
         Command::Docs(arguments) => docs::run(workspace::root(), arguments.check).map(|()| ExitCode::SUCCESS),
+        Command::Image(arguments) => image::run(&arguments),
         Command::Corpus(arguments) => corpus::run(&arguments),
     }
 }

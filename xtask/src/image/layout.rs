@@ -1,0 +1,118 @@
+//! An image in the OCI layout: what `skopeo copy oci:…`, `crane push` and every registry understand.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::layer::Layer;
+
+/// Who the program runs as: nobody's number, as the chart has it.
+const USER: &str = "65532:65532";
+const SOURCE: &str = env!("CARGO_PKG_REPOSITORY");
+
+/// What the image says of itself.
+pub(super) struct Facts<'a> {
+    pub(super) version: &'a str,
+    pub(super) architecture: &'a str,
+    pub(super) created: &'a str,
+    pub(super) program: &'a str,
+}
+
+/// Writes the layout into a folder and returns the manifest's digest, without its `sha256:`.
+pub(super) fn write(folder: &Path, layer: &Layer, facts: &Facts<'_>) -> Result<String> {
+    let blobs = folder.join("blobs/sha256");
+    fs::create_dir_all(&blobs).with_context(|| format!("cannot create {}", blobs.display()))?;
+    let put = |kind: &str, bytes: &[u8]| -> Result<Value> {
+        let digest = digest(bytes);
+        fs::write(blobs.join(&digest), bytes)?;
+        Ok(json!({"mediaType": kind, "digest": format!("sha256:{digest}"), "size": bytes.len()}))
+    };
+    let layer_entry = put("application/vnd.oci.image.layer.v1.tar+gzip", &layer.compressed)?;
+    let config = serde_json::to_vec(&config(layer, facts))?;
+    let config = put("application/vnd.oci.image.config.v1+json", &config)?;
+    let manifest = serde_json::to_vec(&json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": config,
+        "layers": [layer_entry],
+        "annotations": labels(facts),
+    }))?;
+    let mut entry = put("application/vnd.oci.image.manifest.v1+json", &manifest)?;
+    entry["platform"] = json!({"os": "linux", "architecture": facts.architecture});
+    entry["annotations"] = json!({"org.opencontainers.image.ref.name": facts.version});
+    let index = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [entry],
+    });
+    fs::write(folder.join("index.json"), serde_json::to_vec(&index)?)?;
+    fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)?;
+    Ok(digest(&manifest))
+}
+
+fn config(layer: &Layer, facts: &Facts<'_>) -> Value {
+    json!({
+        "created": facts.created,
+        "architecture": facts.architecture,
+        "os": "linux",
+        "config": {
+            "User": USER,
+            "Entrypoint": [format!("/{}", facts.program)],
+            "WorkingDir": "/",
+            "ExposedPorts": {"8080/tcp": {}, "9090/tcp": {}},
+            "Labels": labels(facts),
+        },
+        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", digest(&layer.archive))]},
+        "history": [{"created": facts.created, "created_by": "cargo xtask image"}],
+    })
+}
+
+fn labels(facts: &Facts<'_>) -> Value {
+    json!({
+        "org.opencontainers.image.title": "toolset-operator",
+        "org.opencontainers.image.description": "Keeps the AI operations agent's toolset file up to date",
+        "org.opencontainers.image.version": facts.version,
+        "org.opencontainers.image.created": facts.created,
+        "org.opencontainers.image.source": SOURCE,
+        "org.opencontainers.image.licenses": "Apache-2.0",
+    })
+}
+
+/// SHA-256 in hexadecimal digits.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    let mut digits = String::new();
+    for byte in Sha256::digest(bytes) {
+        digits.extend([byte >> 4, byte & 15].map(|half| char::from_digit(half.into(), 16).unwrap_or_default()));
+    }
+    digits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_blob_is_named_by_its_digest_and_everything_named_is_there() {
+        let folder = std::env::temp_dir().join(format!("xtask-layout-{}", std::process::id()));
+        let layer = Layer::of_program("program", b"content").unwrap();
+        let facts =
+            Facts { version: "1.2.3", architecture: "amd64", created: "1970-01-01T00:00:00Z", program: "program" };
+        let manifest_digest = write(&folder, &layer, &facts).unwrap();
+
+        let blob = |name: &str| fs::read(folder.join("blobs/sha256").join(name)).unwrap();
+        for entry in fs::read_dir(folder.join("blobs/sha256")).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            assert_eq!(digest(&blob(&name)), name);
+        }
+        let manifest: Value = serde_json::from_slice(&blob(&manifest_digest)).unwrap();
+        let named = |entry: &Value| blob(entry["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap());
+        assert_eq!(named(&manifest["layers"][0]), layer.compressed);
+        let config: Value = serde_json::from_slice(&named(&manifest["config"])).unwrap();
+        assert_eq!(config["config"]["User"], "65532:65532");
+        assert_eq!(config["config"]["Entrypoint"], json!(["/program"]));
+        assert_eq!(config["rootfs"]["diff_ids"][0], format!("sha256:{}", digest(&layer.archive)));
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
