@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::stage::{Stage, data, message};
+use crate::stage::{CONFIG, Stage, data, message, told};
 
 /// A stage with Grafana in the ConfigMap.
 async fn with_grafana(world: &mut World) -> Result<Stage<'_>> {
@@ -144,6 +144,7 @@ async fn a_writer_that_keeps_reverting_us_meets_the_brake() -> Result<()> {
         let config = stage.ready(("False", "OutputContested")).await?;
         let said = message(&config, "Ready");
         assert!(said.contains("rival-controller"), "{said}");
+        told(stage.world, &stage.agent, CONFIG, "OutputContested").await?;
         // A brake is no end: the operator still has the last word once the other stops.
         stage.lists(&["grafana"]).await?;
         Ok(())

@@ -7,11 +7,12 @@ use e2e::{
     controlplane::{Options, crds_folder, install_crds},
     harness::{DEFAULT_CONFIG_MAP, Step, prelude::*, services},
 };
-use k8s_openapi::api::core::v1::{ConfigMap, Event};
-use kube::{Api, api::ListParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use kube::{Api, api::DeleteParams};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::stage::{CONFIG, message, over, patch, version, without_health};
+use crate::stage::{CONFIG, message, over, patch, told, version, without_health};
 
 /// A controller's connections are retried ever more slowly, up to every 30 s.
 const RETRIED: Duration = Duration::from_secs(75);
@@ -54,6 +55,35 @@ async fn an_api_server_that_is_away_for_ten_seconds_costs_no_restart_and_no_writ
             "ten seconds are no reason to call it not ready"
         );
         Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_was_deleted_while_no_watch_ran_leaves() -> Result<()> {
+    isolated("gap", Options::default(), async |world, plane| {
+        let agent = world.namespace("agent").await?;
+        let mut controller = world.start_controller(ControllerOptions::unrestricted()).await?;
+        world.configure(&agent, CONFIG, &without_health(&[&agent])).await?;
+        world.create(&services::grafana(&agent)).await?;
+        world.create(&services::prometheus_server(&agent)).await?;
+        world.tools(&agent, "lists both", |tools| tools.names() == ["grafana", "prometheus-server"]).await?;
+
+        // It stands still, and its connections break: a new API server does not know what it has been told.
+        controller.process().signal(Signal::STOP)?;
+        plane.stop_apiserver()?;
+        plane.start_apiserver().await?;
+        let in_agent: Api<Service> = world.api(&agent);
+        in_agent.delete("grafana", &DeleteParams::default()).await?;
+        controller.process().signal(Signal::CONT)?;
+
+        let config_maps: Api<ConfigMap> = world.api(&agent);
+        within(RETRIED, "lists Prometheus only", async || {
+            let config_map = config_maps.get(DEFAULT_CONFIG_MAP).await?;
+            ensure!(e2e::harness::Tools::of(&config_map)?.names() == ["prometheus-server"]);
+            Ok(())
+        })
+        .await
     })
     .await
 }
@@ -162,18 +192,11 @@ async fn a_malformed_toolset_config_of_an_older_schema_harms_no_other_and_is_tol
         world.configure(&agent, CONFIG, &without_health(&[&agent])).await?;
         world.tools(&agent, "lists Grafana", |tools| tools.names() == ["grafana"]).await?;
 
-        let told = world.ready(&agent, "older", ("False", "InvalidConfig")).await?;
-        assert!(message(&told, "Ready").contains("Automatic"), "{}", message(&told, "Ready"));
+        let older = world.ready(&agent, "older", ("False", "InvalidConfig")).await?;
+        assert!(message(&older, "Ready").contains("Automatic"), "{}", message(&older, "Ready"));
         // The API server refuses a status beside a spec on which its rules cannot even be evaluated: the Event says it alone.
-        let events: Api<Event> = world.api(&agent);
         for name in ["older", "hopeless"] {
-            let fields = format!("involvedObject.name={name},reason=InvalidConfig");
-            let of_config = ListParams::default().fields(&fields);
-            eventually(&format!("an Event says so of {name}"), async || {
-                ensure!(!events.list(&of_config).await?.items.is_empty());
-                Ok(())
-            })
-            .await?;
+            told(world, &agent, name, "InvalidConfig").await?;
         }
         let unreadable = controller.metric("dynamictoolset_reconciles_total{result=\"unreadable\"}").await?;
         ensure!(unreadable.is_some_and(|count| count >= 2.0), "{unreadable:?}");

@@ -9,17 +9,14 @@ use e2e::{
     controlplane::{ControlPlane, Options, controllers_run},
     harness::{Account, Controller, DEFAULT_CONFIG_MAP, prelude::*, services},
 };
-use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Service};
-use kube::{
-    Api,
-    api::{DeleteParams, ListParams},
-};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
+use kube::{Api, api::DeleteParams};
 use serde_json::{Value, json};
 
 use crate::{
     harness::skipped,
     rights,
-    stage::{CONFIG, message, over, patch, version, without_health},
+    stage::{CONFIG, message, over, patch, told, version, without_health},
 };
 
 /// A controller with a ServiceAccount's rights in the whole cluster, and a ToolsetConfig of it.
@@ -56,13 +53,7 @@ impl Cast {
         ensure!(condition(&config, "Ready") == Some(("False", "InputForbidden")));
         ensure!(message(&config, "InputsSynced").contains(kind), "{}", message(&config, "InputsSynced"));
 
-        let events: Api<Event> = world.api(&self.agent);
-        let of_config = ListParams::default().fields(&format!("involvedObject.name={CONFIG},reason=InputForbidden"));
-        eventually("an Event says so", async || {
-            ensure!(!events.list(&of_config).await?.items.is_empty());
-            Ok(())
-        })
-        .await?;
+        told(world, &self.agent, CONFIG, "InputForbidden").await?;
         let synced = format!("dynamictoolset_watch_synced{{input=\"{kind}\"}}");
         ensure!(self.controller.metric(&synced).await? == Some(0.0), "the metric says so");
         ensure!(self.controller.health("/ready").await?.0 == 200, "a watch in trouble is no reason to restart the pod");

@@ -21,3 +21,4 @@ mod scenarios;
 mod shutdown;
 mod sources;
 mod stage;
+mod tenants;

@@ -16,7 +16,7 @@ use serde_json::{Value, from_value, json};
 
 use crate::{
     harness::skipped,
-    stage::{CONFIG, Stage, data, message, over, patch, version, without_health},
+    stage::{CONFIG, Stage, a_second_after, data, message, over, patch, told, version, without_health},
 };
 
 /// Somebody's ConfigMap of the name that ours would have.
@@ -59,16 +59,17 @@ async fn of_two_that_name_one_config_map_the_older_writes_and_the_other_says_so_
         stage.lists(&["grafana"]).await?;
         let older = stage.config().await?;
 
-        // Both may be made in one second, so the name decides for the first: `default` goes before `later`.
-        stage.world.configure(&stage.agent, "later", &without_health(&[&stage.agent])).await?;
-        let later = stage.world.ready(&stage.agent, "later", ("False", "OutputConflict")).await?;
+        a_second_after(&older, stage.world, &stage.agent).await?;
+        // Its name goes before, but its age counts first.
+        stage.world.configure(&stage.agent, "a-later", &without_health(&[&stage.agent])).await?;
+        let later = stage.world.ready(&stage.agent, "a-later", ("False", "OutputConflict")).await?;
         assert!(message(&later, "Ready").contains(CONFIG), "{}", message(&later, "Ready"));
         let owners = stage.output().await?.metadata.owner_references.unwrap_or_default();
         assert_eq!(owners.first().map(|owner| owner.uid.clone()), older.metadata.uid);
 
         stage.configs().delete(CONFIG, &DeleteParams::background()).await?;
 
-        stage.world.ready(&stage.agent, "later", ("True", "AsExpected")).await?;
+        stage.world.ready(&stage.agent, "a-later", ("True", "AsExpected")).await?;
         stage.lists(&[]).await?;
         let owners = stage.output().await?.metadata.owner_references.unwrap_or_default();
         assert_eq!(owners.first().map(|owner| owner.uid.clone()), later.metadata.uid);
@@ -198,6 +199,7 @@ async fn a_strangers_config_map_is_not_overwritten_until_it_may_be_adopted() -> 
         let config = world.ready(&agent, CONFIG, ("False", "OutputConflict")).await?;
         let said = message(&config, "Ready");
         assert!(said.contains("Helm") && said.contains("Adopt"), "{said}");
+        told(world, &agent, CONFIG, "OutputConflict").await?;
         let config_maps: Api<ConfigMap> = world.api(&agent);
         assert_eq!(version(&config_maps.get(DEFAULT_CONFIG_MAP).await?), version(&theirs));
 

@@ -1,13 +1,13 @@
 //! How most scenarios begin: Services in one namespace, the agent in another, and a controller that sees both.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use e2e::harness::{Controller, DEFAULT_CONFIG_MAP, Tools, prelude::*};
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Service};
 use kube::{
     Api, ResourceExt as _,
-    api::{DeleteParams, DynamicObject, Patch, PatchParams},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
 };
-use serde_json::{Value, json};
+use serde_json::{Value, from_value, json};
 
 /// The name of the ToolsetConfig.
 pub const CONFIG: &str = "default";
@@ -107,6 +107,29 @@ where
 {
     let params = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
     api.patch(name, &params, &Patch::Merge(change)).await.with_context(|| format!("cannot patch {name}"))
+}
+
+/// Waits until the API server would stamp a new object with another second: it keeps whole ones.
+pub async fn a_second_after(object: &impl kube::Resource, world: &World, namespace: &str) -> Result<()> {
+    let config_maps: Api<ConfigMap> = world.api(namespace);
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    eventually("the second is over", async || {
+        let probe = config_maps.create(&dry_run, &from_value(json!({"metadata": {"name": "probe"}}))?).await?;
+        ensure!(probe.metadata.creation_timestamp > object.meta().creation_timestamp);
+        Ok(())
+    })
+    .await
+}
+
+/// Waits until an Event about an object gives this reason, as `kubectl describe` shows it.
+pub async fn told(world: &World, namespace: &str, name: &str, reason: &str) -> Result<()> {
+    let events: Api<Event> = world.api(namespace);
+    let about = ListParams::default().fields(&format!("involvedObject.name={name},reason={reason}"));
+    eventually(&format!("an Event about {name} says {reason}"), async || {
+        ensure!(!events.list(&about).await?.items.is_empty());
+        Ok(())
+    })
+    .await
 }
 
 /// A spec that trusts these namespaces and asks nobody about health.

@@ -1,0 +1,221 @@
+//! Whoever may create Services in a namespace of their own would like to write the agent's file. They cannot: what it says of
+//! trusted tools stays the same to the byte.
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::harness::{
+    Controller, DEFAULT_CONFIG_MAP,
+    prelude::*,
+    services::{self, ServiceBuilder},
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use kube::{Api, api::DynamicObject};
+use serde_json::{Map, Value, from_value, json};
+
+use crate::stage::{CONFIG, a_second_after, data, over, patch};
+
+/// A platform with a Prometheus and a Grafana that are trusted, and a tenant.
+struct Cast {
+    _controller: Controller,
+    platform: String,
+    tenant: String,
+    agent: String,
+    /// What the agent is told of the trusted tools.
+    trusted: Value,
+}
+
+async fn cast(world: &mut World, spec: Value) -> Result<Cast> {
+    let (platform, tenant) = (world.namespace("platform").await?, world.namespace("tenant").await?);
+    let agent = world.namespace("agent").await?;
+    let controller = world.start_controller(ControllerOptions::default()).await?;
+    let sources = json!([
+        {"name": "platform", "trust": "Trusted", "namespaces": {"from": "Names", "names": [platform]}},
+        {"name": "tenants", "trust": "Tenant", "namespaces": {"from": "Names", "names": [tenant]}},
+    ]);
+    let spec = over(json!({"sources": sources, "health": {"mode": "None"}}), spec);
+    world.create(&services::grafana(&platform)).await?;
+    world.create(&services::prometheus_server(&platform)).await?;
+    world.configure(&agent, CONFIG, &spec).await?;
+    world.tools(&agent, "lists the platform's", |tools| tools.names() == ["grafana", "prometheus-server"]).await?;
+    let mut cast = Cast { _controller: controller, platform, tenant, agent, trusted: Value::Null };
+    cast.trusted = cast.told_of_the_trusted(world).await?;
+    Ok(cast)
+}
+
+impl Cast {
+    /// The agent's file without the entries that speak of the tenant.
+    async fn told_of_the_trusted(&self, world: &World) -> Result<Value> {
+        let toolsets = self.toolsets(world).await?;
+        Ok(toolsets.into_iter().filter(|(_, toolset)| !toolset.to_string().contains(&self.tenant)).collect())
+    }
+
+    async fn toolsets(&self, world: &World) -> Result<Map<String, Value>> {
+        let config_maps: Api<ConfigMap> = world.api(&self.agent);
+        let output = config_maps.get(DEFAULT_CONFIG_MAP).await?;
+        let file: Value = serde_saphyr::from_str(data(&output, "custom_toolset.yaml"))?;
+        file["toolsets"].as_object().cloned().context("the file has toolsets")
+    }
+
+    /// A Service of the tenant's that opts in as a Prometheus.
+    fn announced(&self, name: &str) -> ServiceBuilder {
+        ServiceBuilder::new(&self.tenant, name)
+            .annotation("kubernaut.io/toolset", "enabled")
+            .annotation("kubernaut.io/toolset-type", "prometheus")
+            .port("http", 9090, 9090)
+    }
+
+    async fn config_is(&self, world: &World, what: &str, is: impl Fn(&DynamicObject) -> bool) -> Result<DynamicObject> {
+        present(&toolset_configs(&world.client(), &self.agent), CONFIG, what, is).await
+    }
+
+    /// Waits until the tenant's Service is rejected for this reason.
+    async fn rejects(&self, world: &World, name: &str, reason: &str) -> Result<()> {
+        self.config_is(world, &format!("{name} is {reason}"), |config| {
+            let rejected = config.data.pointer("/status/rejected").and_then(Value::as_array);
+            let mut rejected = rejected.into_iter().flatten();
+            rejected.any(|one| one["service"] == name && one["namespace"] == *self.tenant && one["reason"] == reason)
+        })
+        .await?;
+        Ok(())
+    }
+
+    async fn nothing_changed_for_the_trusted(&self, world: &World) -> Result<()> {
+        assert_eq!(self.told_of_the_trusted(world).await?, self.trusted);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_cannot_point_the_agent_anywhere_but_to_the_service_itself() -> Result<()> {
+    scenario("redirect", async |world| {
+        let cast = cast(world, json!({})).await?;
+        let platforms = format!("http://prometheus-server.{}.svc.cluster.local:80", cast.platform);
+        let annotations = [
+            ("toolset-endpoint", "http://evil.example/"),
+            ("toolset-endpoint", "http://169.254.169.254:9090/latest"),
+            ("toolset-endpoint", platforms.as_str()),
+            ("toolset-endpoint", "http://kubernetes.default.svc:443"),
+            ("toolset-path", "@evil.example/x"),
+            ("toolset-path", "/../../x"),
+            ("toolset-path", "/{{ env.TOKEN }}"),
+            ("toolset-port", "22"),
+            ("toolset-scheme", "file"),
+            ("toolset-name", "${HOME}"),
+        ];
+        for (number, (annotation, value)) in annotations.into_iter().enumerate() {
+            let name = format!("attack-{number}");
+            let service = cast.announced(&name).annotation(&format!("kubernaut.io/{annotation}"), value).build();
+            world.create(&service).await?;
+            cast.rejects(world, &name, "InvalidAnnotation").await?;
+        }
+        let toolsets = cast.toolsets(world).await?;
+        assert_eq!(Value::Object(toolsets), cast.trusted, "not one of them is in the file");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn services_without_pods_of_their_own_are_taken_only_where_allowed_by_name() -> Result<()> {
+    scenario("elsewhere", async |world| {
+        let cast = cast(world, json!({})).await?;
+        let alias: Service = from_value(json!({
+            "metadata": {"namespace": cast.tenant, "name": "alias", "annotations": {
+                "kubernaut.io/toolset": "enabled", "kubernaut.io/toolset-type": "prometheus",
+            }},
+            "spec": {"type": "ExternalName", "externalName": "metadata.internal.example", "ports": [{"name": "http", "port": 80}]},
+        }))?;
+        world.create(&alias).await?;
+        cast.rejects(world, "alias", "ExternalNameNotAllowed").await?;
+
+        let mut bare = cast.announced("bare").build();
+        bare.spec.get_or_insert_default().selector = None;
+        world.create(&bare).await?;
+        cast.rejects(world, "bare", "SelectorlessNotAllowed").await?;
+
+        let mut outside = cast.announced("outside").build();
+        outside.spec.get_or_insert_default().external_ips = Some(vec!["203.0.113.7".to_owned()]);
+        world.create(&outside).await?;
+        cast.rejects(world, "outside", "EndpointNotAllowed").await?;
+
+        cast.nothing_changed_for_the_trusted(world).await?;
+        let configs = toolset_configs(&world.client(), &cast.agent);
+        let sources = json!([
+            {"name": "platform", "trust": "Trusted", "namespaces": {"from": "Names", "names": [cast.platform]}},
+            {"name": "tenants", "trust": "Tenant", "namespaces": {"from": "Names", "names": [cast.tenant]},
+             "allow": [{"namespace": cast.tenant, "name": "bare", "kind": "Selectorless"}]},
+        ]);
+        patch(&configs, CONFIG, json!({"spec": {"sources": sources}})).await?;
+        let allowed = ["grafana", "prometheus-server", &format!("bare-{}", cast.tenant)];
+        world.tools(&cast.agent, "the one that is allowed is listed", |tools| {
+            tools.names().len() == 3 && allowed.iter().all(|name| tools.names().contains(name))
+        })
+        .await?;
+        cast.nothing_changed_for_the_trusted(world).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_tenant_takes_no_name_and_no_credentials_of_the_trusted() -> Result<()> {
+    scenario("names", async |world| {
+        let cast = cast(world, json!({})).await?;
+        let twin =
+            cast.announced("prometheus-server").annotation("kubernaut.io/toolset-name", "kubernetes-core").build();
+        world.create(&twin).await?;
+        world.tools(&cast.agent, "three tools", |tools| tools.names().len() == 3).await?;
+        cast.nothing_changed_for_the_trusted(world).await?;
+
+        let configs = toolset_configs(&world.client(), &cast.agent);
+        let overrides = json!([{
+            "name": "token",
+            "match": {"namespace": cast.tenant, "service": "prometheus-server"},
+            "credentials": {"type": "Bearer", "env": "PROM_TOKEN"},
+        }]);
+        patch(&configs, CONFIG, json!({"spec": {"overrides": overrides}})).await?;
+        let said = cast
+            .config_is(world, "the credentials are withheld", |config| {
+                config.data.get("status").is_some_and(|status| status.to_string().contains("CredentialsNotAllowed"))
+            })
+            .await?;
+        ensure!(condition(&said, "Ready") == Some(("True", "AsExpected")));
+        let toolsets = cast.toolsets(world).await?;
+        assert!(!Value::Object(toolsets).to_string().contains("PROM_TOKEN"));
+        cast.nothing_changed_for_the_trusted(world).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_flood_of_a_tenants_services_ends_at_its_cap() -> Result<()> {
+    scenario("flood", async |world| {
+        let cast = cast(world, json!({})).await?;
+        let first = world.create(&cast.announced("z-first").build()).await?;
+        world.tools(&cast.agent, "the first is listed", |tools| tools.names().len() == 3).await?;
+        a_second_after(&first, world, &cast.agent).await?;
+
+        let flood = stream::iter(0..60).map(async |number| {
+            let service = cast.announced(&format!("flood-{number:02}")).build();
+            world.create(&service).await.map(drop)
+        });
+        flood.buffer_unordered(8).try_collect::<()>().await?;
+
+        cast.config_is(world, "all of them are counted", |config| {
+            config.data.pointer("/status/summary")
+                == Some(&json!({"candidates": 63, "tools": 12, "unhealthy": 0, "rejected": 51}))
+        })
+        .await?;
+        cast.config_is(world, "it is said why", |config| {
+            config.data.pointer("/status/rejected/0/reason") == Some(&json!("LimitExceeded"))
+        })
+        .await?;
+        let listed = format!("z-first-{}", cast.tenant);
+        world
+            .tools(&cast.agent, "who was first is not pushed out", |tools| {
+                tools.names().len() == 12 && tools.names().contains(&listed.as_str())
+            })
+            .await?;
+        cast.nothing_changed_for_the_trusted(world).await
+    })
+    .await
+}
