@@ -11,6 +11,7 @@ mod demo;
 mod docs;
 mod generated;
 mod image;
+mod krew;
 mod programs;
 mod test;
 mod tools;
@@ -58,6 +59,8 @@ enum Command {
     Docs(generated::Arguments),
     /// Builds the container image, and the list of what is in it, without a container daemon.
     Image(image::Arguments),
+    /// Prints the manifest of `kubectl krew install toolset` for a release.
+    Krew(krew::Arguments),
     /// Scores the built-in rules on a corpus of Services whose truth is known.
     Corpus(corpus::Arguments),
 }
@@ -72,6 +75,7 @@ fn main() -> Result<ExitCode> {
         Command::Chart(arguments) => chart::run(workspace::root(), arguments.check).map(|()| ExitCode::SUCCESS),
         Command::Docs(arguments) => docs::run(workspace::root(), arguments.check).map(|()| ExitCode::SUCCESS),
         Command::Image(arguments) => image::run(&arguments),
+        Command::Krew(arguments) => krew::run(&arguments),
         Command::Corpus(arguments) => corpus::run(&arguments),
     }
 }
