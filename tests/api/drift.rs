@@ -151,3 +151,21 @@ async fn a_writer_that_keeps_reverting_us_meets_the_brake() -> Result<()> {
     })
     .await
 }
+
+#[tokio::test]
+async fn a_config_map_that_somebody_made_immutable_is_said_and_replaced_once_it_is_deleted() -> Result<()> {
+    scenario("immutable", async |world| {
+        let stage = with_grafana(world).await?;
+        stage.meddle(json!({"immutable": true})).await?;
+
+        stage.world.create(&services::prometheus_server(&stage.apps)).await?;
+        let config = stage.ready(("False", "ApplyFailed")).await?;
+        assert!(message(&config, "Ready").contains("immutable"), "{}", message(&config, "Ready"));
+
+        stage.config_maps().delete(DEFAULT_CONFIG_MAP, &DeleteParams::default()).await?;
+        stage.lists(&["grafana", "prometheus-server"]).await?;
+        stage.ready(("True", "AsExpected")).await?;
+        Ok(())
+    })
+    .await
+}

@@ -186,3 +186,30 @@ async fn what_was_never_listed_is_waited_for_and_delays_only_those_who_need_it()
     })
     .await
 }
+
+#[tokio::test]
+async fn a_config_map_that_may_not_be_written_is_said_and_written_once_it_may() -> Result<()> {
+    scenario("read-only", async |world| {
+        let agent = world.namespace("agent").await?;
+        let account = world.account(&agent, "operator").await?;
+        account.grant(&agent, "services", &rights::services()).await?;
+        account.grant(&agent, "endpoint-slices", &rights::endpoint_slices()).await?;
+        account.grant(&agent, "telling", &rights::writing_all_but_config_maps()).await?;
+        let options =
+            ControllerOptions { kubeconfig: Some(account.kubeconfig().to_owned()), ..ControllerOptions::default() };
+        let _controller = world.start_controller(options).await?;
+        world.create(&services::grafana(&agent)).await?;
+        world.configure(&agent, CONFIG, &without_health(&[&agent])).await?;
+
+        let config = world.ready(&agent, CONFIG, ("False", "ApplyFailed")).await?;
+        ensure!(condition(&config, "InputsSynced") == Some(("True", "AsExpected")), "it reads all that it needs");
+        ensure!(message(&config, "Ready").contains(DEFAULT_CONFIG_MAP), "{}", message(&config, "Ready"));
+        told(world, &agent, CONFIG, "ApplyFailed").await?;
+
+        account.grant(&agent, "writing", &rights::writing()).await?;
+        world.tools(&agent, "lists Grafana", |tools| tools.names() == ["grafana"]).await?;
+        world.ready(&agent, CONFIG, ("True", "AsExpected")).await?;
+        Ok(())
+    })
+    .await
+}

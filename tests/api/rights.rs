@@ -22,10 +22,19 @@ pub fn namespaces() -> Value {
 
 /// Everything else that it needs where ToolsetConfigs are, and where it tells a Service's owner of a rejection.
 pub fn writing() -> Value {
+    with_config_maps(&["get", "list", "watch", "create", "patch"])
+}
+
+/// The same, but the ConfigMap may only be looked at.
+pub fn writing_all_but_config_maps() -> Value {
+    with_config_maps(&["get", "list", "watch"])
+}
+
+fn with_config_maps(verbs: &[&str]) -> Value {
     json!([
         rule("toolset.kubernaut.io", &["toolsetconfigs"], &["get", "list", "watch"]),
         rule("toolset.kubernaut.io", &["toolsetconfigs/status"], &["patch"]),
-        rule("", &["configmaps"], &["get", "list", "watch", "create", "patch"]),
+        rule("", &["configmaps"], verbs),
         rule("events.k8s.io", &["events"], &["create", "patch"]),
     ])
 }
