@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 
-use crate::workspace;
+use crate::{programs, workspace};
 
 /// Each prints what it measured, then one line of `key=value` pairs.
 #[derive(Debug, Subcommand)]
@@ -43,32 +43,38 @@ pub(crate) enum Bench {
 /// Builds what is measured, optimised, and measures.
 pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
     match bench {
-        Bench::Freshness { arguments } => on_the_api_server("bench-freshness", arguments),
-        Bench::Idle { arguments } => on_the_api_server("bench-idle", arguments),
+        Bench::Freshness { arguments } => on_the_api_server("freshness", arguments),
+        Bench::Idle { arguments } => on_the_api_server("idle", arguments),
         Bench::Recognise { arguments } => {
-            let asks = |flag: &str| arguments.iter().any(|argument| argument == flag);
-            if !asks("--help") && !asks("-h") {
+            if !asks_for_help(arguments) {
                 workspace::succeed(&mut workspace::cargo(&["bench", "--package", "toolset", "--bench", "recognise"]))?;
             }
-            on_the_api_server("bench-memory", arguments)
+            on_the_api_server("recognise", arguments)
         }
     }
 }
 
-fn on_the_api_server(name: &str, arguments: &[OsString]) -> Result<ExitCode> {
-    workspace::succeed(&mut workspace::cargo(&[
-        "build",
-        "--release",
-        "--workspace",
-        "--bin",
-        name,
-        "--bin",
-        "toolset-controller",
-    ]))?;
-    let program = optimised(name)?;
-    let mut bench = workspace::command(&program);
-    bench.args(arguments).current_dir(env::current_dir()?).env("TOOLSET_CONTROLLER", optimised("toolset-controller")?);
-    Err(bench.exec()).with_context(|| format!("cannot run {}", program.display()))
+/// Builds the optimised programs and becomes the benchmark of this name.
+fn on_the_api_server(bench: &str, arguments: &[OsString]) -> Result<ExitCode> {
+    if asks_for_help(arguments) {
+        // Nobody waits for an optimised build to read it.
+        return programs::replace_this_process("bench", &[bench.into(), "--help".into()]);
+    }
+    // Not quiet: the first build takes minutes.
+    let build = ["build", "--release", "--workspace", "--bin", "bench", "--bin", "toolset-controller"];
+    workspace::succeed(&mut workspace::cargo(&build))?;
+    let program = optimised("bench")?;
+    let mut command = workspace::command(&program);
+    command
+        .arg(bench)
+        .args(arguments)
+        .current_dir(env::current_dir()?)
+        .env("TOOLSET_CONTROLLER", optimised("toolset-controller")?);
+    Err(command.exec()).with_context(|| format!("cannot run {}", program.display()))
+}
+
+fn asks_for_help(arguments: &[OsString]) -> bool {
+    arguments.iter().any(|argument| argument == "--help" || argument == "-h")
 }
 
 /// Where cargo puts the optimised programs: beside the folder of those that are not.

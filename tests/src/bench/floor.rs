@@ -18,9 +18,10 @@ use kube::{
 };
 use serde_json::json;
 
-use super::freshness::ANNOTATION;
 use crate::controlplane::client;
 
+/// The annotation whose value it writes.
+pub(super) const ANNOTATION: &str = "floor.example/path";
 /// The ConfigMap that it writes, in the namespace that it watches.
 pub(super) const CONFIG_MAP: &str = "floor";
 /// The key that the annotation's value is written to.

@@ -43,11 +43,14 @@ use super::{
 };
 use crate::{
     controlplane::{ControlPlane, Options as PlaneOptions, Process, command},
-    harness::{DEFAULT_CONFIG_MAP, World, isolated, services::ServiceBuilder},
+    harness::{
+        DEFAULT_CONFIG_MAP, World, isolated,
+        services::{self, ServiceBuilder},
+    },
 };
 
-/// What is changed about a Service: it is part of the endpoint, so every change is an effective one.
-pub(super) const ANNOTATION: &str = "kubernaut.io/toolset-path";
+/// What is changed about the operator's Service: it is part of the endpoint, so every change is an effective one.
+const ANNOTATION: &str = "kubernaut.io/toolset-path";
 
 /// Changes that are not counted: connections are made and pages are touched.
 const WARM_UP: usize = 20;
@@ -81,31 +84,38 @@ async fn measure(world: &mut World, plane: &ControlPlane, options: &Options) -> 
     for service in others.iter().filter(|service| population::is_tool(service)) {
         world.backend(service).await?;
     }
-    for namespace in [&operators, &floors] {
-        world.backend(&world.create(&probe(namespace)).await?).await?;
+    // The floor's own Service is an application: the operator reads its events, as it does everybody's, and no more.
+    let application = services::web_shop(&floors, PROBE);
+    for service in [&prometheus(&operators), &application] {
+        world.backend(&world.create(service).await?).await?;
     }
 
     let account_of_operator = account(world, &agent, "operator").await?;
     let account_of_floor = account(world, &agent, "floor").await?;
-    // The floor's own Service is none of the operator's business.
-    let mut spec = trusted_all(&json!({"mode": "Endpoints"}));
-    spec["sources"][0]["serviceSelector"] = json!({"matchExpressions": [{"key": "floor", "operator": "DoesNotExist"}]});
-    label_floor(world, &floors).await?;
     let mut controller = start_controller(world, &account_of_operator, &[]).await?;
-    world.configure(&agent, "default", &spec).await?;
+    world.configure(&agent, "default", &trusted_all(&json!({"mode": "Endpoints"}))).await?;
     world.ready(&agent, "default", ("True", "AsExpected")).await?;
     let floor = start_floor(world, account_of_floor.kubeconfig(), &floors)?;
 
     let mut subjects = [
-        Subject::new(
-            "controller",
-            world,
-            controller.process().pid(),
-            account_of_operator.user(),
-            &operators,
-            (&agent, DEFAULT_CONFIG_MAP),
-        ),
-        Subject::new("floor", world, floor.pid(), account_of_floor.user(), &floors, (&floors, floor::CONFIG_MAP)),
+        Subject {
+            name: "controller",
+            pid: controller.process().pid(),
+            user: account_of_operator.user(),
+            services: world.api(&operators),
+            annotation: ANNOTATION,
+            seen: Seen::watch(world.api(&agent), DEFAULT_CONFIG_MAP),
+            changes: 0,
+        },
+        Subject {
+            name: "floor",
+            pid: floor.pid(),
+            user: account_of_floor.user(),
+            services: world.api(&floors),
+            annotation: floor::ANNOTATION,
+            seen: Seen::watch(world.api(&floors), floor::CONFIG_MAP),
+            changes: 0,
+        },
     ];
     print(&format!(
         "Kubernetes {}, {} other Services, from the acknowledged change of a Service to the watch event of the ConfigMap",
@@ -136,26 +146,25 @@ struct Subject {
     name: &'static str,
     pid: u32,
     user: String,
+    /// Where its Service is.
     services: Api<Service>,
-    /// Numbers of changes, when they were seen in the ConfigMap.
-    seen: mpsc::UnboundedReceiver<(usize, Instant)>,
-    watch: JoinHandle<()>,
+    /// What is changed about the Service.
+    annotation: &'static str,
+    seen: Seen,
     /// The number of the last change.
     changes: usize,
 }
 
-impl Subject {
-    fn new(
-        name: &'static str,
-        world: &World,
-        pid: u32,
-        user: String,
-        services: &str,
-        (namespace, config_map): (&str, &str),
-    ) -> Self {
-        let config_maps: Api<ConfigMap> = world.api(namespace);
-        let (sender, seen) = mpsc::unbounded_channel();
-        let named = watcher::Config::default().fields(&format!("metadata.name={config_map}"));
+/// The numbers of changes, and when they were seen in a ConfigMap.
+struct Seen {
+    numbers: mpsc::UnboundedReceiver<(usize, Instant)>,
+    watch: JoinHandle<()>,
+}
+
+impl Seen {
+    fn watch(config_maps: Api<ConfigMap>, name: &str) -> Self {
+        let (sender, numbers) = mpsc::unbounded_channel();
+        let named = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let watch = tokio::spawn(async move {
             let mut events = pin!(watcher(config_maps, named).default_backoff());
             while let Some(event) = events.next().await {
@@ -168,13 +177,21 @@ impl Subject {
                 }
             }
         });
-        Self { name, pid, user, services: world.api(services), seen, watch, changes: 0 }
+        Self { numbers, watch }
     }
+}
 
+impl Drop for Seen {
+    fn drop(&mut self) {
+        self.watch.abort();
+    }
+}
+
+impl Subject {
     /// Makes the next change; returns when it was acknowledged.
     async fn change(&mut self) -> Result<Instant> {
         self.changes += 1;
-        let patch = Patch::Merge(json!({"metadata": {"annotations": {ANNOTATION: path(self.changes)}}}));
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {self.annotation: path(self.changes)}}}));
         self.services.patch(PROBE, &PatchParams::default(), &patch).await?;
         Ok(Instant::now())
     }
@@ -185,7 +202,7 @@ impl Subject {
         let mut seen = BTreeMap::new();
         let mut next = first;
         while next <= self.changes {
-            let (number, at) = timeout(DEADLINE, self.seen.recv())
+            let (number, at) = timeout(DEADLINE, self.seen.numbers.recv())
                 .await
                 .with_context(|| format!("change {next} of the {} was not seen within {DEADLINE:?}", self.name))?
                 .context("the watch has ended")?;
@@ -195,12 +212,6 @@ impl Subject {
             next = next.max(number + 1);
         }
         Ok(seen)
-    }
-}
-
-impl Drop for Subject {
-    fn drop(&mut self) {
-        self.watch.abort();
     }
 }
 
@@ -297,7 +308,7 @@ fn show(all: &[Measured], period: u128, report: &mut Report) {
 }
 
 /// A Prometheus, whose path changes.
-fn probe(namespace: &str) -> Service {
+fn prometheus(namespace: &str) -> Service {
     let pods = [("app.kubernetes.io/name", "prometheus"), ("app.kubernetes.io/component", "server")];
     ServiceBuilder::new(namespace, PROBE)
         .labels(&pods)
@@ -305,13 +316,6 @@ fn probe(namespace: &str) -> Service {
         .annotation(ANNOTATION, &path(0))
         .port("http", 9090, 9090)
         .build()
-}
-
-async fn label_floor(world: &World, namespace: &str) -> Result<()> {
-    let services: Api<Service> = world.api(namespace);
-    let label = Patch::Merge(json!({"metadata": {"labels": {"floor": "true"}}}));
-    services.patch(PROBE, &PatchParams::default(), &label).await?;
-    Ok(())
 }
 
 fn start_floor(world: &World, kubeconfig: &std::path::Path, namespace: &str) -> Result<Process> {
