@@ -77,7 +77,7 @@ pub(crate) const RULE: Rule = Rule {
         Shape {
             made_by: "a Service over prometheus-operator's pods",
             when: &[Mark::NoLabel("app.kubernetes.io/name"), Mark::NoLabel("app"), Mark::HasSelector("alertmanager")],
-            then: Then::Door(DOOR),
+            then: Then::Door(Door { ports: Ports { usual_names: &["http-web", "web", "https-web"], ..PORTS }, ..DOOR }),
             confidence: Medium,
             bundled: false,
         },

@@ -5,6 +5,20 @@
 //! ```
 //! Pure: no client, no clock. One file per product holds its facts as a table; the engine weighs a Service by each of them
 //! and knows no product.
+//!
+//! # How sure
+//! * **High**: labels, or the exact shape that a chart or an operator gives, state product and role, and the port fits.
+//! * **Medium**: two independent pieces agree and none contradicts: a legacy label, the selector or the Service's name in
+//!   whole words, and a port that is the product's own; or two of the former and a port whose name is usual for it.
+//! * **Low**: one piece only. A candidate, with a hint at what would settle it.
+//!
+//! A name is never read as a substring, a port never taken because it is the first, and 80, 443, 3000, 8080 and 9090 are
+//! never evidence alone.
+//!
+//! # A new product
+//! is one file beside these with a `RULE` (copy `zipkin.rs`, the shortest), a line in `RULES` below, a variant in
+//! [`Product`], and fixtures in `tests/recognition`: what its charts, its operator and people write, and as many Services that
+//! only look like it. `cargo run -p detectors --example corpus` scores all rules on Services whose truth is known.
 
 mod alertmanager;
 mod elasticsearch;

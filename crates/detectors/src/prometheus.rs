@@ -106,7 +106,13 @@ pub(crate) const RULE: Rule = Rule {
         Shape {
             made_by: "a Service over prometheus-operator's pods",
             when: &[Mark::NoLabel("app.kubernetes.io/name"), Mark::NoLabel("app"), Mark::HasSelector("prometheus")],
-            then: Then::Door(Door { roles: &[], bare: false, tier: 0, path: "", ports: PORTS }),
+            then: Then::Door(Door {
+                roles: &[],
+                bare: false,
+                tier: 0,
+                path: "",
+                ports: Ports { usual_names: &["http-web", "web", "https-web"], ..PORTS },
+            }),
             confidence: Medium,
             bundled: false,
         },

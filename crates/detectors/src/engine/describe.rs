@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     facts::{Facts, Reading, release},
-    judge::{Ground, No, Part, Result, Verdict},
+    judge::{Conclusion, Ground, No, Part, Verdict},
     ports::{self, Choice, Fit},
     rule::{Door, Mark, Ports, Rule},
     words,
@@ -19,20 +19,20 @@ const BUNDLERS: &[&str] = &["gitlab", "kubecost", "linkerd", "longhorn", "mastod
 
 /// The finding, if the rule recognised the Service.
 pub(crate) fn finding(rule: &'static Rule, facts: &Facts<'_>, verdict: &Verdict<'_>) -> Option<Finding> {
-    let (confidence, outcome, tier) = match &verdict.result {
-        Result::No(_) => return None,
-        Result::Part(part) => {
+    let (confidence, outcome, tier) = match &verdict.conclusion {
+        Conclusion::No(_) => return None,
+        Conclusion::Part(part) => {
             let confidence = match verdict.ground {
                 Ground::Shape(_) | Ground::Stated => Confidence::High,
                 _ => Confidence::Low,
             };
             (confidence, Outcome::NotAnEndpoint { role: role_in_words(part) }, 0)
         }
-        Result::NoPort(_, confidence) => (*confidence, Outcome::NoUsablePort, 0),
-        Result::Endpoint { door, choice, confidence } => {
+        Conclusion::NoPort(_, confidence) => (*confidence, Outcome::NoUsablePort, 0),
+        Conclusion::Endpoint { door, choice, confidence } => {
             (*confidence, Outcome::Endpoint(target_at(facts.view, door, choice.port)), door.tier)
         }
-        Result::Candidate { door, port } => {
+        Conclusion::Candidate { door, port } => {
             (Confidence::Low, Outcome::Endpoint(target_at(facts.view, door, port)), door.tier)
         }
     };
@@ -92,32 +92,32 @@ pub(crate) fn evidence(rule: &Rule, facts: &Facts<'_>, verdict: &Verdict<'_>) ->
         say(pods.kind, false, format!("{}: its pods are those of {}", place(pods), pods.value));
     }
     if let Some(role) = facts.role(rule) {
-        match &verdict.result {
-            Result::Part(Part::Role(_)) => {
+        match &verdict.conclusion {
+            Conclusion::Part(Part::Role(_)) => {
                 say(role.kind, false, format!("{}={} is not a part that answers queries", role.key, role.value));
             }
-            Result::Endpoint { .. } | Result::NoPort(..) => {
+            Conclusion::Endpoint { .. } | Conclusion::NoPort(..) => {
                 say(role.kind, true, format!("role {}={}", role.key, role.value));
             }
             _ => {}
         }
     }
-    match &verdict.result {
-        Result::No(No::Word(reading, word)) => {
+    match &verdict.conclusion {
+        Conclusion::No(No::Word(reading, word)) => {
             say(reading.kind, false, format!("the word `{word}` in {}", place(reading)));
         }
-        Result::No(No::OtherProduct(reading, product)) => {
+        Conclusion::No(No::OtherProduct(reading, product)) => {
             say(reading.kind, false, format!("{} names {product}", place(reading)));
         }
-        Result::No(No::OtherName) => {
+        Conclusion::No(No::OtherName) => {
             say(EvidenceKind::Label, false, "app.kubernetes.io/name names something else".to_owned());
         }
-        Result::NoPort(ports, _) => {
+        Conclusion::NoPort(ports, _) => {
             let declared: Vec<String> = facts.view.ports.iter().map(port_in_words).collect();
             let declared = if declared.is_empty() { "none is declared".to_owned() } else { declared.join(", ") };
             say(EvidenceKind::PortName, false, format!("no port fits: {declared}; looked for one {}", wanted(ports)));
         }
-        Result::Endpoint { choice: Choice { port, fit }, door, .. } => {
+        Conclusion::Endpoint { choice: Choice { port, fit }, door, .. } => {
             let number = door.ports.numbers.contains(&port.port)
                 || ports::target_number(port).is_some_and(|number| door.ports.numbers.contains(&number));
             let kind = if number { EvidenceKind::PortNumber } else { EvidenceKind::PortName };
@@ -127,12 +127,12 @@ pub(crate) fn evidence(rule: &Rule, facts: &Facts<'_>, verdict: &Verdict<'_>) ->
             };
             say(kind, true, format!("{}, {how}", port_in_words(port)));
         }
-        Result::Candidate { port, .. } => {
+        Conclusion::Candidate { port, .. } => {
             say(EvidenceKind::PortNumber, true, format!("{}, the product's own number", port_in_words(port)));
         }
-        Result::No(No::Nothing) | Result::Part(_) => {}
+        Conclusion::No(No::Nothing) | Conclusion::Part(_) => {}
     }
-    if facts.view.headless && !matches!(verdict.result, Result::No(_)) {
+    if facts.view.headless && !matches!(verdict.conclusion, Conclusion::No(_)) {
         say(
             EvidenceKind::Shape,
             false,
@@ -145,62 +145,62 @@ pub(crate) fn evidence(rule: &Rule, facts: &Facts<'_>, verdict: &Verdict<'_>) ->
 /// What would change the verdict, or settle it.
 pub(crate) fn hint(rule: &Rule, facts: &Facts<'_>, verdict: &Verdict<'_>) -> String {
     let product = rule.product;
-    match &verdict.result {
-        Result::No(No::Nothing) => format!(
+    match &verdict.conclusion {
+        Conclusion::No(No::Nothing) => format!(
             "Nothing says {product}. If it speaks its API, annotate the Service with {}, and kubernaut.io/toolset-path \
              where it answers under a path.",
             opt_in(product, sole_port(facts.view))
         ),
-        Result::No(No::Word(reading, word)) => format!(
+        Conclusion::No(No::Word(reading, word)) => format!(
             "`{word}` in {} says it is another program. If it does answer {product}'s queries, annotate it with {}.",
             place(reading),
             opt_in(product, sole_port(facts.view))
         ),
-        Result::No(No::OtherProduct(reading, other)) => format!(
+        Conclusion::No(No::OtherProduct(reading, other)) => format!(
             "{} names {other}. If it is {product} all the same, annotate it with {}.",
             place(reading),
             opt_in(product, sole_port(facts.view))
         ),
-        Result::No(No::OtherName) => format!(
+        Conclusion::No(No::OtherName) => format!(
             "Its app.kubernetes.io/name is another program's. If it is {product}, annotate it with {}.",
             opt_in(product, sole_port(facts.view))
         ),
-        Result::Part(Part::NoRole) => format!(
+        Conclusion::Part(Part::NoRole) => format!(
             "Every part of {product} carries this name; label the one that answers queries with \
              app.kubernetes.io/component={}, or annotate it with {}.",
             rule.doors.iter().flat_map(|door| door.roles).next().unwrap_or(&"query"),
             opt_in(product, sole_port(facts.view))
         ),
-        Result::Part(part) => format!(
+        Conclusion::Part(part) => format!(
             "This part ({}) answers no queries; {product}'s are answered by {}. To take this Service all the same, annotate it \
              with {}.",
             role_in_words(part),
             doors_in_words(rule),
             opt_in(product, sole_port(facts.view))
         ),
-        Result::NoPort(ports, _) => {
+        Conclusion::NoPort(ports, _) => {
             format!(
                 "Declare the query port so that it can be told ({}), or annotate the Service with {}.",
                 wanted(ports),
                 opt_in(product, sole_port(facts.view))
             )
         }
-        Result::Candidate { port, .. } => format!(
+        Conclusion::Candidate { port, .. } => format!(
             "Only the port's number speaks for it. If it is {product}, annotate the Service with {} or label it {}.",
             opt_in(product, Some(port.port)),
             name_label(rule)
         ),
-        Result::Endpoint { choice, confidence: Confidence::Low, .. } => format!(
+        Conclusion::Endpoint { choice, confidence: Confidence::Low, .. } => format!(
             "One piece of evidence only: the port could be anything's. Annotate the Service with {}, or label it {}.",
             opt_in(product, Some(choice.port.port)),
             name_label(rule)
         ),
-        Result::Endpoint { choice, confidence: Confidence::Medium, .. } => format!(
+        Conclusion::Endpoint { choice, confidence: Confidence::Medium, .. } => format!(
             "The label {} or the annotations {} would make it High; kubernaut.io/toolset=disabled leaves it out.",
             name_label(rule),
             opt_in(product, Some(choice.port.port))
         ),
-        Result::Endpoint { .. } => "The annotation kubernaut.io/toolset=disabled leaves it out.".to_owned(),
+        Conclusion::Endpoint { .. } => "The annotation kubernaut.io/toolset=disabled leaves it out.".to_owned(),
     }
 }
 

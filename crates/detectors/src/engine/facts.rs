@@ -37,14 +37,16 @@ const IDENTITY_KEYS: &[&str] = &[
     "workload.user.cattle.io/workloadselector",
 ];
 
-/// Values of a role label that describe the stack rather than a part of it, or the only part there is (`core` in the
-/// Giant Swarm manifests, `monitoring` from the VictoriaMetrics operator).
+/// Words of a role label that describe the stack rather than a part of it, or the only part there is (`core` in the Giant
+/// Swarm manifests, `monitoring` from the VictoriaMetrics operator, `storage-backend` in Jaeger's).
 const NEUTRAL_ROLES: &[&str] = &[
     "app",
+    "backend",
     "core",
     "dashboard",
     "dashboards",
     "database",
+    "log",
     "logging",
     "logs",
     "main",
@@ -53,6 +55,7 @@ const NEUTRAL_ROLES: &[&str] = &[
     "search",
     "server",
     "service",
+    "stack",
     "storage",
     "telemetry",
     "traces",
@@ -117,7 +120,7 @@ impl<'a> Facts<'a> {
             && facts
                 .readings()
                 .filter(|reading| reading.key == NAME_LABEL)
-                .all(|reading| reading.saying.product().is_none() && !words::contains(NEUTRAL_ROLES, reading.value));
+                .all(|reading| reading.saying.product().is_none() && !is_neutral(reading.value));
         facts.push(EvidenceKind::Name, "", &view.key.name, release, vocabulary);
         facts
     }
@@ -184,7 +187,7 @@ impl<'a> Facts<'a> {
         self.readings().find(|reading| {
             reading.kind == EvidenceKind::Selector
                 && reading.saying.product().is_none()
-                && !words::contains(NEUTRAL_ROLES, reading.value)
+                && !is_neutral(reading.value)
                 && name.strip_prefix(reading.value).is_some_and(|rest| rest.starts_with('-'))
         })
     }
@@ -218,8 +221,12 @@ pub(crate) struct Role<'a> {
 impl Role<'_> {
     /// Whether it says nothing about a part.
     pub fn is_neutral(&self) -> bool {
-        words::contains(NEUTRAL_ROLES, self.value)
+        is_neutral(self.value)
     }
+}
+
+fn is_neutral(value: &str) -> bool {
+    words::split(value).all(|word| words::contains(NEUTRAL_ROLES, word))
 }
 
 /// The Helm release that a Service belongs to.

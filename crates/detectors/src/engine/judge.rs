@@ -17,7 +17,7 @@ use crate::{Confidence, EvidenceKind, Product, Protocol, ServiceView, Target};
 /// What a rule makes of a Service.
 pub(crate) struct Verdict<'a> {
     pub ground: Ground,
-    pub result: Result<'a>,
+    pub conclusion: Conclusion<'a>,
 }
 
 /// On what the verdict rests.
@@ -36,7 +36,7 @@ pub(crate) enum Ground {
 }
 
 /// The verdict itself.
-pub(crate) enum Result<'a> {
+pub(crate) enum Conclusion<'a> {
     /// Nothing here, or what there is is contradicted.
     No(No<'a>),
     /// A part that serves no queries.
@@ -74,14 +74,14 @@ pub(crate) enum Part<'a> {
 /// Weighs `facts` by `rule`.
 pub(crate) fn judge<'a>(rule: &'static Rule, facts: &Facts<'a>) -> Verdict<'a> {
     if let Some(shape) = rule.shapes.iter().find(|shape| shape.when.iter().all(|mark| holds(mark, facts.view))) {
-        let result = match &shape.then {
-            Then::Part(words) => Result::Part(Part::Shape(words)),
+        let conclusion = match &shape.then {
+            Then::Part(words) => Conclusion::Part(Part::Shape(words)),
             Then::Door(door) => at_door(door, rule, facts, shape.confidence),
         };
-        return Verdict { ground: Ground::Shape(shape), result };
+        return Verdict { ground: Ground::Shape(shape), conclusion };
     }
     if let Some((reading, role_required)) = exactly(rule, facts) {
-        return Verdict { ground: Ground::Stated, result: by_statement(rule, facts, reading, role_required) };
+        return Verdict { ground: Ground::Stated, conclusion: by_statement(rule, facts, reading, role_required) };
     }
     by_words(rule, facts)
 }
@@ -106,24 +106,29 @@ fn exactly<'f, 'a>(rule: &Rule, facts: &'f Facts<'a>) -> Option<(&'f Reading<'a>
 ///
 /// Charts write such labels on every part, so the role decides and nothing else is asked. Legacy keys are written by hand as
 /// often: without a chart's mark or a role beside them, a contradiction ends it and the port has to agree.
-fn by_statement<'a>(rule: &'static Rule, facts: &Facts<'a>, exact: &Reading<'a>, role_required: bool) -> Result<'a> {
+fn by_statement<'a>(
+    rule: &'static Rule,
+    facts: &Facts<'a>,
+    exact: &Reading<'a>,
+    role_required: bool,
+) -> Conclusion<'a> {
     let standard = exact.kind == EvidenceKind::Label;
     let stated = facts.role(rule);
     let made_by_a_chart = ["chart", "helm.sh/chart", "heritage"].iter().any(|key| facts.view.labels.contains_key(key));
     let settled = standard || made_by_a_chart || stated.is_some_and(|role| listed(rule, role.value).is_some());
     if !settled && let Some(objection) = contradicted(rule, facts) {
         return match (stated, objection) {
-            (Some(part), No::Word(said_by, _)) if part.value == said_by.value => Result::Part(Part::Role(part)),
-            (_, objection) => Result::No(objection),
+            (Some(part), No::Word(said_by, _)) if part.value == said_by.value => Conclusion::Part(Part::Role(part)),
+            (_, objection) => Conclusion::No(objection),
         };
     }
     if role_required && stated.is_none() {
-        return spoken(rule, facts, true).map_or(Result::Part(Part::NoRole), |door| by_hand(door, rule, facts));
+        return spoken(rule, facts, true).map_or(Conclusion::Part(Part::NoRole), |door| by_hand(door, rule, facts));
     }
     match part_of(rule, facts, standard, !settled) {
         Ok(door) if settled => at_door(door, rule, facts, Confidence::High),
         Ok(door) => by_hand(door, rule, facts),
-        Err(part) => Result::Part(part),
+        Err(part) => Conclusion::Part(part),
     }
 }
 
@@ -133,29 +138,29 @@ fn by_words<'a>(rule: &'static Rule, facts: &Facts<'a>) -> Verdict<'a> {
     let Some(_) = facts.readings().find(speaks) else {
         return by_port(rule, facts);
     };
-    let result = if let Some(no) = contradicted(rule, facts) {
-        Result::No(no)
+    let conclusion = if let Some(no) = contradicted(rule, facts) {
+        Conclusion::No(no)
     } else if facts.foreign_name_label
         && facts.readings().filter(speaks).all(|reading| reading.kind == EvidenceKind::Name)
     {
-        Result::No(No::OtherName)
+        Conclusion::No(No::OtherName)
     } else {
         match part_of(rule, facts, true, true) {
             Ok(door) => by_hand(door, rule, facts),
-            Err(part) => Result::Part(part),
+            Err(part) => Conclusion::Part(part),
         }
     };
-    Verdict { ground: Ground::Words, result }
+    Verdict { ground: Ground::Words, conclusion }
 }
 
 fn by_port<'a>(rule: &'static Rule, facts: &Facts<'a>) -> Verdict<'a> {
-    let nothing = Verdict { ground: Ground::Nothing, result: Result::No(No::Nothing) };
+    let nothing = Verdict { ground: Ground::Nothing, conclusion: Conclusion::No(No::Nothing) };
     let Some(port) = ports::telling(facts.view, rule.telling_ports) else { return nothing };
     if facts.foreign_name_label || !facts.say_nothing() || facts.contradiction().is_some() {
         return nothing;
     }
     let Some(door) = rule.doors.iter().find(|door| door.ports.numbers.contains(&port.port)) else { return nothing };
-    Verdict { ground: Ground::PortOnly, result: Result::Candidate { door, port } }
+    Verdict { ground: Ground::PortOnly, conclusion: Conclusion::Candidate { door, port } }
 }
 
 /// What speaks against the product, below High.
@@ -168,17 +173,17 @@ fn contradicted<'a>(rule: &Rule, facts: &Facts<'a>) -> Option<No<'a>> {
 }
 
 /// The verdict where labels, or a shape, say which part it is.
-fn at_door<'a>(door: &'static Door, rule: &Rule, facts: &Facts<'a>, confidence: Confidence) -> Result<'a> {
+fn at_door<'a>(door: &'static Door, rule: &Rule, facts: &Facts<'a>, confidence: Confidence) -> Conclusion<'a> {
     match ports::choose(facts.view, &door.ports, rule) {
-        Some(choice) => Result::Endpoint { door, choice, confidence },
-        None => Result::NoPort(&door.ports, confidence),
+        Some(choice) => Conclusion::Endpoint { door, choice, confidence },
+        None => Conclusion::NoPort(&door.ports, confidence),
     }
 }
 
 /// The verdict where people wrote by hand what it is.
-fn by_hand<'a>(door: &'static Door, rule: &Rule, facts: &Facts<'a>) -> Result<'a> {
+fn by_hand<'a>(door: &'static Door, rule: &Rule, facts: &Facts<'a>) -> Conclusion<'a> {
     let Some(choice) = ports::choose(facts.view, &door.ports, rule) else {
-        return Result::NoPort(&door.ports, Confidence::Low);
+        return Conclusion::NoPort(&door.ports, Confidence::Low);
     };
     // Label and selector are usually written together: one piece. The Service's name is another.
     let speaks = |name: bool| {
@@ -192,7 +197,7 @@ fn by_hand<'a>(door: &'static Door, rule: &Rule, facts: &Facts<'a>) -> Result<'a
         Fit::Usual => speaks(true) && speaks(false) && !ports::leads_elsewhere(choice.port, &door.ports),
     };
     let confidence = if agree { Confidence::Medium } else { Confidence::Low };
-    Result::Endpoint { door, choice, confidence }
+    Conclusion::Endpoint { door, choice, confidence }
 }
 
 /// The door with this role.
@@ -205,12 +210,7 @@ fn listed(rule: &'static Rule, value: &str) -> Option<&'static Door> {
 ///
 /// A role under the recommended label (`strict`) that is not listed is another part; what people write under other keys is
 /// one where its words say so. The Service's own name is read (`by_name`) only where labels do not decide.
-fn part_of<'a>(
-    rule: &'static Rule,
-    facts: &Facts<'a>,
-    strict: bool,
-    by_name: bool,
-) -> std::result::Result<&'static Door, Part<'a>> {
+fn part_of<'a>(rule: &'static Rule, facts: &Facts<'a>, strict: bool, by_name: bool) -> Result<&'static Door, Part<'a>> {
     if let Some(role) = facts.role(rule) {
         if let Some(door) = listed(rule, role.value) {
             return Ok(door);

@@ -41,6 +41,7 @@ fn exporters_adapters_and_gateways_are_not_the_system_they_serve() {
         ("victoria-metrics-operator", "http:8428"),
         ("victoria-metrics-agent", "http:8428"),
         ("jaeger-cassandra", "cql:9042"),
+        ("prometheus-example-app", "-:80>web"),
     ] {
         for labels in [format!("app={name}"), format!("@name={name}"), "tier=ops".to_owned()] {
             let service = service(name).both(&labels).ports(port);

@@ -54,6 +54,15 @@ fn roles_of_hand_written_clusters_are_read() {
 }
 
 #[test]
+fn a_role_that_only_describes_the_stack_is_no_other_part() {
+    let storage = service("elasticsearch")
+        .both("@name=elasticsearch @component=storage-backend @part-of=jaeger")
+        .ports("http:9200 transport:9300")
+        .headless();
+    assert_eq!(storage.chosen_url(), "Elasticsearch http://:9200");
+}
+
+#[test]
 fn opensearch_of_the_chart_names_its_own_node_groups() {
     let opensearch = service("opensearch-cluster-master")
         .labels("@name=opensearch @component=opensearch-cluster-master @instance=os")
