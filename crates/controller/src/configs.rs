@@ -134,6 +134,11 @@ impl Configs {
         lock(&self.works).entry(name.clone()).or_default().clone()
     }
 
+    /// Forgets what was written: from now on another replica writes.
+    pub fn forget_work(&self) {
+        lock(&self.works).clear();
+    }
+
     /// The status that is about to be written: its echo on the watch is no news.
     pub fn expect_status(&self, name: &ObjectName, status: &ToolsetConfigStatus) {
         lock(&self.statuses).insert(name.clone(), status.clone());

@@ -1,7 +1,7 @@
 //! Log lines: JSON by default, with the object's namespace and name as fields of their own.
 
 use anyhow::Context;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{Layer as _, filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::args::{Args, LogFormat};
 
@@ -11,17 +11,13 @@ const QUIET: &str = "kube_runtime=error,kube_client=off,hyper_util=warn,tower=wa
 /// Installs the log subscriber. Fails on directives that do not parse, or if one is installed already.
 pub fn install(args: &Args) -> anyhow::Result<()> {
     let directives = format!("{QUIET},{}", args.log_level);
-    let filter = EnvFilter::builder().parse(&directives).with_context(|| format!("--log-level {}", args.log_level))?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let installed = match args.log_format {
-        LogFormat::Json => builder
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .with_target(false)
-            .try_init(),
-        LogFormat::Text => builder.with_target(false).try_init(),
+    // Not EnvFilter: its filters by field bring a regular expression engine, a megabyte of it.
+    let filter: Targets = directives.parse().with_context(|| format!("--log-level {}", args.log_level))?;
+    let layer = fmt::layer().with_target(false).with_writer(std::io::stderr);
+    let layer = match args.log_format {
+        LogFormat::Json => layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        LogFormat::Text => layer.boxed(),
     };
+    let installed = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
     installed.map_err(|error| anyhow::anyhow!("cannot install the log: {error}"))
 }

@@ -66,13 +66,15 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut looking = tokio::spawn(look(reconciler, triggers, looking_stops));
 
     signals.next().await;
-    let deadline = Instant::now() + args.shutdown_timeout;
+    // A twentieth is kept for the end itself.
+    let timeout = args.shutdown_timeout - args.shutdown_timeout / 20;
+    let deadline = Instant::now() + timeout;
     admin.stop();
     let orderly = async {
         // No new look starts; the running ones end, each request within its own timeout.
         // Refused only if it ended by itself.
         let _ended = stop_looking.send(());
-        if timeout_at(deadline - FOR_THE_LEASE.min(args.shutdown_timeout / 2), &mut looking).await.is_err() {
+        if timeout_at(deadline - FOR_THE_LEASE.min(timeout / 2), &mut looking).await.is_err() {
             warn!("a write did not end in time and is dropped");
             looking.abort();
         }
@@ -115,7 +117,9 @@ async fn follow_leadership(world: Arc<World>) {
         if leads {
             world.wakes.all(None);
         } else {
+            // What is planned is told, and what was written is known, by the replica that writes.
             world.metrics.forget_all();
+            world.configs.forget_work();
         }
         if leading.changed().await.is_err() {
             return;
