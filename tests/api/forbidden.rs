@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use e2e::{
     controlplane::{ControlPlane, Options, controllers_run},
-    harness::{Account, Controller, DEFAULT_CONFIG_MAP, prelude::*, services},
+    harness::{Account, Controller, DEFAULT_CONFIG_MAP, Tools, prelude::*, services},
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
 use kube::{Api, api::DeleteParams};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     harness::skipped,
     rights,
-    stage::{CONFIG, message, over, patch, told, version, without_health},
+    stage::{CONFIG, RETRIED, message, over, patch, told, version, without_health},
 };
 
 /// A controller with a ServiceAccount's rights in the whole cluster, and a ToolsetConfig of it.
@@ -46,12 +46,15 @@ impl Cast {
         plane.stop_apiserver()?;
         plane.start_apiserver().await?;
         let configs = toolset_configs(&world.client(), &self.agent);
-        let config = present(&configs, CONFIG, "InputForbidden", |config| {
-            condition(config, "InputsSynced") == Some(("False", "InputForbidden"))
+        within(RETRIED, &format!("only {kind} is forbidden"), async || {
+            let config = configs.get(CONFIG).await?;
+            for one in ["InputsSynced", "Ready"] {
+                ensure!(condition(&config, one) == Some(("False", "InputForbidden")), "{:?}", condition(&config, one));
+                ensure!(message(&config, one).starts_with(&format!("{kind}: ")), "{}", message(&config, one));
+            }
+            Ok(())
         })
         .await?;
-        ensure!(condition(&config, "Ready") == Some(("False", "InputForbidden")));
-        ensure!(message(&config, "InputsSynced").contains(kind), "{}", message(&config, "InputsSynced"));
 
         told(world, &self.agent, CONFIG, "InputForbidden").await?;
         let synced = format!("dynamictoolset_watch_synced{{input=\"{kind}\"}}");
@@ -63,13 +66,24 @@ impl Cast {
     /// Gives the rights back and waits until all is well, with the same process.
     async fn allow(&mut self, world: &World, role: &str, rules: &Value) -> Result<()> {
         self.account.grant_everywhere(role, rules).await?;
-        world.ready(&self.agent, CONFIG, ("True", "AsExpected")).await?;
+        let configs = toolset_configs(&world.client(), &self.agent);
+        within(RETRIED, "all is well", async || {
+            let config = configs.get(CONFIG).await?;
+            ensure!(condition(&config, "Ready") == Some(("True", "AsExpected")), "{:?}", condition(&config, "Ready"));
+            Ok(())
+        })
+        .await?;
         self.controller.process().require_running()
     }
 
     async fn lists(&self, world: &World, names: &[&str]) -> Result<()> {
-        world.tools(&self.agent, &format!("lists {names:?}"), |tools| tools.names() == names).await?;
-        Ok(())
+        let config_maps: Api<ConfigMap> = world.api(&self.agent);
+        within(RETRIED, &format!("lists {names:?}"), async || {
+            let config_map = config_maps.get(DEFAULT_CONFIG_MAP).await?;
+            ensure!(Tools::of(&config_map)?.names() == names, "{:?}", Tools::of(&config_map)?.names());
+            Ok(())
+        })
+        .await
     }
 }
 

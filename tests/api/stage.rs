@@ -1,5 +1,7 @@
 //! How most scenarios begin: Services in one namespace, the agent in another, and a controller that sees both.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use e2e::harness::{Controller, DEFAULT_CONFIG_MAP, Tools, prelude::*};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Service};
@@ -11,6 +13,10 @@ use serde_json::{Value, from_value, json};
 
 /// The name of the ToolsetConfig.
 pub const CONFIG: &str = "default";
+
+/// How long a watch may take to be allowed, answered or listed again: what fails is retried ever more slowly, up to every 30 s,
+/// and an API server that has just started refuses everybody for a moment.
+pub const RETRIED: Duration = Duration::from_secs(75);
 
 /// A running controller with one ToolsetConfig, whose first ConfigMap is written.
 pub struct Stage<'a> {
