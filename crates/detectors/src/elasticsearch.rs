@@ -5,13 +5,14 @@
 //! | elastic/elasticsearch (7, 8) | `chart: elasticsearch`, `app: <cluster>-<nodes>` of the user's choice | `http` 9200 (8 with TLS all the same), `transport` 9300 |
 //! | ECK | `common.k8s.elastic.co/type: elasticsearch`, `…/cluster-name` | named after the scheme, 9200 |
 //! | ECK, not for clients | Service `*-es-internal-http`; `…/statefulset-name` on a node set's headless one; `-es-transport` has only 9300 | |
+//! | by hand | the selector asks for ECK's `type: elasticsearch` | 9200 |
 //! | bitnami/elasticsearch | `name: elasticsearch`, `component: coordinating-only`; master, data, ingest answer too (up to 17 one Service each, else headless) | `tcp-rest-api` or `http` 9200 |
 //! | stable/elasticsearch, pires' manifests | `app` or `component: elasticsearch`, `component` or `role: client` | `http` 9200 |
 //! | Kubernetes' cluster addon | `k8s-app: elasticsearch-logging` | 9200 |
 //! | by hand | `app: elasticsearch` | 9200 under any name |
 
 use crate::{
-    Confidence::High,
+    Confidence::{High, Medium},
     Product,
     engine::rule::{Door, Mark, Ports, Rule, Shape, Then, name},
 };
@@ -65,6 +66,13 @@ pub(crate) const RULE: Rule = Rule {
             when: &[Mark::Label("common.k8s.elastic.co/type", "elasticsearch")],
             then: Then::Door(DOOR),
             confidence: High,
+            bundled: false,
+        },
+        Shape {
+            made_by: "a Service over ECK's pods",
+            when: &[Mark::Selector("common.k8s.elastic.co/type", "elasticsearch")],
+            then: Then::Door(DOOR),
+            confidence: Medium,
             bundled: false,
         },
         Shape {

@@ -9,12 +9,13 @@
 //! | jaeger-operator | `app: jaeger`, `component: service-query`; `name` is the Service's own name | `http-query` 16686, `https-query` 443 behind its oauth-proxy |
 //! | Istio's addon | `app: jaeger`, Service `tracing`; collector and `zipkin` (9411 `http-query`) carry it too | `http-query` 80 to 16686, base path `/jaeger` |
 //! | linkerd-jaeger | `component: jaeger`, `linkerd.io/extension: jaeger` | `ui` 16686 |
+//! | by hand | the selector asks for the operator's pods | 16686 |
 //! | by hand, kompose | `app: jaeger`, `io.kompose.service: jaeger` | to 16686 under any name |
 //!
 //! Agent, collector and their headless twins take spans in and answer nothing.
 
 use crate::{
-    Confidence::High,
+    Confidence::{High, Medium},
     Product,
     engine::rule::{Door, Mark, Ports, Rule, Shape, Then, name},
 };
@@ -56,6 +57,17 @@ pub(crate) const RULE: Rule = Rule {
             ],
             then: Then::Door(DOOR),
             confidence: High,
+            bundled: false,
+        },
+        Shape {
+            made_by: "a Service over jaeger-operator's pods",
+            when: &[
+                Mark::NoLabel("app.kubernetes.io/component"),
+                Mark::Selector("app.kubernetes.io/part-of", "jaeger"),
+                Mark::Selector("app.kubernetes.io/managed-by", "jaeger-operator"),
+            ],
+            then: Then::Door(DOOR),
+            confidence: Medium,
             bundled: false,
         },
         Shape {

@@ -9,9 +9,10 @@
 //! | opensearch-project/opensearch-dashboards | `name: opensearch-dashboards` | `http` 5601, `metrics` 9601 |
 //! | bitnami/opensearch | `name: opensearch`, `component: dashboards` | `http` 5601 |
 //! | opensearch-k8s-operator | `opensearch.cluster.dashboards` | `http` 5601 |
+//! | by hand | the selector asks for one of the operators' labels | 5601 |
 
 use crate::{
-    Confidence::High,
+    Confidence::{High, Medium},
     Product,
     engine::rule::{Door, Mark, Ports, Rule, Shape, Then, name},
 };
@@ -33,6 +34,10 @@ const fn by_label(made_by: &'static str, when: &'static [Mark]) -> Shape {
     Shape { made_by, when, then: Then::Door(DOOR), confidence: High, bundled: false }
 }
 
+const fn by_selector(made_by: &'static str, when: &'static [Mark]) -> Shape {
+    Shape { made_by, when, then: Then::Door(DOOR), confidence: Medium, bundled: false }
+}
+
 pub(crate) const RULE: Rule = Rule {
     names: &[name("kibana"), name("kibana-logging"), name("opensearch-dashboards"), name("opensearch-dashboard")],
     words: &[
@@ -44,6 +49,11 @@ pub(crate) const RULE: Rule = Rule {
     shapes: &[
         by_label("ECK", &[Mark::Label("common.k8s.elastic.co/type", "kibana")]),
         by_label("opensearch-k8s-operator", &[Mark::HasLabel("opensearch.cluster.dashboards")]),
+        by_selector("a Service over ECK's pods", &[Mark::Selector("common.k8s.elastic.co/type", "kibana")]),
+        by_selector(
+            "a Service over opensearch-k8s-operator's pods",
+            &[Mark::HasSelector("opensearch.cluster.dashboards")],
+        ),
         by_label(
             "bitnami/opensearch",
             &[

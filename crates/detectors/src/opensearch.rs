@@ -6,12 +6,12 @@
 //! | opensearch-k8s-operator 3 | `opensearch.org/opensearch-cluster`; `…-nodepool` on a pool's headless one; `-discovery` has only 9300 | `http` 9200 with `appProtocol` |
 //! | opensearch-k8s-operator 2 | the same under `opster.io/` | `http` 9200 |
 //! | bitnami/opensearch | `name: opensearch`, `component: coordinating-only`; the other roles headless | `tcp-rest-api` 9200 |
-//! | by hand | `app: opensearch` | 9200 |
+//! | by hand | `app: opensearch`, or the selector asks for the operator's label | 9200 |
 //!
 //! `component: dashboards` is in `kibana.rs`.
 
 use crate::{
-    Confidence::High,
+    Confidence::{High, Medium},
     Product,
     elasticsearch::{COORDINATING, PORTS},
     engine::rule::{Door, Mark, Rule, Shape, Then, name},
@@ -21,6 +21,11 @@ const DOOR: Door = Door { roles: &[], bare: false, tier: 0, path: "", ports: POR
 
 const fn by_operator(when: &'static [Mark], then: Then) -> Shape {
     Shape { made_by: "opensearch-k8s-operator", when, then, confidence: High, bundled: false }
+}
+
+const fn by_selector(when: &'static [Mark]) -> Shape {
+    let made_by = "a Service over opensearch-k8s-operator's pods";
+    Shape { made_by, when, then: Then::Door(DOOR), confidence: Medium, bundled: false }
 }
 
 const POOL: &str = "the headless Service of one node pool";
@@ -36,6 +41,8 @@ pub(crate) const RULE: Rule = Rule {
         by_operator(&[Mark::HasLabel("opster.io/opensearch-nodepool")], Then::Part(POOL)),
         by_operator(&[Mark::HasLabel("opensearch.org/opensearch-cluster")], Then::Door(DOOR)),
         by_operator(&[Mark::HasLabel("opster.io/opensearch-cluster")], Then::Door(DOOR)),
+        by_selector(&[Mark::HasSelector("opensearch.org/opensearch-cluster")]),
+        by_selector(&[Mark::HasSelector("opster.io/opensearch-cluster")]),
     ],
     doors: &[
         Door { roles: COORDINATING, bare: true, ..DOOR },

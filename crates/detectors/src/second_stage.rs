@@ -1,7 +1,8 @@
 //! Over the endpoints of a namespace: which are set aside for a better door to the same thing.
 //!
 //! * A headless Service gives way to one with a cluster IP over the same pods, wherever it stands: the selectors include one
-//!   another, or instance and name label are the same. Headless names and labels are unreliable one by one.
+//!   another, instance and name label are the same, or its name is the other's with `-headless` or `-hl`. Names and labels
+//!   alone are unreliable: several charts have headless Services only.
 //! * prometheus-operator's governing Services give way to any other of the product in the namespace: in
 //!   kube-prometheus-stack 16 their selectors do not include one another.
 //! * A part behind the entry point gives way to it within one install: the gateway before the query frontend, the
@@ -102,7 +103,10 @@ impl<'a> Entry<'a> {
             return Some(DisplacedBecause::HeadlessTwin);
         }
         let same_pods = self.same_pods(other);
-        if self.view.headless && !other.view.headless && (same_pods || self.same_labels(other)) {
+        if self.view.headless
+            && !other.view.headless
+            && (same_pods || self.same_labels(other) || self.is_named_after(other))
+        {
             return Some(DisplacedBecause::HeadlessTwin);
         }
         // Two that name no install, side by side in one namespace, are taken for one: people write it so.
@@ -117,8 +121,17 @@ impl<'a> Entry<'a> {
         !narrow.is_empty() && narrow.is_subset_of(wide)
     }
 
-    /// The same instance and name label.
+    /// `<other>-headless`, `<other>-hl`.
+    fn is_named_after(&self, other: &Entry<'_>) -> bool {
+        let end = self.view.key.name.strip_prefix(&*other.view.key.name);
+        matches!(end, Some("-headless" | "-hl"))
+    }
+
+    /// The same instance, and the same name under the recommended label and the legacy one.
     fn same_labels(&self, other: &Entry<'_>) -> bool {
-        self.release.is_some() && self.release == other.release && self.name_label == other.name_label
+        self.release.is_some()
+            && self.release == other.release
+            && self.name_label == other.name_label
+            && self.view.labels.get("app") == other.view.labels.get("app")
     }
 }

@@ -27,7 +27,7 @@ pub(crate) const RULE: Rule = Rule {
         shared_name("victoria-logs-multilevel"),
         shared_name("vl-cluster"),
     ],
-    words: &[&["victoria", "logs"], &["victorialogs"], &["vlogs"], &["vlsingle"], &["vlselect"]],
+    words: &[&["victoria", "logs"], &["victorialogs"], &["vlogs"], &["vlsingle"], &["vl", "single"], &["vlselect"]],
     parts: &["agent", "auth", "insert", "storage", "vector", "vlagent", "vlinsert", "vlstorage", "vmauth"],
     // The charts wrote the role under `app` before they had `app.kubernetes.io/component`.
     role_keys: &["app"],

@@ -51,12 +51,13 @@ pub(crate) const RULE: Rule = Rule {
     // The charts wrote the role under `app` before they had `app.kubernetes.io/component`.
     role_keys: &["app"],
     doors: &[
+        Door { roles: &["server", "single", "single-server"], bare: true, tier: 0, path: "", ports: SINGLE },
         Door {
-            roles: &["server", "vmsingle", "single", "single-server"],
-            bare: true,
+            roles: &["vmsingle"],
+            bare: false,
             tier: 0,
             path: "",
-            ports: SINGLE,
+            ports: Ports { numbers: &[8428, 8429], ..SINGLE },
         },
         Door {
             roles: &["vmselect", "select", "cluster-vmselect"],

@@ -24,7 +24,14 @@ pub(crate) const RULE: Rule = Rule {
         shared_name("vt-cluster"),
         shared_name("victoria-traces-cluster"),
     ],
-    words: &[&["victoria", "traces"], &["victoriatraces"], &["vtraces"], &["vtsingle"], &["vtselect"]],
+    words: &[
+        &["victoria", "traces"],
+        &["victoriatraces"],
+        &["vtraces"],
+        &["vtsingle"],
+        &["vt", "single"],
+        &["vtselect"],
+    ],
     parts: &["agent", "auth", "insert", "storage", "vmauth", "vtinsert", "vtstorage"],
     // The charts wrote the role under `app` before they had `app.kubernetes.io/component`.
     role_keys: &["app"],

@@ -171,11 +171,6 @@ impl<'a> Facts<'a> {
         self.readings().find_map(|reading| reading.saying.contradiction().map(|word| (reading, word)))
     }
 
-    /// A place that names another product than this one.
-    pub fn other_product(&self, product: Product) -> Option<&Reading<'a>> {
-        self.readings().find(|reading| reading.saying.product().is_some_and(|other| other != product))
-    }
-
     /// The selector's identity where only the Service's name speaks for the product, and speaks as of a part of those pods:
     /// `api-prometheus` over the pods of `api` is where `api` is scraped.
     pub fn pods_of_another(&self, product: Product) -> Option<&Reading<'a>> {

@@ -163,13 +163,19 @@ fn by_port<'a>(rule: &'static Rule, facts: &Facts<'a>) -> Verdict<'a> {
     Verdict { ground: Ground::PortOnly, conclusion: Conclusion::Candidate { door, port } }
 }
 
-/// What speaks against the product, below High.
+/// What speaks against the product, below High. Where a label or the selector names the product exactly, a Service's name
+/// that ends in another product's is only its owner's (`vmalertmanager-victoria-metrics-k8s-stack`).
 fn contradicted<'a>(rule: &Rule, facts: &Facts<'a>) -> Option<No<'a>> {
     if let Some((reading, word)) = facts.contradiction() {
         return Some(No::Word(*reading, word));
     }
-    let other = facts.other_product(rule.product)?;
-    other.saying.product().map(|product| No::OtherProduct(*other, product))
+    let exact = facts.readings().any(|reading| reading.exact(rule).is_some());
+    facts
+        .readings()
+        .filter(|reading| !exact || reading.kind != EvidenceKind::Name)
+        .filter_map(|reading| Some((reading, reading.saying.product()?)))
+        .find(|(_, product)| *product != rule.product)
+        .map(|(reading, product)| No::OtherProduct(*reading, product))
 }
 
 /// The verdict where labels, or a shape, say which part it is.
@@ -225,13 +231,16 @@ fn part_of<'a>(rule: &'static Rule, facts: &Facts<'a>, strict: bool, by_name: bo
     door.ok_or(Part::NoRole)
 }
 
-/// The door that an identity names: `vmselect`, or what stands behind the product's name in `thanos-query`.
+/// The door that an identity names: what stands behind the product's name in `thanos-query`, else the whole of `vmselect`.
 fn spoken(rule: &'static Rule, facts: &Facts<'_>, by_name: bool) -> Option<&'static Door> {
-    facts
-        .readings()
-        .filter(|reading| by_name || reading.kind != EvidenceKind::Name)
-        .filter(|reading| reading.saying.product() == Some(rule.product))
-        .find_map(|reading| listed(rule, reading.value).or_else(|| listed(rule, reading.saying.rest())))
+    let speaking = || {
+        facts
+            .readings()
+            .filter(move |reading| by_name || reading.kind != EvidenceKind::Name)
+            .filter(|reading| reading.saying.product() == Some(rule.product))
+    };
+    let behind = speaking().find_map(|reading| listed(rule, reading.saying.rest()));
+    behind.or_else(|| speaking().find_map(|reading| listed(rule, reading.value)))
 }
 
 /// Whether a value contains the product's name.

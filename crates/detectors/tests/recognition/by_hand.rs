@@ -125,3 +125,37 @@ fn a_query_role_is_read_from_the_selector_where_labels_are_missing() {
     let ingester = service("mimir").selector("app=mimir @component=ingester").ports("http:9009");
     assert_eq!(ingester.chosen_url(), "-");
 }
+
+#[test]
+fn a_service_over_an_operators_pods_is_known_by_its_selector() {
+    for (selector, port, url) in [
+        (
+            "common.k8s.elastic.co/type=elasticsearch elasticsearch.k8s.elastic.co/cluster-name=logs",
+            "https:9200",
+            "Elasticsearch https://:9200",
+        ),
+        ("common.k8s.elastic.co/type=kibana kibana.k8s.elastic.co/name=logs", "ui:5601", "Kibana http://:5601"),
+        ("opster.io/opensearch-cluster=logs", "-:9200", "OpenSearch http://:9200"),
+        ("opensearch.cluster.dashboards=logs", "-:5601", "Kibana http://:5601"),
+        ("@part-of=jaeger @managed-by=jaeger-operator @component=query", "-:80>16686", "Jaeger http://:80"),
+        ("@name=vmsingle managed-by=vm-operator", "http:8429", "VictoriaMetrics http://:8429"),
+    ] {
+        assert_medium(&service("outside").selector(selector).ports(port).node_port(), url);
+    }
+    let transport = service("outside").selector("common.k8s.elastic.co/type=elasticsearch").ports("transport:9300");
+    assert_eq!(transport.chosen_url(), "-");
+}
+
+#[test]
+fn the_part_behind_the_name_says_which_door() {
+    let gateway = service("loki-gateway").selector("app=loki").ports("http:80>http");
+    assert_medium(&gateway, "Loki http://:80");
+    let nginx = service("mimir-nginx").selector("app=mimir").ports("http-metric:80>http-metric");
+    assert_medium(&nginx, "Mimir http://:80/prometheus");
+}
+
+#[test]
+fn a_name_that_ends_in_its_owners_product_does_not_contradict_the_selector() {
+    let alertmanager = service("vmalertmanager-victoria-metrics").selector("app=vmalertmanager").ports("http:9093");
+    assert_medium(&alertmanager, "Alertmanager http://:9093");
+}

@@ -28,6 +28,15 @@ fn a_headless_twin_is_known_by_the_same_pods_or_the_same_labels() {
 }
 
 #[test]
+fn a_headless_twin_is_known_by_its_name_beside_the_others() {
+    let es = |name: &str, pods: &str| service(name).selector(pods).ports("http:9200");
+    let twin = es("elasticsearch-headless", "app=elasticsearch tier=data").headless();
+    assert_eq!(chosen_of(&[twin, es("elasticsearch", "app=elasticsearch tier=client")]), ["elasticsearch"]);
+    let alone = es("elasticsearch-headless", "app=elasticsearch").headless();
+    assert_eq!(chosen_of(&[alone]), ["elasticsearch-headless"]);
+}
+
+#[test]
 fn headless_parts_of_different_kinds_both_stay() {
     let single =
         service("vmsingle-main").both("@name=vmsingle @instance=main @component=monitoring").ports("http:8429");
