@@ -3,7 +3,11 @@
 //! Takes `apply`, `delete` and `replace`, tells whether the change can matter to anyone, and holds no client. A list that
 //! ends (`replace_*`) swaps everything, because deletes during a watch gap are never announced.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    borrow::Borrow,
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use detectors::{Finding, ServiceKey, ServiceView, StringMap};
 
@@ -80,16 +84,49 @@ pub struct Readiness {
 }
 
 /// The cluster as far as it has been seen.
+///
+/// Ten thousand Services fit into a few megabytes: no name is kept twice, and complete lists are collected into full nodes,
+/// where inserting one after the other would leave them half empty.
 #[derive(Debug, Default)]
 pub struct Index {
-    services: BTreeMap<ServiceKey, Recognised>,
-    slices: HashMap<(Box<str>, Box<str>), SliceView>,
-    readiness: HashMap<ServiceKey, Vec<SliceState>>,
+    services: BTreeSet<Entry>,
+    /// By namespace and Service.
+    slices: BTreeMap<Box<str>, BTreeMap<Box<str>, Box<[SliceState]>>>,
     namespaces: BTreeMap<Box<str>, StringMap>,
 }
 
-/// One slice's share in its Service's readiness.
+/// A Service in its place by namespace and name, which it holds itself.
 #[derive(Debug)]
+struct Entry(Recognised);
+
+impl Borrow<ServiceKey> for Entry {
+    fn borrow(&self) -> &ServiceKey {
+        &self.0.view.key
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.view.key == other.0.view.key
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.view.key.cmp(&other.0.view.key)
+    }
+}
+
+/// One slice's share in its Service's readiness.
+#[derive(Debug, PartialEq, Eq)]
 struct SliceState {
     slice: Box<str>,
     serving: bool,
@@ -99,71 +136,73 @@ struct SliceState {
 impl Index {
     /// Takes a new or changed Service; runs the built-in rules once if it differs from what was known.
     pub fn apply_service(&mut self, view: ServiceView) -> Change {
-        let old = self.services.get(&view.key);
+        let old = self.service(&view.key);
         if old.is_some_and(|old| old.view == view) {
             return Change::Nothing;
         }
         let new = Recognised::new(view);
         let matters = new.is_interesting() || old.is_some_and(Recognised::is_interesting);
-        self.services.insert(new.view.key.clone(), new);
+        self.services.replace(Entry(new));
         if matters { Change::Matters } else { Change::Unrecognised }
     }
 
     /// Forgets a Service.
     pub fn delete_service(&mut self, key: &ServiceKey) -> Change {
-        match self.services.remove(key) {
+        match self.services.take(key) {
             None => Change::Nothing,
-            Some(old) if old.is_interesting() => Change::Matters,
+            Some(Entry(old)) if old.is_interesting() => Change::Matters,
             Some(_) => Change::Unrecognised,
         }
     }
 
     /// Takes a complete list of Services in place of what was known. Findings of unchanged Services are kept.
     pub fn replace_services(&mut self, views: Vec<ServiceView>) {
-        let old = std::mem::take(&mut self.services);
-        self.renew_services(old, views);
+        let mut old = std::mem::take(&mut self.services);
+        self.services = views.into_iter().map(|view| renewed(&mut old, view)).collect();
     }
 
     /// As [`Self::replace_services`], for the list of one namespace.
     pub fn replace_services_in(&mut self, namespace: &str, views: Vec<ServiceView>) {
         let all = std::mem::take(&mut self.services);
-        let (old, others) = all.into_iter().partition(|(key, _)| *key.namespace == *namespace);
-        self.services = others;
-        self.renew_services(old, views);
-    }
-
-    fn renew_services(&mut self, mut old: BTreeMap<ServiceKey, Recognised>, views: Vec<ServiceView>) {
-        for view in views {
-            let recognised = match old.remove(&view.key) {
-                Some(known) if known.view == view => known,
-                _ => Recognised::new(view),
-            };
-            self.services.insert(recognised.view.key.clone(), recognised);
-        }
+        let (mut old, others): (BTreeSet<_>, BTreeSet<_>) =
+            all.into_iter().partition(|Entry(service)| *service.view.key.namespace == *namespace);
+        let renewed = views.into_iter().map(|view| renewed(&mut old, view));
+        self.services = renewed.chain(others).collect();
     }
 
     /// Takes a new or changed EndpointSlice.
     pub fn apply_slice(&mut self, slice: SliceView) -> Change {
-        let id = (slice.namespace.clone(), slice.name.clone());
-        if self.slices.get(&id) == Some(&slice) {
-            return Change::Nothing;
+        let key = ServiceKey::new(slice.namespace, slice.service);
+        let state = SliceState { slice: slice.name, serving: slice.serving, managed: slice.managed };
+        let before = self.readiness(&key);
+        let states = self.slices.get_mut(&key.namespace).and_then(|services| services.get_mut(&key.name));
+        if let Some(known) = states.and_then(|states| states.iter_mut().find(|known| known.slice == state.slice)) {
+            *known = state;
+            return self.readiness_change(&key, before);
         }
         // A slice whose service-name label changed leaves one Service and joins another.
-        let left = self.delete_slice(&slice.namespace.clone(), &slice.name.clone());
-        let joined = self.join(&slice);
-        self.slices.insert(id, slice);
-        left.max(joined)
+        let left = self.delete_slice(&key.namespace, &state.slice);
+        let services = self.slices.entry(key.namespace.clone()).or_default();
+        let states = std::mem::take(services.entry(key.name.clone()).or_default());
+        services.insert(key.name.clone(), states.into_iter().chain([state]).collect());
+        left.max(self.readiness_change(&key, before))
     }
 
     /// Forgets an EndpointSlice.
     pub fn delete_slice(&mut self, namespace: &str, name: &str) -> Change {
-        let Some(slice) = self.slices.remove(&(namespace.into(), name.into())) else { return Change::Nothing };
-        let key = ServiceKey::new(slice.namespace, slice.service);
+        let holds = |states: &[SliceState]| states.iter().any(|state| *state.slice == *name);
+        let service = self.slices.get(namespace).and_then(|services| services.iter().find(|(_, states)| holds(states)));
+        let Some((service, _)) = service else { return Change::Nothing };
+        let key = ServiceKey::new(namespace, service.clone());
         let before = self.readiness(&key);
-        if let Some(states) = self.readiness.get_mut(&key) {
-            states.retain(|state| *state.slice != *name);
-            if states.is_empty() {
-                self.readiness.remove(&key);
+        if let Some(services) = self.slices.get_mut(namespace)
+            && let Some(states) = services.remove(&key.name)
+        {
+            let rest: Box<[_]> = states.into_iter().filter(|state| *state.slice != *name).collect();
+            if !rest.is_empty() {
+                services.insert(key.name.clone(), rest);
+            } else if services.is_empty() {
+                self.slices.remove(namespace);
             }
         }
         self.readiness_change(&key, before)
@@ -171,23 +210,13 @@ impl Index {
 
     /// Takes a complete list of EndpointSlices in place of what was known.
     pub fn replace_slices(&mut self, slices: Vec<SliceView>) {
-        self.slices.clear();
-        self.readiness.clear();
-        for slice in slices {
-            self.join(&slice);
-            self.slices.insert((slice.namespace.clone(), slice.name.clone()), slice);
-        }
+        self.slices = by_service(slices);
     }
 
     /// As [`Self::replace_slices`], for the list of one namespace.
     pub fn replace_slices_in(&mut self, namespace: &str, slices: Vec<SliceView>) {
-        let of_namespace = self.slices.keys().filter(|(other, _)| **other == *namespace);
-        for (namespace, name) in of_namespace.cloned().collect::<Vec<_>>() {
-            self.delete_slice(&namespace, &name);
-        }
-        for slice in slices {
-            self.apply_slice(slice);
-        }
+        self.slices.remove(namespace);
+        self.slices.extend(by_service(slices));
     }
 
     /// Takes a new or changed Namespace.
@@ -216,17 +245,18 @@ impl Index {
 
     /// All Services, by namespace and name.
     pub fn services(&self) -> impl Iterator<Item = &Recognised> {
-        self.services.values()
+        self.services.iter().map(|Entry(service)| service)
     }
 
     /// One Service.
     pub fn service(&self, key: &ServiceKey) -> Option<&Recognised> {
-        self.services.get(key)
+        self.services.get(key).map(|Entry(service)| service)
     }
 
     /// What the EndpointSlices of a Service say; nothing is ready for a Service without any.
     pub fn readiness(&self, key: &ServiceKey) -> Readiness {
-        let states = self.readiness.get(key).map_or(&[][..], Vec::as_slice);
+        let states = self.slices.get(&key.namespace).and_then(|services| services.get(&key.name));
+        let states = states.map_or(&[][..], |states| states);
         Readiness { serving: states.iter().any(|s| s.serving), manual: states.iter().any(|s| !s.managed) }
     }
 
@@ -235,24 +265,41 @@ impl Index {
         self.namespaces.get(name)
     }
 
-    fn join(&mut self, slice: &SliceView) -> Change {
-        let key = ServiceKey::new(slice.namespace.clone(), slice.service.clone());
-        let before = self.readiness(&key);
-        let state = SliceState { slice: slice.name.clone(), serving: slice.serving, managed: slice.managed };
-        self.readiness.entry(key.clone()).or_insert_with(|| Vec::with_capacity(1)).push(state);
-        self.readiness_change(&key, before)
-    }
-
     /// Readiness of a Service that nothing speaks of wakes nobody but owners of signatures.
     fn readiness_change(&self, key: &ServiceKey, before: Readiness) -> Change {
         if self.readiness(key) == before {
             Change::Nothing
-        } else if self.services.get(key).is_some_and(Recognised::is_interesting) {
+        } else if self.service(key).is_some_and(Recognised::is_interesting) {
             Change::Matters
         } else {
             Change::Unrecognised
         }
     }
+}
+
+/// A Service with the findings that it had, if it is as it was.
+fn renewed(old: &mut BTreeSet<Entry>, view: ServiceView) -> Entry {
+    match old.take(&view.key) {
+        Some(Entry(known)) if known.view == view => Entry(known),
+        _ => Entry(Recognised::new(view)),
+    }
+}
+
+fn by_service(mut slices: Vec<SliceView>) -> BTreeMap<Box<str>, BTreeMap<Box<str>, Box<[SliceState]>>> {
+    slices.sort_unstable_by(|a, b| (&a.namespace, &a.service, &a.name).cmp(&(&b.namespace, &b.service, &b.name)));
+    let of_service = |slices: &[SliceView]| {
+        let state = |slice: &SliceView| SliceState {
+            slice: slice.name.clone(),
+            serving: slice.serving,
+            managed: slice.managed,
+        };
+        (slices[0].service.clone(), slices.iter().map(state).collect())
+    };
+    let of_namespace = |slices: &[SliceView]| {
+        let services = slices.chunk_by(|a, b| a.service == b.service).map(of_service).collect();
+        (slices[0].namespace.clone(), services)
+    };
+    slices.chunk_by(|a, b| a.namespace == b.namespace).map(of_namespace).collect()
 }
 
 #[cfg(test)]

@@ -280,11 +280,15 @@ fn refused_by_trust(
     None
 }
 
-/// Headless twins and better doors, among the chosen of one namespace and one trust: a Tenant displaces nobody else's.
+/// Headless twins and better doors, among the Trusted of one namespace.
+///
+/// Tenants are left out: what they give is stated and so never displaced, they displace nobody else's, and a flood of theirs
+/// would only cost time here, before the caps.
 fn second_stage(index: &Index, candidates: &mut [Candidate]) {
-    let mut groups: BTreeMap<(Box<str>, Trust), Vec<usize>> = BTreeMap::new();
-    for (position, candidate) in candidates.iter().enumerate().filter(|(_, candidate)| candidate.endpoint().is_some()) {
-        groups.entry((candidate.key.namespace.clone(), candidate.trust)).or_default().push(position);
+    let mut groups: BTreeMap<Box<str>, Vec<usize>> = BTreeMap::new();
+    let counts = |candidate: &Candidate| candidate.trust == Trust::Trusted && candidate.endpoint().is_some();
+    for (position, candidate) in candidates.iter().enumerate().filter(|(_, candidate)| counts(candidate)) {
+        groups.entry(candidate.key.namespace.clone()).or_default().push(position);
     }
     for positions in groups.into_values().filter(|positions| positions.len() > 1) {
         let findings: Vec<(usize, &ServiceView, Finding)> = positions
