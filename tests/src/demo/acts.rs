@@ -17,6 +17,10 @@ use super::{
 };
 use crate::harness::{Controller, DEFAULT_CONFIG_MAP, condition, eventually, present, toolset_configs};
 
+/// Between one change and the next: people do not act within milliseconds of each other, and they want to read. Closer
+/// together the operator would take changes for a burst and write them together.
+const PAUSE: Duration = Duration::from_millis(800);
+
 /// Who shows what.
 pub(super) struct Acts<'a> {
     pub(super) stage: &'a mut Stage,
@@ -185,6 +189,7 @@ impl Acts<'_> {
         self.screen.gap();
         self.screen.say("Somebody installs a Grafana:");
         self.screen.command(&format!("{kubectl} apply -f examples/grafana.yaml"));
+        tokio::time::sleep(PAUSE).await;
         let with_pod = self.stage.can_play_pods();
         let added = changes::add_service(&client, sightings, &self.stack.grafana, with_pod).await?;
         let entry = excerpt::naming(&added.file, &self.stack.grafana.name_any());
@@ -194,6 +199,7 @@ impl Acts<'_> {
         self.screen.gap();
         self.screen.say("Somebody edits the ConfigMap by hand:");
         self.screen.command(&format!("{kubectl} edit configmap {DEFAULT_CONFIG_MAP} -n {namespace}"));
+        tokio::time::sleep(PAUSE).await;
         let edited = changes::edit_by_hand(&client, sightings, namespace).await?;
         let right = changes::prometheus_url(&edited.file).unwrap_or_default().to_owned();
         self.screen.block(&format!("- prometheus_url: {right}"), Ink::Dim);
@@ -203,6 +209,7 @@ impl Acts<'_> {
         self.screen.gap();
         self.screen.say("Somebody deletes it:");
         self.screen.command(&format!("{kubectl} delete configmap {DEFAULT_CONFIG_MAP} -n {namespace}"));
+        tokio::time::sleep(PAUSE).await;
         let deleted = changes::delete(&client, sightings, namespace).await?;
         self.answered("back, byte for byte,", &deleted);
         self.screen.gap();
