@@ -1,12 +1,6 @@
 //! `cargo xtask bench`: the numbers that the README promises, measured with optimised programs.
 
-use std::{
-    env,
-    ffi::OsString,
-    os::unix::process::CommandExt as _,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{env, ffi::OsString, os::unix::process::CommandExt as _, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
@@ -63,23 +57,16 @@ fn on_the_api_server(bench: &str, arguments: &[OsString]) -> Result<ExitCode> {
     // Not quiet: the first build takes minutes.
     let build = ["build", "--release", "--workspace", "--bin", "bench", "--bin", "toolset-controller"];
     workspace::succeed(&mut workspace::cargo(&build))?;
-    let program = optimised("bench")?;
+    let program = workspace::optimised("bench")?;
     let mut command = workspace::command(&program);
     command
         .arg(bench)
         .args(arguments)
         .current_dir(env::current_dir()?)
-        .env("TOOLSET_CONTROLLER", optimised("toolset-controller")?);
+        .env("TOOLSET_CONTROLLER", workspace::optimised("toolset-controller")?);
     Err(command.exec()).with_context(|| format!("cannot run {}", program.display()))
 }
 
 fn asks_for_help(arguments: &[OsString]) -> bool {
     arguments.iter().any(|argument| argument == "--help" || argument == "-h")
-}
-
-/// Where cargo puts the optimised programs: beside the folder of those that are not.
-fn optimised(name: &str) -> Result<PathBuf> {
-    let here = workspace::built(name)?;
-    let target = here.parent().and_then(Path::parent).context("this program is in no target folder")?;
-    Ok(target.join("release").join(name))
 }

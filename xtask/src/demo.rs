@@ -1,27 +1,38 @@
 //! `cargo xtask demo`: README's first command.
 
-use std::{env, ffi::OsString, os::unix::process::CommandExt as _, process::ExitCode};
+use std::{env, ffi::OsString, os::unix::process::CommandExt as _, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 
 use crate::workspace;
 
-/// What it builds: the demo, the operator that it shows, and the command-line tool that explains.
-const PROGRAMS: [&str; 3] = ["demo", "toolset-controller", "kubectl-toolset"];
+/// The operator, and the command-line tool that explains.
+const SHOWN: [&str; 2] = ["toolset-controller", "kubectl-toolset"];
 
-/// Builds the programs, not optimised since that is three times faster on the first run, and becomes the demo.
+/// Builds the programs and becomes the demo. They are not optimised unless asked for: that is faster on the first run, and
+/// the same build is what the tests use.
 pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
-    // Not quiet: the first build takes minutes, and somebody is watching.
-    let mut build = workspace::cargo(&["build", "--workspace"]);
-    for name in PROGRAMS {
-        build.args(["--bin", name]);
-    }
-    workspace::succeed(&mut build)?;
+    let release = arguments.iter().any(|argument| argument == "--release");
+    build(&["demo"], false)?;
+    build(&SHOWN, release)?;
+    let shown = |name| -> Result<PathBuf> { if release { workspace::optimised(name) } else { workspace::built(name) } };
     let program = workspace::built("demo")?;
     let mut demo = workspace::command(&program);
     demo.args(arguments)
         .current_dir(env::current_dir()?)
-        .env("TOOLSET_CONTROLLER", workspace::built("toolset-controller")?)
-        .env("KUBECTL_TOOLSET", workspace::built("kubectl-toolset")?);
+        .env("TOOLSET_CONTROLLER", shown("toolset-controller")?)
+        .env("KUBECTL_TOOLSET", shown("kubectl-toolset")?);
     Err(demo.exec()).with_context(|| format!("cannot run {}", program.display()))
+}
+
+/// Not quiet: the first build takes minutes, and somebody is watching.
+fn build(programs: &[&str], release: bool) -> Result<()> {
+    let mut build = workspace::cargo(&["build", "--workspace"]);
+    if release {
+        build.arg("--release");
+    }
+    for name in programs {
+        build.args(["--bin", name]);
+    }
+    workspace::succeed(&mut build)
 }

@@ -69,6 +69,13 @@ pub(crate) fn built(name: &str) -> Result<PathBuf> {
     Ok(built_here()?.join(name))
 }
 
+/// Where cargo puts the optimised programs: beside the folder of those that are not.
+pub(crate) fn optimised(name: &str) -> Result<PathBuf> {
+    let here = built(name)?;
+    let target = here.parent().and_then(Path::parent).context("this program is in no target folder")?;
+    Ok(target.join("release").join(name))
+}
+
 fn line(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or_default();
     let words = [program].into_iter().chain(command.get_args());

@@ -26,6 +26,7 @@ pub(super) struct Acts<'a> {
     pub(super) stage: &'a mut Stage,
     pub(super) stack: &'a Stack,
     pub(super) screen: &'a mut Screen,
+    pub(super) optimised: bool,
 }
 
 impl Acts<'_> {
@@ -185,6 +186,10 @@ impl Acts<'_> {
         self.screen.say(
             "Times are from the API server's acknowledgement of the change to the watch event of the ConfigMap that answers it.",
         );
+        if !self.optimised {
+            self.screen
+                .say("The operator is an unoptimised build here; with --release it answers several times faster.");
+        }
 
         self.screen.gap();
         self.screen.say("Somebody installs a Grafana:");

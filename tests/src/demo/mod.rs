@@ -36,6 +36,8 @@ pub struct Options {
     pub keep: bool,
     /// A context of the user's kubeconfig instead of a control plane of the demo's own.
     pub context: Option<String>,
+    /// The operator is an optimised build.
+    pub optimised: bool,
 }
 
 /// How the demo ended.
@@ -65,7 +67,7 @@ pub async fn run(options: Options) -> Result<Ended> {
     let stack = Stack::read(stage.prefix(), healthy)?;
 
     let outcome = {
-        let mut acts = Acts { stage: &mut stage, stack: &stack, screen: &mut screen };
+        let mut acts = Acts { stage: &mut stage, stack: &stack, screen: &mut screen, optimised: options.optimised };
         tokio::select! {
             outcome = show(&mut acts, options.keep) => outcome.map(|()| Ended::Shown),
             _ = stop.asked() => Ok(Ended::Interrupted),
