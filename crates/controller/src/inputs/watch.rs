@@ -1,6 +1,6 @@
 //! One watch: kube's `watcher` with its errors kept out of every stream.
 
-use std::{fmt::Debug, pin::pin, sync::Arc};
+use std::{fmt::Debug, pin::pin, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use kube::{
@@ -24,6 +24,10 @@ use crate::{
 /// Objects per page of a list: typed objects are large (11 KB a Service), and a page is parsed as a whole.
 const PAGE: u32 = 100;
 
+/// How long a watcher must have lived to be replaced by one that lists at once: an API server that wants a list again and
+/// again meets the backoff.
+const LIST_AGAIN: Duration = Duration::from_secs(5);
+
 /// Watches until the task is dropped. `api` makes the typed API of a client.
 pub async fn run<S>(
     world: Arc<World>,
@@ -43,13 +47,21 @@ pub async fn run<S>(
     let mut config = watcher::Config::default().timeout(WATCH_TIMEOUT_SECONDS).page_size(PAGE);
     config.field_selector = id.name.as_ref().map(|name| format!("metadata.name={name}"));
     loop {
+        let begun = Instant::now();
         let mut events = pin!(watcher(api.clone(), config.clone()).default_backoff());
         loop {
             let stale_at = world.inputs.stale_at(&id, Instant::now());
             tokio::select! {
                 event = events.next() => match event {
                     Some(Ok(event)) => take(&world, &id, &mut sink, event),
-                    Some(Err(error)) => failed(&world, &id, &error),
+                    Some(Err(error)) => {
+                        failed(&world, &id, &error);
+                        // The API server's own wish for a list, and no trouble: kube's watcher would grant it only after its
+                        // backoff, which an outage before has grown to up to 30 s. A new one lists at once.
+                        if Cause::of_watch(&error) == Cause::Gone && begun.elapsed() >= LIST_AGAIN {
+                            break;
+                        }
+                    }
                     None => break,
                 },
                 () = sleep_until(stale_at) => {
