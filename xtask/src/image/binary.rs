@@ -26,7 +26,8 @@ pub(super) fn build(target: &str) -> Result<Vec<u8>> {
     );
     build.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
     workspace::succeed(&mut build)?;
-    let path = workspace::root().join("target").join(target).join("release").join(NAME);
+    let here = workspace::built_here()?;
+    let path = here.parent().context("this program is in no target folder")?.join(target).join("release").join(NAME);
     let program = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     ensure!(!wants_interpreter(&program)?, "{} is linked dynamically", path.display());
     Ok(program)
