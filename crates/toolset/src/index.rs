@@ -91,7 +91,7 @@ pub struct Readiness {
 pub struct Index {
     services: BTreeSet<Entry>,
     /// By namespace and Service.
-    slices: BTreeMap<Box<str>, BTreeMap<Box<str>, Box<[SliceState]>>>,
+    slices: Slices,
     namespaces: BTreeMap<Box<str>, StringMap>,
 }
 
@@ -124,6 +124,9 @@ impl Ord for Entry {
         self.0.view.key.cmp(&other.0.view.key)
     }
 }
+
+/// EndpointSlices by namespace, then by Service; nearly always one for a Service.
+type Slices = BTreeMap<Box<str>, BTreeMap<Box<str>, Box<[SliceState]>>>;
 
 /// One slice's share in its Service's readiness.
 #[derive(Debug, PartialEq, Eq)]
@@ -285,7 +288,7 @@ fn renewed(old: &mut BTreeSet<Entry>, view: ServiceView) -> Entry {
     }
 }
 
-fn by_service(mut slices: Vec<SliceView>) -> BTreeMap<Box<str>, BTreeMap<Box<str>, Box<[SliceState]>>> {
+fn by_service(mut slices: Vec<SliceView>) -> Slices {
     slices.sort_unstable_by(|a, b| (&a.namespace, &a.service, &a.name).cmp(&(&b.namespace, &b.service, &b.name)));
     let of_service = |slices: &[SliceView]| {
         let state = |slice: &SliceView| SliceState {
