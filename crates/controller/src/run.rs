@@ -67,7 +67,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
     signals.next().await;
     // A twentieth is kept for the end itself.
-    let timeout = args.shutdown_timeout - args.shutdown_timeout / 20;
+    let timeout = args.shutdown_timeout.mul_f64(0.95);
     let deadline = Instant::now() + timeout;
     admin.stop();
     let orderly = async {
