@@ -97,6 +97,7 @@ mod tests {
         assert_eq!(platform["selector"]["matchLabels"], json!({"os": "darwin", "arch": "arm64"}));
         assert_eq!(platform["sha256"].as_str().unwrap(), "3".repeat(64));
         let uri = platform["uri"].as_str().unwrap();
+        assert!(uri.starts_with("https://"), "{uri}");
         assert!(uri.ends_with("/releases/download/v1.2.3/kubectl-toolset-darwin-arm64.tar.gz"), "{uri}");
         let short = manifest["spec"]["shortDescription"].as_str().unwrap();
         assert!(short.len() <= 50, "krew's index takes 50 characters: {}", short.len());

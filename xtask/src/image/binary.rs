@@ -19,8 +19,11 @@ pub(super) fn build(target: &str) -> Result<Vec<u8>> {
     let cargo_home = cargo_home.context("neither CARGO_HOME nor a home directory is known")?;
     // On GNU targets the C library is linked in as well. It would load libraries of the machine's to look up names in other
     // places than files and DNS; in a cluster the API server is reached by its address.
+    // And a static program cannot ask at run time whether the C library has getrandom: without being told that the kernel
+    // has it, it would need a /dev/urandom.
     let flags = format!(
-        "-C target-feature=+crt-static --remap-path-prefix={}=/src --remap-path-prefix={}=/cargo",
+        "-C target-feature=+crt-static --cfg getrandom_backend=\"linux_getrandom\" --remap-path-prefix={}=/src \
+         --remap-path-prefix={}=/cargo",
         workspace::root().display(),
         cargo_home.display()
     );

@@ -111,6 +111,8 @@ mod tests {
         assert_eq!(named(&manifest["layers"][0]), layer.compressed);
         let config: Value = serde_json::from_slice(&named(&manifest["config"])).unwrap();
         assert_eq!(config["config"]["User"], "65532:65532");
+        assert_eq!(config["config"]["Labels"]["org.opencontainers.image.source"], SOURCE);
+        assert!(SOURCE.starts_with("https://"), "{SOURCE}");
         assert_eq!(config["config"]["Entrypoint"], json!(["/program"]));
         assert_eq!(config["rootfs"]["diff_ids"][0], format!("sha256:{}", digest(&layer.archive)));
         fs::remove_dir_all(&folder).unwrap();
