@@ -37,6 +37,7 @@ pub use endpoint::{DEFAULT_CLUSTER_DOMAIN, Endpoint};
 pub use health::{Health, HealthReport, HealthStage, HealthVerdict, in_output};
 pub use index::{Change, Index, NamespaceView, SliceView};
 pub use manifest::{ConfigMapView, Drift, Ownership};
+pub use overrides::override_matches;
 pub use plan::{Plan, plan};
 pub use render::{Base, Rendered, render};
 pub use select::{Candidate, Context, Selection, select};

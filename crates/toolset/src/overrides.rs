@@ -2,6 +2,8 @@
 
 use crd_types::{EndpointAdjustment, Override, Reason, ServiceReason, State, Trust};
 
+use detectors::{Product, ServiceKey};
+
 use crate::{
     agent, annotation,
     endpoint::Endpoint,
@@ -46,14 +48,18 @@ pub(crate) fn apply(ctx: &Context<'_>, index: &Index, drafts: &mut [Draft]) -> V
     notes
 }
 
-/// Every field given must match.
-fn matches(rule: &Override, tool: &Tool) -> bool {
-    let Some(key) = &tool.key else { return false };
+/// Whether an override is for a Service that was recognised as this: every field given must match.
+pub fn override_matches(rule: &Override, key: &ServiceKey, product: Option<Product>, custom: Option<&str>) -> bool {
     let wanted = &rule.match_;
-    wanted.type_.is_none_or(|type_| spelling::product(type_) == tool.product)
-        && wanted.custom_type.as_ref().is_none_or(|custom| tool.custom.as_ref() == Some(custom))
+    wanted.type_.is_none_or(|type_| Some(spelling::product(type_)) == product)
+        && wanted.custom_type.as_ref().is_none_or(|type_| Some(type_.as_str()) == custom)
         && wanted.namespace.as_ref().is_none_or(|namespace| **namespace == *key.namespace)
         && wanted.service.as_ref().is_none_or(|service| **service == *key.name)
+}
+
+fn matches(rule: &Override, tool: &Tool) -> bool {
+    let is_for = |key| override_matches(rule, key, Some(tool.product), tool.custom.as_deref());
+    tool.key.as_ref().is_some_and(is_for)
 }
 
 fn merge(ctx: &Context<'_>, index: &Index, rule: &Override, draft: &mut Draft, notes: &mut Vec<Note>) {

@@ -2,7 +2,7 @@
 
 use crd_types::{HealthEffect, HealthMode, NamespacesFrom, Override, Source, Trust};
 use detectors::{PortView, Protocol, ServiceType, StringMap, TargetPort};
-use toolset::{Health, annotation, claim, source::Sources, spelling};
+use toolset::{Health, annotation, claim, override_matches, source::Sources};
 
 use super::{Case, entry, selector, verdict::Verdict};
 
@@ -139,16 +139,13 @@ pub fn statements(case: &Case<'_>) -> Vec<String> {
 
 /// Whether an override is for this Service.
 fn overrides(case: &Case<'_>, rule: &Override) -> bool {
-    let wanted = &rule.match_;
-    let (product, custom) = match &case.verdict {
-        Verdict::Tool(tool) => (Some(tool.product), tool.custom.clone()),
-        Verdict::Rejected(rejection) => (rejection.product, rejection.custom.clone()),
-        Verdict::Outside(_) | Verdict::Unrecognised => return false,
-    };
-    wanted.type_.is_none_or(|type_| product == Some(spelling::product(type_)))
-        && wanted.custom_type.as_ref().is_none_or(|type_| custom.as_ref() == Some(type_))
-        && wanted.namespace.as_ref().is_none_or(|namespace| **namespace == *case.key().namespace)
-        && wanted.service.as_ref().is_none_or(|service| **service == *case.key().name)
+    match &case.verdict {
+        Verdict::Tool(tool) => override_matches(rule, case.key(), Some(tool.product), tool.custom.as_deref()),
+        Verdict::Rejected(rejection) => {
+            override_matches(rule, case.key(), rejection.product, rejection.custom.as_deref())
+        }
+        Verdict::Outside(_) | Verdict::Unrecognised => false,
+    }
 }
 
 fn changes(rule: &Override) -> String {
