@@ -1,7 +1,6 @@
 //! `spec.overrides`: exceptions by their owner, in order, a later one winning field by field.
 
 use crd_types::{EndpointAdjustment, Override, Reason, ServiceReason, State, Trust};
-
 use detectors::{Product, ServiceKey};
 
 use crate::{
