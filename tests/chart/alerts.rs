@@ -6,16 +6,15 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-
-use crate::{helm, tools};
+use e2e::chart;
 
 /// The rules.
 pub fn file() -> PathBuf {
-    helm::chart().join("files/alerts.yaml")
+    chart::chart().join("files/alerts.yaml")
 }
 
 fn promtool(arguments: &[&Path]) -> Result<()> {
-    let Some(promtool) = tools::of_prometheus("promtool")? else { return Ok(()) };
+    let Some(promtool) = chart::of_prometheus("promtool")? else { return Ok(()) };
     let output = Command::new(promtool).args(arguments).output()?;
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{said}");

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use e2e::{
+    chart,
     controlplane::{controllers_run, ports},
     harness::{ControllerOptions, eventually, scenario, services, trusted_names},
 };
@@ -23,11 +24,9 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::{helm, tools};
-
 /// The dashboard.
 pub fn read() -> Result<Value> {
-    let text = fs::read_to_string(helm::chart().join("files/dashboards/toolset-operator.json"))?;
+    let text = fs::read_to_string(chart::chart().join("files/dashboards/toolset-operator.json"))?;
     serde_json::from_str(&text).context("the dashboard is not JSON")
 }
 
@@ -65,7 +64,7 @@ async fn every_query_of_the_dashboard_and_of_the_alerts_has_data_in_a_real_prome
     if !controllers_run() {
         return Ok(());
     }
-    let Some(program) = tools::of_prometheus("prometheus")? else { return Ok(()) };
+    let Some(program) = chart::of_prometheus("prometheus")? else { return Ok(()) };
     scenario("dashboard", async |world| {
         let apps = world.namespace("apps").await?;
         let agent = world.namespace("agent").await?;

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use e2e::{
+    chart::Release,
     controlplane::{Options, controllers_run},
     harness::isolated,
 };
@@ -10,7 +11,6 @@ use kube::{Api, api::ListParams};
 use serde_json::json;
 
 use crate::{
-    installed::Release,
     permissions,
     workload::{self, AGENT, Namespaces},
 };

@@ -9,7 +9,7 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
 
-use crate::installed::Release;
+use e2e::chart::Release;
 
 /// The uids of the user's ToolsetConfig and of its ConfigMap.
 async fn uids(world: &World, namespace: &str) -> Result<(String, String)> {
@@ -88,7 +88,7 @@ async fn install_yaml_brings_the_same_operator_without_helm() -> Result<()> {
         let deployments: Api<Deployment> = world.api("holmes");
         let deployment = serde_json::to_value(deployments.get("toolset-operator").await?)?;
         ensure!(
-            crate::helm::arguments(&deployment)?.contains(&"--config-namespaces=holmes".to_owned()),
+            e2e::chart::arguments(&deployment)?.contains(&"--config-namespaces=holmes".to_owned()),
             "the Deployment is not for its namespace"
         );
         // Whatever the API server would drop or default, a second apply must find nothing to change.

@@ -6,11 +6,8 @@
 
 mod alerts;
 mod dashboard;
-mod helm;
 mod install;
-mod installed;
 mod lifecycle;
 mod permissions;
 mod rendered;
-mod tools;
 mod workload;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::helm::{Helm, arguments, objects, of_kind, only};
+use e2e::chart::{Helm, arguments, objects, of_kind, only};
 
 /// Everything that can be switched on.
 const EVERYTHING: &str = r"
@@ -304,7 +304,7 @@ fn helm_lints_the_chart_without_a_warning() -> Result<()> {
     let Some(helm) = Helm::find()? else { return Ok(()) };
     let values = helm.values(EVERYTHING)?;
     let arguments =
-        ["lint".into(), "--strict".into(), crate::helm::chart().into_os_string(), "--values".into(), values.into()];
+        ["lint".into(), "--strict".into(), e2e::chart::chart().into_os_string(), "--values".into(), values.into()];
     helm.run(arguments)?;
     Ok(())
 }

@@ -3,9 +3,11 @@
 //! - [`controlplane`]: finds or builds the programs, starts them, ends them.
 //! - [`harness`]: what the behaviour tests stand on.
 //! - [`demo`]: what `cargo xtask demo` shows.
+//! - [`chart`]: the chart, rendered and installed by the real Helm.
 //! - [`bench`]: what `cargo xtask bench` measures on the real API server.
 
 pub mod bench;
+pub mod chart;
 pub mod controlplane;
 pub mod demo;
 pub mod harness;

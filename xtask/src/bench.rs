@@ -5,7 +5,7 @@ use std::{env, ffi::OsString, os::unix::process::CommandExt as _, process::ExitC
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 
-use crate::{programs, workspace};
+use crate::{programs, tools, workspace};
 
 /// Each prints what it measured, then one line of `key=value` pairs.
 #[derive(Debug, Subcommand)]
@@ -64,6 +64,9 @@ fn on_the_api_server(bench: &str, arguments: &[OsString]) -> Result<ExitCode> {
         .args(arguments)
         .current_dir(env::current_dir()?)
         .env("TOOLSET_CONTROLLER", workspace::optimised("toolset-controller")?);
+    if arguments.iter().any(|argument| argument == "--chart") {
+        command.env("HELM", tools::helm()?);
+    }
     Err(command.exec()).with_context(|| format!("cannot run {}", program.display()))
 }
 

@@ -42,9 +42,10 @@ use super::{
     usage::{Memory, cpu, mebibytes},
 };
 use crate::{
+    chart::Release,
     controlplane::{ControlPlane, Options as PlaneOptions, Process, command},
     harness::{
-        DEFAULT_CONFIG_MAP, World, isolated,
+        Controller, DEFAULT_CONFIG_MAP, World, isolated,
         services::{self, ServiceBuilder},
     },
 };
@@ -68,6 +69,8 @@ pub struct Options {
     pub periods: Vec<Duration>,
     /// Other Services in the cluster.
     pub services: usize,
+    /// Install the operator with its chart: its rights, its Deployment's arguments.
+    pub chart: bool,
 }
 
 /// Measures and prints; the last line is `key=value` pairs.
@@ -90,9 +93,8 @@ async fn measure(world: &mut World, plane: &ControlPlane, options: &Options) -> 
         world.backend(&world.create(service).await?).await?;
     }
 
-    let account_of_operator = account(world, &agent, "operator").await?;
+    let (mut controller, user) = start_operator(world, &agent, options.chart).await?;
     let account_of_floor = account(world, &agent, "floor").await?;
-    let mut controller = start_controller(world, &account_of_operator, &[]).await?;
     world.configure(&agent, "default", &trusted_all(&json!({"mode": "Endpoints"}))).await?;
     world.ready(&agent, "default", ("True", "AsExpected")).await?;
     let floor = start_floor(world, account_of_floor.kubeconfig(), &floors)?;
@@ -101,7 +103,7 @@ async fn measure(world: &mut World, plane: &ControlPlane, options: &Options) -> 
         Subject {
             name: "controller",
             pid: controller.process().pid(),
-            user: account_of_operator.user(),
+            user,
             services: world.api(&operators),
             annotation: ANNOTATION,
             seen: Seen::watch(world.api(&agent), DEFAULT_CONFIG_MAP),
@@ -125,6 +127,7 @@ async fn measure(world: &mut World, plane: &ControlPlane, options: &Options) -> 
     change(&mut subjects, WARM_UP, Duration::from_millis(50)).await?;
 
     let mut report = Report::new("freshness");
+    report.pair("chart", options.chart);
     report.pair("changes", options.changes);
     for &period in &options.periods {
         phase(&mut subjects, plane, options.changes, period, &mut report).await?;
@@ -139,6 +142,17 @@ async fn measure(world: &mut World, plane: &ControlPlane, options: &Options) -> 
     print("");
     report.end();
     Ok(())
+}
+
+/// The operator and its user name in the audit log: as the chart installs it, or with all rights and no restriction.
+async fn start_operator(world: &mut World, agent: &str, chart: bool) -> Result<(Controller, String)> {
+    if !chart {
+        let account = account(world, agent, "operator").await?;
+        return Ok((start_controller(world, &account, &[]).await?, account.user()));
+    }
+    let release = Release::new(world, agent)?.context("no Helm: `cargo xtask bench freshness --chart` brings one")?;
+    release.install("crds: {enabled: false}\n")?;
+    Ok((release.start_controller(world).await?, release.user()))
 }
 
 /// One of the two that are compared.

@@ -22,7 +22,8 @@ enum Bench {
     /// their ratio, memory, CPU and API requests per change.
     #[command(after_help = "Examples:
   cargo xtask bench freshness                              1,000 changes at each of both rates, seven minutes
-  cargo xtask bench freshness --changes 100 --period 100   fifteen seconds, for a first impression")]
+  cargo xtask bench freshness --changes 100 --period 100   fifteen seconds, for a first impression
+  cargo xtask bench freshness --chart                      the operator as its chart installs it")]
     Freshness(Freshness),
     /// Time to recognise and plan 10,000 Services, and the operator's memory while it watches as many
     ///
@@ -61,6 +62,9 @@ struct Freshness {
     /// Other Services in the cluster, one in ten an observability system
     #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     services: u32,
+    /// Install the operator with its chart, and run it with its Deployment's arguments and its ServiceAccount's rights
+    #[arg(long)]
+    chart: bool,
 }
 
 #[derive(Debug, Args)]
@@ -97,12 +101,13 @@ fn main() -> Result<ExitCode> {
 /// Returns whether all promises were kept.
 async fn run(bench: Bench) -> Result<bool> {
     match bench {
-        Bench::Freshness(Freshness { changes, periods, services }) => {
+        Bench::Freshness(Freshness { changes, periods, services, chart }) => {
             let periods = periods.into_iter().map(Duration::from_millis).collect();
             let options = freshness::Options {
                 changes: usize::try_from(changes)?,
                 periods,
                 services: usize::try_from(services)?,
+                chart,
             };
             freshness::run(options).await.map(|()| true)
         }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::tools;
+use super::tools;
 
 /// The chart's folder.
 pub fn chart() -> PathBuf {
@@ -33,6 +33,7 @@ impl Helm {
     }
 
     /// The same for a cluster.
+    #[must_use]
     pub fn with_kubeconfig(mut self, kubeconfig: &Path) -> Self {
         self.kubeconfig = Some(kubeconfig.to_owned());
         self

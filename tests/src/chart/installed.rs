@@ -3,14 +3,14 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use anyhow::{Context as _, Result};
-use e2e::{
-    controlplane::ports,
-    harness::{Controller, ControllerOptions, World},
-};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
 
-use crate::helm::{Helm, arguments, chart};
+use super::{Helm, arguments, chart};
+use crate::{
+    controlplane::ports,
+    harness::{Controller, ControllerOptions, World},
+};
 
 const NAME: &str = "toolset-operator";
 
