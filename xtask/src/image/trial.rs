@@ -19,10 +19,10 @@ const USER: u32 = 65532;
 /// How long it may take to answer, on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// An API server that is not there: the program starts, sets up TLS and goes on trying. The image has no certificates of the
-/// system's; in a pod the cluster's is mounted.
+/// system's; in a pod the cluster's is mounted, and here one whose key nobody has.
 const KUBECONFIG: &str = r#"{"apiVersion": "v1", "kind": "Config", "current-context": "c",
  "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
- "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1", "insecure-skip-tls-verify": true}}],
+ "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1", "certificate-authority": "/ca.pem"}}],
  "users": [{"name": "u", "user": {"token": "t"}}]}"#;
 
 /// Unpacks the layer of the layout into `root`, and there asks the program for its version, which is returned, and lets it
@@ -57,6 +57,7 @@ fn inside(root: &Path) -> Result<Command> {
 /// Starts it as a pod does, waits until it answers, and asks it to end.
 fn lives_and_ends(root: &Path, program: &str) -> Result<()> {
     fs::write(root.join("kubeconfig"), KUBECONFIG)?;
+    fs::write(root.join("ca.pem"), include_str!("trial-ca.pem"))?;
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
     let mut command = inside(root)?;
     command
