@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use e2e::{
     chart,
-    controlplane::{controllers_run, ports},
+    controlplane::ports,
     harness::{ControllerOptions, eventually, scenario, services, trusted_names},
 };
 use k8s_openapi::api::core::v1::Service;
@@ -61,7 +61,7 @@ fn every_panel_has_a_place_and_an_id_of_its_own() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_query_of_the_dashboard_and_of_the_alerts_has_data_in_a_real_prometheus() -> Result<()> {
-    if !controllers_run() {
+    if !chart::controllers_run()? {
         return Ok(());
     }
     let Some(program) = chart::of_prometheus("prometheus")? else { return Ok(()) };

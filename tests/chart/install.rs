@@ -2,8 +2,8 @@
 
 use anyhow::{Result, ensure};
 use e2e::{
-    chart::Release,
-    controlplane::{Options, controllers_run},
+    chart::{self, Release},
+    controlplane::Options,
     harness::isolated,
 };
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
@@ -22,7 +22,7 @@ fn without_crds() -> Options {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn installed_for_the_cluster_it_does_the_whole_job_with_no_right_too_few_or_too_many() -> Result<()> {
-    if !controllers_run() {
+    if !chart::controllers_run()? {
         return Ok(());
     }
     isolated("cluster", without_crds(), async |world, plane| {
@@ -45,7 +45,7 @@ async fn installed_for_the_cluster_it_does_the_whole_job_with_no_right_too_few_o
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn installed_for_single_namespaces_it_does_the_whole_job_without_any_cluster_role() -> Result<()> {
-    if !controllers_run() {
+    if !chart::controllers_run()? {
         return Ok(());
     }
     let options = Options { audit_log: true, ..Options::default() };

@@ -2,14 +2,13 @@
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    controlplane::{Options, controllers_run},
+    chart::{self, Release},
+    controlplane::Options,
     harness::{DEFAULT_CONFIG_MAP, World, absent, isolated, services, toolset_configs},
 };
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
-
-use e2e::chart::Release;
 
 /// The uids of the user's ToolsetConfig and of its ConfigMap.
 async fn uids(world: &World, namespace: &str) -> Result<(String, String)> {
@@ -21,7 +20,7 @@ async fn uids(world: &World, namespace: &str) -> Result<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn upgrade_rollback_uninstall_and_reinstall_keep_the_users_toolset_configs() -> Result<()> {
-    if !controllers_run() {
+    if !chart::controllers_run()? {
         return Ok(());
     }
     isolated("lifecycle", Options { crds: None, audit_log: false }, async |world, _plane| {
@@ -72,7 +71,7 @@ async fn upgrade_rollback_uninstall_and_reinstall_keep_the_users_toolset_configs
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn install_yaml_brings_the_same_operator_without_helm() -> Result<()> {
-    if !controllers_run() {
+    if !chart::controllers_run()? {
         return Ok(());
     }
     isolated("plain", Options { crds: None, audit_log: false }, async |world, plane| {
@@ -88,7 +87,7 @@ async fn install_yaml_brings_the_same_operator_without_helm() -> Result<()> {
         let deployments: Api<Deployment> = world.api("holmes");
         let deployment = serde_json::to_value(deployments.get("toolset-operator").await?)?;
         ensure!(
-            e2e::chart::arguments(&deployment)?.contains(&"--config-namespaces=holmes".to_owned()),
+            chart::arguments(&deployment)?.contains(&"--config-namespaces=holmes".to_owned()),
             "the Deployment is not for its namespace"
         );
         // Whatever the API server would drop or default, a second apply must find nothing to change.

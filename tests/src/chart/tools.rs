@@ -4,6 +4,8 @@ use std::{env, io::Write as _, path::PathBuf};
 
 use anyhow::{Result, bail};
 
+use crate::controlplane;
+
 /// Helm, or `None` and a named skip.
 pub fn helm() -> Result<Option<PathBuf>> {
     let in_path =
@@ -24,6 +26,15 @@ pub fn of_prometheus(name: &str) -> Result<Option<PathBuf>> {
         skipped(&format!("no {name}: `cargo xtask test chart` brings Prometheus"))?;
     }
     Ok(program)
+}
+
+/// Whether the control plane runs its controllers; where not, that is a named skip.
+pub fn controllers_run() -> Result<bool> {
+    let run = controlplane::controllers_run();
+    if !run {
+        skipped("EndpointSlices and garbage collection need kube-controller-manager")?;
+    }
+    Ok(run)
 }
 
 /// Says so past libtest's capture, and fails where everything must run.
