@@ -234,8 +234,8 @@ fn tcp_port(view: &ServiceView, number: u16) -> Option<&PortView> {
     view.ports.iter().find(|port| port.port == number && port.protocol == Protocol::Tcp)
 }
 
-/// `distributor` becomes `the distributor`; roles that are phrases already have an article.
+/// `distributor` becomes `the distributor part`; roles that are phrases already have an article.
 fn with_article(role: &str) -> Cow<'_, str> {
     let phrase = ["a ", "an ", "the "].iter().any(|article| role.starts_with(article));
-    if phrase { role.into() } else { format!("the {role}").into() }
+    if phrase { role.into() } else { format!("the {role} part").into() }
 }
