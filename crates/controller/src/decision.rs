@@ -10,7 +10,7 @@ use toolset::{
     status::OutputState,
 };
 
-use crate::{gate::Gate, inputs::Cached, metrics::Operation, work::LastApplied};
+use crate::{gate::Gate, inputs::Cached, metrics::Operation};
 
 /// What the decision rests on.
 pub struct Facts<'a> {
@@ -27,7 +27,7 @@ pub struct Facts<'a> {
     /// The object to apply.
     pub object: &'a Value,
     /// What this process last applied.
-    pub last: Option<&'a LastApplied>,
+    pub last: Option<&'a Value>,
 }
 
 /// What is to be done.
@@ -91,7 +91,7 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
     };
     let Some(found) = difference(facts, view) else { return Decision::Nothing };
     // The same object was applied before, so it is not we who changed our mind.
-    let repair = facts.last.is_some_and(|last| last.object == *facts.object);
+    let repair = facts.last.is_some_and(|last| last == facts.object);
     let operation = match view {
         Some(_) if adopts => Operation::Adopt,
         _ if repair => Operation::Repair,
@@ -175,7 +175,7 @@ mod tests {
         rival: Option<String>,
         existing: Cached,
         rendered: Rendered,
-        last: Option<LastApplied>,
+        last: Option<Value>,
     }
 
     impl Case {
@@ -183,8 +183,7 @@ mod tests {
         fn at_rest() -> Self {
             let (config, rendered) = (config(&[]), rendered("a"));
             let object = Self::object_of(&config, &rendered);
-            let last = LastApplied { data: rendered.data.clone(), object: object.clone() };
-            Self { config, gate: Gate::Open, rival: None, existing: applied(&object), rendered, last: Some(last) }
+            Self { config, gate: Gate::Open, rival: None, existing: applied(&object), rendered, last: Some(object) }
         }
 
         fn object_of(config: &ToolsetConfig, rendered: &Rendered) -> Value {

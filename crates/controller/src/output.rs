@@ -17,7 +17,7 @@ use crate::{
     metrics::{Looked, Operation},
     object::ObjectName,
     reconcile::{Outcome, Reconciler},
-    work::{LastApplied, Work},
+    work::Work,
 };
 
 /// One ToolsetConfig's output, during one look.
@@ -61,8 +61,7 @@ impl Output<'_> {
         {
             return self.failed(work, &error);
         }
-        let last = LastApplied { data: rendered.data.clone(), object };
-        let outcome = self.send(work, last, operation, view).await;
+        let outcome = self.send(work, object, operation, view).await;
         if outcome.looked != Looked::Applied {
             return outcome;
         }
@@ -106,25 +105,25 @@ impl Output<'_> {
     async fn send(
         &self,
         work: &mut Work,
-        last: LastApplied,
+        applied: Value,
         operation: Operation,
         onto: Option<&ConfigMapView>,
     ) -> Outcome {
         work.coalesce.writes(Instant::now());
-        let mut object = last.object.clone();
+        let mut object = applied.clone();
         if let Some(view) = onto {
             object["metadata"]["uid"] = Value::String(view.uid.clone());
         }
         let world = &self.reconciler.world;
         match apply::apply(&self.reconciler.writer, self.target, &object).await {
-            Ok(applied) => {
+            Ok(answer) => {
                 let now = Instant::now();
-                world.config_maps.offer(self.target, &applied);
+                world.config_maps.offer(self.target, &answer);
                 world.metrics.applied(operation, self.received.map(|received| now - received));
                 if operation == Operation::Repair {
                     work.brake.repaired(now);
                 }
-                work.applied = Some(last);
+                work.applied = Some(applied);
                 work.failures = 0;
                 Outcome::new(OutputState::Applied, Looked::Applied)
             }

@@ -55,13 +55,11 @@ pub fn plan(
 /// Which Services are in the output: read from the ConfigMap, so that a restart or a change of leader changes nothing; from
 /// memory while the ConfigMap is gone.
 fn written(work: &Work, existing: &Cached, cluster_domain: &str) -> BTreeSet<detectors::ServiceKey> {
-    let data = match (&existing.view, &work.applied) {
-        (Some(view), _) => &view.data,
-        (None, Some(applied)) => &applied.data,
-        (None, None) => return BTreeSet::new(),
+    let text = |key: &&str| match (&existing.view, &work.applied) {
+        (Some(view), _) => view.data.get(*key).map(String::as_str),
+        (None, applied) => applied.as_ref()?.get("data")?.get(*key)?.as_str(),
     };
-    let ours = data.iter().filter(|(key, _)| DATA_KEYS.contains(&key.as_str()));
-    in_output(ours.map(|(_, text)| text.as_str()), cluster_domain)
+    in_output(DATA_KEYS.iter().filter_map(text), cluster_domain)
 }
 
 enum BaseText {

@@ -23,7 +23,7 @@ use crate::{
     output::{Output, contested},
     planning::{self, Planned},
     report,
-    work::{LastApplied, Work},
+    work::Work,
     world::World,
     writer::Writer,
 };
@@ -175,7 +175,7 @@ impl Reconciler {
                 work.brake.unneeded(output.now);
                 work.failures = 0;
                 // After a restart it may be as it should be without our doing; from now on a difference is drift.
-                work.applied = Some(LastApplied { data: planned.rendered.data.clone(), object });
+                work.applied = Some(object);
                 match work.brake.over_at() {
                     Some(over) => {
                         let state = contested(output.target, existing.view.as_deref());

@@ -18,8 +18,9 @@ pub struct Work {
     pub health: HealthStage,
     /// Slows down a fight.
     pub brake: Brake,
-    /// What was last applied by this process, and acknowledged.
-    pub applied: Option<LastApplied>,
+    /// The ConfigMap as it was last applied by this process and acknowledged, without a uid: enough to restore it without
+    /// looking at the cluster, and to know what is in the output when it is gone.
+    pub applied: Option<serde_json::Value>,
     /// The state of the ConfigMap in which drift was last found, so that each is counted once.
     pub drifted_at: Option<u64>,
     /// The status as last written, with the resourceVersion that came back.
@@ -32,13 +33,4 @@ pub struct Work {
     pub told: BTreeMap<ServiceKey, ServiceReason>,
     /// When this ToolsetConfig began to wait for its inputs.
     pub waiting_since: Option<Instant>,
-}
-
-/// What was last applied: enough to restore it without looking at the cluster.
-#[derive(Debug, Clone)]
-pub struct LastApplied {
-    /// Its data: what is in the output when the ConfigMap itself is gone.
-    pub data: BTreeMap<String, String>,
-    /// The object as it was sent, without a uid.
-    pub object: serde_json::Value,
 }

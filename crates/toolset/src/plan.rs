@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crd_types::{Health as HealthSpec, HealthEffect, Instances, Reason, ServiceReason, StaticTool, Trust};
+use crd_types::{Instances, Reason, ServiceReason, StaticTool, Trust};
 use detectors::{Confidence, Product, ServiceKey, Standing};
 
 use crate::{
@@ -72,7 +72,7 @@ pub fn plan(
     apply_legacy(legacy_overrides, &mut drafts, &mut plan.notes);
     let mut kept = Vec::new();
     for draft in drafts {
-        match withheld(&draft, health, &ctx.config.spec.health) {
+        match withheld(&draft, health) {
             Some(rejection) => plan.rejected.push(rejection),
             None => kept.push(draft),
         }
@@ -100,17 +100,20 @@ pub fn plan(
 }
 
 fn draft(ctx: &Context<'_>, candidate: Candidate) -> Result<Draft, Rejection> {
+    let rejection = |reason: ServiceReason, message: String| Rejection {
+        key: candidate.key.clone(),
+        product: candidate.product,
+        custom: candidate.custom.clone(),
+        trust: candidate.trust,
+        reason,
+        message,
+    };
     let (endpoint, product) = match (candidate.verdict, candidate.product) {
         (Verdict::Chosen(endpoint), Some(product)) => (endpoint, product),
-        (Verdict::Rejected { reason, message }, product) => {
-            let (key, custom, trust) = (candidate.key, candidate.custom, candidate.trust);
-            return Err(Rejection { key, product, custom, trust, reason, message });
-        }
+        (Verdict::Rejected { reason, message }, _) => return Err(rejection(reason, message)),
         // Only a claim leads to an endpoint, and a claim names a product.
         (Verdict::Chosen(_), None) => {
-            let (key, custom, trust) = (candidate.key, candidate.custom, candidate.trust);
-            let (reason, message) = (ServiceReason::NotEnoughEvidence, "nothing says what it is".to_owned());
-            return Err(Rejection { key, product: None, custom, trust, reason, message });
+            return Err(rejection(ServiceReason::NotEnoughEvidence, "nothing says what it is".to_owned()));
         }
     };
     let preferred = ctx.config.spec.detector(spelling::detector_type(product)).preferred;
@@ -179,26 +182,13 @@ fn apply_legacy(text: Option<&str>, drafts: &mut [Draft], notes: &mut Vec<Note>)
 }
 
 /// Off by an override first, because that is what its owner asked for; then health.
-fn withheld(draft: &Draft, health: &HealthReport, spec: &HealthSpec) -> Option<Rejection> {
-    let tool = &draft.tool;
-    let key = tool.key.clone()?;
-    let rejection = |reason: ServiceReason, message: String| Rejection {
-        key: key.clone(),
-        product: Some(tool.product),
-        custom: tool.custom.clone(),
-        trust: tool.trust,
-        reason,
-        message,
-    };
+fn withheld(draft: &Draft, health: &HealthReport) -> Option<Rejection> {
     if let Some(by) = &draft.off {
-        return Some(rejection(ServiceReason::OverriddenOff, format!("{by} switches it off")));
+        return Rejection::of(&draft.tool, ServiceReason::OverriddenOff, format!("{by} switches it off"));
     }
-    (health.of(&key).withheld && spec.effect == HealthEffect::Withhold).then(|| {
-        rejection(
-            ServiceReason::Unhealthy,
-            "none of its endpoints is serving; it enters the output as soon as one is (spec.health decides)".to_owned(),
-        )
-    })
+    let message = "none of its endpoints is serving; it enters the output as soon as one is (spec.health decides)";
+    let withheld = draft.tool.key.as_ref().is_some_and(|key| health.of(key).withheld);
+    withheld.then(|| Rejection::of(&draft.tool, ServiceReason::Unhealthy, message)).flatten()
 }
 
 /// Leaves the best ranked of every type whose `instances` is Single. `drafts` is in rank order.
@@ -215,16 +205,10 @@ fn keep_single(ctx: &Context<'_>, drafts: &mut Vec<Draft>, rejected: &mut Vec<Re
         if winner == key {
             return true;
         }
-        rejected.push(Rejection {
-            key: key.clone(),
-            product: Some(tool.product),
-            custom: tool.custom.clone(),
-            trust: tool.trust,
-            reason: ServiceReason::LostToPreferred,
-            message: format!(
-                "instances is Single and {winner} ranks higher; name another one under preferred, or set instances: All"
-            ),
-        });
+        let message = format!(
+            "instances is Single and {winner} ranks higher; name another one under preferred, or set instances: All"
+        );
+        rejected.extend(Rejection::of(tool, ServiceReason::LostToPreferred, message));
         false
     });
 }

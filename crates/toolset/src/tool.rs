@@ -79,6 +79,18 @@ pub struct Rejection {
 }
 
 impl Rejection {
+    /// Why a discovered tool does not go out after all; `None` for one from `spec.tools`, which is no candidate.
+    pub fn of(tool: &Tool, reason: ServiceReason, message: impl Into<String>) -> Option<Self> {
+        Some(Self {
+            key: tool.key.clone()?,
+            product: Some(tool.product),
+            custom: tool.custom.clone(),
+            trust: tool.trust,
+            reason,
+            message: message.into(),
+        })
+    }
+
     /// The type as the status writes it; empty if unknown.
     pub fn type_name(&self) -> &str {
         match (&self.custom, self.product) {

@@ -92,16 +92,11 @@ fn without(plan: &Plan, places: &[usize]) -> Plan {
     let mut cut = plan.clone();
     cut.tools.clear();
     for (index, tool) in plan.tools.iter().enumerate() {
-        match &tool.key {
-            Some(key) if gone.contains(&index) => cut.rejected.push(Rejection {
-                key: key.clone(),
-                product: Some(tool.product),
-                custom: tool.custom.clone(),
-                trust: tool.trust,
-                reason: ServiceReason::LimitExceeded,
-                message: format!("the output may have {MAX_BYTES} bytes, and tools that rank higher take them"),
-            }),
-            _ => cut.tools.push(tool.clone()),
+        let message = || format!("the output may have {MAX_BYTES} bytes, and tools that rank higher take them");
+        let rejected = gone.contains(&index).then(|| Rejection::of(tool, ServiceReason::LimitExceeded, message()));
+        match rejected.flatten() {
+            Some(rejection) => cut.rejected.push(rejection),
+            None => cut.tools.push(tool.clone()),
         }
     }
     cut.rejected.sort_by(|a, b| a.key.cmp(&b.key));
