@@ -19,34 +19,35 @@ use axum::{
 use tokio::net::TcpListener;
 use tracing::info;
 
-use crate::world::World;
+use crate::{cluster::Cluster, metrics::Metrics};
 
 /// What the endpoints answer from.
-pub struct Admin {
-    world: Arc<World>,
-    /// Ready once is ready until shutdown: a watch in trouble later is for status, metrics and Events, not a reason to
-    /// restart the pod.
+pub(crate) struct Admin {
+    cluster: Arc<Cluster>,
+    metrics: Arc<Metrics>,
+    /// Once ready, the program stays ready until it shuts down. Status, metrics and Events report a watch in trouble, which
+    /// is no reason to restart the pod.
     was_ready: AtomicBool,
     stopping: AtomicBool,
 }
 
 impl Admin {
     /// Not ready yet.
-    pub fn new(world: Arc<World>) -> Arc<Self> {
-        Arc::new(Self { world, was_ready: AtomicBool::new(false), stopping: AtomicBool::new(false) })
+    pub(crate) fn new(cluster: Arc<Cluster>, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self { cluster, metrics, was_ready: AtomicBool::new(false), stopping: AtomicBool::new(false) })
     }
 
     /// From now on `/ready` answers 503.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Ready once each watch that always runs has listed or been refused.
+    /// True once each watch that always runs has listed or been refused.
     fn is_ready(&self) -> bool {
         if self.stopping.load(Ordering::Relaxed) {
             return false;
         }
-        if !self.was_ready.load(Ordering::Relaxed) && self.world.inputs.all_answered(&self.world.scope.always()) {
+        if !self.was_ready.load(Ordering::Relaxed) && self.cluster.watches.all_answered(&self.cluster.scope.always()) {
             self.was_ready.store(true, Ordering::Relaxed);
         }
         self.was_ready.load(Ordering::Relaxed)
@@ -56,7 +57,7 @@ impl Admin {
 /// Listens at both addresses and answers until dropped.
 ///
 /// Fails if an address cannot be bound.
-pub async fn serve(
+pub(crate) async fn serve(
     admin: Arc<Admin>,
     health: SocketAddr,
     metrics: SocketAddr,
@@ -83,7 +84,7 @@ async fn ready(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
 }
 
 async fn exposition(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
-    match admin.world.metrics.encode() {
+    match admin.metrics.encode() {
         Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, CONTENT_TYPE)], text),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain")], error.to_string()),
     }

@@ -1,49 +1,28 @@
-//! The operator: watches, reconciles, applies, reports.
+//! The operator: it watches, reconciles, applies and reports.
 //!
 //! ```text
-//!  API server                                                                                        API server
-//!   Service ───────┐                                                                              ┌──► ConfigMap
-//!   EndpointSlice ─┤  inputs/          World             reconcile                                │    (apply.rs)
-//!   Namespace ─────┼─ one task per ──► index, configs, ─► gate ► planning ► decision ► writer ────┼──► status
-//!   ToolsetConfig ─┤  watch, errors    config maps,       inputs  pure       drift,    lease      │    (status.rs)
-//!   ConfigMap ─────┘  kept apart       input states       known?  middle     brake     asked ─────┼──► Events
-//!                          └── wake ───────────────────────►                                      └──► one Deployment
-//!  admin: /health /ready /metrics          lease: who writes          shutdown: how it ends            (restart.rs)
+//!                cluster/                          toolset_config/  (per ToolsetConfig)         api/
+//!  Service ──────┐                                                                             ┌──► ConfigMap
+//!  EndpointSlice ┤ one task  ──► index ──trigger──► worker: gate ► plan ► decide ► write ──────┼──► writer: permit,
+//!  Namespace ────┤ per watch     ToolsetConfigs       │                                         │    fence, timeout
+//!  ToolsetConfig ┤               ConfigMaps           ├─ snapshot ► reporter: status, Events ───┤
+//!  ConfigMap ────┘               watch health         └─ snapshot ► reloader: agent restart ────┘
+//!
+//!  lease/: which replica writes        metrics/, admin: /health /ready /metrics        run: start and end
 //! ```
-//! Each arrow carries "look again", never a change: the output is recomputed from the whole state. One thread runs it all.
+//! A trigger says "reconcile" and never what changed, because the output is recomputed from the whole state. One thread
+//! runs it all.
 
 #![allow(clippy::doc_markdown, reason = "Kubernetes kinds are written as the API spells them")]
 
 mod admin;
-mod apply;
+mod api;
 mod args;
-mod brake;
-mod client;
-mod coalesce;
-mod configs;
-mod decision;
-mod error;
-mod events;
-mod gate;
-mod inputs;
+mod cluster;
 mod lease;
 mod logging;
 mod metrics;
-mod object;
-mod output;
-mod planning;
-mod process;
-mod reconcile;
-mod reload;
-mod report;
-mod restart;
 mod run;
-mod shutdown;
-mod status;
-mod unreadable;
-mod wake;
-mod work;
-mod world;
-mod writer;
+mod toolset_config;
 
 pub use self::{args::Args, logging::install as install_log, run::run};

@@ -1,10 +1,12 @@
 //! Puts the parts together, and takes them apart in order.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use futures::StreamExt;
-use kube::runtime::{Controller, controller, controller::Action};
 use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
     sync::{oneshot, watch},
     task::JoinSet,
     time::{Instant, timeout_at},
@@ -13,57 +15,70 @@ use tracing::{info, warn};
 
 use crate::{
     admin::{self, Admin},
+    api::{
+        Writer, client,
+        events::Events,
+        fence::{Fence, Leadership},
+    },
     args::Args,
-    client,
-    events::Events,
-    inputs::Supervisor,
-    lease::{Elector, Fence},
-    reconcile::{Reconciler, reconcile},
-    shutdown::Signals,
-    unreadable,
-    world::{Triggers, World},
-    writer::Writer,
+    cluster::{Cluster, Scope, Supervisor, ToolsetConfigs, Triggers},
+    lease::Elector,
+    metrics::Metrics,
+    toolset_config::{Workers, report_unreadable, run_controller},
 };
 
-/// How many ToolsetConfigs are looked at at once.
-const CONCURRENCY: u16 = 4;
-/// What is kept of the shutdown timeout for giving the lease up.
+/// How much of the shutdown timeout is kept for releasing the lease.
 const FOR_THE_LEASE: Duration = Duration::from_secs(1);
 
-/// Runs the operator until it is told to end.
+/// Runs the operator until a signal ends it.
 ///
-/// Fails if it cannot start: no cluster configured, or an address that is taken. An API server that cannot be reached is
-/// waited for.
+/// Fails if it cannot start, because no cluster is configured or an address is in use. It waits for an API server that it
+/// cannot reach.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut signals = Signals::install()?;
     let (client, url) = client::connect().await?;
-    let (leading, is_leading) = watch::channel(!args.leader_elect);
-    let fence = Arc::new(if args.leader_elect { Fence::closed() } else { Fence::open() });
-    let (world, triggers) = World::new(&args, is_leading);
-    let world = Arc::new(world);
-    let admin = Admin::new(world.clone());
+    let fence = Arc::new(if args.leader_elect { Fence::with_election() } else { Fence::without_election() });
+    let (toolset_configs, changed) = ToolsetConfigs::new();
+    let scope =
+        Scope { watch_namespaces: args.watch_namespaces.clone(), config_namespaces: args.config_namespaces.clone() };
+    let cluster = Arc::new(Cluster::new(scope, toolset_configs));
+    let (triggers, metrics) = (Arc::new(Triggers::default()), Arc::new(Metrics::new()));
+    let admin = Admin::new(cluster.clone(), metrics.clone());
     let _endpoints = admin::serve(admin.clone(), args.health_addr, args.metrics_addr).await?;
-    info!(version = env!("CARGO_PKG_VERSION"), api_server = %url, cluster_domain = %world.cluster_domain, "starting");
+    let cluster_domain: Arc<str> = args.cluster_domain().into();
+    info!(version = env!("CARGO_PKG_VERSION"), api_server = %url, %cluster_domain, "starting");
 
     let writer = Writer::new(client.clone(), fence.clone());
-    let (events, send_events) = Events::new(writer.clone());
+    let (events, send_events) = Events::new(writer.clone(), fence.subscribe());
     let mut tasks = JoinSet::new();
     tasks.spawn(send_events);
-    tasks.spawn(unreadable::report(world.clone(), writer.clone(), events.clone()));
-    tasks.spawn(follow_leadership(world.clone()));
-    tasks.spawn(Supervisor::new(world.clone(), client.clone()).run());
+    tasks.spawn(report_leadership(metrics.clone(), fence.subscribe()));
+    tasks.spawn(report_unreadable(cluster.clone(), metrics.clone(), writer.clone(), events.clone(), fence.subscribe()));
+    tasks.spawn(Supervisor::new(cluster.clone(), triggers.clone(), metrics.clone(), client.clone()).run());
+
+    let (stop, stops) = watch::channel(false);
+    let workers = Arc::new(Workers {
+        cluster,
+        cluster_domain,
+        triggers,
+        metrics,
+        writer,
+        events,
+        leadership: fence.subscribe(),
+        stop: stops.clone(),
+        tasks: Mutex::default(),
+    });
+    let mut controller_stops = stops;
+    let mut controller = tokio::spawn(run_controller(workers.clone(), changed, async move {
+        drop(controller_stops.wait_for(|stop| *stop).await);
+    }));
 
     let (stop_election, election_stops) = oneshot::channel::<()>();
-    // Without an election the channel stays as it is; it must not close either.
     let election = args.leader_elect.then(|| {
         let namespace = args.lease_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
-        let elector = Elector::new(client.clone(), &namespace, &args.lease_name, fence, leading.clone());
+        let elector = Elector::new(client.clone(), &namespace, &args.lease_name, fence);
         tokio::spawn(elector.run(async { drop(election_stops.await) }))
     });
-
-    let (stop_looking, looking_stops) = oneshot::channel::<()>();
-    let reconciler = Arc::new(Reconciler { world, writer, events });
-    let mut looking = tokio::spawn(look(reconciler, triggers, looking_stops));
 
     signals.next().await;
     // A twentieth is kept for the end itself.
@@ -71,58 +86,61 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let deadline = Instant::now() + timeout;
     admin.stop();
     let orderly = async {
-        // No new look starts; the running ones end, each request within its own timeout.
-        // Refused only if it ended by itself.
-        let _ended = stop_looking.send(());
-        if timeout_at(deadline - FOR_THE_LEASE.min(timeout / 2), &mut looking).await.is_err() {
+        // No new reconcile starts. The running ones end, each request within its own timeout, and flush their status.
+        stop.send_replace(true);
+        let ended = async {
+            // An error means that the Controller has ended already.
+            let _ended = (&mut controller).await;
+            workers.drain().await;
+        };
+        if timeout_at(deadline - FOR_THE_LEASE.min(timeout / 2), ended).await.is_err() {
             warn!("a write did not end in time and is dropped");
-            looking.abort();
         }
         tasks.shutdown().await;
-        // Only now: nobody else may write while a write of ours is under way.
+        // Only now, because no other replica may write while a write of this one is under way.
         if let Some(election) = election {
             let _ended = stop_election.send(());
             if timeout_at(deadline, election).await.is_err() {
-                warn!("the lease could not be given up in time; it expires by itself");
+                warn!("cannot release the lease in time; it expires by itself");
             }
         }
     };
     tokio::select! {
         () = orderly => info!("ended"),
-        () = signals.next() => warn!("ended at once, as asked for"),
+        () = signals.next() => warn!("ended at once because of a second signal"),
     }
-    drop(leading);
     Ok(())
 }
 
-/// The controller. Its streams carry no errors, so none of them can hold up another.
-async fn look(reconciler: Arc<Reconciler>, triggers: Triggers, stop: oneshot::Receiver<()>) {
-    let store = reconciler.world.configs.store();
-    Controller::for_stream(triggers.root.map(Ok), store)
-        .with_config(controller::Config::default().concurrency(CONCURRENCY))
-        .reconcile_on(triggers.one)
-        .reconcile_all_on(triggers.all)
-        .graceful_shutdown_on(async { drop(stop.await) })
-        .run(reconcile, |_, never, _| match *never {}, reconciler)
-        .for_each(|_looked: Result<(_, Action), _>| std::future::ready(()))
-        .await;
+/// Keeps the metrics true: the replica that leads reports the plans.
+async fn report_leadership(metrics: Arc<Metrics>, mut leadership: Leadership) {
+    loop {
+        let leads = leadership.term().is_some();
+        metrics.leader(leads);
+        if !leads {
+            metrics.forget_all();
+        }
+        leadership.changed().await;
+    }
 }
 
-/// Tells everybody when this replica begins to lead: what it knows may not be written yet.
-async fn follow_leadership(world: Arc<World>) {
-    let mut leading = world.leading.clone();
-    loop {
-        let leads = *leading.borrow_and_update();
-        world.metrics.leader(leads);
-        if leads {
-            world.wakes.all(None);
-        } else {
-            // What is planned is told, and what was written is known, by the replica that writes.
-            world.metrics.forget_all();
-            world.configs.forget_work();
-        }
-        if leading.changed().await.is_err() {
-            return;
-        }
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Takes the signals over from their default, which is to end at once. Fails if the handlers cannot be installed.
+    fn install() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        let signal = tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        };
+        info!(signal, "signal received");
     }
 }

@@ -1,4 +1,4 @@
-//! Runs the election: carries out what [`step`](super::step()) decides.
+//! Runs the election: it carries out what [`step`] decides. Its requests need no permit, so slow writes never cost the lease.
 
 use std::{pin::pin, sync::Arc};
 
@@ -9,56 +9,53 @@ use kube::{
     api::PostParams,
     runtime::{WatchStreamExt, watcher},
 };
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-use super::{Fence, RETRY, Record, Step, step};
+use super::{
+    step::{Record, Step, step},
+    timing::{RENEW_DEADLINE, RETRY},
+};
 use crate::{
-    client::within_timeout,
-    error::{Cause, Error},
-    inputs::WATCH_TIMEOUT_SECONDS,
+    api::{Cause, Error, client::within_timeout, fence::Fence},
+    cluster::WATCH_TIMEOUT_SECONDS,
 };
 
 /// One replica's part in the election.
-pub struct Elector {
+pub(crate) struct Elector {
     api: Api<Lease>,
     name: String,
     me: String,
     fence: Arc<Fence>,
-    leading: watch::Sender<bool>,
     seen: Option<Record>,
     seen_at: Instant,
-    /// Whether `seen` may be out of date: at the start, and after a write that failed.
-    doubtful: bool,
+    /// Whether `seen` may be out of date, as at the start and after a write that failed.
+    must_read: bool,
     last_failure: Option<Cause>,
 }
 
 impl Elector {
-    /// An elector for the Lease `namespace`/`name`. `leading` tells the rest of the program.
-    pub fn new(client: Client, namespace: &str, name: &str, fence: Arc<Fence>, leading: watch::Sender<bool>) -> Self {
+    /// An elector for the Lease `namespace`/`name`. The rest of the program sees the outcome in `fence`.
+    pub(crate) fn new(client: Client, namespace: &str, name: &str, fence: Arc<Fence>) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
             name: name.to_owned(),
             me: identity(),
             fence,
-            leading,
             seen: None,
             seen_at: Instant::now(),
-            doubtful: true,
+            must_read: true,
             last_failure: None,
         }
     }
 
-    /// Takes part until `stop`, then gives the lease up if it is held.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) {
+    /// Takes part until `stop`, then releases the lease if this replica holds it.
+    pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) {
         let watch =
             watcher::Config::default().fields(&format!("metadata.name={}", self.name)).timeout(WATCH_TIMEOUT_SECONDS);
         let mut events = pin!(watcher(self.api.clone(), watch).default_backoff());
         let mut stop = pin!(stop);
-        // Without the right to watch, others' renewals are seen by asking at the pace of the retries.
+        // Without the right to watch, the elector reads the Lease at the pace of the retries to see the renewals of others.
         let mut watching = false;
         info!(lease = %self.name, identity = %self.me, "taking part in the election");
         loop {
@@ -79,19 +76,18 @@ impl Elector {
         self.release().await;
     }
 
-    /// Does what is due and returns when to look again.
+    /// Does what is due and returns when something is due next.
     async fn advance(&mut self, watching: bool) -> Instant {
         let now = Instant::now();
-        let leading = *self.leading.borrow();
-        if leading && self.fence.permit(now).is_err() {
+        if self.fence.is_overdue(now) {
             self.lose("the renewal is overdue");
         }
-        if self.doubtful && !self.refresh().await {
+        if self.must_read && !self.refresh().await {
             return Instant::now() + RETRY;
         }
         let now = Instant::now();
         match step(self.seen.as_ref(), &self.me, self.seen_at, now) {
-            Step::Wait(time) => now + if watching { time } else { self.doubt_unless_held(time) },
+            Step::Wait(time) => now + if watching { time } else { self.poll_unless_held(time) },
             Step::Create | Step::Take | Step::Renew => {
                 if self.write().await {
                     Instant::now()
@@ -102,15 +98,16 @@ impl Elector {
         }
     }
 
-    fn doubt_unless_held(&mut self, time: std::time::Duration) -> std::time::Duration {
-        self.doubtful = !*self.leading.borrow();
+    /// Without a watch, a replica that does not lead asks at the pace of the retries.
+    fn poll_unless_held(&mut self, time: std::time::Duration) -> std::time::Duration {
+        self.must_read = self.fence.term().is_none();
         time.min(RETRY)
     }
 
     async fn refresh(&mut self) -> bool {
         match within_timeout(self.api.get_opt(&self.name)).await {
             Ok(lease) => {
-                self.doubtful = false;
+                self.must_read = false;
                 self.observe(lease.as_ref(), Instant::now());
                 true
             }
@@ -123,8 +120,8 @@ impl Elector {
 
     async fn write(&mut self) -> bool {
         let sent = Instant::now();
-        // Until the answer is read, and if this is cut short, nobody knows what the Lease says.
-        self.doubtful = true;
+        // What the Lease says is unknown until the answer is read, also if this future is dropped before.
+        self.must_read = true;
         let lease = Record::held_by(self.seen.as_ref(), &self.name, &self.me, MicroTime(jiff::Timestamp::now()));
         let params = PostParams::default();
         let answer = match &self.seen {
@@ -134,23 +131,24 @@ impl Elector {
         match answer {
             Ok(lease) => {
                 self.last_failure = None;
-                self.doubtful = false;
+                self.must_read = false;
                 self.observe(Some(&lease), sent);
-                self.fence.renewed(sent);
-                if !self.leading.send_replace(true) {
-                    info!(lease = %self.name, identity = %self.me, "leading");
+                // Counted from the request, because the answer may have taken its time.
+                if let Some(term) = self.fence.held_until(sent + RENEW_DEADLINE) {
+                    info!(lease = %self.name, identity = %self.me, %term, "leading");
                 }
                 true
             }
             Err(error) => {
-                // 409: somebody was faster. Anything else may or may not have been carried out. Look before the next try.
+                // 409: another replica was faster. Any other request may or may not have been carried out. Read before the
+                // next try.
                 self.failed("write", &error);
                 false
             }
         }
     }
 
-    /// Says each kind of failure once, not every two seconds.
+    /// Logs each kind of failure once and not every two seconds.
     fn failed(&mut self, what: &str, error: &Error) {
         let cause = error.cause();
         if self.last_failure.replace(cause) != Some(cause) && cause != Cause::Conflict {
@@ -163,13 +161,13 @@ impl Elector {
             watcher::Event::Apply(lease) | watcher::Event::InitApply(lease) => {
                 let new = Record::of(&lease);
                 let version = |record: &Record| record.resource_version.as_deref().and_then(|v| v.parse::<u64>().ok());
-                // The watch may tell of what we have overwritten since.
+                // The watch may show a version that this replica has overwritten since.
                 if self.seen.as_ref().and_then(version) <= version(&new) {
                     self.observe(Some(&lease), Instant::now());
                 }
             }
-            // Perhaps an old one of two: ask.
-            watcher::Event::Delete(_) => self.doubtful = true,
+            // The Lease may have been created again since.
+            watcher::Event::Delete(_) => self.must_read = true,
             watcher::Event::Init | watcher::Event::InitDone => {}
         }
     }
@@ -185,25 +183,22 @@ impl Elector {
             self.seen_at = at;
         }
         self.seen = new;
-        let leading = *self.leading.borrow();
-        if leading && self.seen.as_ref().is_none_or(|record| record.holder != self.me) {
+        if self.fence.term().is_some() && self.seen.as_ref().is_none_or(|record| record.holder != self.me) {
             self.lose("another replica holds it");
         }
     }
 
     fn lose(&self, why: &str) {
         self.fence.close();
-        self.leading.send_replace(false);
         warn!(lease = %self.name, identity = %self.me, "no longer leading: {why}");
     }
 
     async fn release(&mut self) {
         self.fence.close();
-        if self.doubtful {
+        if self.must_read {
             self.refresh().await;
         }
         let held = self.seen.take().filter(|record| record.holder == self.me);
-        self.leading.send_replace(false);
         let Some(record) = held else { return };
         let lease = record.released(&self.name, MicroTime(jiff::Timestamp::now()));
         match within_timeout(self.api.replace(&self.name, &PostParams::default(), &lease)).await {
@@ -213,7 +208,7 @@ impl Elector {
     }
 }
 
-/// A name no other replica has: the host's, which is the pod's, and something random for a restart on the same host.
+/// A name that no other replica has: the host's, which is the pod's, and a random part for a restart on the same host.
 fn identity() -> String {
     use std::hash::{BuildHasher, RandomState};
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

@@ -9,28 +9,28 @@ use k8s_openapi::{
 use kube::api::ObjectMeta;
 use tokio::time::Instant;
 
-use super::{LEASE, RETRY};
+use super::timing::{LEASE, RETRY};
 
 /// A Lease as last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub(super) struct Record {
     /// Who holds it; empty when it was released.
-    pub holder: String,
+    pub(super) holder: String,
     /// How long it is good for without renewal, as its holder says.
-    pub duration: Duration,
+    pub(super) duration: Duration,
     /// How often it changed hands.
-    pub transitions: i32,
+    pub(super) transitions: i32,
     /// The holder's clock; only compared for being another one than before.
-    pub renewed: Option<MicroTime>,
+    pub(super) renewed: Option<MicroTime>,
     /// Since when it is held, by the holder's clock.
-    pub acquired: Option<MicroTime>,
+    pub(super) acquired: Option<MicroTime>,
     /// For compare-and-swap.
-    pub resource_version: Option<String>,
+    pub(super) resource_version: Option<String>,
 }
 
 impl Record {
     /// Reads a Lease; what is missing reads as a lease that anybody may take.
-    pub fn of(lease: &Lease) -> Self {
+    pub(super) fn of(lease: &Lease) -> Self {
         let spec = lease.spec.clone().unwrap_or_default();
         let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
         Self {
@@ -44,13 +44,13 @@ impl Record {
     }
 
     /// Whether `other` says the same; its resourceVersion may differ, for example after somebody labelled the Lease.
-    pub fn says_the_same(&self, other: &Self) -> bool {
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
         let spec = |record: &Self| (record.holder.clone(), record.transitions, record.renewed.clone());
         spec(self) == spec(other)
     }
 
     /// The Lease to write for holding it as `me` from `now` on.
-    pub fn held_by(old: Option<&Self>, name: &str, me: &str, now: MicroTime) -> Lease {
+    pub(super) fn held_by(old: Option<&Self>, name: &str, me: &str, now: MicroTime) -> Lease {
         let mine = old.filter(|old| old.holder == me);
         let transitions = old.map_or(0, |old| if mine.is_some() { old.transitions } else { old.transitions + 1 });
         let acquired = mine.and_then(|old| old.acquired.clone()).unwrap_or_else(|| now.clone());
@@ -69,7 +69,7 @@ impl Record {
     }
 
     /// The Lease to write for giving it up.
-    pub fn released(&self, name: &str, now: MicroTime) -> Lease {
+    pub(super) fn released(&self, name: &str, now: MicroTime) -> Lease {
         Self::lease(
             Some(self),
             name,
@@ -94,7 +94,7 @@ impl Record {
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(super) enum Step {
     /// There is no Lease: create it.
     Create,
     /// It is free or has expired: take it.
@@ -106,7 +106,7 @@ pub enum Step {
 }
 
 /// Decides from the Lease, our own name, and when *we* saw the Lease say something new: clocks of others are not believed.
-pub fn step(lease: Option<&Record>, me: &str, observed_at: Instant, now: Instant) -> Step {
+pub(super) fn step(lease: Option<&Record>, me: &str, observed_at: Instant, now: Instant) -> Step {
     let age = now.saturating_duration_since(observed_at);
     let due =
         |after: Duration, then: Step| after.checked_sub(age).filter(|rest| !rest.is_zero()).map_or(then, Step::Wait);

@@ -2,57 +2,57 @@
 
 use prometheus_client::encoding::EncodeLabelSet;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub(super) struct OfType {
     pub(super) r#type: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub(super) struct OfTypeAndHealth {
     pub(super) r#type: &'static str,
     pub(super) health: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub(super) struct OfTypeAndResult {
     pub(super) r#type: &'static str,
     pub(super) result: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub(super) struct WithReason {
     pub(super) reason: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub(super) struct WithResult {
     pub(super) result: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub(super) struct WithOperation {
     pub(super) operation: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub(super) struct OfInput {
     pub(super) input: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub(super) struct OfInputWithReason {
     pub(super) input: &'static str,
     pub(super) reason: &'static str,
 }
 
-/// How one look at a ToolsetConfig ended.
+/// How one reconcile of a ToolsetConfig ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Looked {
+pub(crate) enum ReconcileResult {
     /// The ConfigMap was written.
     Applied,
-    /// It is as it should be.
+    /// The ConfigMap is as planned.
     Unchanged,
-    /// It waits for inputs, a fight, other writers or a mode.
+    /// The output waits for inputs or for the end of a fight, or the mode or another owner forbids the write.
     Held,
     /// A request failed.
     Failed,
@@ -60,11 +60,11 @@ pub enum Looked {
     Unreadable,
 }
 
-impl Looked {
+impl ReconcileResult {
     pub(super) const ALL: [Self; 5] = [Self::Applied, Self::Unchanged, Self::Held, Self::Failed, Self::Unreadable];
 
     /// As metrics spell it.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "applied",
             Self::Unchanged => "unchanged",
@@ -77,14 +77,14 @@ impl Looked {
 
 /// Why the ConfigMap was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
+pub(crate) enum Operation {
     /// It did not exist.
     Create,
     /// Its content changed.
     Update,
     /// Somebody had changed or deleted it.
     Repair,
-    /// It was the predecessor's, or a stranger's under `conflictPolicy: Adopt`.
+    /// It was the predecessor's, or a stranger's and `conflictPolicy` is Adopt.
     Adopt,
 }
 
@@ -92,7 +92,7 @@ impl Operation {
     pub(super) const ALL: [Self; 4] = [Self::Create, Self::Update, Self::Repair, Self::Adopt];
 
     /// As metrics and log lines spell it.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Create => "create",
             Self::Update => "update",

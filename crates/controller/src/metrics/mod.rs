@@ -1,14 +1,13 @@
 //! What is counted. Labels come from closed sets; no Service, namespace or message is ever one.
 
 mod labels;
+mod plans;
+mod process;
 
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, AtomicU64},
-    },
+    sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -18,18 +17,15 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
-use toolset::{Health, Plan};
+use toolset::{Health, Plan, status::Input};
 
-pub use self::labels::{Looked, Operation};
-use self::labels::{
-    OfInput, OfInputWithReason, OfType, OfTypeAndHealth, OfTypeAndResult, WithOperation, WithReason, WithResult,
-};
-use crate::{
-    error::Cause,
-    inputs::{INPUTS, Input, Standing},
-    object::ObjectName,
+pub(crate) use self::labels::{Operation, ReconcileResult};
+use self::{
+    labels::{OfInput, OfInputWithReason, OfTypeAndResult, WithOperation, WithResult},
+    plans::{Count, Gauges, Plans, number},
     process::Process,
 };
+use crate::api::{Cause, NamespacedName};
 
 /// The name of every metric of ours begins with it.
 const PREFIX: &str = "dynamictoolset";
@@ -39,28 +35,13 @@ const LATENCIES: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25
 /// Pure computation: from a handful of Services to tens of thousands.
 const COMPUTATIONS: [f64; 11] = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5];
 
-/// What one plan adds to the gauges.
-#[derive(Clone, Debug, Default)]
-struct PlanCounts {
-    discovered: BTreeMap<&'static str, i64>,
-    tools: BTreeMap<(&'static str, &'static str), i64>,
-    rejected: BTreeMap<&'static str, i64>,
-    bytes: i64,
-}
-
 type Seconds = Gauge<f64, AtomicU64>;
-type Count = Gauge<i64, AtomicI64>;
 
 /// Every metric, and the registry that shows them.
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: Registry,
-    plans: Mutex<BTreeMap<ObjectName, PlanCounts>>,
-    verdicts: Mutex<BTreeMap<ObjectName, Reason>>,
-    toolsetconfigs: Family<WithReason, Count>,
-    services_discovered: Family<OfType, Count>,
-    tools: Family<OfTypeAndHealth, Count>,
-    rejected_services: Family<WithReason, Count>,
-    configmap_bytes: Count,
+    plans: Mutex<Plans>,
+    gauges: Gauges,
     services_watched: Count,
     discovery_duration: Histogram,
     discovery_errors: Family<OfInputWithReason, Counter>,
@@ -85,16 +66,11 @@ impl fmt::Debug for Metrics {
 
 impl Metrics {
     /// All at zero.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::default(),
             plans: Mutex::default(),
-            verdicts: Mutex::default(),
-            toolsetconfigs: Family::default(),
-            services_discovered: Family::default(),
-            tools: Family::default(),
-            rejected_services: Family::default(),
-            configmap_bytes: Gauge::default(),
+            gauges: Gauges::default(),
             services_watched: Gauge::default(),
             discovery_duration: Histogram::new(COMPUTATIONS),
             discovery_errors: Family::default(),
@@ -117,13 +93,13 @@ impl Metrics {
 
     /// A rate over a series that appears with its first error misses that error.
     fn start_at_zero(&self) {
-        for looked in Looked::ALL {
-            self.reconciles.get_or_create(&WithResult { result: looked.as_str() }).inc_by(0);
+        for result in ReconcileResult::ALL {
+            self.reconciles.get_or_create(&WithResult { result: result.as_str() }).inc_by(0);
         }
         for operation in Operation::ALL {
             self.configmap_updates.get_or_create(&WithOperation { operation: operation.as_str() }).inc_by(0);
         }
-        for input in INPUTS.map(Input::as_str) {
+        for input in Input::ALL.map(Input::as_str) {
             for reason in [Cause::Forbidden.as_str(), Cause::Transport.as_str(), Cause::Unavailable.as_str()] {
                 self.watch_errors.get_or_create(&OfInputWithReason { input, reason }).inc_by(0);
             }
@@ -138,20 +114,24 @@ impl Metrics {
         ours.register(
             "toolsetconfigs",
             "ToolsetConfigs by the reason of their Ready condition",
-            self.toolsetconfigs.clone(),
+            self.gauges.toolsetconfigs.clone(),
         );
         ours.register(
             "services_discovered",
             "Services recognised inside the sources, by type",
-            self.services_discovered.clone(),
+            self.gauges.services_discovered.clone(),
         );
-        ours.register("tools", "Tools in the plans, by type and health", self.tools.clone());
+        ours.register("tools", "Tools in the plans, by type and health", self.gauges.tools.clone());
         ours.register(
             "rejected_services",
-            "Recognised Services that are no tools, by reason",
-            self.rejected_services.clone(),
+            "Recognised Services that are not tools, by reason",
+            self.gauges.rejected_services.clone(),
         );
-        ours.register("configmap_bytes", "Size of the generated keys of all ConfigMaps", self.configmap_bytes.clone());
+        ours.register(
+            "configmap_bytes",
+            "Size of the generated keys of all ConfigMaps",
+            self.gauges.configmap_bytes.clone(),
+        );
         ours.register("services_watched", "Services known, of whatever kind", self.services_watched.clone());
         ours.register(
             "discovery_duration_seconds",
@@ -163,10 +143,10 @@ impl Metrics {
             "Outputs held because of an input, by input and reason",
             self.discovery_errors.clone(),
         );
-        ours.register("reconciles", "Looks at a ToolsetConfig, by how they ended", self.reconciles.clone());
+        ours.register("reconciles", "Reconciles of a ToolsetConfig, by how they ended", self.reconciles.clone());
         ours.register(
             "reconcile_duration_seconds",
-            "Time of one look, its requests included",
+            "Time of one reconcile with its write of the ConfigMap",
             self.reconcile_duration.clone(),
         );
         ours.register(
@@ -184,10 +164,10 @@ impl Metrics {
             "Times a ConfigMap was found changed by others",
             self.configmap_drift.clone(),
         );
-        ours.register("health_checks", "Health verdicts, by type and result", self.health_checks.clone());
+        ours.register("health_checks", "Health decisions, by type and result", self.health_checks.clone());
         ours.register(
             "health_check_duration_seconds",
-            "Time to judge the health of one plan",
+            "Time to decide the health of one plan",
             self.health_check_duration.clone(),
         );
         ours.register(
@@ -197,7 +177,7 @@ impl Metrics {
         );
         ours.register(
             "watch_last_event_timestamp_seconds",
-            "When the input last had news",
+            "When the input last had an event",
             self.watch_last_event.clone(),
         );
         ours.register("watch_errors", "Errors of watches, by input and reason", self.watch_errors.clone());
@@ -209,64 +189,63 @@ impl Metrics {
     /// The exposition in the OpenMetrics text format.
     ///
     /// Fails only if a metric cannot be formatted.
-    pub fn encode(&self) -> Result<String, fmt::Error> {
+    pub(crate) fn encode(&self) -> Result<String, fmt::Error> {
         let mut text = String::with_capacity(16 * 1024);
         text::encode(&mut text, &self.registry)?;
         Ok(text)
     }
 
     /// How many Services are known.
-    pub fn services_watched(&self, count: usize) {
+    pub(crate) fn services_watched(&self, count: usize) {
         self.services_watched.set(number(count));
     }
 
-    /// News from an input.
-    pub fn event_received(&self, input: Input) {
+    /// An event of an input arrived.
+    pub(crate) fn event_received(&self, input: Input) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.watch_last_event.get_or_create(&OfInput { input: input.as_str() }).set(now.as_secs_f64());
     }
 
     /// A watch met an error.
-    pub fn watch_failed(&self, input: Input, cause: Cause) {
+    pub(crate) fn watch_failed(&self, input: Input, cause: Cause) {
         let labels = OfInputWithReason { input: input.as_str(), reason: cause.as_str() };
         self.watch_errors.get_or_create(&labels).inc();
     }
 
-    /// What an input is worth now.
-    pub fn standing(&self, input: Input, standing: Standing) {
-        let synced = i64::from(standing == Standing::Synced);
-        self.watch_synced.get_or_create(&OfInput { input: input.as_str() }).set(synced);
+    /// Whether every watch of an input has listed and is in contact.
+    pub(crate) fn watch_synced(&self, input: Input, synced: bool) {
+        self.watch_synced.get_or_create(&OfInput { input: input.as_str() }).set(i64::from(synced));
     }
 
-    /// Nobody needs this input any more: it is neither synced nor in trouble.
-    pub fn unneeded(&self, input: Input) {
+    /// No ToolsetConfig needs this input any more, so it is neither synced nor in trouble.
+    pub(crate) fn watch_unneeded(&self, input: Input) {
         self.watch_synced.remove(&OfInput { input: input.as_str() });
     }
 
-    /// Whether this replica writes.
-    pub fn leader(&self, leading: bool) {
-        self.leader.set(i64::from(leading));
+    /// Whether this replica leads.
+    pub(crate) fn leader(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
     }
 
     /// An output was held because of an input.
-    pub fn held(&self, input: Input, forbidden: bool) {
+    pub(crate) fn held(&self, input: Input, forbidden: bool) {
         let reason = if forbidden { HELD_FORBIDDEN } else { HELD_STALE };
         self.discovery_errors.get_or_create(&OfInputWithReason { input: input.as_str(), reason }).inc();
     }
 
-    /// A look at a ToolsetConfig ended.
-    pub fn looked(&self, how: Looked, took: Duration) {
-        self.reconciles.get_or_create(&WithResult { result: how.as_str() }).inc();
+    /// A reconcile ended.
+    pub(crate) fn reconciled(&self, result: ReconcileResult, took: Duration) {
+        self.reconciles.get_or_create(&WithResult { result: result.as_str() }).inc();
         self.reconcile_duration.observe(took.as_secs_f64());
     }
 
-    /// A ConfigMap was changed by somebody else.
-    pub fn drifted(&self) {
+    /// A ConfigMap was found changed by somebody else.
+    pub(crate) fn drifted(&self) {
         self.configmap_drift.inc();
     }
 
-    /// A ConfigMap was written; `since` is how long ago the event was received that led to it.
-    pub fn applied(&self, operation: Operation, since: Option<Duration>) {
+    /// A ConfigMap was written; `since` is how long ago the event arrived that led to it.
+    pub(crate) fn applied(&self, operation: Operation, since: Option<Duration>) {
         self.configmap_updates.get_or_create(&WithOperation { operation: operation.as_str() }).inc();
         if let Some(since) = since {
             self.event_to_apply.observe(since.as_secs_f64());
@@ -274,105 +253,51 @@ impl Metrics {
     }
 
     /// A plan was made.
-    pub fn planned(&self, name: &ObjectName, plan: &Plan, bytes: usize, took: Duration, judging: Duration) {
+    pub(crate) fn planned(&self, name: &NamespacedName, plan: &Plan, bytes: usize, took: Duration, health: Duration) {
         self.discovery_duration.observe(took.as_secs_f64());
-        self.health_check_duration.observe(judging.as_secs_f64());
-        let mut counts = PlanCounts { bytes: number(bytes), ..PlanCounts::default() };
-        for (product, count) in &plan.candidates {
-            counts.discovered.insert(product.as_str(), number(*count));
-        }
+        self.health_check_duration.observe(health.as_secs_f64());
+        let mut checks: BTreeMap<OfTypeAndResult, u64> = BTreeMap::new();
         for tool in &plan.tools {
-            let (kind, health) = (tool.product.as_str(), tool.health.as_str());
-            *counts.tools.entry((kind, health)).or_default() += 1;
             let result = match tool.health {
                 Health::Healthy => "healthy",
                 Health::Unhealthy => "unhealthy",
                 Health::Unknown => continue,
             };
-            self.health_checks.get_or_create(&OfTypeAndResult { r#type: kind, result }).inc();
+            *checks.entry(OfTypeAndResult { r#type: tool.product.as_str(), result }).or_default() += 1;
         }
         for rejection in &plan.rejected {
             if let (ServiceReason::Unhealthy, Some(product)) = (rejection.reason, rejection.product) {
-                let labels = OfTypeAndResult { r#type: product.as_str(), result: "unhealthy" };
-                self.health_checks.get_or_create(&labels).inc();
+                *checks.entry(OfTypeAndResult { r#type: product.as_str(), result: "unhealthy" }).or_default() += 1;
             }
-            *counts.rejected.entry(rejection.reason.as_str()).or_default() += 1;
         }
-        let mut plans = self.lock();
-        plans.insert(name.clone(), counts);
-        self.publish(&plans);
+        for (labels, count) in checks {
+            self.health_checks.get_or_create(&labels).inc_by(count);
+        }
+        self.plans().planned(&self.gauges, name, plan, bytes);
     }
 
     /// The Ready condition of a ToolsetConfig has this reason.
-    pub fn judged(&self, name: &ObjectName, reason: Reason) {
-        let mut verdicts = self.verdicts();
-        if verdicts.insert(name.clone(), reason) != Some(reason) {
-            self.publish_verdicts(&verdicts);
-        }
+    pub(crate) fn ready(&self, name: &NamespacedName, reason: Reason) {
+        self.plans().ready(&self.gauges, name, reason);
     }
 
-    /// This replica stands by from now on: what it planned is told by another one.
-    pub fn forget_all(&self) {
-        let mut verdicts = self.verdicts();
-        verdicts.clear();
-        self.publish_verdicts(&verdicts);
-        let mut plans = self.lock();
-        plans.clear();
-        self.publish(&plans);
+    /// Another replica leads and reports its plans.
+    pub(crate) fn forget_all(&self) {
+        self.plans().forget_all(&self.gauges);
     }
 
     /// A ToolsetConfig is gone, or cannot be read.
-    pub fn forget_plan(&self, name: &ObjectName) {
-        let mut verdicts = self.verdicts();
-        if verdicts.remove(name).is_some() {
-            self.publish_verdicts(&verdicts);
-        }
-        let mut plans = self.lock();
-        if plans.remove(name).is_some() {
-            self.publish(&plans);
-        }
+    pub(crate) fn forget(&self, name: &NamespacedName) {
+        self.plans().forget(&self.gauges, name);
     }
 
-    fn publish(&self, plans: &BTreeMap<ObjectName, PlanCounts>) {
-        self.services_discovered.clear();
-        self.tools.clear();
-        self.rejected_services.clear();
-        for counts in plans.values() {
-            for (kind, count) in &counts.discovered {
-                self.services_discovered.get_or_create(&OfType { r#type: kind }).inc_by(*count);
-            }
-            for ((kind, health), count) in &counts.tools {
-                self.tools.get_or_create(&OfTypeAndHealth { r#type: kind, health }).inc_by(*count);
-            }
-            for (reason, count) in &counts.rejected {
-                self.rejected_services.get_or_create(&WithReason { reason }).inc_by(*count);
-            }
-        }
-        self.configmap_bytes.set(plans.values().map(|counts| counts.bytes).sum());
-    }
-
-    fn publish_verdicts(&self, verdicts: &BTreeMap<ObjectName, Reason>) {
-        self.toolsetconfigs.clear();
-        for reason in verdicts.values() {
-            self.toolsetconfigs.get_or_create(&WithReason { reason: reason.as_str() }).inc();
-        }
-    }
-
-    fn verdicts(&self) -> MutexGuard<'_, BTreeMap<ObjectName, Reason>> {
-        self.verdicts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectName, PlanCounts>> {
+    fn plans(&self) -> MutexGuard<'_, Plans> {
         self.plans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 const HELD_FORBIDDEN: &str = "InputForbidden";
 const HELD_STALE: &str = "InputStale";
-
-fn number(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
 
 #[cfg(test)]
 mod tests {
@@ -381,14 +306,14 @@ mod tests {
     #[test]
     fn toolset_configs_are_counted_by_the_reason_of_their_ready_condition() {
         let metrics = Metrics::new();
-        let (a, b) = (ObjectName::new("n", "a"), ObjectName::new("n", "b"));
-        metrics.judged(&a, Reason::AsExpected);
-        metrics.judged(&b, Reason::AsExpected);
-        metrics.judged(&b, Reason::OutputConflict);
+        let (a, b) = (NamespacedName::new("n", "a"), NamespacedName::new("n", "b"));
+        metrics.ready(&a, Reason::AsExpected);
+        metrics.ready(&b, Reason::AsExpected);
+        metrics.ready(&b, Reason::OutputConflict);
         let text = metrics.encode().unwrap();
         assert!(text.contains("dynamictoolset_toolsetconfigs{reason=\"AsExpected\"} 1\n"), "{text}");
         assert!(text.contains("dynamictoolset_toolsetconfigs{reason=\"OutputConflict\"} 1\n"), "{text}");
-        metrics.forget_plan(&b);
+        metrics.forget(&b);
         assert!(!metrics.encode().unwrap().contains("OutputConflict"));
         metrics.forget_all();
         assert!(!metrics.encode().unwrap().contains("AsExpected"));
@@ -398,7 +323,7 @@ mod tests {
     fn every_metric_of_the_contract_is_exposed_under_its_name() {
         let metrics = Metrics::new();
         metrics.event_received(Input::Service);
-        metrics.standing(Input::Service, Standing::Synced);
+        metrics.watch_synced(Input::Service, true);
         let text = metrics.encode().unwrap();
         for line in [
             "dynamictoolset_watch_synced{input=\"Service\"} 1",
@@ -417,12 +342,12 @@ mod tests {
 
     #[test]
     fn a_toolset_config_that_is_gone_leaves_the_sums() {
-        let (metrics, name) = (Metrics::new(), ObjectName::new("n", "c"));
+        let (metrics, name) = (Metrics::new(), NamespacedName::new("n", "c"));
         let mut plan = Plan::default();
         plan.candidates.insert(detectors::Product::Grafana, 2);
         metrics.planned(&name, &plan, 100, Duration::ZERO, Duration::ZERO);
         assert!(metrics.encode().unwrap().contains("dynamictoolset_services_discovered{type=\"Grafana\"} 2"));
-        metrics.forget_plan(&name);
+        metrics.forget(&name);
         assert!(!metrics.encode().unwrap().contains("Grafana"));
     }
 }

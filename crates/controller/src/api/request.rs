@@ -1,0 +1,36 @@
+//! Requests whose body is ready and whose answer is only the metadata.
+//!
+//! A write returns the whole object, and the watch shows it once more. The operator reads the object on the watch, so the
+//! answer has to say only which version it became.
+
+use axum::http::{HeaderValue, Request, header};
+use kube::{
+    Error, Resource,
+    api::{Patch, PatchParams},
+    core::request,
+};
+
+use super::name::NamespacedName;
+
+/// The media type of an answer with the metadata only.
+const METADATA_ONLY: HeaderValue =
+    HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
+
+/// A server-side apply of `body` to an object, or to one of its subresources.
+pub(super) fn apply<K: Resource<DynamicType = ()>>(
+    name: &NamespacedName,
+    subresource: Option<&str>,
+    params: &PatchParams,
+    body: Vec<u8>,
+) -> kube::Result<Request<Vec<u8>>> {
+    let requests = request::Request::new(K::url_path(&(), Some(&name.namespace)));
+    // kube validates the parameters and builds the rest of the request. The body is serialised already.
+    let patch = Patch::Apply(());
+    let request = match subresource {
+        None => requests.patch(&name.name, params, &patch),
+        Some(subresource) => requests.patch_subresource(subresource, &name.name, params, &patch),
+    };
+    let mut request = request.map_err(Error::BuildRequest)?.map(|_| body);
+    request.headers_mut().insert(header::ACCEPT, METADATA_ONLY);
+    Ok(request)
+}

@@ -1,0 +1,295 @@
+//! Thin API objects: only what the operator reads is parsed, so an event costs little and a page of a list stays small.
+//!
+//! Half of a typical object is `managedFields`, and parsing it as a tree of JSON values costs more than the rest.
+
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+
+use k8s_openapi::{
+    ClusterResourceScope, NamespaceResourceScope,
+    api::{
+        core::v1::{ConfigMap, Namespace, Service, ServiceSpec},
+        discovery::v1::{EndpointConditions, EndpointSlice},
+    },
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time},
+};
+use kube::Resource;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+/// A Service.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct ThinService {
+    #[serde(deserialize_with = "metadata")]
+    pub(crate) metadata: ObjectMeta,
+    pub(crate) spec: Option<ServiceSpec>,
+}
+
+/// An EndpointSlice.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct ThinSlice {
+    #[serde(deserialize_with = "metadata")]
+    pub(crate) metadata: ObjectMeta,
+    /// `null` in a slice without endpoints.
+    pub(crate) endpoints: Option<Vec<ThinEndpoint>>,
+}
+
+/// An endpoint of an EndpointSlice.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct ThinEndpoint {
+    pub(crate) conditions: Option<EndpointConditions>,
+}
+
+/// A Namespace.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct ThinNamespace {
+    #[serde(deserialize_with = "metadata")]
+    pub(crate) metadata: ObjectMeta,
+}
+
+/// A ConfigMap.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "ConfigMapParts")]
+pub(crate) struct ThinConfigMap {
+    pub(crate) metadata: ObjectMeta,
+    pub(crate) field_managers: Vec<FieldManager>,
+    pub(crate) data: BTreeMap<String, Arc<str>>,
+}
+
+/// An entry of `managedFields`: who owns which data keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FieldManager {
+    #[serde(default)]
+    pub(crate) manager: String,
+    #[serde(default, rename = "fieldsV1")]
+    fields: OwnedFields,
+}
+
+impl FieldManager {
+    /// The keys of `data` that it owns.
+    pub(crate) fn data_keys(&self) -> &[String] {
+        &self.fields.data.0
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+struct OwnedFields {
+    #[serde(default, rename = "f:data")]
+    data: OwnedKeys,
+}
+
+/// The keys of `{"f:<key>": …}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct OwnedKeys(Vec<String>);
+
+impl<'de> Deserialize<'de> for OwnedKeys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+        impl<'de> Visitor<'de> for Keys {
+            type Value = OwnedKeys;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a map of owned fields")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<OwnedKeys, A::Error> {
+                let mut keys = Vec::new();
+                while let Some((field, _)) = map.next_entry::<Cow<'de, str>, IgnoredAny>()? {
+                    keys.extend(field.strip_prefix("f:").map(str::to_owned));
+                }
+                Ok(OwnedKeys(keys))
+            }
+        }
+        deserializer.deserialize_map(Keys)
+    }
+}
+
+#[derive(Deserialize)]
+struct ConfigMapParts {
+    metadata: ConfigMapMetadata,
+    #[serde(default)]
+    data: Option<BTreeMap<String, Box<str>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ConfigMapMetadata {
+    #[serde(flatten)]
+    metadata: Metadata,
+    #[serde(default)]
+    managed_fields: Vec<FieldManager>,
+}
+
+impl From<ConfigMapParts> for ThinConfigMap {
+    fn from(parts: ConfigMapParts) -> Self {
+        Self {
+            metadata: parts.metadata.metadata.into(),
+            field_managers: parts.metadata.managed_fields,
+            data: parts.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into())).collect(),
+        }
+    }
+}
+
+/// A ToolsetConfig whose spec and status are parsed only if they are needed. A malformed one does not spoil the list of the
+/// others, and the echo of our own status costs no parsing of the spec.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct ThinToolsetConfig {
+    #[serde(deserialize_with = "metadata")]
+    pub(crate) metadata: ObjectMeta,
+    pub(crate) spec: Option<Box<RawValue>>,
+    pub(crate) status: Option<Box<RawValue>>,
+}
+
+/// The answer to a write of which only the metadata was asked for.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Answer {
+    metadata: AnswerMetadata,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AnswerMetadata {
+    #[serde(default)]
+    uid: String,
+    #[serde(default)]
+    resource_version: String,
+}
+
+impl Answer {
+    pub(crate) fn uid(&self) -> &str {
+        &self.metadata.uid
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        version(Some(&self.metadata.resource_version))
+    }
+}
+
+/// A resource version as a number: Kubernetes orders the versions of one object by it since 1.35, and etcd always did.
+pub(crate) fn version(resource_version: Option<&str>) -> u64 {
+    resource_version.and_then(|version| version.parse().ok()).unwrap_or_default()
+}
+
+/// The fields of `metadata` that the operator reads.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Metadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    generation: Option<i64>,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+    owner_references: Option<Vec<OwnerReference>>,
+}
+
+impl From<Metadata> for ObjectMeta {
+    fn from(thin: Metadata) -> Self {
+        Self {
+            name: thin.name,
+            namespace: thin.namespace,
+            uid: thin.uid,
+            resource_version: thin.resource_version,
+            generation: thin.generation,
+            labels: thin.labels,
+            annotations: thin.annotations,
+            creation_timestamp: thin.creation_timestamp,
+            deletion_timestamp: thin.deletion_timestamp,
+            owner_references: thin.owner_references,
+            ..Self::default()
+        }
+    }
+}
+
+fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    Metadata::deserialize(deserializer).map(ObjectMeta::from)
+}
+
+/// Lets kube treat a thin type as the kind that it stands for.
+macro_rules! stands_for {
+    ($thin:ty, $kind:ty, $scope:ty) => {
+        impl Resource for $thin {
+            type DynamicType = ();
+            type Scope = $scope;
+
+            fn kind((): &()) -> Cow<'_, str> {
+                <$kind>::kind(&())
+            }
+
+            fn group((): &()) -> Cow<'_, str> {
+                <$kind>::group(&())
+            }
+
+            fn version((): &()) -> Cow<'_, str> {
+                <$kind>::version(&())
+            }
+
+            fn plural((): &()) -> Cow<'_, str> {
+                <$kind>::plural(&())
+            }
+
+            fn meta(&self) -> &ObjectMeta {
+                &self.metadata
+            }
+
+            fn meta_mut(&mut self) -> &mut ObjectMeta {
+                &mut self.metadata
+            }
+        }
+    };
+}
+
+stands_for!(ThinService, Service, NamespaceResourceScope);
+stands_for!(ThinSlice, EndpointSlice, NamespaceResourceScope);
+stands_for!(ThinNamespace, Namespace, ClusterResourceScope);
+stands_for!(ThinConfigMap, ConfigMap, NamespaceResourceScope);
+stands_for!(ThinToolsetConfig, crd_types::ToolsetConfig, NamespaceResourceScope);
+
+#[cfg(test)]
+mod tests {
+    use kube::core::WatchEvent;
+
+    use super::*;
+
+    #[test]
+    fn a_watch_event_is_read_with_its_spec_left_as_it_is() {
+        let line = r#"{"type":"MODIFIED","object":{"apiVersion":"x/v1","kind":"T","metadata":{"name":"c","namespace":"n",
+            "managedFields":[{"manager":"m","fieldsV1":{"f:spec":{}}}]},"spec":{"sources":"nonsense"}}}"#;
+        let WatchEvent::Modified(object) = serde_json::from_str::<WatchEvent<ThinToolsetConfig>>(line).unwrap() else {
+            panic!("another event");
+        };
+        assert_eq!(object.metadata.name.as_deref(), Some("c"));
+        assert_eq!(object.spec.unwrap().get(), r#"{"sources":"nonsense"}"#);
+    }
+
+    #[test]
+    fn field_managers_are_read_with_the_data_keys_that_they_own() {
+        let object: ThinConfigMap = serde_json::from_value(serde_json::json!({
+            "metadata": {
+                "name": "c", "uid": "u",
+                "managedFields": [
+                    {"manager": "a", "operation": "Apply", "fieldsV1": {"f:data": {".": {}, "f:k": {}}, "f:metadata": {}}},
+                    {"manager": "b", "operation": "Update", "fieldsV1": {"f:metadata": {}}},
+                    {"operation": "Update"}
+                ]
+            },
+            "data": {"k": "v"}
+        }))
+        .unwrap();
+        let owned: Vec<_> = object.field_managers.iter().map(|one| (one.manager.as_str(), one.data_keys())).collect();
+        assert_eq!(owned, [("a", &["k".to_owned()][..]), ("b", &[]), ("", &[])]);
+        assert_eq!((&*object.data["k"], object.metadata.uid.as_deref()), ("v", Some("u")));
+    }
+
+    #[test]
+    fn a_slice_without_endpoints_is_read() {
+        let slice: ThinSlice = serde_json::from_str(r#"{"metadata": {"name": "s"}, "endpoints": null}"#).unwrap();
+        assert!(slice.endpoints.is_none());
+    }
+}

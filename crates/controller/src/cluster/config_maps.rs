@@ -1,0 +1,276 @@
+//! The ConfigMaps that the operator writes, and base files: one watch each, by name.
+//!
+//! A watch that is filtered by our labels could not see a stranger's ConfigMap of that name, and a forced apply would
+//! overwrite its keys.
+//!
+//! An apply comes back twice, as its answer and as its echo on the watch. The answer says only which version the ConfigMap
+//! became. The echo is read and compared with what was sent, so a change by a webhook or by somebody else in between is
+//! seen. The echo may arrive before the answer.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use toolset::{
+    config_map::{ConfigMapView, FIELD_MANAGER, Owner},
+    render::DATA_KEYS,
+};
+
+use crate::api::{
+    NamespacedName,
+    thin::{FieldManager, ThinConfigMap, version},
+};
+
+/// A ConfigMap as last seen.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ConfigMapState {
+    version: u64,
+    /// `None` if there is no such ConfigMap.
+    pub(crate) view: Option<Arc<ConfigMapView>>,
+    /// The keys that can be ours and that our field manager owns.
+    pub(crate) owned: BTreeSet<String>,
+}
+
+impl ConfigMapState {
+    pub(crate) fn of(object: &ThinConfigMap) -> Self {
+        Self {
+            version: version(object.metadata.resource_version.as_deref()),
+            view: Some(Arc::new(view(object))),
+            owned: owned(object),
+        }
+    }
+
+    /// Which state of the object this is.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    /// `None` before the first list.
+    seen: Option<ConfigMapState>,
+    /// How the ConfigMap looks once the apply that is under way is carried out.
+    expected: Option<ConfigMapView>,
+}
+
+/// The ConfigMaps that are watched.
+#[derive(Debug, Default)]
+pub(crate) struct ConfigMaps(Mutex<BTreeMap<NamespacedName, Slot>>);
+
+impl ConfigMaps {
+    /// One, as last seen; `None` if no watch of it has listed.
+    pub(crate) fn get(&self, name: &NamespacedName) -> Option<ConfigMapState> {
+        self.lock().get(name)?.seen.clone()
+    }
+
+    /// An apply is about to be sent, after which the ConfigMap should look like this.
+    pub(crate) fn expect(&self, name: &NamespacedName, expected: ConfigMapView) {
+        self.lock().entry(name.clone()).or_default().expected = Some(expected);
+    }
+
+    /// The API server acknowledged the apply: the object `uid` now has this version.
+    pub(crate) fn acknowledged(&self, name: &NamespacedName, uid: &str, version: u64) {
+        let mut slots = self.lock();
+        let Some(slot) = slots.get_mut(name) else { return };
+        let Some(expected) = slot.expected.take() else { return };
+        // The echo was faster, or something newer was.
+        if slot.seen.as_ref().is_some_and(|seen| seen.version >= version) {
+            return;
+        }
+        let owned = slot.seen.take().map(|seen| seen.owned).unwrap_or_default();
+        let view = ConfigMapView { uid: uid.to_owned(), ..expected };
+        slot.seen = Some(ConfigMapState { version, view: Some(Arc::new(view)), owned });
+    }
+
+    /// The apply failed, or its outcome is unknown. Whatever the watch shows is news.
+    pub(crate) fn failed(&self, name: &NamespacedName) {
+        if let Some(slot) = self.lock().get_mut(name) {
+            slot.expected = None;
+        }
+    }
+
+    /// Takes what the watch shows, unless something newer is known. True if it is news: neither what was known nor what an
+    /// apply was to make of it.
+    pub(super) fn applied(&self, name: &NamespacedName, object: &ThinConfigMap) -> bool {
+        self.observe(name, ConfigMapState::of(object))
+    }
+
+    /// Takes the state of the list, which is true whatever was known.
+    pub(super) fn listed(&self, name: &NamespacedName, object: Option<&ThinConfigMap>) -> bool {
+        let state = object.map(ConfigMapState::of).unwrap_or_default();
+        let mut slots = self.lock();
+        let slot = slots.entry(name.clone()).or_default();
+        let news = slot.seen.as_ref().is_none_or(|seen| !same(seen.view.as_deref(), state.view.as_deref()));
+        slot.seen = Some(state);
+        news
+    }
+
+    /// The ConfigMap was deleted. True if that is news.
+    pub(super) fn deleted(&self, name: &NamespacedName, object: &ThinConfigMap) -> bool {
+        let version = version(object.metadata.resource_version.as_deref());
+        self.observe(name, ConfigMapState { version, ..ConfigMapState::default() })
+    }
+
+    /// No ToolsetConfig needs it any more.
+    pub(super) fn forget(&self, name: &NamespacedName) {
+        self.lock().remove(name);
+    }
+
+    fn observe(&self, name: &NamespacedName, state: ConfigMapState) -> bool {
+        let mut slots = self.lock();
+        let slot = slots.entry(name.clone()).or_default();
+        if slot.seen.as_ref().is_some_and(|seen| state.version < seen.version) {
+            return false;
+        }
+        let as_known = slot.seen.as_ref().is_some_and(|seen| same(seen.view.as_deref(), state.view.as_deref()));
+        let as_expected = slot.expected.as_ref().zip(state.view.as_deref()).is_some_and(|(expected, view)| {
+            // The uid of an object that is being created is not known before the answer.
+            let uid = if expected.uid.is_empty() { &view.uid } else { &expected.uid };
+            *uid == view.uid && same_content(expected, view)
+        });
+        slot.seen = Some(state);
+        !as_known && !as_expected
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<NamespacedName, Slot>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether nothing changed that the operator decides by.
+fn same(old: Option<&ConfigMapView>, new: Option<&ConfigMapView>) -> bool {
+    match (old, new) {
+        (Some(old), Some(new)) => old.uid == new.uid && same_content(old, new),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// Field managers are left out: they only name the other side of a fight, and an apply may change them.
+fn same_content(old: &ConfigMapView, new: &ConfigMapView) -> bool {
+    old.data == new.data
+        && old.labels == new.labels
+        && old.annotations == new.annotations
+        && old.controller == new.controller
+        && old.blocks_owner_deletion == new.blocks_owner_deletion
+        && old.terminating == new.terminating
+}
+
+fn view(object: &ThinConfigMap) -> ConfigMapView {
+    let metadata = &object.metadata;
+    let controller = metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
+    let owns_ours = |keys: &[String]| keys.iter().any(|key| DATA_KEYS.contains(&key.as_str()));
+    let others = object.field_managers.iter().filter(|one| one.manager != FIELD_MANAGER && owns_ours(one.data_keys()));
+    ConfigMapView {
+        uid: metadata.uid.clone().unwrap_or_default(),
+        labels: metadata.labels.clone().unwrap_or_default(),
+        annotations: metadata.annotations.clone().unwrap_or_default(),
+        controller: controller.map(|owner| Owner {
+            kind: owner.kind.clone(),
+            name: owner.name.clone(),
+            uid: owner.uid.clone(),
+        }),
+        blocks_owner_deletion: controller.is_some_and(|owner| owner.block_owner_deletion == Some(true)),
+        data: object.data.clone(),
+        other_managers: others.map(|one| one.manager.clone()).collect(),
+        terminating: metadata.deletion_timestamp.is_some(),
+    }
+}
+
+fn owned(object: &ThinConfigMap) -> BTreeSet<String> {
+    let ours = object.field_managers.iter().filter(|one| one.manager == FIELD_MANAGER);
+    ours.flat_map(FieldManager::data_keys).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(version: &str, content: &str) -> ThinConfigMap {
+        serde_json::from_value(serde_json::json!({
+            "metadata": {
+                "name": "c", "namespace": "n", "uid": "u", "resourceVersion": version,
+                "managedFields": [
+                    {"manager": "toolset-operator", "operation": "Apply", "fieldsV1": {"f:data": {"f:toolset.json": {}}}},
+                    {"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:data": {"f:custom_toolset.yaml": {}}}},
+                    {"manager": "stranger", "operation": "Update", "fieldsV1": {"f:data": {"f:own": {}}}}
+                ]
+            },
+            "data": {"toolset.json": content}
+        }))
+        .unwrap()
+    }
+
+    fn name() -> NamespacedName {
+        NamespacedName::new("n", "c")
+    }
+
+    fn content(maps: &ConfigMaps) -> String {
+        maps.get(&name()).unwrap().view.unwrap().data["toolset.json"].to_string()
+    }
+
+    #[test]
+    fn an_event_older_than_what_is_known_is_no_news() {
+        let maps = ConfigMaps::default();
+        assert!(maps.applied(&name(), &object("11", "b")));
+        assert!(!maps.applied(&name(), &object("10", "stale")));
+        assert!(!maps.deleted(&name(), &object("10", "stale")));
+        assert_eq!(content(&maps), "b");
+        assert!(maps.deleted(&name(), &object("12", "b")));
+        assert!(maps.get(&name()).unwrap().view.is_none());
+    }
+
+    #[test]
+    fn the_echo_of_an_apply_is_no_news_before_and_after_the_answer() {
+        for echo_first in [true, false] {
+            let maps = ConfigMaps::default();
+            maps.applied(&name(), &object("9", "a"));
+            maps.expect(&name(), view(&object("", "b")));
+            if !echo_first {
+                maps.acknowledged(&name(), "u", 10);
+                assert_eq!(content(&maps), "b");
+            }
+            assert!(!maps.applied(&name(), &object("10", "b")));
+            maps.acknowledged(&name(), "u", 10);
+            assert_eq!(content(&maps), "b");
+        }
+    }
+
+    #[test]
+    fn what_a_webhook_made_of_an_apply_is_news() {
+        let maps = ConfigMaps::default();
+        maps.applied(&name(), &object("9", "a"));
+        maps.expect(&name(), view(&object("", "b")));
+        maps.acknowledged(&name(), "u", 10);
+        assert!(maps.applied(&name(), &object("10", "b, changed by a webhook")));
+    }
+
+    #[test]
+    fn an_edit_between_the_apply_and_its_echo_is_news() {
+        let maps = ConfigMaps::default();
+        maps.applied(&name(), &object("9", "a"));
+        maps.expect(&name(), view(&object("", "c")));
+        assert!(maps.applied(&name(), &object("10", "b")), "the edit");
+        assert!(!maps.applied(&name(), &object("11", "c")), "the echo");
+        maps.acknowledged(&name(), "u", 11);
+        assert!(maps.applied(&name(), &object("12", "d")), "another edit");
+    }
+
+    #[test]
+    fn after_a_failed_apply_everything_is_news() {
+        let maps = ConfigMaps::default();
+        maps.applied(&name(), &object("9", "a"));
+        maps.expect(&name(), view(&object("", "b")));
+        maps.failed(&name());
+        assert!(maps.applied(&name(), &object("10", "b")));
+    }
+
+    #[test]
+    fn field_managers_of_our_keys_are_kept_apart_from_those_of_other_keys() {
+        let object = object("1", "a");
+        assert_eq!(view(&object).other_managers, ["kubectl-edit"]);
+        assert_eq!(owned(&object), BTreeSet::from(["toolset.json".to_owned()]));
+    }
+}

@@ -1,0 +1,51 @@
+//! One ConfigMap: an output or a base file.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::{
+    api::{NamespacedName, thin::ThinConfigMap},
+    cluster::{state::Cluster, triggers::Triggers, watch::Feed},
+};
+
+/// Feeds the watch of one ConfigMap into the cluster's state.
+pub(in crate::cluster) struct OneConfigMap {
+    pub(in crate::cluster) cluster: Arc<Cluster>,
+    pub(in crate::cluster) triggers: Arc<Triggers>,
+    pub(in crate::cluster) name: NamespacedName,
+    pub(in crate::cluster) listed: Option<ThinConfigMap>,
+}
+
+impl OneConfigMap {
+    fn trigger_on(&self, news: bool, received: Instant) {
+        if news {
+            self.cluster.trigger_users_of(&self.triggers, &self.name, Some(received));
+        }
+    }
+}
+
+impl Feed for OneConfigMap {
+    type Object = ThinConfigMap;
+
+    fn begin(&mut self) {
+        self.listed = None;
+    }
+
+    fn collect(&mut self, object: ThinConfigMap) {
+        self.listed = Some(object);
+    }
+
+    fn complete(&mut self, received: Instant) {
+        let listed = self.listed.take();
+        self.trigger_on(self.cluster.config_maps.listed(&self.name, listed.as_ref()), received);
+    }
+
+    fn applied(&mut self, object: ThinConfigMap, received: Instant) {
+        self.trigger_on(self.cluster.config_maps.applied(&self.name, &object), received);
+    }
+
+    fn deleted(&mut self, object: ThinConfigMap, received: Instant) {
+        self.trigger_on(self.cluster.config_maps.deleted(&self.name, &object), received);
+    }
+}

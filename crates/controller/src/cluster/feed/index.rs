@@ -1,0 +1,184 @@
+//! Services, EndpointSlices and Namespaces: into the index. Only the ToolsetConfigs that a change concerns are triggered.
+
+use std::sync::Arc;
+
+use detectors::ServiceKey;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use tokio::time::Instant;
+use toolset::{
+    convert,
+    index::{Change, Index, NamespaceList, ServiceList, SliceList, SliceView},
+};
+
+use crate::{
+    api::thin::{ThinNamespace, ThinService, ThinSlice},
+    cluster::{state::Cluster, triggers::Triggers, watch::Feed},
+    metrics::Metrics,
+};
+
+/// Feeds a watch of Services, of one namespace or of all, into the index.
+pub(in crate::cluster) struct Services {
+    cluster: Arc<Cluster>,
+    triggers: Arc<Triggers>,
+    metrics: Arc<Metrics>,
+    namespace: Option<String>,
+    list: ServiceList,
+}
+
+impl Services {
+    pub(in crate::cluster) fn new(
+        cluster: Arc<Cluster>,
+        triggers: Arc<Triggers>,
+        metrics: Arc<Metrics>,
+        namespace: Option<String>,
+    ) -> Self {
+        let list = cluster.index().list_services(namespace.as_deref());
+        Self { cluster, triggers, metrics, namespace, list }
+    }
+
+    fn changed(&self, changes: &[Change], received: Instant) {
+        self.cluster.trigger(&self.triggers, changes, received);
+        self.metrics.services_watched(self.cluster.index().services_len());
+    }
+}
+
+impl Feed for Services {
+    type Object = ThinService;
+
+    fn begin(&mut self) {
+        self.list = self.cluster.index().list_services(self.namespace.as_deref());
+    }
+
+    fn collect(&mut self, service: ThinService) {
+        let view = convert::service(&service.metadata, service.spec.as_ref());
+        self.cluster.index_mut().collect_service(&mut self.list, view);
+    }
+
+    fn complete(&mut self, received: Instant) {
+        let next = self.cluster.index().list_services(self.namespace.as_deref());
+        let list = std::mem::replace(&mut self.list, next);
+        let changes = self.cluster.index_mut().finish_services(list);
+        self.changed(&changes, received);
+    }
+
+    fn applied(&mut self, service: ThinService, received: Instant) {
+        let view = convert::service(&service.metadata, service.spec.as_ref());
+        let change = self.cluster.index_mut().apply_service(view);
+        self.changed(change.as_slice(), received);
+    }
+
+    fn deleted(&mut self, service: ThinService, received: Instant) {
+        let (namespace, name) = name(&service.metadata);
+        let change = self.cluster.index_mut().delete_service(&ServiceKey::new(namespace, name));
+        self.changed(change.as_slice(), received);
+    }
+}
+
+/// Feeds a watch of EndpointSlices, of one namespace or of all, into the index.
+pub(in crate::cluster) struct EndpointSlices {
+    cluster: Arc<Cluster>,
+    triggers: Arc<Triggers>,
+    namespace: Option<String>,
+    list: SliceList,
+}
+
+impl EndpointSlices {
+    pub(in crate::cluster) fn new(cluster: Arc<Cluster>, triggers: Arc<Triggers>, namespace: Option<String>) -> Self {
+        let list = cluster.index().list_slices(namespace.as_deref());
+        Self { cluster, triggers, namespace, list }
+    }
+}
+
+fn slice_view(slice: &ThinSlice) -> Option<SliceView> {
+    let endpoints = slice.endpoints.iter().flatten();
+    convert::slice(&slice.metadata, endpoints.map(|endpoint| endpoint.conditions.as_ref()))
+}
+
+impl Feed for EndpointSlices {
+    type Object = ThinSlice;
+
+    fn begin(&mut self) {
+        self.list = self.cluster.index().list_slices(self.namespace.as_deref());
+    }
+
+    fn collect(&mut self, slice: ThinSlice) {
+        if let Some(view) = slice_view(&slice) {
+            self.cluster.index_mut().collect_slice(&mut self.list, view);
+        }
+    }
+
+    fn complete(&mut self, received: Instant) {
+        let next = self.cluster.index().list_slices(self.namespace.as_deref());
+        let list = std::mem::replace(&mut self.list, next);
+        let changes = self.cluster.index_mut().finish_slices(list);
+        self.cluster.trigger(&self.triggers, &changes, received);
+    }
+
+    fn applied(&mut self, slice: ThinSlice, received: Instant) {
+        let changes = match slice_view(&slice) {
+            Some(view) => self.cluster.index_mut().apply_slice(view),
+            // It may have lost the label that names its Service.
+            None => delete_slice(&mut self.cluster.index_mut(), &slice.metadata),
+        };
+        self.cluster.trigger(&self.triggers, &changes, received);
+    }
+
+    fn deleted(&mut self, slice: ThinSlice, received: Instant) {
+        let changes = delete_slice(&mut self.cluster.index_mut(), &slice.metadata);
+        self.cluster.trigger(&self.triggers, &changes, received);
+    }
+}
+
+fn delete_slice(index: &mut Index, metadata: &ObjectMeta) -> Vec<Change> {
+    let (namespace, name) = name(metadata);
+    index.delete_slice(namespace, name).into_iter().collect()
+}
+
+/// Feeds a watch of Namespaces, of all or of one by name, into the index.
+pub(in crate::cluster) struct Namespaces {
+    cluster: Arc<Cluster>,
+    triggers: Arc<Triggers>,
+    name: Option<String>,
+    list: NamespaceList,
+}
+
+impl Namespaces {
+    pub(in crate::cluster) fn new(cluster: Arc<Cluster>, triggers: Arc<Triggers>, name: Option<String>) -> Self {
+        let list = cluster.index().list_namespaces(name.as_deref());
+        Self { cluster, triggers, name, list }
+    }
+}
+
+impl Feed for Namespaces {
+    type Object = ThinNamespace;
+
+    fn begin(&mut self) {
+        self.list = self.cluster.index().list_namespaces(self.name.as_deref());
+    }
+
+    fn collect(&mut self, namespace: ThinNamespace) {
+        self.cluster.index_mut().collect_namespace(&mut self.list, convert::namespace(&namespace.metadata));
+    }
+
+    fn complete(&mut self, received: Instant) {
+        let next = self.cluster.index().list_namespaces(self.name.as_deref());
+        let list = std::mem::replace(&mut self.list, next);
+        let changes = self.cluster.index_mut().finish_namespaces(list);
+        self.cluster.trigger(&self.triggers, &changes, received);
+    }
+
+    fn applied(&mut self, namespace: ThinNamespace, received: Instant) {
+        let change = self.cluster.index_mut().apply_namespace(convert::namespace(&namespace.metadata));
+        self.cluster.trigger(&self.triggers, change.as_slice(), received);
+    }
+
+    fn deleted(&mut self, namespace: ThinNamespace, received: Instant) {
+        let change = self.cluster.index_mut().delete_namespace(name(&namespace.metadata).1);
+        self.cluster.trigger(&self.triggers, change.as_slice(), received);
+    }
+}
+
+/// Namespace and name of an object; the first is empty for a Namespace.
+fn name(metadata: &ObjectMeta) -> (&str, &str) {
+    (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
+}

@@ -1,0 +1,103 @@
+//! ToolsetConfigs, of one namespace or of all.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::{
+    api::{NamespacedName, thin::ThinToolsetConfig},
+    cluster::{state::Cluster, toolset_configs::News, triggers::Triggers, watch::Feed},
+    metrics::Metrics,
+};
+
+/// Feeds a watch of ToolsetConfigs into the cluster's state.
+pub(in crate::cluster) struct ToolsetConfigFeed {
+    cluster: Arc<Cluster>,
+    triggers: Arc<Triggers>,
+    metrics: Arc<Metrics>,
+    known: BTreeSet<NamespacedName>,
+    list: Vec<ThinToolsetConfig>,
+}
+
+impl ToolsetConfigFeed {
+    pub(in crate::cluster) fn new(cluster: Arc<Cluster>, triggers: Arc<Triggers>, metrics: Arc<Metrics>) -> Self {
+        Self { cluster, triggers, metrics, known: BTreeSet::new(), list: Vec::new() }
+    }
+
+    fn apply(&mut self, object: &ThinToolsetConfig, received: Instant) {
+        let name = NamespacedName::of(object);
+        self.known.insert(name.clone());
+        let rivals_before = self.cluster.writers_of_the_same(&name);
+        match self.cluster.toolset_configs.apply(&name, object) {
+            Ok(News::Nothing) => return,
+            Ok(News::Status) => return self.triggers.of(&name).status_changed(),
+            Ok(news) => {
+                if news == News::Arrived {
+                    info!(namespace = %name.namespace, name = %name.name, "ToolsetConfig found");
+                }
+                // The Controller wakes the worker, and starts it first if there is none.
+                self.triggers.of(&name).note(Some(received));
+            }
+            Err(unreadable) => {
+                let (namespace, error) = (&name.namespace, &unreadable.error);
+                warn!(%namespace, name = %name.name, %error, "cannot read the ToolsetConfig; its output stays as it is");
+                self.triggers.one(&name, None);
+                self.metrics.forget(&name);
+            }
+        }
+        self.rivals_reconcile(rivals_before, &name);
+        self.cluster.needs_changed.notify_one();
+    }
+
+    fn delete(&mut self, name: &NamespacedName) {
+        self.known.remove(name);
+        let rivals = self.cluster.writers_of_the_same(name);
+        if self.cluster.toolset_configs.delete(name) {
+            info!(namespace = %name.namespace, name = %name.name, "ToolsetConfig gone");
+        }
+        self.triggers.one(name, None);
+        self.metrics.forget(name);
+        self.rivals_reconcile(rivals, name);
+        self.cluster.needs_changed.notify_one();
+    }
+
+    /// Of several ToolsetConfigs with one ConfigMap the oldest writes it. So each of them may have to begin or to stop.
+    fn rivals_reconcile(&self, mut rivals: BTreeSet<NamespacedName>, name: &NamespacedName) {
+        rivals.append(&mut self.cluster.writers_of_the_same(name));
+        for rival in &rivals {
+            self.triggers.one(rival, None);
+        }
+    }
+}
+
+impl Feed for ToolsetConfigFeed {
+    type Object = ThinToolsetConfig;
+
+    fn begin(&mut self) {
+        self.list = Vec::new();
+    }
+
+    fn collect(&mut self, object: Self::Object) {
+        self.list.push(object);
+    }
+
+    fn complete(&mut self, received: Instant) {
+        let list = std::mem::take(&mut self.list);
+        let listed: BTreeSet<_> = list.iter().map(NamespacedName::of).collect();
+        for gone in self.known.difference(&listed).cloned().collect::<Vec<_>>() {
+            self.delete(&gone);
+        }
+        for object in &list {
+            self.apply(object, received);
+        }
+    }
+
+    fn applied(&mut self, object: Self::Object, received: Instant) {
+        self.apply(&object, received);
+    }
+
+    fn deleted(&mut self, object: Self::Object, _: Instant) {
+        self.delete(&NamespacedName::of(&object));
+    }
+}

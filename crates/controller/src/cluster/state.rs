@@ -1,0 +1,106 @@
+//! What this process knows of the cluster: the watches write it, the workers read it.
+
+use std::{
+    collections::BTreeSet,
+    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use tokio::{sync::Notify, time::Instant};
+use toolset::{
+    index::{Change, Index},
+    status::{Input, required_inputs},
+};
+
+use super::{
+    config_maps::ConfigMaps,
+    needs::Scope,
+    toolset_configs::ToolsetConfigs,
+    triggers::Triggers,
+    watch_health::{WatchId, Watches},
+};
+use crate::api::NamespacedName;
+
+/// What this process knows of the cluster. Locks are held for moments and never across an await.
+pub(crate) struct Cluster {
+    pub(crate) scope: Scope,
+    index: RwLock<Index>,
+    pub(crate) watches: Watches,
+    pub(crate) toolset_configs: ToolsetConfigs,
+    pub(crate) config_maps: ConfigMaps,
+    /// The set of ToolsetConfigs changed, so other watches may be needed.
+    pub(super) needs_changed: Notify,
+}
+
+impl Cluster {
+    /// Nothing is known yet.
+    pub(crate) fn new(scope: Scope, toolset_configs: ToolsetConfigs) -> Self {
+        Self {
+            scope,
+            index: RwLock::default(),
+            watches: Watches::default(),
+            toolset_configs,
+            config_maps: ConfigMaps::default(),
+            needs_changed: Notify::new(),
+        }
+    }
+
+    /// Services, EndpointSlices and Namespaces, to plan with. Readers do not block each other.
+    pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Triggers the ToolsetConfigs whose plan may differ because of these changes, and no others.
+    pub(super) fn trigger(&self, triggers: &Triggers, changes: &[Change], received: Instant) {
+        if changes.is_empty() {
+            return;
+        }
+        let index = self.index();
+        self.toolset_configs.for_each(|name, _, interest| {
+            if changes.iter().any(|change| interest.concerns(change, &index)) {
+                triggers.one(name, Some(received));
+            }
+        });
+    }
+
+    /// Triggers the ToolsetConfigs that need this watch, because its health changed.
+    pub(super) fn trigger_dependents(&self, triggers: &Triggers, id: &WatchId) {
+        if let (Input::ConfigMap, Some(namespace), Some(name)) = (id.input, &id.namespace, &id.name) {
+            let config_map = NamespacedName::new(namespace.as_str(), name.as_str());
+            return self.trigger_users_of(triggers, &config_map, None);
+        }
+        self.toolset_configs.for_each(|name, config, _| {
+            if required_inputs(config).contains(&id.input) {
+                triggers.one(name, None);
+            }
+        });
+    }
+
+    /// Triggers the ToolsetConfigs that write this ConfigMap or read their base from it.
+    pub(super) fn trigger_users_of(&self, triggers: &Triggers, config_map: &NamespacedName, received: Option<Instant>) {
+        self.toolset_configs.for_each(|name, config, _| {
+            let output = &config.spec.output;
+            let base = output.base.as_ref().map(|base| &base.config_map_name);
+            let mut names = std::iter::once(&output.config_map_name).chain(base);
+            if name.namespace == config_map.namespace && names.any(|name| **name == *config_map.name) {
+                triggers.one(name, received);
+            }
+        });
+    }
+
+    /// The other ToolsetConfigs that name the same ConfigMap as this one.
+    pub(super) fn writers_of_the_same(&self, name: &NamespacedName) -> BTreeSet<NamespacedName> {
+        let Some(config) = self.toolset_configs.get(name) else { return BTreeSet::new() };
+        let mut writers = BTreeSet::new();
+        self.toolset_configs.for_each(|other, its, _| {
+            let same = its.spec.output.config_map_name == config.spec.output.config_map_name;
+            if same && other.namespace == name.namespace && other.name != name.name {
+                writers.insert(other.clone());
+            }
+        });
+        writers
+    }
+}

@@ -1,0 +1,236 @@
+//! The ToolsetConfigs: those that can be read, and those that cannot.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crd_types::{ToolsetConfig, ToolsetConfigStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{
+    core::{PartialObjectMeta, PartialObjectMetaExt as _},
+    runtime::{
+        reflector::{Store, store::Writer},
+        watcher::Event,
+    },
+};
+use serde_json::value::RawValue;
+use tokio::sync::{Notify, mpsc};
+use toolset::{Interest, status::same_status};
+
+use crate::api::{
+    NamespacedName,
+    thin::{ThinToolsetConfig, version},
+};
+
+/// What the Controller knows of a ToolsetConfig: its name and its metadata. The workers read the rest here.
+pub(crate) type Root = PartialObjectMeta<ToolsetConfig>;
+
+/// A stored object that cannot be read, for example because an older schema let it in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    pub(crate) uid: String,
+    pub(crate) generation: Option<i64>,
+    /// What is wrong with it.
+    pub(crate) error: String,
+}
+
+/// A status that the operator wrote or is about to write.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Written {
+    /// The resource version that the object got by it; `None` until the API server has answered.
+    pub(crate) version: Option<u64>,
+    pub(crate) status: Arc<ToolsetConfigStatus>,
+}
+
+#[derive(Debug)]
+struct Known {
+    config: Arc<ToolsetConfig>,
+    interest: Arc<Interest>,
+    written: Option<Written>,
+}
+
+/// All ToolsetConfigs that were seen.
+pub(crate) struct ToolsetConfigs {
+    known: Mutex<BTreeMap<NamespacedName, Known>>,
+    unreadable: Mutex<BTreeMap<NamespacedName, Unreadable>>,
+    /// The set of unreadable ones changed.
+    pub(crate) unreadable_changed: Notify,
+    controller: Mutex<Writer<Root>>,
+    store: Store<Root>,
+    changed: mpsc::UnboundedSender<Root>,
+}
+
+/// What is new about a ToolsetConfig.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// Nothing but what the operator wrote itself.
+    Nothing,
+    /// It was not known before, or is another object of the same name.
+    Arrived,
+    /// Its spec, or its deletion.
+    Changed,
+    /// Somebody else changed what the operator wrote into its status.
+    Status,
+}
+
+impl ToolsetConfigs {
+    /// None yet. The receiver yields those that the Controller has to reconcile.
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Root>) {
+        let mut controller = Writer::new(());
+        // The store is ready from the start, because the workers wait for their inputs themselves. Several watches may
+        // write into it, one per namespace, so the list of one of them never replaces it as a whole.
+        controller.apply_watcher_event(&Event::InitDone);
+        let (changed, receiver) = mpsc::unbounded_channel();
+        let configs = Self {
+            known: Mutex::default(),
+            unreadable: Mutex::default(),
+            unreadable_changed: Notify::new(),
+            store: controller.as_reader(),
+            controller: Mutex::new(controller),
+            changed,
+        };
+        (configs, receiver)
+    }
+
+    /// The store that the Controller reads.
+    pub(crate) fn store(&self) -> Store<Root> {
+        self.store.clone()
+    }
+
+    /// One, if it exists and can be read.
+    pub(crate) fn get(&self, name: &NamespacedName) -> Option<Arc<ToolsetConfig>> {
+        lock(&self.known).get(name).map(|known| known.config.clone())
+    }
+
+    /// All that can be read, by namespace and name.
+    pub(crate) fn all(&self) -> Vec<Arc<ToolsetConfig>> {
+        lock(&self.known).values().map(|known| known.config.clone()).collect()
+    }
+
+    /// Calls `visit` for each that can be read.
+    pub(super) fn for_each(&self, mut visit: impl FnMut(&NamespacedName, &ToolsetConfig, &Interest)) {
+        lock(&self.known).iter().for_each(|(name, known)| visit(name, &known.config, &known.interest));
+    }
+
+    /// Those that cannot be read.
+    pub(crate) fn unreadable(&self) -> BTreeMap<NamespacedName, Unreadable> {
+        lock(&self.unreadable).clone()
+    }
+
+    /// The status that is about to be written, or has been: its echo on the watch is no news.
+    pub(crate) fn wrote_status(&self, name: &NamespacedName, uid: &str, written: Written) {
+        if let Some(known) = lock(&self.known).get_mut(name)
+            && known.config.metadata.uid.as_deref() == Some(uid)
+        {
+            known.written = Some(written);
+        }
+    }
+
+    /// The newest status that is known of the object with that uid: what the watch showed, or what was written after it.
+    pub(crate) fn newest_status(&self, name: &NamespacedName, uid: &str) -> Option<Arc<ToolsetConfigStatus>> {
+        let known = lock(&self.known);
+        let known = known.get(name).filter(|known| known.config.metadata.uid.as_deref() == Some(uid))?;
+        let seen = version(known.config.metadata.resource_version.as_deref());
+        match &known.written {
+            Some(Written { version: Some(written), status }) if *written > seen => Some(status.clone()),
+            _ => known.config.status.clone().map(Arc::new),
+        }
+    }
+
+    /// Takes a new or changed one. Its spec is parsed only if it changed. `Err` if it cannot be read; what was written for it
+    /// then stays as it is.
+    pub(super) fn apply(&self, name: &NamespacedName, object: &ThinToolsetConfig) -> Result<News, Unreadable> {
+        match self.read(name, object) {
+            Ok((config, news)) => {
+                self.store_readable(name, config, news);
+                Ok(news)
+            }
+            Err(error) => {
+                let metadata = &object.metadata;
+                let uid = metadata.uid.clone().unwrap_or_default();
+                let unreadable = Unreadable { uid, generation: metadata.generation, error: error.to_string() };
+                self.forget(name);
+                lock(&self.unreadable).insert(name.clone(), unreadable.clone());
+                self.unreadable_changed.notify_one();
+                Err(unreadable)
+            }
+        }
+    }
+
+    /// Forgets one that is gone. True if it could be read.
+    pub(super) fn delete(&self, name: &NamespacedName) -> bool {
+        if lock(&self.unreadable).remove(name).is_some() {
+            self.unreadable_changed.notify_one();
+        }
+        self.forget(name)
+    }
+
+    fn read(&self, name: &NamespacedName, object: &ThinToolsetConfig) -> serde_json::Result<(ToolsetConfig, News)> {
+        let metadata = object.metadata.clone();
+        let status: Option<ToolsetConfigStatus> =
+            object.status.as_deref().map(|raw| serde_json::from_str(raw.get())).transpose()?.flatten();
+        let known = lock(&self.known);
+        let Some(old) = known.get(name).filter(|old| old.config.metadata.uid == metadata.uid) else {
+            let spec = serde_json::from_str(object.spec.as_deref().map_or("null", RawValue::get))?;
+            return Ok((ToolsetConfig { metadata, spec, status }, News::Arrived));
+        };
+        if !asks_for_the_same(&old.config.metadata, &metadata) {
+            let spec = serde_json::from_str(object.spec.as_deref().map_or("null", RawValue::get))?;
+            return Ok((ToolsetConfig { metadata, spec, status }, News::Changed));
+        }
+        let ours = |status: Option<&ToolsetConfigStatus>| same_status(status, old.written.as_ref().map(|w| &*w.status));
+        let seen_before = same_status(old.config.status.as_ref(), status.as_ref());
+        let news = if seen_before || ours(status.as_ref()) { News::Nothing } else { News::Status };
+        Ok((ToolsetConfig { metadata, spec: old.config.spec.clone(), status }, news))
+    }
+
+    fn store_readable(&self, name: &NamespacedName, config: ToolsetConfig, news: News) {
+        let mut known = lock(&self.known);
+        let old = known.remove(name);
+        let same_object = news != News::Arrived;
+        let (interest, written) = match old {
+            Some(old) if same_object && news != News::Changed => (old.interest, old.written),
+            Some(old) if same_object => (Arc::new(Interest::of(&config)), old.written),
+            _ => (Arc::new(Interest::of(&config)), None),
+        };
+        let root = matches!(news, News::Arrived | News::Changed).then(|| root(&config.metadata));
+        known.insert(name.clone(), Known { config: Arc::new(config), interest, written });
+        drop(known);
+        if lock(&self.unreadable).remove(name).is_some() {
+            self.unreadable_changed.notify_one();
+        }
+        if let Some(root) = root {
+            lock(&self.controller).apply_watcher_event(&Event::Apply(root.clone()));
+            // The receiver is gone only when the program is about to end.
+            let _ended = self.changed.send(root);
+        }
+    }
+
+    fn forget(&self, name: &NamespacedName) -> bool {
+        let Some(old) = lock(&self.known).remove(name) else { return false };
+        lock(&self.controller).apply_watcher_event(&Event::Delete(root(&old.config.metadata)));
+        true
+    }
+}
+
+/// The metadata by which the Controller knows a ToolsetConfig.
+fn root(metadata: &ObjectMeta) -> Root {
+    let metadata = ObjectMeta {
+        name: metadata.name.clone(),
+        namespace: metadata.namespace.clone(),
+        uid: metadata.uid.clone(),
+        resource_version: metadata.resource_version.clone(),
+        ..ObjectMeta::default()
+    };
+    metadata.into_response_partial()
+}
+
+/// Whether two versions of one object ask for the same. A change of the spec moves the generation.
+fn asks_for_the_same(old: &ObjectMeta, new: &ObjectMeta) -> bool {
+    old.generation == new.generation && old.deletion_timestamp == new.deletion_timestamp
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

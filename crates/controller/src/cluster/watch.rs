@@ -1,0 +1,166 @@
+//! One watch: kube's `watcher` with its errors kept out of every stream.
+
+use std::{fmt::Debug, pin::pin, sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use kube::{
+    Api, Client, Resource,
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event, watcher},
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, sleep_until};
+use toolset::status::Input;
+use tracing::{info, warn};
+
+use super::{
+    state::Cluster,
+    triggers::Triggers,
+    watch_health::{HealthChange, WATCH_TIMEOUT_SECONDS, WatchHealth, WatchId},
+};
+use crate::{
+    api::{Cause, client::observed, error::watch_message},
+    metrics::Metrics,
+};
+
+/// Objects per page of a list. A page is parsed as a whole, so small pages keep the peak of memory low.
+const PAGE: u32 = 250;
+
+/// How long a watcher must have lived before a new one replaces it to list at once. An API server that demands a list again
+/// and again meets the backoff instead.
+const LIST_AGAIN: Duration = Duration::from_secs(5);
+
+/// Takes the objects of one watch. Each is converted and dropped at once; none is kept as the API server sent it.
+///
+/// `received` is when the event was read from the connection. Freshness counts from then.
+pub(super) trait Feed: Send + 'static {
+    /// What the watch yields.
+    type Object;
+
+    /// A list begins. What was collected of an earlier list that did not finish is void.
+    fn begin(&mut self);
+
+    /// One object of the list.
+    fn collect(&mut self, object: Self::Object);
+
+    /// The list is complete and replaces what was known. Nothing else announces what was deleted during a watch gap.
+    fn complete(&mut self, received: Instant);
+
+    /// A new or changed object.
+    fn applied(&mut self, object: Self::Object, received: Instant);
+
+    /// An object is gone.
+    fn deleted(&mut self, object: Self::Object, received: Instant);
+}
+
+/// One watch and what it reports to.
+pub(super) struct Watch {
+    pub(super) id: WatchId,
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) triggers: Arc<Triggers>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Watch {
+    /// Watches until the task is dropped. `api` makes the typed API of a client.
+    pub(super) async fn run<F>(self, client: Client, api: impl FnOnce(Client) -> Api<F::Object>, mut feed: F)
+    where
+        F: Feed,
+        F::Object: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    {
+        let this = Arc::new(self);
+        let contact = {
+            let this = this.clone();
+            move || this.recovered(this.cluster.watches.contact(&this.id, Instant::now()))
+        };
+        let (client, last_read) = observed(&client, contact);
+        let api = api(client);
+        let mut config = watcher::Config::default().timeout(WATCH_TIMEOUT_SECONDS).page_size(PAGE);
+        config.field_selector = this.id.name.as_ref().map(|name| format!("metadata.name={name}"));
+        loop {
+            let begun = Instant::now();
+            let mut events = pin!(watcher(api.clone(), config.clone()).default_backoff());
+            loop {
+                let stale_at = this.cluster.watches.stale_at(&this.id, Instant::now());
+                tokio::select! {
+                    event = events.next() => match event {
+                        Some(Ok(event)) => this.take(&mut feed, event, last_read.get()),
+                        Some(Err(error)) => {
+                            this.failed(&error);
+                            // The API server asks for a list, which is no problem. kube's watcher would make it only after
+                            // its backoff, which an earlier outage may have raised to 30 s. A new watcher lists at once.
+                            if Cause::of_watch(&error) == Cause::Gone && begun.elapsed() >= LIST_AGAIN {
+                                break;
+                            }
+                        }
+                        None => break,
+                    },
+                    () = sleep_until(stale_at) => {
+                        // A quiet watch is in contact without an event.
+                        if this.cluster.watches.stale_at(&this.id, Instant::now()) > stale_at {
+                            continue;
+                        }
+                        this.stale();
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn take<F: Feed>(&self, feed: &mut F, event: Event<F::Object>, received: Instant) {
+        match event {
+            Event::Init => return feed.begin(),
+            Event::InitApply(object) => return feed.collect(object),
+            Event::InitDone => {
+                let change = self.cluster.watches.listed(&self.id, received);
+                feed.complete(received);
+                self.recovered(change);
+            }
+            Event::Apply(object) => feed.applied(object, received),
+            Event::Delete(object) => feed.deleted(object, received),
+        }
+        self.metrics.event_received(self.id.input);
+    }
+
+    fn recovered(&self, change: HealthChange) {
+        if change.problem {
+            info!(input = self.id.input.as_str(), watch = %self.id, "in contact again");
+        }
+        self.report(change);
+    }
+
+    fn failed(&self, error: &watcher::Error) {
+        let cause = Cause::of_watch(error);
+        self.metrics.watch_failed(self.id.input, cause);
+        let message = watch_message(error);
+        let change = self.cluster.watches.failed(&self.id, cause, &message, Instant::now());
+        // An expired resource version is how the API server asks for a new list.
+        if change.problem && cause != Cause::Gone {
+            let hint = match (self.id.input, cause) {
+                (Input::ToolsetConfig, Cause::NotFound) => " (is the CustomResourceDefinition installed?)",
+                _ => "",
+            };
+            let input = self.id.input.as_str();
+            warn!(input, watch = %self.id, reason = %cause, error = %message, "watch failed, trying again{hint}");
+        }
+        self.report(change);
+    }
+
+    fn stale(&self) {
+        warn!(input = self.id.input.as_str(), watch = %self.id, "stale: no contact for three watch timeouts");
+        self.report(HealthChange { health: true, problem: false });
+        // Start over with a list, because a resource version of an etcd that was restored since never works again.
+        self.cluster.watches.restarted(&self.id, Instant::now());
+    }
+
+    fn report(&self, change: HealthChange) {
+        if change.health {
+            let health = self.cluster.watches.input_health(self.id.input, Instant::now()).health;
+            self.metrics.watch_synced(self.id.input, health == WatchHealth::Synced);
+            self.cluster.trigger_dependents(&self.triggers, &self.id);
+        }
+    }
+}

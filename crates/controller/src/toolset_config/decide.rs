@@ -1,0 +1,331 @@
+//! What to do about the ConfigMap. Pure: a situation in, one decision out.
+
+use crd_types::{ConflictPolicy, Mode, ToolsetConfig};
+use kube::ResourceExt;
+use toolset::{
+    config_map::{Drift, Manifest, Ownership, ownership},
+    status::OutputState,
+};
+
+use super::gate::Gate;
+use crate::{cluster::ConfigMapState, metrics::Operation};
+
+/// What the decision rests on.
+pub(super) struct Situation<'a> {
+    pub(super) config: &'a ToolsetConfig,
+    /// What the inputs allow; never [`Gate::Shut`], which allows no plan.
+    pub(super) gate: Gate,
+    /// The older ToolsetConfig that writes the same ConfigMap.
+    pub(super) older_rival: Option<String>,
+    /// The ConfigMap as last seen.
+    pub(super) existing: &'a ConfigMapState,
+    /// The ConfigMap as planned.
+    pub(super) manifest: &'a Manifest,
+    /// What this process last applied.
+    pub(super) applied: Option<&'a Manifest>,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// Leave it as it is, and report why.
+    Leave(OutputState),
+    /// It was deleted during a hold. Restore what was last applied.
+    Restore,
+    /// It is being deleted. The event of its deletion triggers the next reconcile.
+    AwaitDeletion,
+    /// It is as planned.
+    Nothing,
+    /// Write what was planned.
+    Write(Change),
+}
+
+/// A write and its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) operation: Operation,
+    /// The first difference between the ConfigMap and the plan.
+    pub(super) found: Drift,
+    /// Whether somebody else changed the ConfigMap since this process last applied it. Then the brake applies, whatever the
+    /// operation is.
+    pub(super) reverts: bool,
+}
+
+/// The state of an output that is held.
+pub(super) fn held() -> OutputState {
+    OutputState::Held { message: "the ConfigMap is held as it is until the inputs recover".to_owned() }
+}
+
+/// Decides.
+pub(super) fn decide(situation: &Situation<'_>) -> Decision {
+    let name = &situation.config.spec.output.config_map_name;
+    let view = situation.existing.view.as_deref();
+    if situation.config.spec.mode == Mode::Preview {
+        return Decision::Leave(OutputState::Preview);
+    }
+    if let Some(older) = &situation.older_rival {
+        let message = format!(
+            "ToolsetConfig {older} is older and writes ConfigMap {name}; give one of them another output.configMapName"
+        );
+        return Decision::Leave(OutputState::Conflict { message });
+    }
+    if situation.gate == Gate::Held {
+        return match (view, situation.applied) {
+            (None, Some(_)) => Decision::Restore,
+            _ => Decision::Leave(held()),
+        };
+    }
+    if view.is_some_and(|view| view.terminating) {
+        return Decision::AwaitDeletion;
+    }
+    let adopts = match view.map_or(Ownership::Ours, |view| ownership(situation.config, view)) {
+        Ownership::Ours => false,
+        Ownership::Predecessor => true,
+        Ownership::Stranger { .. } if situation.config.spec.output.conflict_policy == ConflictPolicy::Adopt => true,
+        Ownership::Stranger { who } => {
+            let message = format!(
+                "ConfigMap {name} belongs to {who}; set output.conflictPolicy: Adopt to take it over, or choose another \
+                 output.configMapName"
+            );
+            return Decision::Leave(OutputState::Conflict { message });
+        }
+    };
+    let owned = |key: &str| situation.existing.owned.contains(key);
+    let Some(found) = view.map_or(Some(Drift::Missing), |view| situation.manifest.drift(view, owned)) else {
+        return Decision::Nothing;
+    };
+    let lacks = |manifest: &Manifest| view.is_none_or(|view| manifest.drift(view, owned).is_some());
+    let operation = match view {
+        Some(_) if adopts => Operation::Adopt,
+        // The same manifest was applied before, so somebody else changed the ConfigMap.
+        _ if situation.applied == Some(situation.manifest) => Operation::Repair,
+        Some(_) => Operation::Update,
+        None => Operation::Create,
+    };
+    Decision::Write(Change { operation, found, reverts: situation.applied.is_some_and(lacks) })
+}
+
+/// The name of the ToolsetConfig that writes the same ConfigMap and precedes this one: the older, then the lesser name. A
+/// ToolsetConfig that is being deleted precedes none.
+pub(super) fn older_rival<'a>(
+    config: &ToolsetConfig,
+    all: impl IntoIterator<Item = &'a ToolsetConfig>,
+) -> Option<String> {
+    let age = |config: &ToolsetConfig| {
+        let created = config.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        (created, config.name_any())
+    };
+    let mine = age(config);
+    let rivals = all.into_iter().filter(|other| {
+        other.metadata.namespace == config.metadata.namespace
+            && other.metadata.deletion_timestamp.is_none()
+            && other.spec.output.config_map_name == config.spec.output.config_map_name
+    });
+    rivals.map(age).filter(|age| *age < mine).min().map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Arc};
+
+    use serde_json::Value;
+    use toolset::{Rendered, config_map::ConfigMapView};
+
+    use super::*;
+
+    fn config(extra: &[(&str, Value)]) -> ToolsetConfig {
+        let mut object = serde_json::json!({
+            "apiVersion": "toolset.kubernaut.io/v1alpha1", "kind": "ToolsetConfig",
+            "metadata": {"name": "c", "namespace": "n", "uid": "config", "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {"sources": [{"name": "s", "trust": "Trusted", "namespaces": {"from": "All"}}], "output": {}}
+        });
+        for (pointer, value) in extra {
+            *object.pointer_mut(pointer).unwrap() = value.clone();
+        }
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn rendered(text: &str) -> Rendered {
+        Rendered {
+            data: BTreeMap::from([("toolset.json", text.into())]),
+            hash: format!("hash of {text}").into(),
+            ..Rendered::default()
+        }
+    }
+
+    /// The ConfigMap as the API server would hold it after `manifest` was applied.
+    fn applied(manifest: &Manifest) -> ConfigMapState {
+        let mut object: Value = serde_json::from_slice(&manifest.to_json(Some("map"))).unwrap();
+        object["metadata"]["managedFields"] = serde_json::json!([
+            {"manager": "toolset-operator", "operation": "Apply", "fieldsV1": {"f:data": {"f:toolset.json": {}}}}
+        ]);
+        ConfigMapState::of(&serde_json::from_value(object).unwrap())
+    }
+
+    struct Case {
+        config: ToolsetConfig,
+        gate: Gate,
+        rival: Option<String>,
+        existing: ConfigMapState,
+        rendered: Rendered,
+        applied: Option<Manifest>,
+    }
+
+    impl Case {
+        /// All is well: what was applied is there and wanted.
+        fn at_rest() -> Self {
+            let (config, rendered) = (config(&[]), rendered("a"));
+            let manifest = Manifest::new(&config, &rendered);
+            Self {
+                existing: applied(&manifest),
+                config,
+                gate: Gate::Open,
+                rival: None,
+                rendered,
+                applied: Some(manifest),
+            }
+        }
+
+        fn decide(&self) -> Decision {
+            decide(&Situation {
+                config: &self.config,
+                gate: self.gate,
+                older_rival: self.rival.clone(),
+                existing: &self.existing,
+                manifest: &Manifest::new(&self.config, &self.rendered),
+                applied: self.applied.as_ref(),
+            })
+        }
+
+        fn operation(&self) -> Operation {
+            match self.decide() {
+                Decision::Write(change) => change.operation,
+                other => panic!("not a write: {other:?}"),
+            }
+        }
+
+        fn reverts(&self) -> bool {
+            matches!(self.decide(), Decision::Write(Change { reverts: true, .. }))
+        }
+
+        fn change(&mut self, change: impl FnOnce(&mut ConfigMapView)) {
+            let mut view = (**self.existing.view.as_ref().unwrap()).clone();
+            change(&mut view);
+            self.existing.view = Some(Arc::new(view));
+        }
+    }
+
+    #[test]
+    fn what_is_as_it_should_be_is_not_written() {
+        assert_eq!(Case::at_rest().decide(), Decision::Nothing);
+    }
+
+    #[test]
+    fn new_content_is_an_update_and_somebody_elses_change_a_repair() {
+        let mut case = Case::at_rest();
+        case.change(|view| drop(view.data.insert("toolset.json".to_owned(), "edited".into())));
+        assert_eq!(case.operation(), Operation::Repair);
+        case.rendered = rendered("b");
+        assert_eq!(case.operation(), Operation::Update);
+    }
+
+    #[test]
+    fn a_missing_config_map_is_created_and_a_deleted_one_repaired() {
+        let mut case = Case::at_rest();
+        case.existing = ConfigMapState::default();
+        assert_eq!(case.operation(), Operation::Repair);
+        case.applied = None;
+        assert_eq!(case.operation(), Operation::Create);
+    }
+
+    #[test]
+    fn another_deletion_policy_is_an_update_not_a_repair() {
+        let mut case = Case::at_rest();
+        case.config = config(&[("/spec/output", serde_json::json!({"deletionPolicy": "Orphan"}))]);
+        assert_eq!(case.operation(), Operation::Update);
+    }
+
+    #[test]
+    fn a_strangers_config_map_is_left_alone_until_adopt() {
+        let mut case = Case::at_rest();
+        case.change(|view| {
+            view.labels.clear();
+            view.controller = None;
+        });
+        assert!(matches!(case.decide(), Decision::Leave(OutputState::Conflict { .. })));
+        case.config = config(&[("/spec/output", serde_json::json!({"conflictPolicy": "Adopt"}))]);
+        assert_eq!(case.operation(), Operation::Adopt);
+    }
+
+    #[test]
+    fn a_key_that_is_not_asked_for_goes_if_it_is_ours_and_stays_if_it_is_not() {
+        let mut case = Case::at_rest();
+        case.change(|view| drop(view.data.insert("custom_toolset.yaml".to_owned(), "x".into())));
+        assert_eq!(case.decide(), Decision::Nothing, "somebody else's");
+        case.existing.owned.insert("custom_toolset.yaml".to_owned());
+        assert!(matches!(case.decide(), Decision::Write(_)));
+    }
+
+    #[test]
+    fn during_a_hold_only_a_deleted_config_map_comes_back_and_only_if_this_process_wrote_it() {
+        let mut case = Case::at_rest();
+        (case.gate, case.rendered) = (Gate::Held, rendered("b"));
+        assert_eq!(case.decide(), Decision::Leave(held()));
+        case.existing = ConfigMapState::default();
+        assert_eq!(case.decide(), Decision::Restore);
+        case.applied = None;
+        assert_eq!(case.decide(), Decision::Leave(held()));
+    }
+
+    #[test]
+    fn whoever_changes_what_was_applied_is_reverted_whatever_the_operation_is() {
+        let mut case = Case::at_rest();
+        case.rendered = rendered("b");
+        assert!(!case.reverts(), "only the plan changed");
+        case.change(|view| drop(view.data.insert("toolset.json".to_owned(), "edited".into())));
+        assert!(case.reverts(), "both changed");
+        case.config.spec.output.conflict_policy = ConflictPolicy::Adopt;
+        case.change(|view| (view.labels, view.controller) = Default::default());
+        assert_eq!(case.operation(), Operation::Adopt);
+        assert!(case.reverts(), "somebody took it over");
+        case.applied = None;
+        assert!(!case.reverts(), "this process has not applied anything yet");
+    }
+
+    #[test]
+    fn preview_writes_nothing_and_repairs_nothing() {
+        let mut case = Case::at_rest();
+        case.existing = ConfigMapState::default();
+        case.config.spec.mode = Mode::Preview;
+        assert_eq!(case.decide(), Decision::Leave(OutputState::Preview));
+    }
+
+    #[test]
+    fn what_is_being_deleted_is_waited_for() {
+        let mut case = Case::at_rest();
+        case.change(|view| view.terminating = true);
+        assert_eq!(case.decide(), Decision::AwaitDeletion);
+    }
+
+    #[test]
+    fn of_two_for_one_config_map_the_older_writes_and_then_the_lesser_name() {
+        let named = |name: &str, created: &str| {
+            config(&[
+                ("/metadata/name", serde_json::json!(name)),
+                ("/metadata/creationTimestamp", serde_json::json!(created)),
+            ])
+        };
+        let (old, b, a) = (
+            named("z", "2026-01-01T00:00:00Z"),
+            named("b", "2026-01-02T00:00:00Z"),
+            named("a", "2026-01-02T00:00:00Z"),
+        );
+        let all = [&old, &b, &a];
+        assert_eq!(older_rival(&old, all), None);
+        assert_eq!(older_rival(&b, all).as_deref(), Some("z"));
+        assert_eq!(older_rival(&b, [&b, &a]).as_deref(), Some("a"));
+        let mut leaving = old.clone();
+        leaving.metadata.deletion_timestamp.clone_from(&old.metadata.creation_timestamp);
+        assert_eq!(older_rival(&a, [&leaving, &b, &a]), None);
+    }
+}

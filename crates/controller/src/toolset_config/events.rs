@@ -1,0 +1,134 @@
+//! Which Events follow from a status and a plan. Each cause is reported once.
+
+use std::collections::BTreeMap;
+
+use crd_types::{Reason, ServiceReason, ToolsetConfigStatus};
+use detectors::ServiceKey;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use toolset::Plan;
+
+use crate::api::{
+    NamespacedName,
+    events::{About, Event, Events, Kind},
+    fence::Term,
+};
+
+/// One Event per condition that turned bad, changed its reason, or recovered. Conditions with the same reason share one.
+pub(super) fn condition_events(
+    term: Term,
+    name: &NamespacedName,
+    uid: &str,
+    old: Option<&ToolsetConfigStatus>,
+    new: &ToolsetConfigStatus,
+) -> Vec<Event> {
+    let about = About::Config { name: name.clone(), uid: uid.to_owned() };
+    let mut events: BTreeMap<&'static str, Event> = BTreeMap::new();
+    for condition in &new.conditions {
+        let before = old.and_then(|old| old.conditions.iter().find(|before| before.type_ == condition.type_));
+        if let Some((reason, kind)) = transition(before, condition) {
+            let note = format!("{}: {}", condition.type_, condition.message);
+            let event = Event { term, about: about.clone(), kind, reason: reason.as_str(), action: "Reconcile", note };
+            events.entry(reason.as_str()).or_insert(event);
+        }
+    }
+    events.into_values().collect()
+}
+
+/// The reason to report and how serious it is; `None` if nothing worth an Event changed.
+fn transition(before: Option<&Condition>, now: &Condition) -> Option<(Reason, Kind)> {
+    if before.is_some_and(|before| before.status == now.status && before.reason == now.reason) {
+        return None;
+    }
+    let reason = Reason::ALL.iter().copied().find(|reason| reason.as_str() == now.reason)?;
+    let was_bad = |before: &Condition| {
+        ![Reason::AsExpected, Reason::WaitingForInputs].iter().any(|fine| fine.as_str() == before.reason)
+    };
+    match reason {
+        // Only a recovery deserves an Event: neither a first "as expected", nor a restart that waits for its time.
+        Reason::AsExpected if now.status == "True" && before.is_some_and(was_bad) => Some((reason, Kind::Normal)),
+        Reason::AsExpected | Reason::WaitingForInputs => None,
+        Reason::Preview | Reason::Suspended => Some((reason, Kind::Normal)),
+        _ => Some((reason, Kind::Warning)),
+    }
+}
+
+/// Reports each rejection to the owner of the Service, once per reason. What the status said before this process started has
+/// been reported.
+pub(super) fn service_events(
+    events: &Events,
+    term: Term,
+    reported: &mut BTreeMap<ServiceKey, ServiceReason>,
+    old: Option<&ToolsetConfigStatus>,
+    plan: &Plan,
+) {
+    let in_status = |key: &ServiceKey, reason: ServiceReason| {
+        old.is_some_and(|old| {
+            old.rejected.iter().any(|rejected| {
+                *rejected.namespace == *key.namespace
+                    && *rejected.service == *key.name
+                    && rejected.reason == reason.as_str()
+            })
+        })
+    };
+    let mut now = BTreeMap::new();
+    for rejection in plan.rejected.iter().filter(|rejection| is_reported(rejection.reason)) {
+        let (key, reason) = (&rejection.key, rejection.reason);
+        let known = reported.get(key) == Some(&reason) || in_status(key, reason);
+        let event = || Event {
+            term,
+            about: About::Service(NamespacedName::new(&*key.namespace, &*key.name)),
+            kind: if asks_for_action(reason) { Kind::Warning } else { Kind::Normal },
+            reason: reason.as_str(),
+            action: "Select",
+            note: rejection.message.clone(),
+        };
+        if known || events.send(event()) {
+            now.insert(key.clone(), reason);
+        }
+    }
+    *reported = now;
+}
+
+/// A decision needs no report to the person who made it: the owner of the Service by opting out, or of the ToolsetConfig by
+/// its spec.
+fn is_reported(reason: ServiceReason) -> bool {
+    !matches!(reason, ServiceReason::OptedOut | ServiceReason::DetectorDisabled | ServiceReason::OverriddenOff)
+}
+
+/// Whether the owner of the Service may have meant something else.
+fn asks_for_action(reason: ServiceReason) -> bool {
+    !matches!(
+        reason,
+        ServiceReason::NotAnEndpoint
+            | ServiceReason::HeadlessTwin
+            | ServiceReason::LostToPreferred
+            | ServiceReason::NotEnoughEvidence
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+
+    use super::*;
+
+    fn condition(status: &str, reason: Reason) -> Condition {
+        Condition {
+            type_: "Ready".to_owned(),
+            status: status.to_owned(),
+            reason: reason.as_str().to_owned(),
+            message: String::new(),
+            observed_generation: None,
+            last_transition_time: Time(Timestamp::UNIX_EPOCH),
+        }
+    }
+
+    #[test]
+    fn a_problem_and_its_end_are_reported_and_a_good_start_is_not() {
+        let (good, bad) = (condition("True", Reason::AsExpected), condition("False", Reason::InputForbidden));
+        assert_eq!(transition(None, &good), None);
+        assert_eq!(transition(Some(&good), &bad), Some((Reason::InputForbidden, Kind::Warning)));
+        assert_eq!(transition(Some(&bad), &bad), None);
+        assert_eq!(transition(Some(&bad), &good), Some((Reason::AsExpected, Kind::Normal)));
+    }
+}

@@ -1,0 +1,92 @@
+//! What the worker of one ToolsetConfig remembers between two reconciles. Losing it costs nothing but a repetition.
+
+use tokio::time::{Duration, Instant};
+use toolset::{HealthStage, config_map::Manifest};
+
+use super::brake::Brake;
+use crate::api::fence::Term;
+
+/// How long after a write further changes are collected, so that a burst becomes two writes and not many.
+const WINDOW: Duration = Duration::from_millis(50);
+
+/// What the worker remembers of one object during one term.
+#[derive(Debug)]
+pub(super) struct Memory {
+    pub(super) term: Term,
+    /// The ToolsetConfig's.
+    pub(super) uid: String,
+    /// The health stage counts from then.
+    began: Instant,
+    /// Since when tools have been without endpoints.
+    pub(super) health: HealthStage,
+    /// Slows down a fight.
+    pub(super) brake: Brake,
+    /// The ConfigMap as this process last applied it and the API server acknowledged it. It restores the ConfigMap without
+    /// a plan, and says what is in the output while the ConfigMap does not exist.
+    pub(super) applied: Option<Manifest>,
+    /// The state of the ConfigMap in which drift was last found, so that each drift is counted once.
+    pub(super) drifted_at: Option<u64>,
+    /// Failures to write in a row.
+    pub(super) failures: u32,
+    /// When the ToolsetConfig began to wait for its inputs.
+    pub(super) waiting_since: Option<Instant>,
+    /// Whether the last write was refused because the lease was not held. The next renewal lets it pass.
+    pub(super) refused: bool,
+    /// When the last write began.
+    last_write: Option<Instant>,
+}
+
+impl Memory {
+    pub(super) fn new(term: Term, uid: String, now: Instant) -> Self {
+        Self {
+            term,
+            uid,
+            began: now,
+            health: HealthStage::default(),
+            brake: Brake::default(),
+            applied: None,
+            drifted_at: None,
+            failures: 0,
+            waiting_since: None,
+            refused: false,
+            last_write: None,
+        }
+    }
+
+    /// The time on the clock of the health stage.
+    pub(super) fn health_time(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.began)
+    }
+
+    /// The moment of a time on the clock of the health stage.
+    pub(super) fn moment(&self, health_time: Duration) -> Instant {
+        self.began + health_time
+    }
+
+    /// A write begins. Only writes count: a reconcile without one must not delay the next.
+    pub(super) fn write_begins(&mut self, now: Instant) {
+        self.last_write = Some(now);
+    }
+
+    /// Until when a change that arrives now waits for others; `None`: not at all. The first change after a quiet time is
+    /// written at once, and those right after it together.
+    pub(super) fn collects_until(&self, now: Instant) -> Option<Instant> {
+        self.last_write.map(|last| last + WINDOW).filter(|ends| now < *ends)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::fence::Fence;
+
+    #[test]
+    fn the_first_change_is_written_at_once_and_the_next_ones_together() {
+        let now = Instant::now();
+        let mut memory = Memory::new(Fence::without_election().term().unwrap(), "u".to_owned(), now);
+        assert_eq!(memory.collects_until(now), None);
+        memory.write_begins(now);
+        assert_eq!(memory.collects_until(now + Duration::from_millis(10)), Some(now + WINDOW));
+        assert_eq!(memory.collects_until(now + WINDOW), None);
+    }
+}

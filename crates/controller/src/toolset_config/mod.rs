@@ -1,0 +1,32 @@
+//! One ToolsetConfig: from a trigger to the ConfigMap, and from there to the status.
+//!
+//! ```text
+//! controller ── keeps one task per ToolsetConfig ──► worker, reloader, reporter
+//!   trigger ──► worker: gate ► plan ► decide ► write          the ConfigMap, at once
+//!                 └── snapshot ──► reloader: reload           the agent's restart, when it is due
+//!                         └──────► reporter: report, events   the status, at most once a second
+//! ```
+//!
+//! The three parts own their memory as local state, so there are no locks and no flags between them. A slow request of one
+//! part or of one ToolsetConfig holds up no other.
+
+mod brake;
+mod controller;
+mod decide;
+mod events;
+mod gate;
+mod memory;
+mod outcome;
+mod plan;
+mod reload;
+mod reloader;
+mod reporter;
+mod snapshot;
+mod unreadable;
+mod worker;
+mod write;
+
+pub(crate) use self::{
+    controller::{Workers, run as run_controller},
+    unreadable::report as report_unreadable,
+};

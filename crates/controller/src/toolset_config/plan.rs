@@ -1,0 +1,106 @@
+//! Runs the pure middle on what is known now.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant as WallInstant},
+};
+
+use crd_types::ToolsetConfig;
+use detectors::ServiceKey;
+use tokio::time::Instant;
+use toolset::{
+    Plan, Rendered,
+    config_map::LEGACY_OVERRIDES_KEY,
+    health::in_output,
+    pipeline::{self, HealthInput, Input},
+    render::{Base, DATA_KEYS},
+};
+
+use super::memory::Memory;
+use crate::{
+    api::NamespacedName,
+    cluster::{Cluster, ConfigMapState},
+};
+
+/// A plan and its bytes.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    /// What the ConfigMap is to hold.
+    pub(super) rendered: Rendered,
+    /// When a grace period ends.
+    pub(super) recheck_at: Option<Instant>,
+    /// How long it took.
+    pub(super) took: Duration,
+    /// How long the health stage of it took.
+    pub(super) health_took: Duration,
+}
+
+/// Plans and renders one ToolsetConfig. It only reads the index, so it holds up no watch for longer than one plan takes.
+pub(super) fn plan(
+    cluster: &Cluster,
+    cluster_domain: &str,
+    config: &ToolsetConfig,
+    existing: &ConfigMapState,
+    memory: &mut Memory,
+    health_at: Instant,
+) -> Planned {
+    let began = WallInstant::now();
+    let in_output = services_in_output(existing, memory, cluster_domain);
+    let now = memory.health_time(health_at);
+    let legacy_overrides = existing.view.as_ref().and_then(|view| view.data.get(LEGACY_OVERRIDES_KEY));
+    let base = BaseText::of(cluster, config);
+    let outcome = pipeline::run(Input {
+        config,
+        cluster_domain,
+        index: &cluster.index(),
+        health: HealthInput::Observed { stage: &mut memory.health, now, in_output: &in_output },
+        legacy_overrides: legacy_overrides.map(|text| &**text),
+        base: base.as_ref().map(BaseText::as_base),
+    });
+    Planned {
+        plan: outcome.plan,
+        rendered: outcome.rendered,
+        recheck_at: outcome.recheck_at.map(|at| memory.moment(at)),
+        took: began.elapsed(),
+        health_took: outcome.health_took,
+    }
+}
+
+/// Which Services are in the output. The ConfigMap says it, so a restart or a change of leader changes nothing. While the
+/// ConfigMap does not exist, memory says it.
+fn services_in_output(existing: &ConfigMapState, memory: &Memory, cluster_domain: &str) -> BTreeSet<ServiceKey> {
+    let text = |key: &&str| match (&existing.view, &memory.applied) {
+        (Some(view), _) => view.data.get(*key),
+        (None, applied) => applied.as_ref()?.data().get(*key),
+    };
+    in_output(DATA_KEYS.iter().filter_map(text).map(|text| &**text), cluster_domain)
+}
+
+/// The user's own toolsets, or why they cannot be had.
+enum BaseText {
+    Text(std::sync::Arc<str>),
+    Missing(String),
+}
+
+impl BaseText {
+    fn of(cluster: &Cluster, config: &ToolsetConfig) -> Option<Self> {
+        let base = config.spec.output.base.as_ref()?;
+        let name = NamespacedName::of(config).sibling(&base.config_map_name);
+        let view = cluster.config_maps.get(&name).and_then(|state| state.view);
+        Some(match view {
+            None => Self::Missing(format!("ConfigMap {} does not exist", base.config_map_name)),
+            Some(view) => match view.data.get(&base.key) {
+                Some(text) => Self::Text(text.clone()),
+                None => Self::Missing(format!("ConfigMap {} has no key {}", base.config_map_name, base.key)),
+            },
+        })
+    }
+
+    fn as_base(&self) -> Base<'_> {
+        match self {
+            Self::Text(text) => Base::Text(text),
+            Self::Missing(why) => Base::Missing(why),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Restarts the agent's Deployment when that is due, and keeps the state for the status.
+
+use std::{sync::Arc, time::Duration};
+
+use crd_types::Reload as ReloadMode;
+use kube::ResourceExt as _;
+use tokio::{sync::watch, time::Instant};
+use toolset::status::{OutputState, ReloadState};
+use tracing::{info, warn};
+
+use super::{
+    reload::{Due, Reload},
+    snapshot::Snapshot,
+    worker::moment,
+};
+use crate::api::{
+    Cause, Error, NamespacedName, Writer, deployment,
+    events::{About, Event, Events, Kind},
+    fence::{Leadership, Term},
+};
+
+/// How long after a failed request the next attempt is made.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// Restarts the agent of one ToolsetConfig.
+pub(super) struct Reloader {
+    /// The ToolsetConfig's name.
+    pub(super) name: NamespacedName,
+    pub(super) writer: Writer,
+    pub(super) events: Events,
+    pub(super) leadership: Leadership,
+    pub(super) snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    /// `None` until it is known.
+    pub(super) state: watch::Sender<Option<ReloadState>>,
+}
+
+/// What is remembered of one Deployment during one term.
+struct Memory {
+    term: Term,
+    deployment: NamespacedName,
+    reload: Reload,
+}
+
+/// When something is due next.
+#[derive(Default)]
+struct Next {
+    at: Option<Instant>,
+    /// The lease was not held. The next renewal lets the request pass.
+    refused: bool,
+}
+
+impl Reloader {
+    /// Returns when no further snapshot can come.
+    pub(super) async fn run(mut self) {
+        let mut memory: Option<Memory> = None;
+        let mut next = Next::default();
+        loop {
+            tokio::select! {
+                changed = self.snapshots.changed() => if changed.is_err() { return },
+                () = moment(next.at) => {}
+                () = self.leadership.changed_or(next.refused) => {}
+            }
+            next = Next::default();
+            let term = self.leadership.term();
+            let snapshot = self.snapshots.borrow_and_update().clone();
+            let Some(snapshot) = snapshot.filter(|snapshot| Some(snapshot.term) == term) else {
+                (memory, _) = (None, self.state.send_replace(None));
+                continue;
+            };
+            let state;
+            // Boxed, so that a task at rest is small.
+            (state, next) = Box::pin(self.advance(&mut memory, &snapshot)).await;
+            self.state.send_replace(Some(state));
+        }
+    }
+
+    /// Does what is due. Returns the state for the status and when to do the next.
+    async fn advance(&self, memory: &mut Option<Memory>, snapshot: &Snapshot) -> (ReloadState, Next) {
+        let consumer = &snapshot.config.spec.consumer;
+        let (ReloadMode::RolloutRestart, Some(deployment)) = (consumer.reload, &consumer.deployment_ref) else {
+            return (ReloadState::NotAsked, Next::default());
+        };
+        let hash = snapshot.planned.as_ref().and_then(|planned| planned.rendered.holmesgpt_hash.as_deref());
+        let (OutputState::Applied, Some(hash)) = (&snapshot.output, hash) else {
+            let message = "waits until the ConfigMap holds what was planned".to_owned();
+            return (ReloadState::Due { message }, Next::default());
+        };
+        let deployment = self.name.sibling(&deployment.name);
+        let memory = match memory {
+            Some(memory) if memory.term == snapshot.term && memory.deployment == deployment => memory,
+            old => old.insert(Memory { term: snapshot.term, deployment, reload: Reload::default() }),
+        };
+        let interval = Duration::from_secs(u64::try_from(consumer.min_interval_seconds).unwrap_or_default());
+        loop {
+            let now = Instant::now();
+            let attempt = match memory.reload.due(hash, interval, now) {
+                Due::Nothing => return (ReloadState::Current, Next::default()),
+                Due::At(at) => {
+                    let name = &memory.deployment.name;
+                    let message = format!("the content changed; Deployment {name} is restarted when it has settled");
+                    return (ReloadState::Due { message }, Next { at: Some(at), refused: false });
+                }
+                Due::Read => self.read(memory).await,
+                Due::Now => self.restart(memory, snapshot, hash).await,
+            };
+            if let Err(error) = attempt {
+                return self.failed(memory, &error, now + RETRY);
+            }
+        }
+    }
+
+    async fn read(&self, memory: &mut Memory) -> Result<(), Error> {
+        let agent = deployment::read(&self.writer, &memory.deployment).await?;
+        memory.reload.observed(&agent.hash, agent.restarted_ago, Instant::now());
+        Ok(())
+    }
+
+    async fn restart(&self, memory: &mut Memory, snapshot: &Snapshot, hash: &str) -> Result<(), Error> {
+        deployment::restart(&self.writer, memory.term, &memory.deployment, hash).await?;
+        memory.reload.restarted(hash, Instant::now());
+        let (namespace, name, deployment) = (&self.name.namespace, &self.name.name, &memory.deployment.name);
+        info!(%namespace, %name, %deployment, hash, "agent restarted");
+        self.events.send(Event {
+            term: memory.term,
+            about: About::Config { name: self.name.clone(), uid: snapshot.config.uid().unwrap_or_default() },
+            kind: Kind::Normal,
+            reason: "ConsumerReloaded",
+            action: "Reload",
+            note: format!("restarted Deployment {deployment} for content {hash}"),
+        });
+        Ok(())
+    }
+
+    fn failed(&self, memory: &mut Memory, error: &Error, retry_at: Instant) -> (ReloadState, Next) {
+        let reason = error.cause();
+        if reason == Cause::NotLeading {
+            let message = "waits for the lease".to_owned();
+            return (ReloadState::Due { message }, Next { at: None, refused: true });
+        }
+        memory.reload.failed(retry_at);
+        let (namespace, name, deployment) = (&self.name.namespace, &self.name.name, &memory.deployment.name);
+        warn!(%namespace, %name, %deployment, %reason, %error, "cannot restart the agent");
+        let message = format!("Deployment {deployment}: {error}");
+        (ReloadState::Failed { message }, Next { at: Some(retry_at), refused: false })
+    }
+}

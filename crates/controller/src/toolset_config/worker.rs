@@ -1,0 +1,224 @@
+//! The worker of one ToolsetConfig: it waits for a trigger and reconciles. Nothing carries over from one reconcile to the next
+//! but timers and memory of what was written, so a reconcile can be skipped, repeated or lost.
+
+use std::{future::pending, sync::Arc, time::Duration};
+
+use crd_types::{Mode, ToolsetConfig};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+use toolset::{
+    config_map::Manifest,
+    status::{InputState, OutputState},
+};
+
+use super::{
+    decide::{self, Decision, Situation},
+    gate::{self, Gate, GateDecision},
+    memory::Memory,
+    outcome::Outcome,
+    plan,
+    snapshot::Snapshot,
+    write::Output,
+};
+use crate::{
+    api::{NamespacedName, Writer, fence::Leadership},
+    cluster::{Cluster, Trigger},
+    metrics::{Metrics, ReconcileResult},
+};
+
+/// How long a ToolsetConfig may wait for its inputs before its status says so, because a start is no news.
+const QUIET_WAIT: Duration = Duration::from_secs(2);
+
+/// Reconciles one ToolsetConfig whenever something concerns it.
+pub(super) struct Worker {
+    pub(super) name: NamespacedName,
+    pub(super) trigger: Arc<Trigger>,
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) cluster_domain: Arc<str>,
+    pub(super) writer: Writer,
+    pub(super) leadership: Leadership,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    /// True once the program is about to end.
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+impl Worker {
+    /// Returns when the ToolsetConfig is gone, or when the program is about to end and no write is under way.
+    pub(super) async fn run(mut self) {
+        let mut memory: Option<Memory> = None;
+        let mut requeue_at = None;
+        loop {
+            let refused = memory.as_ref().is_some_and(|memory| memory.refused);
+            tokio::select! {
+                () = stopped(&mut self.stop) => return,
+                () = self.trigger.reconcile_needed() => {}
+                () = moment(requeue_at) => {}
+                () = self.leadership.changed_or(refused) => {}
+            }
+            requeue_at = None;
+            let Some(config) = self.cluster.toolset_configs.get(&self.name) else {
+                // Nobody reports on what is gone.
+                self.snapshots.send_replace(None);
+                return;
+            };
+            let Some(term) = self.leadership.term() else {
+                // Another replica writes, so what this one remembers will not be true any more.
+                (memory, _) = (None, self.trigger.take());
+                continue;
+            };
+            // A write for what is being deleted would fight the garbage collector.
+            if config.metadata.deletion_timestamp.is_some() {
+                self.trigger.take();
+                continue;
+            }
+            let (now, uid) = (Instant::now(), config.metadata.uid.as_deref().unwrap_or_default());
+            let memory = match &mut memory {
+                Some(memory) if memory.term == term && memory.uid == uid => memory,
+                old => old.insert(Memory::new(term, uid.to_owned(), now)),
+            };
+            requeue_at = match memory.collects_until(now) {
+                Some(until) => Some(until),
+                // Boxed, so that a task at rest is small.
+                None => Box::pin(self.reconcile(&config, memory)).await,
+            };
+        }
+    }
+
+    /// One reconcile. Returns when the next is due if nothing triggers it before.
+    async fn reconcile(&self, config: &Arc<ToolsetConfig>, memory: &mut Memory) -> Option<Instant> {
+        let (began, received) = (Instant::now(), self.trigger.take());
+        memory.refused = false;
+        let gate = gate::decide(config, &self.cluster.watches, began);
+        let outcome = self.output(config, memory, &gate, received, began).await;
+        if memory.refused || outcome.result == ReconcileResult::Failed {
+            // The event has not reached the ConfigMap yet.
+            self.trigger.note(received);
+        }
+        // Everything that only informs comes after the write.
+        let requeue_at = outcome.requeue_at;
+        self.inform(config, memory, gate, outcome, began);
+        requeue_at
+    }
+
+    /// Plans, decides and writes.
+    async fn output(
+        &self,
+        config: &ToolsetConfig,
+        memory: &mut Memory,
+        gate: &GateDecision,
+        received: Option<Instant>,
+        now: Instant,
+    ) -> Outcome {
+        if config.spec.mode == Mode::Suspended {
+            return Outcome::held(OutputState::Suspended);
+        }
+        let target = self.name.sibling(&config.spec.output.config_map_name);
+        let existing = self.cluster.config_maps.get(&target).filter(|_| gate.gate != Gate::Shut);
+        let Some(existing) = existing else { return wait_for_inputs(memory, gate, now) };
+        memory.waiting_since = None;
+
+        // While EndpointSlices cannot be seen, time does not pass for health.
+        let health_at = gate.health_frozen_since.unwrap_or(now);
+        let planned = plan::plan(&self.cluster, &self.cluster_domain, config, &existing, memory, health_at);
+        let manifest = Manifest::new(config, &planned.rendered);
+        let all = self.cluster.toolset_configs.all();
+        let decision = decide::decide(&Situation {
+            config,
+            gate: gate.gate,
+            older_rival: decide::older_rival(config, all.iter().map(AsRef::as_ref)),
+            existing: &existing,
+            manifest: &manifest,
+            applied: memory.applied.as_ref(),
+        });
+        let output = Output {
+            cluster: &self.cluster,
+            metrics: &self.metrics,
+            writer: &self.writer,
+            config,
+            name: &self.name,
+            target: &target,
+            existing: &existing,
+            received,
+            now,
+        };
+        let outcome = match decision {
+            Decision::Leave(state) => Outcome::held(state),
+            Decision::AwaitDeletion => Outcome::unreported(),
+            Decision::Restore => output.restore(memory).await,
+            Decision::Nothing => output.unchanged(memory, manifest),
+            Decision::Write(change) => output.write(memory, &planned, manifest, &change).await,
+        };
+        let recheck_at = planned.recheck_at.filter(|_| gate.health_frozen_since.is_none());
+        Outcome { planned: Some(Arc::new(planned)), ..outcome }.requeue(recheck_at)
+    }
+
+    /// Metrics, and the snapshot for the status and the agent's restart.
+    fn inform(
+        &self,
+        config: &Arc<ToolsetConfig>,
+        memory: &Memory,
+        gate: GateDecision,
+        outcome: Outcome,
+        began: Instant,
+    ) {
+        // What a run of an old term found is not reported.
+        if self.writer.term() != Some(memory.term) {
+            return;
+        }
+        self.metrics.reconciled(outcome.result, began.elapsed());
+        if let Some(planned) = &outcome.planned {
+            self.metrics.planned(&self.name, &planned.plan, planned.rendered.bytes, planned.took, planned.health_took);
+            if gate.gate == Gate::Held {
+                self.count_hold(&gate);
+            }
+        }
+        let Some(output) = outcome.output else { return };
+        let snapshot = Snapshot {
+            term: memory.term,
+            config: config.clone(),
+            inputs: gate.inputs,
+            planned: outcome.planned,
+            output,
+        };
+        self.snapshots.send_replace(Some(Arc::new(snapshot)));
+    }
+
+    fn count_hold(&self, gate: &GateDecision) {
+        for (input, state) in &gate.inputs {
+            match state {
+                InputState::Forbidden { .. } => self.metrics.held(*input, true),
+                InputState::Stale { .. } => self.metrics.held(*input, false),
+                InputState::Pending | InputState::Synced => {}
+            }
+        }
+    }
+}
+
+fn wait_for_inputs(memory: &mut Memory, gate: &GateDecision, now: Instant) -> Outcome {
+    let since = *memory.waiting_since.get_or_insert(now);
+    if gate.is_forbidden() {
+        let message = "nothing is written before every required input has been listed once".to_owned();
+        return Outcome::held(OutputState::Held { message });
+    }
+    if now < since + QUIET_WAIT {
+        return Outcome::unreported().requeue(Some(since + QUIET_WAIT));
+    }
+    Outcome::held(OutputState::Waiting)
+}
+
+/// Waits until the program is about to end.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone, so the program is about to end, too.
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+/// Waits until that moment, or for ever.
+pub(super) async fn moment(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => pending().await,
+    }
+}

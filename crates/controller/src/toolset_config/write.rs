@@ -1,0 +1,208 @@
+//! Carries out the decision to write: the brake before it, what is remembered after it, and what a failure means.
+
+use crd_types::{DeletionPolicy, ToolsetConfig};
+use kube::{Api, Resource, ResourceExt, core::PartialObjectMeta};
+use tokio::time::Instant;
+use toolset::{
+    config_map::{ConfigMapView, Drift, Manifest},
+    status::OutputState,
+};
+use tracing::{info, warn};
+
+use super::{
+    brake::retry_after,
+    decide::{Change, held},
+    memory::Memory,
+    outcome::Outcome,
+    plan::Planned,
+};
+use crate::{
+    api::{Cause, Error, NamespacedName, Writer, client::within_timeout, config_map},
+    cluster::{Cluster, ConfigMapState},
+    metrics::{Metrics, Operation, ReconcileResult},
+};
+
+/// The output of one ToolsetConfig during one reconcile.
+pub(super) struct Output<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) metrics: &'a Metrics,
+    pub(super) writer: &'a Writer,
+    pub(super) config: &'a ToolsetConfig,
+    /// The ToolsetConfig's name.
+    pub(super) name: &'a NamespacedName,
+    /// The ConfigMap's name.
+    pub(super) target: &'a NamespacedName,
+    /// The ConfigMap that the decision was made for.
+    pub(super) existing: &'a ConfigMapState,
+    /// When the event arrived that led to this reconcile.
+    pub(super) received: Option<Instant>,
+    /// When the reconcile began.
+    pub(super) now: Instant,
+}
+
+impl Output<'_> {
+    /// Nothing is to be written: the ConfigMap is as planned.
+    pub(super) fn unchanged(&self, memory: &mut Memory, manifest: Manifest) -> Outcome {
+        memory.brake.unneeded(self.now);
+        memory.failures = 0;
+        // After a restart the ConfigMap may be as planned although this process did not write it. From now on a difference
+        // is drift.
+        memory.applied = Some(manifest);
+        match memory.brake.over_at() {
+            Some(over) => Outcome::new(self.contested(), ReconcileResult::Unchanged).requeue(Some(over)),
+            None => Outcome::new(OutputState::Applied, ReconcileResult::Unchanged),
+        }
+    }
+
+    /// Writes what was planned, unless the brake is on.
+    pub(super) async fn write(
+        &self,
+        memory: &mut Memory,
+        planned: &Planned,
+        manifest: Manifest,
+        change: &Change,
+    ) -> Outcome {
+        if change.reverts {
+            if let Some(outcome) = self.brake(memory) {
+                return outcome;
+            }
+            if change.found == Drift::Missing && !self.is_still_wanted().await {
+                return Outcome::unreported();
+            }
+        }
+        if let (Operation::Adopt, Some(view)) = (change.operation, self.existing.view.as_deref())
+            && let Err(error) = config_map::disown_others(self.writer, memory.term, self.target, &view.uid).await
+        {
+            return self.failed(memory, &error);
+        }
+        let onto = self.existing.view.as_deref();
+        let in_process = match self.send(memory, manifest, change.operation, change.reverts, onto).await {
+            Ok(in_process) => in_process,
+            Err(outcome) => return outcome,
+        };
+        let (namespace, name, config_map) = (&self.name.namespace, &self.name.name, &self.target.name);
+        let (tools, bytes, hash) = (planned.rendered.entries, planned.rendered.bytes, &planned.rendered.hash);
+        let (operation, found) = (change.operation.as_str(), &change.found);
+        // From the bytes of the event to the request. Absent if no event led to this write.
+        let in_process_us = in_process.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        info!(
+            %namespace, %name, %config_map, operation, ?found, tools, bytes, %hash, in_process_us, "ConfigMap applied"
+        );
+        match memory.brake.over_at() {
+            // It is applied for the moment. The status reports the fight until it is over.
+            Some(over) => Outcome::new(self.contested(), ReconcileResult::Applied).requeue(Some(over)),
+            None => Outcome::new(OutputState::Applied, ReconcileResult::Applied),
+        }
+    }
+
+    /// Restores a ConfigMap that was deleted during a hold, as it was last applied.
+    pub(super) async fn restore(&self, memory: &mut Memory) -> Outcome {
+        let Some(applied) = memory.applied.clone() else { return Outcome::held(held()) };
+        if let Some(due) = memory.brake.wait_until(self.now) {
+            return Outcome::held(held()).requeue(Some(due));
+        }
+        if !self.is_still_wanted().await {
+            return Outcome::unreported();
+        }
+        self.metrics.drifted();
+        match self.send(memory, applied, Operation::Repair, true, None).await {
+            Ok(_) => Outcome::new(held(), ReconcileResult::Applied),
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// Holds a write back because another field manager keeps reverting it. Counts each drift once.
+    fn brake(&self, memory: &mut Memory) -> Option<Outcome> {
+        let version = self.existing.version();
+        if memory.drifted_at.replace(version) != Some(version) {
+            self.metrics.drifted();
+        }
+        let due = memory.brake.wait_until(self.now)?;
+        Some(Outcome::held(self.contested()).requeue(Some(due)))
+    }
+
+    /// The one place from which the ConfigMap is written. Returns how long the event was inside this process.
+    async fn send(
+        &self,
+        memory: &mut Memory,
+        manifest: Manifest,
+        operation: Operation,
+        reverts: bool,
+        onto: Option<&ConfigMapView>,
+    ) -> Result<Option<std::time::Duration>, Outcome> {
+        memory.write_begins(Instant::now());
+        let config_maps = &self.cluster.config_maps;
+        let uid = onto.map(|view| view.uid.as_str());
+        let owned = |key: &str| self.existing.owned.contains(key);
+        config_maps.expect(self.target, manifest.applied_onto(onto, uid.unwrap_or_default(), owned));
+        let (answer, sent) = config_map::apply(self.writer, memory.term, self.target, &manifest, uid).await;
+        match answer {
+            Ok(answer) => {
+                let now = Instant::now();
+                config_maps.acknowledged(self.target, answer.uid(), answer.version());
+                self.metrics.applied(operation, self.received.map(|received| now - received));
+                if reverts {
+                    memory.brake.repaired(now);
+                }
+                memory.applied = Some(manifest);
+                memory.failures = 0;
+                Ok(self.received.zip(sent).map(|(received, sent)| sent.saturating_duration_since(received)))
+            }
+            Err(error) => {
+                config_maps.failed(self.target);
+                Err(self.failed(memory, &error))
+            }
+        }
+    }
+
+    /// Whether the ToolsetConfig still exists. Its ConfigMap may be gone because it is, and two watches report in any order.
+    async fn is_still_wanted(&self) -> bool {
+        if self.config.spec.output.deletion_policy == DeletionPolicy::Orphan {
+            return true;
+        }
+        let api: Api<PartialObjectMeta<ToolsetConfig>> = Api::namespaced(self.writer.client(), &self.name.namespace);
+        match within_timeout(api.get_opt(&self.name.name)).await {
+            Ok(Some(live)) => live.uid() == self.config.uid() && live.meta().deletion_timestamp.is_none(),
+            Ok(None) => false,
+            // What makes this fail makes the write fail, too, and is reported there.
+            Err(_) => true,
+        }
+    }
+
+    /// A request failed: report it, and try again later.
+    fn failed(&self, memory: &mut Memory, error: &Error) -> Outcome {
+        let cause = error.cause();
+        match cause {
+            Cause::NotLeading => {
+                memory.refused = true;
+                return Outcome::unreported();
+            }
+            // The namespace is being deleted, and the ConfigMap with it.
+            Cause::Terminating | Cause::NotFound => return Outcome::unreported(),
+            _ => {}
+        }
+        memory.failures = memory.failures.saturating_add(1);
+        let retry_at = Some(Instant::now() + retry_after(memory.failures));
+        let (namespace, name, config_map) = (&self.name.namespace, &self.name.name, &self.target.name);
+        // Somebody replaced it between the decision and the write. The watch is about to show it.
+        if cause == Cause::Conflict && memory.failures == 1 {
+            info!(%namespace, %name, %config_map, reason = %cause, %error, "the ConfigMap changed meanwhile, trying again");
+            return Outcome { result: ReconcileResult::Failed, ..Outcome::unreported() }.requeue(retry_at);
+        }
+        let failures = memory.failures;
+        warn!(%namespace, %name, %config_map, reason = %cause, %error, failures, "cannot write the ConfigMap, trying again");
+        let message = format!("ConfigMap {} cannot be written: {error}", self.target.name);
+        Outcome::new(OutputState::Failed { message }, ReconcileResult::Failed).requeue(retry_at)
+    }
+
+    /// The state of an output that another field manager keeps reverting.
+    fn contested(&self) -> OutputState {
+        let who = match self.existing.view.as_deref() {
+            None => "somebody keeps deleting it".to_owned(),
+            Some(view) if view.other_managers.is_empty() => "another field manager keeps changing it back".to_owned(),
+            Some(view) => format!("field manager {} keeps changing it back", view.other_managers.join(", ")),
+        };
+        let message = format!("ConfigMap {}: {who}; repairs wait longer and longer until it stops", self.target.name);
+        OutputState::Contested { message }
+    }
+}
