@@ -25,7 +25,11 @@ fn main() {
         let input = services.clone();
         let started = Instant::now();
         let mut index = Index::default();
-        index.replace_services(input);
+        let mut list = index.list_services(None);
+        for service in input {
+            index.collect_service(&mut list, service);
+        }
+        index.finish_services(list);
         let mut first = planned(&config, &index);
         scratch.push(started.elapsed());
         let before = rendered(&config, &mut first);

@@ -80,7 +80,9 @@ pub fn trusting_monitoring() -> crd_types::ToolsetConfig {
 /// An index over these Services.
 pub fn index(services: impl IntoIterator<Item = ServiceView>) -> crate::Index {
     let mut index = crate::Index::default();
-    index.replace_services(services.into_iter().collect());
+    let mut list = index.list_services(None);
+    services.into_iter().for_each(|service| index.collect_service(&mut list, service));
+    index.finish_services(list);
     index
 }
 

@@ -8,7 +8,7 @@ use std::{
 use crd_types::{HealthEffect, HealthMode};
 use detectors::{ServiceKey, ServiceType};
 
-use crate::{index::Index, select::Selection};
+use crate::{index::Index, select::candidate::Selection};
 
 /// What is known of a tool's health.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,11 +10,9 @@
 //! and the benchmarks run the same code.
 
 pub mod agent;
-pub mod annotation;
 pub mod base;
-mod caps;
 pub mod checked;
-pub mod claim;
+pub mod config_map;
 pub mod convert;
 pub mod endpoint;
 #[cfg(test)]
@@ -22,23 +20,27 @@ mod fixtures;
 pub mod health;
 pub mod index;
 pub mod legacy;
-pub mod manifest;
 pub mod names;
 mod overrides;
+pub mod pipeline;
 pub mod plan;
 pub mod render;
 pub mod select;
-pub mod source;
 pub mod spelling;
 pub mod status;
 pub mod tool;
 
+pub use config_map::{ConfigMapView, Drift, Manifest, Ownership};
 pub use endpoint::{DEFAULT_CLUSTER_DOMAIN, Endpoint};
 pub use health::{Health, HealthReport, HealthStage, HealthVerdict, in_output};
 pub use index::{Change, Index, NamespaceView, SliceView};
-pub use manifest::{ConfigMapView, Drift, Ownership};
 pub use overrides::override_matches;
 pub use plan::{Plan, plan};
 pub use render::{Base, Rendered, render};
-pub use select::{Candidate, Context, Selection, select};
+pub use select::{
+    Context,
+    candidate::{Candidate, Selection},
+    interest::Interest,
+    select,
+};
 pub use tool::{Note, Rejection, Tool};

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     agent::{Toolset, builtin},
-    annotation::MAX_NAME,
+    select::annotation::MAX_NAME,
     tool::Tool,
 };
 

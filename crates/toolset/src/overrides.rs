@@ -4,12 +4,12 @@ use crd_types::{EndpointAdjustment, Override, Reason, ServiceReason, State, Trus
 use detectors::{Product, ServiceKey};
 
 use crate::{
-    agent, annotation,
+    agent,
     endpoint::Endpoint,
     index::Index,
     legacy::LegacyOverrides,
     plan::Rank,
-    select::Context,
+    select::{Context, annotation},
     spelling,
     tool::{Note, Tool},
 };

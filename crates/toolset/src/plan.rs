@@ -12,7 +12,10 @@ use crate::{
     index::Index,
     legacy, names,
     overrides::{self, Draft},
-    select::{self, Candidate, Context, Selection, Verdict},
+    select::{
+        self, Context,
+        candidate::{Candidate, CandidateOutcome, Selection},
+    },
     spelling,
     tool::{Note, Rejection, Tool},
 };
@@ -108,11 +111,11 @@ fn draft(ctx: &Context<'_>, candidate: Candidate) -> Result<Draft, Rejection> {
         reason,
         message,
     };
-    let (endpoint, product) = match (candidate.verdict, candidate.product) {
-        (Verdict::Chosen(endpoint), Some(product)) => (endpoint, product),
-        (Verdict::Rejected { reason, message }, _) => return Err(rejection(reason, message)),
+    let (endpoint, product) = match (candidate.outcome, candidate.product) {
+        (CandidateOutcome::Chosen(endpoint), Some(product)) => (endpoint, product),
+        (CandidateOutcome::Rejected { reason, message }, _) => return Err(rejection(reason, message)),
         // Only a claim leads to an endpoint, and a claim names a product.
-        (Verdict::Chosen(_), None) => {
+        (CandidateOutcome::Chosen(_), None) => {
             return Err(rejection(ServiceReason::NotEnoughEvidence, "nothing says what it is".to_owned()));
         }
     };

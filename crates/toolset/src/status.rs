@@ -155,7 +155,7 @@ pub struct Observed<'a> {
     pub reload: ReloadState,
 }
 
-/// The new status. Equal to `old` if nothing changed, so that the caller can compare and write nothing.
+/// The new status. It says the same as `old` ([`same_status`]) if nothing changed, and then there is nothing to write.
 pub fn status(
     config: &ToolsetConfig,
     old: Option<&ToolsetConfigStatus>,
@@ -181,11 +181,31 @@ pub fn status(
     status.conditions = conditions
         .into_iter()
         .map(|draft| {
-            let before = old.and_then(|old| old.conditions.iter().find(|one| one.type_ == draft.type_.as_str()));
+            let before = old.and_then(|old| condition(&old.conditions, draft.type_));
             draft.finish(before, generation, observed.now)
         })
         .collect();
     status
+}
+
+/// Whether two statuses say the same as far as the operator writes them. Conditions of other types are somebody else's, so
+/// they count for nothing: a status that differs only in them must not be written again.
+pub fn same_status(a: &ToolsetConfigStatus, b: &ToolsetConfigStatus) -> bool {
+    let ToolsetConfigStatus { observed_generation, conditions, summary, detectors, tools, rejected, truncated, output } =
+        a;
+    let same_condition = |type_: &ConditionType| condition(conditions, *type_) == condition(&b.conditions, *type_);
+    ConditionType::ALL.iter().all(same_condition)
+        && *observed_generation == b.observed_generation
+        && *summary == b.summary
+        && *detectors == b.detectors
+        && *tools == b.tools
+        && *rejected == b.rejected
+        && *truncated == b.truncated
+        && *output == b.output
+}
+
+fn condition(conditions: &[Condition], type_: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|one| one.type_ == type_.as_str())
 }
 
 /// A condition before it is merged with its predecessor.
@@ -321,7 +341,7 @@ fn output_applied(observed: &Observed<'_>) -> Draft {
 fn overrides_applied(observed: &Observed<'_>, old: Option<&ToolsetConfigStatus>) -> Draft {
     let type_ = ConditionType::OverridesApplied;
     let Some(plan) = observed.plan else {
-        let before = old.and_then(|old| old.conditions.iter().find(|one| one.type_ == type_.as_str()));
+        let before = old.and_then(|old| condition(&old.conditions, type_));
         return match before {
             Some(before) => Draft {
                 type_,
@@ -363,10 +383,10 @@ fn consumer_reloaded(reload: &ReloadState) -> Option<Draft> {
 }
 
 fn output(config: &ToolsetConfig, old: Option<OutputStatus>, rendered: &Rendered, now: Timestamp) -> OutputStatus {
-    let unchanged = old.filter(|old| old.hash == rendered.hash);
+    let unchanged = old.filter(|old| *old.hash == *rendered.hash);
     OutputStatus {
         config_map: config.spec.output.config_map_name.clone(),
-        hash: rendered.hash.clone(),
+        hash: rendered.hash.to_string(),
         bytes: i64::try_from(rendered.bytes).unwrap_or(i64::MAX),
         entries: count(rendered.entries),
         last_change_time: unchanged.and_then(|old| old.last_change_time).or(Some(Time(now))),

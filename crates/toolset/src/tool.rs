@@ -3,7 +3,7 @@
 use crd_types::{Credentials, Reason, ServiceReason, Settings, Trust};
 use detectors::{Confidence, Product, ServiceKey};
 
-use crate::{claim::Origin, endpoint::Endpoint, health::Health};
+use crate::{endpoint::Endpoint, health::Health, select::claim::Origin};
 
 /// One tool of the plan.
 #[derive(Clone, Debug)]

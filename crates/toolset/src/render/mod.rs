@@ -4,7 +4,7 @@ pub mod holmesgpt;
 mod size;
 pub mod toolset_json;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crd_types::{OutputFormat, Reason};
 use sha2::{Digest, Sha256};
@@ -36,11 +36,11 @@ pub enum Base<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rendered {
     /// Data key to content.
-    pub data: BTreeMap<String, String>,
+    pub data: BTreeMap<&'static str, Arc<str>>,
     /// SHA-256 over keys and contents, in hex.
-    pub hash: String,
+    pub hash: Arc<str>,
     /// SHA-256 of `custom_toolset.yaml` alone, in hex: what the agent has to reload for.
-    pub holmesgpt_hash: Option<String>,
+    pub holmesgpt_hash: Option<Arc<str>>,
     /// Size of all keys and contents.
     pub bytes: usize,
     /// Tools in it.
@@ -59,14 +59,14 @@ pub fn render(ctx: &Context<'_>, plan: &mut Plan, base: Option<Base<'_>>) -> Ren
     notes.dedup();
     let mut hash = Sha256::new();
     for (key, content) in &rendered.data {
-        for part in [key, content] {
+        for part in [*key, &**content] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
     }
     Rendered {
-        hash: hex(&hash.finalize()),
-        holmesgpt_hash: rendered.data.get(HOLMESGPT_KEY).map(|text| hex(&Sha256::digest(text.as_bytes()))),
+        hash: hex(&hash.finalize()).into(),
+        holmesgpt_hash: rendered.data.get(HOLMESGPT_KEY).map(|text| hex(&Sha256::digest(text.as_bytes())).into()),
         bytes: size::of(&rendered.data),
         entries: plan.tools.len(),
         data: rendered.data,
@@ -76,7 +76,7 @@ pub fn render(ctx: &Context<'_>, plan: &mut Plan, base: Option<Base<'_>>) -> Ren
 
 /// The formats' files, before the budget.
 pub(crate) struct Files {
-    pub data: BTreeMap<String, String>,
+    pub data: BTreeMap<&'static str, Arc<str>>,
     pub notes: Vec<Note>,
 }
 
@@ -88,10 +88,10 @@ fn data(ctx: &Context<'_>, plan: &Plan, base: Option<&BaseFile>) -> Files {
                 let input = holmesgpt::HolmesInput { tools: &plan.tools, baseline: &ctx.config.spec.baseline, base };
                 let file = holmesgpt::render(&input);
                 files.notes.extend(file.notes);
-                files.data.insert(HOLMESGPT_KEY.to_owned(), file.text);
+                files.data.insert(HOLMESGPT_KEY, file.text.into());
             }
             OutputFormat::ToolsetJSON => {
-                files.data.insert(TOOLSET_JSON_KEY.to_owned(), toolset_json::render(&plan.tools));
+                files.data.insert(TOOLSET_JSON_KEY, toolset_json::render(&plan.tools).into());
             }
         }
     }

@@ -4,6 +4,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 
 use crd_types::{Reason, ServiceReason, Trust};
@@ -19,7 +20,7 @@ use crate::{
 pub(crate) const MAX_BYTES: usize = 512 * 1024;
 
 /// The size of keys and contents, in bytes.
-pub(crate) fn of(data: &BTreeMap<String, String>) -> usize {
+pub(crate) fn of(data: &BTreeMap<&'static str, Arc<str>>) -> usize {
     data.iter().map(|(key, content)| key.len() + content.len()).sum()
 }
 
@@ -130,7 +131,7 @@ mod tests {
     /// Ten bytes a tool, and its instructions.
     fn ten_bytes_each(plan: &Plan) -> Files {
         let text = plan.tools.iter().map(|tool| format!("{:10}{}", "", tool.instructions.as_deref().unwrap_or("")));
-        Files { data: BTreeMap::from([(String::new(), text.collect())]), notes: Vec::new() }
+        Files { data: BTreeMap::from([("", text.collect::<String>().into())]), notes: Vec::new() }
     }
 
     fn names(plan: &Plan) -> Vec<&str> {

@@ -1,16 +1,12 @@
-//! Who says what a Service is: a signature, else its annotations, else the built-in rules.
+//! What a Service is, as its own annotations state it, else as the built-in rules find it. Nothing here depends on a
+//! `ToolsetConfig`, so the index computes it once per Service.
 
 use std::borrow::Cow;
 
-use crd_types::{ServiceReason, Signature, ToolsetConfig};
+use crd_types::ServiceReason;
 use detectors::{Confidence, Finding, Outcome, PortView, Product, Protocol, ServiceView, Standing, Target};
 
-use crate::{
-    annotation::{self, Annotations, StatedType},
-    checked,
-    index::Recognised,
-    source, spelling,
-};
+use super::annotation::{self, Annotations, StatedType};
 
 /// What a recognition rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +33,7 @@ pub struct Claim {
     /// Its place among its product's instances.
     pub standing: Standing,
     /// The target, or why there is none.
-    pub verdict: Verdict,
+    pub outcome: ClaimOutcome,
     /// What would settle it.
     pub hint: Option<Cow<'static, str>>,
     /// From the signature.
@@ -48,7 +44,7 @@ pub struct Claim {
 
 /// The target that a claim leads to.
 #[derive(Clone, Debug)]
-pub enum Verdict {
+pub enum ClaimOutcome {
     /// Call it here.
     Target(Target),
     /// It cannot be called.
@@ -60,23 +56,12 @@ pub enum Verdict {
     },
 }
 
-/// The claim on a Service, `None` if nobody makes one.
-pub fn claim(config: &ToolsetConfig, service: &Recognised, said: &Annotations) -> Option<Claim> {
-    let view = &service.view;
-    if let Some(signature) = config.spec.signatures.iter().find(|signature| signature_matches(signature, view)) {
-        return Some(by_signature(signature, service));
+/// The claim that a Service makes by its annotations, else the one that the rules make for it. `None` without either.
+pub fn of_service(view: &ServiceView, findings: &[Finding], stated: &Annotations) -> Option<Claim> {
+    match &stated.stated {
+        Some(type_) => Some(by_annotation(type_, view, findings, stated)),
+        None => best(findings).map(|finding| by_rules(finding, view, stated)),
     }
-    if let Some(stated) = &said.stated {
-        return Some(by_annotation(stated, service, said));
-    }
-    best(&service.findings).map(|finding| by_rules(finding, view, said))
-}
-
-/// Whether a signature matches: its selector and all its annotations. One without either matches nothing.
-pub fn signature_matches(signature: &Signature, view: &ServiceView) -> bool {
-    let selector = signature.selector.as_ref().is_none_or(|selector| source::matches(selector, &view.labels));
-    let annotations = signature.annotations.iter().all(|(key, value)| view.annotations.get(key) == Some(value));
-    (signature.selector.is_some() || !signature.annotations.is_empty()) && selector && annotations
 }
 
 /// The finding that counts: the surest; of equally sure ones an endpoint before a mere part, then the order of products.
@@ -87,64 +72,15 @@ pub fn best(findings: &[Finding]) -> Option<&Finding> {
     endpoint.or_else(|| sure.next())
 }
 
-fn by_signature(signature: &Signature, service: &Recognised) -> Claim {
-    let view = &service.view;
-    let product = spelling::product(signature.type_);
-    let verdict = match signature_target(signature, product, view) {
-        Ok(target) => Verdict::Target(target),
-        Err((reason, why)) => Verdict::Rejected { reason, message: format!("signature {}: {why}", signature.name) },
-    };
-    Claim {
-        product,
-        custom: signature.custom_type.clone(),
-        confidence: Confidence::High,
-        origin: Origin::Signature(signature.name.clone()),
-        standing: standing(product, service),
-        verdict,
-        hint: None,
-        health_path: signature.health_path.clone(),
-        instructions: signature.instructions.clone(),
-    }
-}
-
-fn signature_target(
-    signature: &Signature,
-    product: Product,
-    view: &ServiceView,
-) -> Result<Target, (ServiceReason, String)> {
-    let mut target = match &signature.port {
-        Some(port) => {
-            let declared = annotation::declared_port(view, &port.to_string());
-            target_at(product, view, declared.map_err(|why| (ServiceReason::NoUsablePort, format!("its port {why}")))?)
-        }
-        None => detectors::target_of(product, view).ok_or_else(|| {
-            let ports = annotation::ports_in_words(view);
-            (
-                ServiceReason::NoUsablePort,
-                format!("which port to call does not follow from the type; give one of {ports} as port"),
-            )
-        })?,
-    };
-    if let Some(scheme) = signature.scheme {
-        target.scheme = spelling::scheme(scheme);
-    }
-    if let Some(path) = &signature.path {
-        let path = checked::path(path).map_err(|why| (ServiceReason::EndpointNotAllowed, format!("its path {why}")))?;
-        target.path = path.into();
-    }
-    Ok(target)
-}
-
-fn by_annotation(stated: &StatedType, service: &Recognised, said: &Annotations) -> Claim {
-    let view = &service.view;
+fn by_annotation(stated: &StatedType, view: &ServiceView, findings: &[Finding], said: &Annotations) -> Claim {
     let chosen = said.port.and_then(|number| tcp_port(view, number));
     let target = match chosen {
         Some(port) => Some(target_at(stated.product, view, port)),
         None => detectors::target_of(stated.product, view),
     };
-    let verdict = match target {
-        Some(target) => Verdict::Target(adjusted(target, said)),
-        None => Verdict::Rejected {
+    let outcome = match target {
+        Some(target) => ClaimOutcome::Target(adjusted(target, said)),
+        None => ClaimOutcome::Rejected {
             reason: ServiceReason::InvalidAnnotation,
             message: format!(
                 "annotation {} is missing, and which port to call does not follow from the type; the Service declares {}",
@@ -158,8 +94,8 @@ fn by_annotation(stated: &StatedType, service: &Recognised, said: &Annotations) 
         custom: stated.custom.clone(),
         confidence: Confidence::High,
         origin: Origin::Annotation,
-        standing: standing(stated.product, service),
-        verdict,
+        standing: standing(stated.product, findings),
+        outcome,
         hint: None,
         health_path: None,
         instructions: None,
@@ -168,14 +104,14 @@ fn by_annotation(stated: &StatedType, service: &Recognised, said: &Annotations) 
 
 fn by_rules(finding: &Finding, view: &ServiceView, said: &Annotations) -> Claim {
     let chosen = said.port.and_then(|number| tcp_port(view, number));
-    let verdict = match (&finding.outcome, chosen) {
-        (Outcome::NotAnEndpoint { role }, _) => Verdict::Rejected {
+    let outcome = match (&finding.outcome, chosen) {
+        (Outcome::NotAnEndpoint { role }, _) => ClaimOutcome::Rejected {
             reason: ServiceReason::NotAnEndpoint,
             message: format!("it is {} of {}, which serves no queries", with_article(role), finding.product),
         },
-        (_, Some(port)) => Verdict::Target(adjusted(target_at(finding.product, view, port), said)),
-        (Outcome::Endpoint(target), None) => Verdict::Target(adjusted(target.clone(), said)),
-        (Outcome::NoUsablePort, None) => Verdict::Rejected {
+        (_, Some(port)) => ClaimOutcome::Target(adjusted(target_at(finding.product, view, port), said)),
+        (Outcome::Endpoint(target), None) => ClaimOutcome::Target(adjusted(target.clone(), said)),
+        (Outcome::NoUsablePort, None) => ClaimOutcome::Rejected {
             reason: ServiceReason::NoUsablePort,
             message: format!(
                 "looks like {}, but none of its ports is known to answer queries ({}); name one with {}",
@@ -191,7 +127,7 @@ fn by_rules(finding: &Finding, view: &ServiceView, said: &Annotations) -> Claim 
         confidence: finding.confidence,
         origin: Origin::Rules,
         standing: finding.standing,
-        verdict,
+        outcome,
         hint: finding.hint.clone(),
         health_path: None,
         instructions: None,
@@ -200,7 +136,7 @@ fn by_rules(finding: &Finding, view: &ServiceView, said: &Annotations) -> Claim 
 
 /// The target on a port that somebody chose: the product's own scheme and path where its rule picks the same port, else the
 /// scheme that the port shows and the product's path.
-fn target_at(product: Product, view: &ServiceView, port: &PortView) -> Target {
+pub(super) fn target_at(product: Product, view: &ServiceView, port: &PortView) -> Target {
     let own = detectors::target_of(product, view);
     match own {
         Some(own) if own.port == port.port => own,
@@ -221,13 +157,8 @@ fn adjusted(mut target: Target, said: &Annotations) -> Target {
 }
 
 /// A stated type ranks where the rules would have ranked it, if they recognise it too.
-fn standing(product: Product, service: &Recognised) -> Standing {
-    service
-        .findings
-        .iter()
-        .find(|finding| finding.product == product)
-        .map(|finding| finding.standing)
-        .unwrap_or_default()
+pub(super) fn standing(product: Product, findings: &[Finding]) -> Standing {
+    findings.iter().find(|finding| finding.product == product).map(|finding| finding.standing).unwrap_or_default()
 }
 
 fn tcp_port(view: &ServiceView, number: u16) -> Option<&PortView> {

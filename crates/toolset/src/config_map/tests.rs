@@ -2,21 +2,26 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{ConfigMapView, Drift, HASH_ANNOTATION, LABELS, Owner, Ownership, config_map, drift, ownership};
+use super::{ConfigMapView, Drift, HASH_ANNOTATION, LABELS, Manifest, Owner, Ownership, ownership};
 use crate::{
-    Context, DEFAULT_CLUSTER_DOMAIN, Rendered,
+    Rendered,
     fixtures::{config, trusting_monitoring},
 };
 
 fn rendered() -> Rendered {
     Rendered {
-        data: BTreeMap::from([
-            ("custom_toolset.yaml".to_owned(), "a".to_owned()),
-            ("toolset.json".to_owned(), "b".to_owned()),
-        ]),
-        hash: "h".to_owned(),
+        data: BTreeMap::from([("custom_toolset.yaml", "a".into()), ("toolset.json", "b".into())]),
+        hash: "h".into(),
         ..Rendered::default()
     }
+}
+
+fn wanted() -> Manifest {
+    Manifest::new(&trusting_monitoring(), &rendered())
+}
+
+fn json(manifest: &Manifest, uid: Option<&str>) -> serde_json::Value {
+    serde_json::from_slice(&manifest.to_json(uid)).unwrap()
 }
 
 fn owner() -> Owner {
@@ -30,23 +35,23 @@ fn applied() -> ConfigMapView {
         annotations: BTreeMap::from([(HASH_ANNOTATION.to_owned(), "h".to_owned())]),
         controller: Some(owner()),
         blocks_owner_deletion: true,
-        data: rendered().data,
+        data: rendered().data.into_iter().map(|(key, text)| (key.to_owned(), text)).collect(),
         ..ConfigMapView::default()
     }
 }
 
 #[test]
 fn nothing_is_written_to_a_config_map_that_is_as_applied() {
-    assert_eq!(drift(&trusting_monitoring(), &applied(), &rendered()), None);
+    assert_eq!(wanted().drift(&applied(), |_| true), None);
 }
 
 #[test]
 fn a_strangers_keys_labels_and_annotations_are_no_drift() {
     let mut existing = applied();
-    existing.data.insert("overrides.yaml".to_owned(), "x".to_owned());
+    existing.data.insert("overrides.yaml".to_owned(), "x".into());
     existing.labels.insert("team".to_owned(), "a".to_owned());
     existing.annotations.insert("note".to_owned(), "n".to_owned());
-    assert_eq!(drift(&trusting_monitoring(), &existing, &rendered()), None);
+    assert_eq!(wanted().drift(&existing, |_| true), None);
 }
 
 #[test]
@@ -54,7 +59,7 @@ fn every_part_of_ours_that_changes_is_drift() {
     let differs = |change: fn(&mut ConfigMapView)| {
         let mut existing = applied();
         change(&mut existing);
-        drift(&trusting_monitoring(), &existing, &rendered())
+        wanted().drift(&existing, |_| true)
     };
     assert_eq!(
         differs(|cm| {
@@ -64,7 +69,7 @@ fn every_part_of_ours_that_changes_is_drift() {
     );
     assert_eq!(
         differs(|cm| {
-            cm.data.insert("custom_toolset.yaml".to_owned(), "edited".to_owned());
+            cm.data.insert("custom_toolset.yaml".to_owned(), "edited".into());
         }),
         Some(Drift::Data("custom_toolset.yaml".to_owned()))
     );
@@ -90,26 +95,26 @@ fn every_part_of_ours_that_changes_is_drift() {
 
 #[test]
 fn a_format_that_is_no_longer_asked_for_is_drift_while_its_key_is_there() {
-    let mut wanted = rendered();
-    wanted.data.remove("toolset.json");
-    assert_eq!(drift(&trusting_monitoring(), &applied(), &wanted), Some(Drift::Data("toolset.json".to_owned())));
+    let mut only_yaml = rendered();
+    only_yaml.data.remove("toolset.json");
+    let wanted = Manifest::new(&trusting_monitoring(), &only_yaml);
+    assert_eq!(wanted.drift(&applied(), |_| true), Some(Drift::Data("toolset.json".to_owned())));
+    assert_eq!(wanted.drift(&applied(), |_| false), None, "a stranger's key of that name stays");
 }
 
 #[test]
 fn orphan_means_no_owner_reference() {
     let mut orphan = trusting_monitoring();
     orphan.spec.output.deletion_policy = crd_types::DeletionPolicy::Orphan;
-    assert_eq!(drift(&orphan, &applied(), &rendered()), Some(Drift::Owner));
-    let ctx = Context { config: &orphan, cluster_domain: DEFAULT_CLUSTER_DOMAIN };
-    assert!(config_map(&ctx, &rendered(), None)["metadata"].get("ownerReferences").is_none());
+    let wanted = Manifest::new(&orphan, &rendered());
+    assert_eq!(wanted.drift(&applied(), |_| true), Some(Drift::Owner));
+    assert!(json(&wanted, None)["metadata"].get("ownerReferences").is_none());
 }
 
 #[test]
 fn an_apply_onto_an_existing_object_carries_its_uid() {
-    let config = trusting_monitoring();
-    let ctx = Context { config: &config, cluster_domain: DEFAULT_CLUSTER_DOMAIN };
-    assert_eq!(config_map(&ctx, &rendered(), Some("u"))["metadata"]["uid"], json!("u"));
-    let created = config_map(&ctx, &rendered(), None);
+    assert_eq!(json(&wanted(), Some("u"))["metadata"]["uid"], json!("u"));
+    let created = json(&wanted(), None);
     assert!(created["metadata"].get("uid").is_none());
     assert_eq!(created["metadata"]["ownerReferences"][0]["controller"], json!(true));
 }
@@ -131,4 +136,28 @@ fn a_config_map_is_ours_by_owner_or_by_label_if_nobody_controls_it() {
     let mut taken = applied();
     taken.controller = Some(Owner { uid: "other".to_owned(), ..owner() });
     assert!(matches!(ownership(&config, &taken), Ownership::Stranger { .. }));
+}
+
+#[test]
+fn what_was_applied_has_no_drift_and_keeps_what_others_wrote() {
+    let mut before = applied();
+    before.data.insert("overrides.yaml".to_owned(), "theirs".into());
+    before.data.insert("custom_toolset.yaml".to_owned(), "edited".into());
+    before.labels = [("team".to_owned(), "a".to_owned())].into();
+    before.other_managers = vec!["kubectl-edit".to_owned()];
+    let after = wanted().applied_onto(Some(&before), "u", |_| true);
+    assert_eq!(wanted().drift(&after, |_| true), None);
+    assert_eq!((&*after.data["overrides.yaml"], after.labels["team"].as_str()), ("theirs", "a"));
+    assert!(after.other_managers.is_empty());
+    let created = wanted().applied_onto(None, "u", |_| false);
+    assert_eq!((wanted().drift(&created, |_| true), created.uid.as_str()), (None, "u"));
+}
+
+#[test]
+fn a_key_that_is_no_longer_wanted_goes_only_if_it_is_ours() {
+    let mut only_yaml = rendered();
+    only_yaml.data.remove("toolset.json");
+    let wanted = Manifest::new(&trusting_monitoring(), &only_yaml);
+    assert!(!wanted.applied_onto(Some(&applied()), "u", |_| true).data.contains_key("toolset.json"));
+    assert!(wanted.applied_onto(Some(&applied()), "u", |_| false).data.contains_key("toolset.json"));
 }

@@ -39,7 +39,7 @@ pub fn is_ours(key: &str) -> bool {
 }
 
 /// Whether a Service carries any annotation of ours.
-pub(crate) fn speaks(view: &ServiceView) -> bool {
+pub(crate) fn has_ours(view: &ServiceView) -> bool {
     !view.annotations.is_empty() && view.annotations.iter().any(|(key, _)| is_ours(key))
 }
 
@@ -92,6 +92,43 @@ pub struct Annotations {
     pub health_path: Option<String>,
     /// The tool's name.
     pub name: Option<String>,
+    /// Cluster domains that URLs in annotations end in. Whether they are this cluster's is known only when it is used.
+    domains: Vec<NamedDomain>,
+}
+
+/// The cluster domain at the end of a URL in an annotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct NamedDomain {
+    annotation: &'static str,
+    host: Box<str>,
+    domain: Box<str>,
+}
+
+/// A Service that states nothing.
+static NOTHING: Annotations = Annotations {
+    opted_in: false,
+    stated: None,
+    port: None,
+    scheme: None,
+    path: None,
+    health_path: None,
+    name: None,
+    domains: Vec::new(),
+};
+
+impl Annotations {
+    /// What a Service without annotations of ours states.
+    pub fn nothing() -> &'static Self {
+        &NOTHING
+    }
+
+    /// Checks the full URLs in the annotations against the domain that this cluster's Services are under.
+    pub(crate) fn check_domain(&self, key: &ServiceKey, cluster_domain: &str) -> Result<(), Malformed> {
+        match self.domains.iter().find(|named| !named.domain.eq_ignore_ascii_case(cluster_domain)) {
+            None => Ok(()),
+            Some(named) => Err(malformed(named.annotation, &foreign_host(&named.host, key))),
+        }
+    }
 }
 
 /// An annotation that says something impossible.
@@ -105,8 +142,14 @@ pub struct Malformed {
 
 /// Reads the annotations of a Service.
 pub fn read(view: &ServiceView, cluster_domain: &str) -> Result<Annotations, Malformed> {
+    let read = parse(view)?;
+    read.check_domain(&view.key, cluster_domain).map(|()| read)
+}
+
+/// As [`read`], for any cluster: full URLs are checked only up to the domain that Services are under.
+pub(crate) fn parse(view: &ServiceView) -> Result<Annotations, Malformed> {
     let mut read = Annotations::default();
-    if !speaks(view) {
+    if !has_ours(view) {
         return Ok(read);
     }
     let get = |annotation: &'static str| -> Result<Option<&str>, Malformed> {
@@ -141,15 +184,13 @@ pub fn read(view: &ServiceView, cluster_domain: &str) -> Result<Annotations, Mal
         read.path = Some(checked::path(value).map_err(|why| malformed(PATH, &why))?);
     }
     if let Some(value) = get(ENDPOINT)? {
-        full_url(view, value, cluster_domain, &mut read).map_err(|why| malformed(ENDPOINT, &why))?;
+        full_url(view, value, &mut read).map_err(|why| malformed(ENDPOINT, &why))?;
     }
-    read.health_path = match (get(HEALTH_PATH)?, get(HEALTH_ENDPOINT)?) {
-        (Some(value), _) => Some(probe_path(view, value, cluster_domain).map_err(|why| malformed(HEALTH_PATH, &why))?),
-        (None, Some(value)) => {
-            Some(probe_path(view, value, cluster_domain).map_err(|why| malformed(HEALTH_ENDPOINT, &why))?)
-        }
-        (None, None) => None,
-    };
+    let probe = get(HEALTH_PATH)?.map(|value| (HEALTH_PATH, value));
+    if let Some((annotation, value)) = probe.or(get(HEALTH_ENDPOINT)?.map(|value| (HEALTH_ENDPOINT, value))) {
+        let path = probe_path(view, annotation, value, &mut read).map_err(|why| malformed(annotation, &why))?;
+        read.health_path = Some(path);
+    }
     if let Some(value) = get(NAME)? {
         read.name = Some(tool_name(value).map_err(|why| malformed(NAME, &why))?);
     }
@@ -189,9 +230,9 @@ fn tool_name(text: &str) -> Result<String, String> {
 }
 
 /// Takes a full URL apart into port, scheme and path, if it is this Service's and does not contradict what was read before.
-fn full_url(view: &ServiceView, text: &str, cluster_domain: &str, read: &mut Annotations) -> Result<(), String> {
+fn full_url(view: &ServiceView, text: &str, read: &mut Annotations) -> Result<(), String> {
     let parts = Parts::split(text)?;
-    is_own_host(&view.key, parts.host, cluster_domain)?;
+    own_host(&view.key, ENDPOINT, parts.host, &mut read.domains)?;
     if !view.ports.iter().any(|port| port.port == parts.port && port.protocol == Protocol::Tcp) {
         return Err(format!("calls port {}; the Service declares {}", parts.port, ports_in_words(view)));
     }
@@ -211,10 +252,15 @@ fn full_url(view: &ServiceView, text: &str, cluster_domain: &str, read: &mut Ann
 }
 
 /// A path, or (as the predecessor took it) a full URL of this very Service, of which only the path counts.
-fn probe_path(view: &ServiceView, text: &str, cluster_domain: &str) -> Result<String, String> {
+fn probe_path(
+    view: &ServiceView,
+    annotation: &'static str,
+    text: &str,
+    read: &mut Annotations,
+) -> Result<String, String> {
     let path = if text.starts_with("http") {
         let parts = Parts::split(text)?;
-        is_own_host(&view.key, parts.host, cluster_domain)?;
+        own_host(&view.key, annotation, parts.host, &mut read.domains)?;
         if parts.path.is_empty() { "/" } else { parts.path }
     } else {
         text
@@ -222,21 +268,32 @@ fn probe_path(view: &ServiceView, text: &str, cluster_domain: &str) -> Result<St
     checked::path(path).map(|path| if path.is_empty() { "/".to_owned() } else { path })
 }
 
-/// Whether `host` is the Service's own DNS name, in any of the forms a pod's resolver completes.
-fn is_own_host(key: &ServiceKey, host: &str, cluster_domain: &str) -> Result<(), String> {
-    let host = host.to_ascii_lowercase();
-    let (name, namespace) = (&key.name, &key.namespace);
-    let own = [
-        format!("{name}"),
-        format!("{name}.{namespace}"),
-        format!("{name}.{namespace}.svc"),
-        format!("{name}.{namespace}.svc.{cluster_domain}"),
-    ];
-    if own.contains(&host) {
-        Ok(())
-    } else {
-        Err(format!("names the host {host:?}; it may only name its own Service, {}", own[3]))
+/// Accepts the Service's own DNS name in any of the forms that a pod's resolver completes. The cluster domain of the longest
+/// form is kept in `domains`.
+fn own_host(
+    key: &ServiceKey,
+    annotation: &'static str,
+    host: &str,
+    domains: &mut Vec<NamedDomain>,
+) -> Result<(), String> {
+    let lower = host.to_ascii_lowercase();
+    let rest = lower.strip_prefix(&*key.name).ok_or_else(|| foreign_host(host, key))?;
+    if rest.is_empty() {
+        return Ok(());
     }
+    let rest = rest.strip_prefix('.').and_then(|rest| rest.strip_prefix(&*key.namespace));
+    match rest.ok_or_else(|| foreign_host(host, key))? {
+        "" | ".svc" => Ok(()),
+        rest => {
+            let domain = rest.strip_prefix(".svc.").ok_or_else(|| foreign_host(host, key))?;
+            domains.push(NamedDomain { annotation, host: host.into(), domain: domain.into() });
+            Ok(())
+        }
+    }
+}
+
+fn foreign_host(host: &str, key: &ServiceKey) -> String {
+    format!("names the host {host:?}; it may only name its own Service, {}.{}.svc", key.name, key.namespace)
 }
 
 fn malformed(annotation: &'static str, why: &str) -> Malformed {

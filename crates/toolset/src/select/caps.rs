@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crd_types::{ServiceReason, Trust};
 use detectors::Product;
 
-use crate::select::Candidate;
+use super::candidate::Candidate;
 
 /// Tools from Tenant sources in one namespace.
 pub const PER_NAMESPACE: usize = 10;
@@ -17,7 +17,7 @@ pub const PER_TYPE: usize = 50;
 pub const IN_ALL: usize = 200;
 
 /// Rejects what is over the caps, by creation time, then namespace and name.
-pub(crate) fn admit(candidates: &mut [Candidate]) {
+pub(super) fn admit(candidates: &mut [Candidate]) {
     let mut tenants: Vec<&mut Candidate> = candidates
         .iter_mut()
         .filter(|candidate| candidate.trust == Trust::Tenant && candidate.endpoint().is_some())
@@ -27,7 +27,7 @@ pub(crate) fn admit(candidates: &mut [Candidate]) {
     let mut by_type: BTreeMap<Option<Product>, usize> = BTreeMap::new();
     let mut all = 0;
     for candidate in tenants {
-        let in_namespace = by_namespace.entry(candidate.key.namespace.clone()).or_default();
+        let in_namespace = by_namespace.entry(Box::from(&*candidate.key.namespace)).or_default();
         let of_type = by_type.entry(candidate.product).or_default();
         let full = [
             (*in_namespace >= PER_NAMESPACE, format!("{PER_NAMESPACE} tools per namespace")),
