@@ -24,7 +24,7 @@ pub(crate) use self::{
     needs::{Scope, config_maps as config_map_watches},
     state::Cluster,
     supervisor::Supervisor,
-    toolset_configs::{Root, ToolsetConfigs, Unreadable, Written},
+    toolset_configs::{Root, ToolsetConfigs, Unreadable, Written, same_status},
     triggers::{Trigger, Triggers},
     watch_health::{InputHealth, WATCH_TIMEOUT_SECONDS, WatchHealth, WatchId, Watches},
 };

@@ -16,7 +16,7 @@ use kube::{
 };
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, mpsc};
-use toolset::{Interest, status::same_status};
+use toolset::{Interest, status};
 
 use crate::api::{
     NamespacedName,
@@ -224,6 +224,14 @@ fn root(metadata: &ObjectMeta) -> Root {
         ..ObjectMeta::default()
     };
     metadata.into_response_partial()
+}
+
+/// Whether two versions of a status say the same about what the operator writes. Conditions of others do not count.
+pub(crate) fn same_status(a: Option<&ToolsetConfigStatus>, b: Option<&ToolsetConfigStatus>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => status::same_status(a, b),
+        (a, b) => a.is_none() && b.is_none(),
+    }
 }
 
 /// Whether two versions of one object ask for the same. A change of the spec moves the generation.

@@ -30,6 +30,10 @@ use crate::api::{Cause, NamespacedName};
 /// The name of every metric of ours begins with it.
 const PREFIX: &str = "dynamictoolset";
 
+/// Every input.
+const INPUTS: [Input; 5] =
+    [Input::Service, Input::EndpointSlice, Input::Namespace, Input::ToolsetConfig, Input::ConfigMap];
+
 /// From a cache hit to a control plane in distress.
 const LATENCIES: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 /// Pure computation: from a handful of Services to tens of thousands.
@@ -99,7 +103,7 @@ impl Metrics {
         for operation in Operation::ALL {
             self.configmap_updates.get_or_create(&WithOperation { operation: operation.as_str() }).inc_by(0);
         }
-        for input in Input::ALL.map(Input::as_str) {
+        for input in INPUTS.map(Input::as_str) {
             for reason in [Cause::Forbidden.as_str(), Cause::Transport.as_str(), Cause::Unavailable.as_str()] {
                 self.watch_errors.get_or_create(&OfInputWithReason { input, reason }).inc_by(0);
             }

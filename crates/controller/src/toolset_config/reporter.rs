@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use crd_types::{ConditionType, Mode, Reason, ServiceReason, ToolsetConfigStatus};
 use detectors::ServiceKey;
 use tokio::{sync::watch, time::Instant};
-use toolset::status::{Observed, ReloadState, same_status, status};
+use toolset::status::{Observed, ReloadState, status};
 use tracing::warn;
 
 use super::{
@@ -25,7 +25,7 @@ use crate::{
         fence::{Leadership, Term},
         status as api,
     },
-    cluster::{Cluster, Trigger, Written},
+    cluster::{Cluster, Trigger, Written, same_status},
     metrics::Metrics,
 };
 
