@@ -19,7 +19,7 @@ use super::{
     name::NamespacedName,
     request,
     thin::Answer,
-    writer::{Lane, Writer, forced, patch, unforced},
+    writer::{Lane, Writer},
 };
 
 /// Applies the manifest, server-side. Also returns when the request was sent, if it was.
@@ -34,7 +34,7 @@ pub(crate) async fn apply(
     manifest: &Manifest,
     uid: Option<&str>,
 ) -> (Result<Answer, Error>, Option<Instant>) {
-    let params = if uid.is_some() { forced() } else { unforced() };
+    let params = if uid.is_some() { request::forced() } else { request::unforced() };
     let request = match request::apply::<ConfigMap>(name, None, &params, manifest.to_json(uid)) {
         Ok(request) => request,
         Err(error) => return (Err(error.into()), None),
@@ -61,7 +61,7 @@ pub(crate) async fn disown_others(writer: &Writer, term: Term, name: &Namespaced
         "resourceVersion": live.metadata.resource_version,
         "managedFields": managed_fields,
     }}));
-    writer.send(term, Lane::Output, api.patch(&name.name, &patch(), &merge)).await.map(drop)
+    writer.send(term, Lane::Output, api.patch(&name.name, &request::patch(), &merge)).await.map(drop)
 }
 
 /// The managed fields without our data keys under other field managers; `None` if there are none.

@@ -12,7 +12,8 @@ use super::{
     error::Error,
     fence::Term,
     name::NamespacedName,
-    writer::{Lane, Writer, patch},
+    request,
+    writer::{Lane, Writer},
 };
 
 /// The annotation of the pod template that holds the hash of the file which the agent runs with.
@@ -36,7 +37,7 @@ pub(crate) async fn read(writer: &Writer, name: &NamespacedName) -> Result<Agent
 /// Restarts the agent: a changed pod template is rolled out.
 pub(crate) async fn restart(writer: &Writer, term: Term, name: &NamespacedName, hash: &str) -> Result<(), Error> {
     let merge = Patch::Merge(json!({"spec": {"template": {"metadata": {"annotations": {HASH_ANNOTATION: hash}}}}}));
-    writer.send(term, Lane::Reload, api(writer, name).patch(&name.name, &patch(), &merge)).await.map(drop)
+    writer.send(term, Lane::Reload, api(writer, name).patch(&name.name, &request::patch(), &merge)).await.map(drop)
 }
 
 fn api(writer: &Writer, name: &NamespacedName) -> Api<Deployment> {

@@ -1,4 +1,4 @@
-//! Requests whose body is ready and whose answer is only the metadata.
+//! The parameters of writes, and requests whose body is ready and whose answer is only the metadata.
 //!
 //! A write returns the whole object, and the watch shows it once more. The operator reads the object on the watch, so the
 //! answer has to say only which version it became.
@@ -9,6 +9,8 @@ use kube::{
     api::{Patch, PatchParams},
     core::request,
 };
+
+use toolset::config_map::FIELD_MANAGER;
 
 use super::name::NamespacedName;
 
@@ -33,4 +35,19 @@ pub(super) fn apply<K: Resource<DynamicType = ()>>(
     let mut request = request.map_err(Error::BuildRequest)?.map(|_| body);
     request.headers_mut().insert(header::ACCEPT, METADATA_ONLY);
     Ok(request)
+}
+
+/// Server-side apply under our one field manager that takes fields over from other field managers.
+pub(super) fn forced() -> PatchParams {
+    PatchParams::apply(FIELD_MANAGER).force()
+}
+
+/// Server-side apply under our one field manager that fails where another field manager owns a field.
+pub(super) fn unforced() -> PatchParams {
+    PatchParams::apply(FIELD_MANAGER)
+}
+
+/// Any other patch under our field manager.
+pub(super) fn patch() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
 }

@@ -15,7 +15,7 @@ use super::{
     name::NamespacedName,
     request,
     thin::Answer,
-    writer::{Lane, Writer, forced, patch},
+    writer::{Lane, Writer},
 };
 
 /// Now, in whole seconds, as conditions write it.
@@ -38,7 +38,7 @@ pub(crate) async fn apply(
         "status": status,
     });
     let body = serde_json::to_vec(&object).map_err(KubeError::SerdeError)?;
-    let request = request::apply::<ToolsetConfig>(name, Some("status"), &forced(), body)?;
+    let request = request::apply::<ToolsetConfig>(name, Some("status"), &request::forced(), body)?;
     let client = writer.client();
     let answer: Answer = writer.send(term, Lane::Status, client.request(request)).await?;
     Ok(answer.version())
@@ -53,7 +53,10 @@ pub(crate) async fn merge_untyped(
     status: &Value,
 ) -> Result<(), Error> {
     let merge = Patch::Merge(json!({"status": status}));
-    writer.send(term, Lane::Status, api(writer, name).patch_status(&name.name, &patch(), &merge)).await.map(drop)
+    writer
+        .send(term, Lane::Status, api(writer, name).patch_status(&name.name, &request::patch(), &merge))
+        .await
+        .map(drop)
 }
 
 /// Reads the status of an object that cannot be read as a whole; null if it has none.

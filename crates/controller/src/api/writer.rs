@@ -2,12 +2,11 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use kube::{Client, api::PatchParams};
+use kube::Client;
 use tokio::{
     sync::Semaphore,
     time::{Instant, timeout},
 };
-use toolset::config_map::FIELD_MANAGER;
 
 use super::{
     client::within_timeout,
@@ -93,19 +92,4 @@ impl Writer {
         drop(permit);
         request.await
     }
-}
-
-/// Server-side apply under our one field manager that takes fields over from other field managers.
-pub(crate) fn forced() -> PatchParams {
-    PatchParams::apply(FIELD_MANAGER).force()
-}
-
-/// Server-side apply under our one field manager that fails where another field manager owns a field.
-pub(crate) fn unforced() -> PatchParams {
-    PatchParams::apply(FIELD_MANAGER)
-}
-
-/// Any other patch under our field manager.
-pub(crate) fn patch() -> PatchParams {
-    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
 }

@@ -12,10 +12,7 @@ use kube::{
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-use super::{
-    step::{Record, Step, step},
-    timing::{RENEW_DEADLINE, RETRY},
-};
+use super::step::{RENEW_DEADLINE, RETRY, Record, Step, step};
 use crate::{
     api::{Cause, Error, client::within_timeout, fence::Fence},
     cluster::WATCH_TIMEOUT_SECONDS,

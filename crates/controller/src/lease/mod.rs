@@ -10,6 +10,5 @@
 
 mod elector;
 mod step;
-mod timing;
 
 pub(crate) use self::elector::Elector;

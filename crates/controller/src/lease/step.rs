@@ -9,7 +9,13 @@ use k8s_openapi::{
 use kube::api::ObjectMeta;
 use tokio::time::Instant;
 
-use super::timing::{LEASE, RETRY};
+/// How long a lease is good for without renewal. Another replica may take it then.
+const LEASE: Duration = Duration::from_secs(15);
+/// How long after its last renewal the holder may still start a request. It leaves five seconds between the last write of one
+/// leader and the first of the next.
+pub(super) const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+/// The pace of renewals, and of attempts after a failure.
+pub(super) const RETRY: Duration = Duration::from_secs(2);
 
 /// A Lease as last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,7 +21,6 @@ mod plan;
 mod reload;
 mod reloader;
 mod reporter;
-mod snapshot;
 mod unreadable;
 mod worker;
 mod write;

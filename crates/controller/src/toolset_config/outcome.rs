@@ -1,12 +1,13 @@
-//! What one reconcile found and did.
+//! What one reconcile found and did: the outcome for the worker, and the snapshot for those that report it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
+use crd_types::ToolsetConfig;
 use tokio::time::Instant;
-use toolset::status::OutputState;
+use toolset::status::{Input, InputState, OutputState};
 
 use super::plan::Planned;
-use crate::metrics::ReconcileResult;
+use crate::{api::fence::Term, metrics::ReconcileResult};
 
 /// What one reconcile found and did.
 #[derive(Debug)]
@@ -39,6 +40,26 @@ impl Outcome {
     pub(super) fn requeue(mut self, at: Option<Instant>) -> Self {
         self.requeue_at = earliest(self.requeue_at, at);
         self
+    }
+}
+
+/// What a reconcile found and did. The worker takes it after the output's result, so it never reports what has not happened.
+#[derive(Clone, Debug)]
+pub(super) struct Snapshot {
+    pub(super) term: Term,
+    /// The ToolsetConfig that was reconciled, with its uid and generation.
+    pub(super) config: Arc<ToolsetConfig>,
+    /// The state of the required inputs.
+    pub(super) inputs: BTreeMap<Input, InputState>,
+    /// What was planned; `None` if nothing could be.
+    pub(super) planned: Option<Arc<Planned>>,
+    /// What became of the output.
+    pub(super) output: OutputState,
+}
+
+impl Snapshot {
+    pub(super) fn uid(&self) -> &str {
+        self.config.metadata.uid.as_deref().unwrap_or_default()
     }
 }
 

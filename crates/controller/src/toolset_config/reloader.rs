@@ -9,8 +9,8 @@ use toolset::status::{OutputState, ReloadState};
 use tracing::{info, warn};
 
 use super::{
+    outcome::Snapshot,
     reload::{Due, Reload},
-    snapshot::Snapshot,
     worker::moment,
 };
 use crate::api::{

@@ -15,7 +15,7 @@ use tracing::warn;
 use super::{
     brake::{Brake, retry_after},
     events::{condition_events, service_events},
-    snapshot::Snapshot,
+    outcome::Snapshot,
     worker::moment,
 };
 use crate::{

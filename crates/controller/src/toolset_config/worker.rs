@@ -17,9 +17,8 @@ use super::{
     decide::{self, Decision, Situation},
     gate::{self, Gate, GateDecision},
     memory::Memory,
-    outcome::Outcome,
+    outcome::{Outcome, Snapshot},
     plan,
-    snapshot::Snapshot,
     write::Output,
 };
 use crate::{
