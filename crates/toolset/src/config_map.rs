@@ -7,14 +7,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
+pub use crate::plan::legacy::LEGACY_OVERRIDES_KEY;
 use crate::render::{DATA_KEYS, Rendered};
 
 /// The field manager of everything that the operator applies.
 pub const FIELD_MANAGER: &str = "toolset-operator";
 /// Holds [`Rendered::hash`].
 pub const HASH_ANNOTATION: &str = "kubernaut.io/content-hash";
-/// The data key under which users of the predecessor keep their overrides. It is theirs; the operator only reads it.
-pub const LEGACY_OVERRIDES_KEY: &str = "overrides.yaml";
 /// The labels of our `ConfigMap`. Nothing is copied from the `ToolsetConfig`, or Argo CD would take the `ConfigMap` for its own.
 pub const LABELS: [(&str, &str); 3] = [
     ("app.kubernetes.io/name", "toolset"),

@@ -9,19 +9,15 @@
 //! No client, no clock but the one handed to the health stage, no randomness: the controller, the command line, the tests
 //! and the benchmarks run the same code.
 
-pub mod agent;
-pub mod base;
 pub mod checked;
 pub mod config_map;
 pub mod convert;
+mod digest;
 pub mod endpoint;
 #[cfg(test)]
 mod fixtures;
 pub mod health;
 pub mod index;
-pub mod legacy;
-pub mod names;
-mod overrides;
 pub mod pipeline;
 pub mod plan;
 pub mod render;
@@ -29,18 +25,16 @@ pub mod select;
 pub mod spelling;
 pub mod status;
 pub mod tool;
+mod yaml;
 
 pub use config_map::{ConfigMapView, Drift, Manifest, Ownership};
 pub use endpoint::{DEFAULT_CLUSTER_DOMAIN, Endpoint};
-pub use health::{Health, HealthReport, HealthStage, HealthVerdict, in_output};
+pub use health::{Health, HealthReport, HealthStage, ToolHealth, in_output};
 pub use index::{Change, Index, NamespaceView, SliceView};
-pub use overrides::override_matches;
-pub use plan::{Plan, plan};
-pub use render::{Base, Rendered, render};
+pub use plan::{Plan, overrides::override_matches};
+pub use render::{Base, Rendered};
 pub use select::{
-    Context,
     candidate::{Candidate, Selection},
     interest::Interest,
-    select,
 };
 pub use tool::{Note, Rejection, Tool};

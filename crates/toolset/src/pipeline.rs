@@ -94,6 +94,6 @@ fn compose<T>(input: Input<'_>, keep: impl FnOnce(&Selection, &HealthReport) -> 
     let health_took = began.elapsed();
     let kept = keep(&selection, &health);
     let mut plan = plan(&ctx, index, selection, &health, legacy_overrides);
-    let rendered = render(&ctx, &mut plan, base);
+    let rendered = render(config, &mut plan, base);
     (Outcome { plan, rendered, recheck_at: health.recheck_at, health_took }, kept)
 }

@@ -8,8 +8,6 @@ use crate::{checked, endpoint::Parts};
 
 /// The most characters any of our annotations may have.
 pub const MAX_CHARS: usize = 256;
-/// The most characters of a tool's name.
-pub const MAX_NAME: usize = 40;
 
 /// Opts a Service in or out.
 pub const TOOLSET: &str = "kubernaut.io/toolset";
@@ -216,17 +214,14 @@ pub(crate) fn ports_in_words(view: &ServiceView) -> String {
     if list.is_empty() { "no TCP port".to_owned() } else { list.join(", ") }
 }
 
-/// `^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$`, at most 40 characters.
 fn tool_name(text: &str) -> Result<String, String> {
-    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let inner = |c: char| edge(c) || c == '_' || c == '-';
-    if text.len() <= MAX_NAME && text.starts_with(edge) && text.ends_with(edge) && text.chars().all(inner) {
-        Ok(text.to_owned())
-    } else {
-        Err(format!(
-            "is {text:?}; a name has 1 to {MAX_NAME} of a-z, 0-9, _ and -, and starts and ends with a letter or digit"
-        ))
+    if checked::is_tool_name(text) {
+        return Ok(text.to_owned());
     }
+    Err(format!(
+        "is {text:?}; a name has 1 to {} of a-z, 0-9, _ and -, and starts and ends with a letter or digit",
+        checked::MAX_TOOL_NAME
+    ))
 }
 
 /// Takes a full URL apart into port, scheme and path, if it is this Service's and does not contradict what was read before.
@@ -236,11 +231,7 @@ fn full_url(view: &ServiceView, text: &str, read: &mut Annotations) -> Result<()
     if !view.ports.iter().any(|port| port.port == parts.port && port.protocol == Protocol::Tcp) {
         return Err(format!("calls port {}; the Service declares {}", parts.port, ports_in_words(view)));
     }
-    let path = if parts.path.is_empty() {
-        String::new()
-    } else {
-        checked::path(parts.path).map_err(|why| format!("has a path that {why}"))?
-    };
+    let path = checked::path_prefix(parts.path).map_err(|why| format!("has a path that {why}"))?;
     let agrees = read.port.is_none_or(|port| port == parts.port)
         && read.scheme.is_none_or(|scheme| scheme == parts.scheme)
         && read.path.as_ref().is_none_or(|known| *known == path);

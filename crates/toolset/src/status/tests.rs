@@ -6,9 +6,8 @@ use serde_json::json;
 
 use super::{Input, InputState, Observed, OutputState, ReloadState, required_inputs, same_status, status};
 use crate::{
-    Context, DEFAULT_CLUSTER_DOMAIN, Note, Plan, Rendered,
-    fixtures::{config, grafana, index, planned, prometheus, trusting_monitoring},
-    render,
+    Note, Plan, Rendered,
+    fixtures::{config, grafana, index, planned, prometheus, rendered, trusting_monitoring},
 };
 
 fn at(second: i64) -> Timestamp {
@@ -17,9 +16,7 @@ fn at(second: i64) -> Timestamp {
 
 fn plan_and_render() -> (Plan, Rendered) {
     let config = trusting_monitoring();
-    let mut plan = planned(&config, &index([prometheus("monitoring", "p"), grafana("monitoring", "g")]));
-    let rendered = render(&Context { config: &config, cluster_domain: DEFAULT_CLUSTER_DOMAIN }, &mut plan, None);
-    (plan, rendered)
+    rendered(&config, &index([prometheus("monitoring", "p"), grafana("monitoring", "g")]))
 }
 
 fn observe(

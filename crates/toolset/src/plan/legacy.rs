@@ -20,10 +20,12 @@ use serde::{
 
 use crate::{
     checked,
-    render::holmesgpt::node::{Block, Node, Read},
     tool::Tool,
+    yaml::{Block, Node, Read},
 };
 
+/// The data key under which the predecessor's users keep their overrides. It is theirs; the operator only reads it.
+pub const LEGACY_OVERRIDES_KEY: &str = "overrides.yaml";
 /// The most bytes that are read.
 const MAX_BYTES: usize = 256 * 1024;
 /// The most entries that are read.
@@ -34,11 +36,11 @@ const MAX_DESCRIPTION: usize = 256;
 /// What the predecessor's overrides say, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LegacyOverrides {
-    entries: Vec<Entry>,
+    entries: Vec<LegacyEntry>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
+struct LegacyEntry {
     /// The Service, in any of the ways to say it, or a type.
     name: String,
     /// Where the entry names one.
@@ -94,7 +96,7 @@ impl LegacyOverrides {
     }
 }
 
-impl Entry {
+impl LegacyEntry {
     /// The places of the tools it means.
     fn meant(&self, tools: &[&Tool]) -> Vec<usize> {
         let all = |by: fn(&Self, &Tool) -> bool| -> Vec<usize> {
@@ -159,7 +161,7 @@ pub fn parse(text: &str) -> Result<LegacyOverrides, String> {
                 None => return Err("a tool in it has no name".to_owned()),
             },
         };
-        Entry::read(name, fields)
+        LegacyEntry::read(name, fields)
     });
     Ok(LegacyOverrides { entries: entries.collect::<Result<_, String>>()? })
 }

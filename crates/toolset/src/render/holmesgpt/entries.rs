@@ -5,22 +5,23 @@ use crd_types::State;
 
 use super::{
     credentials::{self, Placed},
-    node::Block,
+    http_api::{self, HttpApi},
     text,
+    toolsets::Toolset,
 };
 use crate::{
-    agent::{Toolset, http},
     endpoint::Endpoint,
     tool::{Note, Tool},
+    yaml::Block,
 };
 
 /// An entry of `toolsets` with `type: http`: GET only, and only the paths that answer questions.
 pub fn http(tool: &Tool, name: &str, notes: &mut Vec<Note>) -> Block {
-    let facts = http::facts(tool.product);
+    let api = http_api::of(tool.product);
     let endpoint = &tool.endpoint;
     let paths: Vec<String> = if tool.settings.paths.is_empty() {
-        let root = facts.root(&endpoint.path);
-        facts.paths.iter().map(|path| format!("{root}{path}")).collect()
+        let root = api.root(&endpoint.path);
+        api.paths.iter().map(|path| format!("{root}{path}")).collect()
     } else {
         tool.settings.paths.iter().map(|path| below(endpoint, path)).collect()
     };
@@ -29,7 +30,7 @@ pub fn http(tool: &Tool, name: &str, notes: &mut Vec<Note>) -> Block {
     if let Some(Placed::Auth(auth)) = credentials::place(Toolset::Http, tool, notes) {
         call.set("auth", auth);
     }
-    if let Some(url) = check_url(tool, facts) {
+    if let Some(url) = check_url(tool, api) {
         call.set("health_check_url", url);
     }
     let mut config = Block::new().with("endpoints", vec![call]);
@@ -89,10 +90,10 @@ fn below(endpoint: &Endpoint, path: &str) -> String {
 
 /// What the agent calls before it offers the tool. A path that somebody named counts from the host's root, as in a full URL;
 /// a product's own counts from the endpoint's path.
-fn check_url(tool: &Tool, facts: &http::Facts) -> Option<String> {
-    match (&tool.health_path, facts.check) {
+fn check_url(tool: &Tool, api: &HttpApi) -> Option<String> {
+    match (&tool.health_path, api.check) {
         (Some(path), _) => Some(format!("{}{path}", tool.endpoint.origin())),
-        (None, Some(path)) => Some(format!("{}{}{path}", tool.endpoint.origin(), facts.root(&tool.endpoint.path))),
+        (None, Some(path)) => Some(format!("{}{}{path}", tool.endpoint.origin(), api.root(&tool.endpoint.path))),
         (None, None) => None,
     }
 }

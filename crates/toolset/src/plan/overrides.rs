@@ -3,38 +3,26 @@
 use crd_types::{EndpointAdjustment, Override, Reason, ServiceReason, State, Trust};
 use detectors::{Product, ServiceKey};
 
+use super::{
+    legacy::{LEGACY_OVERRIDES_KEY, LegacyOverrides},
+    planned::PlannedTool,
+};
 use crate::{
-    agent,
     endpoint::Endpoint,
     index::Index,
-    legacy::LegacyOverrides,
-    plan::Rank,
     select::{Context, annotation},
     spelling,
     tool::{Note, Tool},
 };
 
-/// A tool on its way into the plan.
-#[derive(Clone, Debug)]
-pub(crate) struct Draft {
-    /// The tool so far.
-    pub tool: Tool,
-    /// Its rank.
-    pub rank: Rank,
-    /// The override that last switched it off, in words.
-    pub off: Option<String>,
-    /// Whether an override says anything of its state; then the predecessor's layer does not.
-    pub state_said: bool,
-}
-
 /// Applies all overrides; says which of them matched nothing or asked for what cannot be.
-pub(crate) fn apply(ctx: &Context<'_>, index: &Index, drafts: &mut [Draft]) -> Vec<Note> {
+pub(super) fn apply(ctx: &Context<'_>, index: &Index, planned: &mut [PlannedTool]) -> Vec<Note> {
     let mut notes = Vec::new();
     for rule in &ctx.config.spec.overrides {
         let mut matched = false;
-        for draft in drafts.iter_mut().filter(|draft| matches(rule, &draft.tool)) {
+        for one in planned.iter_mut().filter(|one| matches(rule, &one.tool)) {
             matched = true;
-            merge(ctx, index, rule, draft, &mut notes);
+            merge(ctx, index, rule, one, &mut notes);
         }
         if !matched {
             let message = format!(
@@ -61,15 +49,15 @@ fn matches(rule: &Override, tool: &Tool) -> bool {
     tool.key.as_ref().is_some_and(is_for)
 }
 
-fn merge(ctx: &Context<'_>, index: &Index, rule: &Override, draft: &mut Draft, notes: &mut Vec<Note>) {
+fn merge(ctx: &Context<'_>, index: &Index, rule: &Override, planned: &mut PlannedTool, notes: &mut Vec<Note>) {
     let name = format!("override {}", rule.name);
-    draft.state_said |= rule.state.is_some();
+    planned.state_decided |= rule.state.is_some();
     match rule.state {
-        Some(State::Disabled) => draft.off = Some(name.clone()),
-        Some(State::Enabled) => draft.off = None,
+        Some(State::Disabled) => planned.off = Some(name.clone()),
+        Some(State::Enabled) => planned.off = None,
         None => {}
     }
-    let tool = &mut draft.tool;
+    let tool = &mut planned.tool;
     replace(&mut tool.chosen_name, rule.tool_name.as_ref());
     replace(&mut tool.description, rule.description.as_ref());
     replace(&mut tool.instructions, rule.instructions.as_ref());
@@ -92,15 +80,6 @@ fn merge(ctx: &Context<'_>, index: &Index, rule: &Override, draft: &mut Draft, n
         if !settings.paths.is_empty() {
             tool.settings.paths.clone_from(&settings.paths);
         }
-    }
-    let asked = Tool {
-        credentials: rule.credentials.clone(),
-        tenant_id: rule.tenant_id.clone(),
-        settings: rule.settings.clone().unwrap_or_default(),
-        ..tool.clone()
-    };
-    if tool.reason != ServiceReason::CredentialsNotAllowed {
-        notes.extend(agent::note_unsupported(&asked, &name));
     }
 }
 
@@ -138,17 +117,18 @@ fn adjusted(
 }
 
 /// The predecessor's layer is the weakest: it may switch off or describe what `spec.overrides` says nothing of.
-pub(crate) fn apply_legacy(layer: &LegacyOverrides, drafts: &mut [Draft]) -> Vec<Note> {
-    let tools: Vec<&Tool> = drafts.iter().map(|draft| &draft.tool).collect();
+pub(super) fn apply_legacy(layer: &LegacyOverrides, planned: &mut [PlannedTool]) -> Vec<Note> {
+    let tools: Vec<&Tool> = planned.iter().map(|one| &one.tool).collect();
     let (says, without_effect) = (layer.says(&tools), layer.without_effect(&tools));
-    for (draft, says) in drafts.iter_mut().zip(says) {
-        if says.disabled && !draft.state_said {
-            draft.off = Some("key overrides.yaml of the ConfigMap".to_owned());
+    for (one, says) in planned.iter_mut().zip(says) {
+        if says.disabled && !one.state_decided {
+            one.off = Some(format!("key {LEGACY_OVERRIDES_KEY} of the ConfigMap"));
         }
-        if draft.tool.description.is_none() {
-            draft.tool.description = says.description.map(str::to_owned);
+        if one.tool.description.is_none() {
+            one.tool.description = says.description.map(str::to_owned);
         }
     }
-    let note = |words| Note::new(Reason::OverrideUnmatched, format!("key overrides.yaml of the ConfigMap: {words}"));
+    let note =
+        |words| Note::new(Reason::OverrideUnmatched, format!("key {LEGACY_OVERRIDES_KEY} of the ConfigMap: {words}"));
     without_effect.into_iter().map(note).collect()
 }

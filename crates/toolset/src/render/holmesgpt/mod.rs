@@ -11,22 +11,30 @@
 //! What the agent makes of a file, and why ours looks as it does, is in `docs/holmesgpt.md`; that it does so, the test tier
 //! `agent` shows with the agent itself.
 
+mod base;
+mod builtin;
 mod credentials;
-pub mod node;
-mod own;
-mod shared;
+mod entries;
+mod entry_names;
+mod http_api;
+mod instances;
 mod text;
+mod toolsets;
+mod unsupported;
 
 use std::collections::BTreeMap;
 
 use crd_types::{Baseline, Reason, State};
 
-use self::node::{Block, Key, Node};
+use self::{base::OwnInstances, toolsets::Toolset};
+pub use self::{
+    base::{BaseFile, parse as parse_base},
+    entry_names::refuse_reserved,
+    unsupported::notes as unsupported,
+};
 use crate::{
-    agent::{self, Toolset, builtin},
-    base::{BaseFile, OwnInstances},
-    names,
     tool::{Note, Tool},
+    yaml::{self, Block, Key, Node},
 };
 
 /// Says whose file it is; no time and no version, so that the same state gives the same bytes.
@@ -61,7 +69,8 @@ pub struct HolmesFile {
 pub fn render(input: &HolmesInput<'_>) -> HolmesFile {
     let nothing = BaseFile::default();
     let base = input.base.unwrap_or(&nothing);
-    let mut file = Draft { toolsets: base.toolsets().clone(), servers: base.servers().clone(), ..Draft::default() };
+    let mut file =
+        FileBuilder { toolsets: base.toolsets().clone(), servers: base.servers().clone(), ..FileBuilder::default() };
     file.problems.extend_from_slice(base.problems());
     file.shared(input.tools, base);
     file.own(input.tools, base);
@@ -71,7 +80,7 @@ pub fn render(input: &HolmesInput<'_>) -> HolmesFile {
 
 /// The file as it grows.
 #[derive(Default)]
-struct Draft {
+struct FileBuilder {
     toolsets: BTreeMap<Key, Block>,
     servers: BTreeMap<Key, Block>,
     notes: Vec<Note>,
@@ -79,7 +88,7 @@ struct Draft {
     problems: Vec<String>,
 }
 
-impl Draft {
+impl FileBuilder {
     /// The toolsets that hold all instances of their products.
     fn shared(&mut self, tools: &[Tool], base: &BaseFile) {
         for toolset in Toolset::SHARED {
@@ -90,7 +99,7 @@ impl Draft {
             }
             for name in toolset.entries() {
                 let own = OwnInstances::of(toolset, name, base.toolsets().get(*name), &mut self.problems);
-                let entry = shared::entry(toolset, &of_it, own, &mut self.notes);
+                let entry = instances::entry(toolset, &of_it, own, &mut self.notes);
                 self.put(name, entry);
             }
         }
@@ -98,14 +107,14 @@ impl Draft {
 
     /// The entries of their own.
     fn own(&mut self, tools: &[Tool], base: &BaseFile) {
-        for (index, name) in names::entries(tools, base.names()) {
+        for (index, name) in entry_names::entries(tools, base.names()) {
             let tool = &tools[index];
             // Names are over [a-z0-9_-], so every one is a key.
             let Some(key) = Key::new(name.as_str()) else { continue };
             if Toolset::of(tool.product, tool.trust) == Toolset::Mcp {
-                self.servers.insert(key, own::mcp(tool, &mut self.notes));
+                self.servers.insert(key, entries::mcp(tool, &mut self.notes));
             } else {
-                self.toolsets.insert(key, own::http(tool, &name, &mut self.notes));
+                self.toolsets.insert(key, entries::http(tool, &name, &mut self.notes));
             }
         }
     }
@@ -122,7 +131,7 @@ impl Draft {
             } else {
                 let message = format!(
                     "baseline {name} is left out: HolmesGPT {} has no built-in toolset of that name and would report it as failed; for one of your own use output.base",
-                    agent::VERSION
+                    toolsets::VERSION
                 );
                 self.notes.push(Note::new(Reason::SettingUnsupported, message));
             }
@@ -154,7 +163,7 @@ impl Draft {
                 root.set(section, entries.into_iter().map(|(key, entry)| (key, Node::Map(entry))).collect::<Block>());
             }
         }
-        let yaml = node::to_yaml(&root).unwrap_or_else(|_| AT_LEAST.to_owned());
+        let yaml = yaml::to_yaml(&root).unwrap_or_else(|_| AT_LEAST.to_owned());
         HolmesFile { text: format!("{HEADER}{yaml}"), entries, notes: self.notes }
     }
 }

@@ -7,8 +7,8 @@ fn own(toolset: Toolset, yaml: &str) -> (OwnInstances, Vec<String>) {
     (own, problems)
 }
 
-fn yaml(blocks: &[Block]) -> Vec<String> {
-    blocks.iter().map(|block| node::to_yaml(block).unwrap().trim_end().replace('\n', ", ")).collect()
+fn written(blocks: &[Block]) -> Vec<String> {
+    blocks.iter().map(|block| yaml::to_yaml(block).unwrap().trim_end().replace('\n', ", ")).collect()
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn aliases_cannot_make_it_larger_than_the_budget() {
 #[test]
 fn values_are_taken_as_the_agents_yaml_reader_takes_them() {
     let file = parse("toolsets: {mine: {a: yes, b: off, c: 017, d: 1_000, e: 'yes', f: 1.5, g: null}}").unwrap();
-    let written = yaml(&[file.toolsets()["mine"].clone()]);
+    let written = written(&[file.toolsets()["mine"].clone()]);
     assert_eq!(written, ["a: true, b: false, c: 15, d: 1000, e: \"yes\", f: 1.5, g: null"]);
 }
 
@@ -65,8 +65,8 @@ fn a_flat_configuration_becomes_an_instance_behind_ours() {
         Toolset::Metrics,
         "{enabled: true, description: d, config: {prometheus_url: 'https://saas', verify_ssl: false}}",
     );
-    assert_eq!(yaml(&own.instances), ["name: default, prometheus_url: https://saas, verify_ssl: false"]);
-    assert_eq!(yaml(&[own.fields]), ["description: d"]);
+    assert_eq!(written(&own.instances), ["name: default, prometheus_url: https://saas, verify_ssl: false"]);
+    assert_eq!(written(&[own.fields]), ["description: d"]);
     assert_eq!(problems, [] as [&str; 0]);
 }
 
@@ -75,7 +75,7 @@ fn instances_take_along_what_they_inherit_but_for_credentials_that_exclude_each_
     let text = "{enabled: true, config: {api_key: global, verify_ssl: false, instances: [{name: a, api_url: 'http://a'}, {api_url: 'http://b', username: u, password: p}]}}";
     let (own, _) = own(Toolset::Loki, text);
     assert_eq!(
-        yaml(&own.instances),
+        written(&own.instances),
         [
             "name: a, api_key: global, verify_ssl: false, api_url: http://a",
             "verify_ssl: false, api_url: http://b, username: u, password: p, name: instance-1",

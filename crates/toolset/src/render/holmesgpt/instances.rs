@@ -3,14 +3,14 @@
 use crd_types::State;
 
 use super::{
+    base::OwnInstances,
     credentials::{self, Placed},
-    node::{Block, Node},
     text,
+    toolsets::Toolset,
 };
 use crate::{
-    agent::Toolset,
-    base::OwnInstances,
     tool::{Note, Tool},
+    yaml::{Block, Node},
 };
 
 /// How long the agent may wait for one of several instances, in seconds, and how often it may try.

@@ -5,7 +5,7 @@ use detectors::Product;
 
 /// What `type: http` needs to know of a product's API. All paths are below the endpoint's own path, and below `under`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct HttpApi {
     /// What it holds, as a description says it.
     pub holds: &'static str,
     /// Where the API stands, unless the endpoint's path already ends there; mostly `""`.
@@ -19,7 +19,7 @@ pub struct Facts {
 }
 
 /// <https://prometheus.io/docs/prometheus/latest/querying/api/>
-const PROMETHEUS: Facts = Facts {
+const PROMETHEUS: HttpApi = HttpApi {
     holds: "metrics (Prometheus query API)",
     under: "",
     paths: &[
@@ -44,7 +44,7 @@ const PROMETHEUS: Facts = Facts {
 };
 
 /// <https://prometheus.io/docs/alerting/latest/alerts_api/>
-const ALERTMANAGER: Facts = Facts {
+const ALERTMANAGER: HttpApi = HttpApi {
     holds: "firing alerts, groups and silences (Alertmanager API v2)",
     under: "",
     paths: &[
@@ -65,7 +65,7 @@ const ALERTMANAGER: Facts = Facts {
 };
 
 /// <https://grafana.com/docs/grafana/latest/developers/http_api/>
-const GRAFANA: Facts = Facts {
+const GRAFANA: HttpApi = HttpApi {
     holds: "dashboards and annotations (Grafana)",
     under: "",
     paths: &[
@@ -85,7 +85,7 @@ const GRAFANA: Facts = Facts {
 };
 
 /// <https://grafana.com/docs/loki/latest/reference/loki-http-api/>
-const LOKI: Facts = Facts {
+const LOKI: HttpApi = HttpApi {
     holds: "logs (Loki)",
     under: "",
     paths: &[
@@ -107,7 +107,7 @@ const LOKI: Facts = Facts {
 };
 
 /// <https://grafana.com/docs/tempo/latest/api_docs/>
-const TEMPO: Facts = Facts {
+const TEMPO: HttpApi = HttpApi {
     holds: "traces (Tempo)",
     under: "",
     paths: &[
@@ -128,7 +128,7 @@ const TEMPO: Facts = Facts {
 };
 
 /// <https://www.jaegertracing.io/docs/latest/apis/>
-const JAEGER: Facts = Facts {
+const JAEGER: HttpApi = HttpApi {
     holds: "distributed traces (Jaeger query API)",
     under: "",
     paths: &["/api/*"],
@@ -143,10 +143,10 @@ const JAEGER: Facts = Facts {
 };
 
 /// <https://docs.victoriametrics.com/victoriatraces/querying/>
-const VICTORIA_TRACES: Facts = Facts { under: "/select/jaeger", ..JAEGER };
+const VICTORIA_TRACES: HttpApi = HttpApi { under: "/select/jaeger", ..JAEGER };
 
 /// <https://zipkin.io/zipkin-api/>
-const ZIPKIN: Facts = Facts {
+const ZIPKIN: HttpApi = HttpApi {
     holds: "distributed traces (Zipkin API v2)",
     under: "",
     paths: &["/api/v2/*"],
@@ -161,7 +161,7 @@ const ZIPKIN: Facts = Facts {
 };
 
 /// <https://www.elastic.co/guide/en/elasticsearch/reference/current/rest-apis.html>; OpenSearch kept these.
-const ELASTICSEARCH: Facts = Facts {
+const ELASTICSEARCH: HttpApi = HttpApi {
     holds: "indexed documents and logs (Elasticsearch API)",
     under: "",
     paths: &[
@@ -185,7 +185,7 @@ const ELASTICSEARCH: Facts = Facts {
 };
 
 /// <https://docs.victoriametrics.com/victorialogs/querying/>. Without `tail`, which never ends.
-const VICTORIA_LOGS: Facts = Facts {
+const VICTORIA_LOGS: HttpApi = HttpApi {
     holds: "logs (VictoriaLogs)",
     under: "",
     paths: &[
@@ -211,7 +211,7 @@ const VICTORIA_LOGS: Facts = Facts {
 };
 
 /// <https://www.elastic.co/docs/api/doc/kibana/>; OpenSearch Dashboards kept these.
-const KIBANA: Facts = Facts {
+const KIBANA: HttpApi = HttpApi {
     holds: "saved dashboards, searches and the state of Kibana or OpenSearch Dashboards",
     under: "",
     paths: &[
@@ -231,10 +231,10 @@ const KIBANA: Facts = Facts {
 };
 
 /// Nothing is known of it.
-const CUSTOM: Facts = Facts { holds: "an HTTP API", under: "", paths: &["/*"], check: None, usage: &[] };
+const CUSTOM: HttpApi = HttpApi { holds: "an HTTP API", under: "", paths: &["/*"], check: None, usage: &[] };
 
-/// The facts of a product. Also for those with a toolset of their own: from a Tenant they come here as well.
-pub const fn facts(product: Product) -> &'static Facts {
+/// The API of a product. Also for those with a toolset of their own: from a Tenant they come here as well.
+pub const fn of(product: Product) -> &'static HttpApi {
     match product {
         Product::Prometheus | Product::Thanos | Product::Mimir | Product::VictoriaMetrics => &PROMETHEUS,
         Product::Alertmanager => &ALERTMANAGER,
@@ -251,7 +251,7 @@ pub const fn facts(product: Product) -> &'static Facts {
     }
 }
 
-impl Facts {
+impl HttpApi {
     /// The path that the API's own paths are appended to, for an endpoint with this path.
     pub fn root(&self, path: &str) -> String {
         if path.ends_with(self.under) { path.to_owned() } else { format!("{path}{}", self.under) }
@@ -265,17 +265,17 @@ mod tests {
     #[test]
     fn every_path_is_absolute_and_every_check_is_a_path_that_the_agent_may_call_or_a_health_path() {
         for product in Product::ALL {
-            let facts = facts(*product);
-            assert!(!facts.paths.is_empty(), "{product}");
-            assert!(facts.paths.iter().chain(facts.usage).all(|path| path.starts_with('/')), "{product}");
-            assert!(facts.check.is_none_or(|path| path.starts_with('/')), "{product}");
+            let api = of(*product);
+            assert!(!api.paths.is_empty(), "{product}");
+            assert!(api.paths.iter().chain(api.usage).all(|path| path.starts_with('/')), "{product}");
+            assert!(api.check.is_none_or(|path| path.starts_with('/')), "{product}");
         }
     }
 
     #[test]
     fn no_fixed_text_holds_what_the_agent_would_expand() {
         for product in Product::ALL {
-            for text in facts(*product).usage {
+            for text in of(*product).usage {
                 assert_eq!(crate::checked::text(text, 256), Ok(()), "{product}: {text}");
             }
         }

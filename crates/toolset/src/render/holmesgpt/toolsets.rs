@@ -1,16 +1,8 @@
-//! What `HolmesGPT` 0.45.0 can be told: which of its toolsets a tool becomes, and which fields that toolset has.
-//!
-//! The agent ignores config keys that it does not know, without a word. So what it has no field for must be known here and
-//! said to the user ([`note_unsupported`]) instead of being written and lost. Checked against the agent's own models by the
-//! test tier `agent`.
+//! The toolsets of `HolmesGPT` 0.45.0: which of them a tool becomes, and which fields that toolset has. Checked against the
+//! agent's own models by the test tier `agent`.
 
-pub mod builtin;
-pub mod http;
-
-use crd_types::{CredentialsType, Reason, Trust};
+use crd_types::{CredentialsType, Trust};
 use detectors::Product;
-
-use crate::tool::{Note, Tool};
 
 /// The version whose loader, models and probes the facts in this module were read from.
 pub const VERSION: &str = "0.45.0";
@@ -158,7 +150,7 @@ impl Toolset {
     }
 
     /// The types of credentials it has fields for, in words.
-    fn credentials_in_words(self) -> String {
+    pub fn credentials_in_words(self) -> String {
         let names: Vec<&str> = CredentialsType::ALL
             .iter()
             .filter(|type_| self.credentials(**type_).is_some())
@@ -185,45 +177,3 @@ pub enum CredentialsField {
     /// `auth` of an endpoint of `type: http`, with this `type`.
     Auth(&'static str),
 }
-
-/// What the agent has no field for among a tool's credentials, tenant, settings and texts. `origin` says where they come
-/// from, e.g. `override main-prometheus`.
-///
-/// Whatever is named here is not written, and the tool is written without it.
-pub fn note_unsupported(tool: &Tool, origin: &str) -> Vec<Note> {
-    let toolset = Toolset::of(tool.product, tool.trust);
-    let what = format!("{} is {} in HolmesGPT {VERSION}", tool.origin_in_words(), toolset.in_words());
-    let mut notes = Vec::new();
-    if let Some(credentials) = &tool.credentials
-        && toolset.credentials(credentials.type_).is_none()
-    {
-        let message = format!(
-            "{origin}: credentials of type {} are left out: {what}, which takes {} only; use one of these, or put a proxy in front that adds the credentials",
-            credentials.type_.as_str(),
-            toolset.credentials_in_words(),
-        );
-        notes.push(Note::new(Reason::CredentialsUnsupported, message));
-    }
-    let mut unsupported = |field: &str, why: &str| {
-        notes.push(Note::new(
-            Reason::SettingUnsupported,
-            format!("{origin}: {field} is left out: {what}, which {why}; remove it"),
-        ));
-    };
-    if tool.tenant_id.is_some() && toolset.tenant_headers().is_none() {
-        unsupported("tenantID", "sends no X-Scope-OrgID");
-    }
-    if tool.settings.timeout_seconds.is_some() && !toolset.has_timeout() {
-        unsupported("settings.timeoutSeconds", "has no timeout for single calls");
-    }
-    if !tool.settings.paths.is_empty() && !toolset.has_paths() {
-        unsupported("settings.paths", "has paths of its own");
-    }
-    if tool.instructions.is_some() && !toolset.has_instructions() {
-        unsupported("instructions", "brings its own for all instances; say it in description");
-    }
-    notes
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,9 +1,21 @@
-use crd_types::{Credentials, Settings, State};
+use crd_types::{CredentialsType, State};
 
 use super::*;
+use crate::tool::Tool;
 
 fn tool(product: Product) -> Tool {
     crate::fixtures::tool(product, "ns", "svc")
+}
+
+/// What there is to say of a tool if `origin` asks for all that it has.
+fn note_unsupported(tool: &Tool, origin: &str) -> Vec<Note> {
+    let asked = Asked {
+        credentials: tool.credentials.as_ref(),
+        tenant_id: tool.tenant_id.as_deref(),
+        settings: Some(&tool.settings),
+        instructions: tool.instructions.as_deref(),
+    };
+    unsupported(asked, tool.product, &tool.origin_in_words(), origin)
 }
 
 fn with_credentials(product: Product, type_: CredentialsType) -> Tool {

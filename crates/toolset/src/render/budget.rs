@@ -10,17 +10,25 @@ use std::{
 use crd_types::{Reason, ServiceReason, Trust};
 use detectors::Product;
 
-use super::Files;
 use crate::{
     plan::Plan,
     tool::{Note, Rejection, Tool},
 };
 
 /// The most bytes of keys and contents; half of what the API server takes, because others' keys need room as well.
-pub(crate) const MAX_BYTES: usize = 512 * 1024;
+const MAX_BYTES: usize = 512 * 1024;
+
+/// What the formats write, before the budget.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    /// Data key to content.
+    pub data: BTreeMap<&'static str, Arc<str>>,
+    /// What could not be written as it was asked for.
+    pub notes: Vec<Note>,
+}
 
 /// The size of keys and contents, in bytes.
-pub(crate) fn of(data: &BTreeMap<&'static str, Arc<str>>) -> usize {
+pub(super) fn size(data: &BTreeMap<&'static str, Arc<str>>) -> usize {
     data.iter().map(|(key, content)| key.len() + content.len()).sum()
 }
 
@@ -30,28 +38,34 @@ pub(crate) fn of(data: &BTreeMap<&'static str, Arc<str>>) -> usize {
 /// Baseline, base file and `spec.tools` stay; should they alone be too large, `spec.tools` lose their instructions, the last
 /// ones first. Which tools go depends on the plan alone. They move to the rejected ones as `LimitExceeded`, and a note says
 /// `OutputTooLarge`.
-pub(crate) fn fit(plan: &mut Plan, notes: &mut Vec<Note>, render: impl Fn(&Plan) -> Files) -> Files {
+pub(super) fn fit(plan: &mut Plan, notes: &mut Vec<Note>, render: impl Fn(&[Tool]) -> Files) -> Files {
     within(MAX_BYTES, plan, notes, render)
 }
 
-fn within(max: usize, plan: &mut Plan, notes: &mut Vec<Note>, render: impl Fn(&Plan) -> Files) -> Files {
-    let whole = render(plan);
-    let size = of(&whole.data);
-    if size <= max {
+fn within(max: usize, plan: &mut Plan, notes: &mut Vec<Note>, render: impl Fn(&[Tool]) -> Files) -> Files {
+    let whole = render(&plan.tools);
+    let bytes = size(&whole.data);
+    if bytes <= max {
         return whole;
     }
     let order = expendable(&plan.tools);
-    let (cut, mut files) = smallest_cut(order.len(), max, |count| render(&without(plan, &order[..count])));
-    *plan = without(plan, &order[..cut]);
+    let (cut, mut files) = smallest_cut(order.len(), max, |count| render(&without(&plan.tools, &order[..count])));
+    let rejected = order[..cut].iter().filter_map(|place| {
+        let message = format!("the output may have {MAX_BYTES} bytes, and tools that rank higher take them");
+        Rejection::of(&plan.tools[*place], ServiceReason::LimitExceeded, message)
+    });
+    plan.rejected.extend(rejected);
+    plan.rejected.sort_by(|a, b| a.key.cmp(&b.key));
+    plan.tools = without(&plan.tools, &order[..cut]);
     let mut lost = format!("{cut} of the tools were left out");
-    if of(&files.data) > max {
+    if size(&files.data) > max {
         let silent;
-        (silent, files) = smallest_cut(plan.tools.len(), max, |count| render(&silenced(plan, count)));
-        *plan = silenced(plan, silent);
+        (silent, files) = smallest_cut(plan.tools.len(), max, |count| render(&silenced(&plan.tools, count)));
+        plan.tools = silenced(&plan.tools, silent);
         lost = format!("{lost}, and the last {silent} of spec.tools lost their instructions");
     }
     let message = format!(
-        "the output would have {size} bytes, at most {max} are written: {lost}; narrow spec.sources or disable detectors, or shorten what the spec says"
+        "the output would have {bytes} bytes, at most {max} are written: {lost}; narrow spec.sources or disable detectors, or shorten what the spec says"
     );
     notes.push(Note::new(Reason::OutputTooLarge, message));
     files
@@ -65,7 +79,7 @@ fn smallest_cut(most: usize, max: usize, render: impl Fn(usize) -> Files) -> (us
     while low < high {
         let middle = low + (high - low) / 2;
         let files = render(middle);
-        if of(&files.data) <= max {
+        if size(&files.data) <= max {
             (high, best) = (middle, files);
         } else {
             low = middle + 1;
@@ -87,30 +101,19 @@ fn expendable(tools: &[Tool]) -> Vec<usize> {
     places.into_iter().map(|(_, _, index)| index).collect()
 }
 
-/// The plan with these tools rejected.
-fn without(plan: &Plan, places: &[usize]) -> Plan {
+/// The tools without those at these places.
+fn without(tools: &[Tool], places: &[usize]) -> Vec<Tool> {
     let gone: BTreeSet<usize> = places.iter().copied().collect();
-    let mut cut = plan.clone();
-    cut.tools.clear();
-    for (index, tool) in plan.tools.iter().enumerate() {
-        let message = || format!("the output may have {MAX_BYTES} bytes, and tools that rank higher take them");
-        let rejected = gone.contains(&index).then(|| Rejection::of(tool, ServiceReason::LimitExceeded, message()));
-        match rejected.flatten() {
-            Some(rejection) => cut.rejected.push(rejection),
-            None => cut.tools.push(tool.clone()),
-        }
-    }
-    cut.rejected.sort_by(|a, b| a.key.cmp(&b.key));
-    cut
+    tools.iter().enumerate().filter(|(place, _)| !gone.contains(place)).map(|(_, tool)| tool.clone()).collect()
 }
 
-/// The plan with the instructions of its last `count` tools taken away.
-fn silenced(plan: &Plan, count: usize) -> Plan {
-    let mut cut = plan.clone();
-    for tool in cut.tools.iter_mut().rev().take(count) {
+/// The tools, the last `count` of them without their instructions.
+fn silenced(tools: &[Tool], count: usize) -> Vec<Tool> {
+    let mut tools = tools.to_vec();
+    for tool in tools.iter_mut().rev().take(count) {
         tool.instructions = None;
     }
-    cut
+    tools
 }
 
 #[cfg(test)]
@@ -129,8 +132,8 @@ mod tests {
     }
 
     /// Ten bytes a tool, and its instructions.
-    fn ten_bytes_each(plan: &Plan) -> Files {
-        let text = plan.tools.iter().map(|tool| format!("{:10}{}", "", tool.instructions.as_deref().unwrap_or("")));
+    fn ten_bytes_each(tools: &[Tool]) -> Files {
+        let text = tools.iter().map(|tool| format!("{:10}{}", "", tool.instructions.as_deref().unwrap_or("")));
         Files { data: BTreeMap::from([("", text.collect::<String>().into())]), notes: Vec::new() }
     }
 
@@ -167,7 +170,7 @@ mod tests {
             let (mut plan, mut notes) = (mixed(), Vec::new());
             let files = within(max, &mut plan, &mut notes, ten_bytes_each);
             assert_eq!(names(&plan), expected);
-            assert_eq!(of(&files.data), max);
+            assert_eq!(size(&files.data), max);
             assert_eq!(plan.rejected.len(), 5 - expected.len());
             assert!(plan.rejected.iter().all(|rejection| rejection.reason == ServiceReason::LimitExceeded));
             assert_eq!(notes[0].reason, Reason::OutputTooLarge);
@@ -180,7 +183,7 @@ mod tests {
         let (mut plan, mut notes) = (Plan { tools, ..Plan::default() }, Vec::new());
         let files = within(70, &mut plan, &mut notes, ten_bytes_each);
         assert_eq!(names(&plan), ["one", "two"]);
-        assert_eq!(of(&files.data), 70);
+        assert_eq!(size(&files.data), 70);
         assert!(plan.tools[0].instructions.is_some() && plan.tools[1].instructions.is_none());
     }
 }

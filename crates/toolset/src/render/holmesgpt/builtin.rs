@@ -1,5 +1,9 @@
 //! The agent's built-in toolsets: names that no entry of ours may take, and the names that `spec.baseline` may mean.
 
+use std::{collections::BTreeSet, sync::LazyLock};
+
+use crate::plan::names::folded;
+
 /// Every built-in toolset of 0.45.0, sorted, and the names that its loader treats in a way of their own.
 const NAMES: [&str; 53] = [
     "MongoDBAtlas",
@@ -65,17 +69,11 @@ pub fn mapped(name: &str) -> String {
     name.chars().map(|c| if matches!(c, '-' | '/') { '_' } else { c }).collect()
 }
 
-/// What two entries' names must differ in for the agent to tell their tools apart. Coarser than [`mapped`]: the tools of MCP
-/// servers are told apart by their entry's letters and digits, with one `_` for whatever stands between them.
-pub fn folded(name: &str) -> String {
-    let parts = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
-    parts.collect::<Vec<_>>().join("_").to_ascii_lowercase()
-}
-
-/// Whether an entry of that name would be taken for one of the agent's own, or for its tools.
+/// Whether an entry of that name would be taken for one of the agent's own, or for its tools. The agent tells the tools of
+/// MCP servers apart by their entry's letters and digits only, so names are compared as [`folded`].
 pub fn is_reserved(name: &str) -> bool {
-    let name = folded(name);
-    NAMES.iter().any(|builtin| folded(builtin) == name)
+    static FOLDED: LazyLock<BTreeSet<String>> = LazyLock::new(|| NAMES.iter().map(|name| folded(name)).collect());
+    FOLDED.contains(&folded(name))
 }
 
 /// Whether the agent has a built-in toolset of exactly that name.

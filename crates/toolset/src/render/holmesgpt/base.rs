@@ -11,10 +11,8 @@ use serde::{
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use crate::{
-    agent::Toolset,
-    render::holmesgpt::node::{self, BadKey, Block, Key, Node, Read},
-};
+use super::toolsets::Toolset;
+use crate::yaml::{self, BadKey, Block, Key, Node, Read};
 
 /// The most bytes of a base file, as it is and with its aliases expanded: half of the output's budget.
 pub const MAX_BYTES: usize = 256 * 1024;
@@ -75,7 +73,7 @@ pub fn parse(text: &str) -> Result<BaseFile, String> {
     // Aliases can make much of little.
     let all: Block =
         file.toolsets.iter().chain(&file.servers).map(|(k, v)| (k.clone(), Node::Map(v.clone()))).collect();
-    match node::to_yaml(&all) {
+    match yaml::to_yaml(&all) {
         Ok(written) if written.len() > MAX_BYTES => {
             Err(format!("has {} bytes with its aliases expanded; at most {MAX_BYTES} are taken", written.len()))
         }
