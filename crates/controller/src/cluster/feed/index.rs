@@ -22,7 +22,8 @@ pub(in crate::cluster) struct Services {
     triggers: Arc<Triggers>,
     metrics: Arc<Metrics>,
     namespace: Option<String>,
-    list: ServiceList,
+    /// The list that is under way.
+    list: Option<ServiceList>,
 }
 
 impl Services {
@@ -32,8 +33,7 @@ impl Services {
         metrics: Arc<Metrics>,
         namespace: Option<String>,
     ) -> Self {
-        let list = cluster.index().list_services(namespace.as_deref());
-        Self { cluster, triggers, metrics, namespace, list }
+        Self { cluster, triggers, metrics, namespace, list: None }
     }
 
     fn changed(&self, changes: &[Change], received: Instant) {
@@ -46,17 +46,18 @@ impl Feed for Services {
     type Object = ThinService;
 
     fn begin(&mut self) {
-        self.list = self.cluster.index().list_services(self.namespace.as_deref());
+        self.list = Some(self.cluster.index().list_services(self.namespace.as_deref()));
     }
 
     fn collect(&mut self, service: ThinService) {
-        let view = convert::service(&service.metadata, service.spec.as_ref());
-        self.cluster.index_mut().collect_service(&mut self.list, view);
+        if let Some(list) = &mut self.list {
+            let view = convert::service(&service.metadata, service.spec.as_ref());
+            self.cluster.index_mut().collect_service(list, view);
+        }
     }
 
     fn complete(&mut self, received: Instant) {
-        let next = self.cluster.index().list_services(self.namespace.as_deref());
-        let list = std::mem::replace(&mut self.list, next);
+        let Some(list) = self.list.take() else { return };
         let changes = self.cluster.index_mut().finish_services(list);
         self.changed(&changes, received);
     }
@@ -79,13 +80,12 @@ pub(in crate::cluster) struct EndpointSlices {
     cluster: Arc<Cluster>,
     triggers: Arc<Triggers>,
     namespace: Option<String>,
-    list: SliceList,
+    list: Option<SliceList>,
 }
 
 impl EndpointSlices {
     pub(in crate::cluster) fn new(cluster: Arc<Cluster>, triggers: Arc<Triggers>, namespace: Option<String>) -> Self {
-        let list = cluster.index().list_slices(namespace.as_deref());
-        Self { cluster, triggers, namespace, list }
+        Self { cluster, triggers, namespace, list: None }
     }
 }
 
@@ -98,18 +98,17 @@ impl Feed for EndpointSlices {
     type Object = ThinSlice;
 
     fn begin(&mut self) {
-        self.list = self.cluster.index().list_slices(self.namespace.as_deref());
+        self.list = Some(self.cluster.index().list_slices(self.namespace.as_deref()));
     }
 
     fn collect(&mut self, slice: ThinSlice) {
-        if let Some(view) = slice_view(&slice) {
-            self.cluster.index_mut().collect_slice(&mut self.list, view);
+        if let (Some(list), Some(view)) = (&mut self.list, slice_view(&slice)) {
+            self.cluster.index_mut().collect_slice(list, view);
         }
     }
 
     fn complete(&mut self, received: Instant) {
-        let next = self.cluster.index().list_slices(self.namespace.as_deref());
-        let list = std::mem::replace(&mut self.list, next);
+        let Some(list) = self.list.take() else { return };
         let changes = self.cluster.index_mut().finish_slices(list);
         self.cluster.trigger(&self.triggers, &changes, received);
     }
@@ -139,13 +138,12 @@ pub(in crate::cluster) struct Namespaces {
     cluster: Arc<Cluster>,
     triggers: Arc<Triggers>,
     name: Option<String>,
-    list: NamespaceList,
+    list: Option<NamespaceList>,
 }
 
 impl Namespaces {
     pub(in crate::cluster) fn new(cluster: Arc<Cluster>, triggers: Arc<Triggers>, name: Option<String>) -> Self {
-        let list = cluster.index().list_namespaces(name.as_deref());
-        Self { cluster, triggers, name, list }
+        Self { cluster, triggers, name, list: None }
     }
 }
 
@@ -153,16 +151,17 @@ impl Feed for Namespaces {
     type Object = ThinNamespace;
 
     fn begin(&mut self) {
-        self.list = self.cluster.index().list_namespaces(self.name.as_deref());
+        self.list = Some(self.cluster.index().list_namespaces(self.name.as_deref()));
     }
 
     fn collect(&mut self, namespace: ThinNamespace) {
-        self.cluster.index_mut().collect_namespace(&mut self.list, convert::namespace(&namespace.metadata));
+        if let Some(list) = &mut self.list {
+            self.cluster.index_mut().collect_namespace(list, convert::namespace(&namespace.metadata));
+        }
     }
 
     fn complete(&mut self, received: Instant) {
-        let next = self.cluster.index().list_namespaces(self.name.as_deref());
-        let list = std::mem::replace(&mut self.list, next);
+        let Some(list) = self.list.take() else { return };
         let changes = self.cluster.index_mut().finish_namespaces(list);
         self.cluster.trigger(&self.triggers, &changes, received);
     }
