@@ -78,7 +78,42 @@ pub fn is_custom_type(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Whether the schema of `ToolsetConfig` takes this override.
+    fn schema_takes(mut override_: serde_json::Value) -> bool {
+        override_["name"] = "o".into();
+        override_["match"] = serde_json::json!({"type": "Prometheus"});
+        let config = serde_json::json!({
+            "apiVersion": "toolset.kubernaut.io/v1alpha1",
+            "kind": "ToolsetConfig",
+            "metadata": {"name": "default", "namespace": "holmes"},
+            "spec": {
+                "sources": [{"name": "s", "trust": "Trusted", "namespaces": {"from": "All"}}],
+                "overrides": [override_],
+            },
+        });
+        crd_types::validate(&config).is_empty()
+    }
+
+    proptest! {
+        #[test]
+        fn the_schema_and_the_annotation_take_the_same_names(
+            name in prop_oneof!["[a-z0-9_-]{0,4}", "[a-z0-9]{38,42}", "[A-Za-z0-9._ -]{1,4}"],
+        ) {
+            prop_assert_eq!(is_tool_name(&name), schema_takes(serde_json::json!({"toolName": name})), "{}", name);
+        }
+
+        #[test]
+        fn a_path_that_the_schema_takes_is_one_here_too(
+            given in prop_oneof!["[/.a]{1,8}", "/[A-Za-z0-9._~/-]{0,6}", "/a{126,129}", "[/a%?# ]{1,4}"],
+        ) {
+            let taken = schema_takes(serde_json::json!({"endpoint": {"path": given}}));
+            prop_assert!(path(&given).is_ok() || !taken, "{}", given);
+        }
+    }
 
     #[test]
     fn a_path_loses_its_trailing_slash_and_nothing_else() {

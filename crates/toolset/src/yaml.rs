@@ -3,7 +3,10 @@
 //! The agent refuses a whole file for one mapping key that contains a dot (python-benedict takes it for a key path), so a
 //! [`Block`] cannot hold such a key: our own keys are literals, every other one goes through [`Key`].
 
-use std::{borrow::Borrow, fmt};
+use std::{
+    borrow::{Borrow, Cow},
+    fmt,
+};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -13,14 +16,14 @@ use serde::{
 
 /// A mapping key that the agent's loader accepts: not empty, no dot, no control character.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(String);
+pub struct Key(Cow<'static, str>);
 
 impl Key {
     /// `None` if the agent's loader would refuse it.
     pub fn new(text: impl Into<String>) -> Option<Self> {
         let text = text.into();
         let fine = !text.is_empty() && !text.contains(|c: char| c == '.' || c.is_control());
-        fine.then_some(Self(text))
+        fine.then_some(Self(Cow::Owned(text)))
     }
 
     /// The key itself.
@@ -49,7 +52,7 @@ pub enum Node {
     /// Any other number.
     Float(f64),
     /// Text; quoted wherever a YAML 1.1 reader would take it for something else.
-    Text(String),
+    Text(Cow<'static, str>),
     /// A sequence.
     List(Vec<Node>),
     /// A mapping.
@@ -86,15 +89,15 @@ impl From<i32> for Node {
     }
 }
 
-impl From<&str> for Node {
-    fn from(value: &str) -> Self {
-        Self::Text(value.to_owned())
+impl From<&'static str> for Node {
+    fn from(value: &'static str) -> Self {
+        Self::Text(Cow::Borrowed(value))
     }
 }
 
 impl From<String> for Node {
     fn from(value: String) -> Self {
-        Self::Text(value)
+        Self::Text(Cow::Owned(value))
     }
 }
 
@@ -123,7 +126,7 @@ impl Block {
     /// Sets one of our own keys; an earlier value is replaced in its place.
     pub fn set(&mut self, key: &'static str, value: impl Into<Node>) {
         debug_assert!(!key.is_empty() && !key.contains('.'));
-        self.insert(Key(key.to_owned()), value.into());
+        self.insert(Key(Cow::Borrowed(key)), value.into());
     }
 
     /// As [`Block::set`], for chaining.
@@ -258,7 +261,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Read, E> {
-        Ok(Read(Ok(Node::Text(value.to_owned()))))
+        Ok(Read(Ok(Node::from(value.to_owned()))))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Read, A::Error> {
@@ -277,7 +280,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
         while let Some(name) = map.next_key::<String>()? {
             let Read(value) = map.next_value()?;
             block = block.and_then(|mut known| {
-                known.insert(Key::new(name.as_str()).ok_or(BadKey(name))?, value?);
+                known.insert(Key::new(name.clone()).ok_or(BadKey(name))?, value?);
                 Ok(known)
             });
         }

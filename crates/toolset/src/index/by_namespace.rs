@@ -70,24 +70,33 @@ impl<T: Named> ByNamespace<T> {
         Some(object)
     }
 
-    /// Takes out, of one namespace or of all, what fits, and gives back the room that is left over.
-    pub fn extract(&mut self, namespace: Option<&str>, fits: impl Fn(&T) -> bool) -> Vec<(Box<str>, T)> {
-        let mut out = Vec::new();
-        let mut of_row = |namespace: &str, row: &mut Vec<T>| {
-            out.extend(row.extract_if(.., |object| fits(object)).map(|object| (Box::from(namespace), object)));
-            row.shrink_to_fit();
-            !row.is_empty()
-        };
-        match namespace {
-            None => self.rows.retain(|namespace, row| of_row(namespace, row)),
-            Some(namespace) => {
-                if self.rows.get_mut(namespace).is_some_and(|row| !of_row(namespace, row)) {
-                    self.rows.remove(namespace);
-                }
-            }
+    /// All objects, one row per namespace.
+    pub fn into_rows(self) -> impl Iterator<Item = (Box<str>, Vec<T>)> {
+        self.rows.into_iter()
+    }
+
+    /// The namespaces that have objects.
+    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
+        self.rows.keys().map(AsRef::as_ref)
+    }
+
+    /// Takes out of a namespace what fits, and gives back the room that is left over.
+    pub fn extract(&mut self, namespace: &str, fits: impl Fn(&T) -> bool) -> Vec<T> {
+        let Some(row) = self.rows.get_mut(namespace) else { return Vec::new() };
+        let out: Vec<T> = row.extract_if(.., |object| fits(object)).collect();
+        row.shrink_to_fit();
+        if row.is_empty() {
+            self.rows.remove(namespace);
         }
         self.len -= out.len();
         out
+    }
+
+    /// Gives back the room that is left over in a namespace.
+    pub fn shrink(&mut self, namespace: &str) {
+        if let Some(row) = self.rows.get_mut(namespace) {
+            row.shrink_to_fit();
+        }
     }
 
     /// The objects of one namespace, by name.

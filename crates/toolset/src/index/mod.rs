@@ -69,12 +69,15 @@ impl Index {
     /// Takes a new or changed EndpointSlice. One that moves to another Service changes two.
     pub fn apply_slice(&mut self, slice: SliceView) -> Vec<Change> {
         let number = *self.lists.get_mut();
-        self.slices.apply(slice, number)
+        let namespace = slice.namespace.clone();
+        let changed = self.slices.apply(slice, number);
+        changed.iter().map(|service| readiness_change(&self.services, &namespace, service)).collect()
     }
 
     /// Forgets an EndpointSlice.
     pub fn delete_slice(&mut self, namespace: &str, name: &str) -> Option<Change> {
-        self.slices.delete(namespace, name)
+        let changed = self.slices.delete(namespace, name)?;
+        Some(readiness_change(&self.services, namespace, &changed))
     }
 
     /// Begins a list of the EndpointSlices of one namespace or of all.
@@ -89,7 +92,10 @@ impl Index {
 
     /// Ends a list: what it holds is all there is.
     pub fn finish_slices(&mut self, list: SliceList) -> Vec<Change> {
-        self.slices.finish(list)
+        let mut changes = Vec::new();
+        let services = &self.services;
+        self.slices.finish(list, |namespace, service| changes.push(readiness_change(services, namespace, service)));
+        changes
     }
 
     /// Takes a new or changed Namespace.
@@ -125,7 +131,7 @@ impl Index {
 
     /// One Service.
     pub fn service(&self, key: &ServiceKey) -> Option<&Recognised> {
-        self.services.get(key)
+        self.services.find(&key.namespace, &key.name)
     }
 
     /// All Services, by namespace and name.
@@ -162,5 +168,11 @@ impl Index {
         self.lists.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
+/// The key of a known Service is shared with it.
+fn readiness_change(services: &Services, namespace: &str, service: &str) -> Change {
+    let known = services.find(namespace, service).map(|known| known.view.key.clone());
+    Change::Readiness { key: known.unwrap_or_else(|| ServiceKey::new(namespace, service)) }
+}
+
 #[cfg(test)]
 mod tests;

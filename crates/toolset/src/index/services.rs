@@ -13,9 +13,7 @@ use super::{by_namespace::ByNamespace, change::Change, recognised::Recognised};
 pub struct ServiceList {
     pub(super) namespace: Option<Box<str>>,
     pub(super) number: u32,
-    // Boxed as in the index, so that they move there by pointer.
-    #[allow(clippy::vec_box)]
-    waiting: Vec<Box<Recognised>>,
+    waiting: ByNamespace<Box<Recognised>>,
 }
 
 /// The Services of the index.
@@ -28,7 +26,7 @@ pub(super) struct Services {
 
 impl ServiceList {
     pub(super) fn new(namespace: Option<&str>, number: u32) -> Self {
-        Self { namespace: namespace.map(Into::into), number, waiting: Vec::new() }
+        Self { namespace: namespace.map(Into::into), number, waiting: ByNamespace::default() }
     }
 }
 
@@ -37,8 +35,7 @@ impl Services {
         self.interesting.len() + self.others.len()
     }
 
-    pub fn get(&self, key: &ServiceKey) -> Option<&Recognised> {
-        let (namespace, name) = (&*key.namespace, &*key.name);
+    pub fn find(&self, namespace: &str, name: &str) -> Option<&Recognised> {
         self.interesting.get(namespace, name).or_else(|| self.others.get(namespace, name)).map(AsRef::as_ref)
     }
 
@@ -77,25 +74,32 @@ impl Services {
     pub fn collect(&mut self, list: &mut ServiceList, view: ServiceView) {
         match self.get_mut(&view.key) {
             Some(known) if known.view == view => known.listed = list.number,
-            _ => list.waiting.push(Box::new(Recognised::new(view))),
+            _ => {
+                let service = Box::new(Recognised::new(view));
+                list.waiting.insert(&service.view.key.namespace.clone(), service);
+            }
         }
     }
 
     pub fn finish(&mut self, list: ServiceList) -> Vec<Change> {
-        let ServiceList { namespace, number, mut waiting } = list;
-        waiting.sort_by(|a, b| a.view.key.cmp(&b.view.key));
+        let ServiceList { namespace, number, waiting } = list;
         let mut changes = Vec::with_capacity(waiting.len());
-        for service in waiting {
-            let known = self.get_mut(&service.view.key);
-            match known {
+        for service in waiting.into_rows().flat_map(|(_, row)| row) {
+            match self.get_mut(&service.view.key) {
                 Some(known) if known.view == service.view => known.listed = number,
                 _ => changes.push(self.put(service, number)),
             }
         }
         for store in [&mut self.interesting, &mut self.others] {
-            // What came by an event after the list began carries its number or a later one.
-            for (_, gone) in store.extract(namespace.as_deref(), |service| service.listed < number) {
-                changes.push(Change::Service { key: gone.view.key.clone(), before: Some(gone) });
+            let scope: Vec<Box<str>> = match &namespace {
+                Some(one) => vec![one.clone()],
+                None => store.namespaces().map(Into::into).collect(),
+            };
+            for namespace in scope {
+                // What came by an event after the list began carries its number or a later one.
+                for gone in store.extract(&namespace, |service| service.listed < number) {
+                    changes.push(Change::Service { key: gone.view.key.clone(), before: Some(gone) });
+                }
             }
         }
         changes
@@ -108,6 +112,10 @@ impl Services {
     }
 
     fn put(&mut self, mut service: Box<Recognised>, number: u32) -> Change {
+        // The Services of a namespace share its name.
+        if let Some(sibling) = self.sibling(&service.view.key.namespace) {
+            service.view.key.namespace = sibling.view.key.namespace.clone();
+        }
         let key = service.view.key.clone();
         service.listed = number;
         let (home, other) = if service.is_interesting() {
@@ -118,6 +126,10 @@ impl Services {
         let moved = other.remove(&key.namespace, &key.name);
         let before = home.insert(&key.namespace, service).or(moved);
         Change::Service { key, before }
+    }
+
+    fn sibling(&self, namespace: &str) -> Option<&Recognised> {
+        self.others.of(namespace).first().or_else(|| self.interesting.of(namespace).first()).map(AsRef::as_ref)
     }
 
     fn take(&mut self, key: &ServiceKey) -> Option<Box<Recognised>> {

@@ -5,12 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use detectors::ServiceKey;
-
-use super::{
-    by_namespace::{ByNamespace, Named},
-    change::Change,
-};
+use super::by_namespace::{ByNamespace, Named};
 
 /// Readiness of one EndpointSlice, as much of it as counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +37,7 @@ pub struct Readiness {
 pub struct SliceList {
     pub(super) namespace: Option<Box<str>>,
     pub(super) number: u32,
-    waiting: Vec<SliceView>,
+    waiting: ByNamespace<Slice>,
 }
 
 /// The slices of the index.
@@ -72,8 +67,8 @@ struct Tally {
     manual: u32,
 }
 
-/// The readiness of Services before a change, by namespace and name.
-type Before = BTreeMap<(Box<str>, Arc<str>), Readiness>;
+/// The readiness of a namespace's Services before a change, by name.
+type Before = BTreeMap<Arc<str>, Readiness>;
 
 impl Named for Slice {
     fn name(&self) -> &str {
@@ -89,13 +84,19 @@ impl Named for Tally {
 
 impl SliceList {
     pub(super) fn new(namespace: Option<&str>, number: u32) -> Self {
-        Self { namespace: namespace.map(Into::into), number, waiting: Vec::new() }
+        Self { namespace: namespace.map(Into::into), number, waiting: ByNamespace::default() }
     }
 }
 
 impl Slice {
-    fn is(&self, view: &SliceView) -> bool {
-        *self.service == *view.service && self.serving == view.serving && self.managed == view.managed
+    /// The slice beside its namespace.
+    fn of(view: SliceView, listed: u32) -> (Box<str>, Self) {
+        let SliceView { namespace, name, service, serving, managed } = view;
+        (namespace, Self { name, service: service.into(), listed, serving, managed })
+    }
+
+    fn says_the_same(&self, other: &Self) -> bool {
+        self.service == other.service && self.serving == other.serving && self.managed == other.managed
     }
 }
 
@@ -106,63 +107,75 @@ impl Slices {
             .map_or_else(Readiness::default, |tally| Readiness { serving: tally.serving > 0, manual: tally.manual > 0 })
     }
 
-    /// Takes a slice as it is now. `number` is that of the latest list.
-    pub fn apply(&mut self, view: SliceView, number: u32) -> Vec<Change> {
-        if self.is_known(&view, number) {
+    /// Takes a slice as it is now. `number` is that of the latest list. Returns the names of the Services whose readiness
+    /// changed, as all that follow.
+    pub fn apply(&mut self, view: SliceView, number: u32) -> Vec<Arc<str>> {
+        let (namespace, slice) = Slice::of(view, number);
+        if self.is_known(&namespace, &slice) {
             return Vec::new();
         }
         let mut before = Before::new();
-        self.put(view, number, &mut before);
-        self.changes(before)
+        self.put(&namespace, slice, &mut before);
+        self.changed(&namespace, before).collect()
     }
 
-    pub fn delete(&mut self, namespace: &str, name: &str) -> Option<Change> {
+    pub fn delete(&mut self, namespace: &str, name: &str) -> Option<Arc<str>> {
         let mut before = Before::new();
         let slice = self.by_name.remove(namespace, name)?;
         self.discount(namespace, &slice, &mut before);
-        self.changes(before).pop()
+        self.changed(namespace, before).next()
     }
 
     pub fn collect(&mut self, list: &mut SliceList, view: SliceView) {
-        if !self.is_known(&view, list.number) {
-            list.waiting.push(view);
+        let (namespace, slice) = Slice::of(view, list.number);
+        if !self.is_known(&namespace, &slice) {
+            list.waiting.insert(&namespace, slice);
         }
     }
 
-    pub fn finish(&mut self, list: SliceList) -> Vec<Change> {
-        let SliceList { namespace, number, mut waiting } = list;
-        waiting.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
-        let mut before = Before::new();
-        for view in waiting {
-            if !self.is_known(&view, number) {
-                self.put(view, number, &mut before);
-            }
-        }
-        // What came by an event after the list began carries its number or a later one.
-        for (namespace, slice) in self.by_name.extract(namespace.as_deref(), |slice| slice.listed < number) {
-            self.discount(&namespace, &slice, &mut before);
-        }
-        self.changes(before)
-    }
-
-    /// Whether the slice is as known; then it is marked as part of the list with that number.
-    fn is_known(&mut self, view: &SliceView, number: u32) -> bool {
-        let known = self.by_name.get_mut(&view.namespace, &view.name).filter(|known| known.is(view));
-        known.map(|known| known.listed = number).is_some()
-    }
-
-    fn put(&mut self, view: SliceView, number: u32, before: &mut Before) {
-        let SliceView { namespace, name, service, serving, managed } = view;
-        let service = match self.by_service.get(&namespace, &service) {
-            Some(tally) => Arc::clone(&tally.service),
-            None => service.into(),
+    /// Calls `changed` with namespace and name of every Service whose readiness changed.
+    pub fn finish(&mut self, list: SliceList, mut changed: impl FnMut(&str, &str)) {
+        let SliceList { namespace, number, waiting } = list;
+        let mut rows: BTreeMap<Box<str>, Vec<Slice>> = match namespace {
+            Some(one) => BTreeMap::from([(one, Vec::new())]),
+            None => self.by_name.namespaces().map(|namespace| (namespace.into(), Vec::new())).collect(),
         };
-        let slice = Slice { name, service, listed: number, serving, managed };
-        if let Some(old) = self.by_name.remove(&namespace, &slice.name) {
-            self.discount(&namespace, &old, before);
+        rows.extend(waiting.into_rows());
+        for (namespace, row) in rows {
+            let mut before = Before::new();
+            for slice in row {
+                if !self.is_known(&namespace, &slice) {
+                    self.put(&namespace, slice, &mut before);
+                }
+            }
+            self.drop_unlisted(&namespace, number, &mut before);
+            self.changed(&namespace, before).for_each(|service| changed(&namespace, &service));
         }
-        self.count(&namespace, &slice, before);
-        self.by_name.insert(&namespace, slice);
+    }
+
+    fn drop_unlisted(&mut self, namespace: &str, number: u32, before: &mut Before) {
+        // What came by an event after the list began carries its number or a later one.
+        for slice in self.by_name.extract(namespace, |slice| slice.listed < number) {
+            self.discount(namespace, &slice, before);
+        }
+        self.by_service.shrink(namespace);
+    }
+
+    /// Whether the slice is as known; then it is marked as part of the same list.
+    fn is_known(&mut self, namespace: &str, slice: &Slice) -> bool {
+        let known = self.by_name.get_mut(namespace, &slice.name).filter(|known| known.says_the_same(slice));
+        known.map(|known| known.listed = slice.listed).is_some()
+    }
+
+    fn put(&mut self, namespace: &str, mut slice: Slice, before: &mut Before) {
+        if let Some(tally) = self.by_service.get(namespace, &slice.service) {
+            slice.service = Arc::clone(&tally.service);
+        }
+        if let Some(old) = self.by_name.remove(namespace, &slice.name) {
+            self.discount(namespace, &old, before);
+        }
+        self.count(namespace, &slice, before);
+        self.by_name.insert(namespace, slice);
     }
 
     fn count(&mut self, namespace: &str, slice: &Slice, before: &mut Before) {
@@ -190,16 +203,13 @@ impl Slices {
     }
 
     fn remember(&self, namespace: &str, slice: &Slice, before: &mut Before) {
-        if let Entry::Vacant(vacant) = before.entry((namespace.into(), Arc::clone(&slice.service))) {
+        if let Entry::Vacant(vacant) = before.entry(Arc::clone(&slice.service)) {
             vacant.insert(self.readiness(namespace, &slice.service));
         }
     }
 
-    fn changes(&self, before: Before) -> Vec<Change> {
-        let changed =
-            before.into_iter().filter(|((namespace, service), was)| self.readiness(namespace, service) != *was);
-        changed
-            .map(|((namespace, service), _)| Change::Readiness { key: ServiceKey::new(namespace, &*service) })
-            .collect()
+    fn changed(&self, namespace: &str, before: Before) -> impl Iterator<Item = Arc<str>> {
+        let differs = move |(service, was): &(Arc<str>, Readiness)| self.readiness(namespace, service) != *was;
+        before.into_iter().filter(differs).map(|(service, _)| service)
     }
 }

@@ -126,11 +126,11 @@ impl LegacyEntry {
             match (field.as_str(), value) {
                 ("name", _) | ("enabled", Node::Bool(true)) => {}
                 ("enabled", Node::Bool(false)) | ("disabled", Node::Bool(true)) => entry.disabled = true,
-                ("namespace", Node::Text(namespace)) => entry.namespace = Some(namespace.clone()),
+                ("namespace", Node::Text(namespace)) => entry.namespace = Some(namespace.to_string()),
                 ("description", Node::Text(text)) => {
                     checked::text(text, MAX_DESCRIPTION)
                         .map_err(|why| format!("the description of {:?} {why}", entry.name))?;
-                    entry.description = Some(text.clone());
+                    entry.description = Some(text.to_string());
                 }
                 (other, _) => entry.ignored.push(other.to_owned()),
             }

@@ -6,7 +6,7 @@ mod toolset_json;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crd_types::{OutputFormat, Reason, ToolsetConfig};
+use crd_types::{OutputFormat, Reason, Reload, ToolsetConfig};
 
 use self::{
     budget::Files,
@@ -41,7 +41,8 @@ pub struct Rendered {
     pub data: BTreeMap<&'static str, Arc<str>>,
     /// SHA-256 over keys and contents, in hex.
     pub hash: Arc<str>,
-    /// SHA-256 of `custom_toolset.yaml` alone, in hex: what the agent has to reload for.
+    /// SHA-256 of `custom_toolset.yaml` alone, in hex: what the agent has to reload for. `None` where it is not written or
+    /// the spec asks for no reload.
     pub holmesgpt_hash: Option<Arc<str>>,
     /// Size of all keys and contents.
     pub bytes: usize,
@@ -64,10 +65,11 @@ pub fn render(config: &ToolsetConfig, plan: &mut Plan, base: Option<Base<'_>>) -
     notes.append(&mut files.notes);
     notes.sort();
     notes.dedup();
+    let reloads = config.spec.consumer.reload != Reload::None;
     let parts = files.data.iter().flat_map(|(key, content)| [*key, &**content]);
     Rendered {
         hash: digest::of_parts(parts).into(),
-        holmesgpt_hash: files.data.get(HOLMESGPT_KEY).map(|text| digest::of_text(text).into()),
+        holmesgpt_hash: files.data.get(HOLMESGPT_KEY).filter(|_| reloads).map(|text| digest::of_text(text).into()),
         bytes: budget::size(&files.data),
         entries: plan.tools.len(),
         data: files.data,

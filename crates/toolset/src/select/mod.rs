@@ -196,14 +196,15 @@ fn second_stage(index: &Index, candidates: &mut [Candidate]) {
     let same = |a: &usize, b: &usize| candidates[*a].key.namespace == candidates[*b].key.namespace;
     let groups: Vec<&[usize]> = counted.chunk_by(same).filter(|positions| positions.len() > 1).collect();
     for positions in groups {
-        let findings: Vec<(usize, &ServiceView, Finding)> = positions
+        let findings: Vec<(usize, &ServiceView, Cow<'_, Finding>)> = positions
             .iter()
             .filter_map(|&position| {
                 let service = index.service(&candidates[position].key)?;
                 Some((position, &service.view, finding_of(service, &candidates[position])?))
             })
             .collect();
-        let input: Vec<(&ServiceView, &Finding)> = findings.iter().map(|(_, view, finding)| (*view, finding)).collect();
+        let input: Vec<(&ServiceView, &Finding)> =
+            findings.iter().map(|(_, view, finding)| (*view, &**finding)).collect();
         for ((position, ..), displaced) in findings.iter().zip(detectors::second_stage(&input)) {
             // Whoever named a Service explicitly wants that one.
             let Some(displaced) = displaced.filter(|_| candidates[*position].origin == Origin::Rules) else { continue };
@@ -223,21 +224,21 @@ fn second_stage(index: &Index, candidates: &mut [Candidate]) {
 }
 
 /// The built-in finding a candidate rests on, or one made up from what was stated.
-fn finding_of(service: &Recognised, candidate: &Candidate) -> Option<Finding> {
+fn finding_of<'a>(service: &'a Recognised, candidate: &Candidate) -> Option<Cow<'a, Finding>> {
     let product = candidate.product?;
     if candidate.origin == Origin::Rules {
-        return service.findings().iter().find(|finding| finding.product == product).cloned();
+        return service.findings().iter().find(|finding| finding.product == product).map(Cow::Borrowed);
     }
     let endpoint = candidate.endpoint()?;
     let target = detectors::Target { port: endpoint.port, scheme: endpoint.scheme, path: endpoint.path.clone().into() };
-    Some(Finding {
+    Some(Cow::Owned(Finding {
         product,
         confidence: candidate.confidence,
         outcome: detectors::Outcome::Endpoint(target),
         standing: candidate.standing,
         evidence: Vec::new(),
         hint: None,
-    })
+    }))
 }
 
 /// How many of each product are candidates, for the status and metrics.

@@ -70,7 +70,7 @@ fn in_field(field: CredentialsField, credentials: &Credentials) -> Option<Placed
             let auth = Block::new().with("type", type_);
             Placed::Auth(match type_ {
                 "basic" => auth.with("username", username()?).with("password", secret),
-                "header" => auth.with("name", header()?.as_str()).with("value", secret),
+                "header" => auth.with("name", header()?.as_str().to_owned()).with("value", secret),
                 _ => auth.with("token", secret),
             })
         }

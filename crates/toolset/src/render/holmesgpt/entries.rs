@@ -65,7 +65,7 @@ pub fn mcp(tool: &Tool, notes: &mut Vec<Note>) -> Block {
     let mut entry =
         Block::new().with("enabled", true).with("description", described(tool, notes)).with("config", config);
     if let Some(said) = text::instructions(tool, notes) {
-        entry.set("llm_instructions", said);
+        entry.set("llm_instructions", said.to_owned());
     }
     entry
 }

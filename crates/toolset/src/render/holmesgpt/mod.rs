@@ -110,7 +110,7 @@ impl FileBuilder {
         for (index, name) in entry_names::entries(tools, base.names()) {
             let tool = &tools[index];
             // Names are over [a-z0-9_-], so every one is a key.
-            let Some(key) = Key::new(name.as_str()) else { continue };
+            let Some(key) = Key::new(name.clone()) else { continue };
             if Toolset::of(tool.product, tool.trust) == Toolset::Mcp {
                 self.servers.insert(key, entries::mcp(tool, &mut self.notes));
             } else {

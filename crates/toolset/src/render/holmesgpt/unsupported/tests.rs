@@ -1,7 +1,15 @@
+use std::{collections::BTreeSet, time::Duration};
+
 use crd_types::{CredentialsType, State};
+use serde_json::json;
 
 use super::*;
-use crate::tool::Tool;
+use crate::{
+    DEFAULT_CLUSTER_DOMAIN, HealthStage, Index, SliceView,
+    fixtures::{config, index, prometheus},
+    pipeline::{self, HealthInput},
+    tool::Tool,
+};
 
 fn tool(product: Product) -> Tool {
     crate::fixtures::tool(product, "ns", "svc")
@@ -82,6 +90,48 @@ fn settings_that_a_toolset_has_no_field_for_are_said_one_by_one() {
         let fields: Vec<&str> = notes.iter().filter_map(|note| note.message.split(' ').nth(2)).collect();
         assert_eq!(fields, expected, "{product}");
     }
+}
+
+/// The messages of a run over one Prometheus, with an override for it that asks for a field that its toolset has not.
+fn messages(formats: &serde_json::Value, index: &Index) -> Vec<String> {
+    let config = config(json!({
+        "sources": [{"name": "all", "trust": "Trusted", "namespaces": {"from": "All"}}],
+        "overrides": [{"name": "o", "match": {"service": "p"}, "settings": {"timeoutSeconds": 5}}],
+        "output": {"formats": formats},
+    }));
+    let outcome = pipeline::run(pipeline::Input {
+        config: &config,
+        cluster_domain: DEFAULT_CLUSTER_DOMAIN,
+        index,
+        health: HealthInput::Observed {
+            stage: &mut HealthStage::default(),
+            now: Duration::ZERO,
+            in_output: &BTreeSet::new(),
+        },
+        legacy_overrides: None,
+        base: None,
+    });
+    outcome.plan.notes.into_iter().chain(outcome.rendered.notes).map(|note| note.message).collect()
+}
+
+#[test]
+fn what_the_agent_cannot_take_is_said_only_where_its_file_is_written() {
+    let mut ready = index([prometheus("monitoring", "p")]);
+    ready.apply_slice(SliceView {
+        namespace: "monitoring".into(),
+        name: "p-1".into(),
+        service: "p".into(),
+        serving: true,
+        managed: true,
+    });
+    assert!(messages(&json!(["HolmesGPT"]), &ready)[0].starts_with("override o: settings.timeoutSeconds is left out"));
+    assert_eq!(messages(&json!(["ToolsetJSON"]), &ready), [] as [&str; 0]);
+}
+
+#[test]
+fn it_is_said_also_while_the_tool_waits_to_be_healthy() {
+    let waiting = index([prometheus("monitoring", "p")]);
+    assert_eq!(messages(&json!(["HolmesGPT"]), &waiting).len(), 1);
 }
 
 #[test]
