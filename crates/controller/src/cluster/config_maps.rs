@@ -70,18 +70,20 @@ impl ConfigMaps {
         self.lock().entry(name.clone()).or_default().expected = Some(expected);
     }
 
-    /// The API server acknowledged the apply: the object `uid` now has this version.
-    pub(crate) fn acknowledged(&self, name: &NamespacedName, uid: &str, version: u64) {
+    /// The API server acknowledged the apply: the object `uid` now has this version. False if the watch has already shown
+    /// that the ConfigMap is not as expected. No further event may follow, because a webhook that turns the apply into what
+    /// was there before leaves the version as it was.
+    pub(crate) fn acknowledged(&self, name: &NamespacedName, uid: &str, version: u64) -> bool {
         let mut slots = self.lock();
-        let Some(slot) = slots.get_mut(name) else { return };
-        let Some(expected) = slot.expected.take() else { return };
-        // The echo was faster, or something newer was.
-        if slot.seen.as_ref().is_some_and(|seen| seen.version >= version) {
-            return;
+        let Some(slot) = slots.get_mut(name) else { return true };
+        let Some(expected) = slot.expected.take() else { return true };
+        if let Some(seen) = slot.seen.as_ref().filter(|seen| seen.version >= version) {
+            return seen.view.as_deref().is_some_and(|view| view.uid == uid && same_content(&expected, view));
         }
         let owned = slot.seen.take().map(|seen| seen.owned).unwrap_or_default();
         let view = ConfigMapView { uid: uid.to_owned(), ..expected };
         slot.seen = Some(ConfigMapState { version, view: Some(Arc::new(view)), owned });
+        true
     }
 
     /// The apply failed, or its outcome is unknown. Whatever the watch shows is news.
@@ -229,11 +231,11 @@ mod tests {
             maps.applied(&name(), &object("9", "a"));
             maps.expect(&name(), view(&object("", "b")));
             if !echo_first {
-                maps.acknowledged(&name(), "u", 10);
+                assert!(maps.acknowledged(&name(), "u", 10));
                 assert_eq!(content(&maps), "b");
             }
             assert!(!maps.applied(&name(), &object("10", "b")));
-            maps.acknowledged(&name(), "u", 10);
+            assert!(maps.acknowledged(&name(), "u", 10));
             assert_eq!(content(&maps), "b");
         }
     }
@@ -243,8 +245,17 @@ mod tests {
         let maps = ConfigMaps::default();
         maps.applied(&name(), &object("9", "a"));
         maps.expect(&name(), view(&object("", "b")));
-        maps.acknowledged(&name(), "u", 10);
+        assert!(maps.acknowledged(&name(), "u", 10));
         assert!(maps.applied(&name(), &object("10", "b, changed by a webhook")));
+    }
+
+    #[test]
+    fn an_apply_that_a_webhook_turns_into_nothing_is_not_taken_for_done() {
+        let maps = ConfigMaps::default();
+        maps.applied(&name(), &object("10", "b, changed by a webhook"));
+        maps.expect(&name(), view(&object("", "b")));
+        assert!(!maps.acknowledged(&name(), "u", 10));
+        assert_eq!(content(&maps), "b, changed by a webhook");
     }
 
     #[test]
@@ -254,7 +265,7 @@ mod tests {
         maps.expect(&name(), view(&object("", "c")));
         assert!(maps.applied(&name(), &object("10", "b")), "the edit");
         assert!(!maps.applied(&name(), &object("11", "c")), "the echo");
-        maps.acknowledged(&name(), "u", 11);
+        assert!(maps.acknowledged(&name(), "u", 11));
         assert!(maps.applied(&name(), &object("12", "d")), "another edit");
     }
 

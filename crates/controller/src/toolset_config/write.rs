@@ -2,7 +2,7 @@
 
 use crd_types::{DeletionPolicy, ToolsetConfig};
 use kube::{Api, Resource, ResourceExt, core::PartialObjectMeta};
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 use toolset::{
     config_map::{ConfigMapView, Drift, Manifest},
     status::OutputState,
@@ -38,6 +38,14 @@ pub(super) struct Output<'a> {
     pub(super) received: Option<Instant>,
     /// When the reconcile began.
     pub(super) now: Instant,
+}
+
+/// A write that the API server acknowledged.
+struct Sent {
+    /// Whether the ConfigMap looks as it should after it, as far as the watch has shown.
+    as_expected: bool,
+    /// From the bytes of the event to the request; `None` if no event led to the write.
+    in_process: Option<Duration>,
 }
 
 impl Output<'_> {
@@ -76,23 +84,24 @@ impl Output<'_> {
             return self.failed(memory, &error);
         }
         let onto = self.existing.view.as_deref();
-        let in_process = match self.send(memory, manifest, change.operation, change.reverts, onto).await {
-            Ok(in_process) => in_process,
+        let sent = match self.send(memory, manifest, change.operation, change.reverts, onto).await {
+            Ok(sent) => sent,
             Err(outcome) => return outcome,
         };
         let (namespace, name, config_map) = (&self.name.namespace, &self.name.name, &self.target.name);
         let (tools, bytes, hash) = (planned.rendered.entries, planned.rendered.bytes, &planned.rendered.hash);
         let (operation, found) = (change.operation.as_str(), &change.found);
-        // From the bytes of the event to the request. Absent if no event led to this write.
-        let in_process_us = in_process.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        let in_process_us = sent.in_process.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
         info!(
             %namespace, %name, %config_map, operation, ?found, tools, bytes, %hash, in_process_us, "ConfigMap applied"
         );
-        match memory.brake.over_at() {
+        let again = (!sent.as_expected).then(Instant::now);
+        let outcome = match memory.brake.over_at() {
             // It is applied for the moment. The status reports the fight until it is over.
             Some(over) => Outcome::new(self.contested(), ReconcileResult::Applied).requeue(Some(over)),
             None => Outcome::new(OutputState::Applied, ReconcileResult::Applied),
-        }
+        };
+        outcome.requeue(again)
     }
 
     /// Restores a ConfigMap that was deleted during a hold, as it was last applied.
@@ -106,7 +115,7 @@ impl Output<'_> {
         }
         self.metrics.drifted();
         match self.send(memory, applied, Operation::Repair, true, None).await {
-            Ok(_) => Outcome::new(held(), ReconcileResult::Applied),
+            Ok(sent) => Outcome::new(held(), ReconcileResult::Applied).requeue((!sent.as_expected).then(Instant::now)),
             Err(outcome) => outcome,
         }
     }
@@ -121,7 +130,7 @@ impl Output<'_> {
         Some(Outcome::held(self.contested()).requeue(Some(due)))
     }
 
-    /// The one place from which the ConfigMap is written. Returns how long the event was inside this process.
+    /// The one place from which the ConfigMap is written.
     async fn send(
         &self,
         memory: &mut Memory,
@@ -129,7 +138,7 @@ impl Output<'_> {
         operation: Operation,
         reverts: bool,
         onto: Option<&ConfigMapView>,
-    ) -> Result<Option<std::time::Duration>, Outcome> {
+    ) -> Result<Sent, Outcome> {
         memory.write_begins(Instant::now());
         let config_maps = &self.cluster.config_maps;
         let uid = onto.map(|view| view.uid.as_str());
@@ -139,14 +148,15 @@ impl Output<'_> {
         match answer {
             Ok(answer) => {
                 let now = Instant::now();
-                config_maps.acknowledged(self.target, answer.uid(), answer.version());
+                let as_expected = config_maps.acknowledged(self.target, answer.uid(), answer.version());
                 self.metrics.applied(operation, self.received.map(|received| now - received));
                 if reverts {
                     memory.brake.repaired(now);
                 }
                 memory.applied = Some(manifest);
                 memory.failures = 0;
-                Ok(self.received.zip(sent).map(|(received, sent)| sent.saturating_duration_since(received)))
+                let in_process = self.received.zip(sent).map(|(from, to)| to.saturating_duration_since(from));
+                Ok(Sent { as_expected, in_process })
             }
             Err(error) => {
                 config_maps.failed(self.target);
