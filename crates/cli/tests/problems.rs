@@ -68,7 +68,7 @@ fn two_toolset_configs_are_one_too_many() {
 fn a_toolset_config_that_the_api_server_would_refuse_is_refused() {
     let config = read_fixture("config.yaml").replace("from: Names, names: [search]", "from: All, names: [search]");
     let run = run_with_input(&["render", "-f", &fixture("stack.yaml"), "-f", "-", "-o", "json"], &config);
-    run.refused(&["ToolsetConfig holmes/default: spec.sources[1].namespaces: names belongs to from: Names"]);
+    run.refused(&["ToolsetConfig holmes/default: spec.sources[1].namespaces: names may only be set when from is Names"]);
 }
 
 #[test]
@@ -113,8 +113,8 @@ spec:
 ";
     let run = run_with_input(&["validate", "-f", "-"], bad);
     run.refused(&[
-        "standard input: ToolsetConfig default: spec.sources[0].trust: \"tenant\" is not known; did you mean Tenant?",
-        "spec.detectors[0].type: \"Prometeus\" is not known; did you mean Prometheus?",
+        "standard input: ToolsetConfig default: spec.sources[0].trust: \"tenant\" is not a supported value; did you mean Tenant?",
+        "spec.detectors[0].type: \"Prometeus\" is not a supported value; did you mean Prometheus?",
         "spec.output.configMap: unknown field",
     ]);
     assert_eq!(run.stderr.lines().count(), 3, "one line each: {}", run.stderr);

@@ -1,68 +1,73 @@
-//! What `spec.overrides` and `spec.tools` both may say about a tool: its credentials and its settings.
+//! The credentials and the settings of a tool. `spec.overrides` and `spec.tools` share these types.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{State, closed::closed, patterns};
 
-/// How the agent authenticates. Only names of variables of the agent's environment, never a value.
+/// Credentials specify how the agent authenticates to a tool. They hold the names of environment variables of the agent,
+/// never a value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = ("self.type != 'Basic' || has(self.usernameEnv)", "type Basic needs usernameEnv, the variable that holds the user's name"),
-    validation = ("self.type == 'Basic' || !has(self.usernameEnv)", "usernameEnv belongs to type Basic; remove it or set type to Basic"),
-    validation = ("self.type != 'Header' || has(self.header)", "type Header needs header, the name of the HTTP header"),
-    validation = ("self.type == 'Header' || !has(self.header)", "header belongs to type Header; remove it or set type to Header"),
+    validation = ("self.type != 'Basic' || has(self.usernameEnv)", "usernameEnv is required when type is Basic; set it to the environment variable that holds the user name"),
+    validation = ("self.type == 'Basic' || !has(self.usernameEnv)", "usernameEnv may only be set when type is Basic; remove usernameEnv or set type to Basic"),
+    validation = ("self.type != 'Header' || has(self.header)", "header is required when type is Header; set it to the name of the HTTP header"),
+    validation = ("self.type == 'Header' || !has(self.header)", "header may only be set when type is Header; remove header or set type to Header"),
 )]
 pub struct Credentials {
-    /// Bearer: an Authorization header with the token. Basic: a user name and a password. ApiKey: the product's own key.
-    /// Header: any other header.
+    /// type is the kind of credentials. Bearer sends a token in the Authorization header. Basic sends a user name and a
+    /// password. ApiKey sends an API key in the form that the product expects. Header sends the value in the HTTP header
+    /// that the field header names.
     #[serde(rename = "type")]
     pub type_: CredentialsType,
-    /// The variable of the agent's environment that holds the token, password, key or header value.
+    /// env is the environment variable of the agent that holds the token, the password, the API key or the value of the
+    /// header.
     #[schemars(length(min = 1, max = 128), regex(pattern = patterns::ENV))]
     pub env: String,
-    /// With type Basic: the variable that holds the user's name.
+    /// usernameEnv is the environment variable of the agent that holds the user name. It is required when type is Basic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), regex(pattern = patterns::ENV))]
     pub username_env: Option<String>,
-    /// With type Header: the header's name.
+    /// header is the name of the HTTP header. It is required when type is Header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), regex(pattern = patterns::HEADER))]
     pub header: Option<String>,
 }
 
 closed! {
-    /// How the agent authenticates.
+    /// The kinds of credentials.
     pub enum CredentialsType {
-        /// `Authorization: Bearer …`.
+        /// A token, sent as `Authorization: Bearer …`.
         Bearer,
-        /// User name and password.
+        /// A user name and a password.
         Basic,
-        /// The product's own API key.
+        /// An API key in the form that the product expects.
         ApiKey,
-        /// Any other header.
+        /// A value in a header that the user names.
         Header,
     }
 }
 
-/// How the agent calls. Which type honours which is documented; a setting that a type has no field for is reported, not dropped.
+/// Settings specify how the agent calls a tool. Not every type of tool supports every setting. The operator leaves out a
+/// setting that the agent does not support for the type, and reports it in the condition OverridesApplied.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Settings {
-    /// How many seconds one call may take.
+    /// timeoutSeconds is the maximum duration of one call, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 300))]
     pub timeout_seconds: Option<i32>,
-    /// Disabled: the server's certificate is not checked.
+    /// verifyTLS specifies whether the agent verifies the certificate of the server.
     #[serde(default, rename = "verifyTLS", skip_serializing_if = "Option::is_none")]
     pub verify_tls: Option<State>,
-    /// For tools of the agent's generic HTTP kind: the paths that it may call; * stands for anything.
+    /// paths lists the URL paths that the agent may call. An asterisk (*) matches any characters. Only tools that the agent
+    /// calls through its generic HTTP toolset support this setting.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 129), regex(pattern = patterns::CALL_PATH)))]
     #[x_kube(
         merge_strategy = ListMerge::Atomic,
-        validation = ("self.all(path, !path.matches('[.][.]|//|/[.](/|$)'))", "remove '..' and empty or '.' segments from the paths")
+        validation = ("self.all(path, !path.matches('[.][.]|//|/[.](/|$)'))", "paths must not contain '..', '.' segments or empty segments; remove them")
     )]
     pub paths: Vec<String>,
 }
