@@ -1,4 +1,4 @@
-//! `explain`: why a Service is a tool, or why it is not, in words that somebody can act on.
+//! `explain`: explains why a Service is a tool or why it is not, and what the user can do.
 
 mod advice;
 mod detectors;
@@ -17,7 +17,7 @@ use crate::{
     args::Explain, failure::Failure, outcome::Outcome, paint::Paint, snapshot::Snapshot, table::Brush, text::wrap,
 };
 
-/// Everything that the sections of the explanation are written from.
+/// The input of the sections.
 struct Case<'a> {
     snapshot: &'a Snapshot,
     service: &'a Recognised,
@@ -32,11 +32,11 @@ pub fn run(snapshot: &Snapshot, args: &Explain, paint: Paint) -> Result<Outcome,
     let mut notes = snapshot.notes.clone();
     let key = find(snapshot, args, &mut notes)?;
     let Some(service) = snapshot.index.service(&key) else {
-        return Err(Failure::input(format!("error: no Service {key}")));
+        return Err(Failure::input(format!("error: Service {key} was not found")));
     };
     let cluster_domain = args.from.cluster_domain.as_str();
     let mut planned = snapshot.plan(cluster_domain);
-    // What does not fit into the ConfigMap is no tool either.
+    // A tool that does not fit into the ConfigMap is removed from the plan.
     snapshot.render(cluster_domain, &mut planned.plan);
     let verdict = verdict::of(snapshot, &planned, service);
     let case = Case { snapshot, service, planned, verdict, cluster_domain, paint };
@@ -45,7 +45,7 @@ pub fn run(snapshot: &Snapshot, args: &Explain, paint: Paint) -> Result<Outcome,
         advice::section(&case),
         facts::service(&case),
         facts::sources(&case),
-        facts::statements(&case),
+        facts::configuration(&case),
         detectors::section(&case),
         instances::section(&case),
         facts::health(&case),
@@ -56,8 +56,8 @@ pub fn run(snapshot: &Snapshot, args: &Explain, paint: Paint) -> Result<Outcome,
     Ok(Outcome { output: written.join("\n\n") + "\n", notes })
 }
 
-/// The Service that the user means: `NAME`, `NAMESPACE/NAME` or `svc/NAME`. One that was named without a namespace and is not
-/// in the usual one is looked for everywhere.
+/// Finds the Service that the user names as `NAME`, `NAMESPACE/NAME` or `svc/NAME`. If the user gives no namespace and the default
+/// namespace does not have the Service, it is searched in all namespaces.
 fn find(snapshot: &Snapshot, args: &Explain, notes: &mut Vec<String>) -> Result<ServiceKey, Failure> {
     let (namespace, name) = match args.service.split_once('/') {
         Some(("svc" | "service" | "services", name)) => (args.namespace.as_deref(), name),
@@ -71,7 +71,7 @@ fn find(snapshot: &Snapshot, args: &Explain, notes: &mut Vec<String>) -> Result<
     let elsewhere: Vec<&ServiceKey> =
         snapshot.index.services().map(|service| &service.view.key).filter(|other| *other.name == *name).collect();
     if let (None, [only]) = (namespace, elsewhere.as_slice()) {
-        notes.push(format!("there is no Service {key}; this is {only}"));
+        notes.push(format!("Service {key} was not found; this is {only}"));
         return Ok((*only).clone());
     }
     let advice = if elsewhere.is_empty() {
@@ -80,19 +80,19 @@ fn find(snapshot: &Snapshot, args: &Explain, notes: &mut Vec<String>) -> Result<
         closest(name, siblings.map(|other| &*other.name)).map(|meant| format!("; did you mean {meant}?"))
     } else {
         let places: Vec<&str> = elsewhere.iter().map(|other| &*other.namespace).collect();
-        Some(format!("; there is one in {}", places.join(", ")))
+        Some(format!("; a Service of this name exists in {}", places.join(", ")))
     };
     let here = if snapshot.live { "the cluster" } else { "the input" };
     let advice = advice.unwrap_or_default();
-    Err(Failure::input(format!("error: no Service {name} in namespace {} of {here}{advice}", key.namespace)))
+    Err(Failure::input(format!("error: Service {name} was not found in namespace {} of {here}{advice}", key.namespace)))
 }
 
-/// The ToolsetConfig's name, as messages write it.
+/// The namespace and the name of the ToolsetConfig, as messages write them.
 pub fn config_name(snapshot: &Snapshot) -> String {
     format!("{}/{}", snapshot.config.namespace().unwrap_or_default(), snapshot.config.name_any())
 }
 
-/// The colour of a state of health.
+/// The colour of a health state.
 pub fn health_brush(health: Health) -> Brush {
     match health {
         Health::Healthy => Paint::good,
@@ -111,7 +111,7 @@ impl Case<'_> {
     }
 }
 
-/// `label` and text side by side; long text goes on below itself.
+/// A line with a label and a text. A long text continues on the next line.
 fn entry(label: &str, text: impl AsRef<str>) -> String {
     wrap(&format!("  {label:<12} "), text.as_ref()).join("\n")
 }

@@ -1,4 +1,4 @@
-//! The answer in one line, and the reason for it.
+//! The first section: whether the Service is a tool, and the reason.
 
 use crd_types::ServiceReason;
 use detectors::Product;
@@ -16,20 +16,20 @@ use crate::{
     text::{sentence, wrap},
 };
 
-/// What became of the Service.
+/// The result for a Service.
 pub enum Verdict {
-    /// It is a tool.
+    /// The Service is a tool.
     Tool(Box<Tool>),
-    /// It was recognised and is not a tool.
+    /// The Service is a candidate but not a tool.
     Rejected(Rejection),
-    /// No source selects it, so nobody looked further.
+    /// No source selects the Service.
     Outside(Outside),
-    /// Inside a source, and nothing speaks of it.
+    /// A source selects the Service, but nothing recognises it.
     Unrecognised,
 }
 
 impl Verdict {
-    /// The product, as far as one is known.
+    /// The product, if it is known.
     pub fn product(&self) -> Option<Product> {
         match self {
             Self::Tool(tool) => Some(tool.product),
@@ -38,7 +38,7 @@ impl Verdict {
         }
     }
 
-    /// The stable reason; `None` where nothing recognises it.
+    /// The reason. `None` if nothing recognises the Service.
     pub fn reason(&self) -> Option<ServiceReason> {
         match self {
             Self::Tool(tool) => Some(tool.reason),
@@ -79,8 +79,8 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
     match &case.verdict {
         Verdict::Tool(tool) => {
             let by = match &tool.origin {
-                Some(Origin::Annotation) => "its annotations say so".to_owned(),
-                Some(Origin::Signature(name)) => format!("signature {name} matches it"),
+                Some(Origin::Annotation) => "stated by its annotations".to_owned(),
+                Some(Origin::Signature(name)) => format!("stated by signature {name}"),
                 Some(Origin::Rules) | None => format!("recognised with confidence {}", tool.confidence),
             };
             let mut lines = vec![
@@ -89,7 +89,10 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
                 super::entry("name", &tool.name),
             ];
             if tool.reason != ServiceReason::Selected {
-                lines.push(super::entry("but", paint.warn(&format!("{}: {}", tool.reason, in_words(tool.reason)))));
+                lines.push(super::entry(
+                    "problem",
+                    paint.warn(&format!("{}: {}", tool.reason, explain_reason(tool.reason))),
+                ));
             }
             lines
         }
@@ -111,35 +114,36 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
                 Outside::Namespace => (
                     ServiceReason::NamespaceNotSelected,
                     format!(
-                        "No source of ToolsetConfig {} covers namespace {}",
+                        "No source of ToolsetConfig {} covers namespace {}.",
                         config_name(case.snapshot),
                         case.key().namespace
                     ),
                 ),
                 Outside::Selector => (
                     ServiceReason::ServiceNotSelected,
-                    "A source covers its namespace, but no serviceSelector matches its labels".to_owned(),
+                    "A source covers the namespace, but no serviceSelector matches the labels of the Service."
+                        .to_owned(),
                 ),
             };
             let mut lines = vec![format!("{service} {}: {}", paint.bad("is not a tool"), paint.warn(reason.as_str()))];
-            lines.extend(wrap("  ", &format!("{why}; nothing outside the sources is looked at, counted or listed.")));
+            lines.extend(wrap("  ", &format!("{why} The operator ignores Services that no source selects.")));
             lines
         }
         Verdict::Unrecognised => vec![
-            format!("{service} {}: nothing recognises it", paint.bad("is not a tool")),
-            "  No annotation, no signature and no built-in detector speaks of it, so it is not even a candidate."
+            format!("{service} {}: it is not recognised", paint.bad("is not a tool")),
+            "  No annotation, no signature and no built-in detector recognises it, so it is not a candidate."
                 .to_owned(),
         ],
     }
 }
 
-/// What is to be said about a tool that is one all the same.
-fn in_words(reason: ServiceReason) -> &'static str {
+/// Explains the reason of a problem that a tool has.
+fn explain_reason(reason: ServiceReason) -> &'static str {
     match reason {
         ServiceReason::CredentialsNotAllowed => {
-            "an override gives it credentials or a tenant, which a Tenant Service never gets"
+            "an override sets credentials or a tenant, but a Service of a Tenant source never gets them"
         }
-        ServiceReason::NameConflict => "another tool has the name that was asked for",
+        ServiceReason::NameConflict => "another tool has the requested name",
         _ => "see spec.overrides",
     }
 }
