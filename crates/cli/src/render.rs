@@ -1,4 +1,4 @@
-//! `render`: the tools, and the file that the operator would write.
+//! `render`: prints the tools and the files that the operator writes.
 
 use std::io::{self, IsTerminal};
 
@@ -16,7 +16,7 @@ use crate::{
     table::{Table, plain},
 };
 
-/// Plans and prints in one of the formats.
+/// Makes the plan and prints it in a format.
 pub fn run(
     snapshot: &Snapshot,
     cluster_domain: &str,
@@ -27,8 +27,8 @@ pub fn run(
     let mut snapshot_notes = snapshot.notes.clone();
     let mut plan = snapshot.plan(cluster_domain).plan;
     let rendered = snapshot.render(cluster_domain, &mut plan);
-    let said = plan.notes.iter().chain(&rendered.notes).map(|note| format!("{}: {}", note.reason, note.message));
-    snapshot_notes.extend(said);
+    let notes = plan.notes.iter().chain(&rendered.notes).map(|note| format!("{}: {}", note.reason, note.message));
+    snapshot_notes.extend(notes);
     snapshot_notes.dedup();
     let output = match format {
         Format::Table => table(snapshot, &plan, paint),
@@ -36,7 +36,7 @@ pub fn run(
         Format::Configmap => yaml(&manifest::config_map(&snapshot.context(cluster_domain), &rendered, None))?,
         Format::Holmesgpt => rendered.data.get(HOLMESGPT_KEY).cloned().ok_or_else(|| {
             Failure::input(
-                "error: spec.output.formats of the ToolsetConfig leaves HolmesGPT out, so there is no such file",
+                "error: the operator does not write this file, because spec.output.formats of the ToolsetConfig does not contain HolmesGPT",
             )
         })?,
     };
@@ -79,7 +79,7 @@ struct RejectedRow<'a> {
     message: &'a str,
 }
 
-/// Sorted by namespace, Service and name; tools that are no Service come first, with both empty.
+/// Sorted by namespace, Service and name. An entry of `spec.tools` has no namespace and no Service, so it comes first.
 fn json(plan: &Plan) -> Result<String, Failure> {
     let mut tools: Vec<ToolRow<'_>> = plan.tools.iter().map(tool_row).collect();
     tools.sort_by_key(|tool| (tool.namespace, tool.service, tool.name));
@@ -148,16 +148,16 @@ fn table(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> String {
     }
     if !plan.rejected.is_empty() {
         lines.push(String::new());
-        lines.push(paint.bold("Recognised, but no tools"));
-        let mut table = Table::new(&["TYPE", "SERVICE", "REASON", "BECAUSE"]);
-        // What somebody may want to act on stands first.
-        let (routine, odd): (Vec<&Rejection>, Vec<&Rejection>) = plan.rejected.iter().partition(|rejection| {
+        lines.push(paint.bold("Rejected"));
+        let mut table = Table::new(&["TYPE", "SERVICE", "REASON", "MESSAGE"]);
+        // Services that the user may want to change come first.
+        let (expected, unexpected): (Vec<&Rejection>, Vec<&Rejection>) = plan.rejected.iter().partition(|rejection| {
             matches!(
                 rejection.reason,
                 ServiceReason::NotAnEndpoint | ServiceReason::HeadlessTwin | ServiceReason::LostToPreferred
             )
         });
-        for rejection in odd.into_iter().chain(routine) {
+        for rejection in unexpected.into_iter().chain(expected) {
             table.row(vec![
                 (rejection.type_name().to_owned(), plain),
                 (rejection.key.to_string(), plain),
@@ -170,17 +170,17 @@ fn table(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> String {
     lines.join("\n") + "\n"
 }
 
-/// One line that says what was looked at and what came of it.
+/// One line with the numbers of Services, tools and rejected Services.
 fn summary(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> String {
     let services = count(snapshot.index.services_len(), "Service");
     let tools = count(plan.tools.len(), "tool");
     let tools = if plan.tools.is_empty() { paint.warn(&tools) } else { paint.good(&tools) };
     let config = if snapshot.config_given {
-        format!("by ToolsetConfig {}", crate::explain::config_name(snapshot))
+        format!("ToolsetConfig {}", crate::explain::config_name(snapshot))
     } else {
-        "without a ToolsetConfig: every namespace, Trusted".to_owned()
+        "no ToolsetConfig, so every namespace is Trusted".to_owned()
     };
-    format!("{tools} from {services}, {} recognised but not taken ({config})", plan.rejected.len())
+    format!("{tools} from {services}, {} rejected ({config})", plan.rejected.len())
 }
 
 fn count(number: usize, noun: &str) -> String {

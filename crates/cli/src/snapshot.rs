@@ -1,4 +1,4 @@
-//! The objects that a command works on, wherever they came from, and what the operator's own code makes of them.
+//! The objects that a command reads, and the plan that the operator's code makes from them.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,41 +11,41 @@ use toolset::{
     select,
 };
 
-/// The key under which users of the predecessor keep their overrides.
+/// The data key in which users of the Dynamic Toolset Service keep their overrides.
 const LEGACY_OVERRIDES_KEY: &str = "overrides.yaml";
 
-/// The objects.
+/// The objects that a command reads.
 pub struct Snapshot {
     /// Services, EndpointSlices and Namespaces.
     pub index: Index,
-    /// The ToolsetConfig; `assumed()` if none was given.
+    /// The ToolsetConfig, or `default_config()` if there is none.
     pub config: ToolsetConfig,
-    /// Whether a ToolsetConfig was given.
+    /// Whether the user or the cluster has a ToolsetConfig.
     pub config_given: bool,
-    /// By namespace and name.
+    /// ConfigMaps by namespace and name.
     pub config_maps: BTreeMap<(String, String), ConfigMap>,
-    /// Whether EndpointSlices are known, so that health can be judged.
+    /// Whether EndpointSlices are known. Without them, health is unknown.
     pub slices_known: bool,
-    /// Whether all this comes from a cluster, so that the status is the operator's.
+    /// Whether the objects come from a cluster.
     pub live: bool,
-    /// The namespace of a Service that is named without one.
+    /// The namespace of a Service that the user names without a namespace.
     pub default_namespace: String,
-    /// What the user should know about the input.
+    /// Notes about the input for the user.
     pub notes: Vec<String>,
 }
 
-/// What became of the Services.
+/// The plan and the steps before it.
 pub struct Planned {
     /// Every candidate, before health, overrides and ranking.
     pub selection: Selection,
-    /// What is known of their health.
+    /// The health of the candidates.
     pub health: HealthReport,
     /// The plan.
     pub plan: Plan,
 }
 
-/// What is assumed where no ToolsetConfig is given: one source, Trusted, all namespaces.
-pub fn assumed() -> ToolsetConfig {
+/// The ToolsetConfig that is used if there is none. It trusts all namespaces.
+pub fn default_config() -> ToolsetConfig {
     let source = Source {
         name: "all".to_owned(),
         trust: Trust::Trusted,
@@ -71,12 +71,12 @@ pub fn assumed() -> ToolsetConfig {
 }
 
 impl Snapshot {
-    /// What the operator's code is called with.
+    /// The context for the operator's code.
     pub fn context<'a>(&'a self, cluster_domain: &'a str) -> Context<'a> {
         Context { config: &self.config, cluster_domain }
     }
 
-    /// Selection, health and plan, as the operator makes them.
+    /// Makes the plan as the operator does.
     pub fn plan(&self, cluster_domain: &str) -> Planned {
         let ctx = self.context(cluster_domain);
         let selection = select(&ctx, &self.index);
@@ -94,7 +94,7 @@ impl Snapshot {
         Planned { selection, health, plan }
     }
 
-    /// The files of the ConfigMap. What does not fit is cut from the plan too.
+    /// Renders the data of the ConfigMap. Tools that do not fit are removed from the plan.
     pub fn render(&self, cluster_domain: &str, plan: &mut Plan) -> Rendered {
         let ctx = self.context(cluster_domain);
         let Some(spec) = &self.config.spec.output.base else {
@@ -103,14 +103,14 @@ impl Snapshot {
         let found = self.config_map(&spec.config_map_name);
         let text = found.and_then(|found| found.data.as_ref()).and_then(|data| data.get(&spec.key));
         let missing = match (found, self.live) {
-            (None, true) => "the cluster has no such ConfigMap",
-            (None, false) => "the input has no such ConfigMap",
-            (Some(_), _) => "the ConfigMap has no such key",
+            (None, true) => "the cluster does not have this ConfigMap",
+            (None, false) => "the input does not contain this ConfigMap",
+            (Some(_), _) => "the ConfigMap does not have this key",
         };
         render::render(&ctx, plan, Some(text.map_or(Base::Missing(missing), |text| Base::Text(text))))
     }
 
-    /// A ConfigMap of the ToolsetConfig's namespace.
+    /// A ConfigMap in the namespace of the ToolsetConfig.
     fn config_map(&self, name: &str) -> Option<&ConfigMap> {
         let namespace = self.config.namespace().unwrap_or_default();
         self.config_maps.get(&(namespace, name.to_owned()))
