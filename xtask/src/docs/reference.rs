@@ -18,11 +18,13 @@ that are listed below a table.
 ///
 /// Fails if the CRD is not valid YAML or has no schema.
 pub(super) fn page(crd: &str) -> Result<String> {
-    let crd: Value = serde_saphyr::from_str(crd).context("the CustomResourceDefinition is not YAML")?;
-    let schema = crd.pointer("/spec/versions/0/schema/openAPIV3Schema").context("it has no schema")?;
+    let crd: Value = serde_saphyr::from_str(crd).context("the CustomResourceDefinition is not valid YAML")?;
+    let schema =
+        crd.pointer("/spec/versions/0/schema/openAPIV3Schema").context("the CustomResourceDefinition has no schema")?;
     let mut page = HEAD.to_owned();
     for part in ["spec", "status"] {
-        let schema = schema.pointer(&format!("/properties/{part}")).with_context(|| format!("it has no {part}"))?;
+        let schema =
+            schema.pointer(&format!("/properties/{part}")).with_context(|| format!("the schema has no {part}"))?;
         object(&mut page, part, schema)?;
     }
     Ok(page)
