@@ -141,8 +141,8 @@ pub struct Validate {
 /// Where the objects come from.
 #[derive(Debug, Args)]
 pub struct From {
-    /// A YAML or JSON file with Services, EndpointSlices, Namespaces, ConfigMaps and at most one ToolsetConfig, or - for
-    /// standard input; can be repeated
+    /// A YAML or JSON file with Services, EndpointSlices, Namespaces, ConfigMaps and at most one ToolsetConfig, or -
+    /// for standard input; can be repeated
     #[arg(short = 'f', long = "filename", value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Read the objects from the cluster of the current context; a ToolsetConfig in -f replaces the one of the cluster

@@ -145,8 +145,8 @@ async fn choose(
 
 /// Reads the ConfigMap of the output and the ConfigMap of the base file.
 ///
-/// The ConfigMap of the output shows which tools are in the output. It may also hold the key `overrides.yaml` of the Dynamic
-/// Toolset Service.
+/// The ConfigMap of the output shows which tools are in the output. It may also hold the key `overrides.yaml` of the
+/// Dynamic Toolset Service.
 async fn config_maps(
     client: &Client,
     config: &ToolsetConfig,

@@ -16,8 +16,8 @@ pub struct Paint {
 }
 
 impl Paint {
-    /// Creates the colours for standard output. `auto` follows <https://no-color.org>, so a non-empty `NO_COLOR` disables
-    /// colours.
+    /// Creates the colours for standard output. `auto` follows <https://no-color.org>, so a non-empty `NO_COLOR`
+    /// disables colours.
     pub fn new(when: ColorWhen) -> Self {
         let automatic = || {
             io::stdout().is_terminal()

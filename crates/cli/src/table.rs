@@ -33,8 +33,8 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// The lines of the table, each with `indent` in front. If the last cell of a row is wider than the terminal, the row takes
-    /// several lines.
+    /// The lines of the table, each with `indent` in front. If the last cell of a row is wider than the terminal, the
+    /// row takes several lines.
     pub fn lines(&self, paint: Paint, indent: &str) -> Vec<String> {
         let mut widths: Vec<usize> = self.headers.iter().map(|header| header.chars().count()).collect();
         for row in &self.rows {

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{State, closed::closed, patterns};
 
-/// Credentials specify how the agent authenticates to a tool. They hold the names of environment variables of the agent,
-/// never a value.
+/// Credentials specify how the agent authenticates to a tool. They hold the names of environment variables of the
+/// agent, never a value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -17,15 +17,16 @@ use crate::{State, closed::closed, patterns};
 )]
 pub struct Credentials {
     /// type is the kind of credentials. Bearer sends a token in the Authorization header. Basic sends a user name and a
-    /// password. ApiKey sends an API key in the form that the product expects. Header sends the value in the HTTP header
-    /// that the field header names.
+    /// password. ApiKey sends an API key in the form that the product expects. Header sends the value in the HTTP
+    /// header that the field header names.
     #[serde(rename = "type")]
     pub type_: CredentialsType,
     /// env is the environment variable of the agent that holds the token, the password, the API key or the value of the
     /// header.
     #[schemars(length(min = 1, max = 128), regex(pattern = patterns::ENV))]
     pub env: String,
-    /// usernameEnv is the environment variable of the agent that holds the user name. It is required when type is Basic.
+    /// usernameEnv is the environment variable of the agent that holds the user name. It is required when type is
+    /// Basic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), regex(pattern = patterns::ENV))]
     pub username_env: Option<String>,
@@ -49,8 +50,8 @@ closed! {
     }
 }
 
-/// Settings specify how the agent calls a tool. Not every type of tool supports every setting. The operator leaves out a
-/// setting that the agent does not support for the type, and reports it in the condition OverridesApplied.
+/// Settings specify how the agent calls a tool. Not every type of tool supports every setting. The operator leaves out
+/// a setting that the agent does not support for the type, and reports it in the condition OverridesApplied.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Settings {
@@ -61,8 +62,8 @@ pub struct Settings {
     /// verifyTLS specifies whether the agent verifies the certificate of the server.
     #[serde(default, rename = "verifyTLS", skip_serializing_if = "Option::is_none")]
     pub verify_tls: Option<State>,
-    /// paths lists the URL paths that the agent may call. An asterisk (*) matches any characters. Only tools that the agent
-    /// calls through its generic HTTP toolset support this setting.
+    /// paths lists the URL paths that the agent may call. An asterisk (*) matches any characters. Only tools that the
+    /// agent calls through its generic HTTP toolset support this setting.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 129), regex(pattern = patterns::CALL_PATH)))]
     #[x_kube(

@@ -5,7 +5,8 @@ macro_rules! closed {
     ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-        // Kube replaces the description of an optional field with the description of its enum, so the enum must have none.
+        // Kube replaces the description of an optional field with the description of its enum, so the enum must have
+        // none.
         #[schemars(description = "")]
         $vis enum $name { $($(#[$doc])* $variant),+ }
 

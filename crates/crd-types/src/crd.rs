@@ -46,9 +46,9 @@ pub enum EmitError {
 
 /// Corrects two properties of the derived schema that the derive macro cannot configure.
 ///
-/// The macro sets `nullable` for every `Option`. Helm templates often set a field to null, and then the API server must drop
-/// the null before it applies defaults. With `nullable` the null would stay, and `has()` would be true. The macro also keeps
-/// the line breaks of doc comments, which do not belong to the text.
+/// The macro sets `nullable` for every `Option`. Helm templates often set a field to null, and then the API server must
+/// drop the null before it applies defaults. With `nullable` the null would stay, and `has()` would be true. The macro
+/// also keeps the line breaks of doc comments, which do not belong to the text.
 fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     if let Some(description) = &mut schema.description {

@@ -56,13 +56,13 @@ pub struct DetectorConfig {
     /// state enables or disables the detector. With Disabled, no Service of this type becomes a tool.
     #[serde(default)]
     pub state: State,
-    /// instances specifies how many instances of the product become tools. With All, every instance becomes a tool. With
-    /// Single, only the instance with the highest rank becomes a tool.
+    /// instances specifies how many instances of the product become tools. With All, every instance becomes a tool.
+    /// With Single, only the instance with the highest rank becomes a tool.
     #[serde(default)]
     pub instances: Instances,
-    /// minConfidence is the confidence that a Service needs to become a tool. High requires labels that state the product and
-    /// the endpoint role, and a port that fits. Medium requires two independent pieces of evidence that agree, and none that
-    /// contradicts them. Low requires one piece of evidence.
+    /// minConfidence is the confidence that a Service needs to become a tool. High requires labels that state the
+    /// product and the endpoint role, and a port that fits. Medium requires two independent pieces of evidence that
+    /// agree, and none that contradicts them. Low requires one piece of evidence.
     #[serde(default)]
     pub min_confidence: MinConfidence,
     /// preferred lists the Services that rank first, in this order.

@@ -9,17 +9,17 @@ use crate::closed::closed;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// mode specifies how the operator determines the health of a tool. With None, the operator does not check health, and
-    /// the health of every tool is Unknown. With Endpoints, a tool is healthy while at least one endpoint of its Service is
-    /// serving and not terminating.
+    /// mode specifies how the operator determines the health of a tool. With None, the operator does not check health,
+    /// and the health of every tool is Unknown. With Endpoints, a tool is healthy while at least one endpoint of its
+    /// Service is serving and not terminating.
     #[serde(default)]
     pub mode: HealthMode,
-    /// effect specifies what happens to an unhealthy tool. With Withhold, the operator removes the tool from the output. With
-    /// Report, the tool stays in the output, and the status reports that it is unhealthy.
+    /// effect specifies what happens to an unhealthy tool. With Withhold, the operator removes the tool from the
+    /// output. With Report, the tool stays in the output, and the status reports that it is unhealthy.
     #[serde(default)]
     pub effect: HealthEffect,
-    /// withholdAfterSeconds is how long a tool in the output may have no usable endpoint before the operator removes it, in
-    /// seconds.
+    /// withholdAfterSeconds is how long a tool in the output may have no usable endpoint before the operator removes
+    /// it, in seconds.
     #[serde(default = "withhold_after")]
     #[schemars(range(min = 0, max = 3600))]
     pub withhold_after_seconds: i32,

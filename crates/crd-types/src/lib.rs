@@ -5,8 +5,8 @@
 //!      └───────────────────► `kubectl-toolset validate` applies the same rules without a cluster
 //! ```
 //!
-//! A field with a default is not an `Option`, because the API server sets the default. Serde sets the same default for an
-//! object that was never sent to an API server.
+//! A field with a default is not an `Option`, because the API server sets the default. Serde sets the same default for
+//! an object that was never sent to an API server.
 
 // The doc comments of the fields are the descriptions in the CRD, and `kubectl explain` does not render backticks.
 #![allow(clippy::doc_markdown)]

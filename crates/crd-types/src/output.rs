@@ -18,9 +18,9 @@ pub struct Output {
     #[serde(default = "config_map_name")]
     #[schemars(length(min = 1, max = 253), regex(pattern = patterns::SUBDOMAIN))]
     pub config_map_name: String,
-    /// formats lists the formats that the operator writes. HolmesGPT is the key custom_toolset.yaml, which HolmesGPT loads.
-    /// ToolsetJSON is the key toolset.json, in the format of the Dynamic Toolset Service that this operator replaces. If you
-    /// remove a format, the operator removes its key.
+    /// formats lists the formats that the operator writes. HolmesGPT is the key custom_toolset.yaml, which HolmesGPT
+    /// loads. ToolsetJSON is the key toolset.json, in the format of the Dynamic Toolset Service that this operator
+    /// replaces. If you remove a format, the operator removes its key.
     #[serde(default = "formats")]
     #[schemars(length(min = 1, max = 2))]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -28,13 +28,13 @@ pub struct Output {
     /// base refers to a file with toolsets of your own. The operator merges them into the file for HolmesGPT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<OutputBase>,
-    /// conflictPolicy specifies what happens if a ConfigMap of this name exists and belongs to another owner. With Fail,
-    /// the operator does not change the ConfigMap and reports the conflict in the status. With Adopt, the operator takes over
-    /// the ConfigMap and keeps its other keys.
+    /// conflictPolicy specifies what happens if a ConfigMap of this name exists and belongs to another owner. With
+    /// Fail, the operator does not change the ConfigMap and reports the conflict in the status. With Adopt, the
+    /// operator takes over the ConfigMap and keeps its other keys.
     #[serde(default)]
     pub conflict_policy: ConflictPolicy,
-    /// deletionPolicy specifies what happens to the ConfigMap when the ToolsetConfig is deleted. With Delete, the ConfigMap is
-    /// deleted too. With Orphan, the ConfigMap stays.
+    /// deletionPolicy specifies what happens to the ConfigMap when the ToolsetConfig is deleted. With Delete, the
+    /// ConfigMap is deleted too. With Orphan, the ConfigMap stays.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }

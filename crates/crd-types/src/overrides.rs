@@ -20,8 +20,8 @@ pub struct Override {
     /// match selects the tools that this override changes. A tool must match every field that is set.
     #[serde(rename = "match")]
     pub match_: OverrideMatch,
-    /// state removes or restores the tool. Disabled removes the tool from the output. Enabled only reverts an earlier override
-    /// that set Disabled.
+    /// state removes or restores the tool. Disabled removes the tool from the output. Enabled only reverts an earlier
+    /// override that set Disabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
     /// toolName is the name of the tool in the agent.
@@ -41,12 +41,12 @@ pub struct Override {
     /// endpoint changes the scheme, the port or the path of the tool's endpoint. The host cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<EndpointAdjustment>,
-    /// credentials specify how the agent authenticates. They require match.namespace and match.service. The operator never
-    /// gives credentials to a Service of a Tenant source.
+    /// credentials specify how the agent authenticates. They require match.namespace and match.service. The operator
+    /// never gives credentials to a Service of a Tenant source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Credentials>,
-    /// tenantID is the tenant whose data the agent queries. The agent sends it in the X-Scope-OrgID header. The value is a
-    /// literal, not the name of a variable.
+    /// tenantID is the tenant whose data the agent queries. The agent sends it in the X-Scope-OrgID header. The value
+    /// is a literal, not the name of a variable.
     #[serde(default, rename = "tenantID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), regex(pattern = patterns::TENANT_ID))]
     pub tenant_id: Option<String>,

@@ -1,7 +1,7 @@
 //! Patterns and CEL rules that several fields share.
 //!
-//! The API server evaluates them with Go's RE2, and `kubectl-toolset validate` evaluates them with Rust's `regex`. So they
-//! use only syntax that has the same meaning in both.
+//! The API server evaluates them with Go's RE2, and `kubectl-toolset validate` evaluates them with Rust's `regex`. So
+//! they use only syntax that has the same meaning in both.
 
 /// The name of a namespace, of a Service, or of an entry in a list of the spec: an RFC 1123 label.
 pub const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
@@ -24,12 +24,12 @@ pub const PATH: &str = "^/[A-Za-z0-9._~/-]{0,128}$";
 /// A path that the agent may call. `*` matches any characters.
 pub const CALL_PATH: &str = "^/[A-Za-z0-9._~/*-]{0,128}$";
 
-/// A URL with a host name or an IPv4 address, and optionally a port and a path. User information, a query and a fragment are
-/// not allowed.
+/// A URL with a host name or an IPv4 address, and optionally a port and a path. User information, a query and a
+/// fragment are not allowed.
 pub const URL: &str = r"^https?://[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~/-]*)?$";
 
-/// Every client reads a host that ends in a number as an IPv4 address. `0251.0376.0251.0376`, `2852039166` and `0x7f.1` are
-/// addresses too. Only the usual notation is allowed, so that a reader sees the same address as the client.
+/// Every client reads a host that ends in a number as an IPv4 address. `0251.0376.0251.0376`, `2852039166` and `0x7f.1`
+/// are addresses too. Only the usual notation is allowed, so that a reader sees the same address as the client.
 pub const PLAIN_ADDRESS: (&str, &str) = (
     "!self.matches('^https?://([^/:]*[.])?([0-9]+|0[xX][0-9A-Fa-f]*)([:/]|$)') || self.matches('^https?://([1-9]?[0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])([.]([1-9]?[0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){3}([:/]|$)')",
     "an IPv4 address must be four decimal numbers without leading zeros; correct the address or use a host name",
@@ -44,13 +44,13 @@ pub const HEADER: &str = "^[A-Za-z][A-Za-z0-9_-]*$";
 /// A tenant ID that Loki, Mimir and Tempo accept in `X-Scope-OrgID`.
 pub const TENANT_ID: &str = "^[A-Za-z0-9_.|-]{1,64}$";
 
-/// The name of a built-in toolset of the agent, for example `kubernetes/core`. A dot is not allowed, because the agent splits
-/// keys at dots when it loads a file.
+/// The name of a built-in toolset of the agent, for example `kubernetes/core`. A dot is not allowed, because the agent
+/// splits keys at dots when it loads a file.
 pub const BASELINE: &str = "^[A-Za-z0-9][A-Za-z0-9/_-]*$";
 
-/// A text for the model. The agent would expand Jinja's `{{` and `{%` and a shell's `${`, `$(` and backtick. A reader would not
-/// see control characters, or characters that hide or reorder other text. So a text must not contain any of them. Line breaks
-/// and tabs are allowed.
+/// A text for the model. The agent would expand Jinja's `{{` and `{%` and a shell's `${`, `$(` and backtick. A reader
+/// would not see control characters, or characters that hide or reorder other text. So a text must not contain any of
+/// them. Line breaks and tabs are allowed.
 pub const TEXT: (&str, &str) = (
     r"!self.matches('[{][{%]|[$][{(]|`|[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\x{061c}\\x{200b}-\\x{200f}\\x{2028}-\\x{202e}\\x{2060}-\\x{206f}\\x{feff}]')",
     "must not contain template or shell marks ({{, {%, ${, $(, backticks), which the agent would expand, or control or invisible characters, which a reader would not see; remove them",
@@ -74,7 +74,8 @@ pub const PLAIN_URL_PATH: (&str, &str) = (
     "a path must not contain '..', '.' segments or empty segments; remove them",
 );
 
-/// Describes a pattern for users who do not read regular expressions. A pattern without a description is shown as it is.
+/// Describes a pattern for users who do not read regular expressions. A pattern without a description is shown as it
+/// is.
 #[cfg(feature = "offline")]
 pub(crate) fn describe(pattern: &str) -> String {
     let description = match pattern {

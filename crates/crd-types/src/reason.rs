@@ -79,8 +79,8 @@ closed! {
         ExternalNameNotAllowed,
         /// The Service has no selector, and its source does not allow it.
         SelectorlessNotAllowed,
-        /// The Service has external IPs or manual EndpointSlices that its source does not allow, or an endpoint that is never
-        /// allowed.
+        /// The Service has external IPs or manual EndpointSlices that its source does not allow, or an endpoint that is
+        /// never allowed.
         EndpointNotAllowed,
         /// An annotation with the prefix `kubernaut.io/` is malformed.
         InvalidAnnotation,

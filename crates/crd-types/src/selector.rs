@@ -1,5 +1,5 @@
-//! The schema of a label selector with bounds. Kubernetes' own schema has no bounds, so the API server could not limit the
-//! cost of a CEL rule over it.
+//! The schema of a label selector with bounds. Kubernetes' own schema has no bounds, so the API server could not limit
+//! the cost of a CEL rule over it.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 

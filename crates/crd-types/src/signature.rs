@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DetectorType, patterns, selector::label_selector};
 
-/// Signature is a recognition rule of your own. It specifies which Services it matches, which product they are, and which port
-/// the agent calls.
+/// Signature is a recognition rule of your own. It specifies which Services it matches, which product they are, and
+/// which port the agent calls.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -48,8 +48,8 @@ pub struct Signature {
         "the key of an annotation must have 1 to 317 characters; shorten the key"
     ))]
     pub annotations: BTreeMap<String, String>,
-    /// port is the name or the number of the port to call. The Service must declare it. The default is the port that the rule
-    /// of the product selects, or else the only TCP port of the Service.
+    /// port is the name or the number of the port to call. The Service must declare it. The default is the port that
+    /// the rule of the product selects, or else the only TCP port of the Service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<PortRef>,
     /// scheme is the URL scheme. The default follows from the port.

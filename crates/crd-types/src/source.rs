@@ -6,17 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::{closed::closed, patterns, selector::label_selector};
 
-/// Source selects Services and specifies how far the operator trusts them. If several sources select a Service, the first one
-/// applies.
+/// Source selects Services and specifies how far the operator trusts them. If several sources select a Service, the
+/// first one applies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Source {
     /// name identifies this source in the status. It must be unique.
     #[schemars(length(min = 1, max = 63), regex(pattern = patterns::LABEL))]
     pub name: String,
-    /// trust specifies how far the operator trusts the Services of this source. With Trusted, everyone who can create a Service
-    /// in these namespaces can add tools. With Tenant, a Service becomes a tool only if it opts in with an annotation. A tool
-    /// from a Tenant source is marked as provided by a tenant, ranks below trusted tools and never gets credentials.
+    /// trust specifies how far the operator trusts the Services of this source. With Trusted, everyone who can create a
+    /// Service in these namespaces can add tools. With Tenant, a Service becomes a tool only if it opts in with an
+    /// annotation. A tool from a Tenant source is marked as provided by a tenant, ranks below trusted tools and never
+    /// gets credentials.
     pub trust: Trust,
     /// namespaces specifies the namespaces of this source.
     pub namespaces: NamespaceSelection,
@@ -24,7 +25,8 @@ pub struct Source {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "label_selector")]
     pub service_selector: Option<LabelSelector>,
-    /// allow lists single Services that the operator otherwise rejects, because the cluster does not control their addresses.
+    /// allow lists single Services that the operator otherwise rejects, because the cluster does not control their
+    /// addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -94,9 +96,9 @@ pub struct Allowance {
     /// name is the name of the Service.
     #[schemars(length(min = 1, max = 63), regex(pattern = patterns::LABEL))]
     pub name: String,
-    /// kind specifies what is allowed. ExternalName allows a Service of type ExternalName. Selectorless allows a Service
-    /// without a selector. ManualSlices allows EndpointSlices that the EndpointSlice controller does not manage. ExternalIPs
-    /// allows a Service with external IPs.
+    /// kind specifies what is allowed. ExternalName allows a Service of type ExternalName. Selectorless allows a
+    /// Service without a selector. ManualSlices allows EndpointSlices that the EndpointSlice controller does not
+    /// manage. ExternalIPs allows a Service with external IPs.
     pub kind: AllowanceKind,
 }
 

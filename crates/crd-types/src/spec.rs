@@ -40,20 +40,22 @@ use crate::{
     "output.configMapName cannot be changed; create another ToolsetConfig with the new name"
 ))]
 pub struct ToolsetConfigSpec {
-    /// mode specifies whether the operator writes the ConfigMap. With Apply, the operator writes it. With Preview, the operator
-    /// does not change the ConfigMap, and the status shows the tools that it would write. With Suspended, the operator does not
-    /// change the ConfigMap either, and it does not update the tools in the status or report Events about Services.
+    /// mode specifies whether the operator writes the ConfigMap. With Apply, the operator writes it. With Preview, the
+    /// operator does not change the ConfigMap, and the status shows the tools that it would write. With Suspended, the
+    /// operator does not change the ConfigMap either, and it does not update the tools in the status or report Events
+    /// about Services.
     #[serde(default)]
     pub mode: Mode,
-    /// sources selects the Services that the operator considers, and specifies how far it trusts them. If several sources select
-    /// a Service, the first one applies.
+    /// sources selects the Services that the operator considers, and specifies how far it trusts them. If several
+    /// sources select a Service, the first one applies.
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(
         merge_strategy = ListMerge::Atomic,
         validation = ("self.all(a, self.exists_one(b, a.name == b.name))", "the names of sources must be unique; rename one of them")
     )]
     pub sources: Vec<Source>,
-    /// detectors configures the detection of products. A product that is not listed is Enabled, except MCP, which is Disabled.
+    /// detectors configures the detection of products. A product that is not listed is Enabled, except MCP, which is
+    /// Disabled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 17))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -79,8 +81,8 @@ pub struct ToolsetConfigSpec {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub tools: Vec<StaticTool>,
-    /// baseline enables or disables built-in toolsets of the agent. kubernetes/core is enabled unless it is listed here as
-    /// Disabled.
+    /// baseline enables or disables built-in toolsets of the agent. kubernetes/core is enabled unless it is listed here
+    /// as Disabled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]

@@ -1,7 +1,7 @@
 //! `status`: the observed state of a ToolsetConfig.
 //!
-//! Reasons, health and types are strings here, because an older operator must be able to read a status that a newer operator
-//! wrote before a downgrade. Empty fields are left out.
+//! Reasons, health and types are strings here, because an older operator must be able to read a status that a newer
+//! operator wrote before a downgrade. Empty fields are left out.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
@@ -46,8 +46,8 @@ pub struct ToolsetConfigStatus {
     pub output: Option<OutputStatus>,
 }
 
-/// Summary counts candidates and tools. A candidate is a Service in a source that a detector, a signature or an annotation
-/// recognises.
+/// Summary counts candidates and tools. A candidate is a Service in a source that a detector, a signature or an
+/// annotation recognises.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
@@ -57,7 +57,8 @@ pub struct Summary {
     /// tools is the number of tools in the plan.
     #[serde(default)]
     pub tools: i32,
-    /// unhealthy is the number of tools without a usable endpoint. It includes the tools that are withheld from the output.
+    /// unhealthy is the number of tools without a usable endpoint. It includes the tools that are withheld from the
+    /// output.
     #[serde(default)]
     pub unhealthy: i32,
     /// rejected is the number of candidates that are not tools for another reason than their health.

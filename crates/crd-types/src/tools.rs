@@ -23,8 +23,8 @@ pub struct StaticTool {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32), regex(pattern = patterns::CUSTOM_TYPE))]
     pub custom_type: Option<String>,
-    /// endpoint is the URL of the tool. The scheme is http or https. A port and a path are optional. User, query and fragment are
-    /// not allowed.
+    /// endpoint is the URL of the tool. The scheme is http or https. A port and a path are optional. User, query and
+    /// fragment are not allowed.
     #[schemars(length(min = 1, max = 512), regex(pattern = patterns::URL))]
     #[x_kube(validation = patterns::PLAIN_URL_PATH, validation = patterns::PLAIN_ADDRESS)]
     pub endpoint: String,
@@ -41,8 +41,8 @@ pub struct StaticTool {
     #[schemars(length(min = 1, max = 4096))]
     #[x_kube(validation = patterns::TEXT)]
     pub instructions: Option<String>,
-    /// tenantID is the tenant whose data the agent queries. The agent sends it in the X-Scope-OrgID header. The value is a
-    /// literal, not the name of a variable.
+    /// tenantID is the tenant whose data the agent queries. The agent sends it in the X-Scope-OrgID header. The value
+    /// is a literal, not the name of a variable.
     #[serde(default, rename = "tenantID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), regex(pattern = patterns::TENANT_ID))]
     pub tenant_id: Option<String>,

@@ -41,8 +41,8 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
     lines
 }
 
-/// Whether the hint of a detector helps. It does not if the detector is certain, if the Service is a tool, or if the first
-/// section shows the hint already.
+/// Whether the hint of a detector helps. It does not if the detector is certain, if the Service is a tool, or if the
+/// first section shows the hint already.
 fn hint_helps(case: &Case<'_>, one: &Explanation) -> bool {
     let certain = one.finding.as_ref().is_some_and(|finding| {
         finding.confidence == Confidence::High && matches!(finding.outcome, Outcome::Endpoint(_))

@@ -65,8 +65,8 @@ fn heading(product: Product) -> String {
     format!("Candidates for {product}, highest rank first")
 }
 
-/// Whether a rejected candidate is relevant. Services that serve no queries are not, and neither are headless twins in other
-/// namespaces.
+/// Whether a rejected candidate is relevant. Services that serve no queries are not, and neither are headless twins in
+/// other namespaces.
 fn is_relevant(case: &Case<'_>, rejection: &Rejection) -> bool {
     let routine = matches!(
         rejection.reason,

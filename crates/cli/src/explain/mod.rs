@@ -56,8 +56,8 @@ pub fn run(snapshot: &Snapshot, args: &Explain, paint: Paint) -> Result<Outcome,
     Ok(Outcome { output: written.join("\n\n") + "\n", notes })
 }
 
-/// Finds the Service that the user names as `NAME`, `NAMESPACE/NAME` or `svc/NAME`. If the user gives no namespace and the default
-/// namespace does not have the Service, it is searched in all namespaces.
+/// Finds the Service that the user names as `NAME`, `NAMESPACE/NAME` or `svc/NAME`. If the user gives no namespace and
+/// the default namespace does not have the Service, it is searched in all namespaces.
 fn find(snapshot: &Snapshot, args: &Explain, notes: &mut Vec<String>) -> Result<ServiceKey, Failure> {
     let (namespace, name) = match args.service.split_once('/') {
         Some(("svc" | "service" | "services", name)) => (args.namespace.as_deref(), name),

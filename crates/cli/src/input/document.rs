@@ -4,7 +4,8 @@ use serde_json::Value;
 
 /// A document of a file.
 pub struct Document {
-    /// The file and the number of the document, for example `services.yaml, document 2`. A file with one document has no number.
+    /// The file and the number of the document, for example `services.yaml, document 2`. A file with one document has
+    /// no number.
     pub place: String,
     /// The value, or a message that says what is wrong with the document.
     pub value: Result<Value, String>,

@@ -1,8 +1,8 @@
-//! Reads objects from files and standard input. A file is YAML or JSON with one or more documents. A document is an object or a
-//! list as `kubectl get` prints it.
+//! Reads objects from files and standard input. A file is YAML or JSON with one or more documents. A document is an
+//! object or a list as `kubectl get` prints it.
 //!
-//! If an object cannot be read, the command fails and reports all problems with file, document and object. It does not continue
-//! with the other Services, because the result would be wrong.
+//! If an object cannot be read, the command fails and reports all problems with file, document and object. It does not
+//! continue with the other Services, because the result would be wrong.
 
 mod document;
 mod object;
@@ -32,8 +32,8 @@ pub fn snapshot(files: &[PathBuf]) -> Result<Snapshot, Failure> {
     read.into_snapshot()
 }
 
-/// Reads the ToolsetConfig of the files, if they have one. Services, EndpointSlices and Namespaces are an error, because
-/// `--live` would ignore them.
+/// Reads the ToolsetConfig of the files, if they have one. Services, EndpointSlices and Namespaces are an error,
+/// because `--live` would ignore them.
 pub fn config_only(files: &[PathBuf]) -> Result<Option<crd_types::ToolsetConfig>, Failure> {
     let mut read = ReadObjects::default();
     read.files(files)?;

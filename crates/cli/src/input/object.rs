@@ -94,8 +94,8 @@ pub fn read(value: Value, kinds: &mut Kinds) -> Result<Object, Vec<String>> {
         }
         _ => {
             let ours = ["Service", "EndpointSlice", "Namespace", "ToolsetConfig"];
-            // Suggests a kind only for a misspelling such as `service` or `Servcie`. A kind with one of these names in another API
-            // group is a different kind.
+            // Suggests a kind only for a misspelling such as `service` or `Servcie`. A kind with one of these names in
+            // another API group is a different kind.
             match closest(&kind, ours) {
                 Some(meant) if !ours.contains(&kind.as_str()) && !api_version.contains('.') => {
                     Err(vec![format!("unknown kind {kind:?}; did you mean {meant}?")])

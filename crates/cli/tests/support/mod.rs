@@ -70,8 +70,8 @@ impl Run {
         serde_json::from_str(&self.stdout).expect("JSON")
     }
 
-    /// Fails unless the run reported problems in its input. All of `named` must be on standard error, and standard output must
-    /// be empty.
+    /// Fails unless the run reported problems in its input. All of `named` must be on standard error, and standard
+    /// output must be empty.
     pub fn refused(&self, named: &[&str]) {
         self.failed(1, named);
     }

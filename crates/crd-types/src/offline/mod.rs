@@ -1,8 +1,8 @@
 //! Validates a `ToolsetConfig` without an API server: first the structure, then the CEL rules.
 //!
-//! The order is that of the API server. Nulls are dropped, defaults are set, the structure is checked, and the CEL rules are
-//! evaluated only if the structure is valid. One thing differs. The API server drops unknown fields, and this module reports
-//! them.
+//! The order is that of the API server. Nulls are dropped, defaults are set, the structure is checked, and the CEL
+//! rules are evaluated only if the structure is valid. One thing differs. The API server drops unknown fields, and this
+//! module reports them.
 
 mod structure;
 mod suggest;

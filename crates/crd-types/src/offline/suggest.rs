@@ -1,7 +1,8 @@
 //! Finds the name that a user probably meant.
 
-/// The candidate that `text` is most likely a misspelling of. Letter case is ignored. A candidate may differ by two edits, or
-/// by one edit if `text` has at most four letters. If several candidates are equally close, the first one is returned.
+/// The candidate that `text` is most likely a misspelling of. Letter case is ignored. A candidate may differ by two
+/// edits, or by one edit if `text` has at most four letters. If several candidates are equally close, the first one is
+/// returned.
 pub fn closest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_lowercase();
     let limit = if text.chars().count() <= 4 { 1 } else { 2 };
@@ -13,7 +14,8 @@ pub fn closest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// The number of edits that change `a` into `b`. An edit inserts, removes or replaces a letter, or swaps two neighbours.
+/// The number of edits that change `a` into `b`. An edit inserts, removes or replaces a letter, or swaps two
+/// neighbours.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut before = vec![0; b.len() + 1];
