@@ -44,7 +44,7 @@ impl Table {
         }
         let offset = indent.len() + widths.iter().rev().skip(1).map(|width| width + GAP).sum::<usize>();
         // Only the last column is broken into lines, and only if it has enough space.
-        let most =
+        let max =
             paint.columns.filter(|columns| columns.saturating_sub(offset) >= MIN_LAST_WIDTH).unwrap_or(usize::MAX);
         let line = |cells: Vec<(&str, Brush)>| {
             let last = cells.len().saturating_sub(1);
@@ -57,7 +57,7 @@ impl Table {
             let Some((text, brush)) = cells.last() else {
                 return line;
             };
-            let lines = wrap_to(most.saturating_sub(offset), "", text);
+            let lines = wrap_to(max.saturating_sub(offset), "", text);
             let broken = format!("\n{}", " ".repeat(offset));
             line + &lines.iter().map(|line| brush(paint, line)).collect::<Vec<_>>().join(&broken)
         };

@@ -9,13 +9,13 @@ pub fn wrap(first: &str, text: &str) -> Vec<String> {
 }
 
 /// As `wrap`, with a maximum width.
-pub fn wrap_to(most: usize, first: &str, text: &str) -> Vec<String> {
+pub fn wrap_to(max: usize, first: &str, text: &str) -> Vec<String> {
     let indent = " ".repeat(width(first));
     let mut lines = Vec::new();
     let mut line = first.to_owned();
     let mut empty = true;
     for word in text.split(' ') {
-        if !empty && width(&line) + 1 + width(word) > most {
+        if !empty && width(&line) + 1 + width(word) > max {
             lines.push(std::mem::replace(&mut line, indent.clone()));
             empty = true;
         }

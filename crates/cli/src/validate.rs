@@ -49,7 +49,7 @@ fn configs<'a>(place: &str, value: &'a Value) -> Vec<(String, &'a Value)> {
             .collect();
     }
     let api_version = value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-    let ours =
+    let is_config =
         kind == "ToolsetConfig" || api_version.starts_with("toolset.kubernaut.io/") || value.get("kind").is_none();
-    if ours { vec![(place.to_owned(), value)] } else { Vec::new() }
+    if is_config { vec![(place.to_owned(), value)] } else { Vec::new() }
 }

@@ -4,20 +4,20 @@ use crd_types::{NamespacesFrom, ServiceReason};
 use detectors::{Product, Protocol};
 use toolset::annotation;
 
-use super::{Case, verdict::Verdict};
+use super::{Case, verdict::Classification};
 
 pub fn section(case: &Case<'_>) -> Vec<String> {
-    let advice = match (&case.verdict, case.verdict.reason()) {
-        (Verdict::Unrecognised, _) => annotate(case, None),
+    let advice = match (&case.classification, case.classification.reason()) {
+        (Classification::Unrecognised, _) => annotate(case, None),
         (_, Some(ServiceReason::NotEnoughEvidence)) => {
-            let mut advice = annotate(case, case.verdict.product());
-            if let Some(product) = case.verdict.product() {
+            let mut advice = annotate(case, case.classification.product());
+            if let Some(product) = case.classification.product() {
                 advice.push("Or accept this confidence for every Service, in the ToolsetConfig:".to_owned());
                 advice.push(code(case, &format!("spec.detectors: [{{type: {product}, minConfidence: Low}}]")));
             }
             advice
         }
-        (_, Some(ServiceReason::NoUsablePort)) => annotate(case, case.verdict.product()),
+        (_, Some(ServiceReason::NoUsablePort)) => annotate(case, case.classification.product()),
         (_, Some(ServiceReason::OptedOut)) => vec![
             "Remove the annotation that opts the Service out:".to_owned(),
             code(

@@ -4,7 +4,7 @@ use crd_types::ServiceReason;
 use detectors::{Confidence, Evidence, Explanation, Outcome};
 use toolset::select;
 
-use super::{Case, verdict::Verdict};
+use super::{Case, verdict::Classification};
 use crate::{paint::Paint, text::wrap};
 
 pub fn section(case: &Case<'_>) -> Vec<String> {
@@ -47,9 +47,10 @@ fn hint_helps(case: &Case<'_>, one: &Explanation) -> bool {
     let certain = one.finding.as_ref().is_some_and(|finding| {
         finding.confidence == Confidence::High && matches!(finding.outcome, Outcome::Endpoint(_))
     });
-    let shown = matches!(case.verdict.reason(), Some(ServiceReason::NotEnoughEvidence | ServiceReason::NoUsablePort))
-        && case.verdict.product() == Some(one.product);
-    !one.hint.is_empty() && !certain && !shown && !matches!(case.verdict, Verdict::Tool(_))
+    let shown =
+        matches!(case.classification.reason(), Some(ServiceReason::NotEnoughEvidence | ServiceReason::NoUsablePort))
+            && case.classification.product() == Some(one.product);
+    !one.hint.is_empty() && !certain && !shown && !matches!(case.classification, Classification::Tool(_))
 }
 
 /// Whether an annotation or a signature states the type.

@@ -4,7 +4,7 @@ use crd_types::{HealthEffect, HealthMode, NamespacesFrom, Override, Source, Trus
 use detectors::{PortView, Protocol, ServiceType, StringMap, TargetPort};
 use toolset::{Health, annotation, claim, override_matches, source::Sources};
 
-use super::{Case, entry, selector, verdict::Verdict};
+use super::{Case, entry, selector, verdict::Classification};
 
 /// The section about the spec of the Service.
 pub fn service(case: &Case<'_>) -> Vec<String> {
@@ -140,12 +140,12 @@ pub fn configuration(case: &Case<'_>) -> Vec<String> {
 
 /// Whether an override matches this Service.
 fn matches_override(case: &Case<'_>, rule: &Override) -> bool {
-    match &case.verdict {
-        Verdict::Tool(tool) => override_matches(rule, case.key(), Some(tool.product), tool.custom.as_deref()),
-        Verdict::Rejected(rejection) => {
+    match &case.classification {
+        Classification::Tool(tool) => override_matches(rule, case.key(), Some(tool.product), tool.custom.as_deref()),
+        Classification::Rejected(rejection) => {
             override_matches(rule, case.key(), rejection.product, rejection.custom.as_deref())
         }
-        Verdict::Outside(_) | Verdict::Unrecognised => false,
+        Classification::Outside(_) | Classification::Unrecognised => false,
     }
 }
 
@@ -170,7 +170,7 @@ fn changes(rule: &Override) -> String {
 /// The section about health.
 pub fn health(case: &Case<'_>) -> Vec<String> {
     let spec = &case.snapshot.config.spec.health;
-    let candidate = matches!(&case.verdict, Verdict::Tool(_) | Verdict::Rejected(_));
+    let candidate = matches!(&case.classification, Classification::Tool(_) | Classification::Rejected(_));
     if !candidate || spec.mode == HealthMode::None {
         return Vec::new();
     }
@@ -190,7 +190,7 @@ pub fn health(case: &Case<'_>) -> Vec<String> {
             spec.withhold_after_seconds
         ),
         Health::Unknown if !case.snapshot.slices_known => "not checked, because there are no EndpointSlices".to_owned(),
-        Health::Unknown if matches!(&case.verdict, Verdict::Tool(_)) => {
+        Health::Unknown if matches!(&case.classification, Classification::Tool(_)) => {
             "not checked, because a Service of type ExternalName has no endpoints".to_owned()
         }
         Health::Unknown => "not checked, because the Service is not a tool for another reason".to_owned(),

@@ -14,7 +14,7 @@ use crate::{
 const MAX_REJECTED: usize = 10;
 
 pub fn section(case: &Case<'_>) -> Vec<String> {
-    let Some(product) = case.verdict.product() else {
+    let Some(product) = case.classification.product() else {
         return Vec::new();
     };
     let plan = &case.planned.plan;

@@ -22,7 +22,7 @@ struct Case<'a> {
     snapshot: &'a Snapshot,
     service: &'a Recognised,
     planned: crate::snapshot::Planned,
-    verdict: verdict::Verdict,
+    classification: verdict::Classification,
     cluster_domain: &'a str,
     paint: Paint,
 }
@@ -38,8 +38,8 @@ pub fn run(snapshot: &Snapshot, args: &Explain, paint: Paint) -> Result<Outcome,
     let mut planned = snapshot.plan(cluster_domain);
     // A tool that does not fit into the ConfigMap is removed from the plan.
     snapshot.render(cluster_domain, &mut planned.plan);
-    let verdict = verdict::of(snapshot, &planned, service);
-    let case = Case { snapshot, service, planned, verdict, cluster_domain, paint };
+    let classification = verdict::classify(snapshot, &planned, service);
+    let case = Case { snapshot, service, planned, classification, cluster_domain, paint };
     let sections = [
         verdict::section(&case),
         advice::section(&case),

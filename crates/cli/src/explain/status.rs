@@ -1,6 +1,6 @@
 //! The section about the status of the ToolsetConfig, and whether it agrees with the explanation.
 
-use super::{Case, entry, verdict::Verdict};
+use super::{Case, entry, verdict::Classification};
 use crate::text::wrap;
 
 pub fn section(case: &Case<'_>) -> Vec<String> {
@@ -25,12 +25,12 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
         (None, None) => "the Service is not listed".to_owned(),
     };
     lines.push(entry("reported", reported));
-    let agrees = match &case.verdict {
-        Verdict::Tool(mine) => {
-            tool.is_some_and(|theirs| theirs.endpoint == mine.endpoint.to_string() && theirs.type_ == mine.type_name())
-        }
-        Verdict::Rejected(mine) => rejected.is_some_and(|theirs| theirs.reason == mine.reason.as_str()),
-        Verdict::Outside(_) | Verdict::Unrecognised => tool.is_none() && rejected.is_none(),
+    let agrees = match &case.classification {
+        Classification::Tool(planned) => tool.is_some_and(|listed| {
+            listed.endpoint == planned.endpoint.to_string() && listed.type_ == planned.type_name()
+        }),
+        Classification::Rejected(planned) => rejected.is_some_and(|listed| listed.reason == planned.reason.as_str()),
+        Classification::Outside(_) | Classification::Unrecognised => tool.is_none() && rejected.is_none(),
     };
     let cut = status.truncated && tool.is_none() && rejected.is_none();
     let generation = case.snapshot.config.metadata.generation;

@@ -16,8 +16,8 @@ use crate::{
     text::{sentence, wrap},
 };
 
-/// The result for a Service.
-pub enum Verdict {
+/// Whether a Service is a tool, and if not, at which step it was left out.
+pub enum Classification {
     /// The Service is a tool.
     Tool(Box<Tool>),
     /// The Service is a candidate but not a tool.
@@ -28,7 +28,7 @@ pub enum Verdict {
     Unrecognised,
 }
 
-impl Verdict {
+impl Classification {
     /// The product, if it is known.
     pub fn product(&self) -> Option<Product> {
         match self {
@@ -50,18 +50,19 @@ impl Verdict {
     }
 }
 
-pub fn of(snapshot: &Snapshot, planned: &Planned, service: &Recognised) -> Verdict {
+/// Classifies a Service.
+pub fn classify(snapshot: &Snapshot, planned: &Planned, service: &Recognised) -> Classification {
     let key = &service.view.key;
     if let Some(tool) = planned.plan.tools.iter().find(|tool| tool.key.as_ref() == Some(key)) {
-        return Verdict::Tool(Box::new(tool.clone()));
+        return Classification::Tool(Box::new(tool.clone()));
     }
     if let Some(rejection) = planned.plan.rejected.iter().find(|rejection| rejection.key == *key) {
-        return Verdict::Rejected(rejection.clone());
+        return Classification::Rejected(rejection.clone());
     }
     let sources = Sources::new(&snapshot.config, &snapshot.index);
     match Sources::select(&sources.covering(&key.namespace), &service.view) {
-        Err(outside) => Verdict::Outside(outside),
-        Ok(source) if annotation::is_opted_out(&service.view) => Verdict::Rejected(Rejection {
+        Err(outside) => Classification::Outside(outside),
+        Ok(source) if annotation::is_opted_out(&service.view) => Classification::Rejected(Rejection {
             key: key.clone(),
             product: None,
             custom: None,
@@ -69,15 +70,15 @@ pub fn of(snapshot: &Snapshot, planned: &Planned, service: &Recognised) -> Verdi
             reason: ServiceReason::OptedOut,
             message: format!("annotation {} opts this Service out", annotation::TOOLSET),
         }),
-        Ok(_) => Verdict::Unrecognised,
+        Ok(_) => Classification::Unrecognised,
     }
 }
 
 pub fn section(case: &Case<'_>) -> Vec<String> {
     let paint = case.paint;
     let service = paint.bold(&case.key().to_string());
-    match &case.verdict {
-        Verdict::Tool(tool) => {
+    match &case.classification {
+        Classification::Tool(tool) => {
             let by = match &tool.origin {
                 Some(Origin::Annotation) => "stated by its annotations".to_owned(),
                 Some(Origin::Signature(name)) => format!("stated by signature {name}"),
@@ -96,7 +97,7 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
             }
             lines
         }
-        Verdict::Rejected(rejection) => {
+        Classification::Rejected(rejection) => {
             let what = match rejection.type_name() {
                 "" => String::new(),
                 type_name => format!(" (recognised as {type_name})"),
@@ -109,7 +110,7 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
             lines.extend(wrap("  ", &sentence(&rejection.message)));
             lines
         }
-        Verdict::Outside(outside) => {
+        Classification::Outside(outside) => {
             let (reason, why) = match outside {
                 Outside::Namespace => (
                     ServiceReason::NamespaceNotSelected,
@@ -129,7 +130,7 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
             lines.extend(wrap("  ", &format!("{why} The operator ignores Services that no source selects.")));
             lines
         }
-        Verdict::Unrecognised => vec![
+        Classification::Unrecognised => vec![
             format!("{service} {}: it is not recognised", paint.bad("is not a tool")),
             "  No annotation, no signature and no built-in detector recognises it, so it is not a candidate."
                 .to_owned(),

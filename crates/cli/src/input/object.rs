@@ -93,11 +93,11 @@ pub fn read(value: Value, kinds: &mut Kinds) -> Result<Object, Vec<String>> {
             config(value).map(|config| Object::Config(Box::new(config)))
         }
         _ => {
-            let ours = ["Service", "EndpointSlice", "Namespace", "ToolsetConfig"];
+            let known = ["Service", "EndpointSlice", "Namespace", "ToolsetConfig"];
             // Suggests a kind only for a misspelling such as `service` or `Servcie`. A kind with one of these names in
             // another API group is a different kind.
-            match closest(&kind, ours) {
-                Some(meant) if !ours.contains(&kind.as_str()) && !api_version.contains('.') => {
+            match closest(&kind, known) {
+                Some(meant) if !known.contains(&kind.as_str()) && !api_version.contains('.') => {
                     Err(vec![format!("unknown kind {kind:?}; did you mean {meant}?")])
                 }
                 _ => {
