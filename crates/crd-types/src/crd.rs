@@ -6,7 +6,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde_json::Value;
 
-use crate::ToolsetConfig;
+use crate::spec::ToolsetConfig;
 
 /// All CustomResourceDefinitions of the operator.
 pub fn crds() -> Vec<CustomResourceDefinition> {

@@ -11,8 +11,8 @@
 // The doc comments of the fields are the descriptions in the CRD, and `kubectl explain` does not render backticks.
 #![allow(clippy::doc_markdown)]
 
-mod adjust;
 mod closed;
+mod connection;
 mod consumer;
 mod crd;
 mod detector;
@@ -33,8 +33,8 @@ mod tools;
 #[cfg(feature = "offline")]
 pub use self::offline::{Problem, closest, validate, validate_update};
 pub use self::{
-    adjust::{Credentials, CredentialsType, Settings},
     closed::UnknownName,
+    connection::{Credentials, CredentialsType, Settings},
     consumer::{Consumer, DeploymentRef, Reload},
     crd::{EmitError, crds, crds_yaml},
     detector::{DetectorConfig, DetectorType, Instances, MinConfidence, ServiceRef, State},

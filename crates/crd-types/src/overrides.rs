@@ -3,7 +3,12 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Credentials, DetectorType, EndpointScheme, PortRef, Settings, State, patterns};
+use crate::{
+    connection::{Credentials, Settings},
+    detector::{DetectorType, State},
+    patterns,
+    signature::{EndpointScheme, PortRef},
+};
 
 /// Override changes the tools that it matches. Overrides apply in order. If two overrides set the same field, the later
 /// override wins. A list replaces the earlier list.

@@ -7,7 +7,7 @@ use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::{DetectorType, patterns, selector::label_selector};
+use crate::{detector::DetectorType, patterns, selector::label_selector};
 
 /// Signature is a recognition rule of your own. It specifies which Services it matches, which product they are, and
 /// which port the agent calls.

@@ -7,8 +7,16 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Baseline, Consumer, DetectorConfig, DetectorType, Health, Output, Override, Signature, Source, StaticTool,
-    ToolsetConfigStatus, closed::closed,
+    closed::closed,
+    consumer::Consumer,
+    detector::{DetectorConfig, DetectorType},
+    health::Health,
+    output::Output,
+    overrides::Override,
+    signature::Signature,
+    source::Source,
+    status::ToolsetConfigStatus,
+    tools::{Baseline, StaticTool},
 };
 
 /// ToolsetConfigSpec specifies which Services become tools and where the operator writes them.

@@ -3,7 +3,11 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Credentials, DetectorType, Settings, State, patterns};
+use crate::{
+    connection::{Credentials, Settings},
+    detector::{DetectorType, State},
+    patterns,
+};
 
 /// StaticTool is a tool that the operator does not discover, for example a tool outside the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]

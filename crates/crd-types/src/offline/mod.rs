@@ -4,37 +4,17 @@
 //! rules are evaluated only if the structure is valid. One thing differs. The API server drops unknown fields, and this
 //! module reports them.
 
+mod problem;
 mod structure;
 mod suggest;
 
-use std::{fmt, sync::LazyLock};
+use std::sync::LazyLock;
 
 use kube::core::cel::{CompiledSchema, Validator, apply_defaults, compile_schema};
 use serde_json::Value;
 
-pub use self::suggest::closest;
-use crate::crds;
-
-/// A part of an object that the API server would reject or drop.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Problem {
-    /// The field, for example `spec.sources[0].trust`. It is empty for the object itself.
-    pub path: String,
-    /// What is wrong and what to do.
-    pub message: String,
-}
-
-impl Problem {
-    fn new(path: &str, message: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), message: message.into() }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
-    }
-}
+pub use self::{problem::Problem, suggest::closest};
+use crate::crd::crds;
 
 /// Validates `object` as a new `ToolsetConfig`. The result is empty if the API server would accept the object.
 pub fn validate(object: &Value) -> Vec<Problem> {

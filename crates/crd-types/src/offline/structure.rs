@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::{Problem, closest};
+use super::{problem::Problem, suggest::closest};
 use crate::patterns;
 
 /// Drops the fields that are null. No field of a ToolsetConfig is nullable, so the API server drops them too.

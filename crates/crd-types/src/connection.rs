@@ -1,9 +1,9 @@
-//! The credentials and the settings of a tool. `spec.overrides` and `spec.tools` share these types.
+//! How the agent connects to a tool: credentials and settings. `spec.overrides` and `spec.tools` share these types.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{State, closed::closed, patterns};
+use crate::{closed::closed, detector::State, patterns};
 
 /// Credentials specify how the agent authenticates to a tool. They hold the names of environment variables of the
 /// agent, never a value.
