@@ -13,7 +13,7 @@ use crate::{
     outcome::Outcome,
     paint::Paint,
     snapshot::Snapshot,
-    table::{Table, plain},
+    table::{Table, health_colour, plain},
 };
 
 /// Makes the plan and prints it in a format.
@@ -140,7 +140,7 @@ fn table(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> String {
                 (source, plain as _),
             ];
             if health_known {
-                row.push((tool.health.as_str().to_owned(), crate::explain::health_brush(tool.health)));
+                row.push((tool.health.as_str().to_owned(), health_colour(tool.health)));
             }
             table.row(row);
         }
@@ -176,7 +176,7 @@ fn summary(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> String {
     let tools = count(plan.tools.len(), "tool");
     let tools = if plan.tools.is_empty() { paint.warn(&tools) } else { paint.good(&tools) };
     let config = if snapshot.config_given {
-        format!("ToolsetConfig {}", crate::explain::config_name(snapshot))
+        format!("ToolsetConfig {}", snapshot.config_name())
     } else {
         "no ToolsetConfig, so every namespace is Trusted".to_owned()
     };

@@ -110,6 +110,11 @@ impl Snapshot {
         render::render(&ctx, plan, Some(text.map_or(Base::Missing(missing), |text| Base::Text(text))))
     }
 
+    /// The namespace and the name of the ToolsetConfig, as messages write them.
+    pub fn config_name(&self) -> String {
+        format!("{}/{}", self.config.namespace().unwrap_or_default(), self.config.name_any())
+    }
+
     /// A ConfigMap in the namespace of the ToolsetConfig.
     fn config_map(&self, name: &str) -> Option<&ConfigMap> {
         let namespace = self.config.namespace().unwrap_or_default();

@@ -2,6 +2,8 @@
 
 use std::iter::repeat_n;
 
+use toolset::Health;
+
 use crate::{paint::Paint, text::wrap_to};
 
 /// The number of spaces between two columns.
@@ -21,6 +23,15 @@ pub struct Table {
 /// Adds no colour.
 pub fn plain(_: Paint, text: &str) -> String {
     text.to_owned()
+}
+
+/// The colour of a health state.
+pub fn health_colour(health: Health) -> Brush {
+    match health {
+        Health::Healthy => Paint::good,
+        Health::Unhealthy => Paint::bad,
+        Health::Unknown => Paint::dim,
+    }
 }
 
 impl Table {

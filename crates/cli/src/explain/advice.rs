@@ -4,7 +4,7 @@ use crd_types::{NamespacesFrom, ServiceReason};
 use detectors::{Product, Protocol};
 use toolset::annotation;
 
-use super::{Case, verdict::Classification};
+use super::{case::Case, classification::Classification};
 
 pub fn section(case: &Case<'_>) -> Vec<String> {
     let advice = match (&case.classification, case.classification.reason()) {

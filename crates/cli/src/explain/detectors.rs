@@ -4,7 +4,7 @@ use crd_types::ServiceReason;
 use detectors::{Confidence, Evidence, Explanation, Outcome};
 use toolset::select;
 
-use super::{Case, verdict::Classification};
+use super::{case::Case, classification::Classification};
 use crate::{paint::Paint, text::wrap};
 
 pub fn section(case: &Case<'_>) -> Vec<String> {

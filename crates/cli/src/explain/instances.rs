@@ -4,7 +4,7 @@ use crd_types::ServiceReason;
 use detectors::{Product, ServiceKey};
 use toolset::{Tool, tool::Rejection};
 
-use super::Case;
+use super::case::Case;
 use crate::{
     paint::Paint,
     table::{Table, plain},

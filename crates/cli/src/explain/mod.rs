@@ -1,31 +1,21 @@
 //! `explain`: explains why a Service is a tool or why it is not, and what the user can do.
 
 mod advice;
+mod case;
+mod classification;
+mod conclusion;
 mod detectors;
-mod facts;
 mod instances;
 mod selector;
+mod service;
 mod status;
-mod verdict;
 
 use ::detectors::ServiceKey;
 use crd_types::closest;
-use kube::ResourceExt;
-use toolset::{Health, index::Recognised};
 
-use crate::{
-    args::Explain, failure::Failure, outcome::Outcome, paint::Paint, snapshot::Snapshot, table::Brush, text::wrap,
-};
+use case::Case;
 
-/// The input of the sections.
-struct Case<'a> {
-    snapshot: &'a Snapshot,
-    service: &'a Recognised,
-    planned: crate::snapshot::Planned,
-    classification: verdict::Classification,
-    cluster_domain: &'a str,
-    paint: Paint,
-}
+use crate::{args::Explain, failure::Failure, outcome::Outcome, paint::Paint, snapshot::Snapshot};
 
 /// Explains one Service.
 pub fn run(snapshot: &Snapshot, args: &Explain, paint: Paint) -> Result<Outcome, Failure> {
@@ -38,17 +28,17 @@ pub fn run(snapshot: &Snapshot, args: &Explain, paint: Paint) -> Result<Outcome,
     let mut planned = snapshot.plan(cluster_domain);
     // A tool that does not fit into the ConfigMap is removed from the plan.
     snapshot.render(cluster_domain, &mut planned.plan);
-    let classification = verdict::classify(snapshot, &planned, service);
+    let classification = classification::classify(snapshot, &planned, service);
     let case = Case { snapshot, service, planned, classification, cluster_domain, paint };
     let sections = [
-        verdict::section(&case),
+        conclusion::section(&case),
         advice::section(&case),
-        facts::service(&case),
-        facts::sources(&case),
-        facts::configuration(&case),
+        service::service(&case),
+        service::sources(&case),
+        service::configuration(&case),
         detectors::section(&case),
         instances::section(&case),
-        facts::health(&case),
+        service::health(&case),
         status::section(&case),
     ];
     let written: Vec<String> =
@@ -85,33 +75,4 @@ fn find(snapshot: &Snapshot, args: &Explain, notes: &mut Vec<String>) -> Result<
     let here = if snapshot.live { "the cluster" } else { "the input" };
     let advice = advice.unwrap_or_default();
     Err(Failure::input(format!("error: Service {name} was not found in namespace {} of {here}{advice}", key.namespace)))
-}
-
-/// The namespace and the name of the ToolsetConfig, as messages write them.
-pub fn config_name(snapshot: &Snapshot) -> String {
-    format!("{}/{}", snapshot.config.namespace().unwrap_or_default(), snapshot.config.name_any())
-}
-
-/// The colour of a health state.
-pub fn health_brush(health: Health) -> Brush {
-    match health {
-        Health::Healthy => Paint::good,
-        Health::Unhealthy => Paint::bad,
-        Health::Unknown => Paint::dim,
-    }
-}
-
-impl Case<'_> {
-    fn key(&self) -> &ServiceKey {
-        &self.service.view.key
-    }
-
-    fn heading(&self, text: &str) -> String {
-        self.paint.bold(text)
-    }
-}
-
-/// A line with a label and a text. A long text continues on the next line.
-fn entry(label: &str, text: impl AsRef<str>) -> String {
-    wrap(&format!("  {label:<12} "), text.as_ref()).join("\n")
 }

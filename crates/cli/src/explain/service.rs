@@ -4,7 +4,12 @@ use crd_types::{HealthEffect, HealthMode, NamespacesFrom, Override, Source, Trus
 use detectors::{PortView, Protocol, ServiceType, StringMap, TargetPort};
 use toolset::{Health, annotation, claim, override_matches, source::Sources};
 
-use super::{Case, entry, selector, verdict::Classification};
+use super::{
+    case::{Case, entry},
+    classification::Classification,
+    selector,
+};
+use crate::table::health_colour;
 
 /// The section about the spec of the Service.
 pub fn service(case: &Case<'_>) -> Vec<String> {
@@ -195,5 +200,5 @@ pub fn health(case: &Case<'_>) -> Vec<String> {
         }
         Health::Unknown => "not checked, because the Service is not a tool for another reason".to_owned(),
     };
-    vec![case.heading("Health"), entry(&super::health_brush(health)(case.paint, health.as_str()), text)]
+    vec![case.heading("Health"), entry(&health_colour(health)(case.paint, health.as_str()), text)]
 }

@@ -1,6 +1,9 @@
 //! The section about the status of the ToolsetConfig, and whether it agrees with the explanation.
 
-use super::{Case, entry, verdict::Classification};
+use super::{
+    case::{Case, entry},
+    classification::Classification,
+};
 use crate::text::wrap;
 
 pub fn section(case: &Case<'_>) -> Vec<String> {
