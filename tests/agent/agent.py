@@ -1,7 +1,7 @@
-"""Loads toolset files with the agent's own server code, and describes what came of them.
+"""Loads toolset files with the server code of the agent, and describes the result.
 
-Run as a program it is a worker: one JSON request per line on standard input, one JSON answer per line on standard output.
-The agent is imported once; every file is loaded in a fork, so that nothing of one load is left for the next.
+This program is a worker. It reads one JSON request per line from standard input, and writes one JSON answer per line to standard
+output. It imports the agent once and loads every file in its own fork, so that a file has no effect on the next one.
 """
 
 import json
@@ -23,7 +23,7 @@ def main() -> None:
 
 def work(folder: pathlib.Path) -> None:
     location = folder / "custom_toolset.yaml"
-    # All read when the agent is imported.
+    # The agent reads these variables when it is imported.
     os.environ["CUSTOM_TOOLSET_LOCATION"] = str(location)
     os.environ["HOLMES_CONFIGPATH_DIR"] = str(folder)
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
@@ -47,7 +47,7 @@ def in_a_fork(request: dict) -> str:
         os.close(reader)
         try:
             answer = load(request)
-        except BaseException as error:  # the parent has to hear of everything
+        except BaseException as error:  # the parent process reports every error
             answer = {"broken": f"{type(error).__name__}: {error}"}
         with os.fdopen(writer, "w") as pipe:
             json.dump(answer, pipe)
@@ -60,7 +60,7 @@ def in_a_fork(request: dict) -> str:
 
 
 def load(request: dict) -> dict:
-    """`refused` if the agent takes nothing of the file, else its entries."""
+    """Returns `refused` if the agent rejects the whole file, otherwise its entries."""
     from holmes.config import Config
 
     os.environ.update(request["env"])
@@ -87,10 +87,10 @@ def load(request: dict) -> dict:
 
 
 def call(executor: typing.Any, tool: str, params: dict) -> dict:
-    """Calls a tool as the model would."""
+    """Calls a tool as the model does."""
     from holmes.core.tools import ToolInvokeContext
 
-    # Where an answer's size is asked for, the model is asked; any answer is short enough here.
+    # The agent asks the model for the size of an answer. Here every answer is small enough.
     tokens = types.SimpleNamespace(total_tokens=1, tools_tokens=0, system_tokens=0, tools_to_call_tokens=0)
     model = types.SimpleNamespace(count_tokens=lambda *_, **__: tokens, get_context_window_size=lambda: 100_000)
     context = ToolInvokeContext.model_construct(
@@ -116,7 +116,7 @@ def describe(toolset: typing.Any, entry: dict, is_server: bool) -> dict:
 
 
 def redirect(hosts: dict) -> None:
-    """Lets the agent reach `host:port` of `hosts` at a port of this machine, and nothing else by name."""
+    """Redirects every `host:port` of `hosts` to a local port. Other host names cannot be resolved."""
     resolve = socket.getaddrinfo
 
     def getaddrinfo(host, port, *arguments, **named):
@@ -125,14 +125,14 @@ def redirect(hosts: dict) -> None:
             return resolve(host, port, *arguments, **named)
         local = hosts.get(f"{host}:{port}")
         if local is None:
-            raise socket.gaierror(socket.EAI_NONAME, f"the agent was not told to call {host}:{port}")
+            raise socket.gaierror(socket.EAI_NONAME, f"the agent must not call {host}:{port}")
         return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", local))]
 
     socket.getaddrinfo = getaddrinfo
 
 
 def unknown_keys(toolset: typing.Any, config: dict, is_server: bool) -> list:
-    """The keys of `config` that none of the models that could read it knows. The agent ignores such keys in silence."""
+    """The keys of `config` that no model of the agent knows. The agent silently ignores such keys."""
     from holmes.plugins.toolsets.http.http_toolset import HttpToolset, HttpToolsetConfig
     from holmes.plugins.toolsets.mcp.toolset_mcp import MCPConfig, StdioMCPConfig
     from holmes.plugins.toolsets.multi_instance import MultiInstanceToolset
@@ -183,7 +183,7 @@ def unknown_to(model: typing.Any, data: dict, path: str) -> list:
 
 
 def model_in(annotation: typing.Any) -> typing.Any:
-    """The model inside `Optional[…]` or `List[…]`, if there is one."""
+    """The model in `Optional[…]` or `List[…]`, or None."""
     if isinstance(annotation, type) and hasattr(annotation, "model_fields"):
         return annotation
     if typing.get_origin(annotation) is dict:

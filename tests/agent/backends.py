@@ -1,4 +1,4 @@
-"""A server on the loopback that speaks enough of every product for the agent to be content, and remembers what was asked."""
+"""A local server that answers the requests of the agent like every product, and records them."""
 
 import base64
 import contextlib
@@ -18,9 +18,9 @@ MCP_TOOLS = [{"name": "whatever", "description": "Answers.", "inputSchema": {"ty
 
 
 class Backends:
-    """Every endpoint of a test, told apart by the Host header.
+    """All endpoints of a test. The Host header distinguishes them.
 
-    `plain` and `tls` are the ports it answers on, `hung` accepts connections and never answers, `dead` refuses them.
+    `plain` and `tls` are the ports that answer. `hung` accepts connections and never answers. `dead` refuses connections.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Backends:
         return server.server_address[1]
 
     def require(self, authority: str, header: str, value: str) -> None:
-        """From now on `host:port` answers 401 without this header."""
+        """Requires a header. Without it, `host:port` answers with status 401."""
         self.required.setdefault(authority, {})[header] = value
 
     def remember(self, authority: str, method: str, path: str, headers: dict) -> None:
@@ -66,7 +66,7 @@ class Backends:
             self.requests.append({"authority": authority, "method": method, "path": path, "headers": headers})
 
     def seen(self, authority: str) -> list:
-        """The requests to `host:port` so far."""
+        """The recorded requests to `host:port`."""
         with self._lock:
             return [request for request in self.requests if request["authority"] == authority]
 
@@ -75,7 +75,7 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *details: object) -> None:
-        """A client that went away is nothing to report; what is missing in an answer, the agent reports."""
+        """Ignores clients that close the connection. The agent reports incomplete answers."""
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -150,7 +150,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         with contextlib.suppress(OSError):
             self.wfile.write(f"event: endpoint\ndata: /messages/?stream={name}\n\n".encode())
-            # The client opens this stream for as long as it talks; it never needs more than these answers.
+            # The client keeps this stream open and needs only these answers.
             for _ in ("initialize", "tools/list"):
                 self.wfile.write(f"event: message\ndata: {messages.get(timeout=30)}\n\n".encode())
             self.connection.settimeout(30)
@@ -169,7 +169,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 STREAMS = {"status": "success", "data": {"resultType": "streams", "result": []}}
 VECTOR = {"status": "success", "data": {"resultType": "vector", "result": []}}
 
-# By the end of the path, so that every prefix is served.
+# The answers by the end of the path, so that every prefix works.
 ANSWERS = {
     "/loki/api/v1/query_range": STREAMS,
     "/loki/api/v1/status/buildinfo": {"version": "3"},
@@ -193,7 +193,7 @@ def basic(user: str, password: str) -> str:
 
 
 def self_signed() -> ssl.SSLContext:
-    """A certificate that nobody trusts."""
+    """A self-signed certificate, which no client trusts."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

@@ -1,4 +1,4 @@
-"""Kubernetes objects as a cluster has them, and what the operator makes of them."""
+"""Creates Kubernetes objects, and renders them with the operator."""
 
 import json
 import subprocess
@@ -6,7 +6,7 @@ import subprocess
 DOMAIN = "cluster.local"
 NAMESPACE = "holmes"
 
-# One Service of every type that the operator recognises by itself, labelled as the product's chart labels it.
+# One Service for every type that a detector recognises, with the labels of the product's chart.
 # Type: (name, port, port name, labels).
 PRODUCTS = {
     "Prometheus": (
@@ -61,7 +61,7 @@ PRODUCTS = {
     "Kibana": ("kibana", 5601, "http", {"app": "kibana"}),
 }
 
-# The agent's toolset for what has one.
+# The types for which the agent has toolsets.
 TOOLSETS = {
     "Prometheus": ["prometheus/metrics"],
     "Thanos": ["prometheus/metrics"],
@@ -98,13 +98,13 @@ def service(
 
 
 def product(type_: str, namespace: str = "observability") -> dict:
-    """The Service of a product as its chart makes it."""
+    """The Service of a product as its chart creates it."""
     name, port, port_name, labels = PRODUCTS[type_]
     return service(namespace, name, port, port_name, labels)
 
 
 def annotated(type_: str, namespace: str, name: str, port: int = 8080, /, **more: str) -> dict:
-    """A Service whose owner says what it is."""
+    """A Service that opts in with annotations."""
     annotations = {"kubernaut.io/toolset": "enabled", "kubernaut.io/toolset-type": type_.lower()}
     annotations.update({f"kubernaut.io/toolset-{key.replace('_', '-')}": value for key, value in more.items()})
     return service(namespace, name, port, annotations=annotations)
@@ -137,7 +137,7 @@ def namespace(name: str) -> dict:
 
 
 def toolset_config(**spec: object) -> dict:
-    """Trusts every namespace, looks for every type and does not ask for health, unless `spec` says otherwise."""
+    """A ToolsetConfig that trusts all namespaces, enables all detectors and does not check health. `spec` overrides this."""
     spec.setdefault("sources", [{"name": "all", "trust": "Trusted", "namespaces": {"from": "All"}}])
     spec.setdefault("detectors", [{"type": "MCP", "state": "Enabled"}])
     spec.setdefault("health", {"mode": "None"})
@@ -159,13 +159,13 @@ def config_map(name: str, **data: str) -> dict:
 
 
 class Operator:
-    """The operator's own code, run offline: `kubectl-toolset render`."""
+    """Runs the code of the operator offline with `kubectl-toolset render`."""
 
     def __init__(self, program: str) -> None:
         self.program = program
 
     def file(self, objects: list) -> tuple[str, str]:
-        """The file for the agent, and what the operator has to say about it."""
+        """The file for the agent, and the notes of the operator."""
         return self._render(objects, "holmesgpt")
 
     def tools(self, objects: list) -> list:

@@ -1,10 +1,10 @@
-"""The contract with the agent: loads what the operator writes with the agent itself.
+"""Runs the tests with the real agent, which loads the files of the operator.
 
     python3 -m venv V && V/bin/pip install -r requirements.txt
     V/bin/python run.py --kubectl-toolset target/debug/kubectl-toolset [PART OF A NAME]...
 
-Exits with 1 if a case fails. A case that needs something this machine does not have is skipped and named; where CI is
-set, that is a failure.
+The exit code is 1 if a case fails. If a program that a case needs is missing, the case is skipped. If CI is set, a skipped case is a
+failure.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def cases(parts: list) -> list:
 
 
 def is_case(function: object) -> bool:
-    """A case takes the world and gives nothing back."""
+    """A case has the argument `world` and returns None."""
     signature = inspect.signature(function)
     return list(signature.parameters) == ["world"] and signature.return_annotation is None
 
@@ -89,7 +89,7 @@ def main() -> int:
     ci = os.environ.get("CI", "") not in ("", "false")
     failed = outcomes.count("FAILED") + (outcomes.count("skipped") if ci else 0)
     print(f"\n{outcomes.count('ok')} passed, {outcomes.count('FAILED')} failed, {outcomes.count('skipped')} skipped")
-    # As with libtest: parts of names that no case has are no failure.
+    # As in libtest, it is not a failure if no case has the given parts in its name.
     return 1 if failed or not (outcomes or arguments.parts) else 0
 
 

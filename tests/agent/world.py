@@ -1,4 +1,4 @@
-"""What a test case works with: the operator's code, the agent, and endpoints for it to call."""
+"""The environment of a test case: the operator, the agent, and the endpoints that the agent calls."""
 
 import contextlib
 import dataclasses
@@ -18,11 +18,11 @@ HERE = pathlib.Path(__file__).parent
 
 
 class Skipped(Exception):
-    """This machine lacks something that a case needs; says what."""
+    """A program that a case needs is missing."""
 
 
 class Agents:
-    """Some processes of the agent; each loads one file at a time."""
+    """Processes of the agent. Each process loads one file at a time."""
 
     def __init__(self, count: int) -> None:
         self._free = queue.SimpleQueue()
@@ -62,7 +62,7 @@ class Agents:
 
 
 def clean() -> dict:
-    """An environment in which the agent finds no cluster and no endpoint by itself."""
+    """An environment in which the agent finds no cluster and no endpoints."""
     found = ("PROMETHEUS_", "HOLMES_", "KUBE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY")
     env = {name: value for name, value in os.environ.items() if not name.startswith(found)}
     return {**env, "KUBECONFIG": "/nonexistent", "PYTHONPATH": str(HERE)}
@@ -70,7 +70,7 @@ def clean() -> dict:
 
 @dataclasses.dataclass
 class Loaded:
-    """A file of ours in the agent."""
+    """A file of the operator that the agent has loaded."""
 
     file: str
     notes: str
@@ -82,7 +82,7 @@ class Loaded:
 
     @property
     def entries(self) -> dict:
-        """What the agent made of every entry; a file that it refuses has none, and that is a failure."""
+        """The entries as the agent loaded them. Fails if the agent refused the file."""
         assert "refused" not in self.answer, f"the agent refused the file: {self.answer['refused']}\n{self.file}"
         return self.answer["entries"]
 
@@ -91,7 +91,7 @@ class Loaded:
         return self.entries[name]
 
     def all_enabled(self) -> "Loaded":
-        """Every entry that calls an endpoint. kubernetes/core needs a kubectl that the machine may not have."""
+        """Checks every entry except kubernetes/core, because that needs kubectl."""
         for name, entry in self.entries.items():
             if name != "kubernetes/core":
                 assert entry["status"] == "enabled", f"{name} is {entry['status']}: {entry['error']}"
@@ -105,7 +105,7 @@ class Loaded:
         return self
 
     def sound(self) -> None:
-        """What holds for every file: no key that the agent does not know, no two tools with one name, none too long."""
+        """Checks the rules for every file: the agent knows all keys, and the names of tools are unique and not too long."""
         for name, entry in self.entries.items():
             assert not entry.get("unknown"), f"{name} has keys that the agent does not know: {entry['unknown']}"
             for tool in entry.get("tools", []):
@@ -116,7 +116,7 @@ class Loaded:
 
 
 class World:
-    """One test case's view."""
+    """The environment of one test case."""
 
     def __init__(self, operator: Operator, agents: Agents, backends: Backends) -> None:
         self.operator, self.agents, self.backends = operator, agents, backends
@@ -131,10 +131,10 @@ class World:
         env: dict | None = None,
         calls: list | None = None,
     ) -> Loaded:
-        """Renders, and loads what came out.
+        """Renders the objects and loads the file.
 
-        `state` says of Services that they are `hung` or `dead` (all others answer), `ports` at which port of this
-        machine a Service is (for real servers); both by `namespace/name`, or by the host of a tool outside the cluster.
+        `state` marks Services as `hung` or `dead`. All other Services answer. `ports` has the local ports of real servers. The
+        key of both is `namespace/name`, or the host of a tool outside the cluster.
         """
         file, notes = self.operator.file(objects)
         hosts = {}
@@ -159,7 +159,7 @@ class World:
         env: dict | None = None,
         calls: list | None = None,
     ) -> Loaded:
-        """Loads any text."""
+        """Loads a text as a file."""
         loaded = Loaded(file, notes, self.agents.load(file, hosts or {}, env or {}, calls or []))
         with contextlib.suppress(KeyError):
             for name, entry in loaded.answer["entries"].items():

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the numbers that the README promises, measured with optimised programs.
+//! `cargo xtask bench`: measures the numbers in the README with optimised programs.
 
 use std::{env, ffi::OsString, os::unix::process::CommandExt as _, process::ExitCode};
 
@@ -7,34 +7,35 @@ use clap::Subcommand;
 
 use crate::{programs, tools, workspace};
 
-/// Each prints what it measured, then one line of `key=value` pairs.
+/// Every benchmark prints its measurements, and then one line of `key=value` pairs.
 #[derive(Debug, Subcommand)]
 #[command(arg_required_else_help = true)]
 pub(crate) enum Bench {
-    /// Time from a Service's change to the ConfigMap's, beside that of a bare watch-and-apply loop.
+    /// Measure the time from a change of a Service to the change of the ConfigMap, and compare it with a minimal
+    /// watch-and-apply loop.
     #[command(disable_help_flag = true)]
     Freshness {
-        /// What `cargo xtask bench freshness --help` says.
+        /// The options that `cargo xtask bench freshness --help` lists.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Time to recognise and plan 10,000 Services, and the operator's memory while it watches as many.
+    /// Measure the time to recognise and plan 10,000 Services, and the memory of the operator while it watches them.
     #[command(disable_help_flag = true)]
     Recognise {
-        /// What `cargo xtask bench recognise --help` says: all about the second half.
+        /// The options that `cargo xtask bench recognise --help` lists. They apply to the measurement of memory.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// What the operator costs and writes while nothing changes, for ten minutes.
+    /// Measure what the operator uses and writes in ten minutes without changes.
     #[command(disable_help_flag = true)]
     Idle {
-        /// What `cargo xtask bench idle --help` says.
+        /// The options that `cargo xtask bench idle --help` lists.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
 }
 
-/// Builds what is measured, optimised, and measures.
+/// Builds the optimised programs and runs a benchmark.
 pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
     match bench {
         Bench::Freshness { arguments } => on_the_api_server("freshness", arguments),
@@ -48,13 +49,13 @@ pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
     }
 }
 
-/// Builds the optimised programs and becomes the benchmark of this name.
+/// Builds the optimised programs and replaces this process with a benchmark.
 fn on_the_api_server(bench: &str, arguments: &[OsString]) -> Result<ExitCode> {
     if asks_for_help(arguments) {
-        // Nobody waits for an optimised build to read it.
+        // The help text does not need the optimised build, which takes long.
         return programs::replace_this_process("bench", &[bench.into(), "--help".into()]);
     }
-    // Not quiet: the first build takes minutes.
+    // The build shows its progress, because the first one takes minutes.
     let build = ["build", "--release", "--workspace", "--bin", "bench", "--bin", "toolset-controller"];
     workspace::succeed(&mut workspace::cargo(&build))?;
     let program = workspace::optimised("bench")?;

@@ -1,4 +1,4 @@
-//! `cargo xtask corpus`: how right the built-in rules are.
+//! `cargo xtask corpus`: measures precision and recall of the built-in rules.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -10,11 +10,11 @@ use crate::workspace;
 /// Arguments of `cargo xtask corpus`.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// Corpus files; without any, those that are found beside the project.
+    /// The corpus files [default: the files next to the project]
     files: Vec<PathBuf>,
 }
 
-/// Scores the rules; its exit code is the scorer's.
+/// Scores the rules. The exit code is that of the program that scores them.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut command =
         workspace::cargo(&["run", "--release", "--quiet", "-p", "detectors", "--example", "corpus", "--"]);

@@ -1,4 +1,4 @@
-//! `cargo xtask crds`: the generated CustomResourceDefinitions.
+//! `cargo xtask crds`: generates the CustomResourceDefinitions.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use clap::Args;
 
 use crate::{programs, workspace};
 
-/// For people and for the chart, which reads only what is in its own folder.
+/// The generated files. The chart needs its own copy, because Helm reads only files in the folder of the chart.
 const FILES: [&str; 2] = [
     "crds/toolsetconfigs.toolset.kubernaut.io.yaml",
     "charts/toolset-operator/files/crds/toolsetconfigs.toolset.kubernaut.io.yaml",
@@ -21,12 +21,12 @@ const FILES: [&str; 2] = [
 /// Arguments of `cargo xtask crds`.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// Write nothing; fail if a file is not as it would be written.
+    /// Do not write files; fail if a file is out of date
     #[arg(long)]
     check: bool,
 }
 
-/// Writes or checks.
+/// Writes the files, or checks whether they are up to date.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.check {
         return Ok(if check()? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
@@ -38,24 +38,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether the files are as they would be written; says which is not.
+/// Whether the files are up to date. Prints the files that are not.
 pub(crate) fn check() -> Result<bool> {
     let text = generate()?;
     let mut current = true;
     for file in FILES.iter().filter(|file| !is_current(&workspace::root().join(file), &text)) {
-        writeln!(io::stderr(), "{file} is not what crates/crd-types says: run `cargo xtask crds`")?;
+        writeln!(io::stderr(), "{file} is out of date; run `cargo xtask crds`")?;
         current = false;
     }
     Ok(current)
 }
 
 fn generate() -> Result<String> {
-    // What users get from it is what is in the repository.
+    // The repository has the same CRDs that users get from this command.
     let [kubectl_toolset] = programs::build(["kubectl-toolset"])?;
     workspace::output(workspace::command(kubectl_toolset).arg("crds"))
 }
 
-/// A file that cannot be read is not current.
+/// Whether a file has the expected content. A file that cannot be read has not.
 fn is_current(path: &Path, wanted: &str) -> bool {
     fs::read_to_string(path).is_ok_and(|content| content == wanted)
 }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_current_only_if_every_byte_is() {
+    fn a_file_is_current_only_if_every_byte_is_equal() {
         let path = std::env::temp_dir().join(format!("xtask-crds-{}", std::process::id()));
         assert!(!is_current(&path, "a: 1\n"));
         fs::write(&path, "a: 1\n").unwrap();

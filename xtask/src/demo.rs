@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: README's first command.
+//! `cargo xtask demo`: shows the operator at work.
 
 use std::{env, ffi::OsString, os::unix::process::CommandExt as _, path::PathBuf, process::ExitCode};
 
@@ -6,11 +6,11 @@ use anyhow::{Context as _, Result};
 
 use crate::workspace;
 
-/// The operator, and the command-line tool that explains.
+/// The programs that the demo shows.
 const SHOWN: [&str; 2] = ["toolset-controller", "kubectl-toolset"];
 
-/// Builds the programs and becomes the demo. They are not optimised unless asked for: that is faster on the first run, and
-/// the same build is what the tests use.
+/// Builds the programs and replaces this process with the demo. The programs are optimised only with `--release`,
+/// because the other build is faster and the tests use it too.
 pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
     let release = arguments.iter().any(|argument| argument == "--release");
     build(&["demo"], false)?;
@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
     Err(demo.exec()).with_context(|| format!("cannot run {}", program.display()))
 }
 
-/// Not quiet: the first build takes minutes, and somebody is watching.
+/// Builds programs. The build shows its progress, because the first one takes minutes.
 fn build(programs: &[&str], release: bool) -> Result<()> {
     let mut build = workspace::cargo(&["build", "--workspace"]);
     if release {

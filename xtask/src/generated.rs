@@ -1,4 +1,4 @@
-//! Files that are generated from other files of the project, and never edited.
+//! Writes and checks generated files.
 
 use std::{fs, path::PathBuf};
 
@@ -8,7 +8,7 @@ use clap::Args;
 /// Arguments of the commands that generate files.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// Write nothing; fail if a file is not as it would be written.
+    /// Do not write files; fail if a file is out of date
     #[arg(long)]
     pub(crate) check: bool,
 }
@@ -16,15 +16,15 @@ pub(crate) struct Arguments {
 /// A generated file.
 #[derive(Debug)]
 pub(crate) struct Generated {
-    /// Where it belongs.
+    /// The path of the file.
     pub(crate) path: PathBuf,
-    /// What it has to hold.
+    /// The content of the file.
     pub(crate) text: String,
 }
 
-/// Writes what differs; with `check`, writes nothing and fails if anything differs.
+/// Writes the files that differ. With `check`, writes nothing and fails if a file differs.
 ///
-/// `command` is what brings the files up to date, for the message.
+/// `command` is the command that updates the files. The error message contains it.
 pub(crate) fn write_or_check(files: &[Generated], check: bool, command: &str) -> Result<()> {
     let mut stale = Vec::new();
     for file in files {
@@ -41,7 +41,7 @@ pub(crate) fn write_or_check(files: &[Generated], check: bool, command: &str) ->
         fs::write(&file.path, &file.text).with_context(|| format!("cannot write {}", file.path.display()))?;
     }
     if !stale.is_empty() {
-        bail!("not up to date: {}; run `{command}`", stale.join(", "));
+        bail!("out of date: {}; run `{command}`", stale.join(", "));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask krew`: the manifest by which `kubectl krew install toolset` finds a release.
+//! `cargo xtask krew`: generates the manifest that `kubectl krew install toolset` uses.
 
 use std::{
     fs,
@@ -12,13 +12,13 @@ use clap::Args;
 
 const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
 
-/// Operating system and processor, as Kubernetes calls them, of every archive of a release.
+/// The operating system and the architecture of every archive of a release, with the names of Kubernetes.
 const PLATFORMS: [(&str, &str); 4] = [("linux", "amd64"), ("linux", "arm64"), ("darwin", "amd64"), ("darwin", "arm64")];
 
 /// Arguments of `cargo xtask krew`.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// What `sha256sum` printed about the release's files.
+    /// The file with the output of `sha256sum` for the files of the release
     checksums: PathBuf,
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Fails if an archive has no checksum.
+/// The manifest. Fails if an archive has no checksum.
 fn manifest(version: &str, checksums: &str) -> Result<String> {
     let platforms: Result<String> = PLATFORMS.iter().map(|(os, arch)| platform(version, os, arch, checksums)).collect();
     Ok(format!(
@@ -41,12 +41,12 @@ metadata:
 spec:
   version: v{version}
   homepage: {REPOSITORY}
-  shortDescription: Explain which Services an AI agent may use
+  shortDescription: Show which Services an AI agent may use
   description: |
-    Shows what the toolset operator makes of Services, offline from files or live from a cluster, read only:
-    which of them are observability systems that an AI operations agent such as HolmesGPT can query, at which
-    address, and why the others are not (render, explain). Also checks a ToolsetConfig without a cluster
-    (validate) and prints the CustomResourceDefinition (crds).
+    Shows which Services the toolset operator makes available to an AI operations agent such as HolmesGPT
+    (render), and explains why a Service is a tool or why it is not (explain). It reads the Services from files
+    or from a cluster, and it changes nothing. It also validates a ToolsetConfig without a cluster (validate) and
+    prints the CustomResourceDefinition (crds).
   platforms:
 {}",
         platforms?

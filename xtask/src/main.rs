@@ -1,7 +1,7 @@
-//! `cargo xtask`: the project's own commands.
+//! `cargo xtask`: the commands of the project.
 //!
-//! One file per command. What talks to Kubernetes is a program of the crate `e2e`, built and started from here, so that
-//! `cargo xtask --help` and `cargo xtask test fmt` compile in seconds.
+//! Every command has one file. Programs of the crate `e2e` do the work that needs Kubernetes. This crate builds and
+//! starts them, so that `cargo xtask --help` and `cargo xtask test fmt` compile in seconds.
 
 mod bench;
 mod chart;
@@ -22,7 +22,7 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-/// The project's own commands.
+/// The commands of the project.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
@@ -32,36 +32,36 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Shows the operator at work: on a control plane of its own, or on a cluster of yours.
+    /// Show the operator at work on its own control plane or on your cluster
     #[command(disable_help_flag = true)]
     Demo {
-        /// What `cargo xtask demo --help` says.
+        /// The options that `cargo xtask demo --help` lists.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Runs all checks and tests, or the named tiers of them.
+    /// Run all checks and tests, or some tiers of them
     Test(test::Arguments),
-    /// Starts a real Kubernetes control plane without containers, for you or for one command.
+    /// Start a real Kubernetes control plane without containers
     #[command(disable_help_flag = true)]
     Cluster {
-        /// What `cargo xtask cluster --help` says.
+        /// The options that `cargo xtask cluster --help` lists.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Measures the operator: freshness, memory, what it costs at rest.
+    /// Measure the freshness, the memory and the idle load of the operator
     #[command(subcommand)]
     Bench(bench::Bench),
-    /// Writes the CustomResourceDefinitions of `crates/crd-types` to `crds/`.
+    /// Generate the CustomResourceDefinitions from crates/crd-types
     Crds(crds::Arguments),
-    /// Generates the chart's schema and README from its values, and renders `charts/install.yaml`.
+    /// Generate the schema and the README of the chart from its values, and render charts/install.yaml
     Chart(generated::Arguments),
-    /// Generates the ToolsetConfig reference, and checks the documentation's links, code and examples.
+    /// Generate the ToolsetConfig reference, and check the links and the code blocks of the documentation
     Docs(generated::Arguments),
-    /// Builds the container image, and the list of what is in it, without a container daemon.
+    /// Build the container image and its SBOM without a container daemon
     Image(image::Arguments),
-    /// Prints the manifest of `kubectl krew install toolset` for a release.
+    /// Print the krew manifest for a release
     Krew(krew::Arguments),
-    /// Scores the built-in rules on a corpus of Services whose truth is known.
+    /// Measure the built-in rules with a corpus of Services whose result is known
     Corpus(corpus::Arguments),
 }
 

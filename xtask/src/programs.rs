@@ -1,4 +1,4 @@
-//! The programs of the crate `e2e`.
+//! Builds and starts programs of the workspace.
 
 use std::{ffi::OsString, os::unix::process::CommandExt as _, path::PathBuf, process::ExitCode};
 
@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result};
 
 use crate::workspace;
 
-/// Builds programs of the workspace and says where they are.
+/// Builds programs of the workspace and returns their paths.
 ///
-/// With the features of the whole workspace, not of one package: dependencies are built once for all commands.
+/// The build uses the features of the whole workspace, so that all commands share the same build of the dependencies.
 pub(crate) fn build<const N: usize>(names: [&str; N]) -> Result<[PathBuf; N]> {
     let mut command = workspace::cargo(&["build", "--workspace"]);
     command.args(names.iter().flat_map(|name| ["--bin", name]));
@@ -17,11 +17,11 @@ pub(crate) fn build<const N: usize>(names: [&str; N]) -> Result<[PathBuf; N]> {
     Ok(names.map(|name| folder.join(name)))
 }
 
-/// Becomes a program of the workspace: signals and Ctrl-C reach it and nobody else.
+/// Replaces this process with a program of the workspace, so that signals and Ctrl-C reach only the program.
 pub(crate) fn replace_this_process(name: &str, arguments: &[OsString]) -> Result<ExitCode> {
     let [program] = build([name])?;
     let mut command = workspace::command(&program);
-    // Paths that the user names are meant from where the user is.
+    // Paths in the arguments are relative to the user's current directory.
     command.args(arguments).current_dir(std::env::current_dir()?);
     Err(command.exec()).with_context(|| format!("cannot run {}", program.display()))
 }

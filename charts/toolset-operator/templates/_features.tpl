@@ -1,4 +1,4 @@
-{{/* The namespaces whose ToolsetConfigs are honoured, as a YAML map with one key. */}}
+{{/* The namespaces in which the operator handles ToolsetConfigs, as a YAML map with one key. */}}
 {{- define "toolset-operator.configNamespaces" -}}
 namespaces:
 {{- range (.Values.configNamespaces | default (list .Release.Namespace) | uniq | sortAlpha) }}
@@ -6,24 +6,24 @@ namespaces:
 {{- end }}
 {{- end -}}
 
-{{/* "true" on OpenShift, else empty. */}}
+{{/* "true" on OpenShift, otherwise empty. */}}
 {{- define "toolset-operator.openshift" -}}
 {{- if eq .Values.openshift "Enabled" -}}true
 {{- else if and (eq .Values.openshift "Auto") (.Capabilities.APIVersions.Has "security.openshift.io/v1") -}}true
 {{- end -}}
 {{- end -}}
 
-{{/* "true" where the API server knows ToolsetConfigs already, else empty. */}}
+{{/* "true" if the API server already knows ToolsetConfigs, otherwise empty. */}}
 {{- define "toolset-operator.kindIsKnown" -}}
 {{- if .Capabilities.APIVersions.Has "toolset.kubernaut.io/v1alpha1/ToolsetConfig" -}}true{{- end -}}
 {{- end -}}
 
-{{/* A ToolsetConfig of .Values.toolsetConfigs: (dict "root" $ "item" …). */}}
+{{/* A ToolsetConfig of .Values.toolsetConfigs. Arguments: (dict "root" $ "item" …). */}}
 {{- define "toolset-operator.toolsetConfig" -}}
 {{- $namespace := .item.namespace | default .root.Release.Namespace -}}
 {{- $honoured := (include "toolset-operator.configNamespaces" .root | fromYaml).namespaces -}}
 {{- if not (has $namespace $honoured) -}}
-{{- fail (printf "toolsetConfigs: %s is in namespace %s, which is not one of configNamespaces (%s): nobody would honour it" .item.name $namespace (join ", " $honoured)) -}}
+{{- fail (printf "toolsetConfigs: the operator would ignore %s in namespace %s, which is not one of configNamespaces (%s); add the namespace to configNamespaces" .item.name $namespace (join ", " $honoured)) -}}
 {{- end -}}
 apiVersion: toolset.kubernaut.io/v1alpha1
 kind: ToolsetConfig
@@ -35,21 +35,21 @@ spec:
   {{- toYaml .item.spec | nindent 2 }}
 {{- end -}}
 
-{{/* Combinations of values that cannot work. */}}
+{{/* Rejects combinations of values that cannot work. */}}
 {{- define "toolset-operator.validate" -}}
 {{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) -}}
-{{- fail "replicaCount is over 1, and leaderElection.enabled is false: the replicas would write against each other" -}}
+{{- fail "replicaCount is greater than 1 and leaderElection.enabled is false, so several replicas would write at the same time; set leaderElection.enabled to true" -}}
 {{- end -}}
 {{- if and .Values.rbac.create (not .Values.rbac.clusterRoles) (not .Values.watchNamespaces) -}}
-{{- fail "rbac.clusterRoles is false: name the namespaces to look at in watchNamespaces" -}}
+{{- fail "rbac.clusterRoles is false and watchNamespaces is empty; list the namespaces to watch in watchNamespaces" -}}
 {{- end -}}
 {{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled -}}
-{{- fail "metrics.serviceMonitor and metrics.podMonitor are both enabled: every series would be scraped twice" -}}
+{{- fail "metrics.serviceMonitor and metrics.podMonitor are both enabled, so Prometheus would scrape every series twice; disable one of them" -}}
 {{- end -}}
 {{- range .Values.rolloutRestart -}}
 {{- $namespace := .namespace | default $.Release.Namespace -}}
 {{- if not (has $namespace (include "toolset-operator.configNamespaces" $ | fromYaml).namespaces) -}}
-{{- fail (printf "rolloutRestart: %s is in namespace %s, which is not one of configNamespaces: no ToolsetConfig can name it" .name $namespace) -}}
+{{- fail (printf "rolloutRestart: no ToolsetConfig can refer to Deployment %s in namespace %s, which is not one of configNamespaces; add the namespace to configNamespaces or remove the Deployment" .name $namespace) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

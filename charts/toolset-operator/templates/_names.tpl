@@ -1,9 +1,9 @@
-{{/* The chart's name, as the app.kubernetes.io/name label has it. */}}
+{{/* The name of the chart, for the label app.kubernetes.io/name. */}}
 {{- define "toolset-operator.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* The name of every object; suffixes of at most 10 characters may follow. */}}
+{{/* The name of every object. Templates append suffixes of at most 10 characters. */}}
 {{- define "toolset-operator.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 53 | trimSuffix "-" -}}
@@ -17,7 +17,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The name of a ClusterRole: it must not clash with that of a release of the same name in another namespace. */}}
+{{/* The name of ClusterRoles. It contains the namespace, because another namespace can have a release with the same name. */}}
 {{- define "toolset-operator.clusterName" -}}
 {{- $name := include "toolset-operator.fullname" . -}}
 {{- if eq $name .Release.Namespace -}}{{ $name }}{{- else -}}{{ printf "%s-%s" .Release.Namespace $name }}{{- end -}}
@@ -48,8 +48,8 @@ app.kubernetes.io/part-of: toolset-operator
 {{- end -}}
 
 {{/*
-Labels and annotations of an object: (dict "root" $ "labels" … "annotations" …), the latter two optional.
-What is meant for this object wins over what is meant for all.
+The labels and annotations of an object. Arguments: (dict "root" $ "labels" … "annotations" …). The last two are optional and
+override the common labels and annotations.
 */}}
 {{- define "toolset-operator.metadata" -}}
 labels:

@@ -1,4 +1,4 @@
-{{/* A Role and its binding to the controller: (dict "root" $ "name" … "namespace" … "rules" "…"). */}}
+{{/* A Role and its RoleBinding for the controller. Arguments: (dict "root" $ "name" … "namespace" … "rules" "…"). */}}
 {{- define "toolset-operator.role" -}}
 ---
 apiVersion: rbac.authorization.k8s.io/v1

@@ -1,9 +1,9 @@
 {{/*
-What the controller may do, and nothing beyond: each list below is what it is seen to use in a whole test run on a real API
-server, whose audit log is compared with these rules.
+The permissions of the controller. A test compares them with the audit log of a real API server, so they contain only what the
+controller uses.
 */}}
 
-{{/* In every namespace that is looked at. A rejected Service gets its Event beside it: it is its owner's only channel. */}}
+{{/* In every watched namespace. The controller writes an Event for a rejected Service, so that the owner of the Service sees it. */}}
 {{- define "toolset-operator.rules.watched" -}}
 - apiGroups: [""]
   resources: [services]
@@ -16,7 +16,7 @@ server, whose audit log is compared with these rules.
   verbs: [create, patch]
 {{- end -}}
 
-{{/* In every namespace whose ToolsetConfigs are honoured. */}}
+{{/* In every namespace in which the controller handles ToolsetConfigs. */}}
 {{- define "toolset-operator.rules.honoured" -}}
 - apiGroups: [toolset.kubernaut.io]
   resources: [toolsetconfigs]
@@ -25,7 +25,7 @@ server, whose audit log is compared with these rules.
   resources: [toolsetconfigs/status]
   verbs: [patch]
 {{- if include "toolset-operator.openshift" . }}
-# OpenShift lets only those set blockOwnerDeletion in an owner reference who may change the owner's finalizers.
+# On OpenShift, setting blockOwnerDeletion in an owner reference requires the permission to update the finalizers of the owner.
 - apiGroups: [toolset.kubernaut.io]
   resources: [toolsetconfigs/finalizers]
   verbs: [update]
@@ -38,7 +38,7 @@ server, whose audit log is compared with these rules.
   verbs: [create, patch]
 {{- end -}}
 
-{{/* In the namespaces of the agents: (list of the names of Deployments that may be restarted). */}}
+{{/* In the namespaces of the agents. The argument is the list of the Deployments that the controller may restart. */}}
 {{- define "toolset-operator.rules.restart" -}}
 - apiGroups: [apps]
   resources: [deployments]
@@ -46,7 +46,7 @@ server, whose audit log is compared with these rules.
   verbs: [get, patch]
 {{- end -}}
 
-{{/* In the release's namespace. A name cannot be required of what is only being created. */}}
+{{/* In the namespace of the release. A rule for create cannot be limited to a resource name. */}}
 {{- define "toolset-operator.rules.lease" -}}
 - apiGroups: [coordination.k8s.io]
   resources: [leases]

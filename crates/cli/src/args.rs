@@ -1,6 +1,6 @@
 //! The command line.
 
-// The doc comments are the help text, which shows backticks as they are.
+// The doc comments are the help text, which does not render backticks.
 #![allow(clippy::doc_markdown)]
 
 use std::path::PathBuf;
@@ -8,21 +8,21 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
 use clap_complete::Shell;
 
-/// See which tools an AI agent would get from the Services of a cluster, and why.
+/// Show which tools an AI agent gets from the Services of a cluster, and why.
 ///
-/// Runs the operator's own code on files, on standard input or on a cluster, and changes nothing.
+/// The command runs the code of the operator on files, on standard input or on a cluster. It does not change anything.
 #[derive(Debug, Parser)]
 #[command(
     name = "kubectl-toolset",
     bin_name = "kubectl toolset",
     version,
     styles = STYLES,
-    after_help = "Exit codes: 0 fine, 1 the input has problems (named on standard error), 2 wrong usage.",
+    after_help = "Exit codes: 0 success, 1 the input or the cluster has a problem (see standard error), 2 the command line is wrong.",
     subcommand_required = true,
     arg_required_else_help = true
 )]
 pub struct Cli {
-    /// Colours: auto uses them on a terminal unless NO_COLOR is set.
+    /// When to use colours; auto uses them on a terminal unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = false)]
     pub color: ColorWhen,
     #[command(subcommand)]
@@ -45,13 +45,13 @@ pub enum ColorWhen {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show the tools and the file that the operator would write
+    /// Show the tools that the operator discovers and the file that it writes
     #[command(after_help = RENDER_EXAMPLES)]
     Render(Render),
-    /// Say why a Service is a tool, or why it is not, and what would change that
+    /// Explain why a Service is a tool or why it is not, and what you can do
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(Explain),
-    /// Check ToolsetConfigs as the API server would, without one
+    /// Validate ToolsetConfigs without a cluster, as the API server does
     #[command(after_help = VALIDATE_EXAMPLES)]
     Validate(Validate),
     /// Print the CustomResourceDefinitions
@@ -60,31 +60,31 @@ pub enum Command {
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
-        /// The shell
+        /// The shell that the script is for
         shell: Shell,
     },
 }
 
 const RENDER_EXAMPLES: &str = "\
 Examples:
-  # What would this cluster give an agent? (nothing of the operator need be installed)
+  # Show the tools in this cluster (the operator does not need to be installed)
   kubectl get services,endpointslices,namespaces -A -o yaml | kubectl toolset render -f -
 
-  # The same for a ToolsetConfig that is not applied yet
+  # Show the tools for a ToolsetConfig that is not applied yet
   kubectl toolset render --live -f toolsetconfig.yaml
 
-  # The file that HolmesGPT loads, from a chart's output
+  # Show the file that HolmesGPT loads, for the Services of a chart
   helm template my-prometheus prometheus-community/prometheus -n monitoring | kubectl toolset render -f - -o holmesgpt
 
-  # For scripts
+  # Print the endpoints of all tools
   kubectl toolset render -f services.yaml -f toolsetconfig.yaml -o json | jq -r '.tools[].endpoint'";
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
-  # Why is my Prometheus not picked? (asks the cluster of the current context)
+  # Explain why a Prometheus is not a tool (reads from the cluster of the current context)
   kubectl toolset explain prometheus-server -n monitoring
 
-  # The same from files
+  # Explain it with the objects in files
   kubectl toolset explain prometheus-server -n monitoring -f services.yaml -f toolsetconfig.yaml";
 
 const VALIDATE_EXAMPLES: &str = "\
@@ -101,30 +101,30 @@ Examples:
 pub struct Render {
     #[command(flatten)]
     pub from: From,
-    /// What to print; table on a terminal, else configmap
+    /// The output format [default: table on a terminal, otherwise configmap]
     #[arg(short, long, value_name = "FORMAT")]
     pub output: Option<Format>,
 }
 
-/// What `render` prints.
+/// The output formats of `render`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// The ConfigMap as it would be applied
+    /// The ConfigMap that the operator applies
     Configmap,
     /// The file that HolmesGPT loads
     Holmesgpt,
-    /// Tools and rejected Services, for scripts
+    /// Tools and rejected Services as JSON
     Json,
-    /// Tools and rejected Services, for people
+    /// Tools and rejected Services as a table
     Table,
 }
 
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// The Service, by name or as NAMESPACE/NAME
+    /// The Service, as NAME or NAMESPACE/NAME
     #[arg(value_name = "SERVICE")]
     pub service: String,
-    /// The Service's namespace [default: that of the current context, or "default" with files]
+    /// The namespace of the Service [default: the namespace of the current context, or "default" with files]
     #[arg(short, long, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
     #[command(flatten)]
@@ -133,7 +133,7 @@ pub struct Explain {
 
 #[derive(Debug, Args)]
 pub struct Validate {
-    /// A file with ToolsetConfigs, or - for standard input; may be given several times
+    /// A file with ToolsetConfigs, or - for standard input; can be repeated
     #[arg(short = 'f', long = "filename", value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 }
@@ -141,20 +141,20 @@ pub struct Validate {
 /// Where the objects come from.
 #[derive(Debug, Args)]
 pub struct From {
-    /// A file with Services, EndpointSlices, Namespaces, ConfigMaps and at most one ToolsetConfig, as YAML or JSON, or - for
-    /// standard input; may be given several times
+    /// A YAML or JSON file with Services, EndpointSlices, Namespaces, ConfigMaps and at most one ToolsetConfig, or -
+    /// for standard input; can be repeated
     #[arg(short = 'f', long = "filename", value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Read from the cluster of the current context; with -f the ToolsetConfig comes from the file
+    /// Read the objects from the cluster of the current context; a ToolsetConfig in -f replaces the one of the cluster
     #[arg(long)]
     pub live: bool,
-    /// The ToolsetConfig to use, where the cluster has several
+    /// The ToolsetConfig to use; required if the cluster has several
     #[arg(long, value_name = "NAMESPACE/NAME")]
     pub config: Option<String>,
     /// The kubeconfig context to use
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
-    /// The domain of Service names
+    /// The DNS domain of the cluster
     #[arg(long, value_name = "DOMAIN", default_value = toolset::DEFAULT_CLUSTER_DOMAIN)]
     pub cluster_domain: String,
 }

@@ -1,18 +1,18 @@
-//! What ends a command other than well.
+//! The errors of a command.
 
 use std::fmt;
 
-/// Why a command did not do what it was asked.
+/// Why a command failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// The input, or the cluster, has problems: exit code 1, one line each.
+    /// The input or the cluster has problems. Each problem is printed on its own line, and the exit code is 1.
     Input(Vec<String>),
-    /// The command line makes no sense: exit code 2.
+    /// The command line is wrong. The exit code is 2.
     Usage(String),
 }
 
 impl Failure {
-    /// One problem.
+    /// A failure with one problem.
     pub fn input(problem: impl Into<String>) -> Self {
         Self::Input(vec![problem.into()])
     }

@@ -1,4 +1,4 @@
-//! Objects from a cluster. Reads only, with the rights of whoever runs it.
+//! Reads objects from a cluster with the permissions of the user.
 
 use std::{collections::BTreeMap, fmt::Debug, time::Duration};
 
@@ -19,28 +19,28 @@ use crate::{
     args::From,
     failure::Failure,
     input,
-    snapshot::{Snapshot, assumed},
+    snapshot::{Snapshot, default_config},
 };
 
-/// How many objects a page of a list holds.
+/// The maximum number of objects in one page of a list.
 const PAGE: u32 = 500;
-/// How long one request may take.
+/// The timeout of one request.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The snapshot of the cluster.
+/// Reads a snapshot of the cluster.
 pub fn snapshot(from: &From) -> Result<Snapshot, Failure> {
     let given = input::config_only(&from.files)?;
     if given.is_some() && from.config.is_some() {
         return Err(Failure::Usage(
-            "error: --config names a ToolsetConfig of the cluster, and -f gives another; use one of them".to_owned(),
+            "error: --config cannot be used with a ToolsetConfig in -f; remove one of them".to_owned(),
         ));
     }
-    // Fails only if somebody else installed a provider already, and then there is one.
+    // This fails only if a provider is installed already, and then the provider is available.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::input(format!("error: cannot start: {error}")))?;
+        .map_err(|error| Failure::input(format!("error: cannot start the async runtime: {error}")))?;
     runtime.block_on(read(from, given))
 }
 
@@ -52,7 +52,7 @@ async fn read(from: &From, given: Option<ToolsetConfig>) -> Result<Snapshot, Fai
         None => choose(&client, from.config.as_deref(), &mut notes).await?,
     };
     let config_given = config.is_some();
-    let config = config.unwrap_or_else(assumed);
+    let config = config.unwrap_or_else(default_config);
     let mut index = Index::default();
     let services = list(&Api::<Service>::all(client.clone()), "Services").await?;
     for service in services {
@@ -67,7 +67,7 @@ async fn read(from: &From, given: Option<ToolsetConfig>) -> Result<Snapshot, Fai
             true
         }
         Err(failure) => {
-            notes.push(format!("health is unknown: {}", said(&failure)));
+            notes.push(format!("the health of the tools is unknown: {}", message_of(&failure)));
             false
         }
     };
@@ -91,7 +91,7 @@ async fn connect(context: Option<&str>) -> Result<Client, Failure> {
         if !known.iter().any(|name| name == context) {
             let advice = match crd_types::closest(context, known.iter().map(String::as_str)) {
                 Some(name) => format!("did you mean {name}?"),
-                None => format!("it has {}", known.join(", ")),
+                None => format!("its contexts are {}", known.join(", ")),
             };
             return Err(Failure::Usage(format!("error: the kubeconfig has no context {context}; {advice}")));
         }
@@ -101,14 +101,16 @@ async fn connect(context: Option<&str>) -> Result<Client, Failure> {
         Config::infer().await.map_err(|error| error.to_string())
     };
     let mut config = config.map_err(|error| {
-        Failure::input(format!("error: no cluster to ask: {error}\nSet KUBECONFIG, or give the objects with -f"))
+        Failure::input(format!(
+            "error: no cluster is configured: {error}\nSet KUBECONFIG, or pass the objects in files with -f"
+        ))
     })?;
     config.connect_timeout = Some(Duration::from_secs(10));
     config.read_timeout = Some(TIMEOUT);
     Client::try_from(config).map_err(|error| Failure::input(format!("error: cannot connect to the cluster: {error}")))
 }
 
-/// The ToolsetConfig that the user means: the named one, or the only one there is.
+/// Selects the ToolsetConfig that `--config` names, or the only one of the cluster.
 async fn choose(
     client: &Client,
     wanted: Option<&str>,
@@ -116,18 +118,23 @@ async fn choose(
 ) -> Result<Option<ToolsetConfig>, Failure> {
     if let Some(wanted) = wanted {
         let Some((namespace, name)) = wanted.split_once('/') else {
-            return Err(Failure::Usage(format!("error: --config {wanted}: write NAMESPACE/NAME")));
+            return Err(Failure::Usage(format!("error: --config {wanted} is not valid; use NAMESPACE/NAME")));
         };
         let api = Api::<ToolsetConfig>::namespaced(client.clone(), namespace);
         let found = api.get_opt(name).await.map_err(|error| refused("ToolsetConfigs", &error))?;
-        return found
-            .map(Some)
-            .ok_or_else(|| Failure::input(format!("error: the cluster has no ToolsetConfig {wanted}")));
+        return found.map(Some).ok_or_else(|| {
+            Failure::input(format!(
+                "error: the cluster has no ToolsetConfig {wanted}; check the name with kubectl get tsc -A"
+            ))
+        });
     }
     let all = match list(&Api::<ToolsetConfig>::all(client.clone()), "ToolsetConfigs").await {
         Ok(all) => all,
         Err(failure) => {
-            notes.push(format!("no ToolsetConfig: {}", said(&failure)));
+            notes.push(format!(
+                "every namespace is Trusted, because no ToolsetConfig can be read: {}",
+                message_of(&failure)
+            ));
             return Ok(None);
         }
     };
@@ -137,13 +144,16 @@ async fn choose(
     match names.len() {
         0 | 1 => Ok(all.into_iter().next()),
         _ => Err(Failure::Usage(format!(
-            "error: the cluster has several ToolsetConfigs; choose one with --config: {}",
+            "error: the cluster has several ToolsetConfigs; select one with --config: {}",
             names.join(", ")
         ))),
     }
 }
 
-/// The ConfigMap that is written, which says what is in the output and may hold the predecessor's overrides, and the base.
+/// Reads the ConfigMap of the output and the ConfigMap of the base file.
+///
+/// The ConfigMap of the output shows which tools are in the output. It may also hold the key `overrides.yaml` of the
+/// Dynamic Toolset Service.
 async fn config_maps(
     client: &Client,
     config: &ToolsetConfig,
@@ -162,15 +172,15 @@ async fn config_maps(
             }
             Ok(None) => {}
             Err(error) => notes.push(format!(
-                "ConfigMap {namespace}/{name} is not taken into account: {}",
-                said(&refused("ConfigMaps", &error))
+                "ConfigMap {namespace}/{name} is ignored: {}",
+                message_of(&refused("ConfigMaps", &error))
             )),
         }
     }
     found
 }
 
-/// Everything of one kind, page by page.
+/// Lists all objects of one kind, page by page.
 async fn list<K>(api: &Api<K>, what: &str) -> Result<Vec<K>, Failure>
 where
     K: Clone + Debug + DeserializeOwned + Resource<DynamicType = ()>,
@@ -190,17 +200,17 @@ where
 fn refused(what: &str, error: &kube::Error) -> Failure {
     match error {
         kube::Error::Api(status) if status.code == 403 => {
-            Failure::input(format!("error: you may not read {what} of the whole cluster: {}", status.message))
+            Failure::input(format!("error: you are not allowed to read {what}: {}", status.message))
         }
         kube::Error::Api(status) if status.code == 404 => Failure::input(format!(
-            "error: the cluster does not know {what}; install the CRDs first (kubectl toolset crds)"
+            "error: the API server does not know {what}; install the CRDs (kubectl toolset crds | kubectl apply --server-side -f -)"
         )),
         kube::Error::Api(status) => Failure::input(format!("error: cannot read {what}: {}", status.message)),
-        other => Failure::input(format!("error: the cluster does not answer: {} (asked for {what})", cause(other))),
+        other => Failure::input(format!("error: cannot read {what}: {}", cause(other))),
     }
 }
 
-/// The innermost cause: what happened, without the layers that passed it on.
+/// The innermost cause of an error, which says what happened.
 fn cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
@@ -209,8 +219,8 @@ fn cause(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-/// A failure's text as part of a note.
-fn said(failure: &Failure) -> String {
+/// The text of a failure without its prefix, for use in a note.
+fn message_of(failure: &Failure) -> String {
     let text = failure.to_string();
     text.strip_prefix("error: ").unwrap_or(&text).to_owned()
 }

@@ -1,4 +1,4 @@
-//! `kubectl-toolset`: the operator's own code on files, on standard input or on a cluster, read only.
+//! `kubectl-toolset`: runs the code of the operator on files, on standard input or on a cluster, and changes nothing.
 //!
 //! ```text
 //! files, stdin ──► input ──┐
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
             print(&outcome.output)
         }
         Err(failure) => {
-            // If standard error is gone there is nobody left to tell.
+            // If standard error is closed, the failure cannot be reported.
             let _ = writeln!(io::stderr(), "{failure}");
             match failure {
                 Failure::Input(_) => ExitCode::from(1),
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What the command prints, all at once: nothing goes to standard output if anything failed.
+/// Runs the command and returns all of its output, so that a command that fails prints nothing to standard output.
 fn run(cli: Cli) -> Result<Outcome, Failure> {
     let paint = Paint::new(cli.color);
     match cli.command {
@@ -74,26 +74,26 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
     }
 }
 
-/// The objects, from files or from the cluster.
+/// Reads the objects from files or from the cluster.
 fn snapshot(from: &From, live: bool) -> Result<Snapshot, Failure> {
     if from.files.is_empty() && !live {
         return Err(Failure::Usage(
-            "error: say where the Services come from: -f FILE, -f - for standard input, or --live for the cluster"
-                .to_owned(),
+            "error: no input was given; use -f FILE, -f - for standard input, or --live for the cluster".to_owned(),
         ));
     }
     if live {
         live::snapshot(from)
     } else if from.config.is_some() || from.context.is_some() {
         Err(Failure::Usage(
-            "error: --config and --context are for --live; with files give the ToolsetConfig with -f".to_owned(),
+            "error: --config and --context require --live; to use a ToolsetConfig from a file, pass it with -f"
+                .to_owned(),
         ))
     } else {
         input::snapshot(&from.files)
     }
 }
 
-/// A reader that has seen enough (`| head`) is no failure.
+/// Writes to standard output. A closed pipe is not a failure, because commands such as `head` close it early.
 fn print(output: &str) -> ExitCode {
     let mut out = io::stdout().lock();
     match out.write_all(output.as_bytes()).and_then(|()| out.flush()) {

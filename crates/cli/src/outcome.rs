@@ -1,11 +1,11 @@
-//! What a command that did what it was asked has to say.
+//! The result of a command that succeeded.
 
-/// What goes to standard output, and what goes beside it.
+/// The text that a command prints.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// For standard output.
+    /// The text for standard output.
     pub output: String,
-    /// For standard error, one line each.
+    /// Notes for standard error. Each note is one line.
     pub notes: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Colours, where they are wanted.
+//! Colours for the terminal.
 
 use std::{
     env,
@@ -7,31 +7,32 @@ use std::{
 
 use crate::args::ColorWhen;
 
-/// Paints text, or leaves it alone; knows how wide the terminal is.
+/// Adds colours to text if colours are enabled. It also knows the width of the terminal.
 #[derive(Clone, Copy, Debug)]
 pub struct Paint {
-    on: bool,
-    /// The columns of the terminal; `None` where standard output is none.
+    enabled: bool,
+    /// The width of the terminal. `None` if standard output is not a terminal.
     pub columns: Option<usize>,
 }
 
 impl Paint {
-    /// For standard output. `auto` follows <https://no-color.org>: any non-empty `NO_COLOR` switches colours off.
+    /// Creates the colours for standard output. `auto` follows <https://no-color.org>, so a non-empty `NO_COLOR`
+    /// disables colours.
     pub fn new(when: ColorWhen) -> Self {
-        let wanted = || {
+        let automatic = || {
             io::stdout().is_terminal()
                 && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
                 && env::var_os("TERM").is_none_or(|term| term != "dumb")
         };
         Self {
-            on: when == ColorWhen::Always || when == ColorWhen::Auto && wanted(),
+            enabled: when == ColorWhen::Always || when == ColorWhen::Auto && automatic(),
             columns: terminal_size::terminal_size_of(io::stdout())
                 .map(|(terminal_size::Width(columns), _)| columns.into()),
         }
     }
 
     fn code(self, code: &str, text: &str) -> String {
-        if self.on && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        if self.enabled && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
     pub fn bold(self, text: &str) -> String {

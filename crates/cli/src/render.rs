@@ -1,4 +1,4 @@
-//! `render`: the tools, and the file that the operator would write.
+//! `render`: prints the tools and the files that the operator writes.
 
 use std::io::{self, IsTerminal};
 
@@ -12,10 +12,10 @@ use crate::{
     outcome::Outcome,
     paint::Paint,
     snapshot::{Planned, Snapshot},
-    table::{Table, plain},
+    table::{Table, health_colour, plain},
 };
 
-/// Plans and prints in one of the formats.
+/// Makes the plan and prints it in a format.
 pub fn run(
     snapshot: &Snapshot,
     cluster_domain: &str,
@@ -25,8 +25,8 @@ pub fn run(
     let format = format.unwrap_or(if io::stdout().is_terminal() { Format::Table } else { Format::Configmap });
     let mut snapshot_notes = snapshot.notes.clone();
     let Planned { plan, rendered, .. } = snapshot.plan(cluster_domain);
-    let said = plan.notes.iter().chain(&rendered.notes).map(|note| format!("{}: {}", note.reason, note.message));
-    snapshot_notes.extend(said);
+    let notes = plan.notes.iter().chain(&rendered.notes).map(|note| format!("{}: {}", note.reason, note.message));
+    snapshot_notes.extend(notes);
     snapshot_notes.dedup();
     let output = match format {
         Format::Table => table(snapshot, &plan, paint),
@@ -34,7 +34,7 @@ pub fn run(
         Format::Configmap => yaml(&Manifest::new(&snapshot.config, &rendered))?,
         Format::Holmesgpt => rendered.data.get(HOLMESGPT_KEY).map(ToString::to_string).ok_or_else(|| {
             Failure::input(
-                "error: spec.output.formats of the ToolsetConfig leaves HolmesGPT out, so there is no such file",
+                "error: the operator does not write this file, because spec.output.formats of the ToolsetConfig does not contain HolmesGPT",
             )
         })?,
     };
@@ -77,7 +77,7 @@ struct RejectedRow<'a> {
     message: &'a str,
 }
 
-/// Sorted by namespace, Service and name; tools that are no Service come first, with both empty.
+/// Sorted by namespace, Service and name. An entry of `spec.tools` has no namespace and no Service, so it comes first.
 fn json(plan: &Plan) -> Result<String, Failure> {
     let mut tools: Vec<ToolRow<'_>> = plan.tools.iter().map(tool_row).collect();
     tools.sort_by_key(|tool| (tool.namespace, tool.service, tool.name));
@@ -138,7 +138,7 @@ fn table(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> String {
                 (source, plain as _),
             ];
             if health_known {
-                row.push((tool.health.as_str().to_owned(), crate::explain::health_brush(tool.health)));
+                row.push((tool.health.as_str().to_owned(), health_colour(tool.health)));
             }
             table.row(row);
         }
@@ -146,16 +146,16 @@ fn table(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> String {
     }
     if !plan.rejected.is_empty() {
         lines.push(String::new());
-        lines.push(paint.bold("Recognised, but no tools"));
-        let mut table = Table::new(&["TYPE", "SERVICE", "REASON", "BECAUSE"]);
-        // What somebody may want to act on stands first.
-        let (routine, odd): (Vec<&Rejection>, Vec<&Rejection>) = plan.rejected.iter().partition(|rejection| {
+        lines.push(paint.bold("Rejected"));
+        let mut table = Table::new(&["TYPE", "SERVICE", "REASON", "MESSAGE"]);
+        // Services that the user may want to change come first.
+        let (expected, unexpected): (Vec<&Rejection>, Vec<&Rejection>) = plan.rejected.iter().partition(|rejection| {
             matches!(
                 rejection.reason,
                 ServiceReason::NotAnEndpoint | ServiceReason::HeadlessTwin | ServiceReason::LostToPreferred
             )
         });
-        for rejection in odd.into_iter().chain(routine) {
+        for rejection in unexpected.into_iter().chain(expected) {
             table.row(vec![
                 (rejection.type_name().to_owned(), plain),
                 (rejection.key.to_string(), plain),
@@ -168,17 +168,17 @@ fn table(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> String {
     lines.join("\n") + "\n"
 }
 
-/// One line that says what was looked at and what came of it.
+/// One line with the numbers of Services, tools and rejected Services.
 fn summary(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> String {
     let services = count(snapshot.index.services_len(), "Service");
     let tools = count(plan.tools.len(), "tool");
     let tools = if plan.tools.is_empty() { paint.warn(&tools) } else { paint.good(&tools) };
     let config = if snapshot.config_given {
-        format!("by ToolsetConfig {}", crate::explain::config_name(snapshot))
+        format!("ToolsetConfig {}", snapshot.config_name())
     } else {
-        "without a ToolsetConfig: every namespace, Trusted".to_owned()
+        "no ToolsetConfig, so every namespace is Trusted".to_owned()
     };
-    format!("{tools} from {services}, {} recognised but not taken ({config})", plan.rejected.len())
+    format!("{tools} from {services}, {} rejected ({config})", plan.rejected.len())
 }
 
 fn count(number: usize, noun: &str) -> String {

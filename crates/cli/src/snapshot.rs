@@ -1,4 +1,4 @@
-//! The objects that a command works on, wherever they came from, and what the operator's own code makes of them.
+//! The objects that a command reads, and the plan that the operator's code makes from them.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,38 +13,38 @@ use toolset::{
     render::DATA_KEYS,
 };
 
-/// The objects.
+/// The objects that a command reads.
 pub struct Snapshot {
     /// Services, EndpointSlices and Namespaces.
     pub index: Index,
-    /// The ToolsetConfig; `assumed()` if none was given.
+    /// The ToolsetConfig, or `default_config()` if there is none.
     pub config: ToolsetConfig,
-    /// Whether a ToolsetConfig was given.
+    /// Whether the user or the cluster has a ToolsetConfig.
     pub config_given: bool,
-    /// By namespace and name.
+    /// ConfigMaps by namespace and name.
     pub config_maps: BTreeMap<(String, String), ConfigMap>,
-    /// Whether EndpointSlices are known, so that health can be judged.
+    /// Whether EndpointSlices are known. Without them, health is unknown.
     pub slices_known: bool,
-    /// Whether all this comes from a cluster, so that the status is the operator's.
+    /// Whether the objects come from a cluster.
     pub live: bool,
-    /// The namespace of a Service that is named without one.
+    /// The namespace of a Service that the user names without a namespace.
     pub default_namespace: String,
-    /// What the user should know about the input.
+    /// Notes about the input for the user.
     pub notes: Vec<String>,
 }
 
-/// What became of the Services.
+/// The plan and the steps before it.
 pub struct Planned {
-    /// The candidates and their health.
+    /// The candidates and their health, before overrides and ranking.
     pub trace: Trace,
-    /// The plan. What does not fit into the ConfigMap is no tool of it.
+    /// The plan. Tools that do not fit into the ConfigMap are removed from it.
     pub plan: Plan,
     /// The files of the ConfigMap.
     pub rendered: Rendered,
 }
 
-/// What is assumed where no ToolsetConfig is given: one source, Trusted, all namespaces.
-pub fn assumed() -> ToolsetConfig {
+/// The ToolsetConfig that is used if there is none. It trusts all namespaces.
+pub fn default_config() -> ToolsetConfig {
     let source = Source {
         name: "all".to_owned(),
         trust: Trust::Trusted,
@@ -70,7 +70,7 @@ pub fn assumed() -> ToolsetConfig {
 }
 
 impl Snapshot {
-    /// Runs the operator's pipeline.
+    /// Makes the plan and the files as the operator does.
     pub fn plan(&self, cluster_domain: &str) -> Planned {
         let output = self.config_map(&self.config.spec.output.config_map_name);
         let data = output.and_then(|output| output.data.as_ref());
@@ -99,14 +99,19 @@ impl Snapshot {
         let found = self.config_map(&spec.config_map_name);
         let text = found.and_then(|found| found.data.as_ref()).and_then(|data| data.get(&spec.key));
         let missing = match (found, self.live) {
-            (None, true) => "the cluster has no such ConfigMap",
-            (None, false) => "the input has no such ConfigMap",
-            (Some(_), _) => "the ConfigMap has no such key",
+            (None, true) => "the cluster does not have this ConfigMap",
+            (None, false) => "the input does not contain this ConfigMap",
+            (Some(_), _) => "the ConfigMap does not have this key",
         };
         Some(text.map_or(Base::Missing(missing), |text| Base::Text(text)))
     }
 
-    /// A ConfigMap of the ToolsetConfig's namespace.
+    /// The namespace and the name of the ToolsetConfig, as messages write them.
+    pub fn config_name(&self) -> String {
+        format!("{}/{}", self.config.namespace().unwrap_or_default(), self.config.name_any())
+    }
+
+    /// A ConfigMap in the namespace of the ToolsetConfig.
     fn config_map(&self, name: &str) -> Option<&ConfigMap> {
         let namespace = self.config.namespace().unwrap_or_default();
         self.config_maps.get(&(namespace, name.to_owned()))

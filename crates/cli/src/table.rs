@@ -1,26 +1,37 @@
-//! Columns that line up.
+//! Prints tables.
 
 use std::iter::repeat_n;
 
+use toolset::Health;
+
 use crate::{paint::Paint, text::wrap_to};
 
-/// Blanks between two columns.
+/// The number of spaces between two columns.
 const GAP: usize = 2;
-/// The least room in which the last column is broken into lines.
-const LEAST: usize = 30;
+/// The minimum width of a last column that is broken into lines.
+const MIN_LAST_WIDTH: usize = 30;
 
-/// How a cell is painted.
+/// Adds a colour to a cell.
 pub type Brush = fn(Paint, &str) -> String;
 
-/// A table: upper-case headers, two blanks between columns, no trailing blanks.
+/// A table with a header row. Lines have no trailing spaces.
 pub struct Table {
     headers: Vec<&'static str>,
     rows: Vec<Vec<(String, Brush)>>,
 }
 
-/// Leaves a cell as it is.
+/// Adds no colour.
 pub fn plain(_: Paint, text: &str) -> String {
     text.to_owned()
+}
+
+/// The colour of a health state.
+pub fn health_colour(health: Health) -> Brush {
+    match health {
+        Health::Healthy => Paint::good,
+        Health::Unhealthy => Paint::bad,
+        Health::Unknown => Paint::dim,
+    }
 }
 
 impl Table {
@@ -28,12 +39,13 @@ impl Table {
         Self { headers: headers.to_vec(), rows: Vec::new() }
     }
 
-    /// Adds a row; an empty cell shows as `-`.
+    /// Adds a row. An empty cell is shown as `-`.
     pub fn row(&mut self, cells: Vec<(String, Brush)>) {
         self.rows.push(cells);
     }
 
-    /// The rows, each with `indent` in front; one whose last cell does not fit the terminal takes several lines.
+    /// The lines of the table, each with `indent` in front. If the last cell of a row is wider than the terminal, the
+    /// row takes several lines.
     pub fn lines(&self, paint: Paint, indent: &str) -> Vec<String> {
         let mut widths: Vec<usize> = self.headers.iter().map(|header| header.chars().count()).collect();
         for row in &self.rows {
@@ -42,8 +54,9 @@ impl Table {
             }
         }
         let offset = indent.len() + widths.iter().rev().skip(1).map(|width| width + GAP).sum::<usize>();
-        // Only the last column is broken, and only where enough of the screen is left for it.
-        let most = paint.columns.filter(|columns| columns.saturating_sub(offset) >= LEAST).unwrap_or(usize::MAX);
+        // Only the last column is broken into lines, and only if it has enough space.
+        let max =
+            paint.columns.filter(|columns| columns.saturating_sub(offset) >= MIN_LAST_WIDTH).unwrap_or(usize::MAX);
         let line = |cells: Vec<(&str, Brush)>| {
             let last = cells.len().saturating_sub(1);
             let mut line = indent.to_owned();
@@ -55,7 +68,7 @@ impl Table {
             let Some((text, brush)) = cells.last() else {
                 return line;
             };
-            let lines = wrap_to(most.saturating_sub(offset), "", text);
+            let lines = wrap_to(max.saturating_sub(offset), "", text);
             let broken = format!("\n{}", " ".repeat(offset));
             line + &lines.iter().map(|line| brush(paint, line)).collect::<Vec<_>>().join(&broken)
         };

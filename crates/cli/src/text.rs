@@ -1,21 +1,21 @@
-//! Text that fits a screen.
+//! Formats text for the terminal.
 
-/// How wide text gets before it is broken.
+/// The maximum width of a line.
 const WIDTH: usize = 110;
 
-/// Breaks text between words; the first line comes after `first`, the others after as many blanks.
+/// Breaks text between words. The first line starts with `first`, and the other lines start with as many spaces.
 pub fn wrap(first: &str, text: &str) -> Vec<String> {
     wrap_to(WIDTH, first, text)
 }
 
-/// As `wrap`, at a width.
-pub fn wrap_to(most: usize, first: &str, text: &str) -> Vec<String> {
+/// As `wrap`, with a maximum width.
+pub fn wrap_to(max: usize, first: &str, text: &str) -> Vec<String> {
     let indent = " ".repeat(width(first));
     let mut lines = Vec::new();
     let mut line = first.to_owned();
     let mut empty = true;
     for word in text.split(' ') {
-        if !empty && width(&line) + 1 + width(word) > most {
+        if !empty && width(&line) + 1 + width(word) > max {
             lines.push(std::mem::replace(&mut line, indent.clone()));
             empty = true;
         }
@@ -29,7 +29,7 @@ pub fn wrap_to(most: usize, first: &str, text: &str) -> Vec<String> {
     lines
 }
 
-/// How many columns text takes; the codes that paint it take none.
+/// The number of columns that text takes. Colour codes take none.
 pub fn width(text: &str) -> usize {
     text.split('\u{1b}')
         .enumerate()
@@ -40,13 +40,13 @@ pub fn width(text: &str) -> usize {
         .sum()
 }
 
-/// A message as a sentence about the Service: `is headless` becomes `It is headless`.
+/// Makes a sentence from a message about the Service. `is headless` becomes `It is headless`.
 pub fn sentence(message: &str) -> String {
     let about_it = ["is ", "serves ", "looks ", "has "].iter().any(|verb| message.starts_with(verb));
     if about_it { format!("It {message}") } else { capitalised(message) }
 }
 
-/// With an upper-case first letter.
+/// Makes the first letter upper case.
 pub fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_text_breaks_between_words_and_lines_up() {
+    fn long_text_breaks_between_words_and_is_indented() {
         let text = ["word"; 40].join(" ");
         let lines = wrap("  label  ", &text);
         assert!(lines.len() > 1);
@@ -67,14 +67,14 @@ mod tests {
     }
 
     #[test]
-    fn paint_takes_no_room() {
+    fn colour_codes_have_no_width() {
         assert_eq!(width("\u{1b}[32mgood\u{1b}[0m news"), 9);
         assert_eq!(width("good news"), 9);
         assert_eq!(width(""), 0);
     }
 
     #[test]
-    fn a_word_that_is_too_long_stands_alone_and_whole() {
+    fn a_word_that_is_too_long_has_its_own_line() {
         let long = "x".repeat(300);
         assert_eq!(wrap("", &format!("a {long} b")), ["a".to_owned(), long, "b".to_owned()]);
     }

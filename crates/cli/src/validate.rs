@@ -1,30 +1,30 @@
-//! `validate`: the API server's checks without one, one line per problem.
+//! `validate`: validates ToolsetConfigs without a cluster and prints one line per problem.
 
 use std::path::PathBuf;
 
 use crate::{
     failure::Failure,
-    input::{self, who},
+    input::{self, object_name},
     outcome::Outcome,
 };
 use serde_json::Value;
 
-/// Checks every ToolsetConfig in the files; other kinds are left alone.
+/// Validates every ToolsetConfig in the files and ignores other kinds.
 pub fn run(files: &[PathBuf]) -> Result<Outcome, Failure> {
     let mut problems = Vec::new();
-    let mut fine = Vec::new();
+    let mut valid = Vec::new();
     for document in input::documents(files)? {
         let place = &document.place;
         match document.value {
             Err(problem) => problems.push(format!("{place}: {problem}")),
             Ok(value) => {
                 for (place, config) in configs(place, &value) {
-                    let who = who("ToolsetConfig", config);
+                    let name = object_name("ToolsetConfig", config);
                     let found = crd_types::validate(config);
                     if found.is_empty() {
-                        fine.push(format!("{place}: {who} is valid\n"));
+                        valid.push(format!("{place}: {name} is valid\n"));
                     }
-                    problems.extend(found.iter().map(|problem| format!("{place}: {who}: {problem}")));
+                    problems.extend(found.iter().map(|problem| format!("{place}: {name}: {problem}")));
                 }
             }
         }
@@ -32,13 +32,13 @@ pub fn run(files: &[PathBuf]) -> Result<Outcome, Failure> {
     if !problems.is_empty() {
         return Err(Failure::Input(problems));
     }
-    if fine.is_empty() {
-        return Err(Failure::input("error: the input holds no ToolsetConfig"));
+    if valid.is_empty() {
+        return Err(Failure::input("error: the input contains no ToolsetConfig"));
     }
-    Ok(Outcome::of(fine.concat()))
+    Ok(Outcome::of(valid.concat()))
 }
 
-/// The ToolsetConfigs of a document: itself, or entries of a list.
+/// The ToolsetConfigs of a document. A document is one object or a list of objects.
 fn configs<'a>(place: &str, value: &'a Value) -> Vec<(String, &'a Value)> {
     let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
     if kind.ends_with("List") {
@@ -49,7 +49,7 @@ fn configs<'a>(place: &str, value: &'a Value) -> Vec<(String, &'a Value)> {
             .collect();
     }
     let api_version = value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-    let ours =
+    let is_config =
         kind == "ToolsetConfig" || api_version.starts_with("toolset.kubernaut.io/") || value.get("kind").is_none();
-    if ours { vec![(place.to_owned(), value)] } else { Vec::new() }
+    if is_config { vec![(place.to_owned(), value)] } else { Vec::new() }
 }

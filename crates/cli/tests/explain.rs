@@ -1,4 +1,4 @@
-//! `kubectl toolset explain` from files.
+//! `kubectl toolset explain` with objects from files.
 
 mod support;
 
@@ -16,16 +16,16 @@ fn says(run: &Run, texts: &[&str]) {
 }
 
 #[test]
-fn a_tool_is_explained_by_the_facts_it_rests_on() {
+fn a_tool_is_explained_with_its_evidence() {
     let run = explain("kube-prometheus-stack-prometheus", "monitoring");
     says(
         &run,
         &[
             "monitoring/kube-prometheus-stack-prometheus is a tool: Prometheus",
             "http://kube-prometheus-stack-prometheus.monitoring.svc.cluster.local:9090",
-            "platform     selects it: Trusted",
-            "does not cover namespace monitoring: only search",
-            "High, an endpoint: http port 9090",
+            "platform     selects the Service (Trusted)",
+            "does not cover namespace monitoring; it covers only search",
+            "serves queries on http port 9090 (confidence High)",
             "+ label app=kube-prometheus-stack-prometheus",
             "Candidates for Prometheus",
             "← this one",
@@ -34,19 +34,19 @@ fn a_tool_is_explained_by_the_facts_it_rests_on() {
 }
 
 #[test]
-fn a_headless_twin_names_the_service_that_is_taken_instead() {
+fn a_headless_twin_names_the_service_that_is_used_instead() {
     says(
         &explain("prometheus-operated", "monitoring"),
         &[
             "is not a tool: HeadlessTwin (recognised as Prometheus)",
             "kube-prometheus-stack-prometheus",
-            "usually nothing",
+            "Usually nothing",
         ],
     );
 }
 
 #[test]
-fn a_namespace_outside_the_sources_says_how_to_get_it_in() {
+fn a_namespace_outside_the_sources_comes_with_the_change_that_adds_it() {
     says(
         &explain("checkout", "shop"),
         &["NamespaceNotSelected", "spec.sources[name=platform].namespaces.names: [monitoring, shop]"],
@@ -54,26 +54,26 @@ fn a_namespace_outside_the_sources_says_how_to_get_it_in() {
 }
 
 #[test]
-fn a_service_that_nothing_recognises_comes_with_the_command_that_changes_that() {
+fn a_service_that_nothing_recognises_comes_with_the_command_that_annotates_it() {
     let run = run(&["explain", "checkout", "-n", "shop", "-f", &fixture("stack.yaml")]);
     says(
         &run,
         &[
-            "is not a tool: nothing recognises it",
+            "is not a tool: it is not recognised",
             "kubectl annotate service checkout -n shop kubernaut.io/toolset=enabled kubernaut.io/toolset-type=<type> kubernaut.io/toolset-port=8080",
         ],
     );
 }
 
 #[test]
-fn an_annotation_is_shown_and_goes_before_the_detectors() {
+fn an_annotation_is_shown_and_takes_precedence_over_the_detectors() {
     says(
         &explain("vectors", "search"),
         &[
-            "is a tool: vector-database, its annotations say so",
+            "is a tool: vector-database, stated by its annotations",
             "kubernaut.io/toolset-type: vector-database",
             "Tenant",
-            "goes before the detectors",
+            "take precedence over the detectors",
         ],
     );
 }
@@ -87,14 +87,14 @@ fn a_malformed_annotation_is_quoted() {
 }
 
 #[test]
-fn an_opt_out_says_how_to_undo_it() {
+fn an_opt_out_comes_with_the_command_that_removes_it() {
     let stack = read_fixture("stack.yaml").replace("kubernaut.io/toolset: enabled", "kubernaut.io/toolset: disabled");
     let run = run_with_input(&["explain", "vectors", "-n", "search", "-f", "-"], &stack);
     says(&run, &["OptedOut", "kubectl annotate service vectors -n search kubernaut.io/toolset-"]);
 }
 
 #[test]
-fn a_disabled_detector_is_said() {
+fn a_disabled_detector_is_reported() {
     let config = read_fixture("config.yaml") + "  detectors: [{type: Grafana, state: Disabled}]\n";
     let run =
         run_with_input(&["explain", "grafana", "-n", "monitoring", "-f", &fixture("stack.yaml"), "-f", "-"], &config);
@@ -102,7 +102,7 @@ fn a_disabled_detector_is_said() {
 }
 
 #[test]
-fn an_override_that_switches_it_off_is_named() {
+fn an_override_that_disables_the_tool_is_named() {
     let config =
         read_fixture("config.yaml") + "  overrides: [{name: no-grafana, match: {type: Grafana}, state: Disabled}]\n";
     let run =
@@ -117,7 +117,11 @@ fn credentials_come_with_a_warning_about_unset_variables() {
     let run =
         run_with_input(&["explain", "grafana", "-n", "monitoring", "-f", &fixture("stack.yaml"), "-f", "-"], &config);
     let text = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(text.contains("GRAFANA_TOKEN; if the agent lacks it, the whole entry fails"), "{}", run.stdout);
+    assert!(
+        text.contains("GRAFANA_TOKEN; if the variable is not set, the agent rejects the whole entry"),
+        "{}",
+        run.stdout
+    );
 }
 
 #[test]
@@ -132,13 +136,14 @@ fn the_service_may_be_written_as_kubectl_writes_it() {
 fn a_service_without_a_namespace_is_found_where_it_is() {
     let run = run(&["explain", "grafana", "-f", &fixture("stack.yaml")]);
     says(&run, &["monitoring/grafana is a tool"]);
-    assert!(run.stderr.contains("there is no Service default/grafana; this is monitoring/grafana"), "{}", run.stderr);
+    assert!(run.stderr.contains("Service default/grafana was not found; this is monitoring/grafana"), "{}", run.stderr);
 }
 
 #[test]
 fn a_name_that_is_nearly_right_is_suggested() {
-    explain("grafna", "monitoring").refused(&["no Service grafna in namespace monitoring", "did you mean grafana?"]);
-    explain("grafana", "shop").refused(&["no Service grafana in namespace shop", "there is one in monitoring"]);
+    explain("grafna", "monitoring")
+        .refused(&["Service grafna was not found in namespace monitoring", "did you mean grafana?"]);
+    explain("grafana", "shop").refused(&["Service grafana was not found in namespace shop", "exists in monitoring"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What users get wrong, and what they are told.
+//! Errors in the input and on the command line, and how they are reported.
 
 mod support;
 
@@ -17,8 +17,8 @@ fn broken_yaml_is_named_with_document_and_line() {
     let line = read_fixture("stack.yaml").lines().count();
     let run = run_with_input(&RENDER, &input);
     run.refused(&["standard input, document 6: line "]);
-    let said: usize = run.stderr.split("line ").nth(1).unwrap().split(',').next().unwrap().parse().unwrap();
-    assert!((line + 1..=line + 6).contains(&said), "{said} is not in the last document: {}", run.stderr);
+    let reported: usize = run.stderr.split("line ").nth(1).unwrap().split(',').next().unwrap().parse().unwrap();
+    assert!((line + 1..=line + 6).contains(&reported), "{reported} is not in the last document: {}", run.stderr);
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn broken_json_is_named() {
 }
 
 #[test]
-fn a_field_that_does_not_fit_is_named_with_its_object() {
+fn a_field_of_the_wrong_type_is_named_with_its_object() {
     let service = "{apiVersion: v1, kind: Service, metadata: {name: a, namespace: b}, spec: {ports: [{port: web}]}}";
     run_with_input(&RENDER, service).refused(&["standard input: Service b/a: spec.ports[0].port", "web"]);
     let list = format!("{{apiVersion: v1, kind: List, items: [{service}]}}");
@@ -39,7 +39,7 @@ fn a_field_that_does_not_fit_is_named_with_its_object() {
 }
 
 #[test]
-fn every_problem_is_named_at_once() {
+fn all_problems_are_reported_together() {
     let input =
         "apiVersion: v1\nkind: Service\n---\nhello\n---\n{kind: Servcie, apiVersion: v1, metadata: {name: a}}\n";
     run_with_input(&RENDER, input).refused(&[
@@ -50,7 +50,7 @@ fn every_problem_is_named_at_once() {
 }
 
 #[test]
-fn other_kinds_are_left_alone() {
+fn other_kinds_are_ignored() {
     let input = read_fixture("stack.yaml")
         + "---\n{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}}\n\
            ---\n{apiVersion: serving.knative.dev/v1, kind: Service, metadata: {name: a}}\n";
@@ -59,25 +59,27 @@ fn other_kinds_are_left_alone() {
 }
 
 #[test]
-fn two_toolset_configs_are_one_too_many() {
+fn a_second_toolset_config_is_an_error() {
     let run = run(&["render", "-f", &fixture("config.yaml"), "-f", &fixture("config.yaml"), "-o", "json"]);
-    run.refused(&["a second ToolsetConfig", "config.yaml"]);
+    run.refused(&["only one ToolsetConfig is allowed", "config.yaml"]);
 }
 
 #[test]
-fn a_toolset_config_that_the_api_server_would_refuse_is_refused() {
+fn a_toolset_config_that_the_api_server_would_reject_is_an_error() {
     let config = read_fixture("config.yaml").replace("from: Names, names: [search]", "from: All, names: [search]");
     let run = run_with_input(&["render", "-f", &fixture("stack.yaml"), "-f", "-", "-o", "json"], &config);
-    run.refused(&["ToolsetConfig holmes/default: spec.sources[1].namespaces: names belongs to from: Names"]);
+    run.refused(&[
+        "ToolsetConfig holmes/default: spec.sources[1].namespaces: names may only be set when from is Names",
+    ]);
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn a_missing_file_is_named() {
     run(&["render", "-f", "nowhere.yaml"]).refused(&["nowhere.yaml"]);
 }
 
 #[test]
-fn a_command_line_that_makes_no_sense_is_exit_code_2() {
+fn a_wrong_command_line_is_exit_code_2() {
     run(&["render"]).misused(&["-f FILE", "--live"]);
     run(&["render", "-f", "-", "-f", "-"]).misused(&["standard input"]);
     run(&["render", "-f", "x", "-o", "yml"]).misused(&["configmap"]);
@@ -92,7 +94,7 @@ fn live_without_a_cluster_says_what_to_do() {
 }
 
 #[test]
-fn services_in_a_file_do_not_go_with_live() {
+fn services_in_a_file_cannot_be_used_with_live() {
     run(&["render", "--live", "-f", &fixture("stack.yaml")]).misused(&["Services come from the cluster"]);
 }
 
@@ -113,8 +115,8 @@ spec:
 ";
     let run = run_with_input(&["validate", "-f", "-"], bad);
     run.refused(&[
-        "standard input: ToolsetConfig default: spec.sources[0].trust: \"tenant\" is not known; did you mean Tenant?",
-        "spec.detectors[0].type: \"Prometeus\" is not known; did you mean Prometheus?",
+        "standard input: ToolsetConfig default: spec.sources[0].trust: \"tenant\" is not a supported value; did you mean Tenant?",
+        "spec.detectors[0].type: \"Prometeus\" is not a supported value; did you mean Prometheus?",
         "spec.output.configMap: unknown field",
     ]);
     assert_eq!(run.stderr.lines().count(), 3, "one line each: {}", run.stderr);
@@ -129,10 +131,10 @@ fn validate_finds_toolset_configs_among_other_documents() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
+fn a_closed_pipe_is_not_a_failure() {
     let mut child =
         program().args(RENDER).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // The reader goes before the program has had anything to print.
+    // The reader closes the pipe before the program prints.
     drop(child.stdout.take());
     child.stdin.take().unwrap().write_all(read_fixture("stack.yaml").as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -141,7 +143,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 }
 
 #[test]
-fn crds_are_what_the_repository_holds() {
+fn crds_are_the_same_as_in_the_repository() {
     let run = run(&["crds"]);
     let file =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crds/toolsetconfigs.toolset.kubernaut.io.yaml");

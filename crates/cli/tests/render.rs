@@ -1,6 +1,6 @@
 //! `kubectl toolset render` on files and standard input.
 
-// An expectation that fails in a helper fails the test.
+// A failed `unwrap` in a helper function fails the test.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -56,7 +56,7 @@ fn a_toolset_config_in_another_file_decides_sources_and_trust() {
 }
 
 #[test]
-fn every_way_kubectl_prints_objects_gives_the_same() {
+fn every_output_format_of_kubectl_gives_the_same_result() {
     let expected = run(&["render", "-f", &fixture("stack.yaml"), "-o", "json"]).stdout;
     let services: Vec<Value> = serde_saphyr::from_multiple(&read_fixture("stack.yaml")).unwrap();
     let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": services});
@@ -101,7 +101,7 @@ fn the_holmesgpt_file_is_the_one_in_the_config_map() {
 }
 
 #[test]
-fn a_format_that_the_config_leaves_out_cannot_be_shown() {
+fn a_format_that_the_config_does_not_list_cannot_be_shown() {
     let config = read_fixture("config.yaml") + "  output: {formats: [ToolsetJSON]}\n";
     let run = run_with_input(&["render", "-f", &fixture("stack.yaml"), "-f", "-", "-o", "holmesgpt"], &config);
     run.refused(&["spec.output.formats", "HolmesGPT"]);
@@ -132,13 +132,13 @@ fn the_table_shows_tools_and_reasons_and_is_coloured_on_demand() {
 }
 
 #[test]
-fn the_cluster_domain_is_the_users() {
+fn the_cluster_domain_can_be_set() {
     let run = run(&["render", "-f", &fixture("stack.yaml"), "-o", "json", "--cluster-domain", "corp.example"]);
     assert_eq!(run.json()["tools"][0]["endpoint"], "http://grafana.monitoring.svc.corp.example:80");
 }
 
 #[test]
-fn endpoint_slices_in_the_input_decide_about_health() {
+fn health_follows_from_the_endpoint_slices_in_the_input() {
     let slice = |service: &str, ready: bool| {
         json!({
             "apiVersion": "discovery.k8s.io/v1",
@@ -182,7 +182,7 @@ spec:
 }
 
 #[test]
-fn what_the_config_asks_for_in_vain_is_said_beside_the_output() {
+fn an_override_without_effect_is_reported_on_standard_error() {
     let config =
         read_fixture("config.yaml") + "  overrides: [{name: gone, match: {service: nobody}, state: Disabled}]\n";
     let run = run_with_input(&["render", "-f", &fixture("stack.yaml"), "-f", "-", "-o", "json"], &config);
@@ -204,9 +204,9 @@ fn a_base_file_comes_from_a_config_map_of_the_input() {
 }
 
 #[test]
-fn no_services_at_all_is_worth_a_word() {
+fn an_input_without_services_is_reported() {
     let run = run(&["render", "-f", &fixture("config.yaml"), "-o", "holmesgpt"]);
     assert_eq!(run.code, 0);
     assert!(run.stdout.contains("kubernetes/core"), "{}", run.stdout);
-    assert!(run.stderr.contains("the input holds no Services"), "{}", run.stderr);
+    assert!(run.stderr.contains("the input contains no Services"), "{}", run.stderr);
 }

@@ -1,17 +1,20 @@
-//! How this crate writes a closed list of names: an enum whose every variant is documented and has one spelling.
+//! A macro for enums of the API. It spells every variant in one place.
 
-/// Defines an enum without data whose variants are spelled in the API as they are in Rust.
+/// Defines an enum without data. The API spells its variants as Rust does.
 macro_rules! closed {
     ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        // Kube replaces the description of an optional field with the description of its enum, so the enum must have
+        // none.
+        #[schemars(description = "")]
         $vis enum $name { $($(#[$doc])* $variant),+ }
 
         impl $name {
-            /// Every one, in the order of the documentation.
+            /// All variants, in the order in which they are declared.
             pub const ALL: &'static [$name] = &[$($name::$variant),+];
 
-            /// As the API spells it.
+            /// The name in the API.
             pub const fn as_str(self) -> &'static str {
                 match self { $($name::$variant => stringify!($variant)),+ }
             }
@@ -26,7 +29,7 @@ macro_rules! closed {
         impl std::str::FromStr for $name {
             type Err = $crate::closed::UnknownName;
 
-            /// Fails if there is no such name; letter case counts, as it does for the API server.
+            /// Fails if no variant has this name. The comparison is case-sensitive, as in the API server.
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 Self::ALL.iter().copied().find(|one| one.as_str() == text).ok_or($crate::closed::UnknownName)
             }
@@ -36,7 +39,7 @@ macro_rules! closed {
 
 pub(crate) use closed;
 
-/// The text is none of the names of a closed list.
+/// The text is not the name of a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownName;
 

@@ -1,25 +1,26 @@
-//! `spec.consumer`: how the agent gets to know of a change.
+//! `spec.consumer`: how the agent learns about a change of the ConfigMap.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{closed::closed, patterns};
 
-/// How the agent gets to know of a change.
+/// Consumer specifies how the agent learns about a change of the ConfigMap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
     "self.reload != 'RolloutRestart' || has(self.deploymentRef)",
-    "reload: RolloutRestart needs deploymentRef, the agent's Deployment"
+    "deploymentRef is required when reload is RolloutRestart; set it to the Deployment of the agent"
 ))]
 pub struct Consumer {
-    /// None: the agent is left alone. RolloutRestart: its Deployment is restarted when the HolmesGPT file changed.
+    /// reload specifies whether the operator restarts the agent. With None, the operator does not restart it. With
+    /// RolloutRestart, the operator restarts the agent's Deployment after the file for HolmesGPT has changed.
     #[serde(default)]
     pub reload: Reload,
-    /// The agent's Deployment, in the ToolsetConfig's own namespace.
+    /// deploymentRef refers to the agent's Deployment. The Deployment must be in the namespace of the ToolsetConfig.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment_ref: Option<DeploymentRef>,
-    /// At least this many seconds between two restarts.
+    /// minIntervalSeconds is the minimum time between two restarts, in seconds.
     #[serde(default = "min_interval")]
     #[schemars(range(min = 1, max = 86_400))]
     pub min_interval_seconds: i32,
@@ -36,22 +37,22 @@ fn min_interval() -> i32 {
 }
 
 closed! {
-    /// How the agent is made to read its file again.
+    /// Whether the operator restarts the agent after a change.
     #[derive(Default)]
     pub enum Reload {
-        /// It is left alone.
+        /// The operator does not restart the agent.
         #[default]
         None,
-        /// Its Deployment is restarted.
+        /// The operator restarts the agent's Deployment.
         RolloutRestart,
     }
 }
 
-/// A Deployment of the same namespace.
+/// DeploymentRef refers to a Deployment in the namespace of the ToolsetConfig.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentRef {
-    /// Its name.
+    /// name is the name of the Deployment.
     #[schemars(length(min = 1, max = 253), regex(pattern = patterns::SUBDOMAIN))]
     pub name: String,
 }

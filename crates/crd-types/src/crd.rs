@@ -1,4 +1,4 @@
-//! The CustomResourceDefinitions, as the API server takes them.
+//! Generates the CustomResourceDefinitions.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
@@ -6,9 +6,9 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde_json::Value;
 
-use crate::ToolsetConfig;
+use crate::spec::ToolsetConfig;
 
-/// Every CustomResourceDefinition of the operator.
+/// All CustomResourceDefinitions of the operator.
 pub fn crds() -> Vec<CustomResourceDefinition> {
     let mut crd = ToolsetConfig::crd();
     for version in &mut crd.spec.versions {
@@ -19,9 +19,9 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
     vec![crd]
 }
 
-/// The same as one YAML stream, each document opened by `---`.
+/// All CustomResourceDefinitions as one YAML stream. Every document starts with `---`.
 ///
-/// Fails only if the emitter does, for which a value that is JSON gives it no reason.
+/// Fails if a CustomResourceDefinition cannot be serialized.
 pub fn crds_yaml() -> Result<String, EmitError> {
     let mut stream = String::new();
     for crd in crds() {
@@ -36,19 +36,19 @@ pub fn crds_yaml() -> Result<String, EmitError> {
 /// A CustomResourceDefinition could not be written as YAML.
 #[derive(Debug, thiserror::Error)]
 pub enum EmitError {
-    /// Not even as JSON.
-    #[error("cannot represent the CustomResourceDefinition as JSON")]
+    /// It cannot be serialized as JSON.
+    #[error("cannot write the CustomResourceDefinition as JSON")]
     Json(#[from] serde_json::Error),
-    /// Not as YAML.
-    #[error("cannot represent the CustomResourceDefinition as YAML")]
+    /// It cannot be serialized as YAML.
+    #[error("cannot write the CustomResourceDefinition as YAML")]
     Yaml(#[from] serde_saphyr::SerializeError),
 }
 
-/// Two things that the derive cannot be told.
+/// Corrects two properties of the derived schema that the derive macro cannot configure.
 ///
-/// It writes `nullable` for every `Option`. Without it the API server drops an explicit null before it fills in defaults, as
-/// Helm templates expect; with it the null would stay, and `has()` would find it. And a doc comment's line breaks are those
-/// of the source, not of the text.
+/// The macro sets `nullable` for every `Option`. Helm templates often set a field to null, and then the API server must
+/// drop the null before it applies defaults. With `nullable` the null would stay, and `has()` would be true. The macro
+/// also keeps the line breaks of doc comments, which do not belong to the text.
 fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     if let Some(description) = &mut schema.description {
@@ -67,7 +67,7 @@ fn tidy(schema: &mut JSONSchemaProps) {
     }
 }
 
-/// `minimum` and `maximum` are floating point numbers in the schema's type; in the file they are whole, as people write them.
+/// Writes `minimum` and `maximum` as whole numbers. In the Rust type they are floating-point numbers.
 fn whole_numbers(value: &mut Value) {
     match value {
         Value::Number(number) => {

@@ -1,4 +1,4 @@
-//! `spec.detectors`: which products are looked for.
+//! `spec.detectors`: which products the operator detects.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -46,24 +46,26 @@ closed! {
     }
 }
 
-/// How one product is looked for.
+/// DetectorConfig specifies how the operator detects one product.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DetectorConfig {
-    /// The product. One that is not listed is Enabled, except MCP, which is Disabled.
+    /// type is the product. A product that is not listed is Enabled, except MCP, which is Disabled.
     #[serde(rename = "type")]
     pub type_: DetectorType,
-    /// Disabled: nothing of this type becomes a tool.
+    /// state enables or disables the detector. With Disabled, no Service of this type becomes a tool.
     #[serde(default)]
     pub state: State,
-    /// All: every instance found. Single: only the best ranked.
+    /// instances specifies how many instances of the product become tools. With All, every instance becomes a tool.
+    /// With Single, only the instance with the highest rank becomes a tool.
     #[serde(default)]
     pub instances: Instances,
-    /// How much evidence a Service needs. High: labels state product and role, and the port fits. Medium: two independent
-    /// pieces agree and none contradicts. Low: one piece is enough.
+    /// minConfidence is the confidence that a Service needs to become a tool. High requires labels that state the
+    /// product and the endpoint role, and a port that fits. Medium requires two independent pieces of evidence that
+    /// agree, and none that contradicts them. Low requires one piece of evidence.
     #[serde(default)]
     pub min_confidence: MinConfidence,
-    /// Services that are ranked first, in this order.
+    /// preferred lists the Services that rank first, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -71,7 +73,7 @@ pub struct DetectorConfig {
 }
 
 impl DetectorConfig {
-    /// What holds for a type that the spec does not list.
+    /// The configuration of a type that the spec does not list.
     pub fn unlisted(type_: DetectorType) -> Self {
         let state = if type_ == DetectorType::MCP { State::Disabled } else { State::Enabled };
         Self {
@@ -85,13 +87,13 @@ impl DetectorConfig {
 }
 
 closed! {
-    /// Whether something is switched on.
+    /// Whether something is enabled.
     #[derive(Default)]
     pub enum State {
-        /// On.
+        /// It is enabled.
         #[default]
         Enabled,
-        /// Off.
+        /// It is disabled.
         Disabled,
     }
 }
@@ -100,36 +102,36 @@ closed! {
     /// How many instances of one product become tools.
     #[derive(Default)]
     pub enum Instances {
-        /// Every one.
+        /// Every instance.
         #[default]
         All,
-        /// The best ranked.
+        /// The instance with the highest rank.
         Single,
     }
 }
 
 closed! {
-    /// How much evidence is needed.
+    /// The confidence that a Service needs to become a tool.
     #[derive(Default)]
     pub enum MinConfidence {
-        /// Product and role are stated, and the port fits.
+        /// Labels state the product and the endpoint role, and the port fits.
         High,
-        /// Two independent pieces agree and none contradicts.
+        /// Two independent pieces of evidence agree, and none contradicts them.
         #[default]
         Medium,
-        /// One piece.
+        /// There is one piece of evidence.
         Low,
     }
 }
 
-/// One Service.
+/// ServiceRef refers to a Service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceRef {
-    /// Its namespace.
+    /// namespace is the namespace of the Service.
     #[schemars(length(min = 1, max = 63), regex(pattern = patterns::LABEL))]
     pub namespace: String,
-    /// Its name.
+    /// name is the name of the Service.
     #[schemars(length(min = 1, max = 63), regex(pattern = patterns::LABEL))]
     pub name: String,
 }

@@ -1,21 +1,25 @@
-//! `spec.health`: when a tool counts as healthy, and what follows when it does not.
+//! `spec.health`: when a tool is healthy, and what happens to an unhealthy tool.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::closed::closed;
 
-/// When a tool counts as healthy, and what follows when it does not.
+/// Health specifies when a tool is healthy and what happens to an unhealthy tool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// None: nothing is asked. Endpoints: healthy while one endpoint of the Service is serving and not terminating.
+    /// mode specifies how the operator determines the health of a tool. With None, the operator does not check health,
+    /// and the health of every tool is Unknown. With Endpoints, a tool is healthy while at least one endpoint of its
+    /// Service is serving and not terminating.
     #[serde(default)]
     pub mode: HealthMode,
-    /// Withhold: an unhealthy tool leaves the output. Report: it stays, and the status says that it is unhealthy.
+    /// effect specifies what happens to an unhealthy tool. With Withhold, the operator removes the tool from the
+    /// output. With Report, the tool stays in the output, and the status reports that it is unhealthy.
     #[serde(default)]
     pub effect: HealthEffect,
-    /// How many seconds a tool that is in the output may be without a usable endpoint before it leaves.
+    /// withholdAfterSeconds is how long a tool in the output may have no usable endpoint before the operator removes
+    /// it, in seconds.
     #[serde(default = "withhold_after")]
     #[schemars(range(min = 0, max = 3600))]
     pub withhold_after_seconds: i32,
@@ -32,25 +36,25 @@ fn withhold_after() -> i32 {
 }
 
 closed! {
-    /// Where health is read from.
+    /// How the operator determines the health of a tool.
     #[derive(Default)]
     pub enum HealthMode {
-        /// Nowhere: no tool is ever unhealthy.
+        /// The operator does not check health.
         None,
-        /// The readiness of the Service's endpoints.
+        /// The operator reads the readiness of the Service's endpoints.
         #[default]
         Endpoints,
     }
 }
 
 closed! {
-    /// What becomes of an unhealthy tool.
+    /// What happens to an unhealthy tool.
     #[derive(Default)]
     pub enum HealthEffect {
-        /// It leaves the output.
+        /// The tool is removed from the output.
         #[default]
         Withhold,
-        /// It stays, and the status says so.
+        /// The tool stays in the output, and the status reports it.
         Report,
     }
 }

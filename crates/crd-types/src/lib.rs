@@ -1,18 +1,18 @@
 //! The `ToolsetConfig` custom resource: spec, status, reasons, and the rules that the API server enforces.
 //!
 //! ```text
-//! these types ──► crds() ──► crds/*.yaml and the chart ──► the API server: bounds, CEL, defaults
-//!      └───────────────────► the same rules offline, `kubectl-toolset validate`
+//! these types ──► crds() ──► crds/*.yaml and the chart ──► the API server applies bounds, CEL rules and defaults
+//!      └───────────────────► `kubectl-toolset validate` applies the same rules without a cluster
 //! ```
 //!
-//! A field with a default is not an `Option`: the API server fills it in, and serde fills in the same when a file was never
-//! sent to one.
+//! A field with a default is not an `Option`, because the API server sets the default. Serde sets the same default for
+//! an object that was never sent to an API server.
 
-// The doc comments of the fields are the CRD's descriptions, and `kubectl explain` shows backticks as they are.
+// The doc comments of the fields are the descriptions in the CRD, and `kubectl explain` does not render backticks.
 #![allow(clippy::doc_markdown)]
 
-mod adjust;
 mod closed;
+mod connection;
 mod consumer;
 mod crd;
 mod detector;
@@ -33,8 +33,8 @@ mod tools;
 #[cfg(feature = "offline")]
 pub use self::offline::{Problem, closest, validate, validate_update};
 pub use self::{
-    adjust::{Credentials, CredentialsType, Settings},
     closed::UnknownName,
+    connection::{Credentials, CredentialsType, Settings},
     consumer::{Consumer, DeploymentRef, Reload},
     crd::{EmitError, crds, crds_yaml},
     detector::{DetectorConfig, DetectorType, Instances, MinConfidence, ServiceRef, State},

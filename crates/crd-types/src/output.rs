@@ -1,36 +1,40 @@
-//! `spec.output`: the ConfigMap.
+//! `spec.output`: the ConfigMap that the operator writes.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{closed::closed, patterns};
 
-/// The ConfigMap that is written, in the ToolsetConfig's own namespace.
+/// Output specifies the ConfigMap that the operator writes. The ConfigMap is in the namespace of the ToolsetConfig.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
     "!has(self.base) || self.base.configMapName != self.configMapName",
-    "base must be another ConfigMap than the one that is written"
+    "base.configMapName must differ from configMapName, because the operator overwrites that ConfigMap"
 ))]
 pub struct Output {
-    /// Its name. Cannot be changed afterwards: create another ToolsetConfig instead.
+    /// configMapName is the name of the ConfigMap. It cannot be changed. To write another ConfigMap, create another
+    /// ToolsetConfig.
     #[serde(default = "config_map_name")]
     #[schemars(length(min = 1, max = 253), regex(pattern = patterns::SUBDOMAIN))]
     pub config_map_name: String,
-    /// HolmesGPT: key custom_toolset.yaml, as HolmesGPT loads it. ToolsetJSON: key toolset.json, as readers of the predecessor
-    /// know it. Removing a format removes its key.
+    /// formats lists the formats that the operator writes. HolmesGPT is the key custom_toolset.yaml, which HolmesGPT
+    /// loads. ToolsetJSON is the key toolset.json, in the format of the Dynamic Toolset Service that this operator
+    /// replaces. If you remove a format, the operator removes its key.
     #[serde(default = "formats")]
     #[schemars(length(min = 1, max = 2))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub formats: Vec<OutputFormat>,
-    /// A file of your own toolsets, laid under what is written.
+    /// base refers to a file with toolsets of your own. The operator merges them into the file for HolmesGPT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<OutputBase>,
-    /// When a ConfigMap of that name exists and belongs to somebody else. Fail: it is left alone, and the status says so.
-    /// Adopt: it is taken over; its other keys stay.
+    /// conflictPolicy specifies what happens if a ConfigMap of this name exists and belongs to another owner. With
+    /// Fail, the operator does not change the ConfigMap and reports the conflict in the status. With Adopt, the
+    /// operator takes over the ConfigMap and keeps its other keys.
     #[serde(default)]
     pub conflict_policy: ConflictPolicy,
-    /// When the ToolsetConfig is deleted. Delete: the ConfigMap goes too. Orphan: it stays.
+    /// deletionPolicy specifies what happens to the ConfigMap when the ToolsetConfig is deleted. With Delete, the
+    /// ConfigMap is deleted too. With Orphan, the ConfigMap stays.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }
@@ -56,23 +60,23 @@ fn formats() -> Vec<OutputFormat> {
 }
 
 closed! {
-    /// A form in which the tools are written.
+    /// The formats in which the operator writes the tools.
     pub enum OutputFormat {
-        /// `custom_toolset.yaml`, as HolmesGPT loads it.
+        /// The key `custom_toolset.yaml`, which HolmesGPT loads.
         HolmesGPT,
-        /// `toolset.json`, as readers of the predecessor know it.
+        /// The key `toolset.json`, in the format of the Dynamic Toolset Service that this operator replaces.
         ToolsetJSON,
     }
 }
 
-/// A file of the user's own toolsets.
+/// OutputBase refers to a data key of a ConfigMap that holds toolsets of your own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OutputBase {
-    /// The ConfigMap that holds it, in the same namespace.
+    /// configMapName is the name of the ConfigMap. The ConfigMap must be in the namespace of the ToolsetConfig.
     #[schemars(length(min = 1, max = 253), regex(pattern = patterns::SUBDOMAIN))]
     pub config_map_name: String,
-    /// The key that holds it.
+    /// key is the data key that holds the file.
     #[serde(default = "base_key")]
     #[schemars(length(min = 1, max = 253), regex(pattern = patterns::CONFIG_MAP_KEY))]
     pub key: String,
@@ -83,25 +87,25 @@ fn base_key() -> String {
 }
 
 closed! {
-    /// What to do when the ConfigMap exists and is somebody else's.
+    /// What happens if the ConfigMap exists and belongs to another owner.
     #[derive(Default)]
     pub enum ConflictPolicy {
-        /// Leave it alone and say so.
+        /// The operator does not change it and reports the conflict.
         #[default]
         Fail,
-        /// Take it over.
+        /// The operator takes it over.
         Adopt,
     }
 }
 
 closed! {
-    /// What becomes of the ConfigMap when the ToolsetConfig is deleted.
+    /// What happens to the ConfigMap when the ToolsetConfig is deleted.
     #[derive(Default)]
     pub enum DeletionPolicy {
-        /// It goes too.
+        /// The ConfigMap is deleted too.
         #[default]
         Delete,
-        /// It stays.
+        /// The ConfigMap stays.
         Orphan,
     }
 }

@@ -1,98 +1,107 @@
-//! `spec.overrides`: exceptions to what was found.
+//! `spec.overrides`: changes to the tools that the operator discovered.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Credentials, DetectorType, EndpointScheme, PortRef, Settings, State, patterns};
+use crate::{
+    connection::{Credentials, Settings},
+    detector::{DetectorType, State},
+    patterns,
+    signature::{EndpointScheme, PortRef},
+};
 
-/// One exception. Overrides apply in order; a later one wins field by field, and lists are replaced whole.
+/// Override changes the tools that it matches. Overrides apply in order. If two overrides set the same field, the later
+/// override wins. A list replaces the earlier list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
     "!has(self.credentials) || has(self.match.__namespace__) && has(self.match.service)",
-    "credentials go to one named Service: give match.namespace and match.service"
+    "credentials require match.namespace and match.service, because credentials are for one Service"
 ))]
 pub struct Override {
-    /// Names this override. Unique.
+    /// name identifies this override. It must be unique.
     #[schemars(length(min = 1, max = 63), regex(pattern = patterns::LABEL))]
     pub name: String,
-    /// Which tools are meant. Every field given must match.
+    /// match selects the tools that this override changes. A tool must match every field that is set.
     #[serde(rename = "match")]
     pub match_: OverrideMatch,
-    /// Disabled removes the tool; Enabled only undoes an earlier Disabled.
+    /// state removes or restores the tool. Disabled removes the tool from the output. Enabled only reverts an earlier
+    /// override that set Disabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
-    /// The name the agent sees.
+    /// toolName is the name of the tool in the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 40), regex(pattern = patterns::TOOL_NAME))]
     pub tool_name: Option<String>,
-    /// What the agent is told the tool is, on one line.
+    /// description describes the tool to the model, on one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = patterns::LINE)]
     pub description: Option<String>,
-    /// What the agent should know to use it.
+    /// instructions explain to the model how to use the tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     #[x_kube(validation = patterns::TEXT)]
     pub instructions: Option<String>,
-    /// Changes how the Service is called, never its host.
+    /// endpoint changes the scheme, the port or the path of the tool's endpoint. The host cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<EndpointAdjustment>,
-    /// How the agent authenticates. Needs match.namespace and match.service; withheld from a Service of a Tenant source.
+    /// credentials specify how the agent authenticates. They require match.namespace and match.service. The operator
+    /// never gives credentials to a Service of a Tenant source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Credentials>,
-    /// The tenant to ask as, sent as X-Scope-OrgID. A literal, not a variable.
+    /// tenantID is the tenant whose data the agent queries. The agent sends it in the X-Scope-OrgID header. The value
+    /// is a literal, not the name of a variable.
     #[serde(default, rename = "tenantID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), regex(pattern = patterns::TENANT_ID))]
     pub tenant_id: Option<String>,
-    /// How the agent calls it.
+    /// settings specify how the agent calls the tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
 }
 
-/// Which tools an override is for.
+/// OverrideMatch selects tools. A tool must match every field that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = (
         "has(self.type) || has(self.__namespace__) || has(self.service) || has(self.customType)",
-        "say which tools are meant: give at least one of type, namespace, service and customType"
+        "match is empty; set at least one of type, namespace, service and customType"
     ),
     validation = (
         "!has(self.customType) || !has(self.type) || self.type == 'Custom'",
-        "customType belongs to type Custom; remove it or set type to Custom"
+        "customType may only be set when type is Custom; remove customType or set type to Custom"
     ),
 )]
 pub struct OverrideMatch {
-    /// Tools of this type.
+    /// type matches the tools of this type.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub type_: Option<DetectorType>,
-    /// Tools from this namespace.
+    /// namespace matches the tools whose Service is in this namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = patterns::LABEL))]
     pub namespace: Option<String>,
-    /// Tools from Services of this name.
+    /// service matches the tools whose Service has this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = patterns::LABEL))]
     pub service: Option<String>,
-    /// Tools of this customType.
+    /// customType matches the tools of this custom type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32), regex(pattern = patterns::CUSTOM_TYPE))]
     pub custom_type: Option<String>,
 }
 
-/// Changes to a computed endpoint. The host is never among them.
+/// EndpointAdjustment changes the endpoint that the operator computed. The host cannot be changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointAdjustment {
-    /// The scheme.
+    /// scheme is the URL scheme.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheme: Option<EndpointScheme>,
-    /// The port, by name or number. The Service must declare it.
+    /// port is the name or the number of a port that the Service declares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<PortRef>,
-    /// The path prefix of the API.
+    /// path is the path prefix of the API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 129), regex(pattern = patterns::PATH))]
     #[x_kube(validation = patterns::PLAIN_PATH)]

@@ -1,91 +1,107 @@
-//! Patterns and text rules that several fields share.
+//! Patterns and CEL rules that several fields share.
 //!
-//! Only what Go's RE2 and Rust's `regex` read alike is used here, because the API server evaluates these with the one and
-//! `kubectl-toolset validate` with the other.
+//! The API server evaluates them with Go's RE2, and `kubectl-toolset validate` evaluates them with Rust's `regex`. So
+//! they use only syntax that has the same meaning in both.
 
-/// A namespace, a Service, or an entry of one of the spec's lists: an RFC 1123 label.
+/// The name of a namespace, of a Service, or of an entry in a list of the spec: an RFC 1123 label.
 pub const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 
-/// A ConfigMap or a Deployment: an RFC 1123 subdomain.
+/// The name of a ConfigMap or of a Deployment: an RFC 1123 subdomain.
 pub const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 
-/// A key of a ConfigMap.
+/// A data key of a ConfigMap.
 pub const CONFIG_MAP_KEY: &str = "^[-._a-zA-Z0-9]+$";
 
-/// A tool's name, as the agent sees it. At most 40 characters.
+/// The name of a tool in the agent. It has at most 40 characters.
 pub const TOOL_NAME: &str = "^[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?$";
 
-/// The user's own name of a kind of tool.
+/// The user's own name for a type of tool.
 pub const CUSTOM_TYPE: &str = "^[a-z][a-z0-9-]{0,31}$";
 
-/// A URL path that can be put behind a host without changing what the host is.
+/// A URL path. It has no character that could change the host of a URL to which it is appended.
 pub const PATH: &str = "^/[A-Za-z0-9._~/-]{0,128}$";
 
-/// A path that a tool may call; `*` stands for anything.
+/// A path that the agent may call. `*` matches any characters.
 pub const CALL_PATH: &str = "^/[A-Za-z0-9._~/*-]{0,128}$";
 
-/// A URL with a host name or an IPv4 address, perhaps a port and a path, and nothing else: no user information, no query, no
-/// fragment.
+/// A URL with a host name or an IPv4 address, and optionally a port and a path. User information, a query and a
+/// fragment are not allowed.
 pub const URL: &str = r"^https?://[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~/-]*)?$";
 
-/// A host that ends in a number is an address to every client, and may be written in one way only: `0251.0376.0251.0376`,
-/// `2852039166` and `0x7f.1` are addresses too.
+/// Every client reads a host that ends in a number as an IPv4 address. `0251.0376.0251.0376`, `2852039166` and `0x7f.1`
+/// are addresses too. Only the usual notation is allowed, so that a reader sees the same address as the client.
 pub const PLAIN_ADDRESS: (&str, &str) = (
     "!self.matches('^https?://([^/:]*[.])?([0-9]+|0[xX][0-9A-Fa-f]*)([:/]|$)') || self.matches('^https?://([1-9]?[0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])([.]([1-9]?[0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){3}([:/]|$)')",
-    "write the address as four plain decimal numbers, or use a host name",
+    "an IPv4 address must be four decimal numbers without leading zeros; correct the address or use a host name",
 );
 
 /// The name of an environment variable.
 pub const ENV: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 
-/// An HTTP header's name. No dot: the agent's loader splits keys at dots.
+/// The name of an HTTP header. A dot is not allowed, because the agent splits keys at dots when it loads a file.
 pub const HEADER: &str = "^[A-Za-z][A-Za-z0-9_-]*$";
 
-/// A tenant, as Loki, Mimir and Tempo take it in `X-Scope-OrgID`.
+/// A tenant ID that Loki, Mimir and Tempo accept in `X-Scope-OrgID`.
 pub const TENANT_ID: &str = "^[A-Za-z0-9_.|-]{1,64}$";
 
-/// A built-in toolset of the agent, e.g. `kubernetes/core`. No dot: the agent's loader splits keys at dots.
+/// The name of a built-in toolset of the agent, for example `kubernetes/core`. A dot is not allowed, because the agent
+/// splits keys at dots when it loads a file.
 pub const BASELINE: &str = "^[A-Za-z0-9][A-Za-z0-9/_-]*$";
 
-/// What no text for the agent may hold, because the agent would expand it or a reader could not see it: Jinja's `{{` and
-/// `{%`, a shell's `${`, `$(` and backtick, control characters, and characters that hide or turn around other text.
-/// Line breaks and tabs are fine.
+/// A text for the model. The agent would expand Jinja's `{{` and `{%` and a shell's `${`, `$(` and backtick. A reader
+/// would not see control characters, or characters that hide or reorder other text. So a text must not contain any of
+/// them. Line breaks and tabs are allowed.
 pub const TEXT: (&str, &str) = (
     r"!self.matches('[{][{%]|[$][{(]|`|[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\x{061c}\\x{200b}-\\x{200f}\\x{2028}-\\x{202e}\\x{2060}-\\x{206f}\\x{feff}]')",
-    "remove template and shell marks ({{, {%, ${, $(, backticks) and control or invisible characters: the agent would expand them, or a reader not see them",
+    "must not contain template or shell marks ({{, {%, ${, $(, backticks), which the agent would expand, or control or invisible characters, which a reader would not see; remove them",
 );
 
-/// As `TEXT`, and on one line.
+/// As `TEXT`, on one line.
 pub const LINE: (&str, &str) = (
     r"!self.matches('[{][{%]|[$][{(]|`|[\\x00-\\x1f\\x7f-\\x9f\\x{061c}\\x{200b}-\\x{200f}\\x{2028}-\\x{202e}\\x{2060}-\\x{206f}\\x{feff}]')",
-    "write one line without template and shell marks ({{, {%, ${, $(, backticks) and control or invisible characters: the agent would expand them, or a reader not see them",
+    "must be one line without template or shell marks ({{, {%, ${, $(, backticks), which the agent would expand, and without control or invisible characters, which a reader would not see",
 );
 
-/// No reader may normalise a path to something else.
-pub const PLAIN_PATH: (&str, &str) =
-    ("!self.matches('[.][.]|//|/[.](/|$)')", "remove '..' and empty or '.' segments from the path");
+/// A path that a client or a server does not normalise to another path.
+pub const PLAIN_PATH: (&str, &str) = (
+    "!self.matches('[.][.]|//|/[.](/|$)')",
+    "a path must not contain '..', '.' segments or empty segments; remove them",
+);
 
 /// As `PLAIN_PATH`, for the path of a URL.
-pub const PLAIN_URL_PATH: (&str, &str) =
-    ("!self.matches('[.][.]|[^:]//|/[.](/|$)')", "remove '..' and empty or '.' segments from the path");
+pub const PLAIN_URL_PATH: (&str, &str) = (
+    "!self.matches('[.][.]|[^:]//|/[.](/|$)')",
+    "a path must not contain '..', '.' segments or empty segments; remove them",
+);
 
-/// What a value must look like, for somebody who does not read patterns. A pattern without words is shown as it is.
+/// Describes a pattern for users who do not read regular expressions. A pattern without a description is shown as it
+/// is.
 #[cfg(feature = "offline")]
-pub(crate) fn in_words(pattern: &str) -> String {
-    let words = match pattern {
-        LABEL => "use lower-case letters, digits and '-', with a letter or digit at both ends",
-        SUBDOMAIN => "use lower-case letters, digits, '-' and '.', with a letter or digit at both ends of each part",
-        CONFIG_MAP_KEY => "use letters, digits, '-', '_' and '.'",
-        TOOL_NAME => "use at most 40 lower-case letters, digits, '-' and '_', with a letter or digit at both ends",
-        CUSTOM_TYPE => "use at most 32 lower-case letters, digits and '-', starting with a letter",
-        PATH => "write a path that starts with '/', of letters, digits and . _ ~ / -",
-        CALL_PATH => "write a path that starts with '/', of letters, digits and . _ ~ / - *",
-        URL => "write http:// or https://, a host, perhaps a port and a path; no user, query or fragment",
-        ENV => "write the name of an environment variable: letters, digits and '_', not starting with a digit",
-        HEADER => "write the name of a header: letters, digits, '-' and '_', starting with a letter",
-        TENANT_ID => "use at most 64 letters, digits, '_', '.', '|' and '-'",
-        BASELINE => "write a toolset's name, e.g. kubernetes/core: letters, digits, '/', '_' and '-'; no dot",
+pub(crate) fn describe(pattern: &str) -> String {
+    let description = match pattern {
+        LABEL => "it must consist of lower-case letters, digits and '-', and start and end with a letter or a digit",
+        SUBDOMAIN => {
+            "it must consist of lower-case letters, digits, '-' and '.', and each part must start and end with a letter or a digit"
+        }
+        CONFIG_MAP_KEY => "it must consist of letters, digits, '-', '_' and '.'",
+        TOOL_NAME => {
+            "it must consist of at most 40 lower-case letters, digits, '-' and '_', and start and end with a letter or a digit"
+        }
+        CUSTOM_TYPE => "it must consist of at most 32 lower-case letters, digits and '-', and start with a letter",
+        PATH => "it must start with '/' and consist of letters, digits and . _ ~ / -",
+        CALL_PATH => "it must start with '/' and consist of letters, digits and . _ ~ / - *",
+        URL => {
+            "it must be an http or https URL with a host and optionally a port and a path, without user, query and fragment"
+        }
+        ENV => {
+            "it must be the name of an environment variable, which consists of letters, digits and '_' and does not start with a digit"
+        }
+        HEADER => "it must consist of letters, digits, '-' and '_', and start with a letter",
+        TENANT_ID => "it must consist of at most 64 letters, digits, '_', '.', '|' and '-'",
+        BASELINE => {
+            "it must be the name of a toolset, for example kubernetes/core, which consists of letters, digits, '/', '_' and '-'"
+        }
         other => return format!("it must match {other}"),
     };
-    words.to_owned()
+    description.to_owned()
 }

@@ -1,105 +1,106 @@
-//! The closed lists of condition types and reasons. Users' alerts and scripts match on them, so a name, once released, stays.
+//! The condition types and the reasons. Alerts and scripts of users match them, so a released name never changes.
 
 use crate::closed::closed;
 
 closed! {
-    /// The condition types of a ToolsetConfig.
+    /// The types of the conditions of a ToolsetConfig.
     pub enum ConditionType {
-        /// Sums the others up.
+        /// Summarises the other conditions.
         Ready,
-        /// Every input that the spec needs has been listed and is fresh.
+        /// The operator has listed every input that the spec needs, and every input is up to date.
         InputsSynced,
-        /// The ConfigMap holds what was planned.
+        /// The ConfigMap holds the planned content.
         OutputApplied,
-        /// Every override, signature and base file had an effect that could be honoured.
+        /// Everything that the spec asks for took effect.
         OverridesApplied,
-        /// The agent runs with what the ConfigMap holds.
+        /// The agent runs with the current content of the ConfigMap.
         ConsumerReloaded,
     }
 }
 
 closed! {
-    /// Why a condition of a ToolsetConfig is as it is.
+    /// The reasons of the conditions of a ToolsetConfig.
     pub enum Reason {
-        /// All is well; also with no tools at all.
+        /// There is no problem. A plan without tools is not a problem.
         AsExpected,
-        /// `mode: Preview`: planned, not written.
+        /// `spec.mode` is Preview: the operator plans and does not write.
         Preview,
-        /// `mode: Suspended`: neither planned nor written.
+        /// `spec.mode` is Suspended: the operator neither plans nor writes.
         Suspended,
-        /// An input has not been listed yet.
+        /// The operator has not listed every input yet.
         WaitingForInputs,
-        /// The operator may not read an input; the output is held.
+        /// The operator is not allowed to read an input.
         InputForbidden,
-        /// An input has not been heard from for too long; the output is held.
+        /// The operator has had no contact with the API server about an input for too long.
         InputStale,
-        /// A ConfigMap of that name belongs to somebody else, or to an older ToolsetConfig.
+        /// A ConfigMap of this name belongs to another owner or to an older ToolsetConfig.
         OutputConflict,
-        /// Writing the ConfigMap failed; the message says how.
+        /// A write of the ConfigMap failed. The message has the error.
         ApplyFailed,
-        /// Another writer keeps changing the ConfigMap back.
+        /// Another field manager keeps changing the ConfigMap.
         OutputContested,
-        /// The output is over its size budget and was cut.
+        /// The output exceeds its size limit, so the operator left tools out.
         OutputTooLarge,
         /// An override matches no tool.
         OverrideUnmatched,
-        /// The agent has no field for these credentials on this type.
+        /// The agent does not support these credentials for this type of tool.
         CredentialsUnsupported,
-        /// The agent has no field for this setting on this type.
+        /// The agent does not support this setting for this type of tool.
         SettingUnsupported,
-        /// The predecessor's `overrides.yaml` cannot be read.
+        /// The operator cannot read the key `overrides.yaml` of the Dynamic Toolset Service.
         LegacyOverridesInvalid,
-        /// The base file is missing or cannot be read.
+        /// The base file is missing or the operator cannot read it.
         BaseInvalid,
-        /// Restarting the agent failed.
+        /// The operator could not restart the agent.
         ReloadFailed,
-        /// The stored object cannot be read, for example because an older schema let it in.
+        /// The operator cannot read the stored object, for example because it was created with an older schema.
         InvalidConfig,
     }
 }
 
 closed! {
-    /// What became of one Service.
+    /// Why a Service is a tool, or why it is not.
     pub enum ServiceReason {
-        /// It is a tool.
+        /// The Service is a tool.
         Selected,
-        /// It carries the opt-out annotation.
+        /// The Service has the opt-out annotation.
         OptedOut,
-        /// Its type is Disabled in the spec.
+        /// The detector of its type is Disabled in the spec.
         DetectorDisabled,
-        /// Recognised, but in a role that serves no queries.
+        /// The operator recognises the Service, but its endpoint role serves no queries.
         NotAnEndpoint,
-        /// A headless twin of a Service over the same pods.
+        /// The Service is headless, and another Service has the same pods.
         HeadlessTwin,
-        /// Recognised, but none of its ports can be called.
+        /// The operator recognises the Service, but none of its ports is known to answer queries.
         NoUsablePort,
-        /// The evidence is below minConfidence.
+        /// The confidence is lower than `minConfidence`.
         NotEnoughEvidence,
-        /// An ExternalName Service that no source allows.
+        /// The Service is of type ExternalName, and its source does not allow it.
         ExternalNameNotAllowed,
-        /// A Service without selector that no source allows.
+        /// The Service has no selector, and its source does not allow it.
         SelectorlessNotAllowed,
-        /// External addresses or hand-made EndpointSlices that no source allows.
+        /// The Service has external IPs or manual EndpointSlices that its source does not allow, or an endpoint that is
+        /// never allowed.
         EndpointNotAllowed,
-        /// An annotation of ours is malformed.
+        /// An annotation with the prefix `kubernaut.io/` is malformed.
         InvalidAnnotation,
-        /// `instances: Single`, and another one ranks higher.
+        /// Another Service of the same product is preferred.
         LostToPreferred,
-        /// Without a usable endpoint for longer than allowed.
+        /// The Service has had no usable endpoint for longer than allowed.
         Unhealthy,
-        /// An override disables it.
+        /// An override disables the tool.
         OverriddenOff,
-        /// A cap on the number of tools or on the size was reached.
+        /// A limit on the number of tools or on the size of the output is reached.
         LimitExceeded,
-        /// In a Tenant source, without the opt-in annotation.
+        /// The source of the Service is Tenant, and the Service did not opt in.
         TenantNotOptedIn,
-        /// Another tool has the name, and that one stays.
+        /// Another tool has the requested name.
         NameConflict,
-        /// Credentials are set, and its source is Tenant.
+        /// The spec gives credentials or a tenant to the Service, but its source is Tenant.
         CredentialsNotAllowed,
-        /// Its namespace is in no source; only said by `explain`.
+        /// No source covers the namespace of the Service. Only `kubectl toolset explain` reports this reason.
         NamespaceNotSelected,
-        /// Its labels match no source of its namespace; only said by `explain`.
+        /// No source selects the labels of the Service. Only `kubectl toolset explain` reports this reason.
         ServiceNotSelected,
     }
 }

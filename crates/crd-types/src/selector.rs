@@ -1,4 +1,5 @@
-//! The schema of a label selector, bounded. (Kubernetes' own has no bounds, and a rule over it would have no cost limit.)
+//! The schema of a label selector with bounds. Kubernetes' own schema has no bounds, so the API server could not limit
+//! the cost of a CEL rule over it.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
@@ -9,32 +10,38 @@ pub(crate) fn label_selector(_: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-map-type": "atomic",
         "properties": {
             "matchLabels": {
-                "description": "Labels that must all be present with these values.",
+                "description": "matchLabels is a map of labels. A label must be present with the given value for every entry.",
                 "type": "object",
                 "maxProperties": 16,
                 "additionalProperties": {"type": "string", "maxLength": 63},
                 "x-kubernetes-validations": [{
                     "rule": "self.all(key, size(key) > 0 && size(key) <= 317)",
-                    "message": "a label's key has 1 to 317 characters; shorten it",
+                    "message": "the key of a label must have 1 to 317 characters; shorten the key",
                 }],
             },
             "matchExpressions": {
-                "description": "Requirements that must all hold.",
+                "description": "matchExpressions is a list of requirements. All of them must be met.",
                 "type": "array",
                 "maxItems": 16,
                 "x-kubernetes-list-type": "atomic",
                 "items": {
+                    "description": "A label selector requirement relates a label to a set of values.",
                     "type": "object",
                     "required": ["key", "operator"],
                     "properties": {
-                        "key": {"description": "The label.", "type": "string", "minLength": 1, "maxLength": 317},
+                        "key": {
+                            "description": "key is the key of the label that the requirement applies to.",
+                            "type": "string",
+                            "minLength": 1,
+                            "maxLength": 317,
+                        },
                         "operator": {
-                            "description": "How the label relates to the values.",
+                            "description": "operator is the relationship of the label to the values.",
                             "type": "string",
                             "enum": ["In", "NotIn", "Exists", "DoesNotExist"],
                         },
                         "values": {
-                            "description": "With In and NotIn: the values.",
+                            "description": "values is the list of values. It must not be empty with In and NotIn, and it must be empty with Exists and DoesNotExist.",
                             "type": "array",
                             "maxItems": 32,
                             "x-kubernetes-list-type": "atomic",
@@ -44,11 +51,11 @@ pub(crate) fn label_selector(_: &mut SchemaGenerator) -> Schema {
                     "x-kubernetes-validations": [
                         {
                             "rule": "!(self.operator in ['In', 'NotIn']) || has(self.values) && size(self.values) > 0",
-                            "message": "In and NotIn need at least one value",
+                            "message": "values is required when operator is In or NotIn; add at least one value",
                         },
                         {
                             "rule": "self.operator in ['In', 'NotIn'] || !has(self.values) || size(self.values) == 0",
-                            "message": "Exists and DoesNotExist take no values; remove them",
+                            "message": "values may not be set when operator is Exists or DoesNotExist; remove the values",
                         },
                     ],
                 },

@@ -1,4 +1,4 @@
-//! `spec.signatures`: the user's own recognition rules.
+//! `spec.signatures`: recognition rules of the user.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
@@ -7,77 +7,78 @@ use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::{DetectorType, patterns, selector::label_selector};
+use crate::{detector::DetectorType, patterns, selector::label_selector};
 
-/// One recognition rule: which Services, what they speak, and on which port.
+/// Signature is a recognition rule of your own. It specifies which Services it matches, which product they are, and
+/// which port the agent calls.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = (
         "has(self.selector) && (has(self.selector.matchLabels) && size(self.selector.matchLabels) > 0 || has(self.selector.matchExpressions) && size(self.selector.matchExpressions) > 0) || has(self.annotations) && size(self.annotations) > 0",
-        "say which Services are meant: give a selector that is not empty, or annotations"
+        "a signature must not match every Service; set a selector that is not empty, or annotations"
     ),
-    validation = ("self.type != 'Custom' || has(self.customType)", "type Custom needs a customType"),
-    validation = ("self.type == 'Custom' || !has(self.customType)", "customType belongs to type Custom; remove it or set type to Custom"),
+    validation = ("self.type != 'Custom' || has(self.customType)", "customType is required when type is Custom; set it to your own name for the type"),
+    validation = ("self.type == 'Custom' || !has(self.customType)", "customType may only be set when type is Custom; remove customType or set type to Custom"),
     validation = (
         "self.type == 'Custom' || !has(self.instructions)",
-        "instructions of a signature belong to type Custom; for a known product use overrides"
+        "instructions may only be set when type is Custom; remove instructions and use spec.overrides"
     ),
 )]
 pub struct Signature {
-    /// Names this rule. Unique.
+    /// name identifies this signature. It must be unique.
     #[schemars(length(min = 1, max = 63), regex(pattern = patterns::LABEL))]
     pub name: String,
-    /// What a matching Service speaks, or Custom with customType.
+    /// type is the product of a matching Service, or Custom together with customType.
     #[serde(rename = "type")]
     pub type_: DetectorType,
-    /// With type Custom: your name for it.
+    /// customType is your own name for the type. It is required when type is Custom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32), regex(pattern = patterns::CUSTOM_TYPE))]
     pub custom_type: Option<String>,
-    /// Over the Service's labels.
+    /// selector selects Services by their labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "label_selector")]
     pub selector: Option<LabelSelector>,
-    /// Annotations that the Service must all carry with these values.
+    /// annotations is a map of annotations. The Service must have all of them with these values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16, "additionalProperties" = {"type": "string", "maxLength": 256}))]
     #[x_kube(validation = (
         "self.all(key, size(key) > 0 && size(key) <= 317)",
-        "an annotation's key has 1 to 317 characters; shorten it"
+        "the key of an annotation must have 1 to 317 characters; shorten the key"
     ))]
     pub annotations: BTreeMap<String, String>,
-    /// The port to call, by name or number; the Service must declare it. Without it: the port that the type's own rule
-    /// picks, else the Service's only TCP port.
+    /// port is the name or the number of the port to call. The Service must declare it. The default is the port that
+    /// the rule of the product selects, or else the only TCP port of the Service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<PortRef>,
-    /// The scheme to call it with. Without it: what the port shows.
+    /// scheme is the URL scheme. The default follows from the port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheme: Option<EndpointScheme>,
-    /// The path prefix of its API.
+    /// path is the path prefix of the API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 129), regex(pattern = patterns::PATH))]
     #[x_kube(validation = patterns::PLAIN_PATH)]
     pub path: Option<String>,
-    /// The path that answers when it is healthy.
+    /// healthPath is the path that answers when the Service is healthy. It starts at the root of the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 129), regex(pattern = patterns::PATH))]
     #[x_kube(validation = patterns::PLAIN_PATH)]
     pub health_path: Option<String>,
-    /// With type Custom: what the agent should know to use it.
+    /// instructions explain to the model how to use the tool. They may only be set when type is Custom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     #[x_kube(validation = patterns::TEXT)]
     pub instructions: Option<String>,
 }
 
-/// A port of a Service, by number or by name.
+/// A port of a Service. It is a number or a name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum PortRef {
-    /// The Service's port number, 1 to 65535.
+    /// The number of the port, 1 to 65535.
     Number(i32),
-    /// The port's name in the Service.
+    /// The name of the port in the Service.
     Name(String),
 }
 
@@ -90,7 +91,7 @@ impl fmt::Display for PortRef {
     }
 }
 
-// By hand: the schema of an untagged enum is not structural, and Kubernetes has a word of its own for this one.
+// The derived schema of an untagged enum is not structural, so this one uses `x-kubernetes-int-or-string`.
 impl JsonSchema for PortRef {
     fn inline_schema() -> bool {
         true
@@ -115,6 +116,8 @@ impl JsonSchema for PortRef {
 /// The scheme of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+// As in `closed!`: an optional field keeps its own description only if the enum has none.
+#[schemars(description = "")]
 pub enum EndpointScheme {
     /// Plain HTTP.
     Http,
@@ -123,7 +126,7 @@ pub enum EndpointScheme {
 }
 
 impl EndpointScheme {
-    /// As a URL spells it.
+    /// The scheme as it is written in a URL.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",

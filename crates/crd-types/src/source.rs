@@ -1,4 +1,4 @@
-//! `spec.sources`: where Services are taken from, and how far they are trusted.
+//! `spec.sources`: which Services the operator considers, and how far it trusts them.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::KubeSchema;
@@ -6,23 +6,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::{closed::closed, patterns, selector::label_selector};
 
-/// One place to take Services from. The first source that selects a Service decides how far it is trusted.
+/// Source selects Services and specifies how far the operator trusts them. If several sources select a Service, the
+/// first one applies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Source {
-    /// Names this source in the status. Unique.
+    /// name identifies this source in the status. It must be unique.
     #[schemars(length(min = 1, max = 63), regex(pattern = patterns::LABEL))]
     pub name: String,
-    /// Trusted: whoever may create a Service there is believed. Tenant: only Services that opt in by annotation are taken,
-    /// and they never look like, outrank or get the credentials of a Trusted one.
+    /// trust specifies how far the operator trusts the Services of this source. With Trusted, everyone who can create a
+    /// Service in these namespaces can add tools. With Tenant, a Service becomes a tool only if it opts in with an
+    /// annotation. A tool from a Tenant source is marked as provided by a tenant, ranks below trusted tools and never
+    /// gets credentials.
     pub trust: Trust,
-    /// The namespaces this source covers.
+    /// namespaces specifies the namespaces of this source.
     pub namespaces: NamespaceSelection,
-    /// Only Services whose labels match. Without it every Service of the namespaces counts.
+    /// serviceSelector selects Services by their labels. The default selects every Service of the namespaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "label_selector")]
     pub service_selector: Option<LabelSelector>,
-    /// Services that are taken although their addresses are not the cluster's own. Each one is named.
+    /// allow lists single Services that the operator otherwise rejects, because the cluster does not control their
+    /// addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -30,81 +34,84 @@ pub struct Source {
 }
 
 closed! {
-    /// How far the Services of a source are believed.
+    /// How far the operator trusts the Services of a source.
     pub enum Trust {
-        /// Whoever may create a Service there is believed.
+        /// Everyone who can create a Service in the namespaces of the source can add tools.
         Trusted,
-        /// Only opted-in Services, rendered apart and without credentials.
+        /// Only Services that opt in become tools. They have their own entries in the output and never get credentials.
         Tenant,
     }
 }
 
-/// Which namespaces a source covers.
+/// NamespaceSelection specifies the namespaces of a source.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = ("self.from != 'Names' || has(self.names)", "list the namespaces in names, or choose another from"),
-    validation = ("self.from == 'Names' || !has(self.names)", "names belongs to from: Names; remove names or set from to Names"),
-    validation = ("self.from != 'Selector' || has(self.selector)", "give the selector over namespace labels, or choose another from"),
-    validation = ("self.from == 'Selector' || !has(self.selector)", "selector belongs to from: Selector; remove selector or set from to Selector"),
+    validation = ("self.from != 'Names' || has(self.names)", "names is required when from is Names; list the namespaces in names"),
+    validation = ("self.from == 'Names' || !has(self.names)", "names may only be set when from is Names; remove names or set from to Names"),
+    validation = ("self.from != 'Selector' || has(self.selector)", "selector is required when from is Selector; set it to a label selector for namespaces"),
+    validation = ("self.from == 'Selector' || !has(self.selector)", "selector may only be set when from is Selector; remove selector or set from to Selector"),
     validation = (
         "!has(self.selector) || has(self.selector.matchLabels) && size(self.selector.matchLabels) > 0 || has(self.selector.matchExpressions) && size(self.selector.matchExpressions) > 0",
-        "an empty selector would select every namespace; give matchLabels or matchExpressions, or write from: All"
+        "an empty selector would select every namespace; set matchLabels or matchExpressions, or set from to All"
     ),
 )]
 pub struct NamespaceSelection {
-    /// All: every namespace. Same: the ToolsetConfig's own. Names: those listed in names. Selector: those whose labels match.
+    /// from specifies how the namespaces are selected. All selects every namespace. Same selects the namespace of the
+    /// ToolsetConfig. Names selects the namespaces that names lists. Selector selects the namespaces whose labels match
+    /// selector.
     pub from: NamespacesFrom,
-    /// With from Names: the namespaces.
+    /// names lists the namespaces. It is required when from is Names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 63), regex(pattern = patterns::LABEL)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub names: Vec<String>,
-    /// With from Selector: a label selector over the namespaces' labels.
+    /// selector selects namespaces by their labels. It is required when from is Selector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "label_selector")]
     pub selector: Option<LabelSelector>,
 }
 
 closed! {
-    /// How a source names its namespaces.
+    /// How a source selects its namespaces.
     pub enum NamespacesFrom {
         /// Every namespace.
         All,
         /// The namespace of the ToolsetConfig.
         Same,
-        /// Those listed.
+        /// The namespaces that `names` lists.
         Names,
-        /// Those whose labels match.
+        /// The namespaces whose labels match `selector`.
         Selector,
     }
 }
 
-/// One Service whose addresses somebody vouches for.
+/// Allowance names a Service that the operator otherwise rejects. By listing it, you vouch for its addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Allowance {
-    /// The Service's namespace.
+    /// namespace is the namespace of the Service.
     #[schemars(length(min = 1, max = 63), regex(pattern = patterns::LABEL))]
     pub namespace: String,
-    /// The Service's name.
+    /// name is the name of the Service.
     #[schemars(length(min = 1, max = 63), regex(pattern = patterns::LABEL))]
     pub name: String,
-    /// ExternalName: it points to a name outside. Selectorless: it has no selector. ManualSlices: its EndpointSlices were
-    /// made by hand. ExternalIPs: it has external addresses.
+    /// kind specifies what is allowed. ExternalName allows a Service of type ExternalName. Selectorless allows a
+    /// Service without a selector. ManualSlices allows EndpointSlices that the EndpointSlice controller does not
+    /// manage. ExternalIPs allows a Service with external IPs.
     pub kind: AllowanceKind,
 }
 
 closed! {
-    /// What is allowed of a Service that is otherwise refused.
+    /// What a source allows for a Service that the operator otherwise rejects.
     pub enum AllowanceKind {
         /// A Service of type ExternalName.
         ExternalName,
         /// A Service without a selector.
         Selectorless,
-        /// EndpointSlices that the endpoint slice controller did not make.
+        /// EndpointSlices that the EndpointSlice controller does not manage.
         ManualSlices,
-        /// A Service with externalIPs.
+        /// A Service with external IPs.
         ExternalIPs,
     }
 }

@@ -1,17 +1,25 @@
-//! The `ToolsetConfig` itself.
+//! The `ToolsetConfig` and its spec.
 
-// Printer columns repeat their type; the lint takes that for a slip.
+// The lint takes the repeated types of the printer columns for a mistake.
 #![allow(clippy::duplicated_attributes)]
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Baseline, Consumer, DetectorConfig, DetectorType, Health, Output, Override, Signature, Source, StaticTool,
-    ToolsetConfigStatus, closed::closed,
+    closed::closed,
+    consumer::Consumer,
+    detector::{DetectorConfig, DetectorType},
+    health::Health,
+    output::Output,
+    overrides::Override,
+    signature::Signature,
+    source::Source,
+    status::ToolsetConfigStatus,
+    tools::{Baseline, StaticTool},
 };
 
-/// What the agent's toolset is made from, and where it is written.
+/// ToolsetConfigSpec specifies which Services become tools and where the operator writes them.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "toolset.kubernaut.io",
@@ -23,7 +31,7 @@ use crate::{
     namespaced,
     status = "ToolsetConfigStatus",
     derive = "PartialEq",
-    doc = "A ToolsetConfig says which Services become tools of an AI operations agent, and keeps one ConfigMap in its own namespace, the agent's, that the agent loads.",
+    doc = "ToolsetConfig specifies which Services become tools of an AI operations agent. The operator writes the tools into one ConfigMap in the namespace of the ToolsetConfig, and the agent loads the ConfigMap. A pod can mount only ConfigMaps of its own namespace, so create the ToolsetConfig in the namespace of the agent.",
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
     printcolumn(name = "Tools", type_ = "integer", json_path = ".status.summary.tools"),
@@ -37,61 +45,66 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
     "self.output.configMapName == oldSelf.output.configMapName",
-    "output.configMapName cannot be changed; create another ToolsetConfig instead"
+    "output.configMapName cannot be changed; create another ToolsetConfig with the new name"
 ))]
 pub struct ToolsetConfigSpec {
-    /// Apply: the ConfigMap is written. Preview: it is left as it is; the status says what would be written. Suspended: as
-    /// Preview, and the status of tools and the Events stop too.
+    /// mode specifies whether the operator writes the ConfigMap. With Apply, the operator writes it. With Preview, the
+    /// operator does not change the ConfigMap, and the status shows the tools that it would write. With Suspended, the
+    /// operator does not change the ConfigMap either, and it does not update the tools in the status or report Events
+    /// about Services.
     #[serde(default)]
     pub mode: Mode,
-    /// Where Services are taken from. The first source that selects a Service decides how far it is trusted.
+    /// sources selects the Services that the operator considers, and specifies how far it trusts them. If several
+    /// sources select a Service, the first one applies.
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(
         merge_strategy = ListMerge::Atomic,
-        validation = ("self.all(a, self.exists_one(b, a.name == b.name))", "give every source a name of its own")
+        validation = ("self.all(a, self.exists_one(b, a.name == b.name))", "the names of sources must be unique; rename one of them")
     )]
     pub sources: Vec<Source>,
-    /// Which products are looked for. A type that is not listed is Enabled, except MCP, which is Disabled.
+    /// detectors configures the detection of products. A product that is not listed is Enabled, except MCP, which is
+    /// Disabled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 17))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub detectors: Vec<DetectorConfig>,
-    /// Your own recognition rules; they go before the built-in ones and before annotations.
+    /// signatures lists your own recognition rules. They take precedence over annotations and over the built-in rules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub signatures: Vec<Signature>,
-    /// When a tool counts as healthy, and what follows when it does not.
+    /// health specifies when a tool is healthy and what happens to an unhealthy tool.
     #[serde(default)]
     pub health: Health,
-    /// Exceptions to what was found, applied in order.
+    /// overrides changes tools that the operator discovered. Overrides apply in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(
         merge_strategy = ListMerge::Atomic,
-        validation = ("self.all(a, self.exists_one(b, a.name == b.name))", "give every override a name of its own")
+        validation = ("self.all(a, self.exists_one(b, a.name == b.name))", "the names of overrides must be unique; rename one of them")
     )]
     pub overrides: Vec<Override>,
-    /// Tools that are not discovered: outside the cluster, or run by somebody else.
+    /// tools lists tools that the operator does not discover, for example tools outside the cluster.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub tools: Vec<StaticTool>,
-    /// The agent's built-in toolsets to switch on or off. kubernetes/core is on unless it is listed here as Disabled.
+    /// baseline enables or disables built-in toolsets of the agent. kubernetes/core is enabled unless it is listed here
+    /// as Disabled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub baseline: Vec<Baseline>,
-    /// The ConfigMap that is written.
+    /// output specifies the ConfigMap that the operator writes.
     #[serde(default)]
     pub output: Output,
-    /// How the agent gets to know of a change.
+    /// consumer specifies how the agent learns about a change of the ConfigMap.
     #[serde(default)]
     pub consumer: Consumer,
 }
 
 impl ToolsetConfigSpec {
-    /// How a type is looked for: as the spec lists it, or as holds for one that is not listed.
+    /// The configuration of a detector. A type that the spec does not list has the default configuration.
     pub fn detector(&self, type_: DetectorType) -> DetectorConfig {
         self.detectors
             .iter()
@@ -102,15 +115,15 @@ impl ToolsetConfigSpec {
 }
 
 closed! {
-    /// Whether the output is written.
+    /// Whether the operator writes the ConfigMap.
     #[derive(Default)]
     pub enum Mode {
-        /// The ConfigMap is written.
+        /// The operator plans and writes.
         #[default]
         Apply,
-        /// Plan and status, no ConfigMap.
+        /// The operator plans and updates the status, but does not write the ConfigMap.
         Preview,
-        /// Neither, until further notice.
+        /// The operator neither plans nor writes the ConfigMap.
         Suspended,
     }
 }

@@ -1,171 +1,174 @@
-//! `status`: what the operator makes of the spec.
+//! `status`: the observed state of a ToolsetConfig.
 //!
-//! Names from closed lists (reasons, health, types) are plain strings here: after a downgrade the operator must still be
-//! able to read a status that a newer one wrote. What is empty is left out.
+//! Reasons, health and types are strings here, because an older operator must be able to read a status that a newer
+//! operator wrote before a downgrade. Empty fields are left out.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// What the operator makes of the spec.
+/// ToolsetConfigStatus is the observed state of a ToolsetConfig.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolsetConfigStatus {
-    /// The metadata.generation that this status is about.
+    /// observedGeneration is the metadata.generation that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready sums up; InputsSynced, OutputApplied, OverridesApplied and ConsumerReloaded say which part is the matter.
+    /// conditions are the observations of the current state. Ready summarises the others. InputsSynced, OutputApplied,
+    /// OverridesApplied and ConsumerReloaded show which part has a problem.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
-    /// Counts.
+    /// summary counts candidates and tools.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,
-    /// Counts per type; only types with a candidate.
+    /// detectors counts candidates and tools per type. A type without candidates and without tools is not listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub detectors: Vec<DetectorSummary>,
-    /// The tools, sorted; at most 100.
+    /// tools lists at most 100 tools, sorted by namespace and name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub tools: Vec<ToolStatus>,
-    /// The candidates that did not become tools, sorted; at most 50.
+    /// rejected lists at most 50 candidates that are not tools, sorted by namespace and name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub rejected: Vec<RejectedStatus>,
-    /// Whether tools or rejected were cut.
+    /// truncated is true if tools or rejected is incomplete, because there are more entries than the limit.
     #[serde(default)]
     pub truncated: bool,
-    /// What was last written.
+    /// output describes the ConfigMap as the operator last wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<OutputStatus>,
 }
 
-/// Counts over all sources. A candidate is a Service inside a source for which anything at all spoke.
+/// Summary counts candidates and tools. A candidate is a Service in a source that a detector, a signature or an
+/// annotation recognises.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
-    /// Services for which a detector, a signature or an annotation spoke.
+    /// candidates is the number of candidates.
     #[serde(default)]
     pub candidates: i32,
-    /// Tools in the output.
+    /// tools is the number of tools in the plan.
     #[serde(default)]
     pub tools: i32,
-    /// Tools without a usable endpoint, in the output or withheld from it.
+    /// unhealthy is the number of tools without a usable endpoint. It includes the tools that are withheld from the
+    /// output.
     #[serde(default)]
     pub unhealthy: i32,
-    /// Candidates that did not become tools.
+    /// rejected is the number of candidates that are not tools for another reason than their health.
     #[serde(default)]
     pub rejected: i32,
 }
 
-/// Counts of one type.
+/// DetectorSummary counts the candidates and the tools of one type.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DetectorSummary {
-    /// The type.
+    /// type is the type that is counted.
     #[serde(rename = "type")]
     #[schemars(length(max = 63))]
     pub type_: String,
-    /// Its candidates.
+    /// candidates is the number of candidates of this type.
     #[serde(default)]
     pub candidates: i32,
-    /// Its tools.
+    /// tools is the number of tools of this type.
     #[serde(default)]
     pub tools: i32,
 }
 
-/// One tool.
+/// ToolStatus describes one tool.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolStatus {
-    /// The name the agent sees.
+    /// name is the name of the tool in the agent.
     #[schemars(length(max = 253))]
     pub name: String,
-    /// What it speaks; for a custom one the customType.
+    /// type is the type of the tool. For a tool of type Custom it is the customType.
     #[serde(rename = "type")]
     #[schemars(length(max = 63))]
     pub type_: String,
-    /// The Service's namespace; absent for spec.tools.
+    /// namespace is the namespace of the Service. It is empty for an entry of spec.tools.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub namespace: String,
-    /// The Service's name; absent for spec.tools.
+    /// service is the name of the Service. It is empty for an entry of spec.tools.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub service: String,
-    /// The URL that the agent calls.
+    /// endpoint is the URL that the agent calls.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 1024))]
     pub endpoint: String,
-    /// The source that selected it; absent for spec.tools.
+    /// source is the name of the source that selected the Service. It is empty for an entry of spec.tools.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub source: String,
-    /// High, Medium or Low.
+    /// confidence is High, Medium or Low.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub confidence: String,
-    /// Healthy, Unhealthy or Unknown.
+    /// health is Healthy, Unhealthy or Unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub health: String,
-    /// Selected, or what is to be said about it.
+    /// reason is Selected, or the reason of a problem that the tool has.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub reason: String,
 }
 
-/// One candidate that did not become a tool.
+/// RejectedStatus describes a candidate that is not a tool.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RejectedStatus {
-    /// The Service's namespace.
+    /// namespace is the namespace of the Service.
     #[schemars(length(max = 63))]
     pub namespace: String,
-    /// The Service's name.
+    /// service is the name of the Service.
     #[schemars(length(max = 63))]
     pub service: String,
-    /// What it would have been.
+    /// type is the type that the Service was recognised as. It is empty if the type is unknown.
     #[serde(default, rename = "type", skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub type_: String,
-    /// Why it is none.
+    /// reason is the machine-readable reason.
     #[schemars(length(max = 63))]
     pub reason: String,
-    /// The same in words, with what would change it.
+    /// message explains the reason and what you can do.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 2048))]
     pub message: String,
 }
 
-/// What was last written.
+/// OutputStatus describes the ConfigMap as the operator last wrote it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OutputStatus {
-    /// The ConfigMap's name.
+    /// configMap is the name of the ConfigMap.
     #[schemars(length(max = 253))]
     pub config_map: String,
-    /// A hash over its generated keys.
+    /// hash is a hash of the generated keys.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 128))]
     pub hash: String,
-    /// Their size.
+    /// bytes is the size of the generated keys in bytes.
     #[serde(default)]
     pub bytes: i64,
-    /// How many tools it holds.
+    /// entries is the number of tools in the ConfigMap.
     #[serde(default)]
     pub entries: i32,
-    /// When its content last changed.
+    /// lastChangeTime is the last time the generated keys changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_change_time: Option<Time>,
 }
 
-/// A list of `metav1.Condition` by type, with the bounds that Kubernetes' own types carry.
+/// A list of `metav1.Condition` with the type as its key, and with the same bounds as in Kubernetes' own types.
 fn conditions(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
@@ -173,26 +176,27 @@ fn conditions(_: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["type"],
         "items": {
+            "description": "Condition contains details about one aspect of the current state of this ToolsetConfig.",
             "type": "object",
             "required": ["lastTransitionTime", "message", "reason", "status", "type"],
             "properties": {
                 "type": {
-                    "description": "Ready, InputsSynced, OutputApplied, OverridesApplied or ConsumerReloaded.",
+                    "description": "type of condition: Ready, InputsSynced, OutputApplied, OverridesApplied or ConsumerReloaded.",
                     "type": "string",
                     "maxLength": 316,
                 },
-                "status": {"description": "True, False or Unknown.", "type": "string", "enum": ["True", "False", "Unknown"]},
+                "status": {"description": "status of the condition, one of True, False, Unknown.", "type": "string", "enum": ["True", "False", "Unknown"]},
                 "reason": {
-                    "description": "One word for machines.",
+                    "description": "reason is the machine-readable reason for the last transition of the condition.",
                     "type": "string",
                     "minLength": 1,
                     "maxLength": 1024,
                     "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
                 },
-                "message": {"description": "The same for people.", "type": "string", "maxLength": 32768},
-                "lastTransitionTime": {"description": "When the status last changed.", "type": "string", "format": "date-time"},
+                "message": {"description": "message is a human-readable message with details about the condition.", "type": "string", "maxLength": 32768},
+                "lastTransitionTime": {"description": "lastTransitionTime is the last time the condition transitioned from one status to another.", "type": "string", "format": "date-time"},
                 "observedGeneration": {
-                    "description": "The metadata.generation that this is about.",
+                    "description": "observedGeneration is the metadata.generation that the condition was set for.",
                     "type": "integer",
                     "format": "int64",
                     "minimum": 0,

@@ -1,62 +1,68 @@
-//! `spec.tools` and `spec.baseline`: entries that are not discovered.
+//! `spec.tools` and `spec.baseline`: entries that the operator does not discover.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Credentials, DetectorType, Settings, State, patterns};
+use crate::{
+    connection::{Credentials, Settings},
+    detector::{DetectorType, State},
+    patterns,
+};
 
-/// A tool that is not discovered: outside the cluster, or a service that somebody else runs.
+/// StaticTool is a tool that the operator does not discover, for example a tool outside the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = ("self.type != 'Custom' || has(self.customType)", "type Custom needs a customType"),
-    validation = ("self.type == 'Custom' || !has(self.customType)", "customType belongs to type Custom; remove it or set type to Custom"),
+    validation = ("self.type != 'Custom' || has(self.customType)", "customType is required when type is Custom; set it to your own name for the type"),
+    validation = ("self.type == 'Custom' || !has(self.customType)", "customType may only be set when type is Custom; remove customType or set type to Custom"),
 )]
 pub struct StaticTool {
-    /// The name the agent sees. Unique.
+    /// name is the name of the tool in the agent. It must be unique.
     #[schemars(length(min = 1, max = 40), regex(pattern = patterns::TOOL_NAME))]
     pub name: String,
-    /// What it speaks, or Custom with customType.
+    /// type is the product of the tool, or Custom together with customType.
     #[serde(rename = "type")]
     pub type_: DetectorType,
-    /// With type Custom: your name for it.
+    /// customType is your own name for the type. It is required when type is Custom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32), regex(pattern = patterns::CUSTOM_TYPE))]
     pub custom_type: Option<String>,
-    /// Its URL: http or https, a host, perhaps a port and a path; no user, query or fragment.
+    /// endpoint is the URL of the tool. The scheme is http or https. A port and a path are optional. User, query and
+    /// fragment are not allowed.
     #[schemars(length(min = 1, max = 512), regex(pattern = patterns::URL))]
     #[x_kube(validation = patterns::PLAIN_URL_PATH, validation = patterns::PLAIN_ADDRESS)]
     pub endpoint: String,
-    /// How the agent authenticates.
+    /// credentials specify how the agent authenticates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Credentials>,
-    /// What the agent is told the tool is, on one line.
+    /// description describes the tool to the model, on one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = patterns::LINE)]
     pub description: Option<String>,
-    /// What the agent should know to use it.
+    /// instructions explain to the model how to use the tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     #[x_kube(validation = patterns::TEXT)]
     pub instructions: Option<String>,
-    /// The tenant to ask as, sent as X-Scope-OrgID. A literal, not a variable.
+    /// tenantID is the tenant whose data the agent queries. The agent sends it in the X-Scope-OrgID header. The value
+    /// is a literal, not the name of a variable.
     #[serde(default, rename = "tenantID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), regex(pattern = patterns::TENANT_ID))]
     pub tenant_id: Option<String>,
-    /// How the agent calls it.
+    /// settings specify how the agent calls the tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
 }
 
-/// One of the agent's built-in toolsets, to switch on or off.
+/// Baseline enables or disables a built-in toolset of the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Baseline {
-    /// The toolset's name in the agent, e.g. kubernetes/core. Unique.
+    /// name is the name of the toolset in the agent, for example kubernetes/core. It must be unique.
     #[schemars(length(min = 1, max = 64), regex(pattern = patterns::BASELINE))]
     pub name: String,
-    /// Whether the agent shall have it.
+    /// state enables or disables the toolset.
     #[serde(default)]
     pub state: State,
 }

@@ -1,4 +1,4 @@
-//! What is generated from the types, and what the types fill in, agree with the schema.
+//! The generated CRD is up to date, and the Rust types set the same defaults as the schema.
 
 use std::{fs, path::Path};
 
@@ -24,7 +24,7 @@ fn the_emitted_yaml_reads_back_as_the_crd() {
 }
 
 #[test]
-fn serde_fills_in_what_the_api_server_fills_in() {
+fn serde_sets_the_same_defaults_as_the_api_server() {
     let schema = serde_json::to_value(&crds()[0].spec.versions[0].schema).expect("JSON")["openAPIV3Schema"].clone();
     let sparse = json!({
         "apiVersion": "toolset.kubernaut.io/v1alpha1",
@@ -50,7 +50,7 @@ fn serde_fills_in_what_the_api_server_fills_in() {
         let offline: ToolsetConfig = serde_json::from_value(object).expect("readable");
         assert_eq!(served, offline);
         let written = serde_json::to_value(&offline).expect("JSON");
-        assert_eq!(written, apply_defaults(&schema, &written), "nothing is left to fill in");
+        assert_eq!(written, apply_defaults(&schema, &written), "every default is set");
     }
 }
 
@@ -79,7 +79,7 @@ fn the_defaults_are_those_of_the_documentation() {
 }
 
 #[test]
-fn every_type_is_looked_for_unless_disabled_but_mcp_only_if_asked_for() {
+fn every_detector_is_enabled_by_default_except_mcp() {
     let spec: ToolsetConfigSpec =
         serde_json::from_value(json!({"sources": [], "detectors": [{"type": "Loki", "state": "Disabled"}]}))
             .expect("readable");
@@ -96,7 +96,7 @@ fn every_type_is_looked_for_unless_disabled_but_mcp_only_if_asked_for() {
 }
 
 #[test]
-fn an_empty_status_sends_nothing_but_what_has_a_value() {
+fn an_empty_status_has_no_empty_fields() {
     let status = serde_json::to_value(ToolsetConfigStatus::default()).expect("JSON");
     assert_eq!(status, json!({"truncated": false}));
 }

@@ -1,6 +1,6 @@
-//! The examples beside this file, through the offline checks. A test on a real API server runs the same files.
+//! Validates the examples beside this file offline. A test on a real API server runs the same files.
 
-// An expectation that fails in a helper fails the test.
+// A failed `expect` in a helper function fails the test.
 #![allow(clippy::expect_used, clippy::panic)]
 
 use std::{collections::BTreeSet, fs, path::Path};
@@ -12,8 +12,8 @@ use serde_json::Value;
 fn accepted_examples_are_accepted_and_readable() {
     for example in examples("accepted") {
         assert_eq!(problems(&validate(&example)), Vec::<String>::new(), "{}", name(&example));
-        let without_nulls = validate(&example).is_empty().then(|| crd_types_view(&example));
-        assert!(without_nulls.is_some_and(|read| read.is_ok()), "{} cannot be read", name(&example));
+        let read = validate(&example).is_empty().then(|| read_as_operator(&example));
+        assert!(read.is_some_and(|read| read.is_ok()), "{} cannot be read", name(&example));
     }
 }
 
@@ -62,7 +62,7 @@ fn every_rule_of_the_schema_is_broken_by_an_example() {
 fn names_of_examples_are_unique() {
     let mut seen = BTreeSet::new();
     for example in examples("accepted").iter().chain(&examples("refused")) {
-        assert!(seen.insert(name(example)), "{} is there twice", name(example));
+        assert!(seen.insert(name(example)), "{} exists twice", name(example));
     }
 }
 
@@ -85,7 +85,7 @@ fn every_field_is_described_and_none_may_be_null() {
     walk(&schema(), "", &mut |path, node| {
         assert!(node.get("nullable").is_none(), "{path}");
         let entry = path.ends_with("[]") || path.ends_with("{}") || path.is_empty();
-        assert!(entry || node["description"].is_string(), "{path} says nothing");
+        assert!(entry || node["description"].is_string(), "{path} has no description");
     });
 }
 
@@ -99,7 +99,7 @@ fn every_pattern_compiles() {
 }
 
 #[test]
-fn unknown_fields_and_slips_of_the_finger_are_named() {
+fn unknown_fields_and_misspelled_values_are_reported() {
     let object = yaml(
         "{apiVersion: toolset.kubernaut.io/v1alpha1, kind: ToolsetConfig, metadata: {name: a}, spec: {sorces: [], \
          sources: [{name: a, trust: Trusted, namespaces: {from: All}, colour: red}]}}",
@@ -108,7 +108,7 @@ fn unknown_fields_and_slips_of_the_finger_are_named() {
         problems(&validate(&object)),
         [
             "spec.sorces: unknown field; did you mean sources?",
-            "spec.sources[0].colour: unknown field; known here: allow, name, namespaces, serviceSelector, trust",
+            "spec.sources[0].colour: unknown field; the known fields are allow, name, namespaces, serviceSelector, trust",
         ]
     );
     let object = yaml(
@@ -118,8 +118,8 @@ fn unknown_fields_and_slips_of_the_finger_are_named() {
     assert_eq!(
         problems(&validate(&object)),
         [
-            "spec.sources[0].namespaces.from: \"Everywhere\" is not known; write one of All, Same, Names, Selector",
-            "spec.sources[0].trust: \"trusted\" is not known; did you mean Trusted?",
+            "spec.sources[0].namespaces.from: \"Everywhere\" is not a supported value; use one of All, Same, Names, Selector",
+            "spec.sources[0].trust: \"trusted\" is not a supported value; did you mean Trusted?",
         ]
     );
 }
@@ -132,25 +132,25 @@ fn an_object_of_another_kind_or_without_a_name_is_refused() {
     assert_eq!(
         problems(&validate(&object)),
         [
-            "apiVersion: write toolset.kubernaut.io/v1alpha1",
-            "kind: write ToolsetConfig",
-            "metadata.name: give the ToolsetConfig a name",
+            "apiVersion: must be toolset.kubernaut.io/v1alpha1",
+            "kind: must be ToolsetConfig",
+            "metadata.name: is required",
         ]
     );
     assert_eq!(problems(&validate(&yaml("{metadata: {generateName: a-}}"))).len(), 3, "no spec, apiVersion or kind");
 }
 
-/// The example as the operator reads it.
-fn crd_types_view(example: &Value) -> Result<ToolsetConfig, String> {
-    serde_json::from_value(dropped_nulls(example)).map_err(|error| error.to_string())
+/// Reads the example as the operator does.
+fn read_as_operator(example: &Value) -> Result<ToolsetConfig, String> {
+    serde_json::from_value(without_nulls(example)).map_err(|error| error.to_string())
 }
 
-fn dropped_nulls(value: &Value) -> Value {
+fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
-            fields.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), dropped_nulls(v))).collect()
+            fields.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), without_nulls(v))).collect()
         }
-        Value::Array(items) => items.iter().map(dropped_nulls).collect(),
+        Value::Array(items) => items.iter().map(without_nulls).collect(),
         other => other.clone(),
     }
 }
@@ -161,7 +161,7 @@ fn schema() -> Value {
     serde_json::to_value(version.schema.expect("a schema").open_api_v3_schema).expect("JSON")
 }
 
-/// Visits every node of the schema with its path, `[]` for a list's entries and `{}` for a map's values.
+/// Visits every node of the schema with its path. In a path, `[]` is an entry of a list and `{}` is a value of a map.
 fn walk(node: &Value, path: &str, visit: &mut impl FnMut(&str, &Value)) {
     visit(path, node);
     for (key, child) in node["properties"].as_object().into_iter().flatten() {

@@ -1,1 +1,1 @@
-"""The cases: every function whose name is a sentence about what must hold."""
+"""The test cases. The name of a function describes what must be true."""

@@ -1,4 +1,4 @@
-"""Every type loads, alone and with siblings, also when some of them do not answer."""
+"""Every type loads, with one or several instances, also if some instances do not answer."""
 
 import time
 
@@ -29,7 +29,7 @@ def every_type_loads(world: World) -> None:
             assert toolset in loaded.entries, f"{type_} is not in {toolset}"
 
 
-def with_nothing_discovered_the_file_loads(world: World) -> None:
+def the_file_loads_without_tools(world: World) -> None:
     loaded = world.load([toolset_config()])
     assert list(loaded.parsed) == ["toolsets"], loaded.file
     assert loaded.entry("kubernetes/core")["status"] != "absent"
@@ -45,18 +45,18 @@ def a_mixed_stack_loads_and_a_hung_instance_is_withheld_by_health(world: World) 
     assert "second/prometheus-server" in loaded.entry("prometheus/metrics")["instances"]
 
 
-def three_instances_of_everything_load_beside_a_dead_one(world: World) -> None:
+def instances_of_every_toolset_load_beside_a_dead_one(world: World) -> None:
     services = [product(type_, namespace) for type_ in SHARED for namespace in ("a", "b", "dead")]
     dead = {f"dead/{PRODUCTS[type_][0]}": "dead" for type_ in SHARED}
     loaded = world.load([*services, toolset_config()], state=dead).all_enabled()
     for type_ in SHARED:
         for toolset in TOOLSETS[type_]:
             offline = {name for name, why in loaded.entry(toolset)["instances"].items() if why is not None}
-            # grafana/dashboards takes a refused connection for an answer.
+            # grafana/dashboards treats a refused connection as an answer.
             assert offline == (set() if type_ == "Grafana" else {f"dead/{PRODUCTS[type_][0]}"}), f"{toolset}: {offline}"
 
 
-def one_hung_instance_does_not_take_its_siblings_with_it(world: World) -> None:
+def one_hung_instance_does_not_fail_the_others(world: World) -> None:
     services = [product(type_, namespace) for type_ in SHARED for namespace in ("a", "hung", "z")]
     hung = {f"hung/{PRODUCTS[type_][0]}": "hung" for type_ in SHARED}
     started = time.monotonic()
@@ -68,7 +68,7 @@ def one_hung_instance_does_not_take_its_siblings_with_it(world: World) -> None:
             assert {f"a/{PRODUCTS[type_][0]}", f"z/{PRODUCTS[type_][0]}"} <= answering, f"{toolset}: {answering}"
 
 
-def an_entry_of_its_own_fails_alone(world: World) -> None:
+def an_http_entry_that_fails_does_not_affect_others(world: World) -> None:
     services = [product("Jaeger", "dead"), product("Jaeger", "fine"), product("Prometheus")]
     loaded = world.load([*services, toolset_config()], state={"dead/jaeger-query": "dead"})
     assert loaded.entry("jaeger-dead-jaeger-query")["status"] == "failed"
@@ -76,7 +76,7 @@ def an_entry_of_its_own_fails_alone(world: World) -> None:
     assert loaded.entry("prometheus/metrics")["status"] == "enabled"
 
 
-def an_http_entry_answers_what_its_instructions_say_and_nothing_else(world: World) -> None:
+def an_http_entry_allows_only_the_requests_in_its_instructions(world: World) -> None:
     url = "http://jaeger-query.observability.svc.cluster.local:16686"
     tool = "jaeger_observability_jaeger_query_request"
     calls = [

@@ -1,4 +1,4 @@
-"""The real Prometheus and Alertmanager."""
+"""The agent queries a real Prometheus and a real Alertmanager."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from cluster import product, toolset_config
 from world import Skipped, World
 
 ALERTMANAGER = "v0.28.1"
-# In seconds; generous, because the machine may be busy.
+# In seconds. The deadline is long, because the machine may be busy.
 DEADLINE = 60
 
 
@@ -68,12 +68,12 @@ def the_real_prometheus_and_alertmanager_answer_through_the_agent(world: World) 
 
 
 def prometheus() -> pathlib.Path:
-    """An installed one, else the Debian package unpacked into the cache, for which nobody has to be root."""
+    """The installed Prometheus, or the Debian package unpacked into the cache, which does not require root."""
     installed = pathlib.Path("/usr/bin/prometheus")
     if installed.is_file():
         return installed
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        raise Skipped(f"there is no {installed}, and no apt-get to fetch its package with")
+        raise Skipped(f"{installed} does not exist, and apt-get or dpkg-deb is missing to fetch its package")
     folder = cache("debian", "prometheus")
     unpacked = folder / "usr/bin/prometheus"
     if not unpacked.is_file():
@@ -83,19 +83,19 @@ def prometheus() -> pathlib.Path:
             archives = list(pathlib.Path(download).glob("*.deb"))
             if fetched.returncode != 0 or not archives:
                 raise Skipped(
-                    f"apt-get cannot fetch prometheus (apt-get update may help): {fetched.stderr.strip()[-200:]}"
+                    f"apt-get cannot download prometheus; run apt-get update and try again: {fetched.stderr.strip()[-200:]}"
                 )
             subprocess.run(["dpkg-deb", "-x", archives[0], folder], check=True)
     return unpacked
 
 
 def alertmanager() -> pathlib.Path:
-    """An installed one, else built from its Go module: Debian's wants its templates in /usr/share."""
+    """The installed Alertmanager, or one built from its Go module. Debian's package needs its templates in /usr/share."""
     installed = pathlib.Path("/usr/bin/prometheus-alertmanager")
     if installed.is_file():
         return installed
     if not shutil.which("go"):
-        raise Skipped(f"there is no {installed}, and no go to build Alertmanager with")
+        raise Skipped(f"{installed} does not exist, and go is missing to build Alertmanager")
     folder = cache("tools", f"alertmanager-{ALERTMANAGER}")
     built = folder / "alertmanager"
     if not built.is_file():
@@ -119,7 +119,7 @@ def start(stack: contextlib.ExitStack, port: int, ready: str, *command: object) 
     stack.callback(process.wait, 30)
     stack.callback(process.terminate)
     until(lambda: process.poll() is not None or get(port, ready), f"{command[0]} is ready")
-    assert process.poll() is None, f"{command[0]} ended by itself"
+    assert process.poll() is None, f"{command[0]} stopped unexpectedly"
 
 
 def until(condition: object, what: str) -> None:
@@ -129,7 +129,7 @@ def until(condition: object, what: str) -> None:
             if condition():
                 return
         time.sleep(0.05)
-    raise AssertionError(f"not within {DEADLINE} s: {what}")
+    raise AssertionError(f"timed out after {DEADLINE} s: {what}")
 
 
 def get(port: int, path: str) -> str:

@@ -1,4 +1,4 @@
-"""What the ToolsetConfig says arrives in the agent: credentials, tenants, settings, overrides, tools, baseline, base file."""
+"""The ToolsetConfig takes effect in the agent: credentials, tenants, settings, overrides, tools, baseline and base file."""
 
 import yaml
 
@@ -10,7 +10,7 @@ SECRET, USER = "s3cr3t-value", "reader"
 ENV = {"TOOL_SECRET": SECRET, "TOOL_USER": USER}
 TENANT = "team|1.a"
 
-# By type: what the agent must send for each type of credentials. The right-hand sides are the products' own conventions.
+# The header that the agent must send, by type and by kind of credentials. The values follow the conventions of the products.
 BEARER, API_KEY = f"Bearer {SECRET}", f"ApiKey {SECRET}"
 BASIC = basic(USER, SECRET)
 SENT = {
@@ -113,7 +113,7 @@ def credentials_and_tenant_arrive_in_the_request(world: World) -> None:
         world.backends.required.clear()
 
 
-def credentials_without_a_field_are_said_and_not_written(world: World) -> None:
+def unsupported_credentials_are_reported_and_not_written(world: World) -> None:
     services, overrides, missing = [], [], 0
     for type_, sent in SENT.items():
         for kind in CREDENTIALS.keys() - sent.keys():
@@ -141,19 +141,19 @@ def an_unset_variable_fails_its_whole_entry(world: World) -> None:
     assert loaded.entry("grafana/loki")["status"] == "enabled"
 
 
-def a_certificate_that_nobody_trusts_is_accepted_only_where_told_so(world: World) -> None:
+def an_untrusted_certificate_is_accepted_only_with_verify_tls_disabled(world: World) -> None:
     strict = [annotated(type_, "ns", type_.lower(), scheme="https") for type_ in PRODUCTS]
     strict.append(annotated("MCP", "ns", "mcp", world.backends.tls, scheme="https", path="/mcp"))
     lenient = [override(one, one["metadata"]["name"], settings={"verifyTLS": "Disabled"}) for one in strict]
     refused = world.load([*strict, toolset_config()])
     for name, entry in refused.entries.items():
-        # grafana/dashboards is content with any failure.
+        # grafana/dashboards accepts any failure.
         if name not in ("kubernetes/core", "grafana/dashboards"):
             assert entry["status"] == "failed", f"{name} is {entry['status']}"
     world.load([*strict, toolset_config(overrides=lenient)]).all_instances_answer()
 
 
-def settings_arrive_where_the_toolset_has_them(world: World) -> None:
+def supported_settings_reach_the_agent(world: World) -> None:
     types = ["Grafana", "Loki", "Tempo", "Elasticsearch", "VictoriaLogs", "Jaeger", "Prometheus", "MCP"]
     services = [a_service(world, type_, type_.lower()) for type_ in types]
     settings = {"timeoutSeconds": 7, "verifyTLS": "Enabled", "paths": ["/api/services", "/api/traces/*"]}
@@ -234,9 +234,9 @@ def tools_outside_the_cluster_load_beside_discovered_ones(world: World) -> None:
     assert refused == [False, True], loaded.answer["calls"]
 
 
-def a_tenants_tools_are_http_only_and_change_nothing_of_the_others(world: World) -> None:
+def a_tenants_tools_are_http_only_and_do_not_change_other_tools(world: World) -> None:
     platform = [product(type_, "platform") for type_ in PRODUCTS]
-    # At most ten tools are taken from one namespace of a tenant.
+    # A namespace of a tenant can have at most ten tools.
     tenant = [annotated(type_, f"team-{place // 8}", f"{type_.lower()}-x") for place, type_ in enumerate(PRODUCTS)]
     tenant.append(annotated("bash-like", "team-2", "shell", name="bash"))
     tenant.append(annotated("Jaeger", "team-2", "spoof", name="jaeger-platform-jaeger-query"))
@@ -258,7 +258,7 @@ def a_tenants_tools_are_http_only_and_change_nothing_of_the_others(world: World)
         assert both.parsed["toolsets"][name]["config"]["endpoints"][0]["methods"] == ["GET"]
 
 
-def the_baseline_switches_built_ins_on_and_off(world: World) -> None:
+def the_baseline_enables_and_disables_built_ins(world: World) -> None:
     baseline = [
         {"name": "internet", "state": "Disabled"},
         {"name": "kubernetes/logs", "state": "Enabled"},
@@ -288,7 +288,7 @@ mcp_servers:
 """
 
 
-def the_users_own_file_lies_under_ours_and_its_mistakes_cost_only_their_entry(world: World) -> None:
+def the_base_file_is_merged_and_a_mistake_removes_only_its_entry(world: World) -> None:
     plain = world.backends.plain
     objects = [
         product("Prometheus"),
@@ -309,7 +309,7 @@ def the_users_own_file_lies_under_ours_and_its_mistakes_cost_only_their_entry(wo
     assert {"prometheus/metrics", "grafana/loki", "shop-api", "jaeger-observability-jaeger-query", "github"} <= enabled
     assert loaded.entry("prometheus/metrics")["instances"] == {"observability/prometheus-server": None, "default": None}
     assert loaded.entry("grafana/loki")["instances"] == {"observability/loki-gateway": None, "cloud": None}
-    # Neither the other's header: what is the user's stays with the user's instances.
+    # The fields of the user's instances, such as headers, are not copied to discovered instances.
     assert all(
         "authorization" not in one["headers"]
         for one in world.backends.seen("loki-gateway.observability.svc.cluster.local:80")
@@ -323,7 +323,7 @@ def the_users_own_file_lies_under_ours_and_its_mistakes_cost_only_their_entry(wo
         assert name not in loaded.entries and name in notes, notes
 
 
-def a_base_file_that_cannot_be_read_is_said_and_costs_nothing_else(world: World) -> None:
+def a_base_file_that_cannot_be_read_is_reported_and_the_rest_is_written(world: World) -> None:
     for text in ("toolsets: [", "- a\n", "toolsets: text\n", "a: 1\n---\nb: 2\n", "toolsets: [{name: x}]\n"):
         base = config_map("my-toolsets", custom_toolset__yaml=text)
         spec = toolset_config(output={"base": {"configMapName": "my-toolsets"}})
@@ -332,7 +332,7 @@ def a_base_file_that_cannot_be_read_is_said_and_costs_nothing_else(world: World)
         assert set(yaml.safe_load(file)["toolsets"]) == {"grafana/loki", "kubernetes/core"}, file
 
 
-def the_predecessors_overrides_switch_off_and_describe(world: World) -> None:
+def the_predecessors_overrides_disable_and_describe_tools(world: World) -> None:
     text = "tools:\n- {name: loki-gateway, enabled: false}\n- {name: tempo, description: Our traces, endpoint: 'http://evil.example'}\n"
     legacy = config_map("kubernaut-toolset-config", overrides__yaml=text)
     loaded = world.load([product("Loki"), product("Tempo"), legacy, toolset_config()]).all_instances_answer()

@@ -1,4 +1,4 @@
-"""Awkward names and texts: what is written is what the agent reads."""
+"""The agent reads unusual names and texts as the operator wrote them."""
 
 import random
 
@@ -84,7 +84,7 @@ AWKWARD_LINES = [
     "x" * 4096,
 ]
 
-# What a text may not hold; the schema and the operator refuse it.
+# A text must not contain these characters. The schema and the operator reject it.
 REFUSED = ["{{", "{%", "${", "$(", "`"]
 INVISIBLE = [
     *range(0x00, 0x20),
@@ -98,7 +98,7 @@ INVISIBLE = [
 
 
 def a_text(chance: random.Random, longest: int, lines: bool) -> str:
-    """Any text that may be written: mostly of characters that mean something in YAML, and of every other one."""
+    """A random valid text. Most of its characters have a meaning in YAML."""
     alphabet = ":#-?!|>%@'\"\\{}[],&*=~. aZ0_" + ("\n\t" if lines else "")
     while True:
         text = "".join(
@@ -113,7 +113,7 @@ def a_text(chance: random.Random, longest: int, lines: bool) -> str:
             return text
 
 
-def what_is_written_is_what_the_agents_yaml_reader_reads(world: World) -> None:
+def the_agents_yaml_reader_reads_texts_as_they_were_written(world: World) -> None:
     chance = random.Random(SEED)
     pairs = [(line, "x") for line in AWKWARD] + [("x", text) for text in AWKWARD_LINES]
     pairs += [(a_text(chance, 40, False), a_text(chance, 200, True)) for _ in range(ROUNDS * PER_ROUND - len(pairs))]
@@ -144,7 +144,7 @@ def what_is_written_is_what_the_agents_yaml_reader_reads(world: World) -> None:
             loaded = world.load(objects).all_enabled()
             world.report.clear()
             for index, (line, text) in enumerate(some):
-                # A text of blanks only is none to the agent.
+                # The agent ignores a text that has only spaces.
                 assert loaded.entry(f"t{index}")["description"] == line or not line.strip()
                 assert loaded.entry(f"t{index}")["instructions"].endswith(text)
     world.says(f"{len(pairs)} pairs of texts, seed {SEED}")
@@ -181,7 +181,7 @@ def awkward_names_give_distinct_tools_of_at_most_64_characters(world: World) -> 
     port = world.backends.plain
     servers = [annotated("MCP", "a--b", "x", port, path="/mcp"), annotated("MCP", "a-b", "x", port, path="/mcp")]
     loaded = world.load([*services, *servers, product("Zipkin"), toolset_config()]).all_instances_answer()
-    # Both servers have a tool of the same name, so the agent puts the entry's name before it.
+    # Both servers have a tool of the same name, so the agent prepends the name of the entry.
     namespaced = [tool for tool in loaded.answer["tools"] if tool.endswith("__whatever")]
     assert len(namespaced) == 2 and all(len(tool) <= 64 for tool in namespaced), namespaced
     own = [name for name, entry in loaded.entries.items() if entry["type"] == "http"]

@@ -1,7 +1,7 @@
-"""Why the file looks as it does: what the agent refuses, and that the predecessor wrote such files.
+"""Files that the agent refuses, including the files of the predecessor.
 
-These cases state facts about the agent that the operator's code relies on. When a new version of the agent fails one of
-them, a rule may be dropped, or a new one is needed.
+The operator relies on these facts about the agent. If a case fails with a new version of the agent, a rule of the operator must be
+removed, changed or added.
 """
 
 import json
@@ -27,7 +27,7 @@ REFUSED = {
     "invalid YAML": "toolsets: {\n",
 }
 
-# The shapes that the predecessor's documentation and code published.
+# The formats in the documentation and in the code of the predecessor.
 PREDECESSOR = {
     "toolset.json": json.dumps(
         {
@@ -62,7 +62,7 @@ def the_predecessors_files_do_not_load(world: World) -> None:
         world.says(f"{name}: {answer['refused'][:60]}")
 
 
-def an_entry_for_what_the_agent_has_no_toolset_for_fails(world: World) -> None:
+def an_entry_without_a_toolset_in_the_agent_fails(world: World) -> None:
     for name in ("jaeger", "opensearch/status", "http"):
         answer = world.agents.load(
             f"toolsets: {{{name}: {{enabled: true, config: {{url: 'http://x'}}}}}}\n", {}, {}, []
@@ -80,15 +80,15 @@ def the_operator_writes_enabled_into_every_entry(world: World) -> None:
     assert all(entry["enabled"] is True for entry in file["toolsets"].values()), file
 
 
-def an_unknown_key_of_a_configuration_is_ignored_without_a_word(world: World) -> None:
-    """So `unknown` in every other case's report is the only way to notice one; here it must notice."""
+def an_unknown_configuration_key_is_silently_ignored(world: World) -> None:
+    """Only `unknown` in the report shows such a key. This case checks that it does."""
     text = "toolsets: {grafana/loki: {enabled: true, config: {api_url: 'http://x:80', timeout: 5, instances: [{name: a, foo: 1}]}}}\n"
     answer = world.agents.load(text, {"x:80": world.backends.plain}, {}, [])
     entry = answer["entries"]["grafana/loki"]
     assert entry["status"] == "enabled" and sorted(entry["unknown"]) == ["foo", "timeout"], entry
 
 
-def two_entries_can_be_one_tool_to_the_agent(world: World) -> None:
+def two_entries_can_have_the_same_tool_name(world: World) -> None:
     entry = "{type: http, enabled: true, description: d, config: {endpoints: [{hosts: ['http://x:80']}]}}"
     answer = world.agents.load(f"toolsets: {{jaeger-a-b_c: {entry}, jaeger-a_b-c: {entry}}}\n", {}, {}, [])
     tools = [tool for one in answer["entries"].values() for tool in one["tools"]]
@@ -96,8 +96,8 @@ def two_entries_can_be_one_tool_to_the_agent(world: World) -> None:
     assert sum(tool == "jaeger_a_b_c_request" for tool in answer["tools"]) == 1
 
 
-def the_reserved_names_are_the_agents_own(world: World) -> None:
-    """The list in crates/toolset/src/agent/builtin.rs: a baseline of every built-in of the agent is taken."""
+def the_list_of_built_in_toolsets_is_complete(world: World) -> None:
+    """The list of built-in toolsets in crates/toolset is complete, because the operator accepts all of them in the baseline."""
     names = built_ins()
     operator: Operator = world.operator
     for start in range(0, len(names), 60):

@@ -1,27 +1,27 @@
-//! `values.schema.json`: Helm refuses a misspelt value instead of ignoring it.
+//! Generates `values.schema.json`, so that Helm rejects a misspelled value instead of ignoring it.
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
 
-use super::values::Entry;
+use super::values::DocumentedValue;
 
-/// The schema of the values, `additionalProperties: false` at every level that the chart defines.
+/// The schema of the values. Every level that the chart defines has `additionalProperties: false`.
 ///
-/// Fails if an entry's path goes through another entry.
-pub(super) fn schema(entries: &[Entry], definitions: Value) -> Result<String> {
-    // Helm hands every chart a `global`, whether it uses it or not.
+/// Fails if a documented value is inside another documented value.
+pub(super) fn schema(values: &[DocumentedValue], definitions: Value) -> Result<String> {
+    // Helm passes `global` to every chart.
     let mut root = group();
     properties(&mut root)?.insert("global".to_owned(), json!({"type": "object"}));
-    for entry in entries {
-        let (key, groups) = entry.path.split_last().context("an entry without a path")?;
+    for value in values {
+        let (key, groups) = value.path.split_last().context("a documented value has no path")?;
         let mut parent = &mut root;
         for name in groups {
             parent = properties(parent)?.entry(name.clone()).or_insert_with(group);
         }
-        properties(parent)?.insert(key.clone(), of_entry(entry)?);
+        properties(parent)?.insert(key.clone(), of_value(value)?);
     }
     if let Value::Object(root) = &mut root {
-        // What Helm 3 reads as well.
+        // Helm 3 supports this version too.
         root.insert("$schema".to_owned(), json!("http://json-schema.org/draft-07/schema#"));
         root.insert("$defs".to_owned(), definitions);
     }
@@ -33,18 +33,21 @@ fn group() -> Value {
 }
 
 fn properties(group: &mut Value) -> Result<&mut Map<String, Value>> {
-    group.get_mut("properties").and_then(Value::as_object_mut).context("a value inside a documented value")
+    group
+        .get_mut("properties")
+        .and_then(Value::as_object_mut)
+        .context("a documented value is inside another documented value")
 }
 
-fn of_entry(entry: &Entry) -> Result<Value> {
+fn of_value(value: &DocumentedValue) -> Result<Value> {
     let mut schema = Map::new();
-    let Value::Object(added) = &entry.schema else { bail!("{}: @schema is no object", entry.path.join(".")) };
-    // Beside a $ref, draft 07 ignores everything.
+    let Value::Object(added) = &value.schema else { bail!("{}: @schema is not an object", value.path.join(".")) };
+    // Draft 07 ignores other keywords next to `$ref`.
     if !added.contains_key("$ref") {
-        schema.insert("type".to_owned(), json!(type_of(&entry.default)));
+        schema.insert("type".to_owned(), json!(type_of(&value.default)));
     }
     schema.extend(added.clone());
-    schema.insert("description".to_owned(), json!(entry.description));
+    schema.insert("description".to_owned(), json!(value.description));
     Ok(Value::Object(schema))
 }
 
@@ -64,17 +67,22 @@ fn type_of(value: &Value) -> &'static str {
 mod tests {
     use super::*;
 
-    fn entry(path: &[&str], schema: Value, default: Value) -> Entry {
-        Entry { path: path.iter().map(|key| (*key).to_owned()).collect(), description: "Text.".into(), schema, default }
+    fn value(path: &[&str], schema: Value, default: Value) -> DocumentedValue {
+        DocumentedValue {
+            path: path.iter().map(|key| (*key).to_owned()).collect(),
+            description: "Text.".into(),
+            schema,
+            default,
+        }
     }
 
-    fn parsed(entries: &[Entry]) -> Value {
-        serde_json::from_str(&schema(entries, json!({})).unwrap()).unwrap()
+    fn parsed(values: &[DocumentedValue]) -> Value {
+        serde_json::from_str(&schema(values, json!({})).unwrap()).unwrap()
     }
 
     #[test]
-    fn every_level_refuses_what_it_does_not_know() {
-        let schema = parsed(&[entry(&["a", "b", "c"], json!({}), json!(1))]);
+    fn every_level_rejects_unknown_keys() {
+        let schema = parsed(&[value(&["a", "b", "c"], json!({}), json!(1))]);
         for pointer in ["", "/properties/a", "/properties/a/properties/b"] {
             assert_eq!(schema.pointer(pointer).unwrap()["additionalProperties"], json!(false), "{pointer}");
         }
@@ -82,11 +90,11 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_adds_to_what_the_default_implies_and_may_replace_it() {
+    fn a_comment_extends_the_schema_of_the_default_or_replaces_it() {
         let schema = parsed(&[
-            entry(&["a"], json!({"minimum": 1}), json!(1)),
-            entry(&["b"], json!({"type": ["integer", "string"]}), json!(1)),
-            entry(&["c"], json!({"$ref": "#/$defs/x"}), json!({})),
+            value(&["a"], json!({"minimum": 1}), json!(1)),
+            value(&["b"], json!({"type": ["integer", "string"]}), json!(1)),
+            value(&["c"], json!({"$ref": "#/$defs/x"}), json!({})),
         ]);
         assert_eq!(schema["properties"]["a"], json!({"type": "integer", "minimum": 1, "description": "Text."}));
         assert_eq!(schema["properties"]["b"]["type"], json!(["integer", "string"]));

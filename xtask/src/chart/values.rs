@@ -3,28 +3,28 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-/// A value that users set.
+/// A value of the chart with its documentation.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
-    /// The keys that lead to it.
+pub(super) struct DocumentedValue {
+    /// The path of keys.
     pub(super) path: Vec<String>,
-    /// What its comment says, on one line.
+    /// The description from the comment, on one line.
     pub(super) description: String,
-    /// What its comment adds to the schema.
+    /// The schema from the comment.
     pub(super) schema: Value,
-    /// Its default.
+    /// The default.
     pub(super) default: Value,
 }
 
 /// The documented values, in the order of the file.
 ///
 /// Fails if a value has no comment, or a comment's schema is not JSON.
-pub(super) fn parse(text: &str) -> Result<Vec<Entry>> {
+pub(super) fn parse(text: &str) -> Result<Vec<DocumentedValue>> {
     let defaults: Value = serde_saphyr::from_str(text).context("is not YAML")?;
-    let mut entries = Vec::new();
+    let mut values = Vec::new();
     let mut groups: Vec<(usize, String)> = Vec::new();
     let mut comment = Comment::default();
-    // Inside a documented value, which is taken whole.
+    // The indentation of the current documented value. The lines inside of it are a part of the value.
     let mut inside: Option<usize> = None;
     for (number, line) in text.lines().enumerate() {
         let at = || format!("line {}", number + 1);
@@ -42,7 +42,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>> {
             comment.add(remark.trim()).with_context(at)?;
             continue;
         }
-        let (key, rest) = content.split_once(':').with_context(|| format!("{}: not a key", at()))?;
+        let (key, rest) = content.split_once(':').with_context(|| format!("{}: not a key of a mapping", at()))?;
         groups.retain(|(level, _)| *level < indent);
         let path: Vec<_> = groups.iter().map(|(_, name)| name.clone()).chain([key.to_owned()]).collect();
         let comment = std::mem::take(&mut comment);
@@ -54,10 +54,10 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>> {
         let pointer = format!("/{}", path.join("/"));
         let default = defaults.pointer(&pointer).with_context(|| format!("{}: no such value", at()))?.clone();
         let schema = comment.schema.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-        entries.push(Entry { path, description: comment.description, schema, default });
+        values.push(DocumentedValue { path, description: comment.description, schema, default });
         inside = Some(indent);
     }
-    Ok(entries)
+    Ok(values)
 }
 
 #[derive(Default)]
@@ -73,7 +73,7 @@ impl Comment {
         } else if let Some(json) = remark.strip_prefix("@schema ") {
             self.schema = Some(serde_json::from_str(json).context("@schema is not JSON")?);
         } else if self.schema.is_some() {
-            bail!("a description goes on after @schema");
+            bail!("a description must not continue after @schema");
         } else if !self.description.is_empty() {
             self.description.push(' ');
             self.description.push_str(remark);
@@ -89,18 +89,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_documented_value_is_taken_whole_with_its_comment() {
-        let entries = parse("# A heading.\n\ngroup:\n  # -- What it\n  # is.\n  # @schema {\"x\": 1}\n  key:\n    a: {b: 1}\n  # -- More.\n  other: 2\n").unwrap();
+    fn a_documented_value_has_its_comment_and_its_complete_default() {
+        let values = parse("# A heading.\n\ngroup:\n  # -- What it\n  # is.\n  # @schema {\"x\": 1}\n  key:\n    a: {b: 1}\n  # -- More.\n  other: 2\n").unwrap();
         assert_eq!(
-            entries,
+            values,
             [
-                Entry {
+                DocumentedValue {
                     path: vec!["group".into(), "key".into()],
                     description: "What it is.".into(),
                     schema: json!({"x": 1}),
                     default: json!({"a": {"b": 1}}),
                 },
-                Entry {
+                DocumentedValue {
                     path: vec!["group".into(), "other".into()],
                     description: "More.".into(),
                     schema: json!({}),

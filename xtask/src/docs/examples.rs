@@ -1,4 +1,4 @@
-//! Code in the documentation is code: YAML and JSON parse, and every ToolsetConfig is one that the API server would take.
+//! Checks the code blocks of the documentation: YAML and JSON can be parsed, and every ToolsetConfig is valid.
 
 use std::{fs, path::Path};
 
@@ -8,11 +8,11 @@ use serde_json::Value;
 use super::markdown::{Block, Page};
 use crate::{programs, workspace};
 
-/// One line per block of code that is not what it says to be.
+/// One line for every code block with a problem.
 pub(super) fn problems(root: &Path, pages: &[Page]) -> Result<Vec<String>> {
     let mut problems = Vec::new();
     let folder = root.join("target/docs-examples");
-    // What an earlier run left behind must not be checked again.
+    // Files of an earlier run must not be checked again.
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
     }
@@ -40,8 +40,8 @@ pub(super) fn problems(root: &Path, pages: &[Page]) -> Result<Vec<String>> {
         validate.args(["validate", "-f"]).arg(folder.join(name));
         let output = validate.output().context("cannot run kubectl-toolset")?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            problems.extend(said.lines().map(|line| format!("{place}: {line}")));
+            let errors = String::from_utf8_lossy(&output.stderr);
+            problems.extend(errors.lines().map(|line| format!("{place}: {line}")));
         }
     }
     Ok(problems)
@@ -49,11 +49,12 @@ pub(super) fn problems(root: &Path, pages: &[Page]) -> Result<Vec<String>> {
 
 fn documents(block: &Block) -> Result<Vec<Value>, String> {
     match block.language.as_str() {
-        "yaml" => serde_saphyr::from_multiple(&block.code).map_err(|error| format!("is not YAML: {error}")),
-        "json" => {
-            serde_json::from_str(&block.code).map(|value| vec![value]).map_err(|error| format!("is not JSON: {error}"))
-        }
-        "" => Err("say which language it is (text, if none)".to_owned()),
+        "yaml" => serde_saphyr::from_multiple(&block.code)
+            .map_err(|error| format!("the code block is not valid YAML: {error}")),
+        "json" => serde_json::from_str(&block.code)
+            .map(|value| vec![value])
+            .map_err(|error| format!("the code block is not valid JSON: {error}")),
+        "" => Err("the code block has no language; use text if it is not code".to_owned()),
         _ => Ok(Vec::new()),
     }
 }
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn code_that_does_not_parse_is_a_problem() {
+    fn code_that_cannot_be_parsed_is_a_problem() {
         assert!(documents(&block("yaml", "a: [")).is_err());
         assert!(documents(&block("json", "{")).is_err());
         assert!(documents(&block("", "x")).is_err());

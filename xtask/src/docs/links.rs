@@ -1,4 +1,4 @@
-//! Links lead somewhere, every page is in the book, every alert has its runbook.
+//! Checks that links have a target, that every page is in the book, and that every alert has a runbook.
 
 use std::{
     collections::BTreeMap,
@@ -10,10 +10,10 @@ use anyhow::{Context as _, Result};
 
 use super::markdown::Page;
 
-/// Where the alerts' runbooks are on the web.
+/// The URL of the runbooks.
 const RUNBOOKS: &str = "https://github.com/kubernaut/toolset-operator/blob/main/docs/runbooks.md#";
 
-/// One line per link that leads nowhere, page that is not in the book, and alert without a runbook.
+/// One line for every broken link, every page that is not in the book, and every alert without a runbook.
 pub(super) fn problems(root: &Path, pages: &[Page]) -> Result<Vec<String>> {
     let by_path: BTreeMap<_, _> = pages.iter().map(|page| (page.path.as_path(), page)).collect();
     let mut problems = Vec::new();
@@ -24,14 +24,14 @@ pub(super) fn problems(root: &Path, pages: &[Page]) -> Result<Vec<String>> {
             }
         }
     }
-    let summary = by_path.get(Path::new("docs/SUMMARY.md")).context("there is no docs/SUMMARY.md")?;
+    let summary = by_path.get(Path::new("docs/SUMMARY.md")).context("docs/SUMMARY.md does not exist")?;
     for page in pages.iter().filter(|page| page.path.starts_with("docs") && page.path != summary.path) {
         let name = page.path.strip_prefix("docs")?.to_string_lossy();
         if !summary.links.iter().any(|(_, link)| *link == name) {
-            problems.push(format!("{}: is not in docs/SUMMARY.md", page.path.display()));
+            problems.push(format!("{}: the page is not in docs/SUMMARY.md", page.path.display()));
         }
     }
-    let runbooks = by_path.get(Path::new("docs/runbooks.md")).context("there is no docs/runbooks.md")?;
+    let runbooks = by_path.get(Path::new("docs/runbooks.md")).context("docs/runbooks.md does not exist")?;
     problems.extend(alerts_without_runbook(root, runbooks)?);
     Ok(problems)
 }
@@ -46,11 +46,11 @@ fn broken(root: &Path, pages: &BTreeMap<&Path, &Page>, page: &Page, link: &str) 
     } else {
         match resolve(page.path.parent().unwrap_or(Path::new("")), path) {
             Some(target) => target,
-            None => return Some("leaves the project".to_owned()),
+            None => return Some("the target is outside the project".to_owned()),
         }
     };
     if !root.join(&target).exists() {
-        return Some(format!("there is no {}", target.display()));
+        return Some(format!("{} does not exist", target.display()));
     }
     let anchor = anchor?;
     let target = pages.get(target.as_path())?;
@@ -77,16 +77,21 @@ fn resolve(folder: &Path, link: &str) -> Option<PathBuf> {
 fn alerts_without_runbook(root: &Path, runbooks: &Page) -> Result<Vec<String>> {
     let path = Path::new("charts/toolset-operator/files/alerts.yaml");
     let text = fs::read_to_string(root.join(path)).with_context(|| format!("cannot read {}", path.display()))?;
-    let rules: serde_json::Value = serde_saphyr::from_str(&text).context("the alerts are not YAML")?;
-    let groups = rules["groups"].as_array().context("the alerts have no groups")?;
+    let rules: serde_json::Value =
+        serde_saphyr::from_str(&text).context("the file with the alerts is not valid YAML")?;
+    let groups = rules["groups"].as_array().context("the file with the alerts has no groups")?;
     let alerts = groups.iter().filter_map(|group| group["rules"].as_array()).flatten();
     let problem = |alert: &serde_json::Value| {
         let name = alert["alert"].as_str().unwrap_or_default();
         let url = alert["annotations"]["runbook_url"].as_str().unwrap_or_default();
         let anchor = url.strip_prefix(RUNBOOKS).unwrap_or_default();
         let fits = anchor == name.to_lowercase() && runbooks.anchors.contains(anchor);
-        (!fits)
-            .then(|| format!("{}: {name}: runbook_url {url:?} is not its heading in docs/runbooks.md", path.display()))
+        (!fits).then(|| {
+            format!(
+                "{}: {name}: runbook_url {url:?} does not refer to the heading of the alert in docs/runbooks.md",
+                path.display()
+            )
+        })
     };
     Ok(alerts.filter_map(problem).collect())
 }
@@ -96,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_relative_link_is_resolved_from_its_page_and_may_not_leave_the_project() {
+    fn a_relative_link_is_resolved_from_its_page_and_must_stay_in_the_project() {
         assert_eq!(resolve(Path::new("docs"), "../charts/x.md"), Some("charts/x.md".into()));
         assert_eq!(resolve(Path::new("docs"), "./y.md"), Some("docs/y.md".into()));
         assert_eq!(resolve(Path::new(""), "../z.md"), None);

@@ -1,4 +1,4 @@
-//! As much of Markdown as the checks need: headings, links, fenced code.
+//! Parses the headings, the links and the code blocks of Markdown.
 
 use std::{
     collections::BTreeSet,
@@ -11,28 +11,28 @@ use anyhow::{Context as _, Result};
 /// A page of Markdown.
 #[derive(Debug)]
 pub(super) struct Page {
-    /// Where it is, from the project's root.
+    /// The path, relative to the root of the project.
     pub(super) path: PathBuf,
-    /// What headings can be linked to as.
+    /// The anchors of the headings.
     pub(super) anchors: BTreeSet<String>,
-    /// Where its links lead, with the line of each.
+    /// The line and the target of every link.
     pub(super) links: Vec<(usize, String)>,
-    /// Its fenced code.
+    /// The fenced code blocks.
     pub(super) blocks: Vec<Block>,
 }
 
-/// A fenced block of code.
+/// A fenced code block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Block {
-    /// The line of its first line of code.
+    /// The number of the first line of code.
     pub(super) line: usize,
-    /// What stands behind the opening fence.
+    /// The language after the opening fence.
     pub(super) language: String,
     /// The code.
     pub(super) code: String,
 }
 
-/// The book, the project's own pages and the chart's.
+/// The pages of the book, of the root of the project and of the chart.
 pub(super) fn pages(root: &Path) -> Result<Vec<Page>> {
     let mut paths = vec![PathBuf::from("charts/toolset-operator/README.md")];
     for folder in ["", "docs"] {
@@ -79,7 +79,7 @@ fn parse(path: PathBuf, text: &str) -> Page {
     page
 }
 
-/// What GitHub and mdBook make of a heading.
+/// The anchor that GitHub and mdBook create for a heading.
 fn anchor(heading: &str) -> String {
     let heading = heading.trim().to_lowercase();
     let kept = heading.chars().filter(|char| char.is_alphanumeric() || matches!(char, ' ' | '-' | '_'));
@@ -94,10 +94,10 @@ fn unique(taken: &BTreeSet<String>, anchor: String) -> String {
     numbered.find(|anchor| !taken.contains(anchor)).unwrap_or(anchor)
 }
 
-/// The targets of `[text](target)` outside of `code`.
+/// The targets of `[text](target)` outside of code spans.
 fn links(line: &str) -> impl Iterator<Item = String> {
     let mut prose = String::new();
-    // Links may stand in the text of code spans' neighbours, never inside of one; a code span may be a link's text.
+    // A code span cannot contain a link, but it can be the text of a link.
     for (index, part) in line.split('`').enumerate() {
         prose.push_str(if index % 2 == 0 { part } else { "code" });
     }
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headings_become_anchors_as_on_the_web() {
+    fn headings_have_the_anchors_of_github() {
         let page = parse(
             PathBuf::new(),
             "# My Service is not picked\n## `spec.sources[]`\n## What *it* may do\n# Twice\n# Twice\n",
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn code_is_taken_with_its_language_and_line() {
+    fn a_code_block_has_its_language_and_line() {
         let page = parse(PathBuf::new(), "text\n\n1. item\n   ```yaml\n   a:\n     b: 1\n   ```\n");
         assert_eq!(page.blocks, [Block { line: 5, language: "yaml".to_owned(), code: "a:\n  b: 1\n".to_owned() }]);
     }

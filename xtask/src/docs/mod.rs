@@ -1,4 +1,4 @@
-//! `cargo xtask docs`: the book's reference is generated from the CRD; links, code blocks and examples are checked.
+//! `cargo xtask docs`: generates the reference from the CRD, and checks links, code blocks and examples.
 
 mod examples;
 mod links;
@@ -11,9 +11,9 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::generated::{Generated, write_or_check};
 
-/// Generates `docs/toolsetconfig.md` (with `check`, fails if it is not up to date), then checks every page.
+/// Generates `docs/toolsetconfig.md` and checks every page. With `check`, fails if the reference is out of date.
 ///
-/// Fails with one line per problem, `page:line: what is wrong`.
+/// The error has one line per problem, in the form `page:line: problem`.
 pub(crate) fn run(root: &Path, check: bool) -> Result<()> {
     let crd = root.join("crds/toolsetconfigs.toolset.kubernaut.io.yaml");
     let crd = fs::read_to_string(&crd).with_context(|| format!("cannot read {}", crd.display()))?;

@@ -1,4 +1,4 @@
-//! The reference of the ToolsetConfig, from its CRD.
+//! Generates the reference of the ToolsetConfig from its CRD.
 
 use std::fmt::Write as _;
 
@@ -9,25 +9,28 @@ const HEAD: &str = "\
 <!-- Generated from the CustomResourceDefinition by `cargo xtask docs`. -->
 # ToolsetConfig reference
 
-`toolset.kubernaut.io/v1alpha1`, kind `ToolsetConfig`, short name `tsc`. What `kubectl explain tsc.spec --recursive` shows, on one page.
-A field in **bold** is required. Rules between fields stand below the table of their object.
+This page describes every field of the kind `ToolsetConfig` in `toolset.kubernaut.io/v1alpha1`. The short name is `tsc`, and
+`kubectl explain tsc.spec` shows the same descriptions. A field in **bold** is required. The API server also enforces the rules
+that are listed below a table.
 ";
 
-/// The whole page.
+/// The page in Markdown.
 ///
-/// Fails if the CRD is not as the API server has it.
+/// Fails if the CRD is not valid YAML or has no schema.
 pub(super) fn page(crd: &str) -> Result<String> {
-    let crd: Value = serde_saphyr::from_str(crd).context("the CustomResourceDefinition is not YAML")?;
-    let schema = crd.pointer("/spec/versions/0/schema/openAPIV3Schema").context("it has no schema")?;
+    let crd: Value = serde_saphyr::from_str(crd).context("the CustomResourceDefinition is not valid YAML")?;
+    let schema =
+        crd.pointer("/spec/versions/0/schema/openAPIV3Schema").context("the CustomResourceDefinition has no schema")?;
     let mut page = HEAD.to_owned();
     for part in ["spec", "status"] {
-        let schema = schema.pointer(&format!("/properties/{part}")).with_context(|| format!("it has no {part}"))?;
+        let schema =
+            schema.pointer(&format!("/properties/{part}")).with_context(|| format!("the schema has no {part}"))?;
         object(&mut page, part, schema)?;
     }
     Ok(page)
 }
 
-/// A heading, what the object is, its fields, its rules, and then the objects inside of it.
+/// Writes the heading, the description, the fields and the rules of an object, and then the objects that it contains.
 fn object(page: &mut String, path: &str, schema: &Value) -> Result<()> {
     let empty = Map::new();
     let fields = schema["properties"].as_object().unwrap_or(&empty);
@@ -43,18 +46,12 @@ fn object(page: &mut String, path: &str, schema: &Value) -> Result<()> {
         let default = field.get("default").map(|value| format!("`{}`", cell(&value.to_string()))).unwrap_or_default();
         writeln!(page, "| {shown} | {} | {default} | {} |", cell(&kind(field)), cell(&text(field)))?;
     }
-    let rules = |schema: &Value| -> Vec<String> {
-        let rules = schema["x-kubernetes-validations"].as_array().into_iter().flatten();
-        rules.filter_map(|rule| rule["message"].as_str().map(str::to_owned)).collect()
-    };
-    let mut all = rules(schema);
-    // An object's own rules stand below its own table.
-    all.extend(fields.values().filter(|field| field.get("properties").is_none()).flat_map(rules));
+    let mut all: Vec<String> = rules(schema).map(cell).collect();
+    // The rules of an object are listed below its own table.
+    let values = fields.iter().filter(|(_, field)| field.get("properties").is_none());
+    all.extend(values.flat_map(|(name, field)| rules(field).map(move |rule| format!("`{name}`: {}", cell(rule)))));
     if !all.is_empty() {
-        page.push_str("\nRules:\n\n");
-        for rule in all {
-            writeln!(page, "- {}", cell(&rule))?;
-        }
+        writeln!(page, "\nRules:\n\n- {}", all.join("\n- "))?;
     }
     for (name, field) in fields {
         if let Some((path, schema)) = inside(path, name, field) {
@@ -64,7 +61,13 @@ fn object(page: &mut String, path: &str, schema: &Value) -> Result<()> {
     Ok(())
 }
 
-/// The object that a field holds, or a list of it, with its path; `None` for everything else.
+/// The messages of the CEL rules of a schema.
+fn rules(schema: &Value) -> impl Iterator<Item = &str> {
+    let rules = schema["x-kubernetes-validations"].as_array().into_iter().flatten();
+    rules.filter_map(|rule| rule["message"].as_str())
+}
+
+/// The path and the schema of the object that a field contains, directly or in a list. `None` if it contains no object.
 fn inside<'a>(path: &str, name: &str, field: &'a Value) -> Option<(String, &'a Value)> {
     let has_fields = |schema: &Value| schema["properties"].as_object().is_some_and(|fields| !fields.is_empty());
     if has_fields(field) {
@@ -78,13 +81,13 @@ fn text(schema: &Value) -> String {
     schema["description"].as_str().unwrap_or_default().to_owned()
 }
 
-/// The type in words, with its bounds.
+/// The type and its bounds as text.
 fn kind(schema: &Value) -> String {
     let number = |key: &str| schema[key].as_i64();
-    let range = |least: Option<i64>, most: Option<i64>| match (least, most) {
-        (Some(least), Some(most)) => format!(", {least} to {most}"),
-        (Some(least), None) => format!(", at least {least}"),
-        (None, Some(most)) => format!(", at most {most}"),
+    let range = |minimum: Option<i64>, maximum: Option<i64>| match (minimum, maximum) {
+        (Some(minimum), Some(maximum)) => format!(", {minimum} to {maximum}"),
+        (Some(minimum), None) => format!(", at least {minimum}"),
+        (None, Some(maximum)) => format!(", at most {maximum}"),
         (None, None) => String::new(),
     };
     if let Some(values) = schema["enum"].as_array() {
@@ -99,8 +102,9 @@ fn kind(schema: &Value) -> String {
         Some("string") => {
             let pattern = schema["pattern"].as_str().map(|pattern| format!(", `{pattern}`")).unwrap_or_default();
             let format = schema["format"].as_str().map(|format| format!(" ({format})")).unwrap_or_default();
-            let most = number("maxLength").map(|most| format!(", at most {most} characters")).unwrap_or_default();
-            format!("string{format}{most}{pattern}")
+            let maximum =
+                number("maxLength").map(|length| format!(", at most {length} characters")).unwrap_or_default();
+            format!("string{format}{maximum}{pattern}")
         }
         Some("integer") => format!("integer{}", range(number("minimum"), number("maximum"))),
         Some("object") if schema.get("additionalProperties").is_some() => {
@@ -112,7 +116,7 @@ fn kind(schema: &Value) -> String {
     }
 }
 
-/// What would end a cell of a table.
+/// Escapes text for a cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }
@@ -132,7 +136,12 @@ spec:
             required: [name]
             x-kubernetes-validations: [{rule: 'true', message: a or b}]
             properties:
-              name: {type: string, maxLength: 40, pattern: '^a|b$', description: Its name.}
+              name:
+                type: string
+                maxLength: 40
+                pattern: '^a|b$'
+                description: Its name.
+                x-kubernetes-validations: [{rule: 'true', message: must be short}]
               mode: {type: string, enum: [Fast, Slow], default: Fast, description: How.}
               sources:
                 type: array
@@ -152,7 +161,7 @@ spec:
             "| **`name`** | string, at most 40 characters, `^a\\|b$` |  | Its name. |\n",
             "| `mode` | `Fast`, `Slow` | `\"Fast\"` | How. |\n",
             "| [`sources`](#specsources) | list of object, at most 3 |  |  |\n",
-            "- a or b\n",
+            "Rules:\n\n- a or b\n- `name`: must be short\n",
             "## spec.sources[]\n\nOne of them.\n",
             "| `weight` | integer, 1 to 9 |  |  |\n",
         ] {

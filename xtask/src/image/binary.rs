@@ -1,4 +1,4 @@
-//! The one program of the image.
+//! Builds the program of the image.
 
 use std::{env, fs, path::PathBuf};
 
@@ -6,21 +6,22 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::workspace;
 
-/// Its name, in the workspace and in the image.
+/// The name of the program in the workspace and in the image.
 pub(super) const NAME: &str = "toolset-controller";
 
-/// Builds it, linked statically and without paths of this machine, and returns its bytes.
+/// Builds the program and returns its bytes. It is linked statically and contains no paths of this machine.
 ///
-/// Fails if the result is not static.
+/// Fails if the program is not static.
 pub(super) fn build(target: &str) -> Result<Vec<u8>> {
     let mut build =
         workspace::cargo(&["build", "--release", "--package", "controller", "--bin", NAME, "--target", target]);
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
-    let cargo_home = cargo_home.context("neither CARGO_HOME nor a home directory is known")?;
-    // On GNU targets the C library is linked in as well. It would load libraries of the machine's to look up names in other
-    // places than files and DNS; in a cluster the API server is reached by its address.
-    // And a static program cannot ask at run time whether the C library has getrandom: without being told that the kernel
-    // has it, it would need a /dev/urandom.
+    let cargo_home =
+        cargo_home.context("cannot find the folder of cargo, because there is no home directory; set CARGO_HOME")?;
+    // On GNU targets the C library is linked statically too. To look up names elsewhere than in files and DNS, it would
+    // load shared libraries. The program does not need them, because in a cluster it connects to the address of the API
+    // server. A static program cannot detect at run time whether the C library has getrandom. Without this setting it
+    // would need /dev/urandom, which the image does not have.
     let flags = format!(
         "-C target-feature=+crt-static --cfg getrandom_backend=\"linux_getrandom\" --remap-path-prefix={}=/src \
          --remap-path-prefix={}=/cargo",
@@ -30,18 +31,18 @@ pub(super) fn build(target: &str) -> Result<Vec<u8>> {
     build.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
     workspace::succeed(&mut build)?;
     let here = workspace::built_here()?;
-    let path = here.parent().context("this program is in no target folder")?.join(target).join("release").join(NAME);
+    let path = here.parent().context("this program is not in a target folder")?.join(target).join("release").join(NAME);
     let program = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    ensure!(!wants_interpreter(&program)?, "{} is linked dynamically", path.display());
+    ensure!(!has_interpreter(&program)?, "{} is linked dynamically, but the image has no libraries", path.display());
     Ok(program)
 }
 
-/// Whether an ELF program names a dynamic linker.
-fn wants_interpreter(elf: &[u8]) -> Result<bool> {
+/// Whether an ELF program needs a dynamic linker.
+fn has_interpreter(elf: &[u8]) -> Result<bool> {
     const INTERPRETER: [u8; 4] = 3_u32.to_le_bytes();
-    ensure!(elf.starts_with(b"\x7fELF\x02\x01"), "the program is no 64-bit little-endian ELF file");
+    ensure!(elf.starts_with(b"\x7fELF\x02\x01"), "the program is not a 64-bit little-endian ELF file");
     let number = |at: usize, size: usize| -> Result<usize> {
-        let bytes = elf.get(at..at + size).context("the program is cut off")?;
+        let bytes = elf.get(at..at + size).context("the ELF file is incomplete")?;
         Ok(bytes.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte)))
     };
     let (table, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
@@ -49,16 +50,16 @@ fn wants_interpreter(elf: &[u8]) -> Result<bool> {
     Ok((0..count).any(|index| kind(index) == Some(&INTERPRETER)))
 }
 
-/// What container images call the target's processor.
+/// The name of the architecture in container images.
 pub(super) fn architecture(target: &str) -> Result<&'static str> {
     match target.split('-').next() {
         Some("x86_64") => Ok("amd64"),
         Some("aarch64") => Ok("arm64"),
-        _ => bail!("images for {target} are not made yet"),
+        _ => bail!("the target {target} is not supported; use x86_64 or aarch64"),
     }
 }
 
-/// When the commit was made, as images have it; the start of time outside of a repository.
+/// The time of the commit in the format of images. Without a repository, this is 1970.
 pub(super) fn commit_time() -> String {
     let mut log = workspace::command("git");
     log.args(["log", "-1", "--date=format-local:%Y-%m-%dT%H:%M:%SZ", "--format=%cd"]).env("TZ", "UTC");
@@ -84,14 +85,14 @@ mod tests {
     }
 
     #[test]
-    fn a_program_with_a_dynamic_linker_is_told_from_a_static_one() {
-        assert!(wants_interpreter(&elf(3)).unwrap());
-        assert!(!wants_interpreter(&elf(1)).unwrap());
-        assert!(wants_interpreter(b"#!/bin/sh").is_err());
+    fn a_program_with_a_dynamic_linker_is_detected() {
+        assert!(has_interpreter(&elf(3)).unwrap());
+        assert!(!has_interpreter(&elf(1)).unwrap());
+        assert!(has_interpreter(b"#!/bin/sh").is_err());
     }
 
     #[test]
-    fn processors_have_the_names_that_images_use() {
+    fn architectures_have_the_names_of_container_images() {
         assert_eq!(architecture("x86_64-unknown-linux-musl").unwrap(), "amd64");
         assert_eq!(architecture("aarch64-unknown-linux-gnu").unwrap(), "arm64");
         assert!(architecture("riscv64gc-unknown-linux-gnu").is_err());

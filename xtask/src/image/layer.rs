@@ -1,4 +1,4 @@
-//! The only layer: a tar archive with one file.
+//! Creates the layer of the image: a tar archive with one file.
 
 use std::io::Write as _;
 
@@ -7,20 +7,21 @@ use flate2::{Compression, GzBuilder};
 
 const BLOCK: usize = 512;
 
-/// A layer in both forms that an image names digests of.
+/// A layer. An image has the digests of both forms.
 pub(super) struct Layer {
-    /// The archive.
+    /// The tar archive.
     pub(super) archive: Vec<u8>,
-    /// The same, compressed.
+    /// The compressed archive.
     pub(super) compressed: Vec<u8>,
 }
 
 impl Layer {
-    /// The program at the root, readable and executable for everybody, owned by root, of no time.
+    /// A layer with the program in the root folder. The file belongs to root, everyone can read and execute it, and its
+    /// time is 0.
     pub(super) fn of_program(name: &str, program: &[u8]) -> Result<Self> {
         let mut archive = header(name, program.len())?.to_vec();
         archive.extend_from_slice(program);
-        // To a whole block, and two empty ones say that it ends.
+        // The content is padded to a whole block. Two empty blocks mark the end of the archive.
         archive.resize(archive.len().next_multiple_of(BLOCK) + 2 * BLOCK, 0);
         let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
         gzip.write_all(&archive)?;
@@ -41,7 +42,7 @@ fn header(name: &str, size: usize) -> Result<[u8; BLOCK]> {
     put(136, "00000000000");
     put(156, "0");
     put(257, "ustar\x0000");
-    // The checksum is that of the header with blanks in its place.
+    // The checksum is computed with spaces in its own field.
     put(148, "        ");
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
@@ -55,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tar_unpacks_the_program_as_it_was() {
+    fn tar_unpacks_the_same_program() {
         let folder = std::env::temp_dir().join(format!("xtask-layer-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let program = b"#!/bin/sh\necho it runs\n";
@@ -64,8 +65,8 @@ mod tests {
         fs::write(folder.join("layer.tar.gz"), &layer.compressed).unwrap();
         let unpack = ["--extract", "--gzip", "--file", "layer.tar.gz"];
         assert!(Command::new("tar").args(unpack).current_dir(&folder).status().unwrap().success());
-        let said = Command::new(folder.join("program")).output().unwrap();
-        assert_eq!(said.stdout, b"it runs\n");
+        let output = Command::new(folder.join("program")).output().unwrap();
+        assert_eq!(output.stdout, b"it runs\n");
         fs::remove_dir_all(&folder).unwrap();
     }
 

@@ -1,4 +1,4 @@
-//! An image in the OCI layout: what `skopeo copy oci:…`, `crane push` and every registry understand.
+//! Writes the image in the OCI layout, which `skopeo copy oci:…` and `crane push` read.
 
 use std::{fs, path::Path};
 
@@ -8,20 +8,20 @@ use sha2::{Digest as _, Sha256};
 
 use super::layer::Layer;
 
-/// Who the program runs as: nobody's number, as the chart has it.
+/// The user of the program. The chart uses the same number.
 const USER: &str = "65532:65532";
 const SOURCE: &str = env!("CARGO_PKG_REPOSITORY");
 
-/// What the image says of itself.
-pub(super) struct Facts<'a> {
+/// The metadata of the image.
+pub(super) struct ImageMetadata<'a> {
     pub(super) version: &'a str,
     pub(super) architecture: &'a str,
     pub(super) created: &'a str,
     pub(super) program: &'a str,
 }
 
-/// Writes the layout into a folder and returns the manifest's digest, without its `sha256:`.
-pub(super) fn write(folder: &Path, layer: &Layer, facts: &Facts<'_>) -> Result<String> {
+/// Writes the layout to a folder and returns the digest of the manifest without the prefix `sha256:`.
+pub(super) fn write(folder: &Path, layer: &Layer, metadata: &ImageMetadata<'_>) -> Result<String> {
     let blobs = folder.join("blobs/sha256");
     fs::create_dir_all(&blobs).with_context(|| format!("cannot create {}", blobs.display()))?;
     let put = |kind: &str, bytes: &[u8]| -> Result<Value> {
@@ -30,18 +30,18 @@ pub(super) fn write(folder: &Path, layer: &Layer, facts: &Facts<'_>) -> Result<S
         Ok(json!({"mediaType": kind, "digest": format!("sha256:{digest}"), "size": bytes.len()}))
     };
     let layer_entry = put("application/vnd.oci.image.layer.v1.tar+gzip", &layer.compressed)?;
-    let config = serde_json::to_vec(&config(layer, facts))?;
+    let config = serde_json::to_vec(&config(layer, metadata))?;
     let config = put("application/vnd.oci.image.config.v1+json", &config)?;
     let manifest = serde_json::to_vec(&json!({
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": config,
         "layers": [layer_entry],
-        "annotations": labels(facts),
+        "annotations": labels(metadata),
     }))?;
     let mut entry = put("application/vnd.oci.image.manifest.v1+json", &manifest)?;
-    entry["platform"] = json!({"os": "linux", "architecture": facts.architecture});
-    entry["annotations"] = json!({"org.opencontainers.image.ref.name": facts.version});
+    entry["platform"] = json!({"os": "linux", "architecture": metadata.architecture});
+    entry["annotations"] = json!({"org.opencontainers.image.ref.name": metadata.version});
     let index = json!({
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.index.v1+json",
@@ -52,35 +52,35 @@ pub(super) fn write(folder: &Path, layer: &Layer, facts: &Facts<'_>) -> Result<S
     Ok(digest(&manifest))
 }
 
-fn config(layer: &Layer, facts: &Facts<'_>) -> Value {
+fn config(layer: &Layer, metadata: &ImageMetadata<'_>) -> Value {
     json!({
-        "created": facts.created,
-        "architecture": facts.architecture,
+        "created": metadata.created,
+        "architecture": metadata.architecture,
         "os": "linux",
         "config": {
             "User": USER,
-            "Entrypoint": [format!("/{}", facts.program)],
+            "Entrypoint": [format!("/{}", metadata.program)],
             "WorkingDir": "/",
             "ExposedPorts": {"8080/tcp": {}, "9090/tcp": {}},
-            "Labels": labels(facts),
+            "Labels": labels(metadata),
         },
         "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", digest(&layer.archive))]},
-        "history": [{"created": facts.created, "created_by": "cargo xtask image"}],
+        "history": [{"created": metadata.created, "created_by": "cargo xtask image"}],
     })
 }
 
-fn labels(facts: &Facts<'_>) -> Value {
+fn labels(metadata: &ImageMetadata<'_>) -> Value {
     json!({
         "org.opencontainers.image.title": "toolset-operator",
-        "org.opencontainers.image.description": "Keeps the AI operations agent's toolset file up to date",
-        "org.opencontainers.image.version": facts.version,
-        "org.opencontainers.image.created": facts.created,
+        "org.opencontainers.image.description": "Keeps the toolset file of an AI operations agent up to date",
+        "org.opencontainers.image.version": metadata.version,
+        "org.opencontainers.image.created": metadata.created,
         "org.opencontainers.image.source": SOURCE,
         "org.opencontainers.image.licenses": "Apache-2.0",
     })
 }
 
-/// SHA-256 in hexadecimal digits.
+/// The SHA-256 digest in hexadecimal digits.
 pub(super) fn digest(bytes: &[u8]) -> String {
     let mut digits = String::new();
     for byte in Sha256::digest(bytes) {
@@ -94,12 +94,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_blob_is_named_by_its_digest_and_everything_named_is_there() {
+    fn every_blob_has_its_digest_as_its_name_and_no_blob_is_missing() {
         let folder = std::env::temp_dir().join(format!("xtask-layout-{}", std::process::id()));
         let layer = Layer::of_program("program", b"content").unwrap();
-        let facts =
-            Facts { version: "1.2.3", architecture: "amd64", created: "1970-01-01T00:00:00Z", program: "program" };
-        let manifest_digest = write(&folder, &layer, &facts).unwrap();
+        let metadata = ImageMetadata {
+            version: "1.2.3",
+            architecture: "amd64",
+            created: "1970-01-01T00:00:00Z",
+            program: "program",
+        };
+        let manifest_digest = write(&folder, &layer, &metadata).unwrap();
 
         let blob = |name: &str| fs::read(folder.join("blobs/sha256").join(name)).unwrap();
         for entry in fs::read_dir(folder.join("blobs/sha256")).unwrap() {

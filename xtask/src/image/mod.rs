@@ -1,13 +1,13 @@
-//! `cargo xtask image`: a container image of one static program, made without a daemon.
+//! `cargo xtask image`: builds a container image with one static program, without a container daemon.
 //!
 //! ```text
 //! cargo build (static) ──► layer: one file ──► OCI layout: config, manifest, index ──► target/image/oci
 //!        └─► its crates, from cargo tree and Cargo.lock ──► target/image/toolset-operator.cdx.json (`CycloneDX`)
-//! the layer, unpacked ──► run once as its own root, as user 65532
+//! the layer, unpacked ──► run once as user 65532, with the layer as the root file system
 //! ```
 //!
-//! The same commit gives the same bytes on every machine with the same toolchain: nothing in it is the time or a path of the
-//! machine's.
+//! The image contains no time and no path of the machine. So the same commit and the same toolchain give the same bytes
+//! on every machine.
 
 mod binary;
 mod layer;
@@ -27,21 +27,21 @@ use clap::Args;
 use crate::workspace;
 use layer::Layer;
 
-/// The most that the compressed layer may take.
-const LIMIT: usize = 8_000_000;
+/// The maximum size of the compressed layer in bytes.
+const MAX_BYTES: usize = 8_000_000;
 
 /// Arguments of `cargo xtask image`.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// The target to build for: one of Linux whose standard library is installed. GNU ones are linked statically, too.
+    /// The Linux target to build for; its Rust standard library must be installed
     #[arg(long, default_value = "x86_64-unknown-linux-gnu")]
     target: String,
-    /// Do not run the program from its unpacked root.
+    /// Do not run the program from the unpacked layer
     #[arg(long)]
     no_trial: bool,
 }
 
-/// Builds everything into `target/image`.
+/// Builds the image and its SBOM in `target/image`.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let folder = workspace::root().join("target/image");
     if folder.exists() {
@@ -51,7 +51,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 
     let program = binary::build(&arguments.target)?;
     let layer = Layer::of_program(binary::NAME, &program)?;
-    ensure!(layer.compressed.len() <= LIMIT, "the layer has {} bytes, {LIMIT} are allowed", layer.compressed.len());
+    ensure!(
+        layer.compressed.len() <= MAX_BYTES,
+        "the compressed layer has {} bytes, but at most {MAX_BYTES} are allowed",
+        layer.compressed.len()
+    );
 
     let version = env!("CARGO_PKG_VERSION");
     let sbom = folder.join("toolset-operator.cdx.json");
@@ -60,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let manifest = layout::write(
         &layout,
         &layer,
-        &layout::Facts {
+        &layout::ImageMetadata {
             version,
             architecture: binary::architecture(&arguments.target)?,
             created: &binary::commit_time(),
@@ -69,8 +73,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     )?;
 
     if !arguments.no_trial {
-        let said = trial::run(&folder.join("root"), &layout, &layer, binary::NAME)?;
-        ensure!(said.trim() == format!("{} {version}", binary::NAME), "it says {said:?}");
+        let printed = trial::run(&folder.join("root"), &layout, &layer, binary::NAME)?;
+        let expected = format!("{} {version}", binary::NAME);
+        ensure!(printed.trim() == expected, "the program printed the version {printed:?}, not {expected:?}");
     }
     let mut out = io::stdout().lock();
     writeln!(out, "{}\n{}", layout.display(), sbom.display())?;

@@ -1,4 +1,4 @@
-//! What is in the program, as a `CycloneDX` document: every crate that is linked in, its licence and its checksum.
+//! Generates the SBOM as a `CycloneDX` document. It lists every linked crate with its licence and its checksum.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,15 +11,15 @@ use serde_json::{Value, json};
 use super::binary;
 use crate::workspace;
 
-/// A crate, by name and version.
+/// The name and the version of a crate.
 type Crate = (String, String);
 
-/// The document for the program that was built for `target`; `digest` is its SHA-256.
+/// The document for the program of `target`. `digest` is the SHA-256 digest of the program.
 pub(super) fn cyclone_dx(target: &str, version: &str, digest: &str) -> Result<String> {
     let tree = workspace::output(&mut workspace::cargo(&[
         "tree",
         "--package=controller",
-        // Macros run in the compiler; nothing of them is in the program.
+        // Procedural macros run in the compiler and are not a part of the program.
         "--edges=normal,no-proc-macro",
         "--target",
         target,
@@ -36,7 +36,8 @@ fn document(tree: &str, checksums: &BTreeMap<Crate, String>, version: &str, dige
     let mut edges: BTreeMap<Crate, BTreeSet<Crate>> = BTreeMap::new();
     let mut path: Vec<Crate> = Vec::new();
     for line in tree.lines().filter(|line| !line.is_empty()) {
-        let (depth, name, licence) = parse(line).with_context(|| format!("cargo tree says {line:?}"))?;
+        let (depth, name, licence) =
+            parse(line).with_context(|| format!("cannot parse the line {line:?} of cargo tree"))?;
         path.truncate(depth);
         if let Some(parent) = path.last() {
             edges.entry(parent.clone()).or_default().insert(name.clone());
@@ -45,7 +46,7 @@ fn document(tree: &str, checksums: &BTreeMap<Crate, String>, version: &str, dige
         licences.entry(name.clone()).or_insert(licence);
         path.push(name);
     }
-    let root = path.first().cloned().context("cargo tree says nothing")?;
+    let root = path.first().cloned().context("cargo tree printed nothing")?;
     let components: Vec<_> = licences
         .iter()
         .filter(|(name, _)| **name != root)
@@ -58,7 +59,7 @@ fn document(tree: &str, checksums: &BTreeMap<Crate, String>, version: &str, dige
                 "version": version,
                 "licenses": [{"expression": licence}],
             });
-            // The workspace's own crates come from nowhere.
+            // The crates of the workspace are in no registry, so they have no checksum.
             if let Some(checksum) = checksums.get(&key) {
                 component["purl"] = json!(reference(&key));
                 component["hashes"] = json!([{"alg": "SHA-256", "content": checksum}]);
@@ -89,14 +90,14 @@ fn document(tree: &str, checksums: &BTreeMap<Crate, String>, version: &str, dige
     }))
 }
 
-/// `2|name v1.2.3 (path)|licence (*)`: depth, crate, licence.
+/// Parses the depth, the crate and the licence of a line such as `2|name v1.2.3 (path)|licence (*)`.
 fn parse(line: &str) -> Option<(usize, Crate, String)> {
     let mut parts = line.splitn(3, '|');
     let depth = parts.next()?.parse().ok()?;
-    let mut words = parts.next()?.split_whitespace();
-    let name = (words.next()?.to_owned(), words.next()?.strip_prefix('v')?.to_owned());
+    let mut fields = parts.next()?.split_whitespace();
+    let name = (fields.next()?.to_owned(), fields.next()?.strip_prefix('v')?.to_owned());
     let licence = parts.next()?.trim_end_matches("(*)").trim();
-    // Before SPDX, a slash meant a choice.
+    // Old manifests use a slash instead of OR.
     Some((depth, name, licence.replace('/', " OR ")))
 }
 
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cargo_does_not_print_is_an_error() {
+    fn unexpected_output_of_cargo_is_an_error() {
         assert!(document("nonsense", &BTreeMap::new(), "0", "").is_err());
         assert!(document("", &BTreeMap::new(), "0", "").is_err());
     }

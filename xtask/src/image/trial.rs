@@ -1,4 +1,4 @@
-//! Runs the program once as a container would: its layer is the whole file system, and it is nobody in particular.
+//! Runs the program once as in a container: the layer is the root file system, and the user has no special permissions.
 
 use std::{
     fs,
@@ -16,33 +16,35 @@ use super::{layer::Layer, layout::digest};
 use crate::workspace;
 
 const USER: u32 = 65532;
-/// How long it may take to answer, on a busy machine.
+/// The deadline for an answer. It is long, because the machine may be busy.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// An API server that is not there: the program starts, sets up TLS and goes on trying. The image has no certificates of the
-/// system's; in a pod the cluster's is mounted, and here one whose key nobody has.
+/// A kubeconfig with an API server that does not exist. The program starts, sets up TLS and keeps trying to connect.
+/// The image has no CA certificates. In a pod the CA certificate of the cluster is mounted, and here it is a
+/// certificate whose key was discarded.
 const KUBECONFIG: &str = r#"{"apiVersion": "v1", "kind": "Config", "current-context": "c",
  "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
  "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1", "certificate-authority": "/ca.pem"}}],
  "users": [{"name": "u", "user": {"token": "t"}}]}"#;
 
-/// Unpacks the layer of the layout into `root`, and there asks the program for its version, which is returned, and lets it
-/// live for a moment.
+/// Unpacks the layer to `root` and runs the program there twice. The first run prints the version, which is returned.
+/// The second run starts the operator, waits until it answers, and stops it.
 ///
-/// Fails if it does not run, answer and end when asked to; without the rights to change the root, a user namespace is made.
+/// Fails if the program does not run, does not answer or does not stop. Without root permissions it runs in a user
+/// namespace.
 pub(super) fn run(root: &Path, layout: &Path, layer: &Layer, program: &str) -> Result<String> {
     fs::create_dir_all(root)?;
-    // From the file, not from memory: what is tried is what is shipped.
+    // Unpacks the file that is shipped, not the layer in memory.
     let blob = layout.join("blobs/sha256").join(digest(&layer.compressed));
     workspace::succeed(
         workspace::command("tar").args(["--extract", "--gzip", "--file"]).arg(blob).arg("-C").arg(root),
     )?;
     let program = format!("/{program}");
-    let version = said(inside(root)?.arg(&program).arg("--version"))?;
-    lives_and_ends(root, &program)?;
+    let version = stdout_of(inside(root)?.arg(&program).arg("--version"))?;
+    start_and_stop(root, &program)?;
     Ok(version)
 }
 
-/// A command that will run in `root` as nobody in particular.
+/// A command that runs in `root` as a user without special permissions.
 fn inside(root: &Path) -> Result<Command> {
     let is_root = workspace::output(workspace::command("id").arg("-u"))?.trim() == "0";
     let mut command = workspace::command(if is_root { "chroot" } else { "unshare" });
@@ -54,8 +56,8 @@ fn inside(root: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// Starts it as a pod does, waits until it answers, and asks it to end.
-fn lives_and_ends(root: &Path, program: &str) -> Result<()> {
+/// Starts the program as in a pod, waits until it answers, and stops it.
+fn start_and_stop(root: &Path, program: &str) -> Result<()> {
     fs::write(root.join("kubeconfig"), KUBECONFIG)?;
     fs::write(root.join("ca.pem"), include_str!("trial-ca.pem"))?;
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
@@ -72,7 +74,7 @@ fn lives_and_ends(root: &Path, program: &str) -> Result<()> {
     workspace::status(workspace::command("kill").args(["-TERM", &child.id().to_string()]).stderr(Stdio::null()))?;
     let ended = child.wait_with_output()?;
     answered.with_context(|| String::from_utf8_lossy(&ended.stderr).into_owned())?;
-    ensure!(ended.status.success(), "asked to end, it ended with {}", ended.status);
+    ensure!(ended.status.success(), "the program stopped with {} after SIGTERM", ended.status);
     Ok(())
 }
 
@@ -80,11 +82,13 @@ fn wait_for_health(child: &mut Child, port: u16) -> Result<()> {
     let started = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
-            bail!("the program ended by itself ({status})");
+            bail!("the program stopped unexpectedly ({status})");
         }
         match health(port) {
             Ok(answer) if answer.split_whitespace().nth(1) == Some("200") => return Ok(()),
-            last if started.elapsed() > DEADLINE => bail!("/health does not say 200 within {DEADLINE:?}: {last:?}"),
+            last if started.elapsed() > DEADLINE => {
+                bail!("/health did not answer with status 200 within {DEADLINE:?}: {last:?}")
+            }
             _ => thread::sleep(Duration::from_millis(20)),
         }
     }
@@ -99,9 +103,9 @@ fn health(port: u16) -> Result<String> {
     Ok(answer)
 }
 
-fn said(command: &mut Command) -> Result<String> {
+fn stdout_of(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("cannot run {}", command.get_program().display()))?;
     let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "the program does not run from its root ({}): {errors}", output.status);
+    ensure!(output.status.success(), "the program does not run from the unpacked layer ({}): {errors}", output.status);
     Ok(String::from_utf8(output.stdout)?)
 }

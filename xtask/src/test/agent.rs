@@ -1,4 +1,4 @@
-//! The tier `agent`: the agent itself, from its package, loads what the operator writes.
+//! The tier `agent`: the real agent loads the files of the operator.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use super::report::Outcome;
 use crate::{programs, tools, workspace};
 
-/// Runs the cases of `tests/agent` whose names contain one of `parts`; all without any.
+/// Runs the cases of `tests/agent` whose names contain one of `parts`. Without `parts`, runs all cases.
 pub(super) fn run(parts: &[String]) -> Result<Outcome> {
     let python = match python() {
         Ok(python) => python,
@@ -25,7 +25,8 @@ pub(super) fn run(parts: &[String]) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// The Python of a virtual environment that holds the agent, made on first use in a folder that all checkouts share.
+/// The Python of the virtual environment with the agent. The environment is created on first use in a folder that all
+/// checkouts share.
 fn python() -> Result<PathBuf> {
     let requirements = folder().join("requirements.txt");
     let wanted = fs::read(&requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
@@ -33,10 +34,14 @@ fn python() -> Result<PathBuf> {
     wanted.hash(&mut hasher);
     let environment = tools::cache()?.join(format!("agent-{:016x}", hasher.finish()));
     let python = environment.join("bin/python");
-    // Written last, so that an installation that was interrupted is begun anew.
+    // This file is written last, so that an interrupted installation starts again.
     let done = environment.join("requirements.txt");
     if !done.is_file() {
-        writeln!(io::stderr(), "installing the agent into {} (once; a minute or two)", environment.display())?;
+        writeln!(
+            io::stderr(),
+            "installing the agent in {} (this takes a minute or two the first time)",
+            environment.display()
+        )?;
         install(&environment, &python, &requirements)?;
         fs::write(&done, &wanted).with_context(|| format!("cannot write {}", done.display()))?;
     }
@@ -45,10 +50,10 @@ fn python() -> Result<PathBuf> {
 
 fn install(environment: &Path, python: &Path, requirements: &Path) -> Result<()> {
     workspace::succeed(workspace::command("python3").args(["-m", "venv", "--clear"]).arg(environment))
-        .context("no Python 3 with venv to install the agent with")?;
+        .context("cannot create a virtual environment for the agent; install Python 3 with venv")?;
     let mut pip = workspace::command(python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(requirements);
-    workspace::succeed(&mut pip).context("the agent cannot be installed from its package")
+    workspace::succeed(&mut pip).context("cannot install the agent with pip")
 }
 
 fn folder() -> PathBuf {

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check, in tiers that can be run alone.
+//! `cargo xtask test`: runs all checks and tests, in tiers.
 
 mod agent;
 mod report;
@@ -17,21 +17,21 @@ use self::{
 /// Arguments of `cargo xtask test`.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  cargo xtask test                           everything
-  cargo xtask test fmt clippy unit           three tiers
-  cargo xtask test api -- a_new_service      the tests on the real API server whose names contain this
+  cargo xtask test                           runs all tiers
+  cargo xtask test fmt clippy unit           runs three tiers
+  cargo xtask test api -- a_new_service      runs the tests on the real API server whose names contain a_new_service
 
-A tool that cannot be had is a named skip, and a failure where CI is set.")]
+If a tool is missing, the tier is skipped. If CI is set, a skipped tier is a failure.")]
 pub(crate) struct Arguments {
-    /// The tiers to run; without any, all of them.
+    /// The tiers to run [default: all]
     #[arg(value_enum)]
     tiers: Vec<Tier>,
-    /// Arguments for the test programs: parts of names, or (but for the tier `agent`) what libtest knows.
+    /// Arguments for the test programs: parts of test names, or options of libtest (not for the tier agent)
     #[arg(last = true)]
     filter: Vec<String>,
 }
 
-/// Runs the tiers one after the other, all of them also when one fails.
+/// Runs the tiers one after the other. If a tier fails, the next tiers run too.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let tiers = if arguments.tiers.is_empty() { Tier::value_variants() } else { &arguments.tiers };
     let ci = env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         report::announce(tier.name())?;
         let started = Instant::now();
         let outcome = match tier.run(&arguments.filter) {
-            Ok(outcome) => outcome.where_nothing_may_be_skipped(ci),
+            Ok(outcome) => outcome.fail_if_skipped(ci),
             Err(error) => Outcome::Failed(format!("{error:#}")),
         };
         let line = Line { tier: tier.name(), outcome, took: started.elapsed() };

@@ -1,31 +1,31 @@
-//! What `cargo xtask test` prints beside what its tools print.
+//! Prints the results of `cargo xtask test`.
 
 use std::{
     io::{self, Write as _},
     time::Duration,
 };
 
-/// How a tier went.
+/// The result of a tier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Passed,
-    /// With what went wrong, in a line.
+    /// The tier failed, with the error.
     Failed(String),
-    /// With what is missing, in a line.
+    /// The tier was skipped, with the missing tool.
     Skipped(String),
 }
 
 impl Outcome {
-    /// Turns a skip into a failure if `strict`.
-    pub(super) fn where_nothing_may_be_skipped(self, strict: bool) -> Self {
+    /// Changes a skip to a failure if `strict` is true.
+    pub(super) fn fail_if_skipped(self, strict: bool) -> Self {
         match self {
-            Self::Skipped(reason) if strict => Self::Failed(format!("skipped, which CI must not: {reason}")),
+            Self::Skipped(reason) if strict => Self::Failed(format!("skipped, but CI must not skip a tier: {reason}")),
             other => other,
         }
     }
 }
 
-/// A tier's line of the summary.
+/// The line of a tier in the summary.
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) tier: &'static str,
@@ -35,12 +35,12 @@ pub(super) struct Line {
 
 impl Line {
     fn text(&self) -> String {
-        let (word, reason) = match &self.outcome {
+        let (result, reason) = match &self.outcome {
             Outcome::Passed => ("ok", ""),
             Outcome::Failed(reason) => ("FAILED", reason.as_str()),
             Outcome::Skipped(reason) => ("skipped", reason.as_str()),
         };
-        format!("{:<10} {word:<8} {:>7}  {reason}", self.tier, seconds(self.took)).trim_end().to_owned()
+        format!("{:<10} {result:<8} {:>7}  {reason}", self.tier, seconds(self.took)).trim_end().to_owned()
     }
 }
 
@@ -52,17 +52,17 @@ pub(super) fn result(line: &Line) -> io::Result<()> {
     writeln!(io::stdout(), "=== {}", line.text())
 }
 
-/// All tiers again, and the one line that says how it went.
+/// Prints the results of all tiers and one line with the overall result.
 pub(super) fn summary(lines: &[Line]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out)?;
     for line in lines {
         writeln!(out, "{}", line.text())?;
     }
-    writeln!(out, "\n{}", verdict(lines))
+    writeln!(out, "\n{}", overall_result(lines))
 }
 
-fn verdict(lines: &[Line]) -> String {
+fn overall_result(lines: &[Line]) -> String {
     let names = |wanted: fn(&Outcome) -> bool| {
         let names: Vec<_> = lines.iter().filter(|line| wanted(&line.outcome)).map(|line| line.tier).collect();
         (!names.is_empty()).then(|| names.join(", "))
@@ -96,11 +96,11 @@ mod tests {
     }
 
     #[test]
-    fn a_skip_is_a_failure_where_nothing_may_be_skipped() {
+    fn a_skip_is_a_failure_only_in_ci() {
         let skipped = || Outcome::Skipped("no Go".to_owned());
-        assert_eq!(skipped().where_nothing_may_be_skipped(false), skipped());
-        assert!(matches!(skipped().where_nothing_may_be_skipped(true), Outcome::Failed(why) if why.ends_with("no Go")));
-        assert_eq!(Outcome::Passed.where_nothing_may_be_skipped(true), Outcome::Passed);
+        assert_eq!(skipped().fail_if_skipped(false), skipped());
+        assert!(matches!(skipped().fail_if_skipped(true), Outcome::Failed(why) if why.ends_with("no Go")));
+        assert_eq!(Outcome::Passed.fail_if_skipped(true), Outcome::Passed);
     }
 
     #[test]
@@ -111,13 +111,16 @@ mod tests {
     }
 
     #[test]
-    fn the_verdict_names_what_failed_and_what_was_skipped() {
+    fn the_overall_result_names_failed_and_skipped_tiers() {
         let passed = || line("fmt", Outcome::Passed);
         let failed = || line("unit", Outcome::Failed(String::new()));
         let skipped = || line("api", Outcome::Skipped(String::new()));
-        assert_eq!(verdict(&[passed()]), "all tiers ok in 1m01s");
-        assert_eq!(verdict(&[passed(), skipped()]), "ok in 2m02s, but skipped: api");
-        assert_eq!(verdict(&[passed(), failed(), failed(), skipped()]), "failed: unit, unit; skipped: api (4m05s)");
+        assert_eq!(overall_result(&[passed()]), "all tiers ok in 1m01s");
+        assert_eq!(overall_result(&[passed(), skipped()]), "ok in 2m02s, but skipped: api");
+        assert_eq!(
+            overall_result(&[passed(), failed(), failed(), skipped()]),
+            "failed: unit, unit; skipped: api (4m05s)"
+        );
     }
 
     #[test]

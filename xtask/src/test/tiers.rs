@@ -1,4 +1,4 @@
-//! The tiers, in the order in which they run: what fails fastest comes first.
+//! The tiers, in the order in which they run. Fast tiers come first.
 
 use std::{
     ffi::OsStr,
@@ -13,30 +13,30 @@ use clap::ValueEnum;
 use super::{agent, report::Outcome};
 use crate::{chart, crds, docs, programs, tools, workspace};
 
-/// The exit code by which `cluster` says that a tool of the machine is missing.
+/// The exit code of `cluster` if a tool of the machine is missing.
 const MISSING_TOOL: i32 = 69;
 
-/// Tests on the API server mostly wait, so more of them than there are cores.
+/// Tests on the API server mostly wait, so there are more threads than cores.
 const API_THREADS: &str = "--test-threads=4";
 
-/// A set of checks that is run alone or with the others.
+/// A set of checks or tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Tier {
-    /// Formatting.
+    /// Formatting
     Fmt,
-    /// Lints, of all targets.
+    /// Lints of all targets
     Clippy,
-    /// Unit tests, the crates' own integration tests, and the documentation's examples.
+    /// Unit tests, integration tests of the crates, and documentation tests
     Unit,
-    /// Generated files are up to date.
+    /// Whether the generated files are up to date
     Generated,
-    /// Licences, bans and sources of the dependencies.
+    /// Licences, bans and sources of the dependencies
     Deny,
-    /// The agent itself loads what the operator writes.
+    /// Tests with the real agent
     Agent,
-    /// Behaviour on a real API server.
+    /// Tests on a real API server
     Api,
-    /// The chart: rendered, installed on a real API server, its alerts and dashboard with a real Prometheus.
+    /// Tests of the chart with Helm, a real API server and a real Prometheus
     Chart,
 }
 
@@ -54,7 +54,7 @@ impl Tier {
         }
     }
 
-    /// Runs it; `filter` goes to the test programs. Fails where a command of it does.
+    /// Runs the tier. The test programs get `filter` as their arguments. Fails if a command fails.
     pub(super) fn run(self, filter: &[String]) -> Result<Outcome> {
         match self {
             Self::Fmt => cargo(&["fmt", "--all", "--check"]),
@@ -76,8 +76,8 @@ fn cargo(arguments: &[&str]) -> Result<Outcome> {
 
 fn unit(filter: &[String]) -> Result<Outcome> {
     let mut command = workspace::cargo(&["test", "--workspace", "--no-fail-fast", "--lib", "--bins"]);
-    // By name: `--tests` would take the tests on the API server along, and leaving their crate out would build the
-    // dependencies once more with fewer features.
+    // The tests are listed by name. `--tests` would include the tests on the API server. Without their crate, cargo
+    // would build the dependencies again with fewer features.
     for test in integration_tests()? {
         command.args(["--test", &test]);
     }
@@ -92,7 +92,7 @@ fn integration_tests() -> Result<Vec<String>> {
     for krate in entries(&workspace::root().join("crates"))? {
         for path in entries(&krate.join("tests"))? {
             if path.extension() == Some(OsStr::new("rs")) || path.join("main.rs").is_file() {
-                let stem = path.file_stem().and_then(OsStr::to_str).context("a test's name is not text")?;
+                let stem = path.file_stem().and_then(OsStr::to_str).context("the file name of a test is not UTF-8")?;
                 names.push(stem.to_owned());
             }
         }
@@ -102,7 +102,7 @@ fn integration_tests() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The paths in a folder; none if it does not exist.
+/// The paths in a folder. Empty if the folder does not exist.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     match fs::read_dir(folder) {
         Ok(found) => Ok(found.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?),
@@ -113,14 +113,15 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 
 fn generated() -> Result<Outcome> {
     if !crds::check()? {
-        return Ok(Outcome::Failed("see `cargo xtask crds`".to_owned()));
+        return Ok(Outcome::Failed("the CRDs are out of date; run `cargo xtask crds`".to_owned()));
     }
     chart::run(workspace::root(), true)?;
     docs::run(workspace::root(), true)?;
     Ok(Outcome::Passed)
 }
 
-/// Not the advisories: their database is a git repository that a machine without a network cannot fetch. CI checks them.
+/// Does not check advisories, because their database is a git repository that a machine without a network cannot fetch.
+/// CI checks them.
 fn deny() -> Result<Outcome> {
     let program = match tools::cargo_deny() {
         Ok(program) => program,
@@ -143,27 +144,26 @@ fn chart(filter: &[String]) -> Result<Outcome> {
     on_the_control_plane("chart", &[("HELM", helm), ("PROMETHEUS", prometheus)], filter)
 }
 
-/// Runs a test program of the crate `e2e`, its own variables beside those that name the project's programs.
+/// Runs a test program of the crate `e2e`. `variables` are additional environment variables.
 fn on_the_control_plane(tests: &str, variables: &[(&str, PathBuf)], filter: &[String]) -> Result<Outcome> {
     let [cluster, controller, kubectl] = programs::build(["cluster", "toolset-controller", "kubectl-toolset"])?;
-    // A step of its own, so that the first build is not taken for a slow test. It prints where the programs are.
+    // This is a separate step, so that the first build does not look like a slow test. It prints the paths of the
+    // programs.
     let prepared = workspace::status(workspace::command(&cluster).arg("--prepare").stdout(Stdio::null()))?;
     if prepared.code() == Some(MISSING_TOOL) {
-        return Ok(Outcome::Skipped(
-            "no Go to build the control plane with (the line above says what to do)".to_owned(),
-        ));
+        return Ok(Outcome::Skipped("Go is missing to build the control plane (see the line above)".to_owned()));
     }
     let tests = workspace::cargo(&["test", "--workspace", "--test", tests, "--", API_THREADS]);
     let mut command = workspace::command(cluster);
     command.arg("--").arg(tests.get_program()).args(tests.get_args()).args(filter);
     command.env("TOOLSET_CONTROLLER", controller).env("KUBECTL_TOOLSET", kubectl);
     command.envs(variables.iter().map(|(name, value)| (name, value)));
-    // A failed test's error says enough; where it was made into text says nothing.
+    // A backtrace of a failed test shows only where the error was printed, so it does not help.
     if std::env::var_os("RUST_LIB_BACKTRACE").is_none() {
         command.env("RUST_LIB_BACKTRACE", "0");
     }
     let passed = workspace::status(&mut command)?.success();
-    Ok(if passed { Outcome::Passed } else { Outcome::Failed("see above".to_owned()) })
+    Ok(if passed { Outcome::Passed } else { Outcome::Failed("see the output above".to_owned()) })
 }
 
 #[cfg(test)]
@@ -171,14 +171,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tests_on_the_api_server_are_no_unit_tests() {
+    fn tests_on_the_api_server_are_not_unit_tests() {
         let names = integration_tests().unwrap();
         assert!(names.contains(&"rules".to_owned()), "{names:?}");
         assert!(!names.contains(&"api".to_owned()), "{names:?}");
     }
 
     #[test]
-    fn a_tier_is_called_the_same_on_the_command_line_and_in_the_report() {
+    fn a_tier_has_the_same_name_on_the_command_line_and_in_the_report() {
         for tier in Tier::value_variants() {
             let on_the_command_line = tier.to_possible_value().unwrap();
             assert_eq!(on_the_command_line.get_name(), tier.name());

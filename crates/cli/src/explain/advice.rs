@@ -1,25 +1,25 @@
-//! What the reader can do, where the message itself does not say it in full.
+//! The section about what the user can do, for messages that do not say it completely.
 
 use crd_types::{NamespacesFrom, ServiceReason};
 use detectors::{Product, Protocol};
 use toolset::select::annotation;
 
-use super::{Case, verdict::Verdict};
+use super::{case::Case, classification::Classification};
 
 pub fn section(case: &Case<'_>) -> Vec<String> {
-    let advice = match (&case.verdict, case.verdict.reason()) {
-        (Verdict::Unrecognised, _) => statement(case, None),
+    let advice = match (&case.classification, case.classification.reason()) {
+        (Classification::Unrecognised, _) => annotate(case, None),
         (_, Some(ServiceReason::NotEnoughEvidence)) => {
-            let mut advice = statement(case, case.verdict.product());
-            if let Some(product) = case.verdict.product() {
-                advice.push("or, for every Service with that much evidence, in the ToolsetConfig:".to_owned());
+            let mut advice = annotate(case, case.classification.product());
+            if let Some(product) = case.classification.product() {
+                advice.push("Or accept this confidence for every Service, in the ToolsetConfig:".to_owned());
                 advice.push(code(case, &format!("spec.detectors: [{{type: {product}, minConfidence: Low}}]")));
             }
             advice
         }
-        (_, Some(ServiceReason::NoUsablePort)) => statement(case, case.verdict.product()),
+        (_, Some(ServiceReason::NoUsablePort)) => annotate(case, case.classification.product()),
         (_, Some(ServiceReason::OptedOut)) => vec![
-            "let it be looked at again:".to_owned(),
+            "Remove the annotation that opts the Service out:".to_owned(),
             code(
                 case,
                 &format!(
@@ -33,10 +33,13 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
         (_, Some(ServiceReason::NamespaceNotSelected)) => sources(case),
         (_, Some(ServiceReason::Unhealthy)) => pods(case),
         (_, Some(ServiceReason::HeadlessTwin | ServiceReason::LostToPreferred)) => {
-            vec!["usually nothing: the agent reaches the same data through the other Service".to_owned()]
+            vec!["Usually nothing, because the agent reaches the same data through the other Service.".to_owned()]
         }
         (_, Some(ServiceReason::NotAnEndpoint)) => {
-            vec!["usually nothing: this part of the product answers no queries; look at the candidates below for one that does".to_owned()]
+            vec![
+                "Usually nothing. The candidates below show whether another Service of the product serves queries."
+                    .to_owned(),
+            ]
         }
         _ => Vec::new(),
     };
@@ -48,16 +51,16 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
     lines
 }
 
-/// A command that says what the Service is.
-fn statement(case: &Case<'_>, product: Option<Product>) -> Vec<String> {
+/// A command that annotates the Service with its type.
+fn annotate(case: &Case<'_>, product: Option<Product>) -> Vec<String> {
     let mut ports = case.service.view.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
     let (Some(port), several) = (ports.next(), ports.next().is_some()) else {
-        return vec!["nothing: it declares no TCP port that an agent could call".to_owned()];
+        return vec!["Nothing, because the Service declares no TCP port that an agent can call.".to_owned()];
     };
     let type_ = product.map_or_else(|| "<type>".to_owned(), Product::lower);
     let port = if several { "<port>".to_owned() } else { port.port.to_string() };
     let mut advice = vec![
-        "if it is what an agent should query, say so:".to_owned(),
+        "If the agent should query this Service, annotate it:".to_owned(),
         code(
             case,
             &format!(
@@ -72,17 +75,18 @@ fn statement(case: &Case<'_>, product: Option<Product>) -> Vec<String> {
     ];
     if product.is_none() {
         advice.push(
-            "where <type> is a product (prometheus, grafana, …) or a name of your own (vector-database)".to_owned(),
+            "Replace <type> with a product, such as prometheus, or with a name of your own, such as vector-database."
+                .to_owned(),
         );
     }
     advice
 }
 
-/// How the namespace gets into a source.
+/// How to add the namespace to a source.
 fn sources(case: &Case<'_>) -> Vec<String> {
     let sources = &case.snapshot.config.spec.sources;
     let by_name = sources.iter().find(|source| source.namespaces.from == NamespacesFrom::Names);
-    let mut advice = vec!["let a source cover the namespace, in the ToolsetConfig:".to_owned()];
+    let mut advice = vec!["Add the namespace to a source, in the ToolsetConfig:".to_owned()];
     advice.push(match by_name {
         Some(source) => code(
             case,
@@ -103,12 +107,12 @@ fn sources(case: &Case<'_>) -> Vec<String> {
         ),
     });
     if sources.iter().any(|source| source.namespaces.from == NamespacesFrom::Selector) {
-        advice.push("or give the namespace the labels that a source selects (see below)".to_owned());
+        advice.push("Or add the labels that a source selects to the namespace (see Sources).".to_owned());
     }
     advice
 }
 
-/// Where to look when nothing serves.
+/// How to find the pods of a Service without usable endpoints.
 fn pods(case: &Case<'_>) -> Vec<String> {
     let selector: Vec<String> =
         case.service.view.selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -116,7 +120,7 @@ fn pods(case: &Case<'_>) -> Vec<String> {
         return Vec::new();
     }
     vec![
-        "look at its pods; it comes back by itself when one is ready:".to_owned(),
+        "Check the pods. The tool returns to the output as soon as a pod is ready:".to_owned(),
         code(case, &format!("kubectl get pods -n {} -l {}", case.key().namespace, selector.join(","))),
     ]
 }

@@ -1,86 +1,83 @@
-//! What every built-in detector says of the Service.
+//! The section about the results of the built-in detectors.
 
 use crd_types::ServiceReason;
 use detectors::{Confidence, Evidence, Explanation, Outcome};
 use toolset::select;
 
-use super::{Case, verdict::Verdict};
-use crate::{
-    paint::Paint,
-    text::{capitalised, wrap},
-};
+use super::{case::Case, classification::Classification};
+use crate::{paint::Paint, text::wrap};
 
 pub fn section(case: &Case<'_>) -> Vec<String> {
-    let off = select::disabled(&case.snapshot.config);
-    let said = detectors::explain(&case.service.view);
-    let (speaking, silent): (Vec<Explanation>, Vec<Explanation>) = said
+    let disabled = select::disabled(&case.snapshot.config);
+    let (with_evidence, without): (Vec<Explanation>, Vec<Explanation>) = detectors::explain(&case.service.view)
         .into_iter()
         .partition(|one| one.finding.is_some() || one.evidence.iter().any(|evidence| evidence.supports));
     let mut lines = vec![case.heading("Detectors")];
-    if stated(case) {
-        lines.push("  What people say of it goes before the detectors; theirs is for information only.".to_owned());
+    if is_stated(case) {
+        lines.push("  Annotations and signatures take precedence over the detectors.".to_owned());
     }
-    for one in &speaking {
+    for one in &with_evidence {
         let name = one.product.as_str();
-        let disabled = if off.contains(&one.product) {
+        let marker = if disabled.contains(&one.product) {
             case.paint.warn(" (Disabled in the ToolsetConfig)")
         } else {
             String::new()
         };
-        lines.push(format!("  {}{disabled}  {}", case.paint.bold(&format!("{name:<15}")), conclusion(case.paint, one)));
-        lines.extend(one.evidence.iter().map(|evidence| format!("      {}", fact(case.paint, evidence))));
+        lines.push(format!("  {}{marker}  {}", case.paint.bold(&format!("{name:<15}")), conclusion(case.paint, one)));
+        lines.extend(one.evidence.iter().map(|evidence| format!("      {}", evidence_line(case.paint, evidence))));
         if hint_helps(case, one) {
             lines.extend(wrap("      → ", &one.hint));
         }
     }
-    if !silent.is_empty() {
-        let names: Vec<&str> = silent.iter().map(|one| one.product.as_str()).collect();
-        let text = if speaking.is_empty() {
-            format!("No detector finds anything of its own: {}", names.join(", "))
+    if !without.is_empty() {
+        let names: Vec<&str> = without.iter().map(|one| one.product.as_str()).collect();
+        let text = if with_evidence.is_empty() {
+            format!("No detector found evidence: {}", names.join(", "))
         } else {
-            format!("Nothing found by {}", names.join(", "))
+            format!("No evidence for {}", names.join(", "))
         };
         lines.extend(wrap("  ", &text).into_iter().map(|line| case.paint.dim(&line)));
     }
     lines
 }
 
-/// Whether what would change this detector's mind is of any use: not where it already says what happens, and not where the
-/// verdict is its own and has said it.
+/// Whether the hint of a detector helps. It does not if the detector is certain, if the Service is a tool, or if the
+/// first section shows the hint already.
 fn hint_helps(case: &Case<'_>, one: &Explanation) -> bool {
-    let sure = one.finding.as_ref().is_some_and(|finding| {
+    let certain = one.finding.as_ref().is_some_and(|finding| {
         finding.confidence == Confidence::High && matches!(finding.outcome, Outcome::Endpoint(_))
     });
-    let said = matches!(case.verdict.reason(), Some(ServiceReason::NotEnoughEvidence | ServiceReason::NoUsablePort))
-        && case.verdict.product() == Some(one.product);
-    !one.hint.is_empty() && !sure && !said && !matches!(case.verdict, Verdict::Tool(_))
+    let shown =
+        matches!(case.classification.reason(), Some(ServiceReason::NotEnoughEvidence | ServiceReason::NoUsablePort))
+            && case.classification.product() == Some(one.product);
+    !one.hint.is_empty() && !certain && !shown && !matches!(case.classification, Classification::Tool(_))
 }
 
-/// Whether an annotation or a signature decides.
-fn stated(case: &Case<'_>) -> bool {
+/// Whether an annotation or a signature states the type.
+fn is_stated(case: &Case<'_>) -> bool {
     let candidate = case.planned.trace.selection.candidates.iter().find(|candidate| candidate.key == *case.key());
     candidate.is_some_and(|candidate| candidate.origin != select::claim::Origin::Rules)
 }
 
 fn conclusion(paint: Paint, one: &Explanation) -> String {
     let Some(finding) = &one.finding else {
-        return paint.dim("not enough to speak of");
+        return paint.dim("not enough evidence");
     };
     let outcome = match &finding.outcome {
         Outcome::Endpoint(target) => {
-            paint.good(&format!("an endpoint: {} port {}{}", target.scheme, target.port, path(&target.path)))
+            paint.good(&format!("serves queries on {} port {}{}", target.scheme, target.port, path(&target.path)))
         }
-        Outcome::NotAnEndpoint { role } => paint.warn(&format!("{}: it serves no queries", capitalised(role))),
-        Outcome::NoUsablePort => paint.warn("no port that is known to answer queries"),
+        Outcome::NotAnEndpoint { role } => paint.warn(&format!("serves no queries (endpoint role: {role})")),
+        Outcome::NoUsablePort => paint.warn("none of its ports is known to serve queries"),
     };
-    format!("{}, {outcome}", finding.confidence)
+    format!("{outcome} (confidence {})", finding.confidence)
 }
 
 fn path(path: &str) -> String {
     if path.is_empty() { String::new() } else { format!(", path {path}") }
 }
 
-fn fact(paint: Paint, evidence: &Evidence) -> String {
+fn evidence_line(paint: Paint, evidence: &Evidence) -> String {
     let mark = if evidence.supports { paint.good("+") } else { paint.bad("-") };
     format!("{mark} {}", evidence.detail)
 }

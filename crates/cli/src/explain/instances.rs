@@ -1,20 +1,20 @@
-//! Why this one and not another: all candidates for the same product, best first.
+//! The section about all candidates for the same product, in the order of their rank.
 
 use crd_types::ServiceReason;
 use detectors::{Product, ServiceKey};
 use toolset::{Tool, tool::Rejection};
 
-use super::Case;
+use super::case::Case;
 use crate::{
     paint::Paint,
     table::{Table, plain},
 };
 
-/// How many are listed of those that are no tools.
-const MOST: usize = 10;
+/// The maximum number of rejected candidates in the list.
+const MAX_REJECTED: usize = 10;
 
 pub fn section(case: &Case<'_>) -> Vec<String> {
-    let Some(product) = case.verdict.product() else {
+    let Some(product) = case.classification.product() else {
         return Vec::new();
     };
     let plan = &case.planned.plan;
@@ -23,13 +23,13 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
         .rejected
         .iter()
         .filter(|rejection| {
-            rejection.product == Some(product) && (rejection.key == *case.key() || concerns(case, rejection))
+            rejection.product == Some(product) && (rejection.key == *case.key() || is_relevant(case, rejection))
         })
         .collect();
     if tools.len() + others.len() < 2 {
         return Vec::new();
     }
-    let mut table = Table::new(&["RANK", "SERVICE", "VERDICT", ""]);
+    let mut table = Table::new(&["RANK", "SERVICE", "RESULT", ""]);
     let this =
         |key: Option<&ServiceKey>| if key == Some(case.key()) { "← this one".to_owned() } else { " ".to_owned() };
     for (rank, tool) in tools.iter().enumerate() {
@@ -40,9 +40,11 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
             (note(case, tool, this(tool.key.as_ref())), Paint::dim),
         ]);
     }
-    // The one that is asked about is never cut.
-    let (shown, cut): (Vec<_>, Vec<_>) =
-        others.into_iter().enumerate().partition(|(index, rejection)| *index < MOST || rejection.key == *case.key());
+    // The explained Service is always listed.
+    let (shown, cut): (Vec<_>, Vec<_>) = others
+        .into_iter()
+        .enumerate()
+        .partition(|(index, rejection)| *index < MAX_REJECTED || rejection.key == *case.key());
     for (_, rejection) in shown {
         table.row(vec![
             (String::new(), plain),
@@ -54,17 +56,18 @@ pub fn section(case: &Case<'_>) -> Vec<String> {
     let mut lines = vec![case.heading(&heading(product))];
     lines.extend(table.lines(case.paint, "  ").into_iter().map(|line| line.trim_end().to_owned()));
     if !cut.is_empty() {
-        lines.push(case.paint.dim(&format!("  and {} more that are no tools", cut.len())));
+        lines.push(case.paint.dim(&format!("  and {} more that are not tools", cut.len())));
     }
     lines
 }
 
 fn heading(product: Product) -> String {
-    format!("Candidates for {product}, best first")
+    format!("Candidates for {product}, highest rank first")
 }
 
-/// Parts that answer no queries, and twins, are of interest only beside the Service.
-fn concerns(case: &Case<'_>, rejection: &Rejection) -> bool {
+/// Whether a rejected candidate is relevant. Services that serve no queries are not, and neither are headless twins in
+/// other namespaces.
+fn is_relevant(case: &Case<'_>, rejection: &Rejection) -> bool {
     let routine = matches!(
         rejection.reason,
         ServiceReason::NotAnEndpoint | ServiceReason::HeadlessTwin | ServiceReason::NoUsablePort
@@ -72,7 +75,7 @@ fn concerns(case: &Case<'_>, rejection: &Rejection) -> bool {
     !routine || rejection.key.namespace == case.key().namespace && rejection.reason == ServiceReason::HeadlessTwin
 }
 
-/// What its rank comes from, where it is not only its name.
+/// Why a tool has its rank. Empty if only its name decides.
 fn note(case: &Case<'_>, tool: &Tool, this: String) -> String {
     let candidate =
         case.planned.trace.selection.candidates.iter().find(|candidate| Some(&candidate.key) == tool.key.as_ref());
@@ -89,9 +92,9 @@ fn note(case: &Case<'_>, tool: &Tool, this: String) -> String {
             notes.push("from a Tenant source");
         }
         if candidate.standing.bundled {
-            notes.push("part of another product's bundle");
+            notes.push("bundled with another product");
         } else if candidate.standing.tier > 0 {
-            notes.push("a part behind the entry point");
+            notes.push("a component behind the preferred endpoint");
         }
     }
     let notes = notes.join(", ");

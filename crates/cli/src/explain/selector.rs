@@ -1,9 +1,9 @@
-//! A label selector in words.
+//! Formats label selectors.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-/// As `kubectl -l` writes it, e.g. `app=a, tier in (x, y), !old`.
-pub fn words(selector: &LabelSelector) -> String {
+/// The selector in the syntax of `kubectl -l`, for example `app=a, tier in (x, y), !old`.
+pub fn to_text(selector: &LabelSelector) -> String {
     let exact = selector.match_labels.iter().flatten().map(|(key, value)| format!("{key}={value}"));
     let expressions = selector.match_expressions.iter().flatten().map(|expression| {
         let values = expression.values.as_deref().unwrap_or_default().join(", ");
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_selector_reads_as_kubectl_takes_it() {
+    fn a_selector_has_the_syntax_of_kubectl() {
         let selector = serde_json::from_value(serde_json::json!({
             "matchLabels": {"app": "a"},
             "matchExpressions": [
@@ -33,6 +33,6 @@ mod tests {
             ],
         }))
         .unwrap();
-        assert_eq!(words(&selector), "app=a, tier in (x, y), env notin (dev), team, !old");
+        assert_eq!(to_text(&selector), "app=a, tier in (x, y), env notin (dev), team, !old");
     }
 }

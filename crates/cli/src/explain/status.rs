@@ -1,49 +1,52 @@
-//! Whether the operator's own status says the same.
+//! The section about the status of the ToolsetConfig, and whether it agrees with the explanation.
 
-use super::{Case, entry, verdict::Verdict};
+use super::{
+    case::{Case, entry},
+    classification::Classification,
+};
 use crate::text::wrap;
 
 pub fn section(case: &Case<'_>) -> Vec<String> {
-    // A ToolsetConfig from a file is not what the operator works by.
+    // The operator does not know a ToolsetConfig from a file.
     if !case.snapshot.live || case.snapshot.config.metadata.uid.is_none() {
         return Vec::new();
     }
-    let mut lines = vec![case.heading("The operator's status")];
+    let mut lines = vec![case.heading("Status of the ToolsetConfig")];
     let Some(status) = &case.snapshot.config.status else {
         lines.extend(wrap(
             "  ",
-            "none yet: no operator has looked at this ToolsetConfig; is one running, and is its namespace in --config-namespaces?",
+            "The ToolsetConfig has no status yet. Check that the operator is running and that its flag --config-namespaces includes the namespace.",
         ));
         return lines;
     };
     let (namespace, name) = (&*case.key().namespace, &*case.key().name);
     let tool = status.tools.iter().find(|tool| tool.namespace == namespace && tool.service == name);
     let rejected = status.rejected.iter().find(|one| one.namespace == namespace && one.service == name);
-    let said = match (tool, rejected) {
-        (Some(tool), _) => format!("a tool, {} at {}, {}", tool.type_, tool.endpoint, tool.health),
+    let reported = match (tool, rejected) {
+        (Some(tool), _) => format!("tool {} at {}, {}", tool.type_, tool.endpoint, tool.health),
         (None, Some(rejected)) => format!("{}: {}", rejected.reason, rejected.message),
-        (None, None) => "does not list it".to_owned(),
+        (None, None) => "the Service is not listed".to_owned(),
     };
-    lines.push(entry("says", said));
-    let agrees = match &case.verdict {
-        Verdict::Tool(mine) => {
-            tool.is_some_and(|theirs| theirs.endpoint == mine.endpoint.to_string() && theirs.type_ == mine.type_name())
-        }
-        Verdict::Rejected(mine) => rejected.is_some_and(|theirs| theirs.reason == mine.reason.as_str()),
-        Verdict::Outside(_) | Verdict::Unrecognised => tool.is_none() && rejected.is_none(),
+    lines.push(entry("reported", reported));
+    let agrees = match &case.classification {
+        Classification::Tool(planned) => tool.is_some_and(|listed| {
+            listed.endpoint == planned.endpoint.to_string() && listed.type_ == planned.type_name()
+        }),
+        Classification::Rejected(planned) => rejected.is_some_and(|listed| listed.reason == planned.reason.as_str()),
+        Classification::Outside(_) | Classification::Unrecognised => tool.is_none() && rejected.is_none(),
     };
     let cut = status.truncated && tool.is_none() && rejected.is_none();
     let generation = case.snapshot.config.metadata.generation;
-    let words = if agrees {
-        case.paint.good("the same as above")
+    let text = if agrees {
+        case.paint.good("yes")
     } else if cut {
-        "the status is cut, so that it may be missing there".to_owned()
+        "unknown, because the status is truncated and may not list the Service".to_owned()
     } else if status.observed_generation != generation {
-        case.paint.warn("not the same, and about an older version of the ToolsetConfig")
+        case.paint.warn("no, because the status is about an older generation of the ToolsetConfig")
     } else {
-        case.paint.warn("not the same as above: another version of the operator, or something changed just now; look at its conditions")
+        case.paint.warn("no; the operator may have another version, or an object changed just now (see the conditions)")
     };
-    lines.push(entry("which is", words));
+    lines.push(entry("agrees", text));
     for condition in
         status.conditions.iter().filter(|condition| condition.status != "True" && condition.type_ != "ConsumerReloaded")
     {

@@ -1,25 +1,26 @@
-//! A file's documents: where each begins, and its value or what is wrong with it.
+//! Splits a file into documents.
 
 use serde_json::Value;
 
-/// One document of a file.
+/// A document of a file.
 pub struct Document {
-    /// File and document, in words, e.g. `services.yaml, document 2`; without a number in a file of one document.
+    /// The file and the number of the document, for example `services.yaml, document 2`. A file with one document has
+    /// no number.
     pub place: String,
-    /// What it holds, or what is wrong with it, in words.
+    /// The value, or a message that says what is wrong with the document.
     pub value: Result<Value, String>,
 }
 
 /// The documents of a file that are not empty.
 pub fn split(file: &str, text: &str) -> Vec<Document> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    // JSON is YAML too, but its own reader is much faster and complains in its own words.
+    // JSON is also YAML, but the JSON parser is much faster and its messages are about JSON.
     let looks_like_json = text.trim_start().starts_with(['{', '[']) && !text.lines().any(|line| is_marker(line, "---"));
     let documents = if looks_like_json { json(file, text) } else { None };
     documents.unwrap_or_else(|| yaml(file, text))
 }
 
-/// A stream of JSON values; `None` if it is something else that begins like one (YAML's flow style).
+/// Parses a stream of JSON values. Returns `None` if the text is YAML in flow style, which starts like JSON.
 fn json(file: &str, text: &str) -> Option<Vec<Document>> {
     let values: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
     let values = match values {
@@ -40,12 +41,12 @@ fn json(file: &str, text: &str) -> Option<Vec<Document>> {
     )
 }
 
-/// YAML documents. `---` and `...` at the beginning of a line can stand nowhere but between documents.
+/// Parses YAML documents. In YAML, `---` and `...` at the start of a line always separate documents.
 fn yaml(file: &str, text: &str) -> Vec<Document> {
     let mut parts: Vec<(usize, String)> = vec![(0, String::new())];
     for (number, line) in text.lines().enumerate() {
         if is_marker(line, "---") {
-            // What follows the marker on its line belongs to the document.
+            // The rest of the line is a part of the document.
             parts.push((number, line[3..].to_owned() + "\n"));
         } else if is_marker(line, "...") {
             parts.push((number + 1, String::new()));
@@ -72,32 +73,32 @@ fn is_marker(line: &str, marker: &str) -> bool {
     line.strip_prefix(marker).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r']))
 }
 
-/// Nothing but blanks, comments and directives.
+/// Whether a document has only blank lines, comments and directives.
 fn is_empty(part: &str) -> bool {
     part.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with(['#', '%']))
 }
 
-/// `first` is the number of lines before `text` in its file, for the messages.
+/// Parses one document. `first` is the number of lines before `text` in its file.
 fn parse_yaml(text: &str, first: usize) -> Result<Value, String> {
     let options = serde_saphyr::options! {
-        // A cluster's Services are more nodes than the usual budget allows; aliases stay limited.
+        // The Services of a cluster exceed the default budget. Aliases stay limited.
         budget: None,
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let at = error.location().map(|location| (location.line() + first as u64, location.column()));
-        let said = error.without_snippet().to_string();
-        let said = said.lines().next().unwrap_or_default();
+        let message = error.without_snippet().to_string();
+        let message = message.lines().next().unwrap_or_default();
         match at {
             Some((line, column)) if line > 0 => {
-                format!("line {line}, column {column}: not valid YAML: {}", without_place(said))
+                format!("line {line}, column {column}: not valid YAML: {}", without_place(message))
             }
-            _ => format!("not valid YAML: {said}"),
+            _ => format!("not valid YAML: {message}"),
         }
     })
 }
 
-/// The reader's message without the place in it, which counts from the beginning of the document.
+/// Removes the line number from a message of the parser, because it counts from the start of the document.
 fn without_place(message: &str) -> &str {
-    message.split_once(" at line ").map_or(message, |(said, _)| said)
+    message.split_once(" at line ").map_or(message, |(text, _)| text)
 }

@@ -1,7 +1,8 @@
-//! Objects from files and standard input: YAML or JSON, one or many documents, lists as `kubectl get` prints them.
+//! Reads objects from files and standard input. A file is YAML or JSON with one or more documents. A document is an
+//! object or a list as `kubectl get` prints it.
 //!
-//! Everything that cannot be read is named with file, document and object, all at once; and then nothing is printed,
-//! because from part of the Services the wrong tools would follow.
+//! If an object cannot be read, the command fails and reports all problems with file, document and object. It does not
+//! continue with the other Services, because the result would be wrong.
 
 mod document;
 mod object;
@@ -14,38 +15,38 @@ use std::{
 };
 
 use document::Document;
-pub use object::{DEFAULT_NAMESPACE, who};
+pub use object::{DEFAULT_NAMESPACE, object_name};
 use object::{Kinds, Object};
 use serde_json::Value;
 use toolset::Index;
 
 use crate::{
     failure::Failure,
-    snapshot::{Snapshot, assumed},
+    snapshot::{Snapshot, default_config},
 };
 
-/// The snapshot that the files describe.
+/// Reads a snapshot from files.
 pub fn snapshot(files: &[PathBuf]) -> Result<Snapshot, Failure> {
     let mut read = ReadObjects::default();
     read.files(files)?;
     read.into_snapshot()
 }
 
-/// The one ToolsetConfig that the files hold, if any; everything else in them is an error, because with `--live` it would
-/// be ignored.
+/// Reads the ToolsetConfig of the files, if they have one. Services, EndpointSlices and Namespaces are an error,
+/// because `--live` would ignore them.
 pub fn config_only(files: &[PathBuf]) -> Result<Option<crd_types::ToolsetConfig>, Failure> {
     let mut read = ReadObjects::default();
     read.files(files)?;
     if read.kinds.services + read.kinds.slices + read.kinds.namespaces > 0 {
         return Err(Failure::Usage(
-            "error: with --live the Services come from the cluster; leave Services, EndpointSlices and Namespaces out of the files".to_owned(),
+            "error: with --live, the Services come from the cluster; remove Services, EndpointSlices and Namespaces from the files".to_owned(),
         ));
     }
     read.fail_on_problems()?;
     Ok(read.config.map(|(_, config)| config))
 }
 
-/// Every document of the files, with where it stands. Fails on the first file that cannot be read at all.
+/// Reads the documents of the files. Fails if a file cannot be opened or is not UTF-8.
 pub fn documents(files: &[PathBuf]) -> Result<Vec<Document>, Failure> {
     if files.iter().filter(|file| is_stdin(file)).count() > 1 {
         return Err(Failure::Usage("error: standard input (-f -) can be read only once".to_owned()));
@@ -71,7 +72,7 @@ fn read(file: &Path) -> io::Result<String> {
     } else {
         fs::read(file)?
     };
-    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "is not UTF-8 text"))
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the file is not UTF-8 text"))
 }
 
 #[derive(Default)]
@@ -96,7 +97,7 @@ impl ReadObjects {
         Ok(())
     }
 
-    /// One object, or a list of them. The entries of a typed list need not say their kind.
+    /// Adds an object or a list of objects. The entries of a typed list may omit their kind.
     fn value(&mut self, place: &str, mut value: Value, kind: Option<(&str, &str)>) {
         if let (Some((api_version, kind)), Some(fields)) = (kind, value.as_object_mut()) {
             fields.entry("apiVersion").or_insert_with(|| api_version.into());
@@ -106,7 +107,7 @@ impl ReadObjects {
             return self.object(place, value);
         };
         let Some(items) = value.get_mut("items").and_then(Value::as_array_mut) else {
-            return self.problems.push(format!("error: {place}: a list without items"));
+            return self.problems.push(format!("error: {place}: the list has no field items"));
         };
         for (index, item) in std::mem::take(items).into_iter().enumerate() {
             let place = format!("{place}, item {}", index + 1);
@@ -128,7 +129,7 @@ impl ReadObjects {
                 None => self.config = Some((place.to_owned(), *config)),
                 Some((first, _)) => {
                     self.problems.push(format!(
-                        "error: {place}: a second ToolsetConfig; the first is in {first}, give only one"
+                        "error: {place}: only one ToolsetConfig is allowed, and {first} has one already"
                     ));
                 }
             },
@@ -164,7 +165,7 @@ impl ReadObjects {
         }
         Ok(Snapshot {
             index,
-            config: self.config.map_or_else(assumed, |(_, config)| config),
+            config: self.config.map_or_else(default_config, |(_, config)| config),
             config_given,
             config_maps: self.config_maps,
             slices_known,

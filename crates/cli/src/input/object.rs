@@ -1,4 +1,4 @@
-//! One object: what kind it is, and what of it matters.
+//! Reads one object.
 
 use std::collections::BTreeMap;
 
@@ -14,22 +14,22 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use toolset::{NamespaceView, SliceView, convert};
 
-/// Where an object without a namespace goes, as with `kubectl apply`.
+/// The namespace of an object that names none.
 pub const DEFAULT_NAMESPACE: &str = "default";
 
-/// An object, as much of it as matters.
+/// An object, reduced to the fields that the operator reads.
 pub enum Object {
     Service(Box<detectors::ServiceView>),
-    /// `None` for a slice that belongs to no Service.
+    /// `None` if the slice belongs to no Service.
     Slice(Option<SliceView>),
     Namespace(NamespaceView),
     ConfigMap(Box<ConfigMap>),
     Config(Box<ToolsetConfig>),
-    /// Of no kind that the operator reads.
+    /// An object of another kind, which the operator does not read.
     Other,
 }
 
-/// How many of which kind were seen.
+/// The number of objects of each kind.
 #[derive(Default)]
 pub struct Kinds {
     pub services: usize,
@@ -39,17 +39,17 @@ pub struct Kinds {
 }
 
 impl Kinds {
-    /// What to say to somebody whose input holds no Service.
+    /// The note for an input without Services.
     pub fn without_services(&self) -> String {
         if self.others.is_empty() {
-            return "the input holds no Services".to_owned();
+            return "the input contains no Services".to_owned();
         }
         let seen: Vec<String> = self.others.iter().take(6).map(|(kind, count)| format!("{count} {kind}")).collect();
-        format!("the input holds no Services, only {}", seen.join(", "))
+        format!("the input contains no Services, only {}", seen.join(", "))
     }
 }
 
-/// For a list: the API version and, if it is a typed one, the kind of its entries.
+/// The API version of a list and, if the list is typed, the kind of its entries. `None` if the value is not a list.
 pub fn list_of(value: &Value) -> Option<(String, Option<String>)> {
     let kind = value.get("kind")?.as_str()?;
     let entries = kind.strip_suffix("List")?;
@@ -57,15 +57,15 @@ pub fn list_of(value: &Value) -> Option<(String, Option<String>)> {
     Some((api_version, (!entries.is_empty()).then(|| entries.to_owned())))
 }
 
-/// Reads one object. `Err` holds what is wrong with it, each with the object's kind and name.
+/// Reads one object. `Err` holds the problems, each with the kind and the name of the object.
 pub fn read(value: Value, kinds: &mut Kinds) -> Result<Object, Vec<String>> {
     if !value.is_object() {
-        return Err(vec!["not a Kubernetes object: expected fields (apiVersion, kind, metadata, …)".to_owned()]);
+        return Err(vec!["not a Kubernetes object; an object has the fields apiVersion, kind and metadata".to_owned()]);
     }
     let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
     match (api_version.as_str(), kind.as_str()) {
-        (_, "") => Err(vec!["not a Kubernetes object: it has no kind".to_owned()]),
+        (_, "") => Err(vec!["not a Kubernetes object, because it has no kind".to_owned()]),
         ("v1", "Service") => {
             kinds.services += 1;
             let mut service: Service = typed(&kind, value)?;
@@ -96,10 +96,11 @@ pub fn read(value: Value, kinds: &mut Kinds) -> Result<Object, Vec<String>> {
             config(value).map(|config| Object::Config(Box::new(config)))
         }
         _ => {
-            let ours = ["Service", "EndpointSlice", "Namespace", "ToolsetConfig"];
-            // Only a slip: `service`, `Servcie`. A kind of one of these names in another group is somebody else's.
-            match closest(&kind, ours) {
-                Some(meant) if !ours.contains(&kind.as_str()) && !api_version.contains('.') => {
+            let known = ["Service", "EndpointSlice", "Namespace", "ToolsetConfig"];
+            // Suggests a kind only for a misspelling such as `service` or `Servcie`. A kind with one of these names in
+            // another API group is a different kind.
+            match closest(&kind, known) {
+                Some(meant) if !known.contains(&kind.as_str()) && !api_version.contains('.') => {
                     Err(vec![format!("unknown kind {kind:?}; did you mean {meant}?")])
                 }
                 _ => {
@@ -111,10 +112,11 @@ pub fn read(value: Value, kinds: &mut Kinds) -> Result<Object, Vec<String>> {
     }
 }
 
-/// A ToolsetConfig, checked as the API server checks it.
+/// Reads a ToolsetConfig and validates it as the API server does.
 fn config(value: Value) -> Result<ToolsetConfig, Vec<String>> {
-    let who = who("ToolsetConfig", &value);
-    let problems: Vec<String> = crd_types::validate(&value).iter().map(|problem| format!("{who}: {problem}")).collect();
+    let name = object_name("ToolsetConfig", &value);
+    let problems: Vec<String> =
+        crd_types::validate(&value).iter().map(|problem| format!("{name}: {problem}")).collect();
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -123,8 +125,8 @@ fn config(value: Value) -> Result<ToolsetConfig, Vec<String>> {
     Ok(config)
 }
 
-/// Kind, namespace and name, as far as it has them.
-pub fn who(kind: &str, value: &Value) -> String {
+/// The kind, the namespace and the name of an object, as messages write them. Missing parts are left out.
+pub fn object_name(kind: &str, value: &Value) -> String {
     let metadata = |key: &str| value.get("metadata").and_then(|metadata| metadata.get(key)).and_then(Value::as_str);
     match (metadata("namespace"), metadata("name")) {
         (Some(namespace), Some(name)) => format!("{kind} {namespace}/{name}"),
@@ -134,14 +136,14 @@ pub fn who(kind: &str, value: &Value) -> String {
 }
 
 fn typed<T: DeserializeOwned>(kind: &str, value: Value) -> Result<T, Vec<String>> {
-    let who = who(kind, &value);
-    let named = value.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str);
-    if named.is_none_or(str::is_empty) {
-        return Err(vec![format!("{who} has no metadata.name")]);
+    let object = object_name(kind, &value);
+    let name = value.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str);
+    if name.is_none_or(str::is_empty) {
+        return Err(vec![format!("{object} has no metadata.name")]);
     }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        vec![format!("{who}: {path}: {}", error.into_inner())]
+        vec![format!("{object}: {path}: {}", error.into_inner())]
     })
 }
 
@@ -149,7 +151,7 @@ fn default_namespace(metadata: &mut ObjectMeta) {
     metadata.namespace.get_or_insert_with(|| DEFAULT_NAMESPACE.to_owned());
 }
 
-/// The API server drops nulls before anybody reads the object.
+/// Drops nulls, as the API server does.
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(fields) => fields

@@ -1,6 +1,6 @@
 //! Runs the program.
 
-// Not every test file uses all of this, and an expectation that fails in a helper fails the test.
+// Not every test file uses everything in this module. A failed `expect` in a helper function fails the test.
 #![allow(dead_code, clippy::expect_used)]
 
 use std::{
@@ -11,14 +11,14 @@ use std::{
 
 use serde_json::Value;
 
-/// What a run left behind.
+/// The result of a run.
 pub struct Run {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
 }
 
-/// The program, with no cluster to find and no terminal.
+/// The program in an environment without a cluster and without a terminal.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-toolset"));
     command
@@ -41,7 +41,7 @@ pub fn run_with_input(args: &[&str], input: &str) -> Run {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
-    // A program that does not read its input closes the pipe early; that is its right.
+    // The program may close the pipe before it has read all of its input.
     let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
     let output = child.wait_with_output().expect("the program ends");
     Run {
@@ -64,18 +64,19 @@ fn path(name: &str) -> PathBuf {
 }
 
 impl Run {
-    /// Standard output as JSON, after a run that went well.
+    /// Standard output as JSON. Fails if the run failed.
     pub fn json(&self) -> Value {
         assert_eq!(self.code, 0, "{}", self.stderr);
         serde_json::from_str(&self.stdout).expect("JSON")
     }
 
-    /// Fails unless the run found problems in its input, named all of these on standard error and printed nothing else.
+    /// Fails unless the run reported problems in its input. All of `named` must be on standard error, and standard
+    /// output must be empty.
     pub fn refused(&self, named: &[&str]) {
         self.failed(1, named);
     }
 
-    /// As `refused`, for a command line that makes no sense.
+    /// As `refused`, for a wrong command line.
     pub fn misused(&self, named: &[&str]) {
         self.failed(2, named);
     }

@@ -1,14 +1,14 @@
-//! The part of an OpenAPI schema that custom resources may use ("structural"), checked as the API server checks it.
+//! Checks an object against a structural OpenAPI schema, as the API server does.
 
 use std::collections::BTreeSet;
 
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::{Problem, closest};
+use super::{problem::Problem, suggest::closest};
 use crate::patterns;
 
-/// A copy without the fields that are null: no field of ours may be null, so the API server drops them.
+/// Drops the fields that are null. No field of a ToolsetConfig is nullable, so the API server drops them too.
 pub(super) fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(fields) => Value::Object(
@@ -23,35 +23,40 @@ pub(super) fn without_nulls(value: &Value) -> Value {
     }
 }
 
-/// The unknown fields of `object`, and everything that makes it unsound.
-pub(super) fn check(schema: &Value, object: &Value) -> (Vec<Problem>, Vec<Problem>) {
-    let mut check = Check { unknown: Vec::new(), unsound: Vec::new() };
-    check.node(schema, object, "");
-    (check.unknown, check.unsound)
+/// The problems with the structure of an object.
+#[derive(Default)]
+pub(super) struct StructureProblems {
+    /// The fields that the schema does not have.
+    pub(super) unknown: Vec<Problem>,
+    /// The values that the schema does not allow.
+    pub(super) invalid: Vec<Problem>,
 }
 
-/// What is wrong with the name of an object.
-pub(super) fn name(path: &str, name: &str) -> Option<Problem> {
-    let fits = name.chars().count() <= 253 && matches(patterns::SUBDOMAIN, name);
-    (!fits).then(|| {
-        Problem::new(path, format!("{} is no name; {}", quoted(name), patterns::in_words(patterns::SUBDOMAIN)))
+/// Checks `object` against `schema`.
+pub(super) fn check(schema: &Value, object: &Value) -> StructureProblems {
+    let mut problems = StructureProblems::default();
+    problems.node(schema, object, "");
+    problems
+}
+
+/// Checks the name of an object.
+pub(super) fn check_name(path: &str, name: &str) -> Option<Problem> {
+    let valid = name.chars().count() <= 253 && matches(patterns::SUBDOMAIN, name);
+    (!valid).then(|| {
+        let rule = patterns::describe(patterns::SUBDOMAIN);
+        Problem::new(path, format!("{} is not a valid name; {rule}", quoted(name)))
     })
 }
 
-struct Check {
-    unknown: Vec<Problem>,
-    unsound: Vec<Problem>,
-}
-
-impl Check {
-    fn refuse(&mut self, path: &str, message: impl Into<String>) {
-        self.unsound.push(Problem::new(path, message));
+impl StructureProblems {
+    fn reject(&mut self, path: &str, message: impl Into<String>) {
+        self.invalid.push(Problem::new(path, message));
     }
 
     fn node(&mut self, schema: &Value, value: &Value, path: &str) {
         let int_or_string = schema.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true));
         let expected = schema.get("type").and_then(Value::as_str);
-        let fits = match expected {
+        let matches_type = match expected {
             _ if int_or_string => value.is_string() || is_integer(value),
             Some("object") => value.is_object(),
             Some("array") => value.is_array(),
@@ -61,9 +66,9 @@ impl Check {
             Some("number") => value.is_number(),
             _ => true,
         };
-        if !fits {
-            let expected = if int_or_string { "a number or a name" } else { words(expected) };
-            self.refuse(path, format!("expected {expected}, found {}", found(value)));
+        if !matches_type {
+            let expected = if int_or_string { "a number or a name" } else { type_name(expected) };
+            self.reject(path, format!("must be {expected}, not {}", shown(value)));
             return;
         }
         self.allowed_values(schema, value, path);
@@ -86,9 +91,9 @@ impl Check {
         let names: Vec<&str> = allowed.iter().filter_map(Value::as_str).collect();
         let advice = match value.as_str().and_then(|text| closest(text, names.iter().copied())) {
             Some(name) => format!("did you mean {name}?"),
-            None => format!("write one of {}", names.join(", ")),
+            None => format!("use one of {}", names.join(", ")),
         };
-        self.refuse(path, format!("{} is not known; {advice}", found(value)));
+        self.reject(path, format!("{} is not a supported value; {advice}", shown(value)));
     }
 
     fn object(&mut self, schema: &Value, fields: &Map<String, Value>, path: &str) {
@@ -96,7 +101,7 @@ impl Check {
         let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&nothing);
         for required in strings(schema, "required") {
             if !fields.contains_key(required) {
-                self.refuse(&join(path, required), "is missing");
+                self.reject(&join(path, required), "is required");
             }
         }
         self.count(schema, fields.len(), ("minProperties", "maxProperties"), "entries", path);
@@ -105,15 +110,15 @@ impl Check {
             let here = join(path, key);
             match properties.get(key).or(values) {
                 Some(schema) => self.node(schema, value, &here),
-                // apiVersion, kind and metadata: every object has them, and no schema of ours says so.
+                // Every object has these fields, but the schema of a custom resource does not list them.
                 None if path.is_empty() && ["apiVersion", "kind", "metadata"].contains(&key.as_str()) => {}
-                // A plain object without a description of its fields.
+                // The schema does not describe the fields of the object.
                 None if properties.is_empty() && path.is_empty() => {}
                 None => {
                     let known = properties.keys().map(String::as_str);
                     let advice = match closest(key, known.clone()) {
                         Some(name) => format!("did you mean {name}?"),
-                        None => format!("known here: {}", known.collect::<Vec<_>>().join(", ")),
+                        None => format!("the known fields are {}", known.collect::<Vec<_>>().join(", ")),
                     };
                     self.unknown.push(Problem::new(&here, format!("unknown field; {advice}")));
                 }
@@ -132,12 +137,12 @@ impl Check {
                 self.node(schema, item, &here);
             }
             let identity = if keys.is_empty() {
-                found(item)
+                shown(item)
             } else {
-                keys.iter().filter_map(|key| item.get(*key)).map(found).collect::<Vec<_>>().join("/")
+                keys.iter().filter_map(|key| item.get(*key)).map(shown).collect::<Vec<_>>().join("/")
             };
             if unique && !seen.insert(identity.clone()) {
-                self.refuse(&here, format!("{identity} is here twice; remove one"));
+                self.reject(&here, format!("{identity} is a duplicate; remove one of the entries"));
             }
         }
     }
@@ -148,30 +153,30 @@ impl Check {
             && !text.is_empty()
             && !matches(pattern, text)
         {
-            self.refuse(path, format!("{} does not fit; {}", quoted(text), patterns::in_words(pattern)));
+            self.reject(path, format!("{} is not valid; {}", quoted(text), patterns::describe(pattern)));
         }
     }
 
     fn number(&mut self, schema: &Value, value: &Value, path: &str) {
         let Some(number) = value.as_f64() else { return };
         let bound = |key: &str| schema.get(key).and_then(Value::as_f64);
-        if let Some(least) = bound("minimum").filter(|least| number < *least) {
-            self.refuse(path, format!("{value} is too small; the least is {least}"));
+        if let Some(minimum) = bound("minimum").filter(|minimum| number < *minimum) {
+            self.reject(path, format!("must be at least {minimum}, not {value}"));
         }
-        if let Some(most) = bound("maximum").filter(|most| number > *most) {
-            self.refuse(path, format!("{value} is too large; the most is {most}"));
+        if let Some(maximum) = bound("maximum").filter(|maximum| number > *maximum) {
+            self.reject(path, format!("must be at most {maximum}, not {value}"));
         }
     }
 
-    fn count(&mut self, schema: &Value, count: usize, (least, most): (&str, &str), what: &str, path: &str) {
+    fn count(&mut self, schema: &Value, count: usize, (minimum, maximum): (&str, &str), what: &str, path: &str) {
         let bound = |key: &str| schema.get(key).and_then(Value::as_u64).and_then(|bound| usize::try_from(bound).ok());
-        match bound(least).filter(|least| count < *least) {
-            Some(1) => self.refuse(path, "is empty; fill it in or remove it"),
-            Some(least) => self.refuse(path, format!("has {count} {what}; at least {least} are needed")),
+        match bound(minimum).filter(|minimum| count < *minimum) {
+            Some(1) => self.reject(path, "must not be empty; set a value or remove the field"),
+            Some(minimum) => self.reject(path, format!("must have at least {minimum} {what}, not {count}")),
             None => {}
         }
-        if let Some(most) = bound(most).filter(|most| count > *most) {
-            self.refuse(path, format!("has {count} {what}; at most {most} are allowed"));
+        if let Some(maximum) = bound(maximum).filter(|maximum| count > *maximum) {
+            self.reject(path, format!("must have at most {maximum} {what}, not {count}"));
         }
     }
 }
@@ -184,41 +189,41 @@ fn strings<'a>(schema: &'a Value, key: &str) -> impl Iterator<Item = &'a str> {
     schema.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// A key that somebody made up may be long; a problem is one line.
+/// Appends a key to a path. A long key is cut, so that a problem stays on one line.
 fn join(path: &str, key: &str) -> String {
     let short: String = key.chars().take(80).collect();
     let key = if short.len() < key.len() { format!("{short}…") } else { short };
     if path.is_empty() { key } else { format!("{path}.{key}") }
 }
 
-/// A pattern that does not compile matches nothing; a test compiles every pattern of the schema.
+/// A pattern that does not compile matches nothing. A test compiles every pattern of the schema.
 fn matches(pattern: &str, text: &str) -> bool {
     Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
 }
 
-fn words(expected: Option<&str>) -> &'static str {
+fn type_name(expected: Option<&str>) -> &'static str {
     match expected {
-        Some("object") => "fields (a mapping)",
+        Some("object") => "an object",
         Some("array") => "a list",
-        Some("string") => "text",
+        Some("string") => "a string",
         Some("boolean") => "true or false",
         Some("integer") => "a whole number",
         _ => "a number",
     }
 }
 
-/// A value as a message shows it, short.
-fn found(value: &Value) -> String {
+/// A value in the short form that messages use.
+fn shown(value: &Value) -> String {
     match value {
-        Value::Null => "nothing".to_owned(),
+        Value::Null => "null".to_owned(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
         Value::String(text) => quoted(text),
         Value::Array(_) => "a list".to_owned(),
-        Value::Object(_) => "fields (a mapping)".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
     }
 }
 
-/// Text in quotes, its control characters escaped, cut where it gets long.
+/// A string in quotes. Control characters are escaped, and a long string is cut.
 fn quoted(text: &str) -> String {
     let short: String = text.chars().take(60).collect();
     if short.len() < text.len() { format!("{short:?}…") } else { format!("{short:?}") }

@@ -1,19 +1,21 @@
-//! Did you mean …?
+//! Finds the name that a user probably meant.
 
-/// The candidate that `text` is most likely a slip of the finger for: equal but for letter case, or within two edits (one for
-/// words of up to four letters). The first of several equally close ones.
+/// The candidate that `text` is most likely a misspelling of. Letter case is ignored. A candidate may differ by two
+/// edits, or by one edit if `text` has at most four letters. If several candidates are equally close, the first one is
+/// returned.
 pub fn closest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_lowercase();
-    let most = if text.chars().count() <= 4 { 1 } else { 2 };
+    let limit = if text.chars().count() <= 4 { 1 } else { 2 };
     candidates
         .into_iter()
         .map(|candidate| (distance(&text, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= most)
+        .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
-/// How many letters must be inserted, removed, replaced or swapped with their neighbour to get from `a` to `b`.
+/// The number of edits that change `a` into `b`. An edit inserts, removes or replaces a letter, or swaps two
+/// neighbours.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut before = vec![0; b.len() + 1];
@@ -37,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letter_case_and_small_slips_are_forgiven_and_other_words_are_not() {
+    fn a_small_misspelling_is_corrected_and_another_word_is_not() {
         let products = ["Prometheus", "Loki", "Tempo"];
         assert_eq!(closest("prometheus", products), Some("Prometheus"));
         assert_eq!(closest("Promethues", products), Some("Prometheus"));

@@ -1,0 +1,73 @@
+//! Whether a Service is a tool, and if not, why.
+
+use crd_types::ServiceReason;
+use detectors::Product;
+use toolset::{
+    Tool,
+    index::Recognised,
+    select::{
+        annotation,
+        source::{self, Outside},
+    },
+    tool::Rejection,
+};
+
+use crate::snapshot::{Planned, Snapshot};
+
+/// Whether a Service is a tool, and if not, at which step it was left out.
+pub enum Classification {
+    /// The Service is a tool.
+    Tool(Box<Tool>),
+    /// The Service is a candidate but not a tool.
+    Rejected(Rejection),
+    /// No source selects the Service.
+    Outside(Outside),
+    /// A source selects the Service, but nothing recognises it.
+    Unrecognised,
+}
+
+impl Classification {
+    /// The product, if it is known.
+    pub fn product(&self) -> Option<Product> {
+        match self {
+            Self::Tool(tool) => Some(tool.product),
+            Self::Rejected(rejection) => rejection.product,
+            Self::Outside(_) | Self::Unrecognised => None,
+        }
+    }
+
+    /// The reason. `None` if nothing recognises the Service.
+    pub fn reason(&self) -> Option<ServiceReason> {
+        match self {
+            Self::Tool(tool) => Some(tool.reason),
+            Self::Rejected(rejection) => Some(rejection.reason),
+            Self::Outside(Outside::Namespace) => Some(ServiceReason::NamespaceNotSelected),
+            Self::Outside(Outside::Selector) => Some(ServiceReason::ServiceNotSelected),
+            Self::Unrecognised => None,
+        }
+    }
+}
+
+/// Classifies a Service.
+pub fn classify(snapshot: &Snapshot, planned: &Planned, service: &Recognised) -> Classification {
+    let key = &service.view.key;
+    if let Some(tool) = planned.plan.tools.iter().find(|tool| tool.key.as_ref() == Some(key)) {
+        return Classification::Tool(Box::new(tool.clone()));
+    }
+    if let Some(rejection) = planned.plan.rejected.iter().find(|rejection| rejection.key == *key) {
+        return Classification::Rejected(rejection.clone());
+    }
+    let labels = snapshot.index.namespace_labels(&key.namespace);
+    match source::select(&source::covering(&snapshot.config, &key.namespace, labels), &service.view) {
+        Err(outside) => Classification::Outside(outside),
+        Ok(source) if annotation::is_opted_out(&service.view) => Classification::Rejected(Rejection {
+            key: key.clone(),
+            product: None,
+            custom: None,
+            trust: source.trust,
+            reason: ServiceReason::OptedOut,
+            message: format!("annotation {} opts this Service out", annotation::TOOLSET),
+        }),
+        Ok(_) => Classification::Unrecognised,
+    }
+}

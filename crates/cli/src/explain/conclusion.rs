@@ -1,0 +1,82 @@
+//! The first section: whether the Service is a tool, and the reason.
+
+use crd_types::ServiceReason;
+use toolset::select::{claim::Origin, source::Outside};
+
+use super::{
+    case::{Case, entry},
+    classification::Classification,
+};
+use crate::text::{sentence, wrap};
+
+pub fn section(case: &Case<'_>) -> Vec<String> {
+    let paint = case.paint;
+    let service = paint.bold(&case.key().to_string());
+    match &case.classification {
+        Classification::Tool(tool) => {
+            let by = match &tool.origin {
+                Some(Origin::Annotation) => "stated by its annotations".to_owned(),
+                Some(Origin::Signature(name)) => format!("stated by signature {name}"),
+                Some(Origin::Rules) | None => format!("recognised with confidence {}", tool.confidence),
+            };
+            let mut lines = vec![
+                format!("{service} {}: {}, {by}", paint.good("is a tool"), tool.type_name()),
+                entry("endpoint", paint.link(&tool.endpoint.to_string())),
+                entry("name", &tool.name),
+            ];
+            if tool.reason != ServiceReason::Selected {
+                lines.push(entry("problem", paint.warn(&format!("{}: {}", tool.reason, explain_reason(tool.reason)))));
+            }
+            lines
+        }
+        Classification::Rejected(rejection) => {
+            let what = match rejection.type_name() {
+                "" => String::new(),
+                type_name => format!(" (recognised as {type_name})"),
+            };
+            let mut lines = vec![format!(
+                "{service} {}: {}{what}",
+                paint.bad("is not a tool"),
+                paint.warn(rejection.reason.as_str())
+            )];
+            lines.extend(wrap("  ", &sentence(&rejection.message)));
+            lines
+        }
+        Classification::Outside(outside) => {
+            let (reason, why) = match outside {
+                Outside::Namespace => (
+                    ServiceReason::NamespaceNotSelected,
+                    format!(
+                        "No source of ToolsetConfig {} covers namespace {}.",
+                        case.snapshot.config_name(),
+                        case.key().namespace
+                    ),
+                ),
+                Outside::Selector => (
+                    ServiceReason::ServiceNotSelected,
+                    "A source covers the namespace, but no serviceSelector matches the labels of the Service."
+                        .to_owned(),
+                ),
+            };
+            let mut lines = vec![format!("{service} {}: {}", paint.bad("is not a tool"), paint.warn(reason.as_str()))];
+            lines.extend(wrap("  ", &format!("{why} The operator ignores Services that no source selects.")));
+            lines
+        }
+        Classification::Unrecognised => vec![
+            format!("{service} {}: it is not recognised", paint.bad("is not a tool")),
+            "  No annotation, no signature and no built-in detector recognises it, so it is not a candidate."
+                .to_owned(),
+        ],
+    }
+}
+
+/// Explains the reason of a problem that a tool has.
+fn explain_reason(reason: ServiceReason) -> &'static str {
+    match reason {
+        ServiceReason::CredentialsNotAllowed => {
+            "an override sets credentials or a tenant, but a Service of a Tenant source never gets them"
+        }
+        ServiceReason::NameConflict => "another tool has the requested name",
+        _ => "see spec.overrides",
+    }
+}
