@@ -14,6 +14,7 @@ mod modes;
 mod outputs;
 mod overrides;
 mod ownership;
+mod proxy;
 mod reload;
 mod rights;
 mod scale;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use e2e::{
     controlplane::client,
     harness::{End, Proxy, prelude::*},
@@ -118,6 +118,23 @@ async fn with_its_answer_held_a_request_is_carried_out() -> Result<()> {
         let (created, released) = futures::join!(creation, release);
         released?;
         ensure!(created?.uid() == directly.get("one").await?.uid());
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_delayed_request_takes_that_long() -> Result<()> {
+    scenario("delayed", async |world| {
+        let proxy = world.proxy().await?;
+        let (behind, directly) = config_maps(world, &proxy).await?;
+        let delay = Duration::from_millis(300);
+        let _fault = proxy.delay(delay, |request| request.is("create", "configmaps"));
+        behind.create(&PostParams::default(), &named("one")?).await?;
+        directly.get("one").await?;
+        let requests = proxy.exchanges_of(|request| request.is("create", "configmaps"));
+        let (ended, _) = requests[0].end.context("it has an answer")?;
+        ensure!(ended - requests[0].arrived >= delay, "{:?}", ended - requests[0].arrived);
         Ok(())
     })
     .await

@@ -54,7 +54,7 @@ pub async fn whole_job(world: &World, namespaces: &Namespaces<'_>) -> Result<()>
     repaired_after_deletion(world, agent).await?;
     rejected_twice(world, watched).await?;
     conflict_is_said_twice(world, agent, &sources).await?;
-    restarted(world, agent).await
+    Box::pin(restarted(world, agent)).await
 }
 
 async fn agent_deployment(world: &World, namespace: &str) -> Result<()> {

@@ -1,8 +1,8 @@
-//! A proxy in front of the API server, which is slow, refuses and rewrites requests where a test says so.
+//! A proxy in front of the API server that holds, delays, refuses and rewrites requests, as a test tells it to.
 //!
-//! A controller that has the proxy's kubeconfig reaches the API server only through it, over plain HTTP; the proxy forwards
-//! with the rights of one user. What no fault concerns passes at once, and watches are streamed. The proxy remembers every
-//! request with its times, so that a test can compare what came first instead of measuring time.
+//! A controller with the proxy's kubeconfig reaches the API server only through the proxy, over plain HTTP. The proxy has the
+//! administrator's rights. It forwards at once what no fault concerns, and it streams watches. It keeps a log of all requests
+//! and their times, so that a test can compare what came first instead of measuring time.
 
 mod request;
 
@@ -34,10 +34,10 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
 
 pub use self::request::{ApiRequest, End, Exchange};
-use super::{Account, World};
+use super::World;
 use crate::controlplane::{nonce, write_private};
 
-/// What concerns one connection and is not passed on; the length is counted anew.
+/// Headers that concern one connection only. They are not forwarded.
 const OF_ONE_CONNECTION: [HeaderName; 5] =
     [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH, header::AUTHORIZATION];
 
@@ -68,7 +68,7 @@ enum Effect {
 struct Rule {
     concerns: Box<dyn Fn(&ApiRequest) -> bool + Send + Sync>,
     effect: Effect,
-    /// Closed at the end of the fault.
+    /// Closes at the end of the fault.
     gate: watch::Receiver<()>,
     /// How many requests it has concerned.
     met: AtomicUsize,
@@ -82,7 +82,7 @@ impl Rule {
     }
 }
 
-/// A fault; dropping it ends it, and lets go what it holds.
+/// A fault. Dropping it ends it, and what it holds goes on.
 #[must_use = "a fault ends when it is dropped"]
 pub struct Fault {
     shared: Arc<Shared>,
@@ -99,7 +99,7 @@ impl Fault {
 
 impl Drop for Fault {
     fn drop(&mut self) {
-        // Before the gate closes: what is let go must not find the rule again.
+        // Before the gate closes, so that what goes on does not meet the rule again.
         self.shared.rules().retain(|rule| !Arc::ptr_eq(rule, &self.rule));
     }
 }
@@ -121,18 +121,13 @@ impl World {
     pub async fn proxy(&self) -> Result<Proxy> {
         Proxy::start(self.cluster().kubeconfig(), self.folder()).await
     }
-
-    /// Starts a proxy with an account's rights.
-    pub async fn proxy_of(&self, account: &Account) -> Result<Proxy> {
-        Proxy::start(account.kubeconfig(), self.folder()).await
-    }
 }
 
 impl Proxy {
     async fn start(kubeconfig: &Path, folder: &Path) -> Result<Self> {
         let file = Kubeconfig::read_from(kubeconfig)?;
         let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
-        // An API server that is away is the client's to notice.
+        // The client is to notice that the API server is away.
         config.default_retry = false;
         let shared = Arc::new(Shared {
             upstream: ClientBuilder::try_from(config)?.build(),
@@ -143,7 +138,7 @@ impl Proxy {
         let url = format!("http://{}", listener.local_addr()?);
         let router = Router::new().fallback(answer).with_state(shared.clone());
         let server = tokio::spawn(async move {
-            // It ends with the test, which has the result of its client.
+            // Its clients see why it fails.
             _ = axum::serve(listener, router).await;
         });
         let kubeconfig = folder.join(format!("proxy-{}.kubeconfig", nonce()?));
@@ -159,7 +154,7 @@ impl Proxy {
         Ok(Self { shared, kubeconfig, server })
     }
 
-    /// A kubeconfig for whoever is to use it.
+    /// A kubeconfig whose server is the proxy.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
@@ -179,17 +174,17 @@ impl Proxy {
         self.fault(concerns, Effect::Hold)
     }
 
-    /// Lets requests wait that long.
+    /// Delays requests.
     pub fn delay(&self, by: Duration, concerns: impl Fn(&ApiRequest) -> bool + Send + Sync + 'static) -> Fault {
         self.fault(concerns, Effect::Delay(by))
     }
 
-    /// Holds answers: the requests are carried out, and the client hears of it when the fault ends.
+    /// Holds answers: the API server carries the requests out, and the client has the answers when the fault ends.
     pub fn hold_answers(&self, concerns: impl Fn(&ApiRequest) -> bool + Send + Sync + 'static) -> Fault {
         self.fault(concerns, Effect::HoldAnswer)
     }
 
-    /// Holds the events of watches, also of those that have begun.
+    /// Holds the events of watches, also of watches that have begun before.
     pub fn hold_events(&self, concerns: impl Fn(&ApiRequest) -> bool + Send + Sync + 'static) -> Fault {
         self.fault(move |request| request.verb == "watch" && concerns(request), Effect::HoldEvents)
     }
@@ -348,7 +343,7 @@ fn passed_on(headers: &HeaderMap) -> HeaderMap {
     headers
 }
 
-/// A failure as the API server tells it.
+/// A failure in the form that the API server has for it.
 fn refusal(status: StatusCode, message: &str) -> Response {
     let object = json!({
         "kind": "Status",
