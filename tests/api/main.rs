@@ -7,6 +7,7 @@ mod crd;
 mod drift;
 mod election;
 mod faults;
+mod fence;
 mod forbidden;
 mod harness;
 mod health;
