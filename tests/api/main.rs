@@ -21,6 +21,7 @@ mod rights;
 mod scale;
 mod scenarios;
 mod shutdown;
+mod slow;
 mod sources;
 mod stage;
 mod tenants;
