@@ -11,6 +11,7 @@ mod fence;
 mod forbidden;
 mod harness;
 mod health;
+mod many;
 mod modes;
 mod outputs;
 mod overrides;
