@@ -8,6 +8,7 @@ mod drift;
 mod election;
 mod faults;
 mod fence;
+mod fights;
 mod forbidden;
 mod harness;
 mod health;
