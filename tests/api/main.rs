@@ -1,5 +1,6 @@
 //! Behaviour on a real API server. One module per subject; `tests/README.md` says how to write one.
 
+mod altered;
 mod annotations;
 mod at_rest;
 mod control_plane;
