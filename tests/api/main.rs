@@ -27,4 +27,5 @@ mod shutdown;
 mod slow;
 mod sources;
 mod stage;
+mod status;
 mod tenants;
