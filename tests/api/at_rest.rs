@@ -5,17 +5,17 @@ use std::{collections::BTreeMap, env, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
     controlplane::{AuditedRequest, ControlPlane, Options, controllers_run, crds_folder},
-    harness::{Account, DEFAULT_CONFIG_MAP, prelude::*, services},
+    harness::{Account, ApiRequest, DEADLINE, DEFAULT_CONFIG_MAP, Proxy, prelude::*, services},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
-use kube::Api;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
+use kube::{Api, api::DeleteParams};
 use serde_json::json;
 
 use crate::{
     harness::skipped,
     rights,
-    stage::{CONFIG, patch, version},
+    stage::{CONFIG, RECONCILES, Stage, counts, patch, version, without_health},
 };
 
 /// How long nothing happens, in seconds.
@@ -38,12 +38,17 @@ fn requests(plane: &ControlPlane, account: &Account, since: usize) -> Result<BTr
     Ok(counted)
 }
 
+/// How long nothing happens.
+fn rest() -> Result<Duration> {
+    let seconds = env::var(REST).ok().map(|text| text.parse()).transpose().context(REST)?.unwrap_or(LONG);
+    Ok(Duration::from_secs(seconds))
+}
+
 #[tokio::test]
 async fn at_rest_and_among_unrelated_changes_nothing_is_read_or_written() -> Result<()> {
     if !controllers_run() {
         return skipped("EndpointSlices need kube-controller-manager");
     }
-    let rest = env::var(REST).ok().map(|text| text.parse()).transpose().context(REST)?.unwrap_or(LONG);
     let options = Options { audit_log: true, crds: Some(crds_folder()) };
     isolated("rest", options, async |world, plane| {
         let (apps, agent) = (world.namespace("apps").await?, world.namespace("agent").await?);
@@ -52,7 +57,7 @@ async fn at_rest_and_among_unrelated_changes_nothing_is_read_or_written() -> Res
             kubeconfig: Some(account.kubeconfig().to_owned()),
             ..ControllerOptions::unrestricted()
         };
-        let _controller = world.start_controller(options).await?;
+        let controller = world.start_controller(options).await?;
         world.backend(&world.create(&services::grafana(&apps)).await?).await?;
         let failing = world.backend(&world.create(&services::prometheus_server(&apps)).await?).await?;
         let mut malformed = services::jaeger_query(&apps);
@@ -90,8 +95,15 @@ async fn at_rest_and_among_unrelated_changes_nothing_is_read_or_written() -> Res
             Ok([version(&config_maps.get(DEFAULT_CONFIG_MAP).await?), version(&configs.get(CONFIG).await?)])
         };
         let (before, since) = (versions().await?, plane.audited_requests()?.len());
+        let reconciles = controller.total(RECONCILES).await?;
 
-        holds(Duration::from_secs(rest), "everything runs", async || plane.require_running()).await?;
+        holds(rest()?, "nobody is reconciled", async || {
+            plane.require_running()?;
+            let times = controller.total(RECONCILES).await? - reconciles;
+            ensure!(times < 0.5, "{times} times");
+            Ok(())
+        })
+        .await?;
         assert_eq!(requests(plane, &account, since)?, BTreeMap::new());
         assert_eq!(versions().await?, before);
 
@@ -122,6 +134,146 @@ async fn at_rest_and_among_unrelated_changes_nothing_is_read_or_written() -> Res
             let found = requests(plane, &account, since)?;
             ensure!(found == expected, "it holds {found:?}");
             Ok(())
+        })
+        .await
+    })
+    .await
+}
+
+fn renews(request: &ApiRequest) -> bool {
+    request.is("update", "leases")
+}
+
+/// How often the lease was renewed.
+fn renewals(proxy: &Proxy) -> usize {
+    proxy.exchanges_of(renews).iter().filter(|one| one.succeeded()).count()
+}
+
+/// Waits until the lease has been renewed so many times more.
+async fn renewed(proxy: &Proxy, times: usize) -> Result<()> {
+    let before = renewals(proxy);
+    // Every two seconds.
+    let deadline = DEADLINE + Duration::from_secs(2) * u32::try_from(times)?;
+    within(deadline, &format!("the lease is renewed {times} times"), async || {
+        let renewals = renewals(proxy) - before;
+        ensure!(renewals >= times, "{renewals} times");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_renewal_of_the_lease_reconciles_nobody_and_writes_nothing_else() -> Result<()> {
+    scenario("rest-elected", async |world| {
+        let proxy = world.proxy().await?;
+        let stage = Stage::elected(world, &proxy, json!({})).await?;
+        stage.world.create(&services::grafana(&stage.apps)).await?;
+        stage.lists(&["grafana"]).await?;
+        stage.config_is("the status counts it", |config| counts(config, 1)).await?;
+        // The answers to its last writes have come by then.
+        renewed(&proxy, 1).await?;
+        let (reconciles, since) = (stage.controller.total(RECONCILES).await?, proxy.exchanges().len());
+
+        renewed(&proxy, usize::try_from(rest()?.as_secs() / 2)?).await?;
+
+        let requests = proxy.exchanges().split_off(since);
+        let others: Vec<_> =
+            requests.iter().map(|one| &one.request).filter(|one| one.verb != "watch" && !renews(one)).collect();
+        ensure!(others.is_empty(), "{others:?}");
+        let times = stage.controller.total(RECONCILES).await? - reconciles;
+        ensure!(
+            times < 0.5,
+            "reconciled {times} times during {} renewals",
+            requests.iter().filter(|one| renews(&one.request)).count()
+        );
+
+        // A change is still written.
+        stage.delete_service("grafana").await?;
+        stage.lists(&[]).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// Makes a change and waits for its effect while no renewal of the lease succeeds, so that no renewal can have triggered it.
+async fn without_a_renewal(proxy: &Proxy, change: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
+    // A replica may write for 10 s after one.
+    renewed(proxy, 1).await?;
+    let held = proxy.hold(renews);
+    let before = renewals(proxy);
+    change().await?;
+    ensure!(renewals(proxy) == before, "the lease was renewed meanwhile");
+    drop(held);
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_kind_of_change_is_written_without_a_renewal_of_the_lease() -> Result<()> {
+    if !controllers_run() {
+        return skipped("EndpointSlices need kube-controller-manager");
+    }
+    scenario("no-renewal", async |world| {
+        let proxy = world.proxy().await?;
+        let labelled = world.namespace("labelled").await?;
+        world.create(&services::annotated(&labelled, "vectors", "vector-database")).await?;
+        let spec = json!({"health": {"mode": "Endpoints", "withholdAfterSeconds": 1}});
+        let stage = Stage::elected(world, &proxy, spec).await?;
+        let grafana = stage.world.create(&services::grafana(&stage.apps)).await?;
+        let (backend, lists) =
+            (stage.world.backend(&grafana).await?, async |names: &[&str]| stage.lists(names).await.map(drop));
+        lists(&["grafana"]).await?;
+
+        without_a_renewal(&proxy, async || {
+            backend.set_ready(false).await?;
+            lists(&[]).await.context("a grace period ends")
+        })
+        .await?;
+        without_a_renewal(&proxy, async || {
+            backend.set_ready(true).await?;
+            lists(&["grafana"]).await.context("an endpoint is ready")
+        })
+        .await?;
+        without_a_renewal(&proxy, async || {
+            stage.respec(json!({"health": {"mode": "None"}})).await?;
+            stage.world.create(&services::prometheus_server(&stage.apps)).await?;
+            lists(&["grafana", "prometheus-server"]).await.context("a new Service")
+        })
+        .await?;
+        without_a_renewal(&proxy, async || {
+            let by_label = json!({"from": "Selector", "selector": {"matchLabels": {"observe": "yes"}}});
+            let apps = json!({"from": "Names", "names": [stage.apps]});
+            let sources = [("apps", apps), ("labelled", by_label)]
+                .map(|(name, namespaces)| json!({"name": name, "trust": "Trusted", "namespaces": namespaces}));
+            stage
+                .respec(json!({"sources": sources, "overrides": [
+                    {"name": "off", "match": {"type": "Prometheus"}, "state": "Disabled"},
+                ]}))
+                .await?;
+            lists(&["grafana"]).await.context("another spec")
+        })
+        .await?;
+        without_a_renewal(&proxy, async || {
+            let namespaces: Api<Namespace> = Api::all(stage.world.client());
+            patch(&namespaces, &labelled, json!({"metadata": {"labels": {"observe": "yes"}}})).await?;
+            lists(&["grafana", "vectors"]).await.context("a label of a namespace")
+        })
+        .await?;
+        without_a_renewal(&proxy, async || {
+            stage.meddle(json!({"data": {"toolset.json": "{}"}})).await?;
+            lists(&["grafana", "vectors"]).await.context("an edited ConfigMap")
+        })
+        .await?;
+        without_a_renewal(&proxy, async || {
+            stage.config_maps().delete(DEFAULT_CONFIG_MAP, &DeleteParams::default()).await?;
+            lists(&["grafana", "vectors"]).await.context("a deleted ConfigMap")
+        })
+        .await?;
+        stage.world.configure(&stage.agent, "z-later", &without_health(&[&stage.apps])).await?;
+        stage.world.ready(&stage.agent, "z-later", ("False", "OutputConflict")).await?;
+        without_a_renewal(&proxy, async || {
+            stage.configs().delete(CONFIG, &DeleteParams::background()).await?;
+            stage.world.ready(&stage.agent, "z-later", ("True", "AsExpected")).await?;
+            lists(&["grafana", "prometheus-server"]).await.context("a rival that is gone")
         })
         .await
     })

@@ -33,7 +33,8 @@ async fn replica(world: &mut World, lease_namespace: &str, account: Option<&Acco
     world.start_controller(options).await
 }
 
-async fn leads(controller: &Controller, expected: f64) -> Result<()> {
+/// Waits until the metric `leader` of a replica has this value.
+pub async fn leads(controller: &Controller, expected: f64) -> Result<()> {
     eventually(&format!("its metric `leader` is {expected}"), async || {
         let leader = controller.metric("dynamictoolset_leader").await?;
         ensure!(leader == Some(expected), "{leader:?}");
@@ -157,7 +158,17 @@ async fn a_leader_that_stood_still_writes_nothing_after_its_time() -> Result<()>
         world.create(&services::grafana(&agent)).await?;
         lists_grafana(world, &agent, DEADLINE).await?;
         leads(&two, 1.0).await?;
-        holds(Duration::from_secs(stopped), "the second writes", async || Ok(())).await?;
+        let leases: Api<Lease> = world.api(&agent);
+        let transitions = async || -> Result<Option<i32>> {
+            Ok(leases.get("toolset-operator").await?.spec.and_then(|spec| spec.lease_transitions))
+        };
+        let handed_over = transitions().await?;
+        holds(Duration::from_secs(stopped), "the second leads", async || {
+            ensure!(two.metric("dynamictoolset_leader").await? == Some(1.0));
+            Ok(())
+        })
+        .await?;
+        ensure!(transitions().await? == handed_over, "and has led all the time");
         let before = writes(accounts[0].user())?;
         // It wakes up to a change that it has not seen, to one that nobody has answered yet, and to drift.
         world.create(&services::prometheus_server(&agent)).await?;

@@ -1,7 +1,5 @@
 //! Readiness decides who enters, and only lasting trouble who leaves.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 use e2e::{
     controlplane::controllers_run,
@@ -10,7 +8,10 @@ use e2e::{
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use crate::{harness::skipped, stage::Stage};
+use crate::{
+    harness::skipped,
+    stage::{Stage, version},
+};
 
 /// Grafana in the output, with one ready Pod behind it.
 async fn with_a_pod(world: &mut World, health: Value) -> Result<(Stage<'_>, Backend)> {
@@ -81,14 +82,17 @@ async fn a_pod_that_is_not_ready_for_a_moment_moves_no_entry_also_across_a_resta
         let controller = world.start_controller(ControllerOptions::default()).await?;
         let stage = Stage { world, apps, agent, controller };
 
-        let after = holds(Duration::from_secs(1), "the ConfigMap stays as it was", async || {
-            ensure!(crate::stage::version(&stage.output().await?) == crate::stage::version(&before));
+        let unchanged = "dynamictoolset_reconciles_total{result=\"unchanged\"}";
+        eventually("the new process has made up its mind", async || {
+            ensure!(stage.controller.metric(unchanged).await?.is_some_and(|count| count >= 1.0));
             Ok(())
-        });
-        after.await?;
+        })
+        .await?;
+        assert_eq!(version(&stage.output().await?), version(&before));
+        ensure!(unhealthy(1)(&stage.config().await?), "and it says what the old one said");
         backend.set_ready(true).await?;
         stage.config_is("all is well", unhealthy(0)).await?;
-        assert_eq!(crate::stage::version(&stage.output().await?), crate::stage::version(&before));
+        assert_eq!(version(&stage.output().await?), version(&before));
         Ok(())
     })
     .await

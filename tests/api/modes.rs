@@ -1,13 +1,11 @@
 //! Preview and Suspended leave the ConfigMap alone.
 
-use std::time::Duration;
-
-use anyhow::{Result, ensure};
-use e2e::harness::{DEFAULT_CONFIG_MAP, prelude::*, services};
+use anyhow::{Result, bail, ensure};
+use e2e::harness::{DEFAULT_CONFIG_MAP, Step, prelude::*, services};
 use kube::api::{DeleteParams, DynamicObject};
 use serde_json::{Value, json};
 
-use crate::stage::{CONFIG, Stage, over, version, without_health};
+use crate::stage::{CONFIG, Stage, over, revision, without_health};
 
 /// The Services that the status lists as tools.
 fn tools(config: &DynamicObject) -> Vec<&str> {
@@ -52,17 +50,21 @@ async fn in_preview_neither_changes_nor_drift_reach_the_config_map_and_apply_cat
         let stage = after_a_tool(world, "Preview", ("True", "Preview")).await?;
         stage.world.create(&services::prometheus_server(&stage.apps)).await?;
         stage.config_is("the plan goes on", |config| tools(config) == ["grafana", "prometheus-server"]).await?;
-        let meddled = stage.meddle(json!({"data": {"toolset.json": "{}"}})).await?;
-        holds(Duration::from_secs(1), "the ConfigMap stays as it was left", async || {
-            ensure!(version(&stage.output().await?) == version(&meddled));
-            Ok(())
-        })
-        .await?;
+        let moment = stage.world.moment(&stage.agent).await?;
+        stage.meddle(json!({"data": {"toolset.json": "{}"}})).await?;
+        stage.world.create(&services::jaeger_query(&stage.apps)).await?;
+        let all = ["grafana", "prometheus-server", "tracing-query"];
+        stage.config_is("and on", |config| tools(config) == all).await?;
 
-        stage.respec(json!({"mode": "Apply"})).await?;
+        let applying = stage.respec(json!({"mode": "Apply"})).await?;
 
-        stage.lists(&["grafana", "prometheus-server"]).await?;
+        stage.lists(&all).await?;
         stage.ready(("True", "AsExpected")).await?;
+        let steps = moment.steps(DEFAULT_CONFIG_MAP).await?;
+        let [Step::Changed(_), Step::Changed(written)] = steps.as_slice() else {
+            bail!("not somebody's edit and one write of ours: {steps:?}");
+        };
+        ensure!(revision(written)? > revision(&applying)?, "it was written in Preview");
         Ok(())
     })
     .await
@@ -72,19 +74,20 @@ async fn in_preview_neither_changes_nor_drift_reach_the_config_map_and_apply_cat
 async fn suspended_even_the_status_of_tools_stands_still() -> Result<()> {
     scenario("suspended", async |world| {
         let stage = after_a_tool(world, "Suspended", ("False", "Suspended")).await?;
-        let suspended = stage.config().await?;
-        stage.world.create(&services::prometheus_server(&stage.apps)).await?;
+        let (suspended, moment) = (stage.config().await?, stage.world.moment(&stage.agent).await?);
         stage.config_maps().delete(DEFAULT_CONFIG_MAP, &DeleteParams::default()).await?;
-        holds(Duration::from_secs(1), "nothing moves", async || {
-            ensure!(stage.config_maps().get_opt(DEFAULT_CONFIG_MAP).await?.is_none());
-            ensure!(version(&stage.config().await?) == version(&suspended));
-            Ok(())
-        })
-        .await?;
+        stage.world.create(&services::prometheus_server(&stage.apps)).await?;
+        stage.sees(2).await?;
 
-        stage.respec(json!({"mode": "Apply"})).await?;
+        let applying = stage.respec(json!({"mode": "Apply"})).await?;
+        assert_eq!(applying.data.get("status"), suspended.data.get("status"), "nothing moved until then");
 
         stage.lists(&["grafana", "prometheus-server"]).await?;
+        let steps = moment.steps(DEFAULT_CONFIG_MAP).await?;
+        let [Step::Deleted, Step::Created(written)] = steps.as_slice() else {
+            bail!("not somebody's deletion and one write of ours: {steps:?}");
+        };
+        ensure!(revision(written)? > revision(&applying)?, "it was written while suspended");
         Ok(())
     })
     .await

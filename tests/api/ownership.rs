@@ -1,11 +1,9 @@
 //! Whose the ConfigMap is: one ToolsetConfig's, another's, a stranger's, nobody's any more.
 
-use std::time::Duration;
-
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use e2e::{
     controlplane::controllers_run,
-    harness::{DEFAULT_CONFIG_MAP, Step, prelude::*, services},
+    harness::{DEFAULT_CONFIG_MAP, Step, Tools, prelude::*, services},
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::{
@@ -16,7 +14,7 @@ use serde_json::{Value, from_value, json};
 
 use crate::{
     harness::skipped,
-    stage::{CONFIG, Stage, a_second_after, data, message, over, patch, told, version, without_health},
+    stage::{CONFIG, Stage, a_second_after, data, message, over, patch, revision, told, version, without_health},
 };
 
 /// Somebody's ConfigMap of the name that ours would have.
@@ -86,6 +84,9 @@ async fn nothing_fights_a_deletion(policy: PropagationPolicy) -> Result<()> {
         let stage = Stage::set(world, json!({})).await?;
         stage.world.create(&services::grafana(&stage.apps)).await?;
         stage.lists(&["grafana"]).await?;
+        // Somebody who is there to see that changes are still answered.
+        let witness = over(without_health(&[&stage.apps]), json!({"output": {"configMapName": "witness"}}));
+        stage.world.configure(&stage.agent, "witness", &witness).await?;
         let moment = stage.world.moment(&stage.agent).await?;
 
         let params = DeleteParams { propagation_policy: Some(policy), ..DeleteParams::default() };
@@ -93,11 +94,10 @@ async fn nothing_fights_a_deletion(policy: PropagationPolicy) -> Result<()> {
 
         absent(&stage.configs(), CONFIG).await?;
         absent(&stage.config_maps(), DEFAULT_CONFIG_MAP).await?;
-        // Changes that would matter were it still there.
+        // A change that would matter were it still there.
         stage.world.create(&services::prometheus_server(&stage.apps)).await?;
-        holds(Duration::from_secs(1), "it is gone", async || {
-            ensure!(stage.config_maps().get_opt(DEFAULT_CONFIG_MAP).await?.is_none());
-            Ok(())
+        present(&stage.config_maps(), "witness", "the change is answered", |config_map| {
+            Tools::of(config_map).is_ok_and(|tools| tools.names() == ["grafana", "prometheus-server"])
         })
         .await?;
         // In the foreground the garbage collector changes it once on the way; nobody writes it anew.
@@ -153,17 +153,18 @@ async fn an_orphan_stays_and_a_new_toolset_config_of_the_name_takes_it_over() ->
 
         stage.configs().delete(CONFIG, &DeleteParams::background()).await?;
         absent(&stage.configs(), CONFIG).await?;
+        let moment = stage.world.moment(&stage.agent).await?;
         stage.delete_service("grafana").await?;
-        holds(Duration::from_secs(1), "it stays as it was", async || {
-            ensure!(version(&stage.output().await?) == version(&before));
-            Ok(())
-        })
-        .await?;
+        stage.sees(0).await?;
 
-        stage.world.configure(&stage.agent, CONFIG, &over(without_health(&[&stage.apps]), orphan)).await?;
+        let heir = over(without_health(&[&stage.apps]), orphan);
+        let heir = stage.world.configure(&stage.agent, CONFIG, &heir).await?;
         stage.ready(("True", "AsExpected")).await?;
         stage.lists(&[]).await?;
-        assert_eq!(stage.output().await?.metadata.uid, before.metadata.uid);
+        let steps = moment.steps(DEFAULT_CONFIG_MAP).await?;
+        let [Step::Changed(written)] = steps.as_slice() else { bail!("not one write: {steps:?}") };
+        ensure!(revision(written)? > revision(&heir)?, "it was written when nobody asked for it");
+        assert_eq!(written.metadata.uid, before.metadata.uid);
         Ok(())
     })
     .await

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::harness::{Controller, DEFAULT_CONFIG_MAP, Tools, prelude::*};
+use e2e::harness::{Controller, DEFAULT_CONFIG_MAP, Proxy, Tools, prelude::*};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Service};
 use kube::{
     Api, ResourceExt as _,
@@ -13,6 +13,9 @@ use serde_json::{Value, from_value, json};
 
 /// The name of the ToolsetConfig.
 pub const CONFIG: &str = "default";
+
+/// How often ToolsetConfigs were reconciled, whatever came of it.
+pub const RECONCILES: &str = "dynamictoolset_reconciles_total";
 
 /// How long a watch may take to be allowed, answered or listed again: what fails is retried ever more slowly, up to every 30 s,
 /// and an API server that has just started refuses everybody for a moment.
@@ -32,9 +35,28 @@ impl<'a> Stage<'a> {
     /// `spec` is laid over one that trusts the apps' namespace and asks nobody about health, so that a Service needs no Pods
     /// to become a tool.
     pub async fn set(world: &'a mut World, spec: Value) -> Result<Self> {
+        Self::set_with(world, spec, |_| ControllerOptions::default()).await
+    }
+
+    /// The same, with a controller that reaches the API server through a proxy.
+    pub async fn behind(world: &'a mut World, proxy: &Proxy, spec: Value) -> Result<Self> {
+        Self::set_with(world, spec, |_| behind(proxy)).await
+    }
+
+    /// The same, and the controller takes part in an election. Its Lease is in the agent's namespace.
+    pub async fn elected(world: &'a mut World, proxy: &Proxy, spec: Value) -> Result<Self> {
+        Self::set_with(world, spec, |agent| ControllerOptions { arguments: election(agent), ..behind(proxy) }).await
+    }
+
+    /// The same, with options that may depend on the agent's namespace.
+    pub async fn set_with(
+        world: &'a mut World,
+        spec: Value,
+        options: impl FnOnce(&str) -> ControllerOptions,
+    ) -> Result<Self> {
         let apps = world.namespace("apps").await?;
         let agent = world.namespace("agent").await?;
-        let controller = world.start_controller(ControllerOptions::default()).await?;
+        let controller = world.start_controller(options(&agent)).await?;
         world.configure(&agent, CONFIG, &over(without_health(&[&apps]), spec)).await?;
         let stage = Self { world, apps, agent, controller };
         stage.ready(("True", "AsExpected")).await?;
@@ -89,9 +111,19 @@ impl<'a> Stage<'a> {
         present(&self.configs(), CONFIG, what, condition).await
     }
 
-    /// Changes the ToolsetConfig's spec as `kubectl patch --type=merge` does.
-    pub async fn respec(&self, spec: Value) -> Result<()> {
-        patch(&self.configs(), CONFIG, json!({"spec": spec})).await.map(drop)
+    /// Changes the ToolsetConfig's spec as `kubectl patch --type=merge` does, and returns it as it then is.
+    pub async fn respec(&self, spec: Value) -> Result<DynamicObject> {
+        patch(&self.configs(), CONFIG, json!({"spec": spec})).await
+    }
+
+    /// Waits until the controller knows of so many Services, whatever they are.
+    pub async fn sees(&self, services: usize) -> Result<()> {
+        eventually(&format!("it knows of {services} Services"), async || {
+            let seen = self.controller.metric("dynamictoolset_services_watched").await?;
+            ensure!(seen.map(|seen| seen.to_string()) == Some(services.to_string()), "{seen:?}");
+            Ok(())
+        })
+        .await
     }
 
     /// Deletes a Service.
@@ -104,6 +136,16 @@ impl<'a> Stage<'a> {
     pub async fn meddle(&self, change: Value) -> Result<ConfigMap> {
         patch(&self.config_maps(), DEFAULT_CONFIG_MAP, change).await
     }
+}
+
+/// A controller that reaches the API server through a proxy, and only there.
+pub fn behind(proxy: &Proxy) -> ControllerOptions {
+    ControllerOptions { kubeconfig: Some(proxy.kubeconfig().to_owned()), ..ControllerOptions::default() }
+}
+
+/// The arguments of a controller that takes part in an election.
+pub fn election(lease_namespace: &str) -> Vec<String> {
+    vec!["--leader-elect".to_owned(), format!("--lease-namespace={lease_namespace}")]
 }
 
 /// A merge patch by somebody who is not the operator.
@@ -166,6 +208,16 @@ pub fn message<'a>(config: &'a DynamicObject, kind: &str) -> &'a str {
 /// A data key of a ConfigMap; empty if there is none.
 pub fn data<'a>(config_map: &'a ConfigMap, key: &str) -> &'a str {
     config_map.data.as_ref().and_then(|data| data.get(key)).map_or("", String::as_str)
+}
+
+/// How many tools the status counts.
+pub fn counts(config: &DynamicObject, tools: usize) -> bool {
+    config.data.pointer("/status/summary/tools") == Some(&json!(tools))
+}
+
+/// When an object was last written, in an order that holds for all objects of the API server: it numbers its writes.
+pub fn revision<K: kube::Resource>(object: &K) -> Result<u64> {
+    version(object).parse().context("a resourceVersion that is no number")
 }
 
 /// Which version of an object this is.

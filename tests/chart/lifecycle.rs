@@ -52,7 +52,7 @@ async fn upgrade_rollback_uninstall_and_reinstall_keep_the_users_toolset_configs
         release.rollback(1)?;
         absent(&configs, "shipped").await?;
         ensure!(uids(world, &agent).await? == before, "a rollback touched the user's objects");
-        controller.terminate().await?;
+        ensure!(controller.terminate().await?.success(), "it did not end well");
 
         release.uninstall()?;
         absent::<Deployment>(&world.api(&agent), "toolset-operator").await?;

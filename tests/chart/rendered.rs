@@ -26,6 +26,13 @@ const KIND: &str = "toolset.kubernaut.io/v1alpha1/ToolsetConfig";
 const SHIPPED: &str =
     "toolsetConfigs: [{name: default, spec: {sources: [{name: a, trust: Trusted, namespaces: {from: Same}}]}}]";
 
+/// Fails unless Helm refuses the values, and says what is wrong.
+fn refused(helm: &Helm, values: &str, named: &str) -> Result<()> {
+    let error = helm.template(values).err().with_context(|| format!("{values} is accepted"))?;
+    ensure!(format!("{error:#}").contains(named), "{values}: not {named:?} but {error:#}");
+    Ok(())
+}
+
 fn names(objects: &[Value], kind: &str) -> BTreeSet<String> {
     of_kind(objects, kind)
         .iter()
@@ -111,8 +118,8 @@ fn without_cluster_roles_there_is_none() -> Result<()> {
     for kind in ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"] {
         assert_eq!(names(&rendered, kind), BTreeSet::new(), "{kind}");
     }
-    assert!(helm.template("rbac: {clusterRoles: false}").is_err(), "all namespaces cannot be watched then");
-    Ok(())
+    // All namespaces cannot be watched then.
+    refused(&helm, "rbac: {clusterRoles: false}", "watchNamespaces")
 }
 
 #[test]
@@ -142,11 +149,8 @@ fn a_restart_is_granted_for_the_named_deployments_only() -> Result<()> {
     assert_eq!(granted("{}")?, Vec::<Value>::new());
     let named = json!({"apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["a", "b"], "verbs": ["get", "patch"]});
     assert_eq!(granted("rolloutRestart: [{name: b}, {name: a}]")?, [named]);
-    assert!(
-        granted("rolloutRestart: [{name: a, namespace: elsewhere}]").is_err(),
-        "no ToolsetConfig there is honoured"
-    );
-    Ok(())
+    // No ToolsetConfig there is honoured.
+    refused(&helm, "rolloutRestart: [{name: a, namespace: elsewhere}]", "a is in namespace elsewhere")
 }
 
 #[test]
@@ -193,8 +197,7 @@ fn what_only_makes_sense_with_two_replicas_is_left_out_with_one() -> Result<()> 
     let (one, two) = (helm.template("{}")?, helm.template("replicaCount: 2")?);
     assert_eq!((of_kind(&one, "PodDisruptionBudget").len(), spread(&one)?), (0, false));
     assert_eq!((of_kind(&two, "PodDisruptionBudget").len(), spread(&two)?), (1, true));
-    assert!(helm.template("{replicaCount: 2, leaderElection: {enabled: false}}").is_err());
-    Ok(())
+    refused(&helm, "{replicaCount: 2, leaderElection: {enabled: false}}", "leaderElection.enabled is false")
 }
 
 #[test]
@@ -232,18 +235,21 @@ fn a_crd_that_shall_stay_says_so_and_is_the_generated_one() -> Result<()> {
 #[test]
 fn a_misspelt_or_mistyped_value_is_refused() -> Result<()> {
     let Some(helm) = Helm::find()? else { return Ok(()) };
-    for values in [
-        "replicas: 2",
-        "crds: {keeep: true}",
-        "metrics: {serviceMonitor: {enable: true}}",
-        "replicaCount: two",
-        "watchNamespaces: [Not_A_Name]",
-        "image: {digest: latest}",
-        "log: {format: xml}",
-        "toolsetConfigs: [{name: x}]",
-        "metrics: {serviceMonitor: {enabled: true}, podMonitor: {enabled: true}}",
+    for (values, named) in [
+        ("replicas: 2", "'replicas' not allowed"),
+        ("crds: {keeep: true}", "at '/crds': additional properties 'keeep'"),
+        ("metrics: {serviceMonitor: {enable: true}}", "at '/metrics/serviceMonitor': additional properties 'enable'"),
+        ("replicaCount: two", "at '/replicaCount': got string"),
+        ("watchNamespaces: [Not_A_Name]", "at '/watchNamespaces/0': 'Not_A_Name'"),
+        ("image: {digest: latest}", "at '/image/digest': 'latest'"),
+        ("log: {format: xml}", "at '/log/format'"),
+        ("toolsetConfigs: [{name: x}]", "at '/toolsetConfigs/0': missing property 'spec'"),
+        (
+            "metrics: {serviceMonitor: {enabled: true}, podMonitor: {enabled: true}}",
+            "metrics.serviceMonitor and metrics.podMonitor are both enabled",
+        ),
     ] {
-        assert!(helm.template(values).is_err(), "{values}");
+        refused(&helm, values, named)?;
     }
     // Umbrella charts hand it to every chart.
     helm.template("global: {anything: true}")?;

@@ -16,6 +16,7 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 /// The agent's Deployment, which may be restarted.
 pub const AGENT: &str = "holmes-holmes";
@@ -53,7 +54,7 @@ pub async fn whole_job(world: &World, namespaces: &Namespaces<'_>) -> Result<()>
     repaired_after_deletion(world, agent).await?;
     rejected_twice(world, watched).await?;
     conflict_is_said_twice(world, agent, &sources).await?;
-    restarted(world, agent).await
+    Box::pin(restarted(world, agent)).await
 }
 
 async fn agent_deployment(world: &World, namespace: &str) -> Result<()> {
@@ -180,15 +181,20 @@ async fn event_count(world: &World, namespace: &str, reason: &str) -> Result<i32
 }
 
 async fn restarted(world: &World, namespace: &str) -> Result<()> {
+    let config_maps: Api<ConfigMap> = world.api(namespace);
+    let output = config_maps.get(DEFAULT_CONFIG_MAP).await?;
+    let file =
+        output.data.as_ref().and_then(|data| data.get("custom_toolset.yaml")).context("no file for the agent")?;
+    let digest = Sha256::digest(file).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     let deployments: Api<Deployment> = world.api(namespace);
-    let deployment = present(&deployments, AGENT, "it carries the hash of its file", |deployment| {
-        serde_json::to_value(deployment).is_ok_and(|deployment| hash(&deployment).is_some())
-    });
-    let deployment = serde_json::to_value(deployment.await?)?;
-    hash(&deployment).context("no hash")?;
-    Ok(())
+    present(&deployments, AGENT, &format!("it carries the hash of its file, {digest}"), |deployment| {
+        carried(deployment).is_some_and(|carried| *carried == digest)
+    })
+    .await
+    .map(drop)
 }
 
-fn hash(deployment: &Value) -> Option<&str> {
-    deployment.pointer("/spec/template/metadata/annotations/kubernaut.io~1toolset-hash")?.as_str()
+fn carried(deployment: &Deployment) -> Option<&String> {
+    let template = deployment.spec.as_ref()?.template.metadata.as_ref()?;
+    template.annotations.as_ref()?.get("kubernaut.io/toolset-hash")
 }

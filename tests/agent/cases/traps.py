@@ -77,6 +77,7 @@ def a_built_in_without_enabled_stays_off(world: World) -> None:
 
 def the_operator_writes_enabled_into_every_entry(world: World) -> None:
     file = world.load([product("Loki"), product("Jaeger"), toolset_config()]).parsed
+    assert {"grafana/loki", "jaeger-observability-jaeger-query", "kubernetes/core"} == set(file["toolsets"]), file
     assert all(entry["enabled"] is True for entry in file["toolsets"].values()), file
 
 

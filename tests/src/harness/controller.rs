@@ -116,6 +116,16 @@ impl Controller {
         value.map(str::parse).transpose().with_context(|| format!("{series} has no number"))
     }
 
+    /// The sum over all series of a metric: `dynamictoolset_reconciles_total`, whatever came of them.
+    pub async fn total(&self, metric: &str) -> Result<f64> {
+        let metrics = self.metrics().await?;
+        let series = metrics.lines().filter_map(|line| line.strip_prefix(metric)?.split_once(' '));
+        let of_metric = series.filter(|(labels, _)| labels.is_empty() || labels.starts_with('{'));
+        let values: Vec<f64> = of_metric.map(|(_, value)| value.parse()).collect::<Result<_, _>>()?;
+        ensure!(!values.is_empty(), "there is no metric {metric}");
+        Ok(values.iter().sum())
+    }
+
     /// The process, for its log, its pid and signals.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process

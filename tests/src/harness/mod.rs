@@ -28,6 +28,7 @@ mod config;
 mod controller;
 mod history;
 mod programs;
+mod proxy;
 pub mod services;
 mod shared;
 mod wait;
@@ -40,6 +41,7 @@ pub use self::{
     controller::{Controller, ControllerOptions},
     history::{Moment, Step},
     programs::kubectl_toolset,
+    proxy::{ApiRequest, End, Exchange, Fault, Proxy},
     shared::cluster,
     wait::{DEADLINE, absent, eventually, holds, present, within},
     world::{World, isolated, scenario},

@@ -1,0 +1,205 @@
+//! Somebody keeps undoing what the operator writes. The operator repairs it more and more slowly, reports it, and repairs it
+//! for good when the other one stops.
+//!
+//! Times are those at which requests reached the proxy. The operator counts from the answer to one write to the next write, so
+//! a busy machine can only make the distance between two of them longer.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use e2e::harness::{ApiRequest, DEFAULT_CONFIG_MAP, Exchange, Proxy, prelude::*, services};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use crate::stage::{CONFIG, Stage, counts, data, message, told};
+
+/// So many repairs in a minute are made at once.
+const FREE: usize = 5;
+/// What each one after them waits for.
+const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+
+/// A minute without a revert ends a fight.
+const OVER: Duration = Duration::from_secs(90);
+
+fn writes_the_config_map(request: &ApiRequest) -> bool {
+    request.is("patch", "configmaps") && request.name == DEFAULT_CONFIG_MAP
+}
+
+fn writes_the_status(request: &ApiRequest) -> bool {
+    request.is("patch", "toolsetconfigs/status")
+}
+
+/// The requests after the first `since` that were carried out.
+fn carried_out(proxy: &Proxy, of: fn(&ApiRequest) -> bool, since: usize) -> Vec<Exchange> {
+    proxy.exchanges_of(of).split_off(since).into_iter().filter(Exchange::succeeded).collect()
+}
+
+/// Undoes each repair with `revert`, and fails unless the repairs slow down: five at once, and then one each after 1 s, 2 s and
+/// 4 s. `revert` returns whether there was anything to undo.
+async fn the_brake_holds(
+    proxy: &Proxy,
+    of: fn(&ApiRequest) -> bool,
+    mut revert: impl AsyncFnMut() -> Result<bool>,
+) -> Result<()> {
+    let since = proxy.exchanges_of(of).len();
+    let mut reverts = 0;
+    eventually("three repairs were braked", async || {
+        if revert().await? {
+            reverts += 1;
+        }
+        let repairs = carried_out(proxy, of, since).len();
+        ensure!(repairs >= FREE + WAITS.len(), "{repairs} repairs, {reverts} reverts");
+        Ok(())
+    })
+    .await?;
+    let repairs = carried_out(proxy, of, since);
+    let distances = repairs.windows(2).skip(FREE - 1).map(|pair| pair[1].arrived - pair[0].arrived);
+    for (number, (took, least)) in distances.zip(WAITS).enumerate() {
+        ensure!(took >= least, "repair {} came {took:?} after the one before", FREE + number + 1);
+    }
+    Ok(())
+}
+
+/// A stage with Grafana in the ConfigMap.
+async fn with_grafana<'a>(world: &'a mut World, proxy: &Proxy, spec: Value) -> Result<Stage<'a>> {
+    let stage = Stage::behind(world, proxy, spec).await?;
+    stage.world.create(&services::grafana(&stage.apps)).await?;
+    stage.lists(&["grafana"]).await?;
+    stage.config_is("the status counts it", |config| counts(config, 1)).await?;
+    Ok(stage)
+}
+
+const THEIRS: &str = "{\"tools\": []}";
+
+#[tokio::test]
+async fn a_field_manager_that_takes_our_key_back_meets_the_brake_is_named_and_the_fight_ends_with_it() -> Result<()> {
+    scenario("key", async |world| {
+        let proxy = world.proxy().await?;
+        let stage = with_grafana(world, &proxy, json!({})).await?;
+        let rival = PatchParams::apply("rival-controller").force();
+        let theirs = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": DEFAULT_CONFIG_MAP},
+            "data": {"toolset.json": THEIRS},
+        });
+
+        the_brake_holds(&proxy, writes_the_config_map, async || {
+            let ours = data(&stage.output().await?, "toolset.json") != THEIRS;
+            if ours {
+                stage.config_maps().patch(DEFAULT_CONFIG_MAP, &rival, &Patch::Apply(&theirs)).await?;
+            }
+            Ok(ours)
+        })
+        .await?;
+
+        let config = stage.ready(("False", "OutputContested")).await?;
+        let said = message(&config, "Ready");
+        assert!(said.contains("rival-controller"), "{said}");
+        told(stage.world, &stage.agent, CONFIG, "OutputContested").await?;
+        // The other one has stopped.
+        stage.lists(&["grafana"]).await?;
+        within(OVER, "a minute later the fight is over", async || {
+            let config = stage.config().await?;
+            ensure!(condition(&config, "Ready") == Some(("True", "AsExpected")), "{}", message(&config, "Ready"));
+            Ok(())
+        })
+        .await?;
+        stage.lists(&["grafana"]).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_controller_that_keeps_adopting_the_config_map_meets_the_brake() -> Result<()> {
+    scenario("adopter", async |world| {
+        let proxy = world.proxy().await?;
+        let stage = with_grafana(world, &proxy, json!({"output": {"conflictPolicy": "Adopt"}})).await?;
+        let adopted = json!({"metadata": {
+            "labels": {"app.kubernetes.io/managed-by": "another-operator"},
+            "ownerReferences": null,
+        }});
+
+        the_brake_holds(&proxy, writes_the_config_map, async || {
+            let ours = managed_by(&stage.output().await?) == Some("toolset-operator".to_owned());
+            if ours {
+                stage.meddle(adopted.clone()).await?;
+            }
+            Ok(ours)
+        })
+        .await?;
+
+        stage.ready(("False", "OutputContested")).await?;
+        told(stage.world, &stage.agent, CONFIG, "OutputContested").await?;
+        stage
+            .output_is("it is ours in the end", |output| {
+                managed_by(output).as_deref() == Some("toolset-operator")
+                    && output.metadata.owner_references.as_ref().is_some_and(|owners| owners.len() == 1)
+            })
+            .await?;
+        Ok(())
+    })
+    .await
+}
+
+fn managed_by(config_map: &ConfigMap) -> Option<String> {
+    config_map.metadata.labels.as_ref()?.get("app.kubernetes.io/managed-by").cloned()
+}
+
+#[tokio::test]
+async fn whoever_keeps_deleting_the_config_map_meets_the_brake() -> Result<()> {
+    scenario("deleter", async |world| {
+        let proxy = world.proxy().await?;
+        let stage = with_grafana(world, &proxy, json!({})).await?;
+
+        the_brake_holds(&proxy, writes_the_config_map, async || {
+            match stage.config_maps().delete(DEFAULT_CONFIG_MAP, &DeleteParams::default()).await {
+                Ok(_) => Ok(true),
+                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(false),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await?;
+
+        let config = stage.ready(("False", "OutputContested")).await?;
+        ensure!(message(&config, "Ready").contains("delet"), "{}", message(&config, "Ready"));
+        stage.lists(&["grafana"]).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_rival_that_keeps_changing_our_condition_meets_a_brake_and_leaves_the_config_map_alone() -> Result<()> {
+    scenario("condition", async |world| {
+        let proxy = world.proxy().await?;
+        let stage = with_grafana(world, &proxy, json!({})).await?;
+        let rival = PatchParams::apply("rival-controller").force();
+        let theirs = json!({
+            "apiVersion": "toolset.kubernaut.io/v1alpha1", "kind": "ToolsetConfig", "metadata": {"name": CONFIG},
+            "status": {"conditions": [{
+                "type": "Ready", "status": "False", "reason": "Rivalry", "message": "We say so.",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }]},
+        });
+        let written = proxy.exchanges_of(writes_the_config_map).len();
+
+        the_brake_holds(&proxy, writes_the_status, async || {
+            let ours = condition(&stage.config().await?, "Ready") == Some(("True", "AsExpected"));
+            if ours {
+                stage.configs().patch_status(CONFIG, &rival, &Patch::Apply(&theirs)).await?;
+            }
+            Ok(ours)
+        })
+        .await?;
+
+        // The ConfigMap is not slowed down.
+        stage.world.create(&services::prometheus_server(&stage.apps)).await?;
+        stage.lists(&["grafana", "prometheus-server"]).await?;
+        ensure!(proxy.exchanges_of(writes_the_config_map).len() == written + 1, "one write, for Prometheus");
+        stage.ready(("True", "AsExpected")).await?;
+        stage.config_is("the status counts both", |config| counts(config, 2)).await?;
+        Ok(())
+    })
+    .await
+}

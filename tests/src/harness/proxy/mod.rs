@@ -1,0 +1,361 @@
+//! A proxy in front of the API server that holds, delays, refuses and rewrites requests, as a test tells it to.
+//!
+//! A controller with the proxy's kubeconfig reaches the API server only through the proxy, over plain HTTP. The proxy has the
+//! administrator's rights. It forwards at once what no fault concerns, and it streams watches. It keeps a log of all requests
+//! and their times, so that a test can compare what came first instead of measuring time.
+
+mod request;
+
+use std::{
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{Request, State},
+    response::Response,
+};
+use futures::StreamExt as _;
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use kube::{
+    Client, Config,
+    client::ClientBuilder,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
+
+pub use self::request::{ApiRequest, End, Exchange};
+use super::World;
+use crate::controlplane::{nonce, write_private};
+
+/// Headers that concern one connection only. They are not forwarded.
+const OF_ONE_CONNECTION: [HeaderName; 5] =
+    [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH, header::AUTHORIZATION];
+
+/// A running proxy. Dropping it closes its port.
+#[derive(Debug)]
+pub struct Proxy {
+    shared: Arc<Shared>,
+    kubeconfig: PathBuf,
+    server: JoinHandle<()>,
+}
+
+/// What happens to the requests that a rule concerns.
+enum Effect {
+    /// They reach the API server when the fault ends.
+    Hold,
+    /// They reach the API server later.
+    Delay(Duration),
+    /// They reach the API server at once, and the client has the answer when the fault ends.
+    HoldAnswer,
+    /// What a watch has to tell reaches the client when the fault ends.
+    HoldEvents,
+    /// They are answered with this status and never reach the API server.
+    Refuse(StatusCode),
+    /// They reach the API server with another body, as if a mutating webhook had changed it.
+    Rewrite(Box<dyn Fn(&mut Value) + Send + Sync>),
+}
+
+struct Rule {
+    concerns: Box<dyn Fn(&ApiRequest) -> bool + Send + Sync>,
+    effect: Effect,
+    /// Closes at the end of the fault.
+    gate: watch::Receiver<()>,
+    /// How many requests it has concerned.
+    met: AtomicUsize,
+}
+
+impl Rule {
+    async fn end(&self) {
+        let mut gate = self.gate.clone();
+        // Nothing is ever sent: this returns when the sender is dropped.
+        _ = gate.changed().await;
+    }
+}
+
+/// A fault. Dropping it ends it, and what it holds goes on.
+#[must_use = "a fault ends when it is dropped"]
+pub struct Fault {
+    shared: Arc<Shared>,
+    rule: Arc<Rule>,
+    _gate: watch::Sender<()>,
+}
+
+impl Fault {
+    /// How many requests it has concerned so far; of a watch, how many pieces of its stream.
+    pub fn met(&self) -> usize {
+        self.rule.met.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        // Before the gate closes, so that what goes on does not meet the rule again.
+        self.shared.rules().retain(|rule| !Arc::ptr_eq(rule, &self.rule));
+    }
+}
+
+struct Shared {
+    upstream: Client,
+    rules: Mutex<Vec<Arc<Rule>>>,
+    exchanges: Mutex<Vec<Exchange>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl World {
+    /// Starts a proxy with the administrator's rights.
+    pub async fn proxy(&self) -> Result<Proxy> {
+        Proxy::start(self.cluster().kubeconfig(), self.folder()).await
+    }
+}
+
+impl Proxy {
+    async fn start(kubeconfig: &Path, folder: &Path) -> Result<Self> {
+        let file = Kubeconfig::read_from(kubeconfig)?;
+        let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
+        // The client is to notice that the API server is away.
+        config.default_retry = false;
+        let shared = Arc::new(Shared {
+            upstream: ClientBuilder::try_from(config)?.build(),
+            rules: Mutex::default(),
+            exchanges: Mutex::default(),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let router = Router::new().fallback(answer).with_state(shared.clone());
+        let server = tokio::spawn(async move {
+            // Its clients see why it fails.
+            _ = axum::serve(listener, router).await;
+        });
+        let kubeconfig = folder.join(format!("proxy-{}.kubeconfig", nonce()?));
+        let config = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "proxy", "cluster": {"server": url}}],
+            "users": [{"name": "anybody", "user": {}}],
+            "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "anybody"}}],
+            "current-context": "proxy",
+        });
+        write_private(&kubeconfig, config.to_string().as_bytes())?;
+        Ok(Self { shared, kubeconfig, server })
+    }
+
+    /// A kubeconfig whose server is the proxy.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// Every request so far, in the order of their arrival.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.shared.exchanges().clone()
+    }
+
+    /// Those that `concerns` is true of.
+    pub fn exchanges_of(&self, concerns: impl Fn(&ApiRequest) -> bool) -> Vec<Exchange> {
+        self.shared.exchanges().iter().filter(|exchange| concerns(&exchange.request)).cloned().collect()
+    }
+
+    /// Holds requests: they reach the API server when the fault ends, unless the client gives up before.
+    pub fn hold(&self, concerns: impl Fn(&ApiRequest) -> bool + Send + Sync + 'static) -> Fault {
+        self.fault(concerns, Effect::Hold)
+    }
+
+    /// Delays requests.
+    pub fn delay(&self, by: Duration, concerns: impl Fn(&ApiRequest) -> bool + Send + Sync + 'static) -> Fault {
+        self.fault(concerns, Effect::Delay(by))
+    }
+
+    /// Holds answers: the API server carries the requests out, and the client has the answers when the fault ends.
+    pub fn hold_answers(&self, concerns: impl Fn(&ApiRequest) -> bool + Send + Sync + 'static) -> Fault {
+        self.fault(concerns, Effect::HoldAnswer)
+    }
+
+    /// Holds the events of watches, also of watches that have begun before.
+    pub fn hold_events(&self, concerns: impl Fn(&ApiRequest) -> bool + Send + Sync + 'static) -> Fault {
+        self.fault(move |request| request.verb == "watch" && concerns(request), Effect::HoldEvents)
+    }
+
+    /// Answers requests with a status of failure. They do not reach the API server.
+    pub fn refuse(&self, status: StatusCode, concerns: impl Fn(&ApiRequest) -> bool + Send + Sync + 'static) -> Fault {
+        self.fault(concerns, Effect::Refuse(status))
+    }
+
+    /// Changes the bodies of requests on the way to the API server, as a mutating webhook does.
+    pub fn rewrite(
+        &self,
+        concerns: impl Fn(&ApiRequest) -> bool + Send + Sync + 'static,
+        change: impl Fn(&mut Value) + Send + Sync + 'static,
+    ) -> Fault {
+        self.fault(concerns, Effect::Rewrite(Box::new(change)))
+    }
+
+    fn fault(&self, concerns: impl Fn(&ApiRequest) -> bool + Send + Sync + 'static, effect: Effect) -> Fault {
+        let (sender, gate) = watch::channel(());
+        let rule = Arc::new(Rule { concerns: Box::new(concerns), effect, gate, met: AtomicUsize::new(0) });
+        self.shared.rules().push(rule.clone());
+        Fault { shared: self.shared.clone(), rule, _gate: sender }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Shared {
+    fn rules(&self) -> MutexGuard<'_, Vec<Arc<Rule>>> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn exchanges(&self) -> MutexGuard<'_, Vec<Exchange>> {
+        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The rules that concern a request now.
+    fn concerning(&self, request: &ApiRequest, effect: impl Fn(&Effect) -> bool) -> Vec<Arc<Rule>> {
+        let rules = self.rules();
+        let concerning = rules.iter().filter(|rule| effect(&rule.effect) && (rule.concerns)(request));
+        concerning.inspect(|rule| _ = rule.met.fetch_add(1, Ordering::Relaxed)).cloned().collect()
+    }
+
+    async fn serve(self: &Arc<Self>, request: &ApiRequest, parts: &http::request::Parts, mut body: Bytes) -> Response {
+        let rules = self.concerning(request, |effect| !matches!(effect, Effect::HoldEvents));
+        for rule in &rules {
+            match &rule.effect {
+                Effect::Hold => rule.end().await,
+                Effect::Delay(by) => tokio::time::sleep(*by).await,
+                Effect::Refuse(status) => return refusal(*status, "a test refuses it"),
+                Effect::Rewrite(change) => body = rewritten(&body, change),
+                Effect::HoldAnswer | Effect::HoldEvents => {}
+            }
+        }
+        let response = match self.forward(request, parts, body).await {
+            Ok(response) => response,
+            Err(error) => refusal(StatusCode::BAD_GATEWAY, &format!("{error:#}")),
+        };
+        for rule in rules.iter().filter(|rule| matches!(rule.effect, Effect::HoldAnswer)) {
+            rule.end().await;
+        }
+        response
+    }
+
+    async fn forward(
+        self: &Arc<Self>,
+        request: &ApiRequest,
+        parts: &http::request::Parts,
+        body: Bytes,
+    ) -> Result<Response> {
+        let path = parts.uri.path_and_query().context("a request without a path")?;
+        let mut forwarded =
+            http::Request::builder().method(&parts.method).uri(path.as_str()).body(kube::client::Body::from(body))?;
+        *forwarded.headers_mut() = passed_on(&parts.headers);
+        let (head, body) = self.upstream.send(forwarded).await?.into_parts();
+        let body = if request.verb == "watch" { self.stream(request.clone(), body) } else { Body::new(body) };
+        let mut response = Response::new(body);
+        *response.status_mut() = head.status;
+        *response.headers_mut() = passed_on(&head.headers);
+        Ok(response)
+    }
+
+    /// The body of a watch, each piece of which may be held.
+    fn stream(self: &Arc<Self>, request: ApiRequest, body: kube::client::Body) -> Body {
+        let shared = self.clone();
+        let pieces = Body::new(body).into_data_stream().then(move |piece| {
+            let (shared, request) = (shared.clone(), request.clone());
+            async move {
+                for rule in shared.concerning(&request, |effect| matches!(effect, Effect::HoldEvents)) {
+                    rule.end().await;
+                }
+                piece
+            }
+        });
+        Body::from_stream(pieces)
+    }
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = match axum::body::to_bytes(body, usize::MAX).await {
+        Ok(body) => body,
+        Err(error) => return refusal(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    let request = ApiRequest::of(&parts.method, &parts.uri);
+    let entry = Entry::begin(shared.clone(), request.clone(), body.clone());
+    let response = pin!(shared.serve(&request, &parts, body)).await;
+    entry.end(End::Answered(response.status().as_u16()));
+    response
+}
+
+/// An exchange under way. A client that goes away drops it.
+struct Entry {
+    shared: Arc<Shared>,
+    index: usize,
+}
+
+impl Entry {
+    fn begin(shared: Arc<Shared>, request: ApiRequest, body: Bytes) -> Self {
+        let mut exchanges = shared.exchanges();
+        let index = exchanges.len();
+        exchanges.push(Exchange { request, body, arrived: Instant::now(), end: None });
+        drop(exchanges);
+        Self { shared, index }
+    }
+
+    fn end(&self, end: End) {
+        if let Some(exchange) = self.shared.exchanges().get_mut(self.index) {
+            exchange.end.get_or_insert((Instant::now(), end));
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.end(End::Abandoned);
+    }
+}
+
+fn rewritten(body: &Bytes, change: &(dyn Fn(&mut Value) + Send + Sync)) -> Bytes {
+    let Ok(mut value) = serde_json::from_slice(body) else { return body.clone() };
+    change(&mut value);
+    value.to_string().into()
+}
+
+fn passed_on(headers: &HeaderMap) -> HeaderMap {
+    let mut headers = headers.clone();
+    for name in OF_ONE_CONNECTION {
+        headers.remove(name);
+    }
+    headers
+}
+
+/// A failure in the form that the API server has for it.
+fn refusal(status: StatusCode, message: &str) -> Response {
+    let object = json!({
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "reason": status.canonical_reason().unwrap_or_default().replace(' ', ""),
+        "message": message,
+        "code": status.as_u16(),
+    });
+    let mut response = Response::new(Body::from(object.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response
+}
