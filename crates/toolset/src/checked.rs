@@ -1,15 +1,15 @@
-//! The one place that decides which text from a Service may reach the output.
+//! Decides which text from a Service may reach the output. Nothing else does.
 //!
-//! `HolmesGPT` expands `{{ env.X }}` and renders Jinja, so text that a tenant wrote must not be able to open an expansion.
+//! `HolmesGPT` expands `{{ env.X }}` and renders Jinja, so text that a tenant wrote must not contain an expansion.
 
-/// Openers of template and shell expansions, in any reader downstream.
+/// What starts a template or shell expansion in some reader of the output.
 const EXPANSIONS: [&str; 5] = ["{{", "{%", "${", "$(", "`"];
 /// Longest path, in characters, without the leading slash.
 const MAX_PATH: usize = 128;
 /// The most characters of a tool's name.
 pub const MAX_TOOL_NAME: usize = 40;
 
-/// Why `text` may not be taken, in words that follow "the value"; `Ok` if it may.
+/// Checks a text. `Err` says what is wrong, in words that follow "the value".
 pub fn text(text: &str, max_chars: usize) -> Result<(), String> {
     if text.chars().count() > max_chars {
         return Err(format!("is longer than {max_chars} characters"));
@@ -29,10 +29,10 @@ fn is_invisible(c: char) -> bool {
         || matches!(c, '\u{061C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }
 
-/// A path as the output may hold it, without a trailing slash (`/` becomes the empty path); `Err` says what is wrong.
+/// A path as the output may hold it, without a trailing slash (`/` becomes the empty path). `Err` says what is wrong.
 ///
-/// Allowed is `^/[A-Za-z0-9._~/-]{0,128}$` without empty, `.` and `..` segments: nothing here needs escaping, nothing can
-/// change the host, and no reader normalises it to something else.
+/// A path matches `^/[A-Za-z0-9._~/-]{0,128}$` and has no empty, `.` or `..` segment. So it needs no escaping, it
+/// cannot change the host, and no reader normalises it to another path.
 pub fn path(path: &str) -> Result<String, String> {
     let Some(rest) = path.strip_prefix('/') else { return Err("must start with /".to_owned()) };
     if rest.len() > MAX_PATH {
@@ -48,7 +48,7 @@ pub fn path(path: &str) -> Result<String, String> {
     Ok(trimmed.to_owned())
 }
 
-/// As [`path`], for a path prefix, which may also be empty.
+/// As [`path`], but the empty path is allowed too.
 pub fn path_prefix(prefix: &str) -> Result<String, String> {
     if prefix.is_empty() { Ok(String::new()) } else { path(prefix) }
 }
@@ -63,13 +63,13 @@ pub fn is_tool_name(name: &str) -> bool {
         && name.ends_with(edge)
 }
 
-/// Whether `name` is a DNS label (RFC 1123): what namespaces and Services are called.
+/// Whether `name` is a DNS label (RFC 1123), as the names of namespaces and Services are.
 pub fn is_dns_label(name: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     (1..=63).contains(&name.len()) && name.chars().all(inner) && !name.starts_with('-') && !name.ends_with('-')
 }
 
-/// Whether `name` is what the user may call a type of their own: `^[a-z][a-z0-9-]{0,31}$`.
+/// Whether `name` can be the name of a user's own type: `^[a-z][a-z0-9-]{0,31}$`.
 pub fn is_custom_type(name: &str) -> bool {
     (1..=32).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_lowercase())

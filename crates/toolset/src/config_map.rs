@@ -14,15 +14,16 @@ use crate::render::{DATA_KEYS, Rendered};
 pub const FIELD_MANAGER: &str = "toolset-operator";
 /// Holds [`Rendered::hash`].
 pub const HASH_ANNOTATION: &str = "kubernaut.io/content-hash";
-/// The labels of our `ConfigMap`. Nothing is copied from the `ToolsetConfig`, or Argo CD would take the `ConfigMap` for its own.
+/// The labels of our `ConfigMap`. Nothing is copied from the `ToolsetConfig`, because Argo CD would then treat the
+/// `ConfigMap` as its own.
 pub const LABELS: [(&str, &str); 3] = [
     ("app.kubernetes.io/name", "toolset"),
     ("app.kubernetes.io/component", "dynamic-toolset"),
     (MANAGED_BY, FIELD_MANAGER),
 ];
-/// Says who manages an object.
+/// The label that says who manages an object.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-/// The predecessor's labels; it wrote them with and without the prefix.
+/// The predecessor's value of the managed-by label. It wrote the label with and without the prefix.
 const PREDECESSOR: &str = "kubernaut";
 
 /// What matters of a `ConfigMap` that exists.
@@ -71,8 +72,8 @@ pub enum Ownership {
     },
 }
 
-/// Who owns an existing `ConfigMap`. It is ours if its controller owner is this `ToolsetConfig`, or if it has no controller
-/// owner and carries our managed-by label or the predecessor's.
+/// Who owns an existing `ConfigMap`. It is ours if its controller owner is this `ToolsetConfig`, or if it has no
+/// controller owner and carries our managed-by label or the predecessor's.
 pub fn ownership(config: &ToolsetConfig, existing: &ConfigMapView) -> Ownership {
     match &existing.controller {
         Some(owner) if Some(&owner.uid) == config.uid().as_ref() => Ownership::Ours,
@@ -86,7 +87,7 @@ pub fn ownership(config: &ToolsetConfig, existing: &ConfigMapView) -> Ownership 
                 (Some(PREDECESSOR), Some("dynamic-toolset")) => Ownership::Predecessor,
                 (Some(manager), _) => Ownership::Stranger { who: format!("something managed by {manager}") },
                 (None, _) => Ownership::Stranger {
-                    who: "somebody who left no owner reference and no managed-by label".to_owned(),
+                    who: "an unknown owner (it has no owner reference and no managed-by label)".to_owned(),
                 },
             }
         }
@@ -98,13 +99,13 @@ pub fn ownership(config: &ToolsetConfig, existing: &ConfigMapView) -> Ownership 
 pub enum Drift {
     /// It does not exist.
     Missing,
-    /// A key of ours is absent, different, or there although its format is not asked for.
+    /// A data key of ours is absent or different, or it is there although its format is not wanted.
     Data(String),
     /// A label is absent or different.
     Label(String),
     /// The hash annotation is absent or different.
     Annotation,
-    /// The owner reference is absent, or there although the policy is Orphan.
+    /// The owner reference is absent, or it is there although the policy is Orphan.
     Owner,
 }
 
@@ -151,14 +152,15 @@ impl Manifest {
         &self.0.data
     }
 
-    /// The body of the server-side apply. `uid` is that of the `ConfigMap` that was read: if it has been replaced since, the
-    /// API server refuses the apply, and a stranger's object is safe. Without a uid the object is created.
+    /// The body of the server-side apply. `uid` is that of the `ConfigMap` that was read. If the `ConfigMap` was
+    /// replaced since then, the API server refuses the apply, so a stranger's object is safe. Without a uid the object
+    /// is created.
     pub fn to_json(&self, uid: Option<&str>) -> Vec<u8> {
         // Only string keys and no failing values, so it always serialises.
         serde_json::to_vec(&Body { wanted: &self.0, uid }).unwrap_or_default()
     }
 
-    /// How the `ConfigMap` looks once the apply is carried out onto `before`. Keys, labels and annotations of others stay.
+    /// How the `ConfigMap` looks after the apply onto `before`. Keys, labels and annotations of others stay.
     /// A data key of ours that is no longer wanted goes if our field manager owns it, which `is_owned` says.
     pub fn applied_onto(
         &self,
@@ -172,7 +174,7 @@ impl Manifest {
         view.annotations.insert(HASH_ANNOTATION.to_owned(), self.0.hash.to_string());
         let takes_over = self.0.data.iter().any(|(key, text)| view.data.get(*key) != Some(text));
         if takes_over {
-            // A forced apply takes a key from every field manager that had set it to something else.
+            // A forced apply takes a key away from every field manager that set another value.
             view.other_managers.clear();
         }
         view.data.retain(|key, _| !DATA_KEYS.contains(&key.as_str()) || !is_owned(key));
@@ -189,10 +191,11 @@ impl Manifest {
         view
     }
 
-    /// The first difference between an existing `ConfigMap` and the one that is wanted; `None` if there is nothing to write.
+    /// The first difference between an existing `ConfigMap` and the one that is wanted; `None` if there is nothing to
+    /// write.
     ///
-    /// A data key that can be ours but is not wanted is a difference only if our field manager owns it, which `is_owned` says.
-    /// Else it is somebody else's and stays.
+    /// A data key that can be ours but is not wanted is a difference only if our field manager owns it, which
+    /// `is_owned` says. Otherwise it belongs to somebody else and stays.
     pub fn drift(&self, existing: &ConfigMapView, is_owned: impl Fn(&str) -> bool) -> Option<Drift> {
         let differs = |key: &&str| match self.0.data.get(*key) {
             Some(text) => existing.data.get(*key) != Some(text),

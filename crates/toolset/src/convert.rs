@@ -1,6 +1,7 @@
-//! From API objects to the views; the objects are dropped at once.
+//! Converts API objects to views. The objects can be dropped at once.
 //!
-//! A typed Service costs 11.3 KB in a store, a view less than half a KB.
+//! A typed Service takes 11.3 KB in a store, a view less than half a KB. The functions take the parts of an object, so
+//! that a caller can deserialise less than the whole.
 
 use detectors::{PortView, Protocol, ServiceKey, ServiceType, ServiceView, StringMap, TargetPort};
 use k8s_openapi::{
@@ -18,16 +19,16 @@ use crate::{
 
 /// The label by which a slice names its Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
-/// The label by which a slice names its maker.
+/// The label that says which controller made a slice.
 const SLICE_MANAGER: &str = "endpointslice.kubernetes.io/managed-by";
-/// The maker that follows a Service's selector. Slices mirrored from hand-made Endpoints have another one.
+/// The controller that follows a Service's selector. Slices that are mirrored from Endpoints have another one.
 const SLICE_CONTROLLER: &str = "endpointslice-controller.k8s.io";
-/// Annotations that tools keep their own books in, on nearly every object; no rule and no signature reads them.
+/// Annotations that deployment tools leave on nearly every object. No rule and no signature reads them.
 const BOOKKEEPING: [&str; 3] =
     ["kubectl.kubernetes.io/last-applied-configuration", "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"];
 
-/// The view of a Service, from its metadata and spec. Ports with a number outside 1..=65535 are left out; the API server
-/// refuses them anyway.
+/// The view of a Service, from its metadata and spec. Ports with a number outside 1..=65535 are left out, because the
+/// API server refuses them anyway.
 pub fn service(metadata: &ObjectMeta, spec: Option<&ServiceSpec>) -> ServiceView {
     let selector = spec.and_then(|s| s.selector.as_ref());
     let ports = spec.and_then(|s| s.ports.as_deref()).unwrap_or_default();
@@ -52,7 +53,7 @@ pub fn service(metadata: &ObjectMeta, spec: Option<&ServiceSpec>) -> ServiceView
     }
 }
 
-/// The view of an EndpointSlice, from its metadata and the conditions of its endpoints; `None` for one that names no Service.
+/// The view of an EndpointSlice, from its metadata and the conditions of its endpoints. `None` if it names no Service.
 pub fn slice<'a>(
     metadata: &ObjectMeta,
     endpoints: impl IntoIterator<Item = Option<&'a EndpointConditions>>,
@@ -73,8 +74,8 @@ pub fn namespace(metadata: &ObjectMeta) -> NamespaceView {
     NamespaceView { name: metadata.name.as_deref().unwrap_or_default().into(), labels: labels(metadata) }
 }
 
-/// Serving and not terminating. A nil condition reads as the API documents it: `serving` falls back to `ready`, `ready` to
-/// true, `terminating` to false.
+/// Serving and not terminating. A nil condition reads as the API documents it: `serving` falls back to `ready`, `ready`
+/// to true, `terminating` to false.
 fn is_serving(conditions: Option<&EndpointConditions>) -> bool {
     let Some(conditions) = conditions else { return true };
     let serving = conditions.serving.or(conditions.ready).unwrap_or(true);
@@ -93,8 +94,8 @@ fn annotations(metadata: &ObjectMeta) -> StringMap {
         .collect()
 }
 
-/// Long values cost memory and can match nothing; one of ours is cut just past the limit, so that it is refused and said
-/// rather than overlooked.
+/// Long values cost memory and match nothing, so they are dropped. A long value of our own annotations is cut just past
+/// the limit instead, so that it is refused and reported.
 fn keep<'a>(key: &'a str, value: &'a str) -> Option<(&'a str, &'a str)> {
     match value.char_indices().nth(annotation::MAX_CHARS + 1) {
         None if value.chars().count() <= annotation::MAX_CHARS => Some((key, value)),

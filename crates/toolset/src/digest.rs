@@ -17,7 +17,7 @@ pub fn of_text(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
 }
 
-/// The digest of words that hold no null byte, each one followed by one.
+/// The digest of three words without null bytes, each one followed by a null byte.
 pub fn of_words(words: [&str; 3]) -> String {
     let mut hash = Sha256::new();
     for word in words {

@@ -1,4 +1,4 @@
-//! The one URL builder: an endpoint is computed from a Service, never copied, and read back before it is believed.
+//! Builds every URL. An endpoint is computed from a Service, never copied from text, and checked by parsing it again.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use url::Url;
 
 use crate::checked;
 
-/// The DNS domain that a cluster's Services live under, e.g. `cluster.local`.
+/// The usual DNS domain of a cluster's Services.
 pub const DEFAULT_CLUSTER_DOMAIN: &str = "cluster.local";
 
-/// Where a tool is called: `scheme://host:port/path`, without a trailing slash, the port always written.
+/// Where a tool is called: `scheme://host:port/path`, without a trailing slash and always with a port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
     /// `http` or `https`.
@@ -26,7 +26,7 @@ pub struct Endpoint {
 impl Endpoint {
     /// The endpoint of a Service: host `<name>.<namespace>.svc.<cluster domain>`.
     ///
-    /// The caller has checked that the Service declares the port. `Err` says in words what cannot be part of an endpoint.
+    /// The caller has checked that the Service declares the port. `Err` says what cannot be part of an endpoint.
     pub fn of_service(
         key: &ServiceKey,
         scheme: Scheme,
@@ -46,7 +46,8 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    /// The endpoint of a tool outside the cluster, from a URL in the ToolsetConfig.
+    /// The endpoint of a tool outside the cluster, from a URL in the ToolsetConfig. `Err` says what is wrong with the
+    /// URL.
     pub fn of_url(text: &str) -> Result<Self, String> {
         let parts = Parts::split(text)?;
         let path = checked::path_prefix(parts.path).map_err(|why| format!("the path {why}"))?;
@@ -55,7 +56,7 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    /// As a client would call another path on the same host: `suffix` starts with `/`.
+    /// The URL of a path below the endpoint. `suffix` starts with `/`.
     pub fn join(&self, suffix: &str) -> String {
         format!("{self}{suffix}")
     }
@@ -65,7 +66,7 @@ impl Endpoint {
         format!("{}://{}:{}", self.scheme, self.host, self.port)
     }
 
-    /// Parses the text that will be written with a WHATWG parser, as most clients would, and compares part by part.
+    /// Parses the text that will be written as most clients do (WHATWG), and compares the result part by part.
     fn reads_back_as_meant(&self) -> Result<(), String> {
         let text = self.to_string();
         let url = Url::parse(&text).map_err(|error| format!("{text} is not a URL: {error}"))?;
@@ -73,7 +74,7 @@ impl Endpoint {
         let same = url.scheme() == self.scheme.as_str()
             && match url.host() {
                 Some(url::Host::Domain(host)) => host == self.host,
-                // Only its plain spelling: `0251.0376.0251.0376` and `2852039166` are addresses too.
+                // Other spellings of an address, such as `0251.0376.0251.0376` or `2852039166`, are refused.
                 Some(url::Host::Ipv4(address)) => address.to_string() == self.host,
                 _ => false,
             }
@@ -93,7 +94,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// A URL taken apart by hand, so that nothing is normalised before it is checked.
+/// The parts of a URL as they are written. A parser would normalise them before they are checked.
 pub(crate) struct Parts<'a> {
     pub scheme: Scheme,
     pub host: &'a str,
@@ -103,7 +104,8 @@ pub(crate) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Splits `http(s)://host[:port][/path]`; anything else (user, query, fragment, odd characters) is refused in words.
+    /// Splits `http(s)://host[:port][/path]`. `Err` says what else the text contains: a user, a query, a fragment or
+    /// other characters.
     pub fn split(text: &'a str) -> Result<Self, String> {
         let (scheme, rest) = if let Some(rest) = text.strip_prefix("http://") {
             (Scheme::Http, rest)

@@ -119,7 +119,7 @@ pub fn run(
     (outcome.plan, outcome.rendered)
 }
 
-/// A Trusted tool over a Service, on port 80, with nothing else said of it.
+/// A Trusted tool over a Service, on port 80, without anything else.
 pub fn tool(product: Product, namespace: &str, name: &str) -> Tool {
     let key = ServiceKey::new(namespace, name);
     let endpoint = crate::Endpoint::of_service(&key, detectors::Scheme::Http, 80, "", crate::DEFAULT_CLUSTER_DOMAIN);

@@ -1,4 +1,4 @@
-//! The health stage: the only one with a clock. What follows it is pure.
+//! Judges the health of tools. This is the only stage with a clock.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +17,7 @@ pub enum Health {
     Healthy,
     /// None is.
     Unhealthy,
-    /// Nobody looked: offline, mode None, or a Service that has no endpoints by nature.
+    /// Not known: offline, with mode None, or for a Service of type ExternalName, which has no endpoints.
     #[default]
     Unknown,
 }
@@ -33,7 +33,7 @@ impl Health {
     }
 }
 
-/// One tool's health and what follows from it.
+/// The health of one tool, and what follows from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ToolHealth {
     /// Its health.
@@ -45,14 +45,14 @@ pub struct ToolHealth {
 /// The health of all chosen Services.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HealthReport {
-    /// By Service; one that is not here is `Unknown` and not withheld.
+    /// By Service. A Service that is not here is `Unknown` and not withheld.
     pub tools: BTreeMap<ServiceKey, ToolHealth>,
-    /// When to look again, on the caller's clock: the next grace period ends then.
+    /// When the next grace period ends, on the caller's clock. Judge again then.
     pub recheck_at: Option<Duration>,
 }
 
 impl HealthReport {
-    /// For offline use: nobody looked.
+    /// Nothing is known, as offline.
     pub fn unknown() -> Self {
         Self::default()
     }
@@ -63,10 +63,10 @@ impl HealthReport {
     }
 }
 
-/// Remembers since when the tools in the output have been without a usable endpoint. One per `ToolsetConfig`.
+/// Remembers since when tools in the output are without a usable endpoint. One per `ToolsetConfig`.
 ///
-/// What is in the output is told by the caller, from the `ConfigMap` itself, so a restart forgets only how much of a grace
-/// period has passed: it starts again, and nothing leaves early.
+/// The caller reads from the `ConfigMap` which tools are in the output. So a restart forgets only how much of a grace
+/// period has passed. The period starts again, and no tool leaves early.
 #[derive(Clone, Debug, Default)]
 pub struct HealthStage {
     down_since: BTreeMap<ServiceKey, Duration>,
@@ -75,8 +75,8 @@ pub struct HealthStage {
 impl HealthStage {
     /// Judges every chosen Service. `now` is any monotonic clock, the same one at each call.
     ///
-    /// A tool that is not in the output enters when it is healthy; one that is in it leaves after `withholdAfterSeconds`
-    /// without a usable endpoint. With effect Report nothing is ever withheld.
+    /// A tool that is not in the output enters when it is healthy. A tool that is in it leaves after
+    /// `withholdAfterSeconds` without a usable endpoint. With effect Report no tool is withheld.
     pub fn judge(
         &mut self,
         now: Duration,
@@ -107,7 +107,7 @@ impl HealthStage {
                     let since = self.down_since.get(key).copied().unwrap_or(now);
                     let leaves_at = since + grace;
                     withheld = now >= leaves_at;
-                    // Kept also once it is over: while the output cannot be written, the tool is still in it.
+                    // Kept also after the grace period, because the tool stays in the output until that can be written.
                     down.insert(key.clone(), since);
                     if !withheld {
                         report.recheck_at = Some(report.recheck_at.map_or(leaves_at, |at| at.min(leaves_at)));
@@ -121,9 +121,9 @@ impl HealthStage {
     }
 }
 
-/// Which Services our `ConfigMap` names, read from the endpoints in its generated keys.
+/// The Services that our `ConfigMap` names, read from the URLs in its generated keys.
 ///
-/// Reads text rather than a format, so that it works for every format, also for one written by an older version.
+/// It reads plain text, so it works for every format, also for the output of an older version.
 pub fn in_output<'a>(data: impl IntoIterator<Item = &'a str>, cluster_domain: &str) -> BTreeSet<ServiceKey> {
     let suffix = format!(".svc.{cluster_domain}");
     let mut found = BTreeSet::new();

@@ -1,13 +1,14 @@
-//! The pure middle: from what is known of the cluster and one `ToolsetConfig` to what is written.
+//! From what is known of the cluster and one `ToolsetConfig` to what is written.
 //!
 //! ```text
-//! Index ──► select ──► HealthStage::judge ──► plan ──► render ──► manifest, status
+//! Index ──► select ──► HealthStage::judge ──► plan ──► render ──► Manifest, status
 //!           sources,    the only clock        overrides,  one file     what is applied,
 //!           claims,                           ranks,      per format   and only if it
 //!           trust, caps                       names                    differs
+//!         └──────────────── pipeline::run ──────────────────┘
 //! ```
-//! No client, no clock but the one handed to the health stage, no randomness: the controller, the command line, the tests
-//! and the benchmarks run the same code.
+//! The crate is pure: it has no client, no randomness, and no clock but the one that the caller passes to the health
+//! stage. The controller, the command line, the tests and the benchmarks run the same [`pipeline`].
 
 pub mod checked;
 pub mod config_map;

@@ -1,5 +1,5 @@
-//! The one way from the index to the bytes: select, judge health, plan, render. The controller, the command line, the tests
-//! and the benchmarks call it.
+//! The one way from the index to the bytes of the `ConfigMap`: select, judge health, plan, render. The controller, the
+//! command line, the tests and the benchmarks call it.
 
 use std::{
     collections::BTreeSet,
@@ -27,7 +27,8 @@ pub struct Input<'a> {
     pub index: &'a Index,
     /// What is known of health.
     pub health: HealthInput<'a>,
-    /// The text under [`LEGACY_OVERRIDES_KEY`](crate::config_map::LEGACY_OVERRIDES_KEY) of the `ConfigMap`, if there is one.
+    /// The text under [`LEGACY_OVERRIDES_KEY`](crate::config_map::LEGACY_OVERRIDES_KEY) of the `ConfigMap`, if there is
+    /// one.
     pub legacy_overrides: Option<&'a str>,
     /// The user's own toolsets, if the spec names any.
     pub base: Option<Base<'a>>,
@@ -35,20 +36,20 @@ pub struct Input<'a> {
 
 /// Where health comes from.
 pub enum HealthInput<'a> {
-    /// Nobody observes EndpointSlices, so the health of every tool is unknown and none is withheld.
+    /// EndpointSlices are not observed, so the health of every tool is unknown and no tool is withheld.
     Unobserved,
     /// The index holds the EndpointSlices.
     Observed {
-        /// What it remembers from plan to plan. One per `ToolsetConfig`.
+        /// What is remembered from one run to the next. One per `ToolsetConfig`.
         stage: &'a mut HealthStage,
-        /// Now, on any monotonic clock, the same one at each call.
+        /// Now, on any monotonic clock. Every run uses the same clock.
         now: Duration,
         /// The Services that the `ConfigMap` names, see [`in_output`](crate::health::in_output).
         in_output: &'a BTreeSet<ServiceKey>,
     },
 }
 
-/// What comes out.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// Which candidates are tools, and why the others are not.
@@ -57,11 +58,11 @@ pub struct Outcome {
     pub rendered: Rendered,
     /// When the next grace period ends, on the clock of the input. Run again then.
     pub recheck_at: Option<Duration>,
-    /// How long judging health took. For metrics only; nothing else depends on it.
+    /// How long it took to judge health. For metrics only; nothing else depends on it.
     pub health_took: Duration,
 }
 
-/// What lies between the index and the plan, for explaining it.
+/// The intermediate results of a run, to explain a plan.
 #[derive(Clone, Debug)]
 pub struct Trace {
     /// Every candidate, before health, overrides and ranking.
@@ -75,7 +76,7 @@ pub fn run(input: Input<'_>) -> Outcome {
     compose(input, |_, _| ()).0
 }
 
-/// Runs the pipeline, and keeps what lies between.
+/// Runs the pipeline and keeps the intermediate results.
 pub fn run_with_trace(input: Input<'_>) -> (Outcome, Trace) {
     compose(input, |selection, health| Trace { selection: selection.clone(), health: health.clone() })
 }

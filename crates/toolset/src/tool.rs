@@ -1,4 +1,4 @@
-//! A tool: one thing the agent can query, with everything the formats need to write it down.
+//! A tool, which is one thing that the agent can query, with everything that the formats need.
 
 use crd_types::{Credentials, Reason, ServiceReason, Settings, Trust};
 use detectors::{Confidence, Product, ServiceKey};
@@ -10,11 +10,11 @@ use crate::{endpoint::Endpoint, health::Health, select::claim::Origin};
 pub struct Tool {
     /// The Service; `None` for a tool from `spec.tools`.
     pub key: Option<ServiceKey>,
-    /// The name in the status, in `toolset.json` and in `render`: the chosen name, else the Service's, made unique.
+    /// The name in the status and in `toolset.json`: the chosen name, else the Service's, made unique.
     pub name: String,
     /// The name somebody chose (`toolName`, `toolset-name`, or the name in `spec.tools`), if it is still free.
     pub chosen_name: Option<String>,
-    /// What it speaks.
+    /// The product whose API it serves.
     pub product: Product,
     /// The user's name for a `Custom` one.
     pub custom: Option<String>,
@@ -28,11 +28,11 @@ pub struct Tool {
     pub endpoint: Endpoint,
     /// How sure the recognition is.
     pub confidence: Confidence,
-    /// Whether it answers, as far as known.
+    /// Its health, as far as known.
     pub health: Health,
-    /// `Selected`, or what is to be said about it although it is a tool.
+    /// `Selected`, or what its owner should know although it is a tool.
     pub reason: ServiceReason,
-    /// A path to probe, where somebody named one.
+    /// A path to probe, if somebody named one.
     pub health_path: Option<String>,
     /// From an override or `spec.tools`; else a fixed text is used.
     pub description: Option<String>,
@@ -55,7 +55,7 @@ impl Tool {
         }
     }
 
-    /// Where it comes from, in words: `monitoring/grafana`, or its name for one from `spec.tools`.
+    /// Where it comes from, for messages: `monitoring/grafana`, or `tool corp` for one from `spec.tools`.
     pub fn origin_in_words(&self) -> String {
         let name = if self.name.is_empty() { self.chosen_name.as_deref().unwrap_or_default() } else { &self.name };
         self.key.as_ref().map_or_else(|| format!("tool {name}"), ToString::to_string)
@@ -67,7 +67,7 @@ impl Tool {
 pub struct Rejection {
     /// The Service.
     pub key: ServiceKey,
-    /// What it would have been; `None` where nothing is known but a malformed annotation.
+    /// What it would have been. `None` if only a malformed annotation is known.
     pub product: Option<Product>,
     /// The user's name for a `Custom` one.
     pub custom: Option<String>,
@@ -75,12 +75,12 @@ pub struct Rejection {
     pub trust: Trust,
     /// The stable reason.
     pub reason: ServiceReason,
-    /// In words, with what would change it.
+    /// Why, and what would change it.
     pub message: String,
 }
 
 impl Rejection {
-    /// Why a discovered tool does not go out after all; `None` for one from `spec.tools`, which is no candidate.
+    /// The rejection of a tool. `None` for one from `spec.tools`, which is no candidate.
     pub fn of(tool: &Tool, reason: ServiceReason, message: impl Into<String>) -> Option<Self> {
         Some(Self {
             key: tool.key.clone()?,

@@ -1,7 +1,7 @@
-//! A YAML tree whose keys the agent can load, whatever it was built from.
+//! A YAML tree with keys that the agent can load.
 //!
-//! The agent refuses a whole file for one mapping key that contains a dot (python-benedict takes it for a key path), so a
-//! [`Block`] cannot hold such a key: our own keys are literals, every other one goes through [`Key`].
+//! The agent refuses a whole file because of one mapping key with a dot, which python-benedict reads as a path of keys.
+//! So a [`Block`] cannot hold such a key. Our own keys are literals, and every other key is a [`Key`].
 
 use std::{
     borrow::{Borrow, Cow},
@@ -19,7 +19,7 @@ use serde::{
 pub struct Key(Cow<'static, str>);
 
 impl Key {
-    /// `None` if the agent's loader would refuse it.
+    /// `None` if the agent's loader refuses it.
     pub fn new(text: impl Into<String>) -> Option<Self> {
         let text = text.into();
         let fine = !text.is_empty() && !text.contains(|c: char| c == '.' || c.is_control());
@@ -41,7 +41,7 @@ impl Borrow<str> for Key {
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Node {
-    /// Only in a user's own file, and only inside an entry.
+    /// Only in a user's own file, inside an entry.
     Null,
     /// `true` or `false`.
     Bool(bool),
@@ -51,7 +51,7 @@ pub enum Node {
     Unsigned(u64),
     /// Any other number.
     Float(f64),
-    /// Text; quoted wherever a YAML 1.1 reader would take it for something else.
+    /// Text. It is quoted where a YAML 1.1 reader would read it as something else.
     Text(Cow<'static, str>),
     /// A sequence.
     List(Vec<Node>),
@@ -123,20 +123,20 @@ impl Block {
         Self(Vec::new())
     }
 
-    /// Sets one of our own keys; an earlier value is replaced in its place.
+    /// Sets one of our own keys. A new value takes the place of an earlier one.
     pub fn set(&mut self, key: &'static str, value: impl Into<Node>) {
         debug_assert!(!key.is_empty() && !key.contains('.'));
         self.insert(Key(Cow::Borrowed(key)), value.into());
     }
 
-    /// As [`Block::set`], for chaining.
+    /// As [`Block::set`], to chain calls.
     #[must_use]
     pub fn with(mut self, key: &'static str, value: impl Into<Node>) -> Self {
         self.set(key, value);
         self
     }
 
-    /// Sets any key; an earlier value is replaced in its place.
+    /// Sets any key. A new value takes the place of an earlier one.
     pub fn insert(&mut self, key: Key, value: Node) {
         match self.0.iter_mut().find(|(known, _)| *known == key) {
             Some((_, old)) => *old = value,
@@ -144,7 +144,7 @@ impl Block {
         }
     }
 
-    /// Sets one of our own keys in the mapping under `outer`, which is made if there is none.
+    /// Sets a key in the mapping under `outer`, which is created if there is none.
     pub fn set_within(&mut self, outer: &'static str, key: Key, value: impl Into<Node>) {
         let mut inner = self.get(outer).and_then(Node::as_map).cloned().unwrap_or_default();
         inner.insert(key, value.into());
@@ -213,7 +213,7 @@ impl Serialize for Node {
     }
 }
 
-/// A value as it was read: a [`Node`], or the key that keeps it from being one.
+/// A value as it was read: a [`Node`], or the key that the agent's loader would refuse in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Read(pub Result<Node, BadKey>);
 
@@ -288,9 +288,9 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 }
 
-/// Writes a mapping as YAML that a YAML 1.1 reader (`PyYAML`, which the agent uses) reads back as it is.
+/// Writes a mapping as YAML that a YAML 1.1 reader reads back as it is. The agent uses `PyYAML`, which is one.
 ///
-/// Fails only if the emitter refuses a value, which it does for none that a [`Node`] can hold.
+/// Fails only if the emitter refuses a value. It refuses none that a [`Node`] can hold.
 pub fn to_yaml(block: &Block) -> Result<String, String> {
     serde_saphyr::to_string(block).map_err(|error| error.to_string())
 }

@@ -1,5 +1,5 @@
-//! What holds for every sequence of events and lists: the index is what the objects are, it says exactly what changed, and a
-//! ToolsetConfig that no change concerns has the plan that it had.
+//! What holds for every sequence of events and lists: the index is what the objects are, it says exactly what changed,
+//! and a ToolsetConfig that no change concerns has the plan that it had.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::{

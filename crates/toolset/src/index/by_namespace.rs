@@ -1,4 +1,4 @@
-//! Objects by namespace and name: one sorted row per namespace, so that nobody scans the others.
+//! Objects by namespace and name, in one sorted row per namespace.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ pub(super) trait Named {
 
 /// Objects by namespace, then by name.
 ///
-/// A sorted `Vec` per namespace takes less memory than a tree and keeps it when objects come and go. What it moves on an
-/// insertion is small: a pointer per Service, a few words per slice.
+/// A sorted `Vec` takes less memory than a tree, and stays compact when objects come and go. An insertion moves only a
+/// pointer per Service or a few bytes per slice.
 #[derive(Debug)]
 pub(super) struct ByNamespace<T> {
     rows: BTreeMap<Box<str>, Vec<T>>,

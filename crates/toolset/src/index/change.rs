@@ -1,10 +1,10 @@
-//! What one event changed in the index.
+//! What an event or a list changed in the index.
 
 use detectors::{ServiceKey, StringMap};
 
 use super::recognised::Recognised;
 
-/// One change. What is there now is in the index; a change holds what was there before.
+/// One change. The index holds the new state, and the change holds the old one.
 #[derive(Debug)]
 pub enum Change {
     /// A Service came, went or changed.
@@ -14,7 +14,7 @@ pub enum Change {
         /// As it was; `None` if it was not there.
         before: Option<Box<Recognised>>,
     },
-    /// What the EndpointSlices of a Service say together changed.
+    /// The readiness of a Service changed.
     Readiness {
         /// The Service.
         key: ServiceKey,

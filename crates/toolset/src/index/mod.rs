@@ -1,13 +1,13 @@
 //! What is known of the cluster: Services with what is recognised in them, EndpointSlice readiness, Namespace labels.
 //!
-//! Takes `apply`, `delete` and lists, answers what exactly changed, and holds no client. Everything is kept by namespace, and
-//! Services that something recognises apart from the others, so that nobody scans what cannot matter.
+//! It takes `apply`, `delete` and lists, returns exactly what changed, and has no client. Everything is kept by namespace.
+//! Services that something recognises are kept apart from the others, so that nobody scans the others.
 //!
 //! # Lists
-//! A list replaces what was known, because a watch does not announce what was deleted during a gap. Its objects come one
-//! by one: `collect_*` marks those that are as known and keeps the others waiting in the list, so that nothing is held
-//! twice. `finish_*` puts all of it into the index at once and drops what the list does not hold. A list that breaks off is
-//! dropped, and the index stays as it was.
+//! A list replaces what was known, because a watch does not announce what was deleted during a gap. The objects of a list
+//! come one by one. `collect_*` only marks an object that is as known. Other objects wait in the list, so nothing is held
+//! twice. `finish_*` moves all of them into the index at once and drops what is not in the list. If a list breaks off, it
+//! is dropped, and the index stays as it was.
 
 mod by_namespace;
 mod change;

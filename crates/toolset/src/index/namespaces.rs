@@ -15,7 +15,7 @@ pub struct NamespaceView {
     pub labels: StringMap,
 }
 
-/// A list of Namespaces on its way into the index. It holds only those that are new or changed.
+/// A list of Namespaces on its way into the index. It holds only the Namespaces that are new or changed.
 #[derive(Debug)]
 pub struct NamespaceList {
     pub(super) name: Option<Box<str>>,
@@ -45,7 +45,7 @@ impl Namespaces {
         self.0.get(name).map(|namespace| &namespace.labels)
     }
 
-    /// Takes a Namespace as it is now. `number` is that of the latest list.
+    /// Takes a new or changed Namespace. `number` is that of the latest list.
     pub fn apply(&mut self, view: NamespaceView, number: u32) -> Option<Change> {
         if self.is_known(&view, number) {
             return None;

@@ -1,4 +1,4 @@
-//! A Service together with everything that follows from it alone, computed once when it arrives.
+//! A Service with everything that follows from it alone. This is computed once, when the Service arrives.
 
 use detectors::{Finding, ServiceView};
 
@@ -19,7 +19,7 @@ pub struct Recognised {
     pub(super) listed: u32,
 }
 
-/// What the rules and the annotations say of a Service.
+/// What the rules find and the annotations state.
 #[derive(Clone, Debug)]
 struct Recognition {
     findings: Box<[Finding]>,
@@ -51,7 +51,7 @@ impl Recognised {
         self.recognition.as_ref().map_or(&[], |recognition| &recognition.findings)
     }
 
-    /// What its annotations say; nothing is stated for a Service without one of ours.
+    /// What its annotations state. A Service without an annotation of ours states nothing.
     pub fn annotations(&self, cluster_domain: &str) -> Result<&Annotations, Malformed> {
         match self.recognition.as_ref().and_then(|recognition| recognition.annotations.as_deref()) {
             None => Ok(Annotations::nothing()),

@@ -1,4 +1,4 @@
-//! Services, those that something recognises apart from the others.
+//! The Services of the index. Those that something recognises are kept apart from the others.
 
 use std::cmp::Ordering;
 
@@ -8,7 +8,7 @@ use super::{by_namespace::ByNamespace, change::Change, recognised::Recognised};
 
 /// A list of Services on its way into the index.
 ///
-/// It holds only the Services that are new or changed; of the others the index is told that they are still there.
+/// It holds only the Services that are new or changed. The others are marked in the index.
 #[derive(Debug)]
 pub struct ServiceList {
     pub(super) namespace: Option<Box<str>>,
@@ -55,7 +55,7 @@ impl Services {
         merged(self.interesting_in(namespace), self.others.of(namespace).iter().map(AsRef::as_ref))
     }
 
-    /// Takes a Service as it is now. `number` is that of the latest list.
+    /// Takes a new or changed Service. `number` is that of the latest list.
     pub fn apply(&mut self, view: ServiceView, number: u32) -> Option<Change> {
         match self.get_mut(&view.key) {
             Some(known) if known.view == view => {
@@ -96,7 +96,7 @@ impl Services {
                 None => store.namespaces().map(Into::into).collect(),
             };
             for namespace in scope {
-                // What came by an event after the list began carries its number or a later one.
+                // A Service from an event after the list began has this number or a later one, so it stays.
                 for gone in store.extract(&namespace, |service| service.listed < number) {
                     changes.push(Change::Service { key: gone.view.key.clone(), before: Some(gone) });
                 }
@@ -112,7 +112,7 @@ impl Services {
     }
 
     fn put(&mut self, mut service: Box<Recognised>, number: u32) -> Change {
-        // The Services of a namespace share its name.
+        // The Services of a namespace share the text of its name.
         if let Some(sibling) = self.sibling(&service.view.key.namespace) {
             service.view.key.namespace = sibling.view.key.namespace.clone();
         }

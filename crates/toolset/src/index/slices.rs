@@ -1,4 +1,4 @@
-//! EndpointSlices, by their own name, and what those of one Service say together.
+//! The EndpointSlices of the index by name, and the readiness of each Service, which all of its slices decide together.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -7,7 +7,7 @@ use std::{
 
 use super::by_namespace::{ByNamespace, Named};
 
-/// Readiness of one EndpointSlice, as much of it as counts.
+/// What counts of one EndpointSlice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SliceView {
     /// The slice's namespace.
@@ -18,12 +18,12 @@ pub struct SliceView {
     pub service: Box<str>,
     /// Whether at least one endpoint is serving and not terminating.
     pub serving: bool,
-    /// Whether the EndpointSlice controller made it (label `endpointslice.kubernetes.io/managed-by`). A slice that somebody
-    /// made by hand can point anywhere.
+    /// Whether the EndpointSlice controller made it (label `endpointslice.kubernetes.io/managed-by`). A slice that
+    /// somebody made by hand can point anywhere.
     pub managed: bool,
 }
 
-/// What all EndpointSlices of one Service say together.
+/// The readiness of a Service, by all of its EndpointSlices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
     /// At least one endpoint is serving and not terminating.
@@ -58,7 +58,7 @@ struct Slice {
     managed: bool,
 }
 
-/// How many slices of one Service say what.
+/// The slices of one Service, counted.
 #[derive(Debug)]
 struct Tally {
     service: Arc<str>,
@@ -95,7 +95,7 @@ impl Slice {
         (namespace, Self { name, service: service.into(), listed, serving, managed })
     }
 
-    fn says_the_same(&self, other: &Self) -> bool {
+    fn is_as(&self, other: &Self) -> bool {
         self.service == other.service && self.serving == other.serving && self.managed == other.managed
     }
 }
@@ -107,8 +107,8 @@ impl Slices {
             .map_or_else(Readiness::default, |tally| Readiness { serving: tally.serving > 0, manual: tally.manual > 0 })
     }
 
-    /// Takes a slice as it is now. `number` is that of the latest list. Returns the names of the Services whose readiness
-    /// changed, as all that follow.
+    /// Takes a slice as it is now. `number` is that of the latest list. Returns the names of the Services whose
+    /// readiness changed, as all that follow.
     pub fn apply(&mut self, view: SliceView, number: u32) -> Vec<Arc<str>> {
         let (namespace, slice) = Slice::of(view, number);
         if self.is_known(&namespace, &slice) {
@@ -154,7 +154,7 @@ impl Slices {
     }
 
     fn drop_unlisted(&mut self, namespace: &str, number: u32, before: &mut Before) {
-        // What came by an event after the list began carries its number or a later one.
+        // A slice from an event after the list began has this number or a later one, so it stays.
         for slice in self.by_name.extract(namespace, |slice| slice.listed < number) {
             self.discount(namespace, &slice, before);
         }
@@ -163,7 +163,7 @@ impl Slices {
 
     /// Whether the slice is as known; then it is marked as part of the same list.
     fn is_known(&mut self, namespace: &str, slice: &Slice) -> bool {
-        let known = self.by_name.get_mut(namespace, &slice.name).filter(|known| known.says_the_same(slice));
+        let known = self.by_name.get_mut(namespace, &slice.name).filter(|known| known.is_as(slice));
         known.map(|known| known.listed = slice.listed).is_some()
     }
 

@@ -1,15 +1,15 @@
-//! The predecessor's `overrides.yaml`, a key of the same `ConfigMap`: the weakest layer, which may switch tools off and
-//! describe them, and nothing else.
+//! The predecessor's `overrides.yaml`, a key of the same `ConfigMap`. It can switch tools off and describe them, and
+//! `spec.overrides` overrides it.
 //!
-//! Its users wrote it in two shapes, and both are read:
+//! Its users wrote it in two shapes:
 //!
 //! ```text
 //! tools:                          prometheus-server:
 //! - name: prometheus-server         enabled: false
 //!   description: Main metrics       description: Main metrics
 //! ```
-//! Endpoints, types and parameters in it are not taken: whoever may edit the `ConfigMap` could otherwise redirect the agent
-//! and what it sends. Neither are tools that exist only there; `spec.tools` is their place.
+//! Endpoints, types and parameters in it are ignored, because everybody who can edit the `ConfigMap` could redirect the
+//! agent with them. Tools that exist only there are ignored too. Their place is `spec.tools`.
 
 use std::fmt;
 
@@ -33,7 +33,7 @@ const MAX_ENTRIES: usize = 1000;
 /// The longest description, in characters.
 const MAX_DESCRIPTION: usize = 256;
 
-/// What the predecessor's overrides say, in their order.
+/// The predecessor's overrides, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LegacyOverrides {
     entries: Vec<LegacyEntry>,
@@ -41,64 +41,60 @@ pub struct LegacyOverrides {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct LegacyEntry {
-    /// The Service, in any of the ways to say it, or a type.
+    /// The Service, in any of its names, or a type.
     name: String,
-    /// Where the entry names one.
+    /// The namespace, if the entry has one.
     namespace: Option<String>,
     disabled: bool,
     description: Option<String>,
-    /// Fields with no effect any more.
+    /// Fields without effect.
     ignored: Vec<String>,
 }
 
-/// What the layer says of one tool.
+/// The effect on one tool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Says<'a> {
+pub struct LegacyEffect<'a> {
     /// Whether it switches the tool off.
     pub disabled: bool,
-    /// What it calls the tool.
+    /// The description of the tool.
     pub description: Option<&'a str>,
 }
 
 impl LegacyOverrides {
-    /// What the layer says of each of these tools; of several entries the last one that says something counts.
+    /// The effect on each of these tools. If several entries match a tool, the last description counts.
     ///
-    /// An entry means a tool by the name of its Service (the predecessor's only name), by `<service>-<namespace>`,
-    /// `<namespace>/<service>` or the tool's chosen name. Where nothing is called so, it may be a type: the predecessor's
-    /// generated toolsets were called `prometheus` or `grafana`. What `spec.overrides` says stands above all of it, and the
-    /// caller sees to that.
-    pub fn says(&self, tools: &[&Tool]) -> Vec<Says<'_>> {
-        let mut says = vec![Says::default(); tools.len()];
+    /// An entry matches a tool by the name of its Service (the predecessor's only name), by `<service>-<namespace>`, by
+    /// `<namespace>/<service>` or by the tool's chosen name. If no tool has that name, the entry matches tools of that
+    /// type, because the predecessor's generated toolsets had names like `prometheus` or `grafana`.
+    pub fn effects(&self, tools: &[&Tool]) -> Vec<LegacyEffect<'_>> {
+        let mut effects = vec![LegacyEffect::default(); tools.len()];
         for entry in &self.entries {
-            for index in entry.meant(tools) {
-                says[index].disabled |= entry.disabled;
-                says[index].description = entry.description.as_deref().or(says[index].description);
+            for index in entry.matching(tools) {
+                effects[index].disabled |= entry.disabled;
+                effects[index].description = entry.description.as_deref().or(effects[index].description);
             }
         }
-        says
+        effects
     }
 
-    /// What has no effect on these tools, in words: entries that mean none of them, and fields that are not taken.
+    /// What has no effect on these tools: entries that match none of them, and fields that are ignored.
     pub fn without_effect(&self, tools: &[&Tool]) -> Vec<String> {
-        let mut words = Vec::new();
+        let mut reports = Vec::new();
         for entry in &self.entries {
             let name = &entry.name;
-            if entry.meant(tools).is_empty() {
-                words.push(format!("{name:?} means no tool; a tool that is not discovered belongs into spec.tools"));
+            if entry.matching(tools).is_empty() {
+                reports.push(format!("{name:?} matches no tool; add a tool that is not discovered to spec.tools"));
             } else if !entry.ignored.is_empty() {
-                words.push(format!(
-                    "{} of {name:?} has no effect any more; use spec.overrides",
-                    entry.ignored.join(", ")
-                ));
+                reports.push(format!("{} of {name:?} has no effect; use spec.overrides", entry.ignored.join(", ")));
             }
         }
-        words
+        reports
     }
 }
 
 impl LegacyEntry {
-    /// The places of the tools it means.
-    fn meant(&self, tools: &[&Tool]) -> Vec<usize> {
+    /// The places of the tools that it matches.
+    fn matching(&self, tools: &[&Tool]) -> Vec<usize> {
         let all = |by: fn(&Self, &Tool) -> bool| -> Vec<usize> {
             let in_namespace = |tool: &Tool| {
                 let its = tool.key.as_ref().map(|key| &*key.namespace);
@@ -139,7 +135,7 @@ impl LegacyEntry {
     }
 }
 
-/// Reads the predecessor's overrides. `Err` says in words what is wrong; nothing of the layer counts then.
+/// Reads the predecessor's overrides. `Err` says what is wrong; then none of them has an effect.
 pub fn parse(text: &str) -> Result<LegacyOverrides, String> {
     if text.len() > MAX_BYTES {
         return Err(format!("it has {} bytes, at most {MAX_BYTES} are read", text.len()));
@@ -166,7 +162,7 @@ pub fn parse(text: &str) -> Result<LegacyOverrides, String> {
     Ok(LegacyOverrides { entries: entries.collect::<Result<_, String>>()? })
 }
 
-/// Both shapes: entries with their names, or without where a list holds them.
+/// Both shapes: entries with their names, or without names in a list.
 struct Layer(Vec<(Option<String>, Read)>);
 
 impl<'de> Deserialize<'de> for Layer {
@@ -230,8 +226,8 @@ mod tests {
             "prometheus-server:\n  enabled: false\n  description: Main metrics\n",
             "toolsets:\n  prometheus-server: {enabled: no, description: Main metrics}\n",
         ] {
-            let says = Says { disabled: true, description: Some("Main metrics") };
-            assert_eq!(parse(text).unwrap().says(&[&prometheus()]), [says], "{text}");
+            let effect = LegacyEffect { disabled: true, description: Some("Main metrics") };
+            assert_eq!(parse(text).unwrap().effects(&[&prometheus()]), [effect], "{text}");
         }
     }
 
@@ -243,18 +239,18 @@ mod tests {
             ["prometheus-server", "prometheus-server-monitoring", "monitoring/prometheus-server", "main", "prometheus"]
         {
             let layer = parse(&format!("{name}: {{enabled: false}}")).unwrap();
-            let says = layer.says(&[&named, &tool("tracing", "jaeger", Product::Jaeger)]);
-            assert_eq!((says[0].disabled, says[1].disabled), (true, false), "{name}");
+            let effects = layer.effects(&[&named, &tool("tracing", "jaeger", Product::Jaeger)]);
+            assert_eq!((effects[0].disabled, effects[1].disabled), (true, false), "{name}");
         }
         let elsewhere = parse("tools: [{name: prometheus-server, namespace: other, enabled: false}]").unwrap();
-        assert!(!elsewhere.says(&[&named])[0].disabled);
+        assert!(!elsewhere.effects(&[&named])[0].disabled);
     }
 
     #[test]
     fn a_name_is_a_type_only_where_nothing_is_called_so() {
         let (named, other) = (tool("a", "prometheus", Product::Prometheus), prometheus());
         let layer = parse("prometheus: {enabled: false}").unwrap();
-        let disabled = |tools: &[&Tool]| layer.says(tools).iter().map(|says| says.disabled).collect::<Vec<_>>();
+        let disabled = |tools: &[&Tool]| layer.effects(tools).iter().map(|says| says.disabled).collect::<Vec<_>>();
         assert_eq!(disabled(&[&named, &other]), [true, false]);
         assert_eq!(disabled(&[&other]), [true]);
     }
@@ -263,7 +259,7 @@ mod tests {
     fn it_can_neither_redirect_nor_add_and_says_so() {
         let text = "tools:\n- {name: prometheus-server, endpoint: 'http://evil', parameters: {a: 1}}\n- {name: mine, endpoint: 'http://x'}\n";
         let layer = parse(text).unwrap();
-        assert_eq!(layer.says(&[&prometheus()]), [Says::default()]);
+        assert_eq!(layer.effects(&[&prometheus()]), [LegacyEffect::default()]);
         let words = layer.without_effect(&[&prometheus()]);
         assert_eq!(words.len(), 2);
         assert!(words[0].contains("endpoint, parameters"), "{words:?}");

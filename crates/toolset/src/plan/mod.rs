@@ -1,4 +1,4 @@
-//! The plan: which candidates become tools, under which name and with what overrides, and why the others do not.
+//! The plan: which candidates become tools, with which names and overrides, and why the others do not.
 
 pub mod legacy;
 pub mod names;
@@ -28,11 +28,11 @@ pub struct Plan {
     pub tools: Vec<Tool>,
     /// Ordered by namespace and name.
     pub rejected: Vec<Rejection>,
-    /// What its owner should know beside the Services: overrides without effect and the like. Sorted.
+    /// What the owner of the `ToolsetConfig` should know, such as overrides without effect. Sorted.
     pub notes: Vec<Note>,
-    /// Candidates per product, also those that became tools.
+    /// The number of candidates of each product, tools included.
     pub candidates: BTreeMap<Product, usize>,
-    /// Candidates in all, also those of which no product is known.
+    /// The number of all candidates, including those whose product is not known.
     pub candidates_total: usize,
 }
 
@@ -89,7 +89,7 @@ pub fn plan(
     plan.tools = planned.into_iter().map(healthy).collect();
     add_static(ctx.config, &mut plan);
     for clash in names::assign(&mut plan.tools) {
-        // A tenant's wish for a taken name is the tenant's matter: its tool says NameConflict, the spec is fine.
+        // A name that a tenant cannot have is no problem of the spec. The tenant's tool has the reason NameConflict.
         if plan.tools[clash.index].trust == Trust::Trusted {
             plan.notes.push(Note::new(Reason::OverrideUnmatched, clash.message));
         }
@@ -106,23 +106,23 @@ fn apply_legacy(text: Option<&str>, planned: &mut [PlannedTool], notes: &mut Vec
         Ok(layer) => notes.extend(overrides::apply_legacy(&layer, planned)),
         Err(why) => notes.push(Note::new(
             Reason::LegacyOverridesInvalid,
-            format!("key {LEGACY_OVERRIDES_KEY} of the ConfigMap is ignored: {why}; correct it, or move to spec.overrides and delete the key"),
+            format!("key {LEGACY_OVERRIDES_KEY} of the ConfigMap is ignored: {why}; correct it, or move its content to spec.overrides and delete the key"),
         )),
     }
 }
 
-/// Off by an override first, because that is what its owner asked for; then health.
+/// Why a tool is left out, if it is. An override comes before health, because it is what the owner wants.
 fn withheld(planned: &PlannedTool, health: &HealthReport) -> Option<Rejection> {
     let tool = &planned.tool;
     if let Some(by) = &planned.off {
         return Rejection::of(tool, ServiceReason::OverriddenOff, format!("{by} switches it off"));
     }
-    let message = "none of its endpoints is serving; it enters the output as soon as one is (spec.health decides)";
+    let message = "none of its endpoints is serving; it enters the output when one is (see spec.health)";
     let withheld = tool.key.as_ref().is_some_and(|key| health.of(key).withheld);
     withheld.then(|| Rejection::of(tool, ServiceReason::Unhealthy, message)).flatten()
 }
 
-/// Adds `spec.tools`, behind the discovered tools of the same product.
+/// Adds `spec.tools` after the discovered tools of the same product.
 fn add_static(config: &ToolsetConfig, plan: &mut Plan) {
     for spec in &config.spec.tools {
         match Endpoint::of_url(&spec.endpoint) {

@@ -1,7 +1,8 @@
 //! The names of tools, as people and `toolset.json` see them.
 //!
 //! Trusted tools are named first and among themselves, so nothing that a Tenant does changes a Trusted tool's name; a
-//! Tenant's name always carries its namespace. Apart from that, names depend on what else is there and never on its order.
+//! Tenant's name always carries its namespace. Apart from that, names depend on what else is there and never on its
+//! order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,14 +15,14 @@ use crate::{checked, digest, tool::Tool};
 pub struct NameClash {
     /// The tool's place in the slice.
     pub index: usize,
-    /// Which name, who has it, and what to do.
+    /// Which name, which tool has it, and what to do.
     pub message: String,
 }
 
-/// Gives every tool its name, and takes chosen names away that cannot be had.
+/// Names every tool.
 ///
-/// A chosen name goes to Trusted before Tenant, to `spec.tools` before discovered tools, then to the earlier one. Who loses it
-/// has no chosen name any more, and the reason `NameConflict`.
+/// Trusted tools get a chosen name before Tenants', `spec.tools` before discovered tools, and earlier ones before later
+/// ones. A tool that cannot have its chosen name loses it and has the reason `NameConflict`.
 pub fn assign(tools: &mut [Tool]) -> Vec<NameClash> {
     let clashes = settle_chosen(tools);
     let names = new_names(tools);
@@ -75,8 +76,8 @@ pub fn refuse_chosen(tool: &mut Tool, problem: &str) -> Option<String> {
     Some(format!("the name {chosen:?} of {origin} {problem}; choose another one"))
 }
 
-/// A name without what people and agents overlook: case, and which separators stand between its letters and digits. Two tools
-/// whose names are the same then would be taken for one.
+/// A name without its case and its kinds of separators. People and agents overlook both, so two tools with the same
+/// folded name would be taken for one.
 pub fn folded(name: &str) -> String {
     let mut folded = String::with_capacity(name.len());
     let mut separated = false;
@@ -108,17 +109,17 @@ impl Wish {
     }
 }
 
-/// The names that somebody has, as [`folded`].
+/// The names that are taken, as [`folded`].
 #[derive(Clone, Debug, Default)]
 pub struct TakenNames(BTreeSet<String>);
 
 impl TakenNames {
-    /// Takes a name; false if somebody has it.
+    /// Takes a name. Returns false if it is taken already.
     pub fn insert(&mut self, name: &str) -> bool {
         self.0.insert(folded(name))
     }
 
-    /// Whether nobody else wishes for the name, and nobody has it.
+    /// For each wish, whether the name is not taken and nobody else wishes for it.
     fn free(&self, wishes: &[Wish]) -> Vec<bool> {
         let mut count: BTreeMap<&str, usize> = BTreeMap::new();
         for wish in wishes {
@@ -127,8 +128,8 @@ impl TakenNames {
         wishes.iter().map(|wish| count[wish.folded.as_str()] == 1 && !self.0.contains(&wish.folded)).collect()
     }
 
-    /// Gives each the name it wishes for. Where somebody has it, another one wishes for it too, or it is longer than `max`,
-    /// the name ends in a hash of what the tool is.
+    /// Grants the wishes. If a name is taken, if two wish for it, or if it is longer than `max`, the name ends in a
+    /// hash of what the tool is.
     pub fn settle(&mut self, tools: &[Tool], wishes: Vec<Wish>, max: usize) -> Vec<(usize, String)> {
         let free = self.free(&wishes);
         let mut settled = Vec::with_capacity(wishes.len());
@@ -144,8 +145,8 @@ impl TakenNames {
         settled
     }
 
-    /// The name, cut so that it fits into `max` with a `-` and a hash of what the tool is; of 8 digits, of more only while
-    /// that is taken as well. Also as folded.
+    /// The name with a `-` and a hash of what the tool is, cut to `max` characters, and the same as folded. The hash
+    /// has 8 digits, or more if that name is taken as well.
     fn hashed(&self, name: &str, tool: &Tool, max: usize) -> (String, String) {
         let (namespace, service) =
             tool.key.as_ref().map_or(("", tool.name.as_str()), |key| (&*key.namespace, &*key.name));
@@ -174,7 +175,7 @@ fn settle_chosen(tools: &mut [Tool]) -> Vec<NameClash> {
         let effective =
             if tool.trust == Trust::Tenant { folded(&with_namespace(tool, chosen)) } else { folded(chosen) };
         let problem = match owners.get(&effective) {
-            _ if !checked::is_tool_name(chosen) => "is not a name that the agent can take".to_owned(),
+            _ if !checked::is_tool_name(chosen) => "is not a valid name".to_owned(),
             Some(owner) => format!("is taken by {owner}"),
             None => {
                 owners.insert(effective, tool.origin_in_words());

@@ -1,4 +1,4 @@
-//! `spec.overrides`: exceptions by their owner, in order, a later one winning field by field.
+//! `spec.overrides`: exceptions, applied in order. A later one wins field by field.
 
 use crd_types::{EndpointAdjustment, Override, Reason, ServiceReason, State, Trust};
 use detectors::{Product, ServiceKey};
@@ -15,7 +15,7 @@ use crate::{
     tool::{Note, Tool},
 };
 
-/// Applies all overrides; says which of them matched nothing or asked for what cannot be.
+/// Applies all overrides. Returns which of them match nothing or ask for something impossible.
 pub(super) fn apply(ctx: &Context<'_>, index: &Index, planned: &mut [PlannedTool]) -> Vec<Note> {
     let mut notes = Vec::new();
     for rule in &ctx.config.spec.overrides {
@@ -35,7 +35,7 @@ pub(super) fn apply(ctx: &Context<'_>, index: &Index, planned: &mut [PlannedTool
     notes
 }
 
-/// Whether an override is for a Service that was recognised as this: every field given must match.
+/// Whether an override matches a Service that was recognised as this. Every given field must match.
 pub fn override_matches(rule: &Override, key: &ServiceKey, product: Option<Product>, custom: Option<&str>) -> bool {
     let wanted = &rule.match_;
     wanted.type_.is_none_or(|type_| Some(spelling::product(type_)) == product)
@@ -67,7 +67,7 @@ fn merge(ctx: &Context<'_>, index: &Index, rule: &Override, planned: &mut Planne
             Err(why) => notes.push(Note::new(Reason::OverrideUnmatched, format!("{name}: {why}"))),
         }
     }
-    // A credential follows a Service that its tenant can point anywhere; so does a tenant's identity.
+    // A tenant can point its Service anywhere, so it must not receive credentials or a tenant's identity.
     if tool.trust == Trust::Tenant && (rule.credentials.is_some() || rule.tenant_id.is_some()) {
         tool.reason = ServiceReason::CredentialsNotAllowed;
     } else {
@@ -89,7 +89,7 @@ fn replace<T: Clone>(field: &mut Option<T>, value: Option<&T>) {
     }
 }
 
-/// Scheme, declared port and path may change; the host never does.
+/// The endpoint with another scheme, declared port or path. The host never changes.
 fn adjusted(
     ctx: &Context<'_>,
     index: &Index,
@@ -116,16 +116,17 @@ fn adjusted(
         .map_err(|why| format!("endpoint: {why}"))
 }
 
-/// The predecessor's layer is the weakest: it may switch off or describe what `spec.overrides` says nothing of.
+/// Applies the predecessor's overrides. They only switch off or describe tools for which `spec.overrides` does not do
+/// so.
 pub(super) fn apply_legacy(layer: &LegacyOverrides, planned: &mut [PlannedTool]) -> Vec<Note> {
     let tools: Vec<&Tool> = planned.iter().map(|one| &one.tool).collect();
-    let (says, without_effect) = (layer.says(&tools), layer.without_effect(&tools));
-    for (one, says) in planned.iter_mut().zip(says) {
-        if says.disabled && !one.state_decided {
+    let (effects, without_effect) = (layer.effects(&tools), layer.without_effect(&tools));
+    for (one, effect) in planned.iter_mut().zip(effects) {
+        if effect.disabled && !one.state_decided {
             one.off = Some(format!("key {LEGACY_OVERRIDES_KEY} of the ConfigMap"));
         }
         if one.tool.description.is_none() {
-            one.tool.description = says.description.map(str::to_owned);
+            one.tool.description = effect.description.map(str::to_owned);
         }
     }
     let note =

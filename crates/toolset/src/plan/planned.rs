@@ -17,7 +17,7 @@ pub struct PlannedTool {
     pub tool: Tool,
     /// Where it ranks among the instances of its product.
     pub precedence: Precedence,
-    /// The override that last switched it off, in words.
+    /// The override that last switched it off, for messages.
     pub off: Option<String>,
     /// Whether an override decides its state. Then the predecessor's overrides do not.
     pub state_decided: bool,
@@ -39,9 +39,9 @@ impl PlannedTool {
                 (Some(endpoint), Some(product), ServiceReason::Selected, String::new())
             }
             (CandidateOutcome::Rejected { reason, message }, product) => (None, product, reason, message),
-            // Only a claim leads to an endpoint, and a claim names a product.
+            // This does not happen, because an endpoint comes from a claim, which has a product.
             (CandidateOutcome::Chosen(_), None) => {
-                (None, None, ServiceReason::NotEnoughEvidence, "nothing says what it is".to_owned())
+                (None, None, ServiceReason::NotEnoughEvidence, "its product is not known".to_owned())
             }
         };
         let (Some(endpoint), Some(product)) = (endpoint, product) else {

@@ -1,5 +1,5 @@
-//! The budget over all data keys: a `ConfigMap` that is too large is refused by the API server, and the agent would keep an
-//! outdated file or find none.
+//! The size budget over all data keys. The API server refuses a `ConfigMap` that is too large, and the agent would keep
+//! an old file or find none.
 
 use std::{
     cmp::Reverse,
@@ -15,7 +15,8 @@ use crate::{
     tool::{Note, Rejection, Tool},
 };
 
-/// The most bytes of keys and contents; half of what the API server takes, because others' keys need room as well.
+/// The most bytes of keys and contents. This is half of what the API server takes, because others' keys need room as
+/// well.
 const MAX_BYTES: usize = 512 * 1024;
 
 /// What the formats write, before the budget.
@@ -32,12 +33,12 @@ pub(super) fn size(data: &BTreeMap<&'static str, Arc<str>>) -> usize {
     data.iter().map(|(key, content)| key.len() + content.len()).sum()
 }
 
-/// Renders the plan; cuts it first where it does not fit.
+/// Renders the plan. If it does not fit, tools are left out.
 ///
-/// Tenants' tools go first, then the discovered ones by rank, the last instances of every product before its first.
-/// Baseline, base file and `spec.tools` stay; should they alone be too large, `spec.tools` lose their instructions, the last
-/// ones first. Which tools go depends on the plan alone. They move to the rejected ones as `LimitExceeded`, and a note says
-/// `OutputTooLarge`.
+/// Tenants' tools are left out first, then the other discovered ones by rank, the last instances of every product
+/// before its first. Baseline, base file and `spec.tools` stay. If these alone are too large, `spec.tools` lose their
+/// instructions, the last ones first. Which tools are left out depends on the plan alone. They become rejections with
+/// reason `LimitExceeded`, and a note has the reason `OutputTooLarge`.
 pub(super) fn fit(plan: &mut Plan, notes: &mut Vec<Note>, render: impl Fn(&[Tool]) -> Files) -> Files {
     within(MAX_BYTES, plan, notes, render)
 }
@@ -51,7 +52,7 @@ fn within(max: usize, plan: &mut Plan, notes: &mut Vec<Note>, render: impl Fn(&[
     let order = expendable(&plan.tools);
     let (cut, mut files) = smallest_cut(order.len(), max, |count| render(&without(&plan.tools, &order[..count])));
     let rejected = order[..cut].iter().filter_map(|place| {
-        let message = format!("the output may have {MAX_BYTES} bytes, and tools that rank higher take them");
+        let message = format!("the output may have {MAX_BYTES} bytes, and tools that rank higher use them up");
         Rejection::of(&plan.tools[*place], ServiceReason::LimitExceeded, message)
     });
     plan.rejected.extend(rejected);
@@ -65,14 +66,14 @@ fn within(max: usize, plan: &mut Plan, notes: &mut Vec<Note>, render: impl Fn(&[
         lost = format!("{lost}, and the last {silent} of spec.tools lost their instructions");
     }
     let message = format!(
-        "the output would have {bytes} bytes, at most {max} are written: {lost}; narrow spec.sources or disable detectors, or shorten what the spec says"
+        "the output would have {bytes} bytes, but at most {max} are written, so {lost}; narrow spec.sources, disable detectors, or shorten the texts in the spec"
     );
     notes.push(Note::new(Reason::OutputTooLarge, message));
     files
 }
 
-/// The smallest number from 0 to `most` with which it fits, and the files then; `most` if it never does. More cut is never
-/// larger, so the number is searched by halves.
+/// The smallest number from 0 to `most` with which the files fit, and these files. It is `most` if they never fit. A
+/// larger number never makes larger files, so this is a binary search.
 fn smallest_cut(most: usize, max: usize, render: impl Fn(usize) -> Files) -> (usize, Files) {
     let (mut low, mut high) = (0, most);
     let mut best = render(most);
@@ -88,7 +89,7 @@ fn smallest_cut(most: usize, max: usize, render: impl Fn(usize) -> Files) -> (us
     (high, best)
 }
 
-/// The places of the tools that may go, the first to go first.
+/// The places of the tools that can be left out, in the order in which they are.
 fn expendable(tools: &[Tool]) -> Vec<usize> {
     let mut ranks: BTreeMap<(Product, Option<&str>), usize> = BTreeMap::new();
     let mut places: Vec<(bool, usize, usize)> = Vec::new();

@@ -1,4 +1,4 @@
-//! From the plan to the bytes of the `ConfigMap`: one file per format, and the budget over all of them.
+//! Renders the plan to the bytes of the `ConfigMap`: one file per format, and a size budget over all of them.
 
 mod budget;
 pub mod holmesgpt;
@@ -25,12 +25,12 @@ pub const TOOLSET_JSON_KEY: &str = "toolset.json";
 /// Every data key that can be ours.
 pub const DATA_KEYS: [&str; 2] = [HOLMESGPT_KEY, TOOLSET_JSON_KEY];
 
-/// The user's own toolsets, as far as they could be had.
+/// The user's own toolsets.
 #[derive(Clone, Copy, Debug)]
 pub enum Base<'a> {
     /// The text under `spec.output.base.key`.
     Text(&'a str),
-    /// There is none, and why, in words.
+    /// There is no text, and why.
     Missing(&'a str),
 }
 
@@ -41,19 +41,19 @@ pub struct Rendered {
     pub data: BTreeMap<&'static str, Arc<str>>,
     /// SHA-256 over keys and contents, in hex.
     pub hash: Arc<str>,
-    /// SHA-256 of `custom_toolset.yaml` alone, in hex: what the agent has to reload for. `None` where it is not written or
-    /// the spec asks for no reload.
+    /// SHA-256 of `custom_toolset.yaml` alone, in hex. The agent reloads when it changes. `None` if the file is not
+    /// written or the spec wants no reload.
     pub holmesgpt_hash: Option<Arc<str>>,
-    /// Size of all keys and contents.
+    /// Size of all keys and contents, in bytes.
     pub bytes: usize,
-    /// Tools in it.
+    /// The number of tools in it.
     pub entries: usize,
-    /// What its owner should know.
+    /// What the owner of the `ToolsetConfig` should know.
     pub notes: Vec<Note>,
 }
 
-/// Renders every format of the spec. Changes the plan where a format cannot take a name, and cuts it where it does not fit the
-/// budget; the plan and the notes say so.
+/// Renders every format of the spec. Changes the plan if a format cannot take a name or if the plan does not fit the
+/// budget. The plan and the notes say so.
 pub fn render(config: &ToolsetConfig, plan: &mut Plan, base: Option<Base<'_>>) -> Rendered {
     let mut notes = Vec::new();
     let base = base.and_then(|base| read_base(config, base, &mut notes));
@@ -102,7 +102,7 @@ fn read_base(config: &ToolsetConfig, base: Base<'_>, notes: &mut Vec<Note>) -> O
     };
     read.map_err(|why| {
         let message =
-            format!("output.base {} key {}: {why}; the output goes out without it", spec.config_map_name, spec.key);
+            format!("output.base {} key {}: {why}; the output is written without it", spec.config_map_name, spec.key);
         notes.push(Note::new(Reason::BaseInvalid, message));
     })
     .ok()

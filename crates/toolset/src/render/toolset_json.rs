@@ -1,4 +1,5 @@
-//! Format `ToolsetJSON`, for readers of the predecessor: all six fields required and non-empty, types in lower case.
+//! Format `ToolsetJSON`, for readers of the predecessor. All six fields are required and not empty, and types are in
+//! lower case.
 
 use std::collections::BTreeMap;
 
@@ -22,14 +23,14 @@ struct JsonTool<'a> {
     metadata: BTreeMap<&'static str, String>,
 }
 
-/// The namespace written for a tool that is not a Service; the field may not be empty.
+/// The namespace of a tool that is not a Service, because the field may not be empty.
 const OUTSIDE: &str = "external";
 
 /// The file, sorted by namespace and name, with a final newline.
 pub fn render(tools: &[Tool]) -> String {
     let mut entries: Vec<JsonTool<'_>> = tools.iter().map(entry).collect();
     entries.sort_by(|a, b| (a.namespace, a.name).cmp(&(b.namespace, b.name)));
-    // Strings and maps of strings always serialise.
+    // This cannot fail, because it holds only strings and maps of strings.
     let mut text = serde_json::to_string_pretty(&File { tools: entries }).unwrap_or_default();
     text.push('\n');
     text
@@ -54,7 +55,7 @@ fn entry(tool: &Tool) -> JsonTool<'_> {
     }
 }
 
-/// A fixed sentence over checked names: no text of a Service but its name and namespace.
+/// A fixed description. Of a Service it holds only the name and namespace, which are checked.
 fn description(tool: &Tool) -> String {
     match &tool.key {
         Some(key) => format!("{} ({} in namespace {})", tool.type_name(), key.name, key.namespace),

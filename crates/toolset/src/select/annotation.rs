@@ -1,12 +1,13 @@
-//! The Service annotations with our prefix: what an owner says of a Service in so many words.
+//! Our annotations on a Service, by which its owner states what it is.
 //!
-//! A malformed one is an error and never falls back to the rules: whoever wrote it meant something else than a guess.
+//! A malformed annotation is an error. The built-in rules do not replace it, because its author wants something else
+//! than what they would guess.
 
 use detectors::{PortView, Product, Protocol, Scheme, ServiceKey, ServiceView};
 
 use crate::{checked, endpoint::Parts};
 
-/// The most characters any of our annotations may have.
+/// The most characters that the value of our annotations may have.
 pub const MAX_CHARS: usize = 256;
 
 /// Opts a Service in or out.
@@ -19,7 +20,7 @@ pub const PORT: &str = "kubernaut.io/toolset-port";
 pub const SCHEME: &str = "kubernaut.io/toolset-scheme";
 /// A path prefix.
 pub const PATH: &str = "kubernaut.io/toolset-path";
-/// A full URL of this very Service.
+/// A full URL of the same Service.
 pub const ENDPOINT: &str = "kubernaut.io/toolset-endpoint";
 /// A path to probe.
 pub const HEALTH_PATH: &str = "kubernaut.io/toolset-health-path";
@@ -41,7 +42,7 @@ pub(crate) fn has_ours(view: &ServiceView) -> bool {
     !view.annotations.is_empty() && view.annotations.iter().any(|(key, _)| is_ours(key))
 }
 
-/// Whether the owner opted out; an opt-out counts even beside a malformed annotation.
+/// Whether the owner opted out. An opt-out counts even if another annotation is malformed.
 pub fn is_opted_out(view: &ServiceView) -> bool {
     matches!(view.annotations.get(TOOLSET), Some("disabled" | "false"))
 }
@@ -73,7 +74,7 @@ impl StatedType {
     }
 }
 
-/// What the annotations of one Service say; nothing is `Some` that was not written.
+/// What the annotations of one Service state. A field is `Some` only if its annotation is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Annotations {
     /// `kubernaut.io/toolset: enabled`.
@@ -90,7 +91,7 @@ pub struct Annotations {
     pub health_path: Option<String>,
     /// The tool's name.
     pub name: Option<String>,
-    /// Cluster domains that URLs in annotations end in. Whether they are this cluster's is known only when it is used.
+    /// The cluster domains of URLs in annotations, to be compared with this cluster's when the annotations are used.
     domains: Vec<NamedDomain>,
 }
 
@@ -129,12 +130,12 @@ impl Annotations {
     }
 }
 
-/// An annotation that says something impossible.
+/// An annotation that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
     /// Which one.
     pub annotation: &'static str,
-    /// What is wrong and what to do, in words that name the annotation.
+    /// What is wrong and what to do. The message names the annotation.
     pub message: String,
 }
 
@@ -144,7 +145,7 @@ pub fn read(view: &ServiceView, cluster_domain: &str) -> Result<Annotations, Mal
     read.check_domain(&view.key, cluster_domain).map(|()| read)
 }
 
-/// As [`read`], for any cluster: full URLs are checked only up to the domain that Services are under.
+/// As [`read`], for any cluster. The cluster domain of full URLs is not checked.
 pub(crate) fn parse(view: &ServiceView) -> Result<Annotations, Malformed> {
     let mut read = Annotations::default();
     if !has_ours(view) {
@@ -166,7 +167,7 @@ pub(crate) fn parse(view: &ServiceView) -> Result<Annotations, Malformed> {
     } else if read.opted_in {
         return Err(malformed(
             TYPE,
-            "is missing; with kubernaut.io/toolset: enabled it says what the Service is, e.g. \"prometheus\"",
+            "is missing; with kubernaut.io/toolset: enabled, set it to what the Service is, e.g. \"prometheus\"",
         ));
     }
     if let Some(value) = get(PORT)? {
@@ -224,25 +225,25 @@ fn tool_name(text: &str) -> Result<String, String> {
     ))
 }
 
-/// Takes a full URL apart into port, scheme and path, if it is this Service's and does not contradict what was read before.
+/// Reads port, scheme and path from a full URL, if it is this Service's and does not contradict the other annotations.
 fn full_url(view: &ServiceView, text: &str, read: &mut Annotations) -> Result<(), String> {
     let parts = Parts::split(text)?;
     own_host(&view.key, ENDPOINT, parts.host, &mut read.domains)?;
     if !view.ports.iter().any(|port| port.port == parts.port && port.protocol == Protocol::Tcp) {
-        return Err(format!("calls port {}; the Service declares {}", parts.port, ports_in_words(view)));
+        return Err(format!("has port {}; the Service declares {}", parts.port, ports_in_words(view)));
     }
     let path = checked::path_prefix(parts.path).map_err(|why| format!("has a path that {why}"))?;
     let agrees = read.port.is_none_or(|port| port == parts.port)
         && read.scheme.is_none_or(|scheme| scheme == parts.scheme)
         && read.path.as_ref().is_none_or(|known| *known == path);
     if !agrees {
-        return Err("says otherwise than toolset-port, toolset-scheme or toolset-path; keep one of the two".to_owned());
+        return Err("contradicts toolset-port, toolset-scheme or toolset-path; keep only one of them".to_owned());
     }
     (read.port, read.scheme, read.path) = (Some(parts.port), Some(parts.scheme), Some(path));
     Ok(())
 }
 
-/// A path, or (as the predecessor took it) a full URL of this very Service, of which only the path counts.
+/// A path, or a full URL of the same Service, which the predecessor accepted. Only the path of a URL is used.
 fn probe_path(
     view: &ServiceView,
     annotation: &'static str,
@@ -259,7 +260,7 @@ fn probe_path(
     checked::path(path).map(|path| if path.is_empty() { "/".to_owned() } else { path })
 }
 
-/// Accepts the Service's own DNS name in any of the forms that a pod's resolver completes. The cluster domain of the longest
+/// Accepts the Service's own DNS name in every form that a pod's resolver completes. The cluster domain of the longest
 /// form is kept in `domains`.
 fn own_host(
     key: &ServiceKey,
@@ -284,7 +285,7 @@ fn own_host(
 }
 
 fn foreign_host(host: &str, key: &ServiceKey) -> String {
-    format!("names the host {host:?}; it may only name its own Service, {}.{}.svc", key.name, key.namespace)
+    format!("has the host {host:?}; only the Service itself is allowed, {}.{}.svc", key.name, key.namespace)
 }
 
 fn malformed(annotation: &'static str, why: &str) -> Malformed {

@@ -1,4 +1,4 @@
-//! A candidate: a Service inside a source that something recognises, and what becomes of it.
+//! A candidate is a Service in a source that something recognises.
 
 use crd_types::{ServiceReason, Trust};
 use detectors::{Confidence, Product, ServiceKey, Standing};
@@ -6,26 +6,26 @@ use detectors::{Confidence, Product, ServiceKey, Standing};
 use super::claim::Origin;
 use crate::endpoint::Endpoint;
 
-/// What becomes of a candidate.
+/// Whether a candidate is chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CandidateOutcome {
-    /// It becomes a tool if health and overrides agree.
+    /// It becomes a tool unless health or an override prevents it.
     Chosen(Endpoint),
     /// It does not.
     Rejected {
         /// The stable reason.
         reason: ServiceReason,
-        /// What was found and what would change it.
+        /// Why, and what would change it.
         message: String,
     },
 }
 
-/// A Service inside a selected source that a detector, a signature or an annotation recognises.
+/// A Service in a source that a detector, a signature or an annotation recognises.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// The Service.
     pub key: ServiceKey,
-    /// What it was recognised as; `None` where a malformed annotation is all there is.
+    /// What it was recognised as. `None` if only a malformed annotation is known.
     pub product: Option<Product>,
     /// The user's name for a `Custom` one.
     pub custom: Option<String>,
@@ -39,15 +39,15 @@ pub struct Candidate {
     pub origin: Origin,
     /// Its place among the instances of its product.
     pub standing: Standing,
-    /// Seconds since 1970; decides admission under the caps.
+    /// When it was created, in seconds since 1970. The caps admit older Services first.
     pub created: i64,
     /// `toolset-name`.
     pub tool_name: Option<String>,
-    /// A path to probe, where somebody named one.
+    /// A path to probe, if somebody named one.
     pub health_path: Option<String>,
     /// What the agent should know, from the signature that matched.
     pub instructions: Option<String>,
-    /// What becomes of it.
+    /// Whether it is chosen.
     pub outcome: CandidateOutcome,
 }
 

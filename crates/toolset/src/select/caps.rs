@@ -1,6 +1,6 @@
-//! The caps that keep a flood of tenants' Services from reaching the agent or each other.
+//! The caps that protect the agent, and tenants from each other, against a flood of tenants' Services.
 //!
-//! Admission goes by age, so that whoever comes later cannot evict who was there; the Trusted are never counted.
+//! Older Services are admitted first, so a later one cannot evict them. Trusted Services are not counted.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ pub(super) fn admit(candidates: &mut [Candidate]) {
         if let Some((_, cap)) = full.into_iter().find(|(reached, _)| *reached) {
             candidate.reject(
                 ServiceReason::LimitExceeded,
-                format!("Tenant sources give at most {cap}, and older Services have taken them"),
+                format!("Tenant sources may give at most {cap}, and older Services use them up"),
             );
             continue;
         }

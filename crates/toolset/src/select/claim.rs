@@ -8,7 +8,7 @@ use detectors::{Confidence, Finding, Outcome, PortView, Product, Protocol, Servi
 
 use super::annotation::{self, Annotations, StatedType};
 
-/// What a recognition rests on.
+/// Where a recognition comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The built-in rules.
@@ -19,22 +19,22 @@ pub enum Origin {
     Signature(String),
 }
 
-/// What a Service is said to be, and where it would be called.
+/// What a Service is, and where it would be called.
 #[derive(Clone, Debug)]
 pub struct Claim {
     /// The product.
     pub product: Product,
     /// The user's name for a `Custom` one.
     pub custom: Option<String>,
-    /// How sure; stated things are High.
+    /// How sure this is. What somebody stated is High.
     pub confidence: Confidence,
-    /// Who says so.
+    /// Where this comes from.
     pub origin: Origin,
     /// Its place among its product's instances.
     pub standing: Standing,
     /// The target, or why there is none.
     pub outcome: ClaimOutcome,
-    /// What would settle it.
+    /// What would make it sure.
     pub hint: Option<Cow<'static, str>>,
     /// From the signature.
     pub health_path: Option<String>,
@@ -42,21 +42,21 @@ pub struct Claim {
     pub instructions: Option<String>,
 }
 
-/// The target that a claim leads to.
+/// Whether a Service can be called.
 #[derive(Clone, Debug)]
 pub enum ClaimOutcome {
-    /// Call it here.
+    /// It can be called here.
     Target(Target),
     /// It cannot be called.
     Rejected {
         /// The stable reason.
         reason: ServiceReason,
-        /// In words.
+        /// Why, and what would change it.
         message: String,
     },
 }
 
-/// The claim that a Service makes by its annotations, else the one that the rules make for it. `None` without either.
+/// The claim of a Service's annotations, else that of the built-in rules. `None` without either.
 pub fn of_service(view: &ServiceView, findings: &[Finding], stated: &Annotations) -> Option<Claim> {
     match &stated.stated {
         Some(type_) => Some(by_annotation(type_, view, findings, stated)),
@@ -64,7 +64,8 @@ pub fn of_service(view: &ServiceView, findings: &[Finding], stated: &Annotations
     }
 }
 
-/// The finding that counts: the surest; of equally sure ones an endpoint before a mere part, then the order of products.
+/// The finding that counts. The surest one wins; among equally sure ones an endpoint, then the first in the order of
+/// products.
 pub fn best(findings: &[Finding]) -> Option<&Finding> {
     let surest = findings.iter().map(|finding| finding.confidence).max()?;
     let mut sure = findings.iter().filter(|finding| finding.confidence == surest);
@@ -83,7 +84,7 @@ fn by_annotation(stated: &StatedType, view: &ServiceView, findings: &[Finding], 
         None => ClaimOutcome::Rejected {
             reason: ServiceReason::InvalidAnnotation,
             message: format!(
-                "annotation {} is missing, and which port to call does not follow from the type; the Service declares {}",
+                "annotation {} is missing, and the type does not say which port to call; the Service declares {}",
                 annotation::PORT,
                 annotation::ports_in_words(view)
             ),
@@ -114,7 +115,7 @@ fn by_rules(finding: &Finding, view: &ServiceView, said: &Annotations) -> Claim 
         (Outcome::NoUsablePort, None) => ClaimOutcome::Rejected {
             reason: ServiceReason::NoUsablePort,
             message: format!(
-                "looks like {}, but none of its ports is known to answer queries ({}); name one with {}",
+                "it looks like {}, but none of its ports is known to answer queries ({}); name the port with {}",
                 finding.product,
                 annotation::ports_in_words(view),
                 annotation::PORT
@@ -134,8 +135,8 @@ fn by_rules(finding: &Finding, view: &ServiceView, said: &Annotations) -> Claim 
     }
 }
 
-/// The target on a port that somebody chose: the product's own scheme and path where its rule picks the same port, else the
-/// scheme that the port shows and the product's path.
+/// The target on a port that somebody chose. If the product's rule picks the same port, its scheme and path are used,
+/// else the scheme that the port suggests and the product's path.
 pub(super) fn target_at(product: Product, view: &ServiceView, port: &PortView) -> Target {
     let own = detectors::target_of(product, view);
     match own {
@@ -156,7 +157,7 @@ fn adjusted(mut target: Target, said: &Annotations) -> Target {
     target
 }
 
-/// A stated type ranks where the rules would have ranked it, if they recognise it too.
+/// A stated product ranks as the rules rank it, if they recognise it too.
 pub(super) fn standing(product: Product, findings: &[Finding]) -> Standing {
     findings.iter().find(|finding| finding.product == product).map(|finding| finding.standing).unwrap_or_default()
 }
@@ -165,7 +166,7 @@ fn tcp_port(view: &ServiceView, number: u16) -> Option<&PortView> {
     view.ports.iter().find(|port| port.port == number && port.protocol == Protocol::Tcp)
 }
 
-/// `distributor` becomes `the distributor part`; roles that are phrases already have an article.
+/// `distributor` becomes `the distributor part`. A role that is a phrase already has an article.
 fn with_article(role: &str) -> Cow<'_, str> {
     let phrase = ["a ", "an ", "the "].iter().any(|article| role.starts_with(article));
     if phrase { role.into() } else { format!("the {role} part").into() }

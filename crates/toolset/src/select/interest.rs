@@ -1,4 +1,4 @@
-//! Which changes can concern a `ToolsetConfig`: an event plans only those whose plan can differ because of it.
+//! Which changes concern a `ToolsetConfig`. After an event only those are planned whose plan can differ because of it.
 
 use crd_types::{Signature, Source, ToolsetConfig};
 use detectors::{ServiceKey, StringMap};
@@ -6,7 +6,7 @@ use detectors::{ServiceKey, StringMap};
 use super::{signature, source};
 use crate::index::{Change, Index, Recognised};
 
-/// What of a `ToolsetConfig` decides whether a change concerns it.
+/// The part of a `ToolsetConfig` that decides whether a change concerns it.
 #[derive(Clone, Debug)]
 pub struct Interest {
     own_namespace: Option<String>,
@@ -15,7 +15,7 @@ pub struct Interest {
 }
 
 impl Interest {
-    /// The interest of one `ToolsetConfig`, to be made again when its spec changes.
+    /// The interest of one `ToolsetConfig`. Create it again when the spec changes.
     pub fn of(config: &ToolsetConfig) -> Self {
         Self {
             own_namespace: config.metadata.namespace.clone(),
@@ -26,15 +26,15 @@ impl Interest {
 
     /// Whether the plan of the `ToolsetConfig` can differ because of a change. `index` already holds the change.
     ///
-    /// Holds also for several changes that are asked about one after the other once the index holds all of them, as after a
-    /// list: if none of them concerns the `ToolsetConfig`, its plan is as it was.
+    /// The index may hold several changes, for example after a list. If none of them concerns the `ToolsetConfig`, its
+    /// plan is as it was before all of them.
     pub fn concerns(&self, change: &Change, index: &Index) -> bool {
         match change {
             Change::Service { key, before } => {
                 self.takes(key, before.as_deref().into_iter().chain(index.service(key)), index)
             }
             Change::Readiness { key } => self.takes(key, index.service(key).into_iter(), index),
-            // Whether a Service of the namespace is known is not asked, because it may have gone at the same time.
+            // This holds also if no Service of the namespace is known, because it may have gone at the same time.
             Change::Namespace { name, before } => {
                 let after = index.namespace_labels(name);
                 self.sources

@@ -1,4 +1,4 @@
-//! Selection: which Services are candidates, and what speaks against each, before health is looked at. No clock.
+//! Selects candidates among the Services, and says why each one is chosen or rejected. Health comes later.
 //!
 //! ```text
 //! source ─► opt-out ─► annotations ─► claim (signature, stated type, rules) ─► trust ─► detector ─► role, port ─► evidence
@@ -43,7 +43,7 @@ pub struct Context<'a> {
     pub cluster_domain: &'a str,
 }
 
-/// Judges every Service that can be a candidate against the spec.
+/// Compares every Service that can be a candidate with the spec.
 pub fn select(ctx: &Context<'_>, index: &Index) -> Selection {
     let mut selection = Selection::default();
     let mut namespace: Option<(&str, Vec<&Source>)> = None;
@@ -63,8 +63,8 @@ pub fn select(ctx: &Context<'_>, index: &Index) -> Selection {
     selection
 }
 
-/// Calls `each` for the Services that can be candidates, by namespace and name. With signatures that can be any Service, else
-/// only those that something recognises. Namespaces that no source can name are left out.
+/// Calls `each` for the Services that can be candidates, by namespace and name. With signatures any Service can be one,
+/// else only a Service that something recognises. Namespaces that no source names are left out.
 fn each_possible<'i>(config: &ToolsetConfig, index: &'i Index, mut each: impl FnMut(&'i Recognised)) {
     let signatures = !config.spec.signatures.is_empty();
     match (named_namespaces(config), signatures) {
@@ -88,7 +88,7 @@ fn named_namespaces(config: &ToolsetConfig) -> Option<BTreeSet<&str>> {
     Some(names)
 }
 
-/// Judges one Service on its own: everything but its neighbours and the caps. `None` if nothing recognises it.
+/// The candidate that a Service is on its own, without its neighbours and the caps. `None` if nothing recognises it.
 fn judge(ctx: &Context<'_>, index: &Index, service: &Recognised, source: &Source) -> Option<Candidate> {
     let view = &service.view;
     let (stated, malformed) = match service.annotations(ctx.cluster_domain) {
@@ -97,7 +97,7 @@ fn judge(ctx: &Context<'_>, index: &Index, service: &Recognised, source: &Source
     };
     let claim = match signature::claim(&ctx.config.spec.signatures, service) {
         Some(claim) => Some(Cow::Owned(claim)),
-        // The claim at hand may rest on what is malformed.
+        // The cached claim may use an annotation that is wrong for this cluster domain.
         None if malformed.is_some() => claim::of_service(view, service.findings(), stated).map(Cow::Owned),
         None => service.claim().map(Cow::Borrowed),
     };
@@ -176,8 +176,10 @@ fn outcome(
             .hint
             .as_deref()
             .unwrap_or("annotate the Service with kubernaut.io/toolset: enabled and kubernaut.io/toolset-type");
-        let message =
-            format!("looks like {} with confidence {}, {wanted} is needed; {hint}", claim.product, claim.confidence);
+        let message = format!(
+            "it looks like {} with confidence {}, but {wanted} is needed; {hint}",
+            claim.product, claim.confidence
+        );
         return rejected(ServiceReason::NotEnoughEvidence, message);
     }
     match Endpoint::of_service(&view.key, target.scheme, target.port, &target.path, ctx.cluster_domain) {
@@ -186,10 +188,10 @@ fn outcome(
     }
 }
 
-/// Headless twins and better doors, among the Trusted of one namespace.
+/// Rejects headless twins and Services for which there is a preferred endpoint, among the Trusted of one namespace.
 ///
-/// Tenants are left out: what they give is stated and so never displaced, they displace nobody else's, and a flood of theirs
-/// would only cost time here, before the caps.
+/// Tenants take no part. Their Services are always stated, so they are never displaced; they displace nobody else's;
+/// and a flood of them would cost time before the caps apply.
 fn second_stage(index: &Index, candidates: &mut [Candidate]) {
     let counts = |candidate: &Candidate| candidate.trust == Trust::Trusted && candidate.endpoint().is_some();
     let counted: Vec<usize> = (0..candidates.len()).filter(|position| counts(&candidates[*position])).collect();
@@ -206,16 +208,18 @@ fn second_stage(index: &Index, candidates: &mut [Candidate]) {
         let input: Vec<(&ServiceView, &Finding)> =
             findings.iter().map(|(_, view, finding)| (*view, &**finding)).collect();
         for ((position, ..), displaced) in findings.iter().zip(detectors::second_stage(&input)) {
-            // Whoever named a Service explicitly wants that one.
+            // A Service that somebody stated is wanted.
             let Some(displaced) = displaced.filter(|_| candidates[*position].origin == Origin::Rules) else { continue };
             let (reason, what) = match displaced.because {
-                DisplacedBecause::HeadlessTwin => (ServiceReason::HeadlessTwin, "is headless, over the same pods as"),
+                DisplacedBecause::HeadlessTwin => {
+                    (ServiceReason::HeadlessTwin, "it is headless and selects the same pods as")
+                }
                 DisplacedBecause::BetterDoor => {
-                    (ServiceReason::LostToPreferred, "serves the same data as the better entry point")
+                    (ServiceReason::LostToPreferred, "it serves the same data as the preferred endpoint")
                 }
             };
             let message = format!(
-                "{what} {}; annotate it with kubernaut.io/toolset: enabled and kubernaut.io/toolset-type to take it as well",
+                "{what} {}; to take it as well, annotate it with kubernaut.io/toolset: enabled and kubernaut.io/toolset-type",
                 displaced.by
             );
             candidates[*position].reject(reason, message);
@@ -223,7 +227,7 @@ fn second_stage(index: &Index, candidates: &mut [Candidate]) {
     }
 }
 
-/// The built-in finding a candidate rests on, or one made up from what was stated.
+/// The built-in finding that a candidate comes from, or one that is made from what was stated.
 fn finding_of<'a>(service: &'a Recognised, candidate: &Candidate) -> Option<Cow<'a, Finding>> {
     let product = candidate.product?;
     if candidate.origin == Origin::Rules {
@@ -241,7 +245,7 @@ fn finding_of<'a>(service: &'a Recognised, candidate: &Candidate) -> Option<Cow<
     }))
 }
 
-/// How many of each product are candidates, for the status and metrics.
+/// The number of candidates of each product, for the status and metrics.
 pub fn candidates_by_product(selection: &Selection) -> BTreeMap<Product, usize> {
     let mut counts = BTreeMap::new();
     for product in selection.candidates.iter().filter_map(|candidate| candidate.product) {
@@ -250,7 +254,7 @@ pub fn candidates_by_product(selection: &Selection) -> BTreeMap<Product, usize> 
     counts
 }
 
-/// The detector types that the spec switches off, for `explain`.
+/// The products whose detector is Disabled in the spec, for `explain`.
 pub fn disabled(config: &ToolsetConfig) -> BTreeSet<Product> {
     let off = |product: &Product| config.spec.detector(spelling::detector_type(*product)).state == State::Disabled;
     Product::ALL.iter().copied().filter(off).collect()

@@ -3,8 +3,8 @@
 use detectors::StringMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-/// Whether a selector matches these labels. An empty selector matches everything. An operator that the API server would refuse
-/// matches nothing.
+/// Whether a selector matches these labels. An empty selector matches everything. An operator that the API server
+/// refuses matches nothing.
 pub fn matches(selector: &LabelSelector, labels: &StringMap) -> bool {
     let exact = selector.match_labels.iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
     exact

@@ -1,4 +1,4 @@
-//! `spec.signatures`: recognition rules that the user wrote. They rank above annotations and built-in rules.
+//! `spec.signatures`: recognition rules that the user wrote. They override annotations and built-in rules.
 
 use crd_types::{ServiceReason, Signature};
 use detectors::{Confidence, Product, ServiceView, Target};
@@ -15,7 +15,7 @@ pub fn claim(signatures: &[Signature], service: &Recognised) -> Option<Claim> {
     signatures.iter().find(|signature| matches(signature, &service.view)).map(|first| by_signature(first, service))
 }
 
-/// Whether a signature matches: its selector and all its annotations. One without either matches nothing.
+/// Whether a signature's selector and all its annotations match. A signature without either matches nothing.
 pub fn matches(signature: &Signature, view: &ServiceView) -> bool {
     let selector = signature.selector.as_ref().is_none_or(|selector| selector::matches(selector, &view.labels));
     let annotations = signature.annotations.iter().all(|(key, value)| view.annotations.get(key) == Some(value));
@@ -62,7 +62,7 @@ fn signature_target(
             let ports = annotation::ports_in_words(view);
             (
                 ServiceReason::NoUsablePort,
-                format!("which port to call does not follow from the type; give one of {ports} as port"),
+                format!("the type does not say which port to call; set port to one of {ports}"),
             )
         })?,
     };

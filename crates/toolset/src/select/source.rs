@@ -1,4 +1,4 @@
-//! Which source a Service belongs to: the first of `spec.sources` that selects it decides how far it is trusted.
+//! The source of a Service. The first of `spec.sources` that selects it decides how far it is trusted.
 
 use crd_types::{Allowance, AllowanceKind, NamespacesFrom, Source, ToolsetConfig};
 use detectors::{ServiceKey, ServiceView, StringMap};
@@ -27,7 +27,7 @@ pub fn covers(source: &Source, own: Option<&str>, namespace: &str, labels: Optio
         NamespacesFrom::All => true,
         NamespacesFrom::Same => own == Some(namespace),
         NamespacesFrom::Names => selection.names.iter().any(|name| name == namespace),
-        // A namespace that has not been seen is not selected, whatever the selector says of absent labels.
+        // A namespace that has not been seen is not selected, also not by a selector for absent labels.
         NamespacesFrom::Selector => {
             labels.is_some_and(|labels| selection.selector.as_ref().is_some_and(|selector| matches(selector, labels)))
         }
@@ -47,7 +47,7 @@ pub fn wants(source: &Source, view: &ServiceView) -> bool {
     source.service_selector.as_ref().is_none_or(|selector| matches(selector, &view.labels))
 }
 
-/// Whether `source` vouches for this kind of address of this Service.
+/// Whether `source` allows this kind of address for this Service.
 pub fn allows(source: &Source, key: &ServiceKey, kind: AllowanceKind) -> bool {
     let names_it = |allowance: &Allowance| {
         allowance.kind == kind && *allowance.namespace == *key.namespace && *allowance.name == *key.name

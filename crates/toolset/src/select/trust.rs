@@ -1,4 +1,4 @@
-//! The rules of trust: what is refused whatever the Service is, unless its source vouches for it.
+//! The rules of trust: what is refused unless the source allows it.
 
 use crd_types::{AllowanceKind, ServiceReason, Source, Trust};
 use detectors::{Product, ServiceType, ServiceView};
@@ -35,7 +35,7 @@ pub(super) fn refusal(
             return None;
         }
         let message = format!(
-            "{what}; to vouch for it add {{namespace: {}, name: {}, kind: {kind}}} to allow in source {}",
+            "{what}; if you trust it, add {{namespace: {}, name: {}, kind: {kind}}} to allow in source {}",
             view.key.namespace, view.key.name, source.name
         );
         Some((reason, message))
@@ -44,16 +44,16 @@ pub(super) fn refusal(
         return refuse(
             AllowanceKind::ExternalName,
             ServiceReason::ExternalNameNotAllowed,
-            "it is an alias for a name outside (ExternalName)",
+            "its type is ExternalName, an alias for a name outside the cluster",
         );
     }
     if view.selector.is_empty() {
         let refused = refuse(
             AllowanceKind::Selectorless,
             ServiceReason::SelectorlessNotAllowed,
-            "it has no selector, so its addresses are whatever somebody wrote",
+            "it has no selector, so somebody sets its addresses by hand",
         );
-        // Whoever vouches for a Service without a selector vouches for the slices that somebody must have made for it.
+        // Whoever allows a Service without a selector also allows the slices that somebody made for it.
         if refused.is_some() {
             return refused;
         }

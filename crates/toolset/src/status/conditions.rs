@@ -42,7 +42,7 @@ impl PendingCondition {
         Self { type_, status, reason: reason.as_str().to_owned(), message: cut(message.into()) }
     }
 
-    /// The time moves only when the status flips, as the API convention has it.
+    /// The transition time changes only with the status, as the API conventions require.
     pub fn finish(self, before: Option<&Condition>, generation: Option<i64>, now: Timestamp) -> Condition {
         let since =
             before.filter(|before| before.status == self.status).map(|before| before.last_transition_time.clone());
@@ -87,7 +87,7 @@ struct Problem {
     message: String,
 }
 
-/// The input problem to tell first: forbidden before stale before pending.
+/// The worst problem of the inputs: forbidden before stale before pending.
 fn worst(inputs: &BTreeMap<Input, InputState>) -> Option<Problem> {
     let grade = |state: &InputState| match state {
         InputState::Synced => 0,
@@ -108,7 +108,7 @@ fn worst(inputs: &BTreeMap<Input, InputState>) -> Option<Problem> {
         InputState::Stale { message } => Problem {
             status: "False",
             reason: Reason::InputStale,
-            message: format!("{names}: not heard from ({message}); nothing is removed until the watch recovers"),
+            message: format!("{names}: the watch has no news ({message}); nothing is removed until it recovers"),
         },
         InputState::Pending | InputState::Synced => Problem {
             status: "Unknown",
@@ -127,7 +127,7 @@ fn inputs_synced(inputs: &BTreeMap<Input, InputState>) -> PendingCondition {
             ConditionType::InputsSynced,
             "True",
             Reason::AsExpected,
-            "every required input has listed and is fresh",
+            "every required input is listed and up to date",
         ),
     }
 }
@@ -164,7 +164,7 @@ fn output_applied(observed: &Observed<'_>) -> PendingCondition {
     }
 }
 
-/// Says what of the spec had no effect. Without a plan the old condition stands.
+/// Which parts of the spec had no effect. Without a plan the old condition stays.
 fn overrides_applied(observed: &Observed<'_>, old: Option<&ToolsetConfigStatus>) -> PendingCondition {
     let type_ = ConditionType::OverridesApplied;
     let Some(plan) = observed.plan else {
@@ -189,9 +189,7 @@ fn overrides_applied(observed: &Observed<'_>, old: Option<&ToolsetConfigStatus>)
     notes.sort();
     notes.dedup();
     match notes.first() {
-        None => {
-            PendingCondition::new(type_, "True", Reason::AsExpected, "everything that the spec asks for had its effect")
-        }
+        None => PendingCondition::new(type_, "True", Reason::AsExpected, "everything in the spec took effect"),
         Some(first) => {
             let message = notes.iter().map(|note| note.message.as_str()).collect::<Vec<_>>().join("; ");
             PendingCondition::new(type_, "False", first.reason, message)
@@ -205,7 +203,7 @@ fn consumer_reloaded(reload: &ReloadState) -> Option<PendingCondition> {
     match reload {
         ReloadState::NotAsked => None,
         ReloadState::Current => {
-            Some(condition("True", Reason::AsExpected, "the agent's Deployment carries the hash of what is written"))
+            Some(condition("True", Reason::AsExpected, "the agent's Deployment has the hash of the output"))
         }
         ReloadState::Due { message } => Some(condition("False", Reason::AsExpected, message)),
         ReloadState::Failed { message } => Some(condition("False", Reason::ReloadFailed, message)),

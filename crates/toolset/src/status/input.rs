@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::{plan::Plan, render::Rendered};
 
-/// A watch that feeds the operator.
+/// A kind of objects that the operator watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Input {
     /// Services.
@@ -18,7 +18,7 @@ pub enum Input {
     Namespace,
     /// ToolsetConfigs.
     ToolsetConfig,
-    /// The `ConfigMap` that is written, and the base.
+    /// The `ConfigMap` that is written, and the base file.
     ConfigMap,
 }
 
@@ -35,27 +35,27 @@ impl Input {
     }
 }
 
-/// How a watch is doing.
+/// The state of a watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InputState {
-    /// It has not listed yet.
+    /// The first list is not complete.
     Pending,
-    /// It has listed and is heard from.
+    /// It is listed and up to date.
     Synced,
     /// The operator may not list or watch it.
     Forbidden {
-        /// The API server's words.
+        /// The API server's message.
         message: String,
     },
-    /// Not heard from for three watch timeouts.
+    /// There was no news for three watch timeouts.
     Stale {
-        /// The last error, in words.
+        /// The last error.
         message: String,
     },
 }
 
-/// The inputs that a `ToolsetConfig` needs before anything is written for it: Services and its own `ConfigMap` always,
-/// `EndpointSlices` unless health is off, `Namespaces` only if a source selects them by label.
+/// The inputs that a `ToolsetConfig` needs before its output is written. These are always Services and its own
+/// `ConfigMap`; `EndpointSlices` unless `health.mode` is None; and `Namespaces` only if a source selects them by label.
 pub fn required_inputs(config: &ToolsetConfig) -> Vec<Input> {
     let mut inputs = vec![Input::Service, Input::ConfigMap];
     if config.spec.health.mode != HealthMode::None {
@@ -67,7 +67,7 @@ pub fn required_inputs(config: &ToolsetConfig) -> Vec<Input> {
     inputs
 }
 
-/// What became of the output.
+/// The state of the output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutputState {
     /// The `ConfigMap` is as rendered.
@@ -76,16 +76,16 @@ pub enum OutputState {
     Preview,
     /// `mode: Suspended`.
     Suspended,
-    /// Not all required inputs have listed.
+    /// The first lists of the required inputs are not complete.
     Waiting,
-    /// An input is forbidden or stale, and the last output stands (or, if there is none, its absence).
+    /// An input is forbidden or stale, so the output stays as it is.
     Held {
-        /// In words.
+        /// Why.
         message: String,
     },
-    /// The name is taken.
+    /// The `ConfigMap` belongs to somebody else.
     Conflict {
-        /// By whom and what to do.
+        /// To whom, and what to do.
         message: String,
     },
     /// The API server refused, or did not answer.
@@ -93,21 +93,21 @@ pub enum OutputState {
         /// How.
         message: String,
     },
-    /// Another writer keeps reverting it.
+    /// Another field manager keeps reverting it.
     Contested {
-        /// Who, and since which key.
+        /// Who.
         message: String,
     },
 }
 
-/// What became of the agent's reload.
+/// The state of the agent's reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReloadState {
     /// `reload: None`.
     NotAsked,
-    /// The agent's Deployment carries the hash of what is written.
+    /// The agent's Deployment has the hash of the output.
     Current,
-    /// A restart is due and waits for its time.
+    /// A restart is due at a later time.
     Due {
         /// Why it waits.
         message: String,
@@ -122,15 +122,15 @@ pub enum ReloadState {
 /// All that the status is computed from.
 #[derive(Clone, Debug)]
 pub struct Observed<'a> {
-    /// Now, in whole seconds; only ever written where something changed.
+    /// Now, in whole seconds. It is used only where something changed.
     pub now: Timestamp,
-    /// The plan; `None` where none could be made (waiting, suspended).
+    /// The plan. `None` if there is none yet, or if the mode is Suspended.
     pub plan: Option<&'a Plan>,
     /// What was rendered.
     pub rendered: Option<&'a Rendered>,
-    /// The required inputs that are not simply synced.
+    /// The required inputs, except that synced ones may be left out.
     pub inputs: &'a BTreeMap<Input, InputState>,
-    /// What became of the output.
+    /// The state of the output.
     pub output: OutputState,
     /// What became of the reload.
     pub reload: ReloadState,

@@ -1,4 +1,4 @@
-//! What the status lists and counts.
+//! The lists and counts of the status.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ pub(super) fn fill(status: &mut ToolsetConfigStatus, plan: &Plan) {
     status.truncated = plan.tools.len() > MAX_TOOLS || plan.rejected.len() > MAX_REJECTED;
 }
 
-/// The first `most`, the Trusted before the Tenants, so that a tenant's flood hides nobody else.
+/// The first `most`, Trusted before Tenants, so that a flood of tenants' Services hides nobody else.
 fn first_trusted<T>(all: &[T], most: usize, trust: impl Fn(&T) -> Trust) -> Vec<&T> {
     let (trusted, tenants): (Vec<&T>, Vec<&T>) = all.iter().partition(|one| trust(one) == Trust::Trusted);
     trusted.into_iter().chain(tenants).take(most).collect()
@@ -91,7 +91,7 @@ pub(super) fn count(number: usize) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 
-/// A message, cut to what the status takes.
+/// A message, cut to the length that the status takes.
 pub(super) fn cut(mut message: String) -> String {
     if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE) {
         message.truncate(end);

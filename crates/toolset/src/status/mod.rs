@@ -1,4 +1,5 @@
-//! The status, computed from what was planned and what became of it; merged with the old one, so that nothing moves at rest.
+//! The status, computed from the plan and what became of it. It is merged with the old one, so that it does not change
+//! without a reason.
 
 mod conditions;
 mod input;
@@ -13,7 +14,7 @@ pub use self::{
 };
 use crate::render::Rendered;
 
-/// The new status. It says the same as `old` ([`same_status`]) if nothing changed, and then there is nothing to write.
+/// The new status. If nothing changed, it is the same as `old` by [`same_status`], and need not be written.
 pub fn status(
     config: &ToolsetConfig,
     old: Option<&ToolsetConfigStatus>,
@@ -49,8 +50,8 @@ fn output(config: &ToolsetConfig, old: Option<OutputStatus>, rendered: &Rendered
     }
 }
 
-/// Whether two statuses say the same as far as the operator writes them. Conditions of other types are somebody else's, so
-/// they count for nothing: a status that differs only in them must not be written again.
+/// Whether two statuses are the same in what the operator writes. Conditions of other types belong to somebody else, so
+/// a status that differs only in them need not be written.
 pub fn same_status(a: &ToolsetConfigStatus, b: &ToolsetConfigStatus) -> bool {
     let ToolsetConfigStatus { observed_generation, conditions, summary, detectors, tools, rejected, truncated, output } =
         a;

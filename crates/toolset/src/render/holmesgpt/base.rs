@@ -1,8 +1,8 @@
-//! `spec.output.base`: a file of the user's own toolsets, laid under ours.
+//! `spec.output.base`: a file of the user's own toolsets, which ours is merged over.
 //!
-//! The agent reads one file only, so whatever of the user's own is not in ours is lost to it (their `SaaS` sources, their MCP
-//! servers, the toolsets that the chart switches on). It comes from a `ConfigMap` that a person edits: a mistake in it costs
-//! the entry it is in, never our file.
+//! The agent reads only one file, so the user's own toolsets must be in ours: `SaaS` sources, MCP servers, the toolsets
+//! that the agent's chart switches on. People edit the `ConfigMap` with the base file, so a mistake in it costs only
+//! the entry that it is in, never the whole file.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -36,18 +36,18 @@ impl BaseFile {
         &self.servers
     }
 
-    /// What could not be taken, and why, in words.
+    /// What could not be taken, and why.
     pub fn problems(&self) -> &[String] {
         &self.problems
     }
 
-    /// The names of all entries; no entry of ours may be mistaken for one of them.
+    /// The names of all entries. No entry of ours may have one of them.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.toolsets.keys().chain(self.servers.keys()).map(Key::as_str)
     }
 }
 
-/// Reads a base file. `Err` says in words why nothing of it can be used; single entries that cannot are in
+/// Reads a base file. `Err` says why it cannot be used. Single entries that cannot be used are in
 /// [`BaseFile::problems`].
 pub fn parse(text: &str) -> Result<BaseFile, String> {
     if text.len() > MAX_BYTES {
@@ -70,7 +70,7 @@ pub fn parse(text: &str) -> Result<BaseFile, String> {
             }
         }
     }
-    // Aliases can make much of little.
+    // Aliases can turn a small file into a large one.
     let all: Block =
         file.toolsets.iter().chain(&file.servers).map(|(k, v)| (k.clone(), Node::Map(v.clone()))).collect();
     match yaml::to_yaml(&all) {
@@ -82,7 +82,7 @@ pub fn parse(text: &str) -> Result<BaseFile, String> {
     }
 }
 
-/// One entry, or why the agent would not take it.
+/// One entry. `Err` says why the agent would not take it.
 fn entry(name: &str, value: Read) -> Result<(Key, Block), String> {
     let Some(key) = Key::new(name) else {
         return Err("is left out: the agent refuses a whole file for a name with a dot; rename it".to_owned());
@@ -97,25 +97,26 @@ fn entry(name: &str, value: Read) -> Result<(Key, Block), String> {
     }
 }
 
-/// What a base file says of one shared toolset, once tools of ours go into the same entry.
+/// The base file's part of a shared toolset, to be merged with the tools of ours.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OwnInstances {
     /// Its fields beside `enabled` and `config`.
     pub fields: Block,
-    /// Its instances, each with everything it inherits, ranked behind ours.
+    /// Its instances, each with everything that it inherits. They come after ours.
     pub instances: Vec<Block>,
 }
 
-/// Fields of which an instance inherits either all or none from what stands beside `instances`, because they exclude each
-/// other; the agent's rule, followed here so that nothing of the user's instances leaks into ours or the other way round.
+/// Groups of fields that exclude each other. An instance inherits either all or none of a group from the fields beside
+/// `instances`. This is the agent's rule. We follow it so that credentials do not leak between the user's instances and
+/// ours.
 const INHERITED_TOGETHER: [&[&str]; 2] =
     [&["api_key", "username", "password", "bearer_token"], &["client_cert", "client_key"]];
 
-/// The fields under which an instance's URL may stand, old names included.
+/// The fields that can hold an instance's URL, old names included.
 const URL_FIELDS: [&str; 3] = ["prometheus_url", "api_url", "url"];
 
 impl OwnInstances {
-    /// Takes an entry apart. What has no place beside ours is said in `problems`.
+    /// Splits an entry. What cannot be merged with ours is added to `problems`.
     pub fn of(toolset: Toolset, name: &str, entry: Option<&Block>, problems: &mut Vec<String>) -> Self {
         let Some(entry) = entry else { return Self::default() };
         let mut fields = entry.clone();
@@ -125,7 +126,7 @@ impl OwnInstances {
         if enabled != Some(Node::Bool(true)) {
             if enabled.is_some() {
                 problems.push(format!(
-                    "toolsets {name:?} is switched off there, but tools were found for it; to keep it off, say so in spec.baseline or spec.detectors"
+                    "toolsets {name:?} is switched off there, but tools were found for it; to keep it off, disable it in spec.baseline or spec.detectors"
                 ));
             }
             return own;
@@ -137,7 +138,7 @@ impl OwnInstances {
         let mut shared = config.clone();
         let listed = match shared.remove("instances") {
             Some(Node::List(listed)) if !listed.is_empty() => listed,
-            // Without instances the agent calls the one there is `default`.
+            // Without instances the agent names the only one `default`.
             _ => vec![Node::Map(Block::new().with("name", "default"))],
         };
         for (index, instance) in listed.iter().enumerate() {
@@ -150,7 +151,7 @@ impl OwnInstances {
                 own.instances.push(whole);
             } else {
                 problems.push(format!(
-                    "toolsets {name:?} has an instance without {}, which cannot stand beside the tools that were found; give it one",
+                    "toolsets {name:?} has an instance without {}, so it cannot be listed with the tools that were found; give it one",
                     toolset.url_field()
                 ));
             }
@@ -179,14 +180,14 @@ fn inherit(shared: &Block, instance: &Block) -> Block {
     whole
 }
 
-/// The two sections that count; the agent ignores every other one.
+/// The two sections that the agent reads.
 #[derive(Default)]
 struct Root {
     toolsets: Option<Entries>,
     servers: Option<Entries>,
 }
 
-/// Entries by name, in order; null reads as none.
+/// Entries by name, in order. Null reads as no entries.
 struct Entries(Vec<(String, Read)>);
 
 impl<'de> Deserialize<'de> for Root {

@@ -1,4 +1,4 @@
-//! The agent's built-in toolsets: names that no entry of ours may take, and the names that `spec.baseline` may mean.
+//! The agent's built-in toolsets. No entry of ours may have such a name, and `spec.baseline` can name them.
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
@@ -69,8 +69,8 @@ pub fn mapped(name: &str) -> String {
     name.chars().map(|c| if matches!(c, '-' | '/') { '_' } else { c }).collect()
 }
 
-/// Whether an entry of that name would be taken for one of the agent's own, or for its tools. The agent tells the tools of
-/// MCP servers apart by their entry's letters and digits only, so names are compared as [`folded`].
+/// Whether the agent would confuse an entry of that name with one of its own, or with its tools. The agent tells the
+/// tools of MCP servers apart only by the letters and digits of their entry, so names are compared as [`folded`].
 pub fn is_reserved(name: &str) -> bool {
     static FOLDED: LazyLock<BTreeSet<String>> = LazyLock::new(|| NAMES.iter().map(|name| folded(name)).collect());
     FOLDED.contains(&folded(name))

@@ -1,4 +1,5 @@
-//! Credentials and tenants: only names of variables, as placeholders that the agent fills from its own environment.
+//! Credentials and tenants. Credentials are placeholders with the names of variables, which the agent replaces from its
+//! own environment.
 
 use crd_types::{Credentials, Reason};
 
@@ -8,7 +9,7 @@ use crate::{
     yaml::{Block, Key},
 };
 
-/// The header that Loki, Mimir and Tempo know their tenants by.
+/// The header by which Loki, Mimir and Tempo tell their tenants apart.
 const TENANT_HEADER: &str = "X-Scope-OrgID";
 
 /// Credentials in the shape of a toolset's fields.
@@ -40,13 +41,13 @@ pub enum Placed {
     Auth(Block),
 }
 
-/// The credentials of a tool, where its toolset has a field for them; where it has none, planning has said so.
+/// The credentials of a tool, if its toolset has a field for them. If it has none, `unsupported` reports it.
 pub fn place(toolset: Toolset, tool: &Tool, notes: &mut Vec<Note>) -> Option<Placed> {
     let credentials = tool.credentials.as_ref()?;
     let field = toolset.credentials(credentials.type_)?;
     let placed = in_field(field, credentials);
     if placed.is_none() {
-        // The schema lets none of these in; an object stored under another one could still hold them.
+        // The schema refuses these, but an object that was stored under another schema can hold them.
         notes.push(Note::new(
             Reason::CredentialsUnsupported,
             format!("credentials of {} are left out: they name no usable variable or header", tool.origin_in_words()),
@@ -77,7 +78,8 @@ fn in_field(field: CredentialsField, credentials: &Credentials) -> Option<Placed
     })
 }
 
-/// The tenant's header and the map it goes into. A header of that name in the credentials wins: it is the more explicit one.
+/// The tenant's header and the map that holds it. A header of that name in the credentials wins, because it is more
+/// explicit.
 pub fn tenant(toolset: Toolset, tool: &Tool) -> Option<(&'static str, Key, String)> {
     let tenant = tool.tenant_id.as_ref()?;
     let map = toolset.tenant_headers()?;
@@ -92,14 +94,14 @@ pub fn tenant(toolset: Toolset, tool: &Tool) -> Option<(&'static str, Key, Strin
     Some((map, Key::new(TENANT_HEADER)?, tenant.clone()))
 }
 
-/// What the agent replaces by the value of its variable; `None` unless it is the name of one.
+/// The placeholder that the agent replaces by the value of a variable. `None` if `env` cannot be a variable's name.
 fn placeholder(env: &str) -> Option<String> {
     let start = |c: char| c.is_ascii_alphabetic() || c == '_';
     let fine = env.starts_with(start) && env.chars().all(|c| start(c) || c.is_ascii_digit());
     fine.then(|| format!("{{{{ env.{env} }}}}"))
 }
 
-/// A header's name that can be a key; `None` for anything else.
+/// A header's name as a key. `None` if it cannot be one.
 fn header(name: &str) -> Option<Key> {
     let fine = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     Key::new(name).filter(|_| fine)

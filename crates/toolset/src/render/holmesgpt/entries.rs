@@ -1,4 +1,4 @@
-//! Entries of their own: `type: http` for what has no toolset in the agent and for everything from a Tenant, and
+//! Entries for single tools: `type: http` for what has no toolset in the agent and for everything from a Tenant, and
 //! `mcp_servers`.
 
 use crd_types::State;
@@ -15,7 +15,7 @@ use crate::{
     yaml::Block,
 };
 
-/// An entry of `toolsets` with `type: http`: GET only, and only the paths that answer questions.
+/// An entry of `toolsets` with `type: http`. It allows only GET, and only paths that answer queries.
 pub fn http(tool: &Tool, name: &str, notes: &mut Vec<Note>) -> Block {
     let api = http_api::of(tool.product);
     let endpoint = &tool.endpoint;
@@ -53,7 +53,8 @@ pub fn http(tool: &Tool, name: &str, notes: &mut Vec<Note>) -> Block {
 
 /// An entry of `mcp_servers`.
 pub fn mcp(tool: &Tool, notes: &mut Vec<Note>) -> Block {
-    // Of the two transports, SSE is the older one and shows in the path by convention; the agent appends /sse in that mode.
+    // SSE is the older one of the two transports. By convention its path ends in /sse, which the agent appends in that
+    // mode.
     let mode = if tool.endpoint.path.ends_with("/sse") { "sse" } else { "streamable-http" };
     let mut config = Block::new().with("mode", mode).with("url", tool.endpoint.to_string());
     if let Some(Placed::Header { map, name, value }) = credentials::place(Toolset::Mcp, tool, notes) {
@@ -70,7 +71,7 @@ pub fn mcp(tool: &Tool, notes: &mut Vec<Note>) -> Block {
     entry
 }
 
-/// A Tenant's entry says what it is, whatever an override says of it.
+/// The description. A Tenant's entry always says that it is one, also if an override describes it.
 fn described(tool: &Tool, notes: &mut Vec<Note>) -> String {
     let fixed = text::fixed_line(tool);
     match text::line(tool, notes) {
@@ -80,7 +81,7 @@ fn described(tool: &Tool, notes: &mut Vec<Note>) -> String {
     }
 }
 
-/// A path from the settings, below the endpoint's own path unless it already is.
+/// A path from the settings, below the endpoint's own path.
 fn below(endpoint: &Endpoint, path: &str) -> String {
     let prefix = endpoint.path.as_str();
     let is_below =
@@ -88,8 +89,8 @@ fn below(endpoint: &Endpoint, path: &str) -> String {
     if prefix.is_empty() || is_below { path.to_owned() } else { format!("{prefix}{path}") }
 }
 
-/// What the agent calls before it offers the tool. A path that somebody named counts from the host's root, as in a full URL;
-/// a product's own counts from the endpoint's path.
+/// The URL that the agent calls before it offers the tool. A path that somebody named starts at the host's root, as in
+/// a full URL. A product's own path starts at the endpoint's path.
 fn check_url(tool: &Tool, api: &HttpApi) -> Option<String> {
     match (&tool.health_path, api.check) {
         (Some(path), _) => Some(format!("{}{path}", tool.endpoint.origin())),

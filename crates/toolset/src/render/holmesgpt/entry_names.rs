@@ -13,11 +13,11 @@ use crate::{
     tool::{Note, Tool},
 };
 
-/// The longest name of an entry: with the agent's `_request` behind it, still under the 64 characters that model APIs take.
+/// The longest name of an entry. With the agent's suffix `_request` it stays under the 64 characters that model APIs
+/// take.
 pub const MAX_ENTRY: usize = 48;
 
-/// Takes the names of a plan's Trusted tools away that the agent would take for something of its own, and names these tools
-/// otherwise.
+/// Renames the Trusted tools of a plan whose chosen names the agent uses for something of its own.
 pub fn refuse_reserved(plan: &mut Plan) {
     let reserved = |tool: &Tool| {
         has_own_entry(tool, Trust::Trusted) && tool.chosen_name.as_deref().is_some_and(builtin::is_reserved)
@@ -28,18 +28,18 @@ pub fn refuse_reserved(plan: &mut Plan) {
     if messages.is_empty() {
         return;
     }
-    // Nobody else loses a name by it: there are fewer chosen ones than before.
+    // No other tool loses its chosen name by this, because there are fewer chosen names than before.
     names::assign(&mut plan.tools);
     plan.notes.extend(messages.into_iter().map(|message| Note::new(Reason::OverrideUnmatched, message)));
     plan.notes.sort();
     plan.notes.dedup();
 }
 
-/// The names of the agent's entries, by the tools' places in the slice; only tools with entries of their own have one.
-/// `taken` are the names of entries that are not ours.
+/// The names of the entries of single tools, by the tools' places in the slice. `taken` are the names of entries that
+/// are not ours.
 ///
-/// At most [`MAX_ENTRY`] characters over `[a-z0-9_-]`, and unique after the agent's own mapping: `jaeger-a-b_c` and
-/// `jaeger-a_b-c` would both load, but only one tool would exist.
+/// A name has at most [`MAX_ENTRY`] characters of `[a-z0-9_-]`, and is unique after the agent's own mapping. Of
+/// `jaeger-a-b_c` and `jaeger-a_b-c` both entries would load, but only one tool would exist.
 pub fn entries<'a>(tools: &[Tool], taken: impl Iterator<Item = &'a str>) -> BTreeMap<usize, String> {
     let mut all = TakenNames::default();
     for name in taken {
@@ -66,7 +66,7 @@ fn has_own_entry(tool: &Tool, trust: Trust) -> bool {
     tool.trust == trust && Toolset::of(tool.product, tool.trust).has_own_entries()
 }
 
-/// `<type>-<namespace>-<service>`; a Tenant's chosen name stands with its namespace instead.
+/// `<type>-<namespace>-<service>`, or a Tenant's chosen name with its namespace.
 fn entry_name(tool: &Tool) -> String {
     let type_ = tool.type_name().to_ascii_lowercase();
     match (&tool.key, &tool.chosen_name) {

@@ -1,20 +1,21 @@
-//! The agent's generic `type: http`: per product the paths that answer questions, the one that proves it answers, and what
-//! the model is told. Fixed texts: nothing of a Service but its checked endpoint is put into them.
+//! What the agent's generic `type: http` needs for each product: the paths that answer queries, a path that shows that
+//! it answers, and a text for the model. The texts are fixed. Of a Service they hold only its checked endpoint.
 
 use detectors::Product;
 
 /// What `type: http` needs to know of a product's API. All paths are below the endpoint's own path, and below `under`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpApi {
-    /// What it holds, as a description says it.
+    /// What it holds, for a description.
     pub holds: &'static str,
-    /// Where the API stands, unless the endpoint's path already ends there; mostly `""`.
+    /// The path of the API, unless the endpoint's path already ends in it. Mostly `""`.
     pub under: &'static str,
-    /// The paths that answer questions; `*` stands for anything. Only ever called with GET.
+    /// The paths that answer queries, with `*` for anything. They are called only with GET.
     pub paths: &'static [&'static str],
-    /// A cheap path that answers 2xx when the API does; `None`: nothing is known, and the agent takes it for granted.
+    /// A cheap path that answers 2xx while the API works. `None` if none is known. Then the agent assumes that it
+    /// works.
     pub check: Option<&'static str>,
-    /// One line per question, each a path below the endpoint; capitals are to be filled in.
+    /// One line per query, each with a path below the endpoint. The model fills in what is in capitals.
     pub usage: &'static [&'static str],
 }
 
@@ -97,7 +98,7 @@ const LOKI: HttpApi = HttpApi {
         "/loki/api/v1/index/stats",
         "/loki/api/v1/status/buildinfo",
     ],
-    // Needs no tenant, unlike every query.
+    // Unlike every query it needs no tenant.
     check: Some("/loki/api/v1/status/buildinfo"),
     usage: &[
         "/loki/api/v1/labels and /loki/api/v1/label/NAME/values - what streams there are",
@@ -233,7 +234,8 @@ const KIBANA: HttpApi = HttpApi {
 /// Nothing is known of it.
 const CUSTOM: HttpApi = HttpApi { holds: "an HTTP API", under: "", paths: &["/*"], check: None, usage: &[] };
 
-/// The API of a product. Also for those with a toolset of their own: from a Tenant they come here as well.
+/// The API of a product. Products with a toolset in the agent are included, because from a Tenant they are `type: http`
+/// too.
 pub const fn of(product: Product) -> &'static HttpApi {
     match product {
         Product::Prometheus | Product::Thanos | Product::Mimir | Product::VictoriaMetrics => &PROMETHEUS,

@@ -15,13 +15,13 @@ use crate::{
 
 /// How long the agent may wait for one of several instances, in seconds, and how often it may try.
 ///
-/// All instances of a toolset are probed one after the other within 20 s, and one that runs over takes its healthy siblings
-/// with it. The agent's own defaults are 30 s or 60 s and three tries; these let two hung instances pass. A single
-/// instance has no siblings and keeps the agent's defaults.
+/// The agent probes all instances of a toolset one after the other within 20 s. If one of them takes longer, its
+/// healthy siblings fail too. The agent's defaults are 30 s or 60 s and three tries. With these values two instances
+/// may hang. A single instance has no siblings and keeps the agent's defaults.
 const TIMEOUT_AMONG_SIBLINGS: i32 = 8;
 const TRIES_AMONG_SIBLINGS: i32 = 1;
 
-/// The entry of a shared toolset: ours, over what the user's base file says about it.
+/// The entry of a shared toolset: ours, merged over the one in the user's base file.
 pub fn entry(toolset: Toolset, tools: &[&Tool], own: OwnInstances, notes: &mut Vec<Note>) -> Block {
     let alone = tools.len() + own.instances.len() == 1;
     let mut instances: Vec<Block> = tools.iter().map(|tool| instance(toolset, tool, alone, notes)).collect();
@@ -41,7 +41,7 @@ pub fn entry(toolset: Toolset, tools: &[&Tool], own: OwnInstances, notes: &mut V
     entry
 }
 
-/// The name under which the model asks for an instance; a value, so it may hold anything.
+/// The name by which the model asks for an instance. It is a value, not a key, so it may hold every character.
 pub fn instance_name(tool: &Tool) -> String {
     match (&tool.chosen_name, &tool.key) {
         (Some(chosen), _) => chosen.clone(),
@@ -59,7 +59,7 @@ fn instance(toolset: Toolset, tool: &Tool, alone: bool, notes: &mut Vec<Note>) -
             block.set("password", password);
         }
         Some(Placed::Header { map, name, value }) => block.set_within(map, name, value),
-        // Only `type: http` has it.
+        // Only `type: http` has auth.
         Some(Placed::Auth(_)) | None => {}
     }
     if let Some((map, name, value)) = credentials::tenant(toolset, tool) {
@@ -69,7 +69,7 @@ fn instance(toolset: Toolset, tool: &Tool, alone: bool, notes: &mut Vec<Note>) -
         block.set("verify_ssl", false);
     }
     let stated = tool.settings.timeout_seconds.filter(|_| toolset.has_timeout());
-    // The probe of elasticsearch/* has a timeout of its own, 10 s.
+    // The probe of elasticsearch/* has its own timeout of 10 s.
     let retries = matches!(toolset, Toolset::Dashboards | Toolset::Loki | Toolset::Tempo);
     let bounded = retries || toolset == Toolset::VictoriaLogs;
     if let Some(seconds) = stated.or((bounded && !alone).then_some(TIMEOUT_AMONG_SIBLINGS)) {
@@ -81,7 +81,7 @@ fn instance(toolset: Toolset, tool: &Tool, alone: bool, notes: &mut Vec<Note>) -
     block
 }
 
-/// What the user says of the instances; without it the agent's own description of the toolset stands.
+/// The user's descriptions of the instances. Without any, the agent's own description of the toolset is used.
 fn description(tools: &[&Tool], notes: &mut Vec<Note>) -> Option<String> {
     let said: Vec<(String, &str)> =
         tools.iter().filter_map(|tool| Some((instance_name(tool), text::line(tool, notes)?))).collect();

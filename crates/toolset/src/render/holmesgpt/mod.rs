@@ -8,8 +8,8 @@
 //!   <anything else>                the base file's
 //! mcp_servers:                     one per MCP server, and the base file's
 //! ```
-//! What the agent makes of a file, and why ours looks as it does, is in `docs/holmesgpt.md`; that it does so, the test tier
-//! `agent` shows with the agent itself.
+//! `docs/holmesgpt.md` says what the agent does with a file and why ours looks like this. The test tier `agent` checks
+//! it with the agent itself.
 
 mod base;
 mod builtin;
@@ -37,12 +37,12 @@ use crate::{
     yaml::{self, Block, Key, Node},
 };
 
-/// Says whose file it is; no time and no version, so that the same state gives the same bytes.
+/// Says who writes the file. It has no time and no version, so that the same state gives the same bytes.
 const HEADER: &str =
     "# Written by toolset-operator from the cluster's Services. Edits are undone: change the ToolsetConfig instead.\n";
-/// What the agent needs at least: in server mode nothing but a few toolsets is on by itself.
+/// The toolset that the agent needs at least, because in server mode only a few toolsets are on by default.
 const CORE: &str = "kubernetes/core";
-/// Should the emitter ever refuse, the agent still gets a file that it loads.
+/// The file in case the emitter fails, so that the agent still has one that it loads.
 const AT_LEAST: &str = "toolsets:\n  kubernetes/core:\n    enabled: true\n";
 
 /// What the file is made from.
@@ -61,11 +61,11 @@ pub struct HolmesFile {
     pub text: String,
     /// Entries of `toolsets` and `mcp_servers`.
     pub entries: usize,
-    /// What could not be written as it was asked for.
+    /// What could not be written as the spec wants it.
     pub notes: Vec<Note>,
 }
 
-/// Renders the file. It loads whatever is put in: with nothing discovered it holds the baseline.
+/// Renders the file. The agent loads it for every input. Without any tools it holds the baseline.
 pub fn render(input: &HolmesInput<'_>) -> HolmesFile {
     let nothing = BaseFile::default();
     let base = input.base.unwrap_or(&nothing);
@@ -78,13 +78,13 @@ pub fn render(input: &HolmesInput<'_>) -> HolmesFile {
     file.finish()
 }
 
-/// The file as it grows.
+/// The file while it is built.
 #[derive(Default)]
 struct FileBuilder {
     toolsets: BTreeMap<Key, Block>,
     servers: BTreeMap<Key, Block>,
     notes: Vec<Note>,
-    /// What of the base file could not be taken.
+    /// What could not be taken from the base file.
     problems: Vec<String>,
 }
 
@@ -109,7 +109,7 @@ impl FileBuilder {
     fn own(&mut self, tools: &[Tool], base: &BaseFile) {
         for (index, name) in entry_names::entries(tools, base.names()) {
             let tool = &tools[index];
-            // Names are over [a-z0-9_-], so every one is a key.
+            // Entry names match [a-z0-9_-]+, so each one is a key.
             let Some(key) = Key::new(name.clone()) else { continue };
             if Toolset::of(tool.product, tool.trust) == Toolset::Mcp {
                 self.servers.insert(key, entries::mcp(tool, &mut self.notes));
@@ -119,8 +119,8 @@ impl FileBuilder {
         }
     }
 
-    /// The built-ins that the user switches on or off. The base file's word on `kubernetes/core` stands over our default,
-    /// the spec's word over everything.
+    /// The built-in toolsets that the user switches on or off. For `kubernetes/core` the base file overrides our
+    /// default, and the spec overrides both.
     fn baseline(&mut self, baseline: &[Baseline]) {
         if self.toolsets.get(CORE).is_none_or(|entry| entry.get("enabled").is_none()) {
             self.switch(CORE, true);
@@ -130,7 +130,7 @@ impl FileBuilder {
                 self.switch(name, *state == State::Enabled);
             } else {
                 let message = format!(
-                    "baseline {name} is left out: HolmesGPT {} has no built-in toolset of that name and would report it as failed; for one of your own use output.base",
+                    "baseline {name} is left out: HolmesGPT {} has no built-in toolset of that name and would report it as failed; for a toolset of your own, use output.base",
                     toolsets::VERSION
                 );
                 self.notes.push(Note::new(Reason::SettingUnsupported, message));
@@ -145,7 +145,7 @@ impl FileBuilder {
     }
 
     fn put(&mut self, name: &str, entry: Block) {
-        // A name with a dot, for which the agent would refuse the whole file, comes from nowhere the schema was asked.
+        // The agent refuses a whole file for a name with a dot. The schema lets none through.
         if let Some(key) = Key::new(name) {
             self.toolsets.insert(key, entry);
         }

@@ -1,4 +1,4 @@
-//! Texts for the model: what the user wrote, if the agent expands nothing in it, else a fixed one.
+//! Texts for the model: what the user wrote, unless the agent would expand something in it, else a fixed text.
 
 use crd_types::{Reason, Trust};
 
@@ -8,7 +8,7 @@ use crate::{
     tool::{Note, Tool},
 };
 
-/// The longest description the schema lets in, and the longest instructions, in characters.
+/// The longest description and the longest instructions that the schema takes, in characters.
 const MAX_LINE: usize = 256;
 const MAX_TEXT: usize = 4096;
 
@@ -25,7 +25,8 @@ pub fn instructions<'a>(tool: &'a Tool, notes: &mut Vec<Note>) -> Option<&'a str
     accept(said, lines, "instructions", tool, notes)
 }
 
-/// The schema lets neither through; an object stored under another one could still hold it.
+/// A text that passed its check. The schema refuses others, but an object that was stored under another schema can hold
+/// them.
 fn accept<'a>(
     said: &'a str,
     checked: Result<(), String>,
@@ -36,7 +37,7 @@ fn accept<'a>(
     match checked {
         Ok(()) => Some(said),
         Err(why) => {
-            let message = format!("{field} of {} {why}; a fixed text stands instead", tool.origin_in_words());
+            let message = format!("{field} of {} {why}; a fixed text is used instead", tool.origin_in_words());
             notes.push(Note::new(Reason::SettingUnsupported, message));
             None
         }

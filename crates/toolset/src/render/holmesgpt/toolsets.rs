@@ -1,16 +1,16 @@
-//! The toolsets of `HolmesGPT` 0.45.0: which of them a tool becomes, and which fields that toolset has. Checked against the
-//! agent's own models by the test tier `agent`.
+//! The toolsets of `HolmesGPT` 0.45.0: which of them a tool becomes, and which fields that toolset has. Checked against
+//! the agent's own models by the test tier `agent`.
 
 use crd_types::{CredentialsType, Trust};
 use detectors::Product;
 
-/// The version whose loader, models and probes the facts in this module were read from.
+/// The version whose loader, models and probes this module describes.
 pub const VERSION: &str = "0.45.0";
 
-/// One of the agent's toolsets, as far as tools become one.
+/// One of the agent's toolsets that tools can become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Toolset {
-    /// `prometheus/metrics`: everything that speaks the Prometheus query API.
+    /// `prometheus/metrics`: everything with the Prometheus query API.
     Metrics,
     /// `grafana/dashboards`.
     Dashboards,
@@ -33,8 +33,8 @@ impl Toolset {
     pub const SHARED: [Self; 6] =
         [Self::Metrics, Self::Dashboards, Self::Loki, Self::Tempo, Self::Elasticsearch, Self::VictoriaLogs];
 
-    /// What a tool becomes. Whatever comes from a Tenant source becomes `type: http`: it never stands beside Trusted
-    /// instances, and never reaches the agent's built-in code.
+    /// The toolset that a tool becomes. A tool from a Tenant source becomes `type: http`, so it is never listed with
+    /// Trusted instances and never reaches the agent's built-in code.
     pub const fn of(product: Product, trust: Trust) -> Self {
         if matches!(trust, Trust::Tenant) {
             return Self::Http;
@@ -56,7 +56,7 @@ impl Toolset {
         }
     }
 
-    /// The names of its entries in the file; empty for those whose every tool has an entry of its own.
+    /// The names of its entries in the file. Empty if every tool has its own entry.
     pub const fn entries(self) -> &'static [&'static str] {
         match self {
             Self::Metrics => &["prometheus/metrics"],
@@ -69,12 +69,12 @@ impl Toolset {
         }
     }
 
-    /// Whether every tool gets an entry, and so a name among the agent's own, of its own.
+    /// Whether every tool has its own entry, and so a name among the agent's own names.
     pub const fn has_own_entries(self) -> bool {
         matches!(self, Self::Http | Self::Mcp)
     }
 
-    /// As a message names it.
+    /// Its name in messages.
     pub const fn in_words(self) -> &'static str {
         match self {
             Self::Metrics => "prometheus/metrics",
@@ -97,7 +97,7 @@ impl Toolset {
         }
     }
 
-    /// How credentials of this type are written, `None` where the toolset has no field for them.
+    /// How credentials of this type are written. `None` if the toolset has no field for them.
     pub const fn credentials(self, type_: CredentialsType) -> Option<CredentialsField> {
         use CredentialsField as Field;
         use CredentialsType as Type;
@@ -123,17 +123,18 @@ impl Toolset {
         }
     }
 
-    /// The map of headers that `X-Scope-OrgID` goes into, `None` where there is none.
+    /// The map of headers that holds `X-Scope-OrgID`. `None` if there is none.
     pub const fn tenant_headers(self) -> Option<&'static str> {
         match self {
             Self::Metrics | Self::Dashboards | Self::Loki | Self::Tempo => Some("additional_headers"),
             Self::Http => Some("default_headers"),
-            // victorialogs has headers, but VictoriaLogs knows its tenants by AccountID and ProjectID.
+            // victorialogs has headers, but VictoriaLogs tells its tenants apart by AccountID and ProjectID.
             Self::Elasticsearch | Self::VictoriaLogs | Self::Mcp => None,
         }
     }
 
-    /// Whether it has `timeout_seconds`. `prometheus/metrics` has several timeouts, for kinds of queries, and none for calls.
+    /// Whether it has `timeout_seconds`. `prometheus/metrics` has timeouts for kinds of queries, and none for single
+    /// calls.
     pub const fn has_timeout(self) -> bool {
         !matches!(self, Self::Metrics | Self::Mcp)
     }
@@ -143,13 +144,12 @@ impl Toolset {
         matches!(self, Self::Http)
     }
 
-    /// Whether what the user writes as instructions reaches the model. Shared toolsets bring their own, per toolset and
-    /// not per instance.
+    /// Whether the user's instructions reach the model. Shared toolsets have their own, for all instances together.
     pub const fn has_instructions(self) -> bool {
         self.has_own_entries()
     }
 
-    /// The types of credentials it has fields for, in words.
+    /// The types of credentials that it has fields for, for messages.
     pub fn credentials_in_words(self) -> String {
         let names: Vec<&str> = CredentialsType::ALL
             .iter()

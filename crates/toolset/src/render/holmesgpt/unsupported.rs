@@ -1,7 +1,7 @@
-//! What the agent cannot take of what the spec asks for.
+//! What the spec wants and the agent has no field for.
 //!
-//! The agent ignores config keys that it does not know, without a word. What it has no field for is left out of the file, and
-//! the user is informed.
+//! The agent silently ignores config keys that it does not know. So such a setting is left out of the file and
+//! reported.
 
 use crd_types::{Credentials, Override, Reason, ServiceReason, Settings, StaticTool, ToolsetConfig, Trust};
 use detectors::Product;
@@ -14,7 +14,7 @@ use crate::{
     tool::Note,
 };
 
-/// What one entry of the spec asks for.
+/// What one entry of the spec wants.
 #[derive(Clone, Copy, Debug, Default)]
 struct Asked<'a> {
     credentials: Option<&'a Credentials>,
@@ -23,15 +23,16 @@ struct Asked<'a> {
     instructions: Option<&'a str>,
 }
 
-/// What `spec.overrides` and `spec.tools` ask for and the agent has no field for. `plan` is the plan before the size budget.
+/// What `spec.overrides` and `spec.tools` want and the agent has no field for. `plan` is the plan before the size
+/// budget.
 pub fn notes(config: &ToolsetConfig, plan: &Plan) -> Vec<Note> {
     let of_overrides = config.spec.overrides.iter().flat_map(|rule| of_override(rule, plan));
     let tools = config.spec.tools.iter().filter(|tool| Endpoint::of_url(&tool.endpoint).is_ok());
     of_overrides.chain(tools.flat_map(of_tool)).collect()
 }
 
-/// An override counts for the tools that it matches, also for those that wait to be healthy. A Tenant's tool takes all that
-/// it may be given.
+/// The notes of an override, for the tools that it matches. Tools that wait to be healthy count too, so that the notes
+/// do not change with health. A Tenant's tool takes everything that it is allowed to have.
 fn of_override(rule: &Override, plan: &Plan) -> Vec<Note> {
     let asked = Asked {
         credentials: rule.credentials.as_ref(),
@@ -64,8 +65,8 @@ fn of_tool(tool: &StaticTool) -> Vec<Note> {
     unsupported(asked, spelling::product(tool.type_), &origin, &origin)
 }
 
-/// What of it has no field in the toolset of a Trusted `product`. `tool` is the one that it is for, `origin` the entry of the
-/// spec that asks for it.
+/// What has no field in the toolset of a Trusted `product`. `tool` names the tool in question, and `origin` the entry
+/// of the spec that wants it.
 fn unsupported(asked: Asked<'_>, product: Product, tool: &str, origin: &str) -> Vec<Note> {
     let toolset = Toolset::of(product, Trust::Trusted);
     let what = || format!("{tool} is {} in HolmesGPT {VERSION}", toolset.in_words());

@@ -92,7 +92,7 @@ fn a_full_url_must_name_the_service_itself() {
 
 #[test]
 fn a_full_url_may_not_contradict_the_other_annotations() {
-    assert!(refused(&[(ENDPOINT, "http://vectors:8080/"), (PORT, "metrics")]).contains("otherwise"));
+    assert!(refused(&[(ENDPOINT, "http://vectors:8080/"), (PORT, "metrics")]).contains("contradicts"));
     assert_eq!(accepted(&[(ENDPOINT, "http://vectors:8080/"), (PORT, "api")]).port, Some(8080));
 }
 
