@@ -24,7 +24,7 @@ use std::{
 
 use detectors::{
     Confidence, Finding, Outcome, PortView, Product, Protocol, Scheme, ServiceKey, ServiceType, ServiceView, StringMap,
-    Target, TargetPort, explain, recognise, second_stage,
+    Target, TargetPort, displaced_endpoints, explain, recognise,
 };
 use serde_json::Value;
 
@@ -180,7 +180,7 @@ fn choose(rows: &[Row]) -> Vec<Option<Finding>> {
         let there: Vec<usize> = group.iter().copied().filter(|at| chosen[*at].is_some()).collect();
         let endpoints: Vec<(&ServiceView, &Finding)> =
             there.iter().filter_map(|at| Some((&rows[*at].view, chosen[*at].as_ref()?))).collect();
-        let displaced = second_stage(&endpoints);
+        let displaced = displaced_endpoints(&endpoints);
         for (at, displaced) in there.into_iter().zip(displaced) {
             if displaced.is_some() {
                 chosen[at] = None;

@@ -71,7 +71,7 @@ pub struct Evidence {
 ///
 /// Derives the order: scope first, then the entry point's tier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Standing {
+pub struct Rank {
     /// Whether it belongs to another product's bundle (linkerd-viz, kubecost) and sees only that product's data.
     pub bundled: bool,
     /// 0 for the entry point of a distributed install (gateway) or a single binary, higher for parts behind it.
@@ -88,7 +88,7 @@ pub struct Finding {
     /// What follows.
     pub outcome: Outcome,
     /// For ranking among the endpoints of this product.
-    pub standing: Standing,
+    pub rank: Rank,
     /// What it rests on, strongest first.
     pub evidence: Vec<Evidence>,
     /// What would settle it where the confidence is not High, or what would change the verdict; in words.
@@ -100,9 +100,9 @@ pub struct Finding {
 pub enum DisplacedBecause {
     /// Headless, and a Service with a cluster IP stands over the same pods.
     HeadlessTwin,
-    /// Another Service of the same install is the better door: the gateway before a component, the query Service before an
+    /// Another Service of the same install is the preferred endpoint: the gateway before a component, the query Service before an
     /// alternate over the same pods.
-    BetterDoor,
+    PreferredEndpoint,
 }
 
 /// An endpoint that the second stage set aside.

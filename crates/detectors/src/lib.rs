@@ -1,7 +1,7 @@
 //! Recognises observability systems among Kubernetes Services.
 //!
 //! ```text
-//! ServiceView ──► recognise ──► Finding per product ──► second_stage (per namespace) ──► Displaced
+//! ServiceView ──► recognise ──► Finding per product ──► displaced_endpoints (per namespace) ──► Displaced
 //! ```
 //! Pure: no client, no clock. One file per product holds its facts as a table; the engine weighs a Service by each of them
 //! and knows no product.
@@ -21,6 +21,7 @@
 //! only look like it. `cargo run -p detectors --example corpus` scores all rules on Services whose truth is known.
 
 mod alertmanager;
+mod displaced;
 mod elasticsearch;
 mod engine;
 mod explain;
@@ -35,7 +36,6 @@ mod opensearch;
 mod product;
 mod prometheus;
 mod scheme;
-mod second_stage;
 mod tempo;
 mod thanos;
 mod victorialogs;
@@ -48,11 +48,11 @@ use std::cmp::Reverse;
 
 use engine::{Facts, Vocabulary, rule::Rule};
 
+pub use displaced::displaced_endpoints;
 pub use explain::{Explanation, explain};
-pub use finding::{Displaced, DisplacedBecause, Evidence, EvidenceKind, Finding, Outcome, Standing, Target};
+pub use finding::{Displaced, DisplacedBecause, Evidence, EvidenceKind, Finding, Outcome, Rank, Target};
 pub use product::{Confidence, Product, Scheme};
 pub use scheme::scheme_of;
-pub use second_stage::second_stage;
 pub use view::{PortView, Protocol, ServiceKey, ServiceType, ServiceView, StringMap, TargetPort};
 
 /// Every product with a table, in the order of [`Product`]. `MCP` servers say so themselves (`mcp.rs`), `Custom` has no rule.

@@ -10,8 +10,8 @@
 use std::borrow::Cow;
 
 use crate::{
-    Confidence, Evidence, EvidenceKind, Explanation, Finding, Outcome, PortView, Product, Protocol, ServiceView,
-    Standing, Target, scheme_of,
+    Confidence, Evidence, EvidenceKind, Explanation, Finding, Outcome, PortView, Product, Protocol, Rank, ServiceView,
+    Target, scheme_of,
 };
 
 const LABEL: &str = "kagent.dev/mcp-service";
@@ -41,7 +41,7 @@ pub(crate) fn finding(view: &ServiceView) -> Option<Finding> {
         product: Product::MCP,
         confidence,
         outcome,
-        standing: Standing::default(),
+        rank: Rank::default(),
         evidence: evidence.clone(),
         hint,
     };

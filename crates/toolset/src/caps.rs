@@ -23,7 +23,7 @@ pub(crate) fn admit(candidates: &mut [Candidate]) {
         .filter(|candidate| candidate.trust == Trust::Tenant && candidate.endpoint().is_some())
         .collect();
     tenants.sort_by(|a, b| (a.created, &a.key).cmp(&(b.created, &b.key)));
-    let mut by_namespace: BTreeMap<Box<str>, usize> = BTreeMap::new();
+    let mut by_namespace: BTreeMap<std::sync::Arc<str>, usize> = BTreeMap::new();
     let mut by_type: BTreeMap<Option<Product>, usize> = BTreeMap::new();
     let mut all = 0;
     for candidate in tenants {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crd_types::{ServiceReason, Signature, ToolsetConfig};
-use detectors::{Confidence, Finding, Outcome, PortView, Product, Protocol, ServiceView, Standing, Target};
+use detectors::{Confidence, Finding, Outcome, PortView, Product, Protocol, Rank, ServiceView, Target};
 
 use crate::{
     annotation::{self, Annotations, StatedType},
@@ -35,7 +35,7 @@ pub struct Claim {
     /// Who says so.
     pub origin: Origin,
     /// Its place among its product's instances.
-    pub standing: Standing,
+    pub rank: Rank,
     /// The target, or why there is none.
     pub verdict: Verdict,
     /// What would settle it.
@@ -99,7 +99,7 @@ fn by_signature(signature: &Signature, service: &Recognised) -> Claim {
         custom: signature.custom_type.clone(),
         confidence: Confidence::High,
         origin: Origin::Signature(signature.name.clone()),
-        standing: standing(product, service),
+        rank: rank(product, service),
         verdict,
         hint: None,
         health_path: signature.health_path.clone(),
@@ -158,7 +158,7 @@ fn by_annotation(stated: &StatedType, service: &Recognised, said: &Annotations) 
         custom: stated.custom.clone(),
         confidence: Confidence::High,
         origin: Origin::Annotation,
-        standing: standing(stated.product, service),
+        rank: rank(stated.product, service),
         verdict,
         hint: None,
         health_path: None,
@@ -190,7 +190,7 @@ fn by_rules(finding: &Finding, view: &ServiceView, said: &Annotations) -> Claim 
         custom: None,
         confidence: finding.confidence,
         origin: Origin::Rules,
-        standing: finding.standing,
+        rank: finding.rank,
         verdict,
         hint: finding.hint.clone(),
         health_path: None,
@@ -221,13 +221,8 @@ fn adjusted(mut target: Target, said: &Annotations) -> Target {
 }
 
 /// A stated type ranks where the rules would have ranked it, if they recognise it too.
-fn standing(product: Product, service: &Recognised) -> Standing {
-    service
-        .findings
-        .iter()
-        .find(|finding| finding.product == product)
-        .map(|finding| finding.standing)
-        .unwrap_or_default()
+fn rank(product: Product, service: &Recognised) -> Rank {
+    service.findings.iter().find(|finding| finding.product == product).map(|finding| finding.rank).unwrap_or_default()
 }
 
 fn tcp_port(view: &ServiceView, number: u16) -> Option<&PortView> {

@@ -29,11 +29,11 @@ pub enum Change {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SliceView {
     /// The slice's namespace.
-    pub namespace: Box<str>,
+    pub namespace: std::sync::Arc<str>,
     /// The slice's name.
     pub name: Box<str>,
     /// The Service it belongs to (label `kubernetes.io/service-name`).
-    pub service: Box<str>,
+    pub service: std::sync::Arc<str>,
     /// Whether at least one endpoint is serving and not terminating.
     pub serving: bool,
     /// Whether the EndpointSlice controller made it (label `endpointslice.kubernetes.io/managed-by`); a hand-made slice can
@@ -126,7 +126,7 @@ impl Ord for Entry {
 }
 
 /// EndpointSlices by namespace, then by Service; nearly always one for a Service.
-type Slices = BTreeMap<Box<str>, BTreeMap<Box<str>, Box<[SliceState]>>>;
+type Slices = BTreeMap<std::sync::Arc<str>, BTreeMap<std::sync::Arc<str>, Box<[SliceState]>>>;
 
 /// One slice's share in its Service's readiness.
 #[derive(Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::{
     endpoint::Endpoint,
     index::Index,
     legacy::LegacyOverrides,
-    plan::Rank,
+    plan::PlanRank,
     select::Context,
     spelling,
     tool::{Note, Tool},
@@ -20,7 +20,7 @@ pub(crate) struct Draft {
     /// The tool so far.
     pub tool: Tool,
     /// Its rank.
-    pub rank: Rank,
+    pub rank: PlanRank,
     /// The override that last switched it off, in words.
     pub off: Option<String>,
     /// Whether an override says anything of its state; then the predecessor's layer does not.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crd_types::{Instances, Reason, ServiceReason, StaticTool, Trust};
-use detectors::{Confidence, Product, ServiceKey, Standing};
+use detectors::{Confidence, Product, Rank, ServiceKey};
 
 use crate::{
     agent,
@@ -124,10 +124,10 @@ fn draft(ctx: &Context<'_>, candidate: Candidate) -> Result<Draft, Rejection> {
             .unwrap_or(usize::MAX)
     };
     Ok(Draft {
-        rank: Rank {
+        rank: PlanRank {
             tenant: candidate.trust == Trust::Tenant,
             preferred: is_it(&candidate.key),
-            standing: candidate.standing,
+            rank: candidate.rank,
         },
         off: None,
         state_said: false,
@@ -156,10 +156,10 @@ fn draft(ctx: &Context<'_>, candidate: Candidate) -> Result<Draft, Rejection> {
 
 /// Where an instance ranks among those of its product; the key makes the order total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Rank {
+pub(crate) struct PlanRank {
     tenant: bool,
     preferred: usize,
-    standing: Standing,
+    rank: Rank,
 }
 
 /// By product, custom type, rank, namespace and name.

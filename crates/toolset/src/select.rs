@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crd_types::{AllowanceKind, ServiceReason, Source, State, ToolsetConfig, Trust};
-use detectors::{Confidence, DisplacedBecause, Finding, Product, ServiceKey, ServiceType, ServiceView, Standing};
+use detectors::{Confidence, DisplacedBecause, Finding, Product, Rank, ServiceKey, ServiceType, ServiceView};
 
 use crate::{
     annotation::{self, Annotations},
@@ -61,7 +61,7 @@ pub struct Candidate {
     /// What recognised it.
     pub origin: Origin,
     /// Its place among the instances of its product.
-    pub standing: Standing,
+    pub rank: Rank,
     /// Seconds since 1970; decides admission under the caps.
     pub created: i64,
     /// `toolset-name`.
@@ -150,7 +150,7 @@ impl Candidate {
             trust: source.trust,
             confidence: claim.map_or(Confidence::Low, |claim| claim.confidence),
             origin: claim.map_or(Origin::Annotation, |claim| claim.origin.clone()),
-            standing: claim.map(|claim| claim.standing).unwrap_or_default(),
+            rank: claim.map(|claim| claim.rank).unwrap_or_default(),
             created: view.created,
             tool_name: said.name.clone(),
             health_path: said.health_path.clone().or_else(|| claim.and_then(|claim| claim.health_path.clone())),
@@ -280,12 +280,12 @@ fn refused_by_trust(
     None
 }
 
-/// Headless twins and better doors, among the Trusted of one namespace.
+/// Headless twins and preferred endpoints, among the Trusted of one namespace.
 ///
 /// Tenants are left out: what they give is stated and so never displaced, they displace nobody else's, and a flood of theirs
 /// would only cost time here, before the caps.
 fn second_stage(index: &Index, candidates: &mut [Candidate]) {
-    let mut groups: BTreeMap<Box<str>, Vec<usize>> = BTreeMap::new();
+    let mut groups: BTreeMap<std::sync::Arc<str>, Vec<usize>> = BTreeMap::new();
     let counts = |candidate: &Candidate| candidate.trust == Trust::Trusted && candidate.endpoint().is_some();
     for (position, candidate) in candidates.iter().enumerate().filter(|(_, candidate)| counts(candidate)) {
         groups.entry(candidate.key.namespace.clone()).or_default().push(position);
@@ -299,12 +299,12 @@ fn second_stage(index: &Index, candidates: &mut [Candidate]) {
             })
             .collect();
         let input: Vec<(&ServiceView, &Finding)> = findings.iter().map(|(_, view, finding)| (*view, finding)).collect();
-        for ((position, ..), displaced) in findings.iter().zip(detectors::second_stage(&input)) {
+        for ((position, ..), displaced) in findings.iter().zip(detectors::displaced_endpoints(&input)) {
             // Whoever named a Service explicitly wants that one.
             let Some(displaced) = displaced.filter(|_| candidates[*position].origin == Origin::Rules) else { continue };
             let (reason, what) = match displaced.because {
                 DisplacedBecause::HeadlessTwin => (ServiceReason::HeadlessTwin, "is headless, over the same pods as"),
-                DisplacedBecause::BetterDoor => {
+                DisplacedBecause::PreferredEndpoint => {
                     (ServiceReason::LostToPreferred, "serves the same data as the better entry point")
                 }
             };
@@ -329,7 +329,7 @@ fn finding_of(service: &Recognised, candidate: &Candidate) -> Option<Finding> {
         product,
         confidence: candidate.confidence,
         outcome: detectors::Outcome::Endpoint(target),
-        standing: candidate.standing,
+        rank: candidate.rank,
         evidence: Vec::new(),
         hint: None,
     })

@@ -88,9 +88,9 @@ fn note(case: &Case<'_>, tool: &Tool, this: String) -> String {
         if candidate.trust == crd_types::Trust::Tenant {
             notes.push("from a Tenant source");
         }
-        if candidate.standing.bundled {
+        if candidate.rank.bundled {
             notes.push("part of another product's bundle");
-        } else if candidate.standing.tier > 0 {
+        } else if candidate.rank.tier > 0 {
             notes.push("a part behind the entry point");
         }
     }

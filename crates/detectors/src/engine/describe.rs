@@ -10,7 +10,7 @@ use super::{
     words,
 };
 use crate::{
-    Confidence, Evidence, EvidenceKind, Finding, Outcome, PortView, Product, Protocol, ServiceView, Standing, Target,
+    Confidence, Evidence, EvidenceKind, Finding, Outcome, PortView, Product, Protocol, Rank, ServiceView, Target,
     scheme_of,
 };
 
@@ -41,7 +41,7 @@ pub(crate) fn finding(rule: &'static Rule, facts: &Facts<'_>, verdict: &Verdict<
         product: rule.product,
         confidence,
         outcome,
-        standing: Standing { bundled: bundled(verdict, facts.view), tier },
+        rank: Rank { bundled: bundled(verdict, facts.view), tier },
         evidence: evidence(rule, facts, verdict),
         hint: if settled { None } else { Some(Cow::Owned(hint(rule, facts, verdict))) },
     })

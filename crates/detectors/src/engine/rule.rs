@@ -71,7 +71,7 @@ pub(crate) struct Door {
     pub roles: &'static [&'static str],
     /// Whether a Service that states no role can be it.
     pub bare: bool,
-    /// [`Standing::tier`](crate::Standing::tier).
+    /// [`Rank::tier`](crate::Rank::tier).
     pub tier: u8,
     /// Under which path it answers, where that is a fact of the part.
     pub path: &'static str,
@@ -107,7 +107,7 @@ pub(crate) struct Shape {
     pub then: Then,
     /// How sure that is where the port fits.
     pub confidence: Confidence,
-    /// [`Standing::bundled`](crate::Standing::bundled).
+    /// [`Rank::bundled`](crate::Rank::bundled).
     pub bundled: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use detectors::{
     Confidence, Finding, Outcome, PortView, Product, Protocol, ServiceKey, ServiceType, ServiceView, StringMap,
-    TargetPort, recognise, second_stage,
+    TargetPort, displaced_endpoints, recognise,
 };
 
 /// A `ClusterIP` Service in the namespace `default`, with neither labels, selector nor ports.
@@ -101,7 +101,7 @@ pub fn chosen_of(services: &[Fixture]) -> Vec<String> {
     let found: Vec<(&ServiceView, Finding)> =
         services.iter().filter_map(|fixture| Some((fixture.view(), fixture.chosen()?))).collect();
     let endpoints: Vec<(&ServiceView, &Finding)> = found.iter().map(|(view, finding)| (*view, finding)).collect();
-    let displaced = second_stage(&endpoints);
+    let displaced = displaced_endpoints(&endpoints);
     let kept = endpoints.iter().zip(displaced).filter(|(_, displaced)| displaced.is_none());
     let mut names: Vec<String> = kept.map(|((view, _), _)| view.key.name.to_string()).collect();
     names.sort();

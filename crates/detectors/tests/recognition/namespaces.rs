@@ -1,6 +1,6 @@
 //! The second stage: which of several doors to the same thing is taken.
 
-use detectors::{DisplacedBecause, second_stage};
+use detectors::{DisplacedBecause, displaced_endpoints};
 
 use crate::fixture::{Fixture, chosen_of, service};
 
@@ -139,7 +139,7 @@ fn what_is_set_aside_names_what_is_taken() {
         service("logs-headless").both("app=loki release=logs chart=loki-2.16.0").ports("http-metrics:3100").headless();
     let loki = service("logs").both("app=loki release=logs chart=loki-2.16.0").ports("http-metrics:3100");
     let (of_twin, of_loki) = (twin.chosen().expect("chosen"), loki.chosen().expect("chosen"));
-    let displaced = second_stage(&[(twin.view(), &of_twin), (loki.view(), &of_loki)]);
+    let displaced = displaced_endpoints(&[(twin.view(), &of_twin), (loki.view(), &of_loki)]);
     let displaced_twin = displaced[0].as_ref().expect("set aside");
     assert_eq!(displaced_twin.by, loki.view().key);
     assert_eq!(displaced_twin.because, DisplacedBecause::HeadlessTwin);

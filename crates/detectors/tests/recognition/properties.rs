@@ -2,7 +2,7 @@
 
 use detectors::{
     Finding, Outcome, PortView, Product, Protocol, ServiceKey, ServiceType, ServiceView, StringMap, TargetPort,
-    explain, recognise, second_stage, target_of,
+    displaced_endpoints, explain, recognise, target_of,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -167,10 +167,10 @@ fn decided_by_labels() -> Vec<Fixture> {
 }
 
 /// What the verdict is, without the words that mention the Service's name.
-fn verdicts(view: &ServiceView) -> Vec<(Product, detectors::Confidence, Outcome, detectors::Standing)> {
+fn verdicts(view: &ServiceView) -> Vec<(Product, detectors::Confidence, Outcome, detectors::Rank)> {
     recognise(view)
         .into_iter()
-        .map(|finding| (finding.product, finding.confidence, finding.outcome, finding.standing))
+        .map(|finding| (finding.product, finding.confidence, finding.outcome, finding.rank))
         .collect()
 }
 
@@ -188,7 +188,7 @@ proptest! {
             let _ = target_of(*product, &view);
         }
         let endpoints: Vec<_> = findings.iter().map(|finding| (&view, finding)).collect();
-        prop_assert_eq!(second_stage(&endpoints).len(), endpoints.len());
+        prop_assert_eq!(displaced_endpoints(&endpoints).len(), endpoints.len());
     }
 
     #[test]
@@ -297,7 +297,7 @@ proptest! {
             views.iter().filter_map(|view| Some((view, endpoint(view)?))).collect();
         let mut endpoints: Vec<(&ServiceView, &Finding)> = found.iter().map(|(view, finding)| (*view, finding)).collect();
         let verdict = |endpoints: &[(&ServiceView, &Finding)]| {
-            let displaced = second_stage(endpoints);
+            let displaced = displaced_endpoints(endpoints);
             let mut all: Vec<_> = endpoints.iter().map(|(view, _)| view.key.clone()).zip(displaced).collect();
             all.sort_by(|(a, _), (b, _)| a.cmp(b));
             all
@@ -332,6 +332,6 @@ proptest! {
         let all: Vec<(&ServiceView, &Finding)> = found.iter().map(|(view, finding)| (*view, finding)).collect();
         let here: Vec<(&ServiceView, &Finding)> =
             all.iter().copied().filter(|(view, _)| &*view.key.namespace == "here").collect();
-        prop_assert_eq!(&second_stage(&all)[..here.len()], &second_stage(&here)[..]);
+        prop_assert_eq!(&displaced_endpoints(&all)[..here.len()], &displaced_endpoints(&here)[..]);
     }
 }

@@ -1,4 +1,4 @@
-//! Over the endpoints of a namespace: which are set aside for a better door to the same thing.
+//! Over the endpoints of a namespace: which are set aside for a preferred endpoint to the same thing.
 //!
 //! * A headless Service gives way to one with a cluster IP over the same pods, wherever it stands: the selectors include one
 //!   another, instance and name label are the same, or its name is the other's with `-headless` or `-hl`. Names and labels
@@ -24,12 +24,12 @@ const INSTALL_KEYS: &[&str] = &[
     "opster.io/opensearch-cluster",
 ];
 
-/// The second stage: of the endpoints in one namespace (any products, any order), which are set aside for a better door to
+/// The second stage: of the endpoints in one namespace (any products, any order), which are set aside for a preferred endpoint to
 /// the same thing. `out[i]` belongs to `endpoints[i]`. Findings that are no endpoints are left alone and set nothing aside;
 /// Services of different namespaces never meet.
 ///
 /// Takes time with the square of the endpoints that one product has in one namespace, so caps come before it.
-pub fn second_stage(endpoints: &[(&ServiceView, &Finding)]) -> Vec<Option<Displaced>> {
+pub fn displaced_endpoints(endpoints: &[(&ServiceView, &Finding)]) -> Vec<Option<Displaced>> {
     let mut displaced: Vec<Option<Displaced>> = vec![None; endpoints.len()];
     let taken =
         endpoints.iter().enumerate().filter(|(_, (_, finding))| matches!(finding.outcome, Outcome::Endpoint(_)));
@@ -74,7 +74,7 @@ impl<'a> Entry<'a> {
         (self.finding.product, &self.view.key.namespace)
     }
 
-    /// Smaller is the better door. Total: the name decides in the end.
+    /// Smaller is the preferred endpoint. Total: the name decides in the end.
     fn rank(&self) -> impl Ord {
         let exposure = match self.view.service_type {
             ServiceType::ClusterIP => 0,
@@ -82,7 +82,7 @@ impl<'a> Entry<'a> {
             ServiceType::LoadBalancer => 2,
             ServiceType::ExternalName => 3,
         };
-        let tier = self.finding.standing.tier;
+        let tier = self.finding.rank.tier;
         (
             (tier == FALLBACK_TIER, self.view.headless, tier),
             Reverse(self.finding.confidence),
@@ -98,7 +98,7 @@ impl<'a> Entry<'a> {
         if self.view.key == other.view.key {
             return None;
         }
-        let (tier, other_tier) = (self.finding.standing.tier, other.finding.standing.tier);
+        let (tier, other_tier) = (self.finding.rank.tier, other.finding.rank.tier);
         if tier == FALLBACK_TIER {
             return Some(DisplacedBecause::HeadlessTwin);
         }
@@ -112,7 +112,7 @@ impl<'a> Entry<'a> {
         // Two that name no install, side by side in one namespace, are taken for one: people write it so.
         let behind = other_tier < tier && (same_pods || self.install == other.install);
         let beside = other_tier == tier && same_pods && self.view.headless == other.view.headless;
-        (behind || beside).then_some(DisplacedBecause::BetterDoor)
+        (behind || beside).then_some(DisplacedBecause::PreferredEndpoint)
     }
 
     fn same_pods(&self, other: &Entry<'_>) -> bool {
