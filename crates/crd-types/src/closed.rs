@@ -36,6 +36,44 @@ macro_rules! closed {
 
 pub(crate) use closed;
 
+/// Defines the schema of a list that `detectors` keeps; that crate has no dependency on schemas. A field takes it by
+/// `#[schemars(with = "…")]`.
+///
+/// `oneOf`, as the derive writes it: kube makes an `enum` of it, and one without `null` for an optional field.
+macro_rules! schema_of {
+    ($(#[doc = $doc:literal])* $name:ident, $list:ty) => {
+        $(#[doc = $doc])*
+        pub(crate) enum $name {}
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let name = |one: &$list| schemars::json_schema!({"type": "string", "const": one.as_str()});
+                let names: Vec<schemars::Schema> = <$list>::ALL.iter().map(name).collect();
+                schemars::json_schema!({"description": concat!($($doc),*).trim(), "oneOf": names})
+            }
+        }
+    };
+}
+
+schema_of! {
+    /// What a tool speaks.
+    ProductSchema, detectors::Product
+}
+
+schema_of! {
+    /// How much evidence is needed.
+    ConfidenceSchema, detectors::Confidence
+}
+
+schema_of! {
+    /// The scheme of an endpoint.
+    SchemeSchema, detectors::Scheme
+}
+
 /// The text is none of the names of a closed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownName;

@@ -3,48 +3,11 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{closed::closed, patterns};
-
-closed! {
-    /// What a tool speaks.
-    pub enum DetectorType {
-        /// Prometheus server.
-        Prometheus,
-        /// Thanos Query.
-        Thanos,
-        /// Grafana Mimir.
-        Mimir,
-        /// VictoriaMetrics, single node or vmselect.
-        VictoriaMetrics,
-        /// Alertmanager.
-        Alertmanager,
-        /// Grafana.
-        Grafana,
-        /// Grafana Loki.
-        Loki,
-        /// Grafana Tempo.
-        Tempo,
-        /// Jaeger query.
-        Jaeger,
-        /// Zipkin.
-        Zipkin,
-        /// Elasticsearch.
-        Elasticsearch,
-        /// OpenSearch.
-        OpenSearch,
-        /// VictoriaLogs.
-        VictoriaLogs,
-        /// VictoriaTraces.
-        VictoriaTraces,
-        /// Kibana and OpenSearch Dashboards.
-        Kibana,
-        /// Model Context Protocol server. Disabled unless listed.
-        #[allow(clippy::upper_case_acronyms)]
-        MCP,
-        /// A kind the user named.
-        Custom,
-    }
-}
+use crate::{
+    closed::{ConfidenceSchema, ProductSchema, closed},
+    patterns,
+};
+use detectors::{Confidence, Product};
 
 /// How one product is looked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -52,7 +15,8 @@ closed! {
 pub struct DetectorConfig {
     /// The product. One that is not listed is Enabled, except MCP, which is Disabled.
     #[serde(rename = "type")]
-    pub type_: DetectorType,
+    #[schemars(with = "ProductSchema")]
+    pub type_: Product,
     /// Disabled: nothing of this type becomes a tool.
     #[serde(default)]
     pub state: State,
@@ -61,8 +25,9 @@ pub struct DetectorConfig {
     pub instances: Instances,
     /// How much evidence a Service needs. High: labels state product and role, and the port fits. Medium: two independent
     /// pieces agree and none contradicts. Low: one piece is enough.
-    #[serde(default)]
-    pub min_confidence: MinConfidence,
+    #[serde(default = "medium")]
+    #[schemars(with = "ConfidenceSchema")]
+    pub min_confidence: Confidence,
     /// Services that are ranked first, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
@@ -72,16 +37,14 @@ pub struct DetectorConfig {
 
 impl DetectorConfig {
     /// What holds for a type that the spec does not list.
-    pub fn unlisted(type_: DetectorType) -> Self {
-        let state = if type_ == DetectorType::MCP { State::Disabled } else { State::Enabled };
-        Self {
-            type_,
-            state,
-            instances: Instances::default(),
-            min_confidence: MinConfidence::default(),
-            preferred: Vec::new(),
-        }
+    pub fn unlisted(type_: Product) -> Self {
+        let state = if type_ == Product::MCP { State::Disabled } else { State::Enabled };
+        Self { type_, state, instances: Instances::default(), min_confidence: medium(), preferred: Vec::new() }
     }
+}
+
+const fn medium() -> Confidence {
+    Confidence::Medium
 }
 
 closed! {
@@ -105,20 +68,6 @@ closed! {
         All,
         /// The best ranked.
         Single,
-    }
-}
-
-closed! {
-    /// How much evidence is needed.
-    #[derive(Default)]
-    pub enum MinConfidence {
-        /// Product and role are stated, and the port fits.
-        High,
-        /// Two independent pieces agree and none contradicts.
-        #[default]
-        Medium,
-        /// One piece.
-        Low,
     }
 }
 

@@ -3,7 +3,12 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Credentials, DetectorType, EndpointScheme, PortRef, Settings, State, patterns};
+use crate::{
+    Credentials, PortRef, Settings, State,
+    closed::{ProductSchema, SchemeSchema},
+    patterns,
+};
+use detectors::{Product, Scheme};
 
 /// One exception. Overrides apply in order; a later one wins field by field, and lists are replaced whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -67,7 +72,8 @@ pub struct Override {
 pub struct OverrideMatch {
     /// Tools of this type.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
-    pub type_: Option<DetectorType>,
+    #[schemars(with = "Option<ProductSchema>")]
+    pub type_: Option<Product>,
     /// Tools from this namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = patterns::LABEL))]
@@ -88,7 +94,8 @@ pub struct OverrideMatch {
 pub struct EndpointAdjustment {
     /// The scheme.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scheme: Option<EndpointScheme>,
+    #[schemars(with = "Option<SchemeSchema>")]
+    pub scheme: Option<Scheme>,
     /// The port, by name or number. The Service must declare it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<PortRef>,

@@ -7,7 +7,12 @@ use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::{DetectorType, patterns, selector::label_selector};
+use crate::{
+    closed::{ProductSchema, SchemeSchema},
+    patterns,
+    selector::label_selector,
+};
+use detectors::{Product, Scheme};
 
 /// One recognition rule: which Services, what they speak, and on which port.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -30,7 +35,8 @@ pub struct Signature {
     pub name: String,
     /// What a matching Service speaks, or Custom with customType.
     #[serde(rename = "type")]
-    pub type_: DetectorType,
+    #[schemars(with = "ProductSchema")]
+    pub type_: Product,
     /// With type Custom: your name for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32), regex(pattern = patterns::CUSTOM_TYPE))]
@@ -53,7 +59,8 @@ pub struct Signature {
     pub port: Option<PortRef>,
     /// The scheme to call it with. Without it: what the port shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scheme: Option<EndpointScheme>,
+    #[schemars(with = "Option<SchemeSchema>")]
+    pub scheme: Option<Scheme>,
     /// The path prefix of its API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 129), regex(pattern = patterns::PATH))]
@@ -109,31 +116,5 @@ impl JsonSchema for PortRef {
             "maxLength": 63,
             "pattern": patterns::LABEL,
         })
-    }
-}
-
-/// The scheme of an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum EndpointScheme {
-    /// Plain HTTP.
-    Http,
-    /// HTTP over TLS.
-    Https,
-}
-
-impl EndpointScheme {
-    /// As a URL spells it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
-}
-
-impl fmt::Display for EndpointScheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

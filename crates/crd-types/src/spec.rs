@@ -3,12 +3,13 @@
 // Printer columns repeat their type; the lint takes that for a slip.
 #![allow(clippy::duplicated_attributes)]
 
+use detectors::Product;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Baseline, Consumer, DetectorConfig, DetectorType, Health, Output, Override, Signature, Source, StaticTool,
-    ToolsetConfigStatus, closed::closed,
+    Baseline, Consumer, DetectorConfig, Health, Output, Override, Signature, Source, StaticTool, ToolsetConfigStatus,
+    closed::closed,
 };
 
 /// What the agent's toolset is made from, and where it is written.
@@ -92,7 +93,7 @@ pub struct ToolsetConfigSpec {
 
 impl ToolsetConfigSpec {
     /// How a type is looked for: as the spec lists it, or as holds for one that is not listed.
-    pub fn detector(&self, type_: DetectorType) -> DetectorConfig {
+    pub fn detector(&self, type_: Product) -> DetectorConfig {
         self.detectors
             .iter()
             .find(|detector| detector.type_ == type_)

@@ -3,7 +3,8 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Credentials, DetectorType, Settings, State, patterns};
+use crate::{Credentials, Settings, State, closed::ProductSchema, patterns};
+use detectors::Product;
 
 /// A tool that is not discovered: outside the cluster, or a service that somebody else runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -18,7 +19,8 @@ pub struct StaticTool {
     pub name: String,
     /// What it speaks, or Custom with customType.
     #[serde(rename = "type")]
-    pub type_: DetectorType,
+    #[schemars(with = "ProductSchema")]
+    pub type_: Product,
     /// With type Custom: your name for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32), regex(pattern = patterns::CUSTOM_TYPE))]

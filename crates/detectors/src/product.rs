@@ -95,6 +95,9 @@ pub enum Scheme {
 }
 
 impl Scheme {
+    /// Both.
+    pub const ALL: &'static [Scheme] = &[Self::Http, Self::Https];
+
     /// `http` or `https`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -121,12 +124,22 @@ pub enum Confidence {
     High,
 }
 
-impl fmt::Display for Confidence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Confidence {
+    /// Every grade, the highest first.
+    pub const ALL: &'static [Confidence] = &[Self::High, Self::Medium, Self::Low];
+
+    /// The name as the ToolsetConfig writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Self::Low => "Low",
             Self::Medium => "Medium",
             Self::High => "High",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Confidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     annotation::{self, Annotations, StatedType},
     checked,
     index::Recognised,
-    source, spelling,
+    source,
 };
 
 /// What a recognition rests on.
@@ -89,7 +89,7 @@ pub fn best(findings: &[Finding]) -> Option<&Finding> {
 
 fn by_signature(signature: &Signature, service: &Recognised) -> Claim {
     let view = &service.view;
-    let product = spelling::product(signature.type_);
+    let product = signature.type_;
     let verdict = match signature_target(signature, product, view) {
         Ok(target) => Verdict::Target(target),
         Err((reason, why)) => Verdict::Rejected { reason, message: format!("signature {}: {why}", signature.name) },
@@ -126,7 +126,7 @@ fn signature_target(
         })?,
     };
     if let Some(scheme) = signature.scheme {
-        target.scheme = spelling::scheme(scheme);
+        target.scheme = scheme;
     }
     if let Some(path) = &signature.path {
         let path = checked::path(path).map_err(|why| (ServiceReason::EndpointNotAllowed, format!("its path {why}")))?;

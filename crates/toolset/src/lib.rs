@@ -29,7 +29,6 @@ pub mod plan;
 pub mod render;
 pub mod select;
 pub mod source;
-pub mod spelling;
 pub mod status;
 pub mod tool;
 

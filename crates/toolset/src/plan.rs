@@ -13,7 +13,6 @@ use crate::{
     legacy, names,
     overrides::{self, Draft},
     select::{self, Candidate, Context, Selection, Verdict},
-    spelling,
     tool::{Note, Rejection, Tool},
 };
 
@@ -116,7 +115,7 @@ fn draft(ctx: &Context<'_>, candidate: Candidate) -> Result<Draft, Rejection> {
             return Err(rejection(ServiceReason::NotEnoughEvidence, "nothing says what it is".to_owned()));
         }
     };
-    let preferred = ctx.config.spec.detector(spelling::detector_type(product)).preferred;
+    let preferred = ctx.config.spec.detector(product).preferred;
     let is_it = |key: &ServiceKey| {
         preferred
             .iter()
@@ -196,9 +195,7 @@ fn keep_single(ctx: &Context<'_>, drafts: &mut Vec<Draft>, rejected: &mut Vec<Re
     let mut first: BTreeMap<(Product, Option<String>), ServiceKey> = BTreeMap::new();
     drafts.retain(|draft| {
         let tool = &draft.tool;
-        let (Some(key), Instances::Single) =
-            (&tool.key, ctx.config.spec.detector(spelling::detector_type(tool.product)).instances)
-        else {
+        let (Some(key), Instances::Single) = (&tool.key, ctx.config.spec.detector(tool.product).instances) else {
             return true;
         };
         let winner = first.entry((tool.product, tool.custom.clone())).or_insert_with(|| key.clone());
@@ -236,7 +233,7 @@ fn static_tool(spec: &StaticTool, endpoint: Endpoint) -> Tool {
         key: None,
         name: String::new(),
         chosen_name: Some(spec.name.clone()),
-        product: spelling::product(spec.type_),
+        product: spec.type_,
         custom: spec.custom_type.clone(),
         trust: Trust::Trusted,
         source: String::new(),

@@ -17,7 +17,6 @@ use crate::{
     endpoint::Endpoint,
     index::{Index, Recognised},
     source::{self, Sources},
-    spelling,
 };
 
 /// What a selection, a plan and a rendering are made for.
@@ -185,7 +184,7 @@ fn verdict(
     if let Some((reason, message)) = refused_by_trust(index, view, source, &claim, said) {
         return rejected(reason, message);
     }
-    let detector = ctx.config.spec.detector(spelling::detector_type(claim.product));
+    let detector = ctx.config.spec.detector(claim.product);
     if detector.state == State::Disabled {
         let message = format!(
             "the detector {} is Disabled; set spec.detectors[type={}].state to Enabled",
@@ -197,7 +196,7 @@ fn verdict(
         ClaimVerdict::Target(target) => target,
         ClaimVerdict::Rejected { reason, message } => return rejected(reason, message),
     };
-    let wanted = spelling::confidence(detector.min_confidence);
+    let wanted = detector.min_confidence;
     if claim.confidence < wanted {
         let hint = claim
             .hint
@@ -346,7 +345,7 @@ pub fn candidates_by_product(selection: &Selection) -> BTreeMap<Product, usize> 
 
 /// The detector types that the spec switches off, for `explain`.
 pub fn disabled(config: &ToolsetConfig) -> BTreeSet<Product> {
-    let off = |product: &Product| config.spec.detector(spelling::detector_type(*product)).state == State::Disabled;
+    let off = |product: &Product| config.spec.detector(*product).state == State::Disabled;
     Product::ALL.iter().copied().filter(off).collect()
 }
 
