@@ -329,7 +329,6 @@ fn finding_of(service: &Recognised, candidate: &Candidate) -> Option<Finding> {
         confidence: candidate.confidence,
         outcome: detectors::Outcome::Endpoint(target),
         rank: candidate.rank,
-        evidence: Vec::new(),
         hint: None,
     })
 }

@@ -59,7 +59,7 @@ fn the_old_prometheus_charts_other_parts_are_no_prometheus() {
 }
 
 #[test]
-fn openshift_speaks_tls_where_it_has_a_serving_certificate() {
+fn openshift_serves_tls_where_it_has_a_serving_certificate() {
     let cert = |name: &str| format!("service.beta.openshift.io/serving-cert-secret-name={name}-tls");
     let prometheus = service("prometheus-k8s")
         .both("@name=prometheus @component=prometheus @instance=k8s @part-of=openshift-monitoring")

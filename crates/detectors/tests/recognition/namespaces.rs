@@ -1,4 +1,4 @@
-//! The second stage: which of several doors to the same thing is taken.
+//! Which of several Services of one install is used.
 
 use detectors::{DisplacedBecause, displaced_endpoints};
 
@@ -127,14 +127,14 @@ fn a_service_for_one_replica_gives_way_to_the_one_for_all() {
 }
 
 #[test]
-fn istios_query_door_is_taken_before_the_address_spans_go_to() {
-    let door = service("tracing").both("app=zipkin").ports("http-query:80>9411");
+fn istios_query_service_is_preferred_to_the_service_for_spans() {
+    let endpoint = service("tracing").both("app=zipkin").ports("http-query:80>9411");
     let intake = service("zipkin").labels("name=zipkin").selector("app=zipkin").ports("http-query:9411");
-    assert_eq!(chosen_of(&[intake, door]), ["tracing"]);
+    assert_eq!(chosen_of(&[intake, endpoint]), ["tracing"]);
 }
 
 #[test]
-fn what_is_set_aside_names_what_is_taken() {
+fn a_displaced_endpoint_names_the_one_that_is_used() {
     let twin =
         service("logs-headless").both("app=loki release=logs chart=loki-2.16.0").ports("http-metrics:3100").headless();
     let loki = service("logs").both("app=loki release=logs chart=loki-2.16.0").ports("http-metrics:3100");
