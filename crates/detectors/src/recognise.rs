@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use crate::{
     engine::{
         assess::{assess, target},
+        candidates::Candidates,
         findings::finding,
         identities::Identities,
     },
@@ -25,7 +26,11 @@ use crate::{
 /// applies them before the rules.
 pub fn recognise(view: &ServiceView) -> Vec<Finding> {
     let identities = Identities::of(view, &VOCABULARY);
-    let by_rule = RULES.iter().filter_map(|rule| finding(rule, &identities, &assess(rule, &identities)));
+    let candidates = Candidates::of(&identities);
+    let by_rule = RULES
+        .iter()
+        .filter(|rule| candidates.contain(rule))
+        .filter_map(|rule| finding(rule, &identities, &assess(rule, &identities)));
     let mut findings: Vec<Finding> = by_rule.chain(mcp::finding(view)).collect();
     findings.sort_by_key(|finding| {
         (!matches!(finding.outcome, Outcome::Endpoint(_)), Reverse(finding.confidence), finding.product)

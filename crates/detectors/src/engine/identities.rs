@@ -81,6 +81,10 @@ pub(crate) struct Identities<'a> {
     pub view: &'a ServiceView,
     all: [Option<Identity<'a>>; MAX],
     count: usize,
+    /// The products that an identity mentions.
+    mentioned: ProductSet,
+    /// The products that an identity names exactly.
+    named: ProductSet,
     /// Whether labels or selector have `app.kubernetes.io/name`.
     has_name_label: bool,
 }
@@ -88,7 +92,14 @@ pub(crate) struct Identities<'a> {
 impl<'a> Identities<'a> {
     /// Reads a Service.
     pub fn of(view: &'a ServiceView, vocabulary: &Vocabulary) -> Self {
-        let mut identities = Self { view, all: [None; MAX], count: 0, has_name_label: false };
+        let mut identities = Self {
+            view,
+            all: [None; MAX],
+            count: 0,
+            mentioned: ProductSet::default(),
+            named: ProductSet::default(),
+            has_name_label: false,
+        };
         let release = release(view);
         for (kind, legacy_kind, map) in [
             (EvidenceKind::Label, EvidenceKind::LegacyLabel, &view.labels),
@@ -124,6 +135,10 @@ impl<'a> Identities<'a> {
             return;
         }
         let mention = vocabulary.mention(value, release);
+        self.mentioned.extend(mention.product());
+        if kind != EvidenceKind::Name {
+            self.named.extend(vocabulary.named(value).map(|rule| rule.product));
+        }
         self.all[self.count] = Some(Identity { kind, key, value, mention });
         self.count += 1;
     }
@@ -138,9 +153,14 @@ impl<'a> Identities<'a> {
         self.iter().filter(move |identity| identity.mention.product() == Some(product))
     }
 
+    /// Whether an identity mentions a product or names it exactly.
+    pub fn know(&self, product: Product) -> bool {
+        self.mentioned.contains(product) || self.named.contains(product)
+    }
+
     /// Whether no identity mentions any product.
     pub fn mention_nothing(&self) -> bool {
-        self.iter().all(|identity| identity.mention.product().is_none())
+        self.mentioned.is_empty()
     }
 
     /// Whether `app.kubernetes.io/name` exists and, in labels and selector, is the name of a program that no rule knows.
@@ -168,5 +188,31 @@ impl<'a> Identities<'a> {
                 && !is_neutral(identity.value)
                 && name.strip_prefix(identity.value).is_some_and(|rest| rest.starts_with('-'))
         })
+    }
+}
+
+/// A set of products, one bit each.
+#[derive(Clone, Copy, Default)]
+struct ProductSet(u32);
+
+impl ProductSet {
+    const fn bit(product: Product) -> u32 {
+        1 << product as u32
+    }
+
+    fn contains(self, product: Product) -> bool {
+        self.0 & Self::bit(product) != 0
+    }
+
+    fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl Extend<Product> for ProductSet {
+    fn extend<I: IntoIterator<Item = Product>>(&mut self, products: I) {
+        for product in products {
+            self.0 |= Self::bit(product);
+        }
     }
 }

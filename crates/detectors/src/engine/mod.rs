@@ -8,6 +8,7 @@
 //! `other_programs`); `role`, `shape` and `ports` read the other parts of a Service.
 
 pub(crate) mod assess;
+pub(crate) mod candidates;
 pub(crate) mod evidence;
 pub(crate) mod findings;
 pub(crate) mod hint;

@@ -12,20 +12,22 @@ const MAX_WORDS: usize = 24;
 
 /// The names of all products.
 ///
-/// A table says how these names can start. It rules out nearly every value in a cluster, so that it is not compared with any
-/// name.
+/// Two tables say how these names can start and how long they can be. They rule out nearly every value in a cluster, so that
+/// it is not compared with any name.
 pub(crate) struct Vocabulary {
     rules: &'static [&'static Rule],
     /// Per first letter, one bit for each length of a first word of a product's name.
     first_words: [u64; LETTERS],
+    /// Per first letter, one bit for each length of an exact name.
+    names: [u64; LETTERS],
 }
 
 const LETTERS: usize = 26;
 
 impl Vocabulary {
-    /// The names in these rules. They start with a lower-case letter, and their first word has fewer than 64 characters.
+    /// The names in these rules. They start with a lower-case letter and have fewer than 64 characters.
     pub const fn of(rules: &'static [&'static Rule]) -> Self {
-        let mut first_words = [0; LETTERS];
+        let (mut first_words, mut names) = ([0; LETTERS], [0; LETTERS]);
         let mut at = 0;
         while at < rules.len() {
             let rule = rules[at];
@@ -34,9 +36,14 @@ impl Vocabulary {
                 add(&mut first_words, rule.name_words[word][0]);
                 word += 1;
             }
+            let mut name = 0;
+            while name < rule.names.len() {
+                add(&mut names, rule.names[name].value);
+                name += 1;
+            }
             at += 1;
         }
-        Self { rules, first_words }
+        Self { rules, first_words, names }
     }
 
     /// The product that `value` mentions. The name of the Helm release at the start of `value` is not a mention, unless
@@ -45,6 +52,12 @@ impl Vocabulary {
         let after_release = release.and_then(|release| value.strip_prefix(release)?.strip_prefix('-'));
         let mention = after_release.map(|rest| self.mention_in(rest)).filter(|mention| mention.rule.is_some());
         mention.unwrap_or_else(|| self.mention_in(value))
+    }
+
+    /// The rules that have `value` as an exact name.
+    pub fn named(&self, value: &str) -> impl Iterator<Item = &'static Rule> {
+        let rules = if has(&self.names, value) { self.rules } else { &[] };
+        rules.iter().copied().filter(move |rule| rule.name(value).is_some())
     }
 
     fn mention_in<'a>(&self, text: &'a str) -> Mention<'a> {
