@@ -1,10 +1,10 @@
 //! Which endpoints of a namespace are not used, because another Service of the same install is preferred.
 //!
-//! * A headless Service gives way to one with a cluster IP for the same Pods. They have the same Pods if one selector includes
-//!   the other, if instance and name label are equal, or if the name is the other's followed by `-headless` or `-hl`. Being
-//!   headless is not enough, because several charts only have headless Services.
-//! * prometheus-operator's governing Services give way to any other Service of the product in the namespace. Selectors do not
-//!   show that they have the same Pods: in kube-prometheus-stack 16 none includes the other.
+//! * A headless Service gives way to one with a cluster IP for the same Pods. They have the same Pods if one selector
+//!   includes the other, if instance and name label are equal, or if the name is the other's followed by `-headless` or
+//!   `-hl`. Being headless is not enough, because several charts only have headless Services.
+//! * prometheus-operator's governing Services give way to any other Service of the product in the namespace. Selectors
+//!   do not show that they have the same Pods: in kube-prometheus-stack 16 none includes the other.
 //! * A component gives way to the preferred endpoint of its install: the query frontend to the gateway, data nodes to
 //!   coordinating nodes.
 //! * Of several Services for the same Pods one is used.
@@ -28,10 +28,11 @@ const INSTALL_KEYS: &[&str] = &[
 
 /// Which of the endpoints are not used, because another one of them is preferred. `out[i]` belongs to `endpoints[i]`.
 ///
-/// The endpoints can be of any products and in any order. Only those of one product and one namespace are compared. A finding
-/// that is no endpoint is ignored.
+/// The endpoints can be of any products and in any order. Only those of one product and one namespace are compared. A
+/// finding that is no endpoint is ignored.
 ///
-/// The time grows with the square of the number of endpoints that one product has in one namespace. Limit it before the call.
+/// The time grows with the square of the number of endpoints that one product has in one namespace. Limit it before the
+/// call.
 pub fn displaced_endpoints(endpoints: &[(&ServiceView, &Finding)]) -> Vec<Option<Displaced>> {
     let mut displaced: Vec<Option<Displaced>> = vec![None; endpoints.len()];
     let mut usable: Vec<Endpoint<'_>> = endpoints
@@ -134,7 +135,8 @@ impl<'a> Endpoint<'a> {
         matches!(end, Some("-headless" | "-hl"))
     }
 
-    /// Whether both belong to the same instance, and have the same name under the recommended label and under the legacy one.
+    /// Whether both belong to the same instance, and have the same name under the recommended label and under the
+    /// legacy one.
     fn has_same_labels(&self, other: &Endpoint<'_>) -> bool {
         self.release.is_some()
             && self.release == other.release

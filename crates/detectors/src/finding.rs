@@ -34,8 +34,8 @@ pub enum Outcome {
 
 /// The part of a Service that a piece of evidence comes from.
 ///
-/// Non-exhaustive, so that evidence from elsewhere can be added without a change to the rules: the image of a Pod, the answer
-/// to a probe.
+/// Non-exhaustive, so that evidence from elsewhere can be added without a change to the rules: the image of a Pod, the
+/// answer to a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum EvidenceKind {
@@ -70,14 +70,14 @@ pub struct Evidence {
     pub detail: Cow<'static, str>,
 }
 
-/// The rank of an instance among the instances of one product. Smaller ranks are preferred. The fields are in the order in
-/// which they count.
+/// The rank of an instance among the instances of one product. Smaller ranks are preferred. The fields are in the order
+/// in which they count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rank {
     /// Whether it belongs to another product (linkerd-viz, kubecost) and has only that product's data.
     pub bundled: bool,
-    /// 0 for a single binary or the preferred endpoint of a distributed install, such as a gateway. Higher for components
-    /// behind it.
+    /// 0 for a single binary or the preferred endpoint of a distributed install, such as a gateway. Higher for
+    /// components behind it.
     pub tier: u8,
 }
 
@@ -92,7 +92,8 @@ pub struct Finding {
     pub outcome: Outcome,
     /// The rank among the endpoints of this product.
     pub rank: Rank,
-    /// What a person can do to make the finding certain or to change it. `None` for an endpoint with the confidence High.
+    /// What a person can do to make the finding certain or to change it. `None` for an endpoint with the confidence
+    /// High.
     pub hint: Option<Cow<'static, str>>,
 }
 
@@ -123,7 +124,7 @@ pub struct Displaced {
 pub enum DisplacedBecause {
     /// The endpoint is headless, and the other Service has a cluster IP for the same Pods.
     HeadlessTwin,
-    /// The other Service is the preferred endpoint of the same install: the gateway, not a component; the query Service, not
-    /// an alternate for the same Pods.
+    /// The other Service is the preferred endpoint of the same install: the gateway, not a component; the query
+    /// Service, not an alternate for the same Pods.
     PreferredEndpoint,
 }

@@ -3,23 +3,25 @@
 //! ```text
 //! ServiceView ──► recognise ──► Finding per product ──► displaced_endpoints (per namespace) ──► Displaced
 //! ```
-//! The functions are pure: no client, no clock. One file per product has its facts as a table. The engine assesses a Service
-//! by each table, and nothing in the engine depends on a product.
+//! The functions are pure: no client, no clock. One file per product has its facts as a table. The engine assesses a
+//! Service by each table, and nothing in the engine depends on a product.
 //!
 //! # Confidence
-//! * **High**: labels, or the exact shape that a chart or an operator creates, state product and role, and the port matches.
-//! * **Medium**: two independent pieces of evidence agree and none contradicts. That is a legacy label, the selector or whole
-//!   words of the Service's name, with a port of the product's own; or two of the former with a port that is usual for it.
+//! * **High**: labels, or the exact shape that a chart or an operator creates, state product and role, and the port
+//!   matches.
+//! * **Medium**: two independent pieces of evidence agree and none contradicts. That is a legacy label, the selector or
+//!   whole words of the Service's name, with a port of the product's own; or two of the former with a port that is
+//!   usual for it.
 //! * **Low**: one piece of evidence. The Service is a candidate, and a hint says what would make it certain.
 //!
-//! No rule looks for substrings of names or takes a port because it is the first. The numbers 80, 443, 3000, 8080 and 9090
-//! are never evidence alone.
+//! No rule looks for substrings of names or takes a port because it is the first. The numbers 80, 443, 3000, 8080 and
+//! 9090 are never evidence alone.
 //!
 //! # A new product
-//! A product is one file beside these with a `RULE` (`zipkin.rs` is the shortest), a line in `rules.rs` and a variant of
-//! [`Product`]. Add fixtures to `tests/recognition`: the Services that its charts, its operator and people write, and as many
-//! Services that only look like them. `cargo run -p detectors --example corpus` scores all rules on Services whose product is
-//! known.
+//! A product is one file beside these with a `RULE` (`zipkin.rs` is the shortest), a line in `rules.rs` and a variant
+//! of [`Product`]. Add fixtures to `tests/recognition`: the Services that its charts, its operator and people write,
+//! and as many Services that only look like them. `cargo run -p detectors --example corpus` scores all rules on
+//! Services whose product is known.
 
 mod alertmanager;
 mod displaced;

@@ -23,8 +23,8 @@ const DISCOVERY: &str = "kagent.dev/discovery";
 const PATHS: [&str; 3] = ["kagent.dev/mcp-service-path", "kgateway.dev/mcp-path", "agentgateway.dev/mcp-path"];
 const APP_PROTOCOLS: [&str; 3] = ["mcp", "kgateway.dev/mcp", "agentgateway.dev/mcp"];
 
-const HINT: &str = "Label the Service kagent.dev/mcp-service=true, or set appProtocol: mcp on its port, or annotate it with \
-                    kubernaut.io/toolset=enabled, kubernaut.io/toolset-type=mcp.";
+const HINT: &str = "Label the Service kagent.dev/mcp-service=true, or set appProtocol: mcp on its port, or annotate it \
+                    with kubernaut.io/toolset=enabled, kubernaut.io/toolset-type=mcp.";
 
 /// The finding, if the Service declares that it is an MCP server.
 pub(crate) fn finding(view: &ServiceView) -> Option<Finding> {
@@ -48,8 +48,8 @@ pub(crate) fn finding(view: &ServiceView) -> Option<Finding> {
         return Some(of(Confidence::High, Outcome::NotAnEndpoint { role }, Some(hint)));
     }
     let Some((port, path)) = port.zip(path(view)) else {
-        let hint = "Set kagent.dev/mcp-service-port to a port that the Service declares and kagent.dev/mcp-service-path to a \
-                    plain absolute path.";
+        let hint = "Set kagent.dev/mcp-service-port to a port that the Service declares and \
+                    kagent.dev/mcp-service-path to a plain absolute path.";
         return Some(of(confidence, Outcome::NoUsablePort, Some(hint)));
     };
     let target = Target { port: port.port, scheme: scheme_of(view, port), path };

@@ -17,13 +17,13 @@ use crate::{
     view::{Protocol, ServiceView},
 };
 
-/// What the built-in rules find in one Service: one finding per product that recognises it, the best first. Endpoints come
-/// before others, then the confidence decides, then the order of [`Product`].
+/// What the built-in rules find in one Service: one finding per product that recognises it, the best first. Endpoints
+/// come before others, then the confidence decides, then the order of [`Product`].
 ///
 /// For the vast majority of Services the result is empty. Then nothing is allocated.
 ///
-/// Other Services do not affect the result. Annotations of this project, signatures and opt-outs do not either; the caller
-/// applies them before the rules.
+/// Other Services do not affect the result. Annotations of this project, signatures and opt-outs do not either; the
+/// caller applies them before the rules.
 pub fn recognise(view: &ServiceView) -> Vec<Finding> {
     let identities = Identities::of(view, &VOCABULARY);
     let candidates = Candidates::of(&identities);
@@ -38,9 +38,9 @@ pub fn recognise(view: &ServiceView) -> Vec<Finding> {
     findings
 }
 
-/// What to call on a Service that somebody states is `product`: the port, scheme and path that the product's rule chooses,
-/// whatever the evidence for the product is. If the rule finds no port, this is the Service's only TCP port. `None` if there
-/// are several, or none.
+/// What to call on a Service that somebody states is `product`: the port, scheme and path that the product's rule
+/// chooses, whatever the evidence for the product is. If the rule finds no port, this is the Service's only TCP port.
+/// `None` if there are several, or none.
 pub fn target_of(product: Product, view: &ServiceView) -> Option<Target> {
     if product == Product::MCP {
         return mcp::target(view);

@@ -11,11 +11,11 @@ const SERVING_CERT: [&str; 2] =
 
 /// The scheme that the Service shows for one of its ports.
 ///
-/// `appProtocol` decides. Without it, the scheme is `https` if the name of the port or of the target port starts with `https`,
-/// or if the Service asks for `OpenShift`'s serving certificate. Otherwise it is `http`.
+/// `appProtocol` decides. Without it, the scheme is `https` if the name of the port or of the target port starts with
+/// `https`, or if the Service asks for `OpenShift`'s serving certificate. Otherwise it is `http`.
 ///
-/// The port name `http` is not evidence, because the elastic and opensearch charts serve TLS on it. Nor is a number, because
-/// stable/kibana serves plain HTTP on 443.
+/// The port name `http` is not evidence, because the elastic and opensearch charts serve TLS on it. Nor is a number,
+/// because stable/kibana serves plain HTTP on 443.
 pub fn scheme_of(view: &ServiceView, port: &PortView) -> Scheme {
     if let Some(protocol) = port.app_protocol.as_deref() {
         if protocol.eq_ignore_ascii_case("https") {

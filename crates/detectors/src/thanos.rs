@@ -7,8 +7,8 @@
 //! | kube-thanos' query frontend | `name: thanos-query-frontend`, `component: query-cache` | `http` 9090 |
 //! | stevehipwell/thanos, banzai, by hand | `thanos-query`, `thanos-querier`, `component: query` | `http` 10902 or 9090, before 0.4 19192 |
 //!
-//! Sidecar, discovery, store, compact, receive and rule answer no queries. They serve the store API (10901) and their metrics
-//! (10902).
+//! Sidecar, discovery, store, compact, receive and rule answer no queries. They serve the store API (10901) and their
+//! metrics (10902).
 
 use crate::{
     engine::rule::{EndpointRole, Ports, Rule, name, shared_name},

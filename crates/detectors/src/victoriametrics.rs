@@ -9,8 +9,8 @@
 //! | the same | `name: vmselect`, headless, the only Service | `http` 8481, the same path |
 //! | by hand | `app: victoriametrics`, `victoria-metrics` | 8428 |
 //!
-//! A cluster without tenants uses account 0. vminsert, vmstorage (which has a port named `vmselect`), vmagent (which uses 8429
-//! too), vmalert and vmauth are not endpoints.
+//! A cluster without tenants uses account 0. vminsert, vmstorage (which has a port named `vmselect`), vmagent (which
+//! uses 8429 too), vmalert and vmauth are not endpoints.
 
 use crate::{
     engine::rule::{EndpointRole, Ports, Rule, name, shared_name},

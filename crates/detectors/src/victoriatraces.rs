@@ -1,5 +1,5 @@
-//! VictoriaTraces: one node, or vtselect of a cluster. The path prefix of its Jaeger API is `/select/jaeger`; its health
-//! endpoint has none.
+//! VictoriaTraces: one node, or vtselect of a cluster. The path prefix of its Jaeger API is `/select/jaeger`; its
+//! health endpoint has none.
 //!
 //! | made by | labels | port |
 //! |---|---|---|

@@ -180,8 +180,8 @@ pub struct ServiceView {
     pub key: ServiceKey,
     /// All labels.
     pub labels: StringMap,
-    /// Annotations whose value has at most 256 characters. Longer values of this project's own annotations are cut to 257
-    /// characters, so that they are rejected as too long and not ignored.
+    /// Annotations whose value has at most 256 characters. Longer values of this project's own annotations are cut to
+    /// 257 characters, so that they are rejected as too long and not ignored.
     pub annotations: StringMap,
     /// `spec.selector`. It is empty if the endpoints are managed by something else.
     pub selector: StringMap,

@@ -1,8 +1,11 @@
-//! Assesses a Service by the rule of one product: whether it is the product, in which role, on which port, how sure that is.
+//! Assesses a Service by the rule of one product: whether it is the product, in which role, on which port, how sure
+//! that is.
 //!
-//! * **High**: labels, or the exact shape that a chart or an operator creates, state product and role, and the port matches.
-//! * **Medium**: two independent pieces of evidence agree and none contradicts. That is an identity (a legacy label, the
-//!   selector, whole words of the Service's name) with a port of the product's own, or two identities with a usual port.
+//! * **High**: labels, or the exact shape that a chart or an operator creates, state product and role, and the port
+//!   matches.
+//! * **Medium**: two independent pieces of evidence agree and none contradicts. That is an identity (a legacy label,
+//!   the selector, whole words of the Service's name) with a port of the product's own, or two identities with a usual
+//!   port.
 //! * **Low**: one piece of evidence.
 
 use std::{borrow::Cow, fmt};
@@ -134,7 +137,8 @@ pub(crate) fn assess<'a>(rule: &'static Rule, identities: &Identities<'a>) -> As
     by_port_number(rule, identities)
 }
 
-/// The label that is exactly a name of the product. If there is an `app.kubernetes.io/name`, legacy labels do not count.
+/// The label that is exactly a name of the product. If there is an `app.kubernetes.io/name`, legacy labels do not
+/// count.
 fn exact_label<'f, 'a>(rule: &Rule, identities: &'f Identities<'a>) -> Option<(&'f Identity<'a>, bool)> {
     let exact = |kind| {
         identities
@@ -148,8 +152,8 @@ fn exact_label<'f, 'a>(rule: &Rule, identities: &'f Identities<'a>) -> Option<(&
 
 /// The conclusion if a label is exactly a name of the product.
 ///
-/// Charts put such a label on all components, so the role decides and nothing else is needed. But people write legacy labels
-/// by hand too. Without a sign of a chart or a known role, a contradiction counts and the port must agree.
+/// Charts put such a label on all components, so the role decides and nothing else is needed. But people write legacy
+/// labels by hand too. Without a sign of a chart or a known role, a contradiction counts and the port must agree.
 fn by_exact_label<'a>(
     rule: &'static Rule,
     identities: &Identities<'a>,
@@ -197,8 +201,8 @@ fn by_mention<'a>(rule: &'static Rule, identities: &Identities<'a>) -> Conclusio
     }
 }
 
-/// The conclusion if nothing mentions the product. Its port number makes the Service a candidate if nothing mentions another
-/// program either.
+/// The conclusion if nothing mentions the product. Its port number makes the Service a candidate if nothing mentions
+/// another program either.
 fn by_port_number<'a>(rule: &'static Rule, identities: &Identities<'a>) -> Assessment<'a> {
     let candidate = || {
         let port = ports::with_number(identities.view, rule.specific_ports)?;
@@ -214,8 +218,8 @@ fn by_port_number<'a>(rule: &'static Rule, identities: &Identities<'a>) -> Asses
     }
 }
 
-/// The evidence against the product, for a confidence below High. If a label or the selector is exactly a name of the product,
-/// another product in the Service's name only names the owner (`vmalertmanager-victoria-metrics-k8s-stack`).
+/// The evidence against the product, for a confidence below High. If a label or the selector is exactly a name of the
+/// product, another product in the Service's name only names the owner (`vmalertmanager-victoria-metrics-k8s-stack`).
 fn contradiction<'a>(rule: &Rule, identities: &Identities<'a>) -> Option<Mismatch<'a>> {
     if let Some((identity, word)) = identities.contradiction() {
         return Some(Mismatch::OtherProgram(*identity, word));
@@ -247,7 +251,8 @@ fn by_hand<'a>(endpoint: &'static EndpointRole, rule: &Rule, identities: &Identi
     let Some(choice) = ports::choose(identities.view, &endpoint.ports, rule) else {
         return Conclusion::NoPort(&endpoint.ports, Confidence::Low);
     };
-    // Labels and selector are usually written together, so they are one piece of evidence. The Service's name is another.
+    // Labels and selector are usually written together, so they are one piece of evidence. The Service's name is
+    // another.
     let mentioned_in =
         |name: bool| identities.mentioning(rule.product).any(|identity| (identity.kind == EvidenceKind::Name) == name);
     let agree = match choice.fit {
@@ -266,11 +271,11 @@ fn endpoint_role(rule: &'static Rule, value: &str) -> Option<&'static EndpointRo
     rule.endpoints.iter().find(|endpoint| whole_words::contains(endpoint.roles, value))
 }
 
-/// The role of the Service: the stated one, else the one after the product's name (`thanos-query`), else the one of Services
-/// that state none.
+/// The role of the Service: the stated one, else the one after the product's name (`thanos-query`), else the one of
+/// Services that state none.
 ///
-/// Under the recommended label (`strict`) an unknown value is another role. Under other keys people write many things, so
-/// there it is one only if its words name a component. The Service's name counts only if `by_name`.
+/// Under the recommended label (`strict`) an unknown value is another role. Under other keys people write many things,
+/// so there it is one only if its words name a component. The Service's name counts only if `by_name`.
 fn role_of<'a>(
     rule: &'static Rule,
     identities: &Identities<'a>,
@@ -292,7 +297,8 @@ fn role_of<'a>(
     mentioned_role(rule, identities, by_name).or_else(default).ok_or(OtherRole::NotStated)
 }
 
-/// The endpoint role that an identity mentions: the text after the product's name in `thanos-query`, or all of `vmselect`.
+/// The endpoint role that an identity mentions: the text after the product's name in `thanos-query`, or all of
+/// `vmselect`.
 fn mentioned_role(rule: &'static Rule, identities: &Identities<'_>, by_name: bool) -> Option<&'static EndpointRole> {
     let mentioning =
         || identities.mentioning(rule.product).filter(move |identity| by_name || identity.kind != EvidenceKind::Name);
@@ -309,8 +315,8 @@ fn default_role(rule: &'static Rule, identities: &Identities<'_>) -> Option<&'st
     endpoints().find(has_own_port).or_else(|| endpoints().next())
 }
 
-/// What to call if the Service is the product for certain: the port of the role that the Service has, else of the first role
-/// that has a matching port.
+/// What to call if the Service is the product for certain: the port of the role that the Service has, else of the first
+/// role that has a matching port.
 pub(crate) fn target(rule: &'static Rule, identities: &Identities<'_>) -> Option<Target> {
     let by_shape = shape::matching(rule, identities.view).filter_map(|shape| match &shape.then {
         Then::Endpoint(endpoint) => Some(endpoint),

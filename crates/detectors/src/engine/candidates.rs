@@ -1,7 +1,7 @@
 //! Which rules can find something in a Service.
 //!
-//! For nearly all Services of a cluster none can, so this decides how long it takes to recognise all of them. It only compares
-//! bits: the products that identities mention, and the lengths of keys and values that shapes ask for.
+//! For nearly all Services of a cluster none can, so this decides how long it takes to recognise all of them. It only
+//! compares bits: the products that identities mention, and the lengths of keys and values that shapes ask for.
 
 use super::{
     identities::Identities,

@@ -17,8 +17,8 @@ use crate::{
     view::ServiceView,
 };
 
-/// Stacks that bring a Prometheus, Grafana or Elasticsearch of their own, which has only their data. Their names start with
-/// these words.
+/// Stacks that bring a Prometheus, Grafana or Elasticsearch of their own, which has only their data. Their names start
+/// with these words.
 const BUNDLERS: &[&str] = &["gitlab", "kubecost", "linkerd", "longhorn", "mastodon", "opencost", "openebs", "openfaas"];
 
 /// The finding, if the Service is the product.

@@ -22,8 +22,8 @@ pub(crate) fn hint(rule: &Rule, view: &ServiceView, assessment: &Assessment<'_>)
     let annotations = annotations(product, port);
     match &assessment.conclusion {
         Conclusion::NotTheProduct(Mismatch::NotMentioned) => format!(
-            "Nothing in the Service mentions {product}. If it has {product}'s API, annotate the Service with {annotations}. Add \
-             kubernaut.io/toolset-path if the API has a path prefix."
+            "Nothing in the Service mentions {product}. If it has {product}'s API, annotate the Service with \
+             {annotations}. Add kubernaut.io/toolset-path if the API has a path prefix."
         ),
         Conclusion::NotTheProduct(mismatch) => {
             format!("The Service is not {product}, because {mismatch}. If it is, annotate it with {annotations}.")
@@ -34,7 +34,8 @@ pub(crate) fn hint(rule: &Rule, view: &ServiceView, assessment: &Assessment<'_>)
             first_role(rule).unwrap_or("query"),
         ),
         Conclusion::OtherRole(other) => format!(
-            "This Service ({}) answers no queries. Use {} instead. To use this Service anyway, annotate it with {annotations}.",
+            "This Service ({}) answers no queries. Use {} instead. To use this Service anyway, annotate it with \
+             {annotations}.",
             other.description(),
             endpoint_roles(rule),
         ),
@@ -43,13 +44,13 @@ pub(crate) fn hint(rule: &Rule, view: &ServiceView, assessment: &Assessment<'_>)
             expected(ports),
         ),
         Conclusion::Candidate { .. } => format!(
-            "The number of the port is the only evidence. If the Service is {product}, annotate it with {annotations} or label \
-             it {}.",
+            "The number of the port is the only evidence. If the Service is {product}, annotate it with {annotations} \
+             or label it {}.",
             labels(rule)
         ),
         Conclusion::Endpoint { confidence: Confidence::Low, .. } => format!(
-            "This is one piece of evidence, and other programs can use such a port. Annotate the Service with {annotations}, or \
-             label it {}.",
+            "This is one piece of evidence, and other programs can use such a port. Annotate the Service with \
+             {annotations}, or label it {}.",
             labels(rule)
         ),
         Conclusion::Endpoint { confidence: Confidence::Medium, .. } => format!(

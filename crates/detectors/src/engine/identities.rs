@@ -163,7 +163,8 @@ impl<'a> Identities<'a> {
         self.mentioned.is_empty()
     }
 
-    /// Whether `app.kubernetes.io/name` exists and, in labels and selector, is the name of a program that no rule knows.
+    /// Whether `app.kubernetes.io/name` exists and, in labels and selector, is the name of a program that no rule
+    /// knows.
     pub fn have_other_name_label(&self) -> bool {
         let mut name_labels = self.iter().filter(|identity| identity.key == NAME_LABEL);
         let is_other = |identity: &Identity<'_>| identity.mention.product().is_none() && !is_neutral(identity.value);
@@ -175,8 +176,8 @@ impl<'a> Identities<'a> {
         self.iter().find_map(|identity| identity.mention.contradiction().map(|word| (identity, word)))
     }
 
-    /// The selector's identity, if the Service selects the Pods of another program and has a name for one of their ports:
-    /// `api-prometheus` with the selector `app=api` is where Prometheus scrapes `api`.
+    /// The selector's identity, if the Service selects the Pods of another program and has a name for one of their
+    /// ports: `api-prometheus` with the selector `app=api` is where Prometheus scrapes `api`.
     pub fn pods_of_another(&self, product: Product) -> Option<&Identity<'a>> {
         let name = &*self.view.key.name;
         if self.mentioning(product).any(|identity| identity.kind != EvidenceKind::Name) {

@@ -2,8 +2,8 @@
 
 use super::{rule::Rule, whole_words};
 
-/// Words that do so wherever they are: `prometheus-adapter`, `mcp-grafana`, `jaeger-agent`. A word that ends with `exporter`
-/// is one of them.
+/// Words that do so wherever they are: `prometheus-adapter`, `mcp-grafana`, `jaeger-agent`. A word that ends with
+/// `exporter` is one of them.
 const OTHER_PROGRAMS: &[&str] = &[
     "adapter",
     "adaptor",

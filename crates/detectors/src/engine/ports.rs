@@ -52,8 +52,8 @@ const OTHER_PROTOCOLS: &[&str] = &[
 ];
 
 /// Numbers that the Pods of a program use among themselves, and numbers that receive spans: memberlist, Elasticsearch's
-/// transport, the Thanos store API, Jaeger, OTLP. The gRPC port 9095 of Loki and Tempo is not one of them, because the `web`
-/// port of an Alertmanager on `OpenShift` has the same number.
+/// transport, the Thanos store API, Jaeger, OTLP. The gRPC port 9095 of Loki and Tempo is not one of them, because the
+/// `web` port of an Alertmanager on `OpenShift` has the same number.
 const PEER_PORTS: &[u16] =
     &[7946, 9300, 10901, 4317, 4318, 14250, 14267, 14268, 14269, 16685, 16687, 5775, 5778, 6831, 6832];
 
@@ -81,8 +81,8 @@ pub(crate) struct Choice<'a> {
 
 /// The port that matches best.
 ///
-/// First by the role's own names, then by its numbers, then by usual names, then by a name that contains the product's. Of
-/// several ports with one number or with such a name, those whose `appProtocol` is HTTP come first, then the lowest.
+/// First by the role's own names, then by its numbers, then by usual names, then by a name that contains the product's.
+/// Of several ports with one number or with such a name, those whose `appProtocol` is HTTP come first, then the lowest.
 pub(crate) fn choose<'a>(view: &'a ServiceView, ports: &Ports, rule: &Rule) -> Option<Choice<'a>> {
     let usable =
         || view.ports.iter().filter(|port| port.protocol == Protocol::Tcp && !ports.never.contains(&port.port));
@@ -178,8 +178,8 @@ fn is_another_protocol(port: &PortView, ports: &Ports, rule: &Rule) -> bool {
     port_name(port).is_some_and(|name| names_another_protocol(name, ports, rule))
 }
 
-/// Whether a word of a port's name names another protocol. The role's own port names do not, nor do words of the product's
-/// name.
+/// Whether a word of a port's name names another protocol. The role's own port names do not, nor do words of the
+/// product's name.
 fn names_another_protocol(name: &str, ports: &Ports, rule: &Rule) -> bool {
     let listed = whole_words::contains(ports.own_names, name) || whole_words::contains(ports.usual_names, name);
     let is_other = |word: &str| {

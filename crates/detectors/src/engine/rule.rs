@@ -144,7 +144,8 @@ pub(crate) enum Mark {
     Selector(&'static str, &'static str),
     /// The selector has a key.
     HasSelector(&'static str),
-    /// The label `app` is the name of the stack followed by this text. `app.kubernetes.io/part-of` or `chart` names the stack.
+    /// The label `app` is the name of the stack followed by this text. `app.kubernetes.io/part-of` or `chart` names the
+    /// stack.
     StackPart(&'static str),
     /// The Service's name is the selector's `app` followed by this text.
     NamedAfterSelectorApp(&'static str),

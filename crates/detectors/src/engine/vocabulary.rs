@@ -12,8 +12,8 @@ const MAX_WORDS: usize = 24;
 
 /// The names of all products.
 ///
-/// Two tables say how these names can start and how long they can be. They rule out nearly every value in a cluster, so that
-/// it is not compared with any name.
+/// Two tables say how these names can start and how long they can be. They rule out nearly every value in a cluster, so
+/// that it is not compared with any name.
 pub(crate) struct Vocabulary {
     rules: &'static [&'static Rule],
     /// Per first letter, one bit for each length of a first word of a product's name.

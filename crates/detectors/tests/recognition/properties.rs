@@ -289,14 +289,15 @@ proptest! {
     }
 
     #[test]
-    fn displacing_ignores_order_and_names_only_endpoints_that_are_used(views in vec(any_service(), 0..8), by in 0..8_usize) {
+    fn displacing_ignores_order_and_names_endpoints_that_are_used(views in vec(any_service(), 0..8), by in 0..8_usize) {
         let mut views = views;
         for (at, view) in views.iter_mut().enumerate() {
             view.key = ServiceKey::new("default", format!("{}-{at}", view.key.name));
         }
         let found: Vec<(&ServiceView, Finding)> =
             views.iter().filter_map(|view| Some((view, endpoint(view)?))).collect();
-        let mut endpoints: Vec<(&ServiceView, &Finding)> = found.iter().map(|(view, finding)| (*view, finding)).collect();
+        let mut endpoints: Vec<(&ServiceView, &Finding)> =
+            found.iter().map(|(view, finding)| (*view, finding)).collect();
         let result = |endpoints: &[(&ServiceView, &Finding)]| {
             let displaced = displaced_endpoints(endpoints);
             let mut all: Vec<_> = endpoints.iter().map(|(view, _)| view.key.clone()).zip(displaced).collect();
