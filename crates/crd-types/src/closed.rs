@@ -39,6 +39,33 @@ macro_rules! closed {
 
 pub(crate) use closed;
 
+/// Defines the schema of a list in `detectors`, because that crate does not depend on schemars. A field uses it with
+/// `#[schemars(with = "…")]`.
+///
+/// The schema is a `oneOf` without a description, as the derive of `closed!` writes it. Kube turns it into an `enum`, and the
+/// `enum` of an optional field has no `null` then.
+macro_rules! schema_of {
+    ($name:ident, $list:ty) => {
+        pub(crate) enum $name {}
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let name = |one: &$list| schemars::json_schema!({"type": "string", "const": one.as_str()});
+                let names: Vec<schemars::Schema> = <$list>::ALL.iter().map(name).collect();
+                schemars::json_schema!({"oneOf": names})
+            }
+        }
+    };
+}
+
+schema_of!(ProductSchema, detectors::Product);
+schema_of!(ConfidenceSchema, detectors::Confidence);
+schema_of!(SchemeSchema, detectors::Scheme);
+
 /// The text is not the name of a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownName;

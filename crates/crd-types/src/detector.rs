@@ -1,50 +1,13 @@
 //! `spec.detectors`: which products the operator detects.
 
+use detectors::{Confidence, Product};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{closed::closed, patterns};
-
-closed! {
-    /// What a tool speaks.
-    pub enum DetectorType {
-        /// Prometheus server.
-        Prometheus,
-        /// Thanos Query.
-        Thanos,
-        /// Grafana Mimir.
-        Mimir,
-        /// VictoriaMetrics, single node or vmselect.
-        VictoriaMetrics,
-        /// Alertmanager.
-        Alertmanager,
-        /// Grafana.
-        Grafana,
-        /// Grafana Loki.
-        Loki,
-        /// Grafana Tempo.
-        Tempo,
-        /// Jaeger query.
-        Jaeger,
-        /// Zipkin.
-        Zipkin,
-        /// Elasticsearch.
-        Elasticsearch,
-        /// OpenSearch.
-        OpenSearch,
-        /// VictoriaLogs.
-        VictoriaLogs,
-        /// VictoriaTraces.
-        VictoriaTraces,
-        /// Kibana and OpenSearch Dashboards.
-        Kibana,
-        /// Model Context Protocol server. Disabled unless listed.
-        #[allow(clippy::upper_case_acronyms)]
-        MCP,
-        /// A kind the user named.
-        Custom,
-    }
-}
+use crate::{
+    closed::{ConfidenceSchema, ProductSchema, closed},
+    patterns,
+};
 
 /// DetectorConfig specifies how the operator detects one product.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -52,7 +15,8 @@ closed! {
 pub struct DetectorConfig {
     /// type is the product. A product that is not listed is Enabled, except MCP, which is Disabled.
     #[serde(rename = "type")]
-    pub type_: DetectorType,
+    #[schemars(with = "ProductSchema")]
+    pub type_: Product,
     /// state enables or disables the detector. With Disabled, no Service of this type becomes a tool.
     #[serde(default)]
     pub state: State,
@@ -63,8 +27,9 @@ pub struct DetectorConfig {
     /// minConfidence is the confidence that a Service needs to become a tool. High requires labels that state the
     /// product and the endpoint role, and a port that fits. Medium requires two independent pieces of evidence that
     /// agree, and none that contradicts them. Low requires one piece of evidence.
-    #[serde(default)]
-    pub min_confidence: MinConfidence,
+    #[serde(default = "medium")]
+    #[schemars(with = "ConfidenceSchema")]
+    pub min_confidence: Confidence,
     /// preferred lists the Services that rank first, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
@@ -74,16 +39,14 @@ pub struct DetectorConfig {
 
 impl DetectorConfig {
     /// The configuration of a type that the spec does not list.
-    pub fn unlisted(type_: DetectorType) -> Self {
-        let state = if type_ == DetectorType::MCP { State::Disabled } else { State::Enabled };
-        Self {
-            type_,
-            state,
-            instances: Instances::default(),
-            min_confidence: MinConfidence::default(),
-            preferred: Vec::new(),
-        }
+    pub fn unlisted(type_: Product) -> Self {
+        let state = if type_ == Product::MCP { State::Disabled } else { State::Enabled };
+        Self { type_, state, instances: Instances::default(), min_confidence: medium(), preferred: Vec::new() }
     }
+}
+
+const fn medium() -> Confidence {
+    Confidence::Medium
 }
 
 closed! {
@@ -107,20 +70,6 @@ closed! {
         All,
         /// The instance with the highest rank.
         Single,
-    }
-}
-
-closed! {
-    /// The confidence that a Service needs to become a tool.
-    #[derive(Default)]
-    pub enum MinConfidence {
-        /// Labels state the product and the endpoint role, and the port fits.
-        High,
-        /// Two independent pieces of evidence agree, and none contradicts them.
-        #[default]
-        Medium,
-        /// There is one piece of evidence.
-        Low,
     }
 }
 

@@ -32,17 +32,20 @@ mod tools;
 
 #[cfg(feature = "offline")]
 pub use self::offline::{Problem, closest, validate, validate_update};
+/// The lists of products, of grades of confidence and of schemes.
+pub use detectors::{Confidence, Product, Scheme};
+
 pub use self::{
     closed::UnknownName,
     connection::{Credentials, CredentialsType, Settings},
     consumer::{Consumer, DeploymentRef, Reload},
     crd::{EmitError, crds, crds_yaml},
-    detector::{DetectorConfig, DetectorType, Instances, MinConfidence, ServiceRef, State},
+    detector::{DetectorConfig, Instances, ServiceRef, State},
     health::{Health, HealthEffect, HealthMode},
     output::{ConflictPolicy, DeletionPolicy, Output, OutputBase, OutputFormat},
     overrides::{EndpointAdjustment, Override, OverrideMatch},
     reason::{ConditionType, Reason, ServiceReason},
-    signature::{EndpointScheme, PortRef, Signature},
+    signature::{PortRef, Signature},
     source::{Allowance, AllowanceKind, NamespaceSelection, NamespacesFrom, Source, Trust},
     spec::{Mode, ToolsetConfig, ToolsetConfigSpec},
     status::{DetectorSummary, OutputStatus, RejectedStatus, Summary, ToolStatus, ToolsetConfigStatus},

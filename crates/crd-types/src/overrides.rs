@@ -3,11 +3,14 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use detectors::{Product, Scheme};
+
 use crate::{
+    closed::{ProductSchema, SchemeSchema},
     connection::{Credentials, Settings},
-    detector::{DetectorType, State},
+    detector::State,
     patterns,
-    signature::{EndpointScheme, PortRef},
+    signature::PortRef,
 };
 
 /// Override changes the tools that it matches. Overrides apply in order. If two overrides set the same field, the later
@@ -76,7 +79,8 @@ pub struct Override {
 pub struct OverrideMatch {
     /// type matches the tools of this type.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
-    pub type_: Option<DetectorType>,
+    #[schemars(with = "Option<ProductSchema>")]
+    pub type_: Option<Product>,
     /// namespace matches the tools whose Service is in this namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = patterns::LABEL))]
@@ -97,7 +101,8 @@ pub struct OverrideMatch {
 pub struct EndpointAdjustment {
     /// scheme is the URL scheme.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scheme: Option<EndpointScheme>,
+    #[schemars(with = "Option<SchemeSchema>")]
+    pub scheme: Option<Scheme>,
     /// port is the name or the number of a port that the Service declares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<PortRef>,

@@ -2,12 +2,17 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
+use detectors::{Product, Scheme};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::{detector::DetectorType, patterns, selector::label_selector};
+use crate::{
+    closed::{ProductSchema, SchemeSchema},
+    patterns,
+    selector::label_selector,
+};
 
 /// Signature is a recognition rule of your own. It specifies which Services it matches, which product they are, and
 /// which port the agent calls.
@@ -31,7 +36,8 @@ pub struct Signature {
     pub name: String,
     /// type is the product of a matching Service, or Custom together with customType.
     #[serde(rename = "type")]
-    pub type_: DetectorType,
+    #[schemars(with = "ProductSchema")]
+    pub type_: Product,
     /// customType is your own name for the type. It is required when type is Custom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32), regex(pattern = patterns::CUSTOM_TYPE))]
@@ -54,7 +60,8 @@ pub struct Signature {
     pub port: Option<PortRef>,
     /// scheme is the URL scheme. The default follows from the port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scheme: Option<EndpointScheme>,
+    #[schemars(with = "Option<SchemeSchema>")]
+    pub scheme: Option<Scheme>,
     /// path is the path prefix of the API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 129), regex(pattern = patterns::PATH))]
@@ -110,33 +117,5 @@ impl JsonSchema for PortRef {
             "maxLength": 63,
             "pattern": patterns::LABEL,
         })
-    }
-}
-
-/// The scheme of an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-// As in `closed!`: an optional field keeps its own description only if the enum has none.
-#[schemars(description = "")]
-pub enum EndpointScheme {
-    /// Plain HTTP.
-    Http,
-    /// HTTP over TLS.
-    Https,
-}
-
-impl EndpointScheme {
-    /// The scheme as it is written in a URL.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
-}
-
-impl fmt::Display for EndpointScheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -3,13 +3,14 @@
 // The lint takes the repeated types of the printer columns for a mistake.
 #![allow(clippy::duplicated_attributes)]
 
+use detectors::Product;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     closed::closed,
     consumer::Consumer,
-    detector::{DetectorConfig, DetectorType},
+    detector::DetectorConfig,
     health::Health,
     output::Output,
     overrides::Override,
@@ -105,7 +106,7 @@ pub struct ToolsetConfigSpec {
 
 impl ToolsetConfigSpec {
     /// The configuration of a detector. A type that the spec does not list has the default configuration.
-    pub fn detector(&self, type_: DetectorType) -> DetectorConfig {
+    pub fn detector(&self, type_: Product) -> DetectorConfig {
         self.detectors
             .iter()
             .find(|detector| detector.type_ == type_)

@@ -3,9 +3,12 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use detectors::Product;
+
 use crate::{
+    closed::ProductSchema,
     connection::{Credentials, Settings},
-    detector::{DetectorType, State},
+    detector::State,
     patterns,
 };
 
@@ -22,7 +25,8 @@ pub struct StaticTool {
     pub name: String,
     /// type is the product of the tool, or Custom together with customType.
     #[serde(rename = "type")]
-    pub type_: DetectorType,
+    #[schemars(with = "ProductSchema")]
+    pub type_: Product,
     /// customType is your own name for the type. It is required when type is Custom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32), regex(pattern = patterns::CUSTOM_TYPE))]

@@ -2,9 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crd_types::{
-    DetectorType, OutputFormat, State, ToolsetConfig, ToolsetConfigSpec, ToolsetConfigStatus, crds, crds_yaml,
-};
+use crd_types::{OutputFormat, Product, State, ToolsetConfig, ToolsetConfigSpec, ToolsetConfigStatus, crds, crds_yaml};
 use kube::core::cel::apply_defaults;
 use serde_json::{Value, json};
 
@@ -83,16 +81,16 @@ fn every_detector_is_enabled_by_default_except_mcp() {
     let spec: ToolsetConfigSpec =
         serde_json::from_value(json!({"sources": [], "detectors": [{"type": "Loki", "state": "Disabled"}]}))
             .expect("readable");
-    for type_ in DetectorType::ALL.iter().copied() {
+    for type_ in Product::ALL.iter().copied() {
         let expected = match type_ {
-            DetectorType::Loki | DetectorType::MCP => State::Disabled,
+            Product::Loki | Product::MCP => State::Disabled,
             _ => State::Enabled,
         };
         assert_eq!(spec.detector(type_).state, expected, "{type_}");
     }
     let spec: ToolsetConfigSpec =
         serde_json::from_value(json!({"sources": [], "detectors": [{"type": "MCP"}]})).expect("readable");
-    assert_eq!(spec.detector(DetectorType::MCP).state, State::Enabled);
+    assert_eq!(spec.detector(Product::MCP).state, State::Enabled);
 }
 
 #[test]

@@ -1,17 +1,20 @@
-//! Scores the built-in rules on a corpus of Services whose truth is known.
+//! Scores the built-in rules on a corpus of Services whose product and endpoint are known.
 //!
-//! `cargo run -p detectors --example corpus -- [FILE…]`, by default `../shared/corpus/*.json` beside the workspace.
-//! Prints, per product, precision, recall and how many have the right port, scheme and path; then each mistake with the facts
-//! of its Service; then one line of `key=value` pairs. Exit code 1 where a mistake was made, 2 where a file cannot be read.
+//! `cargo run -p detectors --example corpus -- [FILE…]`; the default is `../shared/corpus/*.json` beside the workspace.
 //!
-//! Scoring, per scenario, as the corpus is meant: a chosen Service and port is right if the truth calls it usable with that port
-//! and the product is right, neutral if the truth calls it an alternate, else a false positive; a usable one that was not
-//! chosen is a miss. Chosen is an endpoint of at least Medium that the second stage leaves, of a kind that is taken without
-//! asking: no `ExternalName`, no Service without a selector, no MCP server. Rows whose note says that nothing in the Service
-//! decides them, and usable rows of products without a detector, are listed but are no misses.
+//! The output has a table with precision, recall and the number of right ports, schemes and paths per product, each
+//! mistake with its Service, and a line of `key=value` pairs. The exit code is 1 if there is a mistake, and 2 if a file
+//! cannot be read.
 //!
-//! The scheme counts where the Service shows it (`appProtocol`, a name that starts with `https`, a serving certificate); the
-//! path only where the rules claim one or the truth gives one, and a missing one is a note, since no Service shows a path.
+//! An endpoint is chosen if its confidence is at least Medium and it is not displaced. `ExternalName` Services,
+//! Services without a selector and MCP servers are never chosen, because a user must allow them. Per scenario, a chosen
+//! Service and port is right if the corpus calls it usable with that port and the product is right. It is neutral if
+//! the corpus calls it an alternate, and else a false positive. A usable one that is not chosen is missed. Rows that
+//! the corpus calls undecidable, and usable rows of products without a detector, are listed but are no mistakes.
+//!
+//! The scheme counts where the Service shows it (`appProtocol`, a name that starts with `https`, a serving
+//! certificate). The path counts where the rules or the corpus have one. A missing path is a note, because no Service
+//! shows its path.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports to its standard output")]
 
@@ -24,7 +27,7 @@ use std::{
 
 use detectors::{
     Confidence, Finding, Outcome, PortView, Product, Protocol, Scheme, ServiceKey, ServiceType, ServiceView, StringMap,
-    Target, TargetPort, explain, recognise, second_stage,
+    Target, TargetPort, displaced_endpoints, explain, recognise,
 };
 use serde_json::Value;
 
@@ -180,7 +183,7 @@ fn choose(rows: &[Row]) -> Vec<Option<Finding>> {
         let there: Vec<usize> = group.iter().copied().filter(|at| chosen[*at].is_some()).collect();
         let endpoints: Vec<(&ServiceView, &Finding)> =
             there.iter().filter_map(|at| Some((&rows[*at].view, chosen[*at].as_ref()?))).collect();
-        let displaced = second_stage(&endpoints);
+        let displaced = displaced_endpoints(&endpoints);
         for (at, displaced) in there.into_iter().zip(displaced) {
             if displaced.is_some() {
                 chosen[at] = None;
@@ -232,10 +235,10 @@ fn score(rows: &[Row]) -> Report {
             (Truth::Usable { port, scheme, path }, Some(product), Some((as_product, target))) => {
                 let count = counts.entry(product).or_default();
                 count.usable += 1;
-                let verdict = compare(row, (*port, *scheme, path), target, count);
+                let comparison = compare(row, (*port, *scheme, path), target, count);
                 if as_product == product && target.port == *port {
                     count.right += 1;
-                    if let Some(wrong_detail) = verdict {
+                    if let Some(wrong_detail) = comparison {
                         let out = if wrong_detail.starts_with("note") {
                             &mut notes
                         } else {
@@ -326,7 +329,7 @@ fn compare(row: &Row, truth: (u16, Scheme, &str), target: &Target, count: &mut C
     detail
 }
 
-/// Whether anything in the Service speaks of TLS.
+/// Whether the Service shows that it uses TLS.
 fn shows_scheme(row: &Row, number: u16) -> bool {
     let shown = |port: &PortView| {
         port.app_protocol.as_deref().is_some_and(|protocol| protocol.starts_with("http"))

@@ -2,20 +2,22 @@
 //!
 //! | made by | labels | port |
 //! |---|---|---|
-//! | prometheus-community/alertmanager, also inside prometheus 16 and newer | `name: alertmanager`; a headless twin with the same | `http` 9093 |
+//! | prometheus-community/alertmanager, also as part of prometheus 16 and newer | `name: alertmanager`; its headless twin has the same labels | `http` 9093 |
 //! | kube-prometheus-stack, Rancher Monitoring | `app: <stack>-alertmanager` beside `part-of: <stack>` or `chart` | `http-web` 9093 (`web` before), `reloader-web` 8080 |
 //! | kube-prometheus manifests, `OpenShift` | `name: alertmanager`, `component: alert-router` | `web` 9093; `OpenShift` 9094 or 9095 with TLS |
 //! | prometheus chart up to 15 | `app: prometheus`, `component: alertmanager` | `http` 80 |
 //! | bitnami/prometheus, bitnami/kube-prometheus, victoria-metrics-alert | the stack's `name`, `component: alertmanager` (`app: alertmanager` in old victoria-metrics-alert) | `http` 80, `http` 9093, `web` 9093 |
-//! | VictoriaMetrics operator | `name: vmalertmanager`, headless, no other Service | `http` 9093, gossip `tcp-mesh` 9094 |
+//! | VictoriaMetrics operator | `name: vmalertmanager`, headless, the only Service | `http` 9093, gossip `tcp-mesh` 9094 |
 //! | prometheus-operator | `operated-alertmanager: "true"`: governs every Alertmanager of the namespace; in kube-prometheus-stack 16 the selectors do not overlap | `web` 9093 |
 //!
-//! Mimir's own (8080, `/alertmanager`, tenant header) is a part of Mimir.
+//! The Alertmanager in Mimir (8080, `/alertmanager`, tenant header) is a component of Mimir.
 
 use crate::{
-    Confidence::{High, Medium},
-    Product,
-    engine::rule::{Door, FALLBACK_TIER, Mark, Ports, Rule, Shape, Then, name},
+    engine::rule::{EndpointRole, FALLBACK_TIER, Mark, Ports, Rule, Shape, Then, name},
+    product::{
+        Confidence::{High, Medium},
+        Product,
+    },
 };
 
 const PORTS: Ports = Ports {
@@ -25,22 +27,22 @@ const PORTS: Ports = Ports {
     never: &[],
 };
 
-const DOOR: Door = Door { roles: &[], bare: false, tier: 0, path: "", ports: PORTS };
+const ENDPOINT: EndpointRole = EndpointRole::on(PORTS);
 
-/// An Alertmanager by its role in a stack whose parts share a name.
+/// An Alertmanager in a stack whose components share a name.
 const fn in_stack(made_by: &'static str, when: &'static [Mark]) -> Shape {
-    Shape { made_by, when, then: Then::Door(DOOR), confidence: High, bundled: false }
+    Shape { made_by, when, then: Then::Endpoint(ENDPOINT), confidence: High, bundled: false }
 }
 
 pub(crate) const RULE: Rule = Rule {
     names: &[name("alertmanager"), name("vmalertmanager")],
-    words: &[&["alertmanager"], &["vmalertmanager"], &["alert", "manager"]],
-    parts: &["cluster", "operated"],
+    name_words: &[&["alertmanager"], &["vmalertmanager"], &["alert", "manager"]],
+    other_components: &["cluster", "operated"],
     shapes: &[
         Shape {
             made_by: "prometheus-operator's governing Service",
             when: &[Mark::Label("operated-alertmanager", "true")],
-            then: Then::Door(Door { tier: FALLBACK_TIER, ..DOOR }),
+            then: Then::Endpoint(EndpointRole { tier: FALLBACK_TIER, ..ENDPOINT }),
             confidence: High,
             bundled: false,
         },
@@ -75,14 +77,17 @@ pub(crate) const RULE: Rule = Rule {
             &[Mark::Label("app", "prometheus"), Mark::Label("component", "alertmanager")],
         ),
         Shape {
-            made_by: "a Service over prometheus-operator's pods",
+            made_by: "a Service that selects prometheus-operator's Pods",
             when: &[Mark::NoLabel("app.kubernetes.io/name"), Mark::NoLabel("app"), Mark::HasSelector("alertmanager")],
-            then: Then::Door(Door { ports: Ports { usual_names: &["http-web", "web", "https-web"], ..PORTS }, ..DOOR }),
+            then: Then::Endpoint(EndpointRole {
+                ports: Ports { usual_names: &["http-web", "web", "https-web"], ..PORTS },
+                ..ENDPOINT
+            }),
             confidence: Medium,
             bundled: false,
         },
     ],
-    doors: &[Door { roles: &["alertmanager", "alert-router"], bare: true, ..DOOR }],
-    telling_ports: &[9093],
+    endpoints: &[EndpointRole { roles: &["alertmanager", "alert-router"], role_optional: true, ..ENDPOINT }],
+    specific_ports: &[9093],
     ..Rule::of(Product::Alertmanager)
 };

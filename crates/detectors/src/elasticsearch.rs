@@ -2,19 +2,21 @@
 //!
 //! | made by | labels | port |
 //! |---|---|---|
-//! | elastic/elasticsearch (7, 8) | `chart: elasticsearch`, `app: <cluster>-<nodes>` of the user's choice | `http` 9200 (8 with TLS all the same), `transport` 9300 |
+//! | elastic/elasticsearch (7, 8) | `chart: elasticsearch`, `app: <cluster>-<nodes>` that the user chooses | `http` 9200 (with TLS in 8), `transport` 9300 |
 //! | ECK | `common.k8s.elastic.co/type: elasticsearch`, `…/cluster-name` | named after the scheme, 9200 |
 //! | ECK, not for clients | Service `*-es-internal-http`; `…/statefulset-name` on a node set's headless one; `-es-transport` has only 9300 | |
-//! | by hand | the selector asks for ECK's `type: elasticsearch` | 9200 |
-//! | bitnami/elasticsearch | `name: elasticsearch`, `component: coordinating-only`; master, data, ingest answer too (up to 17 one Service each, else headless) | `tcp-rest-api` or `http` 9200 |
+//! | by hand | the selector has ECK's `type: elasticsearch` | 9200 |
+//! | bitnami/elasticsearch | `name: elasticsearch`, `component: coordinating-only`; master, data and ingest nodes answer too (up to 17 one Service each, since then headless) | `tcp-rest-api` or `http` 9200 |
 //! | stable/elasticsearch, pires' manifests | `app` or `component: elasticsearch`, `component` or `role: client` | `http` 9200 |
 //! | Kubernetes' cluster addon | `k8s-app: elasticsearch-logging` | 9200 |
 //! | by hand | `app: elasticsearch` | 9200 under any name |
 
 use crate::{
-    Confidence::{High, Medium},
-    Product,
-    engine::rule::{Door, Mark, Ports, Rule, Shape, Then, name},
+    engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name},
+    product::{
+        Confidence::{High, Medium},
+        Product,
+    },
 };
 
 pub(crate) const PORTS: Ports = Ports {
@@ -24,9 +26,9 @@ pub(crate) const PORTS: Ports = Ports {
     never: &[9300, 9600, 9650],
 };
 
-const DOOR: Door = Door { roles: &[], bare: false, tier: 0, path: "", ports: PORTS };
+const ENDPOINT: EndpointRole = EndpointRole::on(PORTS);
 
-/// The role's values for nodes without a role of their own, which route every request.
+/// Role values of nodes that have no other role and only route requests.
 pub(crate) const COORDINATING: &[&str] = &["coordinating-only", "coordinating", "coordinator", "client", "clients"];
 
 pub(crate) const RULE: Rule = Rule {
@@ -37,8 +39,20 @@ pub(crate) const RULE: Rule = Rule {
         name("elasticsearch-client"),
         name("elasticsearch-coordinating"),
     ],
-    words: &[&["elasticsearch"], &["elastic", "search"], &["elastic"]],
-    parts: &["head", "hq", "dump", "ilm", "template", "templates", "snapshot", "keystore", "certs", "apm", "internal"],
+    name_words: &[&["elasticsearch"], &["elastic", "search"], &["elastic"]],
+    other_components: &[
+        "head",
+        "hq",
+        "dump",
+        "ilm",
+        "template",
+        "templates",
+        "snapshot",
+        "keystore",
+        "certs",
+        "apm",
+        "internal",
+    ],
     role_keys: &["role"],
     shapes: &[
         Shape {
@@ -47,7 +61,7 @@ pub(crate) const RULE: Rule = Rule {
                 Mark::Label("common.k8s.elastic.co/type", "elasticsearch"),
                 Mark::HasLabel("elasticsearch.k8s.elastic.co/statefulset-name"),
             ],
-            then: Then::Part("the headless Service of one node set"),
+            then: Then::OtherRole("the headless Service of one node set"),
             confidence: High,
             bundled: false,
         },
@@ -57,38 +71,38 @@ pub(crate) const RULE: Rule = Rule {
                 Mark::Label("common.k8s.elastic.co/type", "elasticsearch"),
                 Mark::NameEndsWith("-es-internal-http"),
             ],
-            then: Then::Part("the operator's own Service"),
+            then: Then::OtherRole("the operator's own Service"),
             confidence: High,
             bundled: false,
         },
         Shape {
             made_by: "ECK",
             when: &[Mark::Label("common.k8s.elastic.co/type", "elasticsearch")],
-            then: Then::Door(DOOR),
+            then: Then::Endpoint(ENDPOINT),
             confidence: High,
             bundled: false,
         },
         Shape {
-            made_by: "a Service over ECK's pods",
+            made_by: "a Service that selects ECK's Pods",
             when: &[Mark::Selector("common.k8s.elastic.co/type", "elasticsearch")],
-            then: Then::Door(DOOR),
+            then: Then::Endpoint(ENDPOINT),
             confidence: Medium,
             bundled: false,
         },
         Shape {
             made_by: "elastic/elasticsearch",
             when: &[Mark::Label("chart", "elasticsearch"), Mark::HasLabel("app")],
-            then: Then::Door(DOOR),
+            then: Then::Endpoint(ENDPOINT),
             confidence: High,
             bundled: false,
         },
     ],
-    doors: &[
-        Door { roles: COORDINATING, bare: true, ..DOOR },
-        Door { roles: &["ingest"], tier: 1, ..DOOR },
-        Door { roles: &["master"], tier: 2, ..DOOR },
-        Door { roles: &["data", "data-hot", "data-warm", "data-cold"], tier: 3, ..DOOR },
+    endpoints: &[
+        EndpointRole { roles: COORDINATING, role_optional: true, ..ENDPOINT },
+        EndpointRole { roles: &["ingest"], tier: 1, ..ENDPOINT },
+        EndpointRole { roles: &["master"], tier: 2, ..ENDPOINT },
+        EndpointRole { roles: &["data", "data-hot", "data-warm", "data-cold"], tier: 3, ..ENDPOINT },
     ],
-    telling_ports: &[9200],
+    specific_ports: &[9200],
     ..Rule::of(Product::Elasticsearch)
 };

@@ -1,115 +1,130 @@
-//! What a detector says of one Service.
+//! What a detector finds in a Service.
 
 use std::borrow::Cow;
 
-use crate::{Confidence, Product, Scheme, ServiceKey};
+use crate::{
+    product::{Confidence, Product, Scheme},
+    view::ServiceKey,
+};
 
-/// The port, scheme and path to call on a Service. The host is never part of it: it follows from the Service.
+/// The port, scheme and path to call on a Service. The host follows from the Service's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// A port number that the Service declares, TCP.
+    /// A TCP port that the Service declares.
     pub port: u16,
-    /// From evidence in the Service; `http` where nothing speaks for TLS.
+    /// `https` only if the Service shows it.
     pub scheme: Scheme,
-    /// `""` or an absolute path without a trailing slash, e.g. `/prometheus`.
+    /// `""`, or an absolute path without a trailing slash, e.g. `/prometheus`.
     pub path: Cow<'static, str>,
 }
 
-/// What a detector concluded about a Service that it recognised.
+/// What a Service that a detector recognised is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Here it answers queries.
+    /// It answers queries here.
     Endpoint(Target),
-    /// The product's, but a role that answers no queries: an exporter, a write path, a gossip port.
+    /// It is the product's, in a role that answers no queries: an exporter, a write path, a gossip port.
     NotAnEndpoint {
-        /// The role in words, e.g. `"distributor"` or `"the operator's fallback Service"`.
+        /// The role as text, e.g. `"distributor"` or `"the operator's own Service"`.
         role: Cow<'static, str>,
     },
-    /// The product and the role fit, but no port does.
+    /// The product and the role match, but no port does.
     NoUsablePort,
 }
 
-/// Which part of a Service a piece of evidence was read from.
+/// The part of a Service that a piece of evidence comes from.
 ///
-/// Non-exhaustive on purpose: evidence from elsewhere (the image of a backing Pod, the answer of an identity probe) joins
-/// here without changing the shape of a rule.
+/// Non-exhaustive, so that evidence from elsewhere can be added without a change to the rules: the image of a Pod, the
+/// answer to a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum EvidenceKind {
-    /// A label with a defined meaning (`app.kubernetes.io/name`, an operator's own).
+    /// A label with a defined meaning: `app.kubernetes.io/name`, or an operator's own.
     Label,
-    /// A label under a legacy key (`app`, `k8s-app`, `name`, `io.kompose.service`, …).
+    /// A label under a legacy key: `app`, `k8s-app`, `name`, `io.kompose.service`, ….
     LegacyLabel,
-    /// The Service's selector.
+    /// The selector.
     Selector,
     /// Whole words of the Service's name.
     Name,
     /// The name of a port.
     PortName,
-    /// The number of a port or target port.
+    /// The number of a port or of a target port.
     PortNumber,
-    /// `appProtocol`.
+    /// `appProtocol` of a port.
     AppProtocol,
-    /// An annotation that is not ours.
+    /// An annotation that is not this project's.
     Annotation,
-    /// The Service's kind: headless, `ExternalName`, no selector.
-    Shape,
+    /// `clusterIP`.
+    ClusterIP,
 }
 
-/// One piece of evidence, for or against.
+/// One piece of evidence, for or against a product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
-    /// Where it stands.
+    /// Where it comes from.
     pub kind: EvidenceKind,
-    /// Whether it speaks for the product (or against it).
+    /// Whether it supports that the Service is an endpoint of the product, or contradicts it.
     pub supports: bool,
-    /// In words, e.g. `label app.kubernetes.io/name=grafana`.
+    /// The evidence as text, e.g. `label app.kubernetes.io/name=grafana`.
     pub detail: Cow<'static, str>,
 }
 
-/// Where an instance stands among the instances of one product; smaller is preferred.
-///
-/// Derives the order: scope first, then the entry point's tier.
+/// The rank of an instance among the instances of one product. Smaller ranks are preferred. The fields are in the order
+/// in which they count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Standing {
-    /// Whether it belongs to another product's bundle (linkerd-viz, kubecost) and sees only that product's data.
+pub struct Rank {
+    /// Whether it belongs to another product (linkerd-viz, kubecost) and has only that product's data.
     pub bundled: bool,
-    /// 0 for the entry point of a distributed install (gateway) or a single binary, higher for parts behind it.
+    /// 0 for a single binary or the preferred endpoint of a distributed install, such as a gateway. Higher for
+    /// components behind it.
     pub tier: u8,
 }
 
-/// What one detector says of one Service that it recognised with at least [`Confidence::Low`].
+/// What one detector finds in a Service that it recognises with a confidence of at least [`Confidence::Low`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Which product.
+    /// The product.
     pub product: Product,
-    /// How sure.
+    /// How sure it is.
     pub confidence: Confidence,
-    /// What follows.
+    /// What the Service is.
     pub outcome: Outcome,
-    /// For ranking among the endpoints of this product.
-    pub standing: Standing,
-    /// What it rests on, strongest first.
-    pub evidence: Vec<Evidence>,
-    /// What would settle it where the confidence is not High, or what would change the verdict; in words.
+    /// The rank among the endpoints of this product.
+    pub rank: Rank,
+    /// What a person can do to make the finding certain or to change it. `None` for an endpoint with the confidence
+    /// High.
     pub hint: Option<Cow<'static, str>>,
 }
 
-/// Why the second stage set an endpoint aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DisplacedBecause {
-    /// Headless, and a Service with a cluster IP stands over the same pods.
-    HeadlessTwin,
-    /// Another Service of the same install is the better door: the gateway before a component, the query Service before an
-    /// alternate over the same pods.
-    BetterDoor,
+/// The result of one detector for a Service, for people. It exists also if the detector finds nothing.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// The detector.
+    pub product: Product,
+    /// What it finds, if it recognises the Service.
+    pub finding: Option<Finding>,
+    /// The evidence for and against, also if it is not sufficient. The strongest comes first.
+    pub evidence: Vec<Evidence>,
+    /// What a person can do to change the result.
+    pub hint: String,
 }
 
-/// An endpoint that the second stage set aside.
+/// An endpoint that is not used, because another Service is preferred.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Displaced {
-    /// The Service that is taken instead.
+    /// The Service that is used instead.
     pub by: ServiceKey,
-    /// Why.
+    /// Why it is preferred.
     pub because: DisplacedBecause,
+}
+
+/// Why another Service is preferred to an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DisplacedBecause {
+    /// The endpoint is headless, and the other Service has a cluster IP for the same Pods.
+    HeadlessTwin,
+    /// The other Service is the preferred endpoint of the same install: the gateway, not a component; the query
+    /// Service, not an alternate for the same Pods.
+    PreferredEndpoint,
 }

@@ -5,16 +5,18 @@
 //! | grafana/grafana, grafana-community/grafana, Istio's addon, kube-prometheus | `name: grafana` | `service` 80 or 3000, `http-web` 80 under kube-prometheus-stack |
 //! | bitnami/grafana | `name: grafana`, `component: grafana` | `http` 3000 |
 //! | kubecost | `app: grafana`, `release` | `tcp-service` 80 |
-//! | grafana-operator (v4, v5) | none of its own; Service `<cr>-service`, selector `app: <cr>` | `grafana` 3000 to `grafana-http` |
+//! | grafana-operator (v4, v5) | no labels; Service `<cr>-service`, selector `app: <cr>` | `grafana` 3000 to `grafana-http` |
 //! | tidb-operator | `used-by: grafana`, `managed-by: tidb-operator`; `name` is the database's | `http-grafana` 3000 |
-//! | kube-prometheus manifests up to 0.7, the Heapster addon, by hand | `app: grafana`, `k8s-app: grafana` | `http` or nameless, to 3000 |
+//! | kube-prometheus manifests up to 0.7, the Heapster addon, by hand | `app: grafana`, `k8s-app: grafana` | `http` or unnamed, to 3000 |
 //!
-//! `grafana-headless` carries the same labels and only `gossip-tcp` 9094.
+//! `grafana-headless` has the same labels, but only the port `gossip-tcp` 9094.
 
 use crate::{
-    Confidence::{High, Medium},
-    Product,
-    engine::rule::{Door, Mark, Ports, Rule, Shape, Then, name},
+    engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name},
+    product::{
+        Confidence::{High, Medium},
+        Product,
+    },
 };
 
 const PORTS: Ports = Ports {
@@ -38,8 +40,8 @@ const PORTS: Ports = Ports {
 
 pub(crate) const RULE: Rule = Rule {
     names: &[name("grafana")],
-    words: &[&["grafana"]],
-    parts: &["image", "oncall", "provisioner", "rollout", "provisioning", "reporter", "incident"],
+    name_words: &[&["grafana"]],
+    other_components: &["image", "oncall", "provisioner", "rollout", "provisioning", "reporter", "incident"],
     shapes: &[
         Shape {
             made_by: "grafana-operator",
@@ -48,7 +50,7 @@ pub(crate) const RULE: Rule = Rule {
                 Mark::Port("grafana", 3000),
                 Mark::PortTo("grafana", "grafana-http"),
             ],
-            then: Then::Door(Door { roles: &[], bare: false, tier: 0, path: "", ports: PORTS }),
+            then: Then::Endpoint(EndpointRole::on(PORTS)),
             confidence: Medium,
             bundled: false,
         },
@@ -58,11 +60,11 @@ pub(crate) const RULE: Rule = Rule {
                 Mark::Label("app.kubernetes.io/managed-by", "tidb-operator"),
                 Mark::Label("app.kubernetes.io/used-by", "grafana"),
             ],
-            then: Then::Door(Door { roles: &[], bare: false, tier: 0, path: "", ports: PORTS }),
+            then: Then::Endpoint(EndpointRole::on(PORTS)),
             confidence: High,
             bundled: true,
         },
     ],
-    doors: &[Door { roles: &["grafana", "frontend"], bare: true, tier: 0, path: "", ports: PORTS }],
+    endpoints: &[EndpointRole { roles: &["grafana", "frontend"], role_optional: true, ..EndpointRole::on(PORTS) }],
     ..Rule::of(Product::Grafana)
 };

@@ -5,42 +5,38 @@
 //! | elastic/kibana | `app: kibana`, `release` | `http` 5601 |
 //! | ECK | `common.k8s.elastic.co/type: kibana` | named after the scheme, 5601 |
 //! | bitnami/kibana | `name: kibana` | `http` 5601 |
-//! | Kubernetes' cluster addon | `k8s-app: kibana-logging`, `kubernetes.io/name: Kibana` | nameless 5601 |
+//! | Kubernetes' cluster addon | `k8s-app: kibana-logging`, `kubernetes.io/name: Kibana` | unnamed 5601 |
 //! | opensearch-project/opensearch-dashboards | `name: opensearch-dashboards` | `http` 5601, `metrics` 9601 |
 //! | bitnami/opensearch | `name: opensearch`, `component: dashboards` | `http` 5601 |
 //! | opensearch-k8s-operator | `opensearch.cluster.dashboards` | `http` 5601 |
-//! | by hand | the selector asks for one of the operators' labels | 5601 |
+//! | by hand | the selector has one of the operators' labels | 5601 |
 
 use crate::{
-    Confidence::{High, Medium},
-    Product,
-    engine::rule::{Door, Mark, Ports, Rule, Shape, Then, name},
-};
-
-const DOOR: Door = Door {
-    roles: &[],
-    bare: false,
-    tier: 0,
-    path: "",
-    ports: Ports {
-        own_names: &[],
-        numbers: &[5601],
-        usual_names: &["https", "http", "web", "ui", "kibana", "dashboards", "service"],
-        never: &[9601],
+    engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name},
+    product::{
+        Confidence::{High, Medium},
+        Product,
     },
 };
 
+const ENDPOINT: EndpointRole = EndpointRole::on(Ports {
+    own_names: &[],
+    numbers: &[5601],
+    usual_names: &["https", "http", "web", "ui", "kibana", "dashboards", "service"],
+    never: &[9601],
+});
+
 const fn by_label(made_by: &'static str, when: &'static [Mark]) -> Shape {
-    Shape { made_by, when, then: Then::Door(DOOR), confidence: High, bundled: false }
+    Shape { made_by, when, then: Then::Endpoint(ENDPOINT), confidence: High, bundled: false }
 }
 
 const fn by_selector(made_by: &'static str, when: &'static [Mark]) -> Shape {
-    Shape { made_by, when, then: Then::Door(DOOR), confidence: Medium, bundled: false }
+    Shape { made_by, when, then: Then::Endpoint(ENDPOINT), confidence: Medium, bundled: false }
 }
 
 pub(crate) const RULE: Rule = Rule {
     names: &[name("kibana"), name("kibana-logging"), name("opensearch-dashboards"), name("opensearch-dashboard")],
-    words: &[
+    name_words: &[
         &["kibana"],
         &["opensearch", "dashboards"],
         &["opensearch", "dashboard"],
@@ -49,9 +45,9 @@ pub(crate) const RULE: Rule = Rule {
     shapes: &[
         by_label("ECK", &[Mark::Label("common.k8s.elastic.co/type", "kibana")]),
         by_label("opensearch-k8s-operator", &[Mark::HasLabel("opensearch.cluster.dashboards")]),
-        by_selector("a Service over ECK's pods", &[Mark::Selector("common.k8s.elastic.co/type", "kibana")]),
+        by_selector("a Service that selects ECK's Pods", &[Mark::Selector("common.k8s.elastic.co/type", "kibana")]),
         by_selector(
-            "a Service over opensearch-k8s-operator's pods",
+            "a Service that selects opensearch-k8s-operator's Pods",
             &[Mark::HasSelector("opensearch.cluster.dashboards")],
         ),
         by_label(
@@ -62,7 +58,7 @@ pub(crate) const RULE: Rule = Rule {
             ],
         ),
     ],
-    doors: &[Door { roles: &["kibana", "frontend"], bare: true, ..DOOR }],
-    telling_ports: &[5601],
+    endpoints: &[EndpointRole { roles: &["kibana", "frontend"], role_optional: true, ..ENDPOINT }],
+    specific_ports: &[5601],
     ..Rule::of(Product::Kibana)
 };

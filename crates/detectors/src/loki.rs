@@ -12,15 +12,14 @@
 //! | Grafana Enterprise Logs | `name: enterprise-logs`, `component: gateway` | `http-metrics` 3100 |
 //! | by hand | `app: loki` | 3100 under any name |
 //!
-//! The write path, the querier behind the frontend and the rest of the microservices carry the same name and port.
+//! The write path, the querier behind the frontend and all other microservices have the same name and port.
 
 use crate::{
-    Confidence::High,
-    Product,
-    engine::rule::{Door, Mark, Ports, Rule, Shape, Then, name, shared_name},
+    engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name, shared_name},
+    product::{Confidence::High, Product},
 };
 
-/// Loki's own listener.
+/// The ports of Loki itself.
 const OWN: Ports = Ports { own_names: &["http-metrics"], numbers: &[3100], usual_names: &[], never: &[3500, 4040] };
 
 pub(crate) const RULE: Rule = Rule {
@@ -33,8 +32,8 @@ pub(crate) const RULE: Rule = Rule {
         shared_name("lokistack"),
         shared_name("enterprise-logs"),
     ],
-    words: &[&["loki"], &["lokistack"], &["enterprise", "logs"]],
-    parts: &[
+    name_words: &[&["loki"], &["lokistack"], &["enterprise", "logs"]],
+    other_components: &[
         "backend",
         "bloom",
         "compactor",
@@ -61,33 +60,32 @@ pub(crate) const RULE: Rule = Rule {
             Mark::Label("app.kubernetes.io/component", "query-frontend"),
             Mark::Port("metrics", 3100),
         ],
-        then: Then::Door(Door {
-            roles: &[],
-            bare: false,
+        then: Then::Endpoint(EndpointRole {
             tier: 2,
-            path: "",
-            ports: Ports { own_names: &["metrics"], ..Ports::NONE },
+            ..EndpointRole::on(Ports { own_names: &["metrics"], ..Ports::NONE })
         }),
         confidence: High,
         bundled: false,
     }],
-    doors: &[
-        Door {
+    endpoints: &[
+        EndpointRole {
             roles: &["gateway", "lokistack-gateway", "nginx"],
-            bare: false,
-            tier: 0,
-            path: "",
-            ports: Ports {
+            ..EndpointRole::on(Ports {
                 own_names: &["public"],
                 numbers: &[80, 8080, 3100],
                 usual_names: &["http", "http-metrics", "https"],
                 never: &[4040, 9113],
-            },
+            })
         },
-        Door { roles: &["single-binary", "loki", "all"], bare: true, tier: 1, path: "", ports: OWN },
-        Door { roles: &["query-frontend"], bare: false, tier: 2, path: "", ports: OWN },
-        Door { roles: &["read"], bare: false, tier: 3, path: "", ports: OWN },
+        EndpointRole {
+            roles: &["single-binary", "loki", "all"],
+            role_optional: true,
+            tier: 1,
+            ..EndpointRole::on(OWN)
+        },
+        EndpointRole { roles: &["query-frontend"], tier: 2, ..EndpointRole::on(OWN) },
+        EndpointRole { roles: &["read"], tier: 3, ..EndpointRole::on(OWN) },
     ],
-    telling_ports: &[3100],
+    specific_ports: &[3100],
     ..Rule::of(Product::Loki)
 };

@@ -1,4 +1,4 @@
-//! Grafana Mimir. The Prometheus API stands under `/prometheus` on every part that answers it.
+//! Grafana Mimir. The path prefix of its Prometheus API is `/prometheus` in every component.
 //!
 //! | made by | labels | port |
 //! |---|---|---|
@@ -6,12 +6,12 @@
 //! | grafana/mimir-distributed 4 and newer | `name: mimir`, `component: gateway` | `http-metrics` 80, `legacy-http-metrics` 8080 |
 //! | Grafana Enterprise Metrics | `app: enterprise-metrics-gateway` | 8080 |
 //! | bitnami/grafana-mimir | `name: grafana-mimir`, `component: gateway` | `http` 80 |
-//! | all of them | `component: query-frontend`: answers too, behind the gateway | `http-metrics` or `http` 8080 |
+//! | all of them | `component: query-frontend`: answers too, but the gateway is preferred | `http-metrics` or `http` 8080 |
 //! | one process (`-target=all`), by hand | `app: mimir` | `http` 9009 or 8080 |
 
 use crate::{
-    Product,
-    engine::rule::{Door, Ports, Rule, name},
+    engine::rule::{EndpointRole, Ports, Rule, name},
+    product::Product,
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -22,8 +22,8 @@ pub(crate) const RULE: Rule = Rule {
         name("enterprise-metrics"),
         name("enterprise-metrics-gateway"),
     ],
-    words: &[&["mimir"], &["enterprise", "metrics"]],
-    parts: &[
+    name_words: &[&["mimir"], &["enterprise", "metrics"]],
+    other_components: &[
         "alertmanager",
         "compactor",
         "distributor",
@@ -38,44 +38,40 @@ pub(crate) const RULE: Rule = Rule {
         "backend",
         "api",
     ],
-    doors: &[
-        Door {
+    endpoints: &[
+        EndpointRole {
             roles: &["gateway", "nginx"],
-            bare: false,
-            tier: 0,
             path: "/prometheus",
-            ports: Ports {
+            ..EndpointRole::on(Ports {
                 own_names: &["http-metric", "http-metrics"],
                 numbers: &[80, 8080],
                 usual_names: &["http", "https"],
                 ..Ports::NONE
-            },
+            })
         },
-        Door {
+        EndpointRole {
             roles: &["single-binary", "all", "mimir", "monolithic"],
-            bare: true,
-            tier: 0,
+            role_optional: true,
             path: "/prometheus",
-            ports: Ports {
+            ..EndpointRole::on(Ports {
                 own_names: &["http-metrics"],
                 numbers: &[9009, 8080],
                 usual_names: &["http"],
                 ..Ports::NONE
-            },
+            })
         },
-        Door {
+        EndpointRole {
             roles: &["query-frontend", "read"],
-            bare: false,
             tier: 1,
             path: "/prometheus",
-            ports: Ports {
+            ..EndpointRole::on(Ports {
                 own_names: &["http-metrics"],
                 numbers: &[8080, 9009],
                 usual_names: &["http"],
                 ..Ports::NONE
-            },
+            })
         },
     ],
-    telling_ports: &[9009],
+    specific_ports: &[9009],
     ..Rule::of(Product::Mimir)
 };

@@ -1,4 +1,4 @@
-//! The products, and the two scales a finding is measured on.
+//! The lists of products, schemes and grades of confidence. The API's schema is generated from them.
 
 use std::{fmt, str::FromStr};
 
@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 
 macro_rules! products {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
-        /// What a Service speaks: the type of the tool it becomes. Ordered: where one Service could be two products with
-        /// the same confidence, the earlier one wins.
+        /// A product with an API that agents query: the type of a tool. If a Service can be two products with the same
+        /// confidence, it is the first of them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Product { $($(#[$doc])* $name),+ }
 
         impl Product {
-            /// Every product, in order.
+            /// All products, in order.
             pub const ALL: &'static [Product] = &[$(Product::$name),+];
 
-            /// The name as the ToolsetConfig writes it, e.g. `VictoriaMetrics`.
+            /// The name in a ToolsetConfig, e.g. `VictoriaMetrics`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Product::$name => stringify!($name)),+ }
             }
@@ -28,9 +28,9 @@ products! {
     Prometheus,
     /// Thanos Query.
     Thanos,
-    /// Grafana Mimir (and Cortex-shaped gateways of it).
+    /// Grafana Mimir.
     Mimir,
-    /// VictoriaMetrics, single node or vmselect.
+    /// VictoriaMetrics: a single node, or vmselect of a cluster.
     VictoriaMetrics,
     /// Alertmanager.
     Alertmanager,
@@ -55,14 +55,14 @@ products! {
     /// Kibana and OpenSearch Dashboards.
     Kibana,
     /// Model Context Protocol server.
-    #[allow(clippy::upper_case_acronyms)]
+    #[allow(clippy::upper_case_acronyms, reason = "the API writes it so")]
     MCP,
-    /// A kind the user named.
+    /// A type that the user names.
     Custom,
 }
 
 impl Product {
-    /// The name in lower case, as `toolset.json` and annotations write it.
+    /// The name in `toolset.json` and in annotations, in lower case.
     pub fn lower(self) -> String {
         self.as_str().to_ascii_lowercase()
     }
@@ -77,13 +77,13 @@ impl fmt::Display for Product {
 impl FromStr for Product {
     type Err = ();
 
-    /// In any case (`prometheus`, `Prometheus`).
+    /// Reads a name in any case: `prometheus`, `Prometheus`.
     fn from_str(text: &str) -> Result<Self, ()> {
         Self::ALL.iter().copied().find(|p| p.as_str().eq_ignore_ascii_case(text)).ok_or(())
     }
 }
 
-/// How an endpoint is called.
+/// The scheme of an endpoint's URL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheme {
@@ -95,6 +95,9 @@ pub enum Scheme {
 }
 
 impl Scheme {
+    /// Both schemes.
+    pub const ALL: &'static [Scheme] = &[Self::Http, Self::Https];
+
     /// `http` or `https`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -110,23 +113,33 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// How much of the evidence agrees (grades in `docs/detection.md`).
+/// How sure a finding is. `docs/detection.md` explains the grades.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Confidence {
-    /// One piece of evidence only: a candidate, not chosen by default.
+    /// There is one piece of evidence. The Service is a candidate, and is not used by default.
     Low,
-    /// Two independent pieces agree and none contradicts.
+    /// Two independent pieces of evidence agree and none contradicts.
     Medium,
-    /// Labels state product and role, and the port fits; or somebody said so explicitly.
+    /// Labels state product and role, and the port matches; or an annotation or a signature says so.
     High,
+}
+
+impl Confidence {
+    /// All grades, the highest first.
+    pub const ALL: &'static [Confidence] = &[Self::High, Self::Medium, Self::Low];
+
+    /// The name in a ToolsetConfig.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "Low",
+            Self::Medium => "Medium",
+            Self::High => "High",
+        }
+    }
 }
 
 impl fmt::Display for Confidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Low => "Low",
-            Self::Medium => "Medium",
-            Self::High => "High",
-        })
+        f.write_str(self.as_str())
     }
 }

@@ -2,36 +2,38 @@
 //!
 //! | made by | labels | port |
 //! |---|---|---|
-//! | prometheus-community/kube-prometheus-stack (since 2020 as this, before as stable/prometheus-operator), Rancher Monitoring | `app: <stack>-prometheus` beside `part-of: <stack>`, or only `chart: <stack>-<version>` | `http-web` 9090 (`web` up to 22), since 48 also `reloader-web` 8080 |
+//! | prometheus-community/kube-prometheus-stack (stable/prometheus-operator before 2020), Rancher Monitoring | `app: <stack>-prometheus` beside `part-of: <stack>`, or only `chart: <stack>-<version>` | `http-web` 9090 (`web` up to 22), since 48 also `reloader-web` 8080 |
 //! | prometheus-community/prometheus 21 and newer; Istio's and OpenTelemetry's demo addons | `name: prometheus`, `component: server` | `http` 80 or 9090 |
-//! | the same chart up to 20, also inside loki-stack and kubecost | `app: prometheus`, `component: server`, `chart`, `heritage`; its alertmanager, node-exporter and pushgateway share `app` | `http` 80 |
+//! | the same chart up to 20, also as part of loki-stack and kubecost | `app: prometheus`, `component: server`, `chart`, `heritage`; its alertmanager, node-exporter and pushgateway share `app` | `http` 80 |
 //! | kube-prometheus manifests, `OpenShift` | `name: prometheus`, `component: prometheus` | `web` 9090; `OpenShift` 9091 with TLS; `prometheus-user-workload` has only `metrics` |
 //! | bitnami/kube-prometheus | `name: kube-prometheus`, `component: prometheus`; the Thanos sidecar's Service has the same and only `grpc` | `http` 9090 |
 //! | linkerd-viz | `component: prometheus`, `linkerd.io/extension: viz` | `admin` 9090 (`admin-http` before) |
 //! | tidb-operator | `used-by: prometheus`, `managed-by: tidb-operator`; `name` is the database's | `http-prometheus` 9090 |
-//! | Google Managed Prometheus' frontend | none; headless, selector `app: frontend` | `web` 9090 |
+//! | Google Managed Prometheus' frontend | no labels; headless, selector `app: frontend` | `web` 9090 |
 //! | prometheus-operator | `operated-prometheus: "true"`: governs every Prometheus of the namespace | `web` or `http-web` 9090 |
 //! | Kubernetes' cluster addon | `kubernetes.io/name: Prometheus`, selector `k8s-app: prometheus` | 9090 |
-//! | by hand | the selector asks for the operator's `prometheus: <name>` or `operator.prometheus.io/name` | 9090, often under `webui` or no name |
+//! | by hand | the selector has the operator's `prometheus: <name>` or `operator.prometheus.io/name` | 9090, often under `webui` or no name |
 
 use crate::{
-    Confidence::{High, Medium},
-    Product,
-    engine::rule::{Door, FALLBACK_TIER, Mark, Ports, Rule, Shape, Then, name},
+    engine::rule::{EndpointRole, FALLBACK_TIER, Mark, Ports, Rule, Shape, Then, name},
+    product::{
+        Confidence::{High, Medium},
+        Product,
+    },
 };
 
 const PORTS: Ports = Ports {
     own_names: &[],
     numbers: &[9090],
     usual_names: &["http-web", "web", "http", "https", "https-web", "webui", "http-prometheus", "prometheus"],
-    // The Thanos sidecar beside the server listens here under `http`.
+    // The Thanos sidecar beside the server names these ports `http`.
     never: &[10901, 10902],
 };
 
 pub(crate) const RULE: Rule = Rule {
     names: &[name("prometheus"), name("prometheus-server"), name("prometheus-k8s")],
-    words: &[&["prometheus"]],
-    parts: &[
+    name_words: &[&["prometheus"]],
+    other_components: &[
         "adapter",
         "alertmanager",
         "apiserver",
@@ -52,14 +54,14 @@ pub(crate) const RULE: Rule = Rule {
         Shape {
             made_by: "prometheus-operator's governing Service",
             when: &[Mark::Label("operated-prometheus", "true")],
-            then: Then::Door(Door { roles: &[], bare: false, tier: FALLBACK_TIER, path: "", ports: PORTS }),
+            then: Then::Endpoint(EndpointRole { tier: FALLBACK_TIER, ..EndpointRole::on(PORTS) }),
             confidence: High,
             bundled: false,
         },
         Shape {
             made_by: "kube-prometheus-stack",
             when: &[Mark::StackPart("-prometheus")],
-            then: Then::Door(Door { roles: &[], bare: false, tier: 0, path: "", ports: PORTS }),
+            then: Then::Endpoint(EndpointRole::on(PORTS)),
             confidence: High,
             bundled: false,
         },
@@ -69,20 +71,14 @@ pub(crate) const RULE: Rule = Rule {
                 Mark::Label("app.kubernetes.io/name", "kube-prometheus"),
                 Mark::Label("app.kubernetes.io/component", "prometheus"),
             ],
-            then: Then::Door(Door { roles: &[], bare: false, tier: 0, path: "", ports: PORTS }),
+            then: Then::Endpoint(EndpointRole::on(PORTS)),
             confidence: High,
             bundled: false,
         },
         Shape {
             made_by: "linkerd-viz",
             when: &[Mark::Label("component", "prometheus"), Mark::Label("linkerd.io/extension", "viz")],
-            then: Then::Door(Door {
-                roles: &[],
-                bare: false,
-                tier: 0,
-                path: "",
-                ports: Ports { usual_names: &["admin", "admin-http"], ..PORTS },
-            }),
+            then: Then::Endpoint(EndpointRole::on(Ports { usual_names: &["admin", "admin-http"], ..PORTS })),
             confidence: High,
             bundled: true,
         },
@@ -92,37 +88,29 @@ pub(crate) const RULE: Rule = Rule {
                 Mark::Label("app.kubernetes.io/managed-by", "tidb-operator"),
                 Mark::Label("app.kubernetes.io/used-by", "prometheus"),
             ],
-            then: Then::Door(Door { roles: &[], bare: false, tier: 0, path: "", ports: PORTS }),
+            then: Then::Endpoint(EndpointRole::on(PORTS)),
             confidence: High,
             bundled: true,
         },
         Shape {
             made_by: "Google Managed Prometheus' frontend",
             when: &[Mark::NoLabels, Mark::Headless, Mark::Selector("app", "frontend"), Mark::Port("web", 9090)],
-            then: Then::Door(Door { roles: &[], bare: false, tier: 0, path: "", ports: PORTS }),
+            then: Then::Endpoint(EndpointRole::on(PORTS)),
             confidence: Medium,
             bundled: false,
         },
         Shape {
-            made_by: "a Service over prometheus-operator's pods",
+            made_by: "a Service that selects prometheus-operator's Pods",
             when: &[Mark::NoLabel("app.kubernetes.io/name"), Mark::NoLabel("app"), Mark::HasSelector("prometheus")],
-            then: Then::Door(Door {
-                roles: &[],
-                bare: false,
-                tier: 0,
-                path: "",
-                ports: Ports { usual_names: &["http-web", "web", "https-web"], ..PORTS },
-            }),
+            then: Then::Endpoint(EndpointRole::on(Ports { usual_names: &["http-web", "web", "https-web"], ..PORTS })),
             confidence: Medium,
             bundled: false,
         },
     ],
-    doors: &[Door {
+    endpoints: &[EndpointRole {
         roles: &["server", "prometheus", "prometheus-server"],
-        bare: true,
-        tier: 0,
-        path: "",
-        ports: PORTS,
+        role_optional: true,
+        ..EndpointRole::on(PORTS)
     }],
     ..Rule::of(Product::Prometheus)
 };

@@ -1,16 +1,21 @@
-//! Whether a port speaks TLS, from what the Service shows.
+//! Whether a port uses TLS, as far as the Service shows it.
 
-use crate::{PortView, Scheme, ServiceView, TargetPort};
+use crate::{
+    product::Scheme,
+    view::{PortView, ServiceView, TargetPort},
+};
 
-/// `OpenShift` mounts a serving certificate for a Service that asks for one: its pods then serve TLS.
+/// `OpenShift` creates a serving certificate for a Service with one of these annotations. Its Pods then serve TLS.
 const SERVING_CERT: [&str; 2] =
     ["service.beta.openshift.io/serving-cert-secret-name", "service.alpha.openshift.io/serving-cert-secret-name"];
 
 /// The scheme that the Service shows for one of its ports.
 ///
-/// In this order: `appProtocol`; a port or target port whose name starts with `https` (a port *named* `http` proves nothing:
-/// the elastic and opensearch charts serve TLS there); `OpenShift`'s serving certificate. Otherwise `http`: a number proves
-/// nothing either (stable/kibana serves plain HTTP on 443).
+/// `appProtocol` decides. Without it, the scheme is `https` if the name of the port or of the target port starts with
+/// `https`, or if the Service asks for `OpenShift`'s serving certificate. Otherwise it is `http`.
+///
+/// The port name `http` is not evidence, because the elastic and opensearch charts serve TLS on it. Nor is a number,
+/// because stable/kibana serves plain HTTP on 443.
 pub fn scheme_of(view: &ServiceView, port: &PortView) -> Scheme {
     if let Some(protocol) = port.app_protocol.as_deref() {
         if protocol.eq_ignore_ascii_case("https") {

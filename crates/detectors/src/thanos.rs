@@ -7,11 +7,12 @@
 //! | kube-thanos' query frontend | `name: thanos-query-frontend`, `component: query-cache` | `http` 9090 |
 //! | stevehipwell/thanos, banzai, by hand | `thanos-query`, `thanos-querier`, `component: query` | `http` 10902 or 9090, before 0.4 19192 |
 //!
-//! Never: sidecar, discovery, store, compact, receive, rule. They serve the store API (10901) and their metrics (10902).
+//! Sidecar, discovery, store, compact, receive and rule answer no queries. They serve the store API (10901) and their
+//! metrics (10902).
 
 use crate::{
-    Product,
-    engine::rule::{Door, Ports, Rule, name, shared_name},
+    engine::rule::{EndpointRole, Ports, Rule, name, shared_name},
+    product::Product,
 };
 
 const PORTS: Ports = Ports {
@@ -23,8 +24,8 @@ const PORTS: Ports = Ports {
 
 pub(crate) const RULE: Rule = Rule {
     names: &[shared_name("thanos"), name("thanos-query"), name("thanos-querier"), name("thanos-query-frontend")],
-    words: &[&["thanos"]],
-    parts: &[
+    name_words: &[&["thanos"]],
+    other_components: &[
         "bucket",
         "bucketweb",
         "compact",
@@ -39,21 +40,17 @@ pub(crate) const RULE: Rule = Rule {
         "storegateway",
         "gateway",
     ],
-    words_need_role: true,
-    doors: &[
-        Door {
+    name_words_need_role: true,
+    endpoints: &[
+        EndpointRole {
             roles: &["query", "querier", "query-layer", "thanos-query", "thanos-querier", "query-http"],
-            bare: true,
-            tier: 0,
-            path: "",
-            ports: PORTS,
+            role_optional: true,
+            ..EndpointRole::on(PORTS)
         },
-        Door {
+        EndpointRole {
             roles: &["query-frontend", "query-cache", "queryfrontend", "thanos-query-frontend"],
-            bare: false,
             tier: 1,
-            path: "",
-            ports: PORTS,
+            ..EndpointRole::on(PORTS)
         },
     ],
     ..Rule::of(Product::Thanos)

@@ -2,16 +2,16 @@
 //!
 //! | made by | labels | port |
 //! |---|---|---|
-//! | victoria-logs-single | `name: victoria-logs-single` (`vl-single`), `component: server`, headless and alone | `http` 9428 |
+//! | victoria-logs-single | `name: victoria-logs-single` (`vl-single`), `component: server`, headless, the only Service | `http` 9428 |
 //! | victoria-logs-cluster, victoria-logs-multilevel | `component: vlselect` | `http` 9471 |
 //! | VictoriaMetrics operator | `name: vlsingle` (before `vlogs`), `vlselect` | `http` 9428, 9471 |
 //! | by hand | `app: victorialogs`, `victoria-logs`, `vlogs` | 9428 |
 //!
-//! Never: vlinsert, vlstorage, vlagent, vmauth in front of them.
+//! vlinsert, vlstorage, vlagent and a vmauth in front of them are not endpoints.
 
 use crate::{
-    Product,
-    engine::rule::{Door, Ports, Rule, name, shared_name},
+    engine::rule::{EndpointRole, Ports, Rule, name, shared_name},
+    product::Product,
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -27,26 +27,29 @@ pub(crate) const RULE: Rule = Rule {
         shared_name("victoria-logs-multilevel"),
         shared_name("vl-cluster"),
     ],
-    words: &[&["victoria", "logs"], &["victorialogs"], &["vlogs"], &["vlsingle"], &["vl", "single"], &["vlselect"]],
-    parts: &["agent", "auth", "insert", "storage", "vector", "vlagent", "vlinsert", "vlstorage", "vmauth"],
-    // The charts wrote the role under `app` before they had `app.kubernetes.io/component`.
+    name_words: &[
+        &["victoria", "logs"],
+        &["victorialogs"],
+        &["vlogs"],
+        &["vlsingle"],
+        &["vl", "single"],
+        &["vlselect"],
+    ],
+    other_components: &["agent", "auth", "insert", "storage", "vector", "vlagent", "vlinsert", "vlstorage", "vmauth"],
+    // Older charts write the role under `app`.
     role_keys: &["app"],
-    doors: &[
-        Door {
+    endpoints: &[
+        EndpointRole {
             roles: &["server", "vlsingle", "vlogs", "single", "single-server"],
-            bare: true,
-            tier: 0,
-            path: "",
-            ports: Ports { numbers: &[9428], usual_names: &["http", "https"], ..Ports::NONE },
+            role_optional: true,
+            ..EndpointRole::on(Ports { numbers: &[9428], usual_names: &["http", "https"], ..Ports::NONE })
         },
-        Door {
+        EndpointRole {
             roles: &["vlselect", "select"],
-            bare: true,
-            tier: 0,
-            path: "",
-            ports: Ports { numbers: &[9471], usual_names: &["http", "https"], ..Ports::NONE },
+            role_optional: true,
+            ..EndpointRole::on(Ports { numbers: &[9471], usual_names: &["http", "https"], ..Ports::NONE })
         },
     ],
-    telling_ports: &[9428, 9471],
+    specific_ports: &[9428, 9471],
     ..Rule::of(Product::VictoriaLogs)
 };

@@ -2,19 +2,19 @@
 //!
 //! | made by | labels | port |
 //! |---|---|---|
-//! | victoria-metrics-single | `name: victoria-metrics-single`, `component: server`, headless and alone | `http` 8428 |
+//! | victoria-metrics-single | `name: victoria-metrics-single`, `component: server`, headless, the only Service | `http` 8428 |
 //! | victoria-metrics-cluster | `name: victoria-metrics-cluster`, `component: vmselect` | `http` 8481, under `/select/0/prometheus` |
 //! | bitnami/victoriametrics | `name: victoriametrics`, `component: vmselect` | `http` 8481, the same path |
 //! | VictoriaMetrics operator | `name: vmsingle` | `http` 8429 by default, 8428 in victoria-metrics-k8s-stack |
-//! | the same | `name: vmselect`, headless and alone | `http` 8481, the same path |
+//! | the same | `name: vmselect`, headless, the only Service | `http` 8481, the same path |
 //! | by hand | `app: victoriametrics`, `victoria-metrics` | 8428 |
 //!
-//! Account 0 is what a cluster without tenants uses. Never: vminsert, vmstorage (which has a port named `vmselect`), vmagent
-//! (8429 too), vmalert, vmauth.
+//! A cluster without tenants uses account 0. vminsert, vmstorage (which has a port named `vmselect`), vmagent (which
+//! uses 8429 too), vmalert and vmauth are not endpoints.
 
 use crate::{
-    Product,
-    engine::rule::{Door, Ports, Rule, name, shared_name},
+    engine::rule::{EndpointRole, Ports, Rule, name, shared_name},
+    product::Product,
 };
 
 const SINGLE: Ports = Ports { numbers: &[8428], usual_names: &["http", "https", "web"], ..Ports::NONE };
@@ -31,8 +31,8 @@ pub(crate) const RULE: Rule = Rule {
         shared_name("victoria-metrics-cluster"),
         shared_name("vm-cluster"),
     ],
-    words: &[&["victoria", "metrics"], &["victoriametrics"], &["vmsingle"], &["vmselect"]],
-    parts: &[
+    name_words: &[&["victoria", "metrics"], &["victoriametrics"], &["vmsingle"], &["vmselect"]],
+    other_components: &[
         "agent",
         "alert",
         "anomaly",
@@ -48,25 +48,18 @@ pub(crate) const RULE: Rule = Rule {
         "vmstorage",
         "vmanomaly",
     ],
-    // The charts wrote the role under `app` before they had `app.kubernetes.io/component`.
+    // Older charts write the role under `app`.
     role_keys: &["app"],
-    doors: &[
-        Door { roles: &["server", "single", "single-server"], bare: true, tier: 0, path: "", ports: SINGLE },
-        Door {
-            roles: &["vmsingle"],
-            bare: false,
-            tier: 0,
-            path: "",
-            ports: Ports { numbers: &[8428, 8429], ..SINGLE },
-        },
-        Door {
+    endpoints: &[
+        EndpointRole { roles: &["server", "single", "single-server"], role_optional: true, ..EndpointRole::on(SINGLE) },
+        EndpointRole { roles: &["vmsingle"], ..EndpointRole::on(Ports { numbers: &[8428, 8429], ..SINGLE }) },
+        EndpointRole {
             roles: &["vmselect", "select", "cluster-vmselect"],
-            bare: true,
-            tier: 0,
+            role_optional: true,
             path: "/select/0/prometheus",
-            ports: Ports { numbers: &[8481], usual_names: &["http", "https"], ..Ports::NONE },
+            ..EndpointRole::on(Ports { numbers: &[8481], usual_names: &["http", "https"], ..Ports::NONE })
         },
     ],
-    telling_ports: &[8428, 8481],
+    specific_ports: &[8428, 8481],
     ..Rule::of(Product::VictoriaMetrics)
 };

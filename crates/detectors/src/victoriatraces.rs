@@ -1,15 +1,16 @@
-//! VictoriaTraces: one node, or vtselect of a cluster. Its Jaeger API stands under `/select/jaeger`, health at the root.
+//! VictoriaTraces: one node, or vtselect of a cluster. The path prefix of its Jaeger API is `/select/jaeger`; its
+//! health endpoint has none.
 //!
 //! | made by | labels | port |
 //! |---|---|---|
-//! | victoria-traces-single | `name: vt-single` (`victoria-traces-single`), `component: server`, headless and alone | `http` 10428 |
+//! | victoria-traces-single | `name: vt-single` (`victoria-traces-single`), `component: server`, headless, the only Service | `http` 10428 |
 //! | victoria-traces-cluster | `name: vt-cluster`, `component: vtselect` | `http` 10471 |
 //! | VictoriaMetrics operator | `name: vtsingle`, `vtselect` | `http` 10428, 10471 |
 //! | by hand | `app: victoriatraces`, `victoria-traces` | 10428 |
 
 use crate::{
-    Product,
-    engine::rule::{Door, Ports, Rule, name, shared_name},
+    engine::rule::{EndpointRole, Ports, Rule, name, shared_name},
+    product::Product,
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -24,7 +25,7 @@ pub(crate) const RULE: Rule = Rule {
         shared_name("vt-cluster"),
         shared_name("victoria-traces-cluster"),
     ],
-    words: &[
+    name_words: &[
         &["victoria", "traces"],
         &["victoriatraces"],
         &["vtraces"],
@@ -32,25 +33,21 @@ pub(crate) const RULE: Rule = Rule {
         &["vt", "single"],
         &["vtselect"],
     ],
-    parts: &["agent", "auth", "insert", "storage", "vmauth", "vtinsert", "vtstorage"],
-    // The charts wrote the role under `app` before they had `app.kubernetes.io/component`.
+    other_components: &["agent", "auth", "insert", "storage", "vmauth", "vtinsert", "vtstorage"],
+    // Older charts write the role under `app`.
     role_keys: &["app"],
-    doors: &[
-        Door {
+    endpoints: &[
+        EndpointRole {
             roles: &["server", "vtsingle", "single", "single-server"],
-            bare: true,
-            tier: 0,
-            path: "",
-            ports: Ports { numbers: &[10428], usual_names: &["http", "https"], ..Ports::NONE },
+            role_optional: true,
+            ..EndpointRole::on(Ports { numbers: &[10428], usual_names: &["http", "https"], ..Ports::NONE })
         },
-        Door {
+        EndpointRole {
             roles: &["vtselect", "select"],
-            bare: true,
-            tier: 0,
-            path: "",
-            ports: Ports { numbers: &[10471], usual_names: &["http", "https"], ..Ports::NONE },
+            role_optional: true,
+            ..EndpointRole::on(Ports { numbers: &[10471], usual_names: &["http", "https"], ..Ports::NONE })
         },
     ],
-    telling_ports: &[10428, 10471],
+    specific_ports: &[10428, 10471],
     ..Rule::of(Product::VictoriaTraces)
 };

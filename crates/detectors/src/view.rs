@@ -1,21 +1,21 @@
-//! [`ServiceView`]: what the rules see of a Service, packed small enough to keep ten thousand of them.
+//! [`ServiceView`]: the parts of a Service that the rules read, small enough to keep ten thousand of them.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-/// Namespace and name of a Service; orders by namespace, then name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// The namespace and name of a Service, ordered by namespace, then name. A clone allocates nothing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServiceKey {
     /// The Service's namespace.
-    pub namespace: Box<str>,
+    pub namespace: Arc<str>,
     /// The Service's name.
-    pub name: Box<str>,
+    pub name: Arc<str>,
 }
 
 impl ServiceKey {
-    /// A key from its two parts.
-    pub fn new(namespace: impl Into<Box<str>>, name: impl Into<Box<str>>) -> Self {
+    /// A key. It shares an `Arc<str>`, and copies any other text.
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
 }
@@ -28,22 +28,22 @@ impl fmt::Display for ServiceKey {
 
 /// A read-only map of strings in two allocations, sorted by key.
 ///
-/// A `BTreeMap<String, String>` of a typical Service's labels takes three to four times the bytes.
+/// A `BTreeMap<String, String>` of a typical Service's labels needs three to four times the memory.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct StringMap {
-    /// Keys and values one after the other.
+    /// All keys and values, one after the other.
     text: Box<str>,
-    /// Where each of them ends in `text`, keys and values alternating.
+    /// Where each of them ends in `text`. Keys and values alternate.
     ends: Box<[u32]>,
 }
 
 impl StringMap {
-    /// The value of `key`. Linear: these maps hold a handful of entries.
+    /// The value of `key`. The time is linear, because these maps have few entries.
     pub fn get(&self, key: &str) -> Option<&str> {
         let mut start = 0;
         for &[key_end, value_end] in self.ends.as_chunks::<2>().0 {
             let (key_end, value_end) = (key_end as usize, value_end as usize);
-            // Most keys are told apart by their length, without touching the text.
+            // The length distinguishes most keys, without a look at the text.
             if key_end - start == key.len() && &self.text[start..key_end] == key {
                 return Some(&self.text[key_end..value_end]);
             }
@@ -52,7 +52,7 @@ impl StringMap {
         None
     }
 
-    /// Whether `key` is there, whatever its value.
+    /// Whether there is an entry with this key.
     pub fn contains_key(&self, key: &str) -> bool {
         self.get(key).is_some()
     }
@@ -85,7 +85,7 @@ impl StringMap {
 }
 
 impl<K: AsRef<str>, V: AsRef<str>> FromIterator<(K, V)> for StringMap {
-    /// Entries in any order; of two with the same key the last wins. Entries beyond 4 GiB of text are dropped.
+    /// Takes entries in any order. Of two with the same key it keeps the last. It drops entries after 4 GiB of text.
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let sorted: std::collections::BTreeMap<String, String> =
             entries.into_iter().map(|(k, v)| (k.as_ref().to_owned(), v.as_ref().to_owned())).collect();
@@ -123,21 +123,21 @@ impl<'de> Deserialize<'de> for StringMap {
 /// `spec.type` of a Service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ServiceType {
-    /// Reachable inside the cluster; the API server's default.
+    /// Reachable inside the cluster. This is the API server's default.
     #[default]
     ClusterIP,
-    /// As `ClusterIP`, and on a port of every node.
+    /// Reachable on a port of every node too.
     NodePort,
-    /// As `NodePort`, and through a load balancer.
+    /// Reachable through a load balancer too.
     LoadBalancer,
-    /// A DNS alias for a name elsewhere: no pods, no ports of its own.
+    /// A DNS alias for another name. It has neither Pods nor ports of its own.
     ExternalName,
 }
 
 /// `protocol` of a Service's port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Protocol {
-    /// The only one an HTTP endpoint can have.
+    /// TCP. HTTP endpoints use it.
     #[default]
     #[serde(rename = "TCP")]
     Tcp,
@@ -161,38 +161,38 @@ pub enum TargetPort {
 /// One port of a Service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PortView {
-    /// The port's name; the API server lets a Service's only port go without.
+    /// The name. Only a Service's single port can be without one.
     pub name: Option<Box<str>>,
-    /// The number a client calls, 1..=65535.
+    /// The number that clients use, 1..=65535.
     pub port: u16,
-    /// Where the pods listen; the API server fills it with `port` when it is not given. `None` only in hand-written input.
+    /// The port of the Pods. `None` only in offline input, because the API server sets it to `port` by default.
     pub target: Option<TargetPort>,
-    /// Transport protocol.
+    /// The transport protocol.
     pub protocol: Protocol,
-    /// `appProtocol`, as written.
+    /// `appProtocol`.
     pub app_protocol: Option<Box<str>>,
 }
 
-/// What the rules, the selection and the trust checks see of a Service.
+/// The parts of a Service that the rules, the selection and the trust checks read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceView {
-    /// Namespace and name.
+    /// The namespace and name.
     pub key: ServiceKey,
     /// All labels.
     pub labels: StringMap,
-    /// Annotations whose value has at most 256 characters; longer values of our own annotations are cut to 257 characters,
-    /// so that they are refused as too long rather than overlooked.
+    /// Annotations whose value has at most 256 characters. Longer values of this project's own annotations are cut to
+    /// 257 characters, so that they are rejected as too long and not ignored.
     pub annotations: StringMap,
-    /// `spec.selector`; empty for a Service whose endpoints somebody else maintains.
+    /// `spec.selector`. It is empty if the endpoints are managed by something else.
     pub selector: StringMap,
     /// `spec.ports`, in the Service's order.
     pub ports: Box<[PortView]>,
     /// `spec.type`.
     pub service_type: ServiceType,
-    /// `spec.clusterIP: None`.
+    /// Whether `spec.clusterIP` is `None`.
     pub headless: bool,
-    /// Whether `spec.externalIPs` is non-empty: traffic for those addresses goes to this Service's pods.
+    /// Whether there are `spec.externalIPs`. Traffic for those addresses goes to the Pods of this Service.
     pub external_ips: bool,
-    /// `metadata.creationTimestamp` in seconds since 1970; 0 where it is not known (offline input).
+    /// `metadata.creationTimestamp` in seconds since 1970, or 0 in offline input without one.
     pub created: i64,
 }

@@ -4,15 +4,14 @@
 //! |---|---|---|
 //! | openzipkin/zipkin | `name: zipkin` | `http-query` 9411 |
 //! | Istio's addon | `app: zipkin`, Service `tracing` | `http-query` 80 to 9411 |
-//! | the same | `name: zipkin` (the plain key), selector `app: zipkin`: the address spans go to, the same pods | `http-query` 9411 |
+//! | the same | `name: zipkin` (the plain key), selector `app: zipkin`: receives spans, the same Pods | `http-query` 9411 |
 //! | by hand | `app: zipkin` | 9411 under any name |
 //!
-//! A Service called `zipkin` over Jaeger's or a collector's pods only takes spans in.
+//! A Service named `zipkin` that selects the Pods of Jaeger or of a collector only receives spans.
 
 use crate::{
-    Confidence::High,
-    Product,
-    engine::rule::{Door, Mark, Ports, Rule, Shape, Then, name},
+    engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name},
+    product::{Confidence::High, Product},
 };
 
 const PORTS: Ports = Ports {
@@ -22,19 +21,19 @@ const PORTS: Ports = Ports {
     ..Ports::NONE
 };
 
-const DOOR: Door = Door { roles: &[], bare: false, tier: 0, path: "", ports: PORTS };
+const ENDPOINT: EndpointRole = EndpointRole::on(PORTS);
 
 pub(crate) const RULE: Rule = Rule {
     names: &[name("zipkin"), name("zipkin-server")],
-    words: &[&["zipkin"]],
-    parts: &["dependencies", "gcp", "storage"],
+    name_words: &[&["zipkin"]],
+    other_components: &["dependencies", "gcp", "storage"],
     shapes: &[Shape {
-        made_by: "Istio's addon, the address spans go to",
+        made_by: "Istio's addon, for spans",
         when: &[Mark::Label("name", "zipkin"), Mark::Selector("app", "zipkin"), Mark::Port("http-query", 9411)],
-        then: Then::Door(Door { tier: 1, ..DOOR }),
+        then: Then::Endpoint(EndpointRole { tier: 1, ..ENDPOINT }),
         confidence: High,
         bundled: false,
     }],
-    doors: &[Door { roles: &["zipkin", "query", "server"], bare: true, ..DOOR }],
+    endpoints: &[EndpointRole { roles: &["zipkin", "query", "server"], role_optional: true, ..ENDPOINT }],
     ..Rule::of(Product::Zipkin)
 };

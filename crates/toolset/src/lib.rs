@@ -23,7 +23,6 @@ pub mod pipeline;
 pub mod plan;
 pub mod render;
 pub mod select;
-pub mod spelling;
 pub mod status;
 pub mod tool;
 mod yaml;

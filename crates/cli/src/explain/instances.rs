@@ -79,7 +79,7 @@ fn is_relevant(case: &Case<'_>, rejection: &Rejection) -> bool {
 fn note(case: &Case<'_>, tool: &Tool, this: String) -> String {
     let candidate =
         case.planned.trace.selection.candidates.iter().find(|candidate| Some(&candidate.key) == tool.key.as_ref());
-    let detector = case.snapshot.config.spec.detector(toolset::spelling::detector_type(tool.product));
+    let detector = case.snapshot.config.spec.detector(tool.product);
     let preferred = |key: &ServiceKey| {
         detector.preferred.iter().any(|one| *one.namespace == *key.namespace && *one.name == *key.name)
     };
@@ -91,9 +91,9 @@ fn note(case: &Case<'_>, tool: &Tool, this: String) -> String {
         if candidate.trust == crd_types::Trust::Tenant {
             notes.push("from a Tenant source");
         }
-        if candidate.standing.bundled {
+        if candidate.rank.bundled {
             notes.push("bundled with another product");
-        } else if candidate.standing.tier > 0 {
+        } else if candidate.rank.tier > 0 {
             notes.push("a component behind the preferred endpoint");
         }
     }

@@ -1,17 +1,22 @@
-//! What all rules share: reading a Service once, weighing it by one product's facts, and saying so in words.
+//! What all rules share. Nothing here depends on a product.
 //!
 //! ```text
-//! ServiceView ──► Facts ──► judge(Rule, Facts) ──► Verdict ──► describe ──► Finding, Explanation
+//! ServiceView ─► identities ─► assess ─► findings ─► Finding
+//!                   rule ───────┘  └───► evidence, hint ─► Explanation
 //! ```
+//! `rule` defines the facts that a product's file states. `vocabulary` finds products' names in values (`whole_words`,
+//! `other_programs`); `role`, `shape` and `ports` read the other parts of a Service.
 
-mod describe;
-mod facts;
-mod judge;
+pub(crate) mod assess;
+pub(crate) mod candidates;
+pub(crate) mod evidence;
+pub(crate) mod findings;
+pub(crate) mod hint;
+pub(crate) mod identities;
+mod other_programs;
 mod ports;
+pub(crate) mod role;
 pub(crate) mod rule;
-mod words;
-
-pub(crate) use describe::{evidence, finding, hint};
-pub(crate) use facts::{Facts, NAME_LABEL, release};
-pub(crate) use judge::{judge, target};
-pub(crate) use words::Vocabulary;
+mod shape;
+pub(crate) mod vocabulary;
+mod whole_words;

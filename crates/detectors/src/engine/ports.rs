@@ -1,12 +1,18 @@
-//! Which port of a Service a part answers on: by name from the product's own list, by its own number, never the first one.
+//! The port of a Service that answers queries: by its name, else by its number, never the first one of the list.
+
+use std::borrow::Cow;
 
 use super::{
-    rule::{Ports, Rule},
-    words,
+    rule::{EndpointRole, Ports, Rule},
+    whole_words,
 };
-use crate::{PortView, Protocol, ServiceView, TargetPort};
+use crate::{
+    finding::Target,
+    scheme::scheme_of,
+    view::{PortView, Protocol, ServiceView, TargetPort},
+};
 
-/// Words in a port's name that speak of another protocol or of another program in the pod.
+/// Words in a port's name that name another protocol, or another program in the Pod.
 const OTHER_PROTOCOLS: &[&str] = &[
     "binary",
     "client",
@@ -45,34 +51,38 @@ const OTHER_PROTOCOLS: &[&str] = &[
     "zipkin",
 ];
 
-/// Numbers that programs use among themselves: memberlist, Elasticsearch's transport, the Thanos store API, Jaeger's and
-/// OTLP's span intake. Not the Grafana databases' gRPC 9095, where `OpenShift` has an Alertmanager's `web`.
+/// Numbers that the Pods of a program use among themselves, and numbers that receive spans: memberlist, Elasticsearch's
+/// transport, the Thanos store API, Jaeger, OTLP. The gRPC port 9095 of Loki and Tempo is not one of them, because the
+/// `web` port of an Alertmanager on `OpenShift` has the same number.
 const PEER_PORTS: &[u16] =
     &[7946, 9300, 10901, 4317, 4318, 14250, 14267, 14268, 14269, 16685, 16687, 5775, 5778, 6831, 6832];
 
 /// Numbers that any web server uses.
-const ANYONES_PORTS: &[u16] = &[80, 443, 8080, 8443];
+const COMMON_PORTS: &[u16] = &[80, 443, 8080, 8443];
 
-/// How well a port fits a part.
+/// Port names that any web server uses.
+const COMMON_NAMES: &[&str] = &["api", "http", "http-query", "https", "query", "rest", "server", "tcp", "ui", "web"];
+
+/// How well a port matches a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fit {
-    /// Its name is usual for the part, and its number says nothing.
+    /// It is usual for the role, but other programs use such a port too.
     Usual,
-    /// Its name or number is the part's own.
+    /// Its name or number is the role's own.
     Own,
 }
 
-/// A port that fits.
+/// The port of a role.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Choice<'a> {
     pub port: &'a PortView,
     pub fit: Fit,
 }
 
-/// The port that fits best.
+/// The port that matches best.
 ///
-/// The product's own order of names, then its own numbers (of several ports those that `appProtocol` calls HTTP, then the
-/// lowest), then names that are usual for it or contain its name.
+/// First by the role's own names, then by its numbers, then by usual names, then by a name that contains the product's.
+/// Of several ports with one number or with such a name, those whose `appProtocol` is HTTP come first, then the lowest.
 pub(crate) fn choose<'a>(view: &'a ServiceView, ports: &Ports, rule: &Rule) -> Option<Choice<'a>> {
     let usable =
         || view.ports.iter().filter(|port| port.protocol == Protocol::Tcp && !ports.never.contains(&port.port));
@@ -83,35 +93,42 @@ pub(crate) fn choose<'a>(view: &'a ServiceView, ports: &Ports, rule: &Rule) -> O
         return Some(Choice { port, fit: Fit::Own });
     }
     for number in ports.numbers {
-        let fits = |port: &&PortView| {
+        let has_number = |port: &&PortView| {
             (port.port == *number || target_number(port) == Some(*number)) && !is_another_protocol(port, ports, rule)
         };
-        if let Some(port) = usable().filter(fits).min_by_key(|port| (!speaks_http(port), port.port)) {
-            let fit = if ANYONES_PORTS.contains(number) { Fit::Usual } else { Fit::Own };
+        if let Some(port) = usable().filter(has_number).min_by_key(|port| (!is_http(port), port.port)) {
+            let fit = if COMMON_PORTS.contains(number) { Fit::Usual } else { Fit::Own };
             return Some(Choice { port, fit });
         }
     }
-    let peer = |port: &PortView| {
+    let is_for_peers = |port: &PortView| {
         PEER_PORTS.contains(&port.port)
             || target_number(port).is_some_and(|number| PEER_PORTS.contains(&number))
-            || target_name(port).is_some_and(|name| is_another_protocol_name(name, ports, rule))
+            || target_name(port).is_some_and(|name| names_another_protocol(name, ports, rule))
     };
-    if let Some(port) = ports.usual_names.iter().find_map(|name| named(name).filter(|port| !peer(port))) {
+    if let Some(port) = ports.usual_names.iter().find_map(|name| named(name).filter(|port| !is_for_peers(port))) {
         return Some(Choice { port, fit: Fit::Usual });
     }
-    let speaks_of_it = |port: &&PortView| {
-        let usual_target = target_name(port).is_some_and(|name| words::contains(ports.usual_names, name));
-        !is_another_protocol(port, ports, rule)
-            && !peer(port)
-            && (names_product(port_name(port), rule)
-                || (port_name(port).is_none() && (usual_target || names_product(target_name(port), rule))))
+    let names_product = |name: &str| whole_words::has_sequence(name, rule.name_words);
+    let is_named_after_it = |port: &&PortView| {
+        let by_target = |name: &str| whole_words::contains(ports.usual_names, name) || names_product(name);
+        let by_name = match port_name(port) {
+            Some(name) => names_product(name),
+            None => target_name(port).is_some_and(by_target),
+        };
+        by_name && !is_another_protocol(port, ports, rule) && !is_for_peers(port)
     };
-    let port = usable().filter(speaks_of_it).min_by_key(|port| (!speaks_http(port), port.port))?;
+    let port = usable().filter(is_named_after_it).min_by_key(|port| (!is_http(port), port.port))?;
     Some(Choice { port, fit: Fit::Usual })
 }
 
-/// The port's name, unless it is only a number as kompose and some people write it.
-pub(crate) fn port_name(port: &PortView) -> Option<&str> {
+/// What to call if `endpoint` answers on `port`.
+pub(crate) fn target_at(view: &ServiceView, endpoint: &'static EndpointRole, port: &PortView) -> Target {
+    Target { port: port.port, scheme: scheme_of(view, port), path: Cow::Borrowed(endpoint.path) }
+}
+
+/// The port's name. kompose and some people write the number as the name, which then does not count.
+fn port_name(port: &PortView) -> Option<&str> {
     port.name.as_deref().filter(|name| !name.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
@@ -132,45 +149,47 @@ pub(crate) fn target_name(port: &PortView) -> Option<&str> {
     }
 }
 
-/// Whether the target port's number is known and not one that the part listens on.
+/// Whether the number of the target port is known, and is not one of the role's.
 pub(crate) fn leads_elsewhere(port: &PortView, ports: &Ports) -> bool {
     target_number(port).is_some_and(|number| !ports.numbers.contains(&number))
 }
 
-/// A TCP port of one of these numbers under no name or one that any web server uses.
-pub(crate) fn telling<'a>(view: &'a ServiceView, numbers: &[u16]) -> Option<&'a PortView> {
-    const ANYONES_NAMES: &[&str] =
-        &["api", "http", "http-query", "https", "query", "rest", "server", "tcp", "ui", "web"];
+/// The TCP port with one of these numbers. It has no name, or one that any web server uses.
+pub(crate) fn with_number<'a>(view: &'a ServiceView, numbers: &[u16]) -> Option<&'a PortView> {
     view.ports
         .iter()
         .filter(|port| port.protocol == Protocol::Tcp && numbers.contains(&port.port))
-        .filter(|port| port_name(port).is_none_or(|name| words::contains(ANYONES_NAMES, name)))
+        .filter(|port| port_name(port).is_none_or(|name| whole_words::contains(COMMON_NAMES, name)))
         .min_by_key(|port| port.port)
 }
 
-fn names_product(name: Option<&str>, rule: &Rule) -> bool {
-    name.is_some_and(|name| {
-        rule.words.iter().any(|sequence| {
-            let mut from = words::split(name);
-            sequence.iter().all(|own| from.any(|word| words::says(word, own)))
-        })
-    })
+/// A description of the ports that can match, e.g. `named http or numbered 9090`.
+pub(crate) fn expected(ports: &Ports) -> String {
+    let names: Vec<&str> = ports.own_names.iter().chain(ports.usual_names).copied().collect();
+    let numbers: Vec<String> = ports.numbers.iter().map(u16::to_string).collect();
+    match (names.is_empty(), numbers.is_empty()) {
+        (false, false) => format!("named {} or numbered {}", names.join(", "), numbers.join(", ")),
+        (true, _) => format!("numbered {}", numbers.join(", ")),
+        (false, true) => format!("named {}", names.join(", ")),
+    }
 }
 
 fn is_another_protocol(port: &PortView, ports: &Ports, rule: &Rule) -> bool {
-    port_name(port).is_some_and(|name| is_another_protocol_name(name, ports, rule))
+    port_name(port).is_some_and(|name| names_another_protocol(name, ports, rule))
 }
 
-fn is_another_protocol_name(name: &str, ports: &Ports, rule: &Rule) -> bool {
-    let listed = words::contains(ports.own_names, name) || words::contains(ports.usual_names, name);
-    // A port named exactly `metrics` serves a scrape, whatever listens there.
-    !listed
-        && words::split(name).any(|word| {
-            words::contains(OTHER_PROTOCOLS, word) && !rule.words.iter().any(|sequence| words::contains(sequence, word))
-        })
+/// Whether a word of a port's name names another protocol. The role's own port names do not, nor do words of the
+/// product's name.
+fn names_another_protocol(name: &str, ports: &Ports, rule: &Rule) -> bool {
+    let listed = whole_words::contains(ports.own_names, name) || whole_words::contains(ports.usual_names, name);
+    let is_other = |word: &str| {
+        whole_words::contains(OTHER_PROTOCOLS, word)
+            && !rule.name_words.iter().any(|sequence| whole_words::contains(sequence, word))
+    };
+    !listed && whole_words::split(name).any(is_other)
 }
 
-fn speaks_http(port: &PortView) -> bool {
+fn is_http(port: &PortView) -> bool {
     port.app_protocol
         .as_deref()
         .is_some_and(|protocol| protocol.eq_ignore_ascii_case("http") || protocol.eq_ignore_ascii_case("https"))

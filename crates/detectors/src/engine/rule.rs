@@ -1,32 +1,32 @@
-//! The shape of a rule: what a product's file states, as data.
+//! What a product's file states: its facts, as data.
 //!
-//! A rule never looks at a Service itself. It says by which labels the product is known, which of its parts answer queries
-//! ([`Door`]) and on which ports; [`judge`](super::judge) does the rest, the same for every product.
+//! A rule does not read a Service. It lists the labels that identify the product, the roles that answer queries
+//! ([`EndpointRole`]) and their ports. The rest of the engine applies it, in the same way for every product.
 
-use crate::{Confidence, Product};
+use crate::product::{Confidence, Product};
 
-/// One product's facts.
+/// The facts about one product.
 pub(crate) struct Rule {
-    /// Which product.
     pub product: Product,
     /// Values of an identity label (`app.kubernetes.io/name`, `app`, `k8s-app`, …) that name this product.
     pub names: &'static [Name],
-    /// The product's name as whole words, each in the order given; a version's digits at the end of a word do not count.
-    pub words: &'static [&'static [&'static str]],
-    /// Words beside the product's name that name one of its parts which answers no queries.
-    pub parts: &'static [&'static str],
-    /// Whether the words alone name a family of programs, and only a [`Door`]'s role beside them names one that answers.
-    pub words_need_role: bool,
-    /// Keys under which a role stands, beside `app.kubernetes.io/component` and `component`.
+    /// The product's name as whole words, each in the order given. A version at the end of a word (`elasticsearch7`) is
+    /// ignored.
+    pub name_words: &'static [&'static [&'static str]],
+    /// Words beside the product's name that name a component which answers no queries.
+    pub other_components: &'static [&'static str],
+    /// Whether the name words are those of a family of programs, so that a role must say which one this is.
+    pub name_words_need_role: bool,
+    /// Label keys that state a role, in addition to `app.kubernetes.io/component` and `component`.
     pub role_keys: &'static [&'static str],
-    /// Whether a role that is not listed names a group of nodes of the user's own choice rather than another part.
+    /// Whether users choose role values freely, so that an unknown value is not another role.
     pub free_roles: bool,
-    /// Exact shapes that charts and operators give their Services, tried first, in this order.
+    /// The exact shapes of Services that charts and operators create. The first that matches decides.
     pub shapes: &'static [Shape],
-    /// The parts that answer queries, the preferred first.
-    pub doors: &'static [Door],
-    /// Port numbers that no other widespread program uses: alone enough to call a Service a candidate (Low).
-    pub telling_ports: &'static [u16],
+    /// The roles that answer queries, the preferred one first.
+    pub endpoints: &'static [EndpointRole],
+    /// Port numbers that no other widespread program uses. One of them alone makes a Service a candidate (Low).
+    pub specific_ports: &'static [u16],
 }
 
 impl Rule {
@@ -35,15 +35,20 @@ impl Rule {
         Self {
             product,
             names: &[],
-            words: &[],
-            parts: &[],
-            words_need_role: false,
+            name_words: &[],
+            other_components: &[],
+            name_words_need_role: false,
             role_keys: &[],
             free_roles: false,
             shapes: &[],
-            doors: &[],
-            telling_ports: &[],
+            endpoints: &[],
+            specific_ports: &[],
         }
+    }
+
+    /// The name that an identity label with this value states, in any case.
+    pub fn name(&self, value: &str) -> Option<&'static Name> {
+        self.names.iter().find(|name| name.value.eq_ignore_ascii_case(value))
     }
 }
 
@@ -51,44 +56,50 @@ impl Rule {
 pub(crate) struct Name {
     /// The exact value, in lower case.
     pub value: &'static str,
-    /// Whether every part of an install carries it, so that it counts only together with a role.
+    /// Whether all components of an install have this name, so that it identifies one only together with a role.
     pub role_required: bool,
 }
 
-/// A name that one program alone carries.
+/// A name that identifies the component that answers queries.
 pub(crate) const fn name(value: &'static str) -> Name {
     Name { value, role_required: false }
 }
 
-/// A name that all parts of an install share.
+/// A name that all components of an install share.
 pub(crate) const fn shared_name(value: &'static str) -> Name {
     Name { value, role_required: true }
 }
 
-/// A part of the product that answers queries.
-pub(crate) struct Door {
-    /// Values of the role label that mean it.
+/// A role that answers queries.
+pub(crate) struct EndpointRole {
+    /// Values of the role label that name it.
     pub roles: &'static [&'static str],
-    /// Whether a Service that states no role can be it.
-    pub bare: bool,
-    /// [`Standing::tier`](crate::Standing::tier).
+    /// Whether a Service that states no role can have this one.
+    pub role_optional: bool,
+    /// As in [`Rank`](crate::finding::Rank).
     pub tier: u8,
-    /// Under which path it answers, where that is a fact of the part.
+    /// The path prefix of the API, where it is the same in every install.
     pub path: &'static str,
-    /// Where it listens.
     pub ports: Ports,
 }
 
-/// How to find the port of a [`Door`], most telling first.
+impl EndpointRole {
+    /// A role that only has ports, for struct update syntax.
+    pub const fn on(ports: Ports) -> Self {
+        Self { roles: &[], role_optional: false, tier: 0, path: "", ports }
+    }
+}
+
+/// How to find the port of an [`EndpointRole`]. Names and numbers are in order of preference.
 #[derive(Clone, Copy)]
 pub(crate) struct Ports {
-    /// Names that only this part's query port carries, in order of preference.
+    /// Names that only this role's query port has.
     pub own_names: &'static [&'static str],
-    /// Numbers that are the part's own, as port or as target port.
+    /// Numbers that this role uses, as port or as target port.
     pub numbers: &'static [u16],
-    /// Names that fit where the labels already say what it is, in order of preference.
+    /// Names that are usual for the port but do not identify it.
     pub usual_names: &'static [&'static str],
-    /// Numbers on which another part listens under one of these names.
+    /// Numbers on which another component listens under one of these names.
     pub never: &'static [u16],
 }
 
@@ -97,56 +108,56 @@ impl Ports {
     pub const NONE: Self = Self { own_names: &[], numbers: &[], usual_names: &[], never: &[] };
 }
 
-/// An exact shape of a Service.
+/// The exact shape of a Service that a chart or an operator creates.
 pub(crate) struct Shape {
-    /// Who makes it, e.g. `"kube-prometheus-stack"`; shown to people.
+    /// What creates it, e.g. `"kube-prometheus-stack"`. `explain` shows it.
     pub made_by: &'static str,
-    /// All of these hold.
+    /// All of these must hold.
     pub when: &'static [Mark],
-    /// What follows.
     pub then: Then,
-    /// How sure that is where the port fits.
+    /// The confidence of the finding if the port matches too.
     pub confidence: Confidence,
-    /// [`Standing::bundled`](crate::Standing::bundled).
+    /// As in [`Rank`](crate::finding::Rank).
     pub bundled: bool,
 }
 
-/// What a [`Shape`] means.
+/// What a Service with a [`Shape`] is.
 pub(crate) enum Then {
-    /// This part.
-    Door(Door),
-    /// A part that answers no queries, in words.
-    Part(&'static str),
+    /// It has this role.
+    Endpoint(EndpointRole),
+    /// It has a role that answers no queries. The text describes it.
+    OtherRole(&'static str),
 }
 
-/// One condition of a [`Shape`].
+/// One requirement of a [`Shape`].
 #[derive(Clone, Copy)]
 pub(crate) enum Mark {
-    /// A label with this value.
+    /// A label has this value.
     Label(&'static str, &'static str),
-    /// A label with any value.
+    /// A label exists.
     HasLabel(&'static str),
-    /// No such label.
+    /// A label does not exist.
     NoLabel(&'static str),
-    /// No label at all.
+    /// There are no labels.
     NoLabels,
-    /// The selector asks for this value.
+    /// The selector has this value for a key.
     Selector(&'static str, &'static str),
-    /// The selector asks for this key.
+    /// The selector has a key.
     HasSelector(&'static str),
-    /// `app` is the stack's name (`app.kubernetes.io/part-of`, else the name in `chart`) followed by this.
+    /// The label `app` is the name of the stack followed by this text. `app.kubernetes.io/part-of` or `chart` names the
+    /// stack.
     StackPart(&'static str),
-    /// The Service's name is the value of the selector's `app` followed by this.
+    /// The Service's name is the selector's `app` followed by this text.
     NamedAfterSelectorApp(&'static str),
-    /// The Service's name ends so.
+    /// The Service's name ends with this text.
     NameEndsWith(&'static str),
-    /// A TCP port of this name and number.
+    /// A TCP port has this name and number.
     Port(&'static str, u16),
-    /// A TCP port of this name with this target port's name.
+    /// A TCP port has this name and this name as target port.
     PortTo(&'static str, &'static str),
-    /// `clusterIP: None`.
+    /// `clusterIP` is `None`.
     Headless,
 }
 
-/// The tier of a Service that stands in only where the product has no other in its namespace.
+/// The tier of a Service that is used only if the product has no other one in the namespace.
 pub(crate) const FALLBACK_TIER: u8 = u8::MAX;

@@ -1,4 +1,4 @@
-//! Manifests that people write: labels under other keys, none at all, nameless ports, node ports.
+//! Manifests that people write: labels under other keys, no labels, unnamed ports, node ports.
 
 use detectors::Confidence;
 
@@ -147,7 +147,7 @@ fn a_service_over_an_operators_pods_is_known_by_its_selector() {
 }
 
 #[test]
-fn the_part_behind_the_name_says_which_door() {
+fn the_role_after_the_name_decides() {
     let gateway = service("loki-gateway").selector("app=loki").ports("http:80>http");
     assert_medium(&gateway, "Loki http://:80");
     let nginx = service("mimir-nginx").selector("app=mimir").ports("http-metric:80>http-metric");

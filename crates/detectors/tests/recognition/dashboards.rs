@@ -15,7 +15,7 @@ fn grafana_is_found_under_every_port_name_its_charts_give() {
     }
     let kubecost = service("kubecost-grafana").both("app=grafana release=kubecost").ports("tcp-service:80>3000");
     assert_eq!(kubecost.chosen_url(), "Grafana http://:80");
-    assert!(kubecost.chosen().expect("chosen").standing.bundled);
+    assert!(kubecost.chosen().expect("chosen").rank.bundled);
 }
 
 #[test]

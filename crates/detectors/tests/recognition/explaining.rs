@@ -1,4 +1,4 @@
-//! What people are told.
+//! What `explain` says.
 
 use detectors::{Explanation, Product, explain};
 
@@ -36,41 +36,46 @@ fn nothing_is_without_a_hint_that_can_be_acted_on() {
 
 #[test]
 fn a_contradicting_word_is_named_with_its_place() {
-    let told = of(Product::Prometheus, &service("prometheus-proxy").both("app=prometheus-proxy").ports("http:9090"));
-    assert!(told.finding.is_none());
-    assert!(told.hint.contains("`proxy` in label app=prometheus-proxy"), "{}", told.hint);
-    assert!(told.evidence.iter().any(|evidence| !evidence.supports));
+    let explanation =
+        of(Product::Prometheus, &service("prometheus-proxy").both("app=prometheus-proxy").ports("http:9090"));
+    assert!(explanation.finding.is_none());
+    assert!(explanation.hint.contains("`proxy` in label app=prometheus-proxy"), "{}", explanation.hint);
+    assert!(explanation.evidence.iter().any(|evidence| !evidence.supports));
 }
 
 #[test]
 fn another_product_is_named() {
-    let told = of(Product::Zipkin, &service("zipkin").selector("app=jaeger").ports("http:9411"));
-    assert!(told.hint.contains("selector app=jaeger names Jaeger"), "{}", told.hint);
+    let explanation = of(Product::Zipkin, &service("zipkin").selector("app=jaeger").ports("http:9411"));
+    assert!(explanation.hint.contains("selector app=jaeger names Jaeger"), "{}", explanation.hint);
 }
 
 #[test]
-fn a_part_that_answers_nothing_points_to_the_one_that_does() {
-    let told = of(
+fn a_component_that_answers_no_queries_points_to_the_one_that_does() {
+    let explanation = of(
         Product::Loki,
         &service("loki-distributor").both("@name=loki @component=distributor").ports("http-metrics:3100"),
     );
-    assert!(told.hint.contains("distributor") && told.hint.contains("gateway"), "{}", told.hint);
+    assert!(explanation.hint.contains("distributor") && explanation.hint.contains("gateway"), "{}", explanation.hint);
 }
 
 #[test]
 fn a_missing_port_is_described_by_what_was_looked_for() {
-    let told = of(
+    let explanation = of(
         Product::Prometheus,
         &service("prometheus").both("@name=prometheus @component=server").ports("strange:1234"),
     );
-    assert!(told.hint.contains("9090"), "{}", told.hint);
-    assert!(told.evidence.iter().any(|evidence| evidence.detail.contains("strange 1234")), "{:?}", told.evidence);
+    assert!(explanation.hint.contains("9090"), "{}", explanation.hint);
+    assert!(
+        explanation.evidence.iter().any(|evidence| evidence.detail.contains("strange 1234")),
+        "{:?}",
+        explanation.evidence
+    );
 }
 
 #[test]
-fn evidence_says_where_it_stands() {
-    let told = of(Product::Grafana, &service("grafana").both("@name=grafana").ports("service:80>3000"));
-    let details: Vec<&str> = told.evidence.iter().map(|evidence| &*evidence.detail).collect();
+fn evidence_says_where_it_comes_from() {
+    let explanation = of(Product::Grafana, &service("grafana").both("@name=grafana").ports("service:80>3000"));
+    let details: Vec<&str> = explanation.evidence.iter().map(|evidence| &*evidence.detail).collect();
     assert!(details.contains(&"label app.kubernetes.io/name=grafana"), "{details:?}");
     assert!(details.contains(&"selector app.kubernetes.io/name=grafana"), "{details:?}");
     assert!(details.contains(&"the Service's name grafana"), "{details:?}");

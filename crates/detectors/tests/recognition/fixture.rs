@@ -2,7 +2,7 @@
 
 use detectors::{
     Confidence, Finding, Outcome, PortView, Product, Protocol, ServiceKey, ServiceType, ServiceView, StringMap,
-    TargetPort, recognise, second_stage,
+    TargetPort, displaced_endpoints, recognise,
 };
 
 /// A `ClusterIP` Service in the namespace `default`, with neither labels, selector nor ports.
@@ -35,7 +35,7 @@ impl Fixture {
         self
     }
 
-    /// Labels and selector alike, as charts write them.
+    /// The same labels and selector, as charts write them.
     pub fn both(self, pairs: &str) -> Self {
         self.labels(pairs).selector(pairs)
     }
@@ -46,7 +46,7 @@ impl Fixture {
         self
     }
 
-    /// `name:port>target/UDP[appProtocol]`, separated by spaces; `-` is no name, the target is the port where it is left out.
+    /// `name:port>target/UDP[appProtocol]`, separated by spaces; `-` is no name. Without a target, it is the port.
     pub fn ports(mut self, ports: &str) -> Self {
         self.0.ports = ports.split_whitespace().map(port).collect();
         self
@@ -66,17 +66,17 @@ impl Fixture {
         &self.0
     }
 
-    /// Everything that is said of it, best first.
+    /// What all rules find, the best first.
     pub fn findings(&self) -> Vec<Finding> {
         recognise(&self.0)
     }
 
-    /// What one product's rule says of it.
+    /// What one product's rule finds.
     pub fn finding(&self, product: Product) -> Option<Finding> {
         self.findings().into_iter().find(|finding| finding.product == product)
     }
 
-    /// The endpoint that would be taken at the default confidence.
+    /// The endpoint that is used at the default confidence.
     pub fn chosen(&self) -> Option<Finding> {
         self.findings()
             .into_iter()
@@ -96,12 +96,12 @@ impl Fixture {
     }
 }
 
-/// The names of the Services that are chosen of these, after the second stage, sorted.
+/// The names of the Services that are chosen and not displaced, sorted.
 pub fn chosen_of(services: &[Fixture]) -> Vec<String> {
     let found: Vec<(&ServiceView, Finding)> =
         services.iter().filter_map(|fixture| Some((fixture.view(), fixture.chosen()?))).collect();
     let endpoints: Vec<(&ServiceView, &Finding)> = found.iter().map(|(view, finding)| (*view, finding)).collect();
-    let displaced = second_stage(&endpoints);
+    let displaced = displaced_endpoints(&endpoints);
     let kept = endpoints.iter().zip(displaced).filter(|(_, displaced)| displaced.is_none());
     let mut names: Vec<String> = kept.map(|((view, _), _)| view.key.name.to_string()).collect();
     names.sort();

@@ -5,7 +5,7 @@ use detectors::{Confidence, Outcome, Product};
 use crate::fixture::service;
 
 #[test]
-fn lokis_gateway_is_its_door_and_the_exporter_beside_it_is_not() {
+fn lokis_gateway_is_the_endpoint_and_the_exporter_beside_it_is_not() {
     let labels = "@name=loki @component=gateway @instance=loki";
     for port in ["http:80>http", "http-metrics:80>http-metrics"] {
         let gateway = service("loki-gateway").both(labels).ports(port);

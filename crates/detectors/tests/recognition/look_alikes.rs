@@ -1,4 +1,4 @@
-//! Services that carry a product's name, port or label and answer none of its queries.
+//! Services that have a product's name, port or label and answer none of its queries.
 
 use detectors::{Outcome, recognise};
 

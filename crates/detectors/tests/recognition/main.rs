@@ -1,6 +1,6 @@
-//! What the rules make of Services as charts, operators and people write them, and of those that only look alike.
+//! What the rules find in Services that charts, operators and people write, and in Services that only look like them.
 //!
-//! The fixtures are written from the products' documented labels and ports.
+//! The fixtures follow the products' documented labels and ports.
 
 #![allow(clippy::expect_used, reason = "a fixture that does not parse fails its test")]
 

@@ -59,7 +59,7 @@ fn the_old_prometheus_charts_other_parts_are_no_prometheus() {
 }
 
 #[test]
-fn openshift_speaks_tls_where_it_has_a_serving_certificate() {
+fn openshift_serves_tls_where_it_has_a_serving_certificate() {
     let cert = |name: &str| format!("service.beta.openshift.io/serving-cert-secret-name={name}-tls");
     let prometheus = service("prometheus-k8s")
         .both("@name=prometheus @component=prometheus @instance=k8s @part-of=openshift-monitoring")
@@ -115,16 +115,16 @@ fn prometheus_of_a_service_mesh_sees_only_the_mesh() {
         .selector("component=prometheus linkerd.io/extension=viz")
         .ports("admin:9090");
     assert_eq!(viz.chosen_url(), "Prometheus http://:9090");
-    assert!(viz.chosen().expect("chosen").standing.bundled);
+    assert!(viz.chosen().expect("chosen").rank.bundled);
 
     let kubecost = service("kubecost-prometheus-server")
         .both("app=prometheus component=server release=kubecost")
         .ports("http:80>9090");
-    assert!(kubecost.chosen().expect("chosen").standing.bundled);
+    assert!(kubecost.chosen().expect("chosen").rank.bundled);
 
     let own =
         service("prometheus-server").both("@name=prometheus @component=server @instance=prom").ports("http:80>9090");
-    assert!(!own.chosen().expect("chosen").standing.bundled);
+    assert!(!own.chosen().expect("chosen").rank.bundled);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn the_operators_governing_services_are_endpoints_of_last_resort() {
         .ports("http-web:9090>http-web")
         .headless();
     assert_eq!(operated.chosen_url(), "Prometheus http://:9090");
-    assert_eq!(operated.chosen().expect("chosen").standing.tier, u8::MAX);
+    assert_eq!(operated.chosen().expect("chosen").rank.tier, u8::MAX);
 }
 
 #[test]
@@ -181,9 +181,7 @@ fn only_thanos_query_answers_of_all_that_share_its_ports() {
     };
     assert_eq!(part("query").chosen_url(), "Thanos http://:9090");
     assert_eq!(part("query-frontend").chosen_url(), "Thanos http://:9090");
-    assert!(
-        part("query").chosen().expect("chosen").standing < part("query-frontend").chosen().expect("chosen").standing
-    );
+    assert!(part("query").chosen().expect("chosen").rank < part("query-frontend").chosen().expect("chosen").rank);
     for component in ["storegateway", "compactor", "bucketweb", "receive", "ruler"] {
         assert_eq!(part(component).chosen_url(), "-", "{component}");
         let finding = part(component).finding(Product::Thanos).expect("recognised");

@@ -1,6 +1,6 @@
-//! The second stage: which of several doors to the same thing is taken.
+//! Which of several Services of one install is used.
 
-use detectors::{DisplacedBecause, second_stage};
+use detectors::{DisplacedBecause, displaced_endpoints};
 
 use crate::fixture::{Fixture, chosen_of, service};
 
@@ -127,19 +127,19 @@ fn a_service_for_one_replica_gives_way_to_the_one_for_all() {
 }
 
 #[test]
-fn istios_query_door_is_taken_before_the_address_spans_go_to() {
-    let door = service("tracing").both("app=zipkin").ports("http-query:80>9411");
+fn istios_query_service_is_preferred_to_the_service_for_spans() {
+    let endpoint = service("tracing").both("app=zipkin").ports("http-query:80>9411");
     let intake = service("zipkin").labels("name=zipkin").selector("app=zipkin").ports("http-query:9411");
-    assert_eq!(chosen_of(&[intake, door]), ["tracing"]);
+    assert_eq!(chosen_of(&[intake, endpoint]), ["tracing"]);
 }
 
 #[test]
-fn what_is_set_aside_names_what_is_taken() {
+fn a_displaced_endpoint_names_the_one_that_is_used() {
     let twin =
         service("logs-headless").both("app=loki release=logs chart=loki-2.16.0").ports("http-metrics:3100").headless();
     let loki = service("logs").both("app=loki release=logs chart=loki-2.16.0").ports("http-metrics:3100");
     let (of_twin, of_loki) = (twin.chosen().expect("chosen"), loki.chosen().expect("chosen"));
-    let displaced = second_stage(&[(twin.view(), &of_twin), (loki.view(), &of_loki)]);
+    let displaced = displaced_endpoints(&[(twin.view(), &of_twin), (loki.view(), &of_loki)]);
     let displaced_twin = displaced[0].as_ref().expect("set aside");
     assert_eq!(displaced_twin.by, loki.view().key);
     assert_eq!(displaced_twin.because, DisplacedBecause::HeadlessTwin);

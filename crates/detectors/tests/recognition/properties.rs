@@ -2,13 +2,13 @@
 
 use detectors::{
     Finding, Outcome, PortView, Product, Protocol, ServiceKey, ServiceType, ServiceView, StringMap, TargetPort,
-    explain, recognise, second_stage, target_of,
+    displaced_endpoints, explain, recognise, target_of,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use crate::fixture::{Fixture, service};
 
-/// Words that the rules know, so that random Services often mean something.
+/// Words that the rules know, so that they recognise many of the random Services.
 const WORDS: &[&str] = &[
     "prometheus",
     "grafana",
@@ -138,7 +138,7 @@ fn any_service() -> impl Strategy<Value = ServiceView> {
     )
 }
 
-/// Services whose labels, or whose operator's shape, decide.
+/// Services that labels or an operator's shape identify.
 fn decided_by_labels() -> Vec<Fixture> {
     vec![
         service("a").both("@name=prometheus @component=server").ports("http:80>9090"),
@@ -166,15 +166,15 @@ fn decided_by_labels() -> Vec<Fixture> {
     ]
 }
 
-/// What the verdict is, without the words that mention the Service's name.
-fn verdicts(view: &ServiceView) -> Vec<(Product, detectors::Confidence, Outcome, detectors::Standing)> {
+/// The findings without their hints, which contain the name of the Service.
+fn results(view: &ServiceView) -> Vec<(Product, detectors::Confidence, Outcome, detectors::Rank)> {
     recognise(view)
         .into_iter()
-        .map(|finding| (finding.product, finding.confidence, finding.outcome, finding.standing))
+        .map(|finding| (finding.product, finding.confidence, finding.outcome, finding.rank))
         .collect()
 }
 
-/// The best endpoint, as the plan would take it.
+/// The best endpoint.
 fn endpoint(view: &ServiceView) -> Option<Finding> {
     recognise(view).into_iter().find(|finding| matches!(finding.outcome, Outcome::Endpoint(_)))
 }
@@ -188,7 +188,7 @@ proptest! {
             let _ = target_of(*product, &view);
         }
         let endpoints: Vec<_> = findings.iter().map(|finding| (&view, finding)).collect();
-        prop_assert_eq!(second_stage(&endpoints).len(), endpoints.len());
+        prop_assert_eq!(displaced_endpoints(&endpoints).len(), endpoints.len());
     }
 
     #[test]
@@ -221,7 +221,8 @@ proptest! {
 
     #[test]
     fn explaining_agrees_with_recognising(view in any_service()) {
-        let mut explained: Vec<Finding> = explain(&view).into_iter().filter_map(|told| told.finding).collect();
+        let mut explained: Vec<Finding> =
+            explain(&view).into_iter().filter_map(|explanation| explanation.finding).collect();
         let mut found = recognise(&view);
         explained.sort_by_key(|finding| finding.product);
         found.sort_by_key(|finding| finding.product);
@@ -237,7 +238,7 @@ proptest! {
         let mut numbers: Vec<_> = view.ports.iter().map(|port| port.port).collect();
         numbers.sort_unstable();
         prop_assume!(numbers.windows(2).all(|pair| pair[0] != pair[1]));
-        prop_assert_eq!(verdicts(&view), verdicts(&shuffled));
+        prop_assert_eq!(results(&view), results(&shuffled));
     }
 
     #[test]
@@ -246,13 +247,13 @@ proptest! {
         let fixture = &fixtures[at % fixtures.len()];
         let mut renamed = fixture.view().clone();
         renamed.key = ServiceKey::new(namespace, name);
-        let mut before = verdicts(fixture.view());
-        let mut after = verdicts(&renamed);
-        // Whether an install belongs to a bundle is read from its name where no label says so.
-        for verdict in before.iter_mut().chain(&mut after) {
-            verdict.3.bundled = false;
+        let mut before = results(fixture.view());
+        let mut after = results(&renamed);
+        // Without a label, the name says whether an install belongs to another product.
+        for result in before.iter_mut().chain(&mut after) {
+            result.3.bundled = false;
         }
-        let first = |verdicts: Vec<_>| verdicts.into_iter().next();
+        let first = |results: Vec<_>| results.into_iter().next();
         if before.is_empty() {
             prop_assert!(endpoint(&renamed).is_none_or(|finding| finding.confidence < detectors::Confidence::Medium));
         } else {
@@ -280,41 +281,42 @@ proptest! {
         more.ports = view.ports.iter().cloned().chain([debug]).collect();
         // Having no labels at all is part of the shape of Google's frontend.
         prop_assume!(!view.labels.is_empty());
-        // An MCP server that names no port is called on its only one.
+        // The port of an MCP server that names none is its only one, so another port does change it.
         let rules = |view: &ServiceView| -> Vec<_> {
-            verdicts(view).into_iter().filter(|verdict| verdict.0 != Product::MCP).collect()
+            results(view).into_iter().filter(|result| result.0 != Product::MCP).collect()
         };
         prop_assert_eq!(rules(&view), rules(&more));
     }
 
     #[test]
-    fn the_second_stage_ignores_order_and_keeps_what_it_points_to(views in vec(any_service(), 0..8), by in 0..8_usize) {
+    fn displacing_ignores_order_and_names_endpoints_that_are_used(views in vec(any_service(), 0..8), by in 0..8_usize) {
         let mut views = views;
         for (at, view) in views.iter_mut().enumerate() {
             view.key = ServiceKey::new("default", format!("{}-{at}", view.key.name));
         }
         let found: Vec<(&ServiceView, Finding)> =
             views.iter().filter_map(|view| Some((view, endpoint(view)?))).collect();
-        let mut endpoints: Vec<(&ServiceView, &Finding)> = found.iter().map(|(view, finding)| (*view, finding)).collect();
-        let verdict = |endpoints: &[(&ServiceView, &Finding)]| {
-            let displaced = second_stage(endpoints);
+        let mut endpoints: Vec<(&ServiceView, &Finding)> =
+            found.iter().map(|(view, finding)| (*view, finding)).collect();
+        let result = |endpoints: &[(&ServiceView, &Finding)]| {
+            let displaced = displaced_endpoints(endpoints);
             let mut all: Vec<_> = endpoints.iter().map(|(view, _)| view.key.clone()).zip(displaced).collect();
             all.sort_by(|(a, _), (b, _)| a.cmp(b));
             all
         };
-        let before = verdict(&endpoints);
+        let before = result(&endpoints);
         for (key, displaced) in &before {
             if let Some(displaced) = displaced {
                 prop_assert_ne!(key, &displaced.by);
                 let kept = before.iter().any(|(other, theirs)| *other == displaced.by && theirs.is_none());
-                prop_assert!(kept, "{} gives way to {}, which is not taken", key, displaced.by);
+                prop_assert!(kept, "{} gives way to {}, which is not used", key, displaced.by);
             }
         }
         if !endpoints.is_empty() {
             let by = by % endpoints.len();
             endpoints.rotate_left(by);
         }
-        prop_assert_eq!(before, verdict(&endpoints));
+        prop_assert_eq!(before, result(&endpoints));
     }
 
     #[test]
@@ -332,6 +334,6 @@ proptest! {
         let all: Vec<(&ServiceView, &Finding)> = found.iter().map(|(view, finding)| (*view, finding)).collect();
         let here: Vec<(&ServiceView, &Finding)> =
             all.iter().copied().filter(|(view, _)| &*view.key.namespace == "here").collect();
-        prop_assert_eq!(&second_stage(&all)[..here.len()], &second_stage(&here)[..]);
+        prop_assert_eq!(&displaced_endpoints(&all)[..here.len()], &displaced_endpoints(&here)[..]);
     }
 }

@@ -37,7 +37,7 @@ fn bitnamis_coordinating_nodes_rank_before_the_others() {
         let coordinating = role(name, "coordinating-only");
         assert_eq!(coordinating.chosen_url(), format!("{product} http://:9200"));
         let data = role(name, "data");
-        assert!(coordinating.chosen().expect("chosen").standing < data.chosen().expect("chosen").standing);
+        assert!(coordinating.chosen().expect("chosen").rank < data.chosen().expect("chosen").rank);
         assert_eq!(role(name, "metrics").chosen_url(), "-");
     }
 }

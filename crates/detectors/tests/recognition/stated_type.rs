@@ -1,4 +1,4 @@
-//! The endpoint of a Service whose type somebody stated.
+//! The endpoint of a Service whose product an annotation or a signature states.
 
 use detectors::{Product, Scheme, scheme_of, target_of};
 
@@ -19,7 +19,7 @@ fn the_products_own_rule_finds_the_port() {
 }
 
 #[test]
-fn what_speaks_against_the_product_does_not_count() {
+fn evidence_against_the_product_does_not_count() {
     let service = service("prometheus-proxy").both("app=prometheus-proxy").ports("metrics:9091 http:9090");
     assert_eq!(target(Product::Prometheus, &service), Some((9090, String::new())));
 }

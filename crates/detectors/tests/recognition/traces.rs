@@ -77,7 +77,7 @@ fn jaegers_query_service_is_found_in_every_chart() {
         .selector("component=jaeger")
         .ports("collection:14268 grpc:14250 ui:16686");
     assert_eq!(linkerd.chosen_url(), "Jaeger http://:16686");
-    assert!(linkerd.chosen().expect("chosen").standing.bundled);
+    assert!(linkerd.chosen().expect("chosen").rank.bundled);
 }
 
 #[test]

@@ -17,7 +17,6 @@ use crate::{
     health::{Health, HealthReport},
     index::Index,
     select::{self, Context, candidate::Selection},
-    spelling,
     tool::{Note, Rejection, Tool},
 };
 
@@ -141,7 +140,7 @@ fn static_tool(spec: &StaticTool, endpoint: Endpoint) -> Tool {
         key: None,
         name: String::new(),
         chosen_name: Some(spec.name.clone()),
-        product: spelling::product(spec.type_),
+        product: spec.type_,
         custom: spec.custom_type.clone(),
         trust: Trust::Trusted,
         source: String::new(),

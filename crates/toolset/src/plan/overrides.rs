@@ -11,7 +11,6 @@ use crate::{
     endpoint::Endpoint,
     index::Index,
     select::{Context, annotation},
-    spelling,
     tool::{Note, Tool},
 };
 
@@ -38,7 +37,7 @@ pub(super) fn apply(ctx: &Context<'_>, index: &Index, planned: &mut [PlannedTool
 /// Whether an override matches a Service that was recognised as this. Every given field must match.
 pub fn override_matches(rule: &Override, key: &ServiceKey, product: Option<Product>, custom: Option<&str>) -> bool {
     let wanted = &rule.match_;
-    wanted.type_.is_none_or(|type_| Some(spelling::product(type_)) == product)
+    wanted.type_.is_none_or(|type_| Some(type_) == product)
         && wanted.custom_type.as_ref().is_none_or(|type_| Some(type_.as_str()) == custom)
         && wanted.namespace.as_ref().is_none_or(|namespace| **namespace == *key.namespace)
         && wanted.service.as_ref().is_none_or(|service| **service == *key.name)
@@ -107,7 +106,7 @@ fn adjusted(
         endpoint.port = declared.port;
     }
     if let Some(scheme) = adjustment.scheme {
-        endpoint.scheme = spelling::scheme(scheme);
+        endpoint.scheme = scheme;
     }
     if let Some(path) = &adjustment.path {
         endpoint.path.clone_from(path);

@@ -1,12 +1,11 @@
 //! A tool on its way into the plan, from the candidate that was chosen.
 
 use crd_types::{ServiceReason, ToolsetConfig, Trust};
-use detectors::{ServiceKey, Standing};
+use detectors::{Rank, ServiceKey};
 
 use crate::{
     health::Health,
     select::candidate::{Candidate, CandidateOutcome},
-    spelling,
     tool::{Rejection, Tool},
 };
 
@@ -28,7 +27,7 @@ pub struct PlannedTool {
 pub struct Precedence {
     tenant: bool,
     preferred: usize,
-    standing: Standing,
+    rank: Rank,
 }
 
 impl PlannedTool {
@@ -51,7 +50,7 @@ impl PlannedTool {
         let precedence = Precedence {
             tenant: candidate.trust == Trust::Tenant,
             preferred: preferred(config, product, &candidate.key),
-            standing: candidate.standing,
+            rank: candidate.rank,
         };
         let tool = Tool {
             name: String::new(),
@@ -79,7 +78,7 @@ impl PlannedTool {
 
 /// The place of a Service under `preferred`; the greatest number if it is not there.
 fn preferred(config: &ToolsetConfig, product: detectors::Product, key: &ServiceKey) -> usize {
-    let detector = config.spec.detectors.iter().find(|detector| detector.type_ == spelling::detector_type(product));
+    let detector = config.spec.detectors.iter().find(|detector| detector.type_ == product);
     let place = detector.and_then(|detector| {
         detector.preferred.iter().position(|one| *one.namespace == *key.namespace && *one.name == *key.name)
     });

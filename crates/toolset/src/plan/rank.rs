@@ -6,7 +6,7 @@ use crd_types::{Instances, ServiceReason, ToolsetConfig};
 use detectors::{Product, ServiceKey};
 
 use super::planned::PlannedTool;
-use crate::{spelling, tool::Rejection};
+use crate::tool::Rejection;
 
 /// Sorts by product, custom type, precedence, namespace and name.
 pub fn sort(planned: &mut [PlannedTool]) {
@@ -18,8 +18,7 @@ pub fn sort(planned: &mut [PlannedTool]) {
 
 /// Leaves the best ranked of every type whose `instances` is Single. `planned` is in rank order.
 pub fn keep_single(config: &ToolsetConfig, planned: &mut Vec<PlannedTool>, rejected: &mut Vec<Rejection>) {
-    let single =
-        |product: Product| config.spec.detector(spelling::detector_type(product)).instances == Instances::Single;
+    let single = |product: Product| config.spec.detector(product).instances == Instances::Single;
     let mut first: BTreeMap<(Product, Option<String>), ServiceKey> = BTreeMap::new();
     planned.retain(|PlannedTool { tool, .. }| {
         let Some(key) = tool.key.as_ref().filter(|_| single(tool.product)) else { return true };

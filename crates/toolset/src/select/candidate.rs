@@ -1,7 +1,7 @@
 //! A candidate is a Service in a source that something recognises.
 
 use crd_types::{ServiceReason, Trust};
-use detectors::{Confidence, Product, ServiceKey, Standing};
+use detectors::{Confidence, Product, Rank, ServiceKey};
 
 use super::claim::Origin;
 use crate::endpoint::Endpoint;
@@ -38,7 +38,7 @@ pub struct Candidate {
     /// What recognised it.
     pub origin: Origin,
     /// Its place among the instances of its product.
-    pub standing: Standing,
+    pub rank: Rank,
     /// When it was created, in seconds since 1970. The caps admit older Services first.
     pub created: i64,
     /// `toolset-name`.

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crd_types::ServiceReason;
-use detectors::{Confidence, Finding, Outcome, PortView, Product, Protocol, ServiceView, Standing, Target};
+use detectors::{Confidence, Finding, Outcome, PortView, Product, Protocol, Rank, ServiceView, Target};
 
 use super::annotation::{self, Annotations, StatedType};
 
@@ -31,7 +31,7 @@ pub struct Claim {
     /// Where this comes from.
     pub origin: Origin,
     /// Its place among its product's instances.
-    pub standing: Standing,
+    pub rank: Rank,
     /// The target, or why there is none.
     pub outcome: ClaimOutcome,
     /// What would make it sure.
@@ -95,7 +95,7 @@ fn by_annotation(stated: &StatedType, view: &ServiceView, findings: &[Finding], 
         custom: stated.custom.clone(),
         confidence: Confidence::High,
         origin: Origin::Annotation,
-        standing: standing(stated.product, findings),
+        rank: rank(stated.product, findings),
         outcome,
         hint: None,
         health_path: None,
@@ -127,7 +127,7 @@ fn by_rules(finding: &Finding, view: &ServiceView, said: &Annotations) -> Claim 
         custom: None,
         confidence: finding.confidence,
         origin: Origin::Rules,
-        standing: finding.standing,
+        rank: finding.rank,
         outcome,
         hint: finding.hint.clone(),
         health_path: None,
@@ -158,8 +158,8 @@ fn adjusted(mut target: Target, said: &Annotations) -> Target {
 }
 
 /// A stated product ranks as the rules rank it, if they recognise it too.
-pub(super) fn standing(product: Product, findings: &[Finding]) -> Standing {
-    findings.iter().find(|finding| finding.product == product).map(|finding| finding.standing).unwrap_or_default()
+pub(super) fn rank(product: Product, findings: &[Finding]) -> Rank {
+    findings.iter().find(|finding| finding.product == product).map(|finding| finding.rank).unwrap_or_default()
 }
 
 fn tcp_port(view: &ServiceView, number: u16) -> Option<&PortView> {

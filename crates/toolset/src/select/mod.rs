@@ -31,7 +31,6 @@ use self::{
 use crate::{
     endpoint::Endpoint,
     index::{Index, Recognised},
-    spelling,
 };
 
 /// What a selection, a plan and a rendering are made for.
@@ -123,7 +122,7 @@ fn candidate(
         trust: source.trust,
         confidence: claim.map_or(Confidence::Low, |claim| claim.confidence),
         origin: claim.map_or(Origin::Annotation, |claim| claim.origin.clone()),
-        standing: claim.map(|claim| claim.standing).unwrap_or_default(),
+        rank: claim.map(|claim| claim.rank).unwrap_or_default(),
         created: view.created,
         tool_name: stated.name.clone(),
         health_path: stated.health_path.clone().or_else(|| claim.and_then(|claim| claim.health_path.clone())),
@@ -158,7 +157,7 @@ fn outcome(
     if let Some((reason, message)) = trust::refusal(view, readiness, source, claim.product, stated.opted_in) {
         return rejected(reason, message);
     }
-    let detector = ctx.config.spec.detector(spelling::detector_type(claim.product));
+    let detector = ctx.config.spec.detector(claim.product);
     if detector.state == State::Disabled {
         let message = format!(
             "the detector {} is Disabled; set spec.detectors[type={}].state to Enabled",
@@ -170,7 +169,7 @@ fn outcome(
         ClaimOutcome::Target(target) => target,
         ClaimOutcome::Rejected { reason, message } => return rejected(*reason, message.clone()),
     };
-    let wanted = spelling::confidence(detector.min_confidence);
+    let wanted = detector.min_confidence;
     if claim.confidence < wanted {
         let hint = claim
             .hint
@@ -207,14 +206,14 @@ fn second_stage(index: &Index, candidates: &mut [Candidate]) {
             .collect();
         let input: Vec<(&ServiceView, &Finding)> =
             findings.iter().map(|(_, view, finding)| (*view, &**finding)).collect();
-        for ((position, ..), displaced) in findings.iter().zip(detectors::second_stage(&input)) {
+        for ((position, ..), displaced) in findings.iter().zip(detectors::displaced_endpoints(&input)) {
             // A Service that somebody stated is wanted.
             let Some(displaced) = displaced.filter(|_| candidates[*position].origin == Origin::Rules) else { continue };
             let (reason, what) = match displaced.because {
                 DisplacedBecause::HeadlessTwin => {
                     (ServiceReason::HeadlessTwin, "it is headless and selects the same pods as")
                 }
-                DisplacedBecause::BetterDoor => {
+                DisplacedBecause::PreferredEndpoint => {
                     (ServiceReason::LostToPreferred, "it serves the same data as the preferred endpoint")
                 }
             };
@@ -239,8 +238,7 @@ fn finding_of<'a>(service: &'a Recognised, candidate: &Candidate) -> Option<Cow<
         product,
         confidence: candidate.confidence,
         outcome: detectors::Outcome::Endpoint(target),
-        standing: candidate.standing,
-        evidence: Vec::new(),
+        rank: candidate.rank,
         hint: None,
     }))
 }
@@ -256,7 +254,7 @@ pub fn candidates_by_product(selection: &Selection) -> BTreeMap<Product, usize> 
 
 /// The products whose detector is Disabled in the spec, for `explain`.
 pub fn disabled(config: &ToolsetConfig) -> BTreeSet<Product> {
-    let off = |product: &Product| config.spec.detector(spelling::detector_type(*product)).state == State::Disabled;
+    let off = |product: &Product| config.spec.detector(*product).state == State::Disabled;
     Product::ALL.iter().copied().filter(off).collect()
 }
 

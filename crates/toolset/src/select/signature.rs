@@ -8,7 +8,7 @@ use super::{
     claim::{self, Claim, ClaimOutcome, Origin},
     selector,
 };
-use crate::{checked, index::Recognised, spelling};
+use crate::{checked, index::Recognised};
 
 /// The claim of the first signature that matches a Service.
 pub fn claim(signatures: &[Signature], service: &Recognised) -> Option<Claim> {
@@ -24,7 +24,7 @@ pub fn matches(signature: &Signature, view: &ServiceView) -> bool {
 
 fn by_signature(signature: &Signature, service: &Recognised) -> Claim {
     let view = &service.view;
-    let product = spelling::product(signature.type_);
+    let product = signature.type_;
     let outcome = match signature_target(signature, product, view) {
         Ok(target) => ClaimOutcome::Target(target),
         Err((reason, why)) => {
@@ -36,7 +36,7 @@ fn by_signature(signature: &Signature, service: &Recognised) -> Claim {
         custom: signature.custom_type.clone(),
         confidence: Confidence::High,
         origin: Origin::Signature(signature.name.clone()),
-        standing: claim::standing(product, service.findings()),
+        rank: claim::rank(product, service.findings()),
         outcome,
         hint: None,
         health_path: signature.health_path.clone(),
@@ -67,7 +67,7 @@ fn signature_target(
         })?,
     };
     if let Some(scheme) = signature.scheme {
-        target.scheme = spelling::scheme(scheme);
+        target.scheme = scheme;
     }
     if let Some(path) = &signature.path {
         let path = checked::path(path).map_err(|why| (ServiceReason::EndpointNotAllowed, format!("its path {why}")))?;

@@ -10,7 +10,6 @@ use super::toolsets::{Toolset, VERSION};
 use crate::{
     endpoint::Endpoint,
     plan::{Plan, overrides::override_matches},
-    spelling,
     tool::Note,
 };
 
@@ -62,7 +61,7 @@ fn of_tool(tool: &StaticTool) -> Vec<Note> {
         instructions: tool.instructions.as_deref(),
     };
     let origin = format!("tool {}", tool.name);
-    unsupported(asked, spelling::product(tool.type_), &origin, &origin)
+    unsupported(asked, tool.type_, &origin, &origin)
 }
 
 /// What has no field in the toolset of a Trusted `product`. `tool` names the tool in question, and `origin` the entry
