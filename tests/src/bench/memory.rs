@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{
     account, measured,
-    operator::{Operator, tools},
+    operator::Operator,
     population,
     report::{Report, print},
     trusted_all,
@@ -25,6 +25,8 @@ use crate::{
 const PROMISES: [(usize, f64); 2] = [(10_000, 20.0), (50_000, 70.0)];
 /// How long the operator may take to list again: its watches wait up to 30 s between two tries.
 const LISTED: Duration = Duration::from_secs(180);
+/// How many tools are planned.
+const TOOLS: &str = "dynamictoolset_tools";
 /// Pauses between two questions.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -78,10 +80,11 @@ impl Measured {
     ) -> Result<Self> {
         let mut operator = Operator::start(world, account, agent).await?;
         let watched = all_watched(&mut operator, services).await?;
-        let config = operator.applied(world, 1).await?.pop().context("there is no ToolsetConfig")?;
+        // Asked of the process: the status may still be what the one before it wrote.
+        let tools = within(LISTED, "the operator has planned", async || operator.total(TOOLS).await).await?;
+        operator.applied(world, 1).await?;
         print(&format!(
-            "{watched} Services watched, {} tools; ready {:.1} s after the start",
-            tools(&config)?,
+            "{watched} Services watched, {tools} tools; planned {:.1} s after the start",
             operator.age().as_secs_f64()
         ));
         tokio::time::sleep(settle).await;

@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     controlplane::{ControlPlane, Process, controllers_run},
-    harness::{Account, DEFAULT_CONFIG_MAP, World, services},
+    harness::{Account, DEADLINE, DEFAULT_CONFIG_MAP, World, services, within},
 };
 
 /// Changes that are not counted: connections are made and pages are touched.
@@ -87,18 +87,18 @@ async fn measure(world: &mut World, plane: &ControlPlane, options: &Options) -> 
         let account = account(world, first, "operator").await?;
         Operator::start(world, &account, first).await?
     };
-    for config in operator.applied(world, cases.len()).await? {
-        let namespace = config.metadata.namespace.as_deref();
-        let case =
-            cases.iter().find(|case| Some(case.agent.as_str()) == namespace).context("a ToolsetConfig too many")?;
-        ensure!(
-            tools(&config)? == u64::try_from(case.tools)?,
-            "the case of {} tools has {}",
-            case.tools,
-            tools(&config)?
-        );
-    }
+    within(DEADLINE, "every case has its tools", async || {
+        for config in operator.applied(world, cases.len()).await? {
+            let namespace = config.metadata.namespace.as_deref();
+            let case = cases.iter().find(|case| Some(case.agent.as_str()) == namespace);
+            let (expected, found) = (case.context("a ToolsetConfig too many")?.tools, tools(&config)?);
+            ensure!(found == u64::try_from(expected)?, "the case of {expected} tools has {found}");
+        }
+        Ok(())
+    })
+    .await?;
     let tiny = Floor::start(world, "tiny", None).await?;
+    let mut subject_of_tiny = tiny.subject(world);
 
     print(&format!(
         "Kubernetes {}, {} other Services, from the acknowledged change of a Service to the watch event of the ConfigMap",
@@ -113,7 +113,7 @@ async fn measure(world: &mut World, plane: &ControlPlane, options: &Options) -> 
         let bytes = floor::size(&config_map);
         let same = Floor::start(world, &format!("floor-{}", case.tools), Some(bytes)).await?;
         report.pair(format_args!("tools{}_configmap_bytes", case.tools), bytes);
-        let mut subjects = [case.subject(world, &mut operator), same.subject(world), tiny.subject(world)];
+        let mut subjects = [case.subject(world, &mut operator), same.subject(world), subject_of_tiny];
         change(&mut subjects, WARM_UP, Duration::from_millis(50)).await?;
         for &period in &options.periods {
             let measured = phase(&mut subjects, plane, operator.log(), case, (options.changes, period)).await?;
@@ -121,6 +121,8 @@ async fn measure(world: &mut World, plane: &ControlPlane, options: &Options) -> 
             phase.print();
             phase.report(&mut report);
         }
+        // It goes on counting its changes: its ConfigMap shows the last one.
+        [_, _, subject_of_tiny] = subjects;
     }
     print("");
     for (name, memory) in [("controller", operator.memory()?), ("tiny floor", Memory::of(tiny.process.pid())?)] {

@@ -126,7 +126,7 @@ impl Phase {
 
     fn promise(&self, report: &mut Report) {
         let [controller, floor, tiny] = &self.measured;
-        let case = format!("{} tools, {} ms", self.tools, self.period.as_millis());
+        let case = format!("{}, {} ms", counted(self.tools), self.period.as_millis());
         let over = |other: &Measured, which: fn(&Quantiles) -> f64| which(&controller.answer) / which(&other.answer);
         let p50: fn(&Quantiles) -> f64 = |quantiles| quantiles.p50;
         let what = format!("{case}: p50 over the floor's with an object of the same size");
@@ -143,6 +143,10 @@ impl Phase {
             report.at_most(CPU_OVER_FLOOR, "×", what, Some(controller.cpu / floor.cpu));
         }
     }
+}
+
+fn counted(tools: usize) -> String {
+    if tools == 1 { "1 tool".to_owned() } else { format!("{tools} tools") }
 }
 
 #[cfg(test)]
