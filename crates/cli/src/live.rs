@@ -55,10 +55,15 @@ async fn read(from: &From, given: Option<ToolsetConfig>) -> Result<Snapshot, Fai
     let config = config.unwrap_or_else(assumed);
     let mut index = Index::default();
     let services = list(&Api::<Service>::all(client.clone()), "Services").await?;
-    index.replace_services(services.iter().map(convert::service).collect());
+    for service in services {
+        index.apply_service(convert::service(&service.metadata, service.spec.as_ref()));
+    }
     let slices_known = match list(&Api::<EndpointSlice>::all(client.clone()), "EndpointSlices").await {
         Ok(slices) => {
-            index.replace_slices(slices.iter().filter_map(convert::slice).collect());
+            for slice in slices {
+                let conditions = slice.endpoints.iter().map(|endpoint| endpoint.conditions.as_ref());
+                convert::slice(&slice.metadata, conditions).map(|view| index.apply_slice(view));
+            }
             true
         }
         Err(failure) => {
@@ -69,7 +74,9 @@ async fn read(from: &From, given: Option<ToolsetConfig>) -> Result<Snapshot, Fai
     let by_labels = config.spec.sources.iter().any(|source| source.namespaces.from == NamespacesFrom::Selector);
     if by_labels {
         let namespaces = list(&Api::<Namespace>::all(client.clone()), "Namespaces").await?;
-        index.replace_namespaces(namespaces.iter().map(convert::namespace).collect());
+        for namespace in namespaces {
+            index.apply_namespace(convert::namespace(&namespace.metadata));
+        }
     }
     let config_maps = config_maps(&client, &config, &mut notes).await;
     let default_namespace = client.default_namespace().to_owned();

@@ -4,15 +4,14 @@ use std::io::{self, IsTerminal};
 
 use crd_types::ServiceReason;
 use serde::Serialize;
-use serde_json::Value;
-use toolset::{Plan, Tool, manifest, render::HOLMESGPT_KEY, tool::Rejection};
+use toolset::{Manifest, Plan, Tool, render::HOLMESGPT_KEY, tool::Rejection};
 
 use crate::{
     args::Format,
     failure::Failure,
     outcome::Outcome,
     paint::Paint,
-    snapshot::Snapshot,
+    snapshot::{Planned, Snapshot},
     table::{Table, plain},
 };
 
@@ -25,16 +24,15 @@ pub fn run(
 ) -> Result<Outcome, Failure> {
     let format = format.unwrap_or(if io::stdout().is_terminal() { Format::Table } else { Format::Configmap });
     let mut snapshot_notes = snapshot.notes.clone();
-    let mut plan = snapshot.plan(cluster_domain).plan;
-    let rendered = snapshot.render(cluster_domain, &mut plan);
+    let Planned { plan, rendered, .. } = snapshot.plan(cluster_domain);
     let said = plan.notes.iter().chain(&rendered.notes).map(|note| format!("{}: {}", note.reason, note.message));
     snapshot_notes.extend(said);
     snapshot_notes.dedup();
     let output = match format {
         Format::Table => table(snapshot, &plan, paint),
         Format::Json => json(&plan)?,
-        Format::Configmap => yaml(&manifest::config_map(&snapshot.context(cluster_domain), &rendered, None))?,
-        Format::Holmesgpt => rendered.data.get(HOLMESGPT_KEY).cloned().ok_or_else(|| {
+        Format::Configmap => yaml(&Manifest::new(&snapshot.config, &rendered))?,
+        Format::Holmesgpt => rendered.data.get(HOLMESGPT_KEY).map(ToString::to_string).ok_or_else(|| {
             Failure::input(
                 "error: spec.output.formats of the ToolsetConfig leaves HolmesGPT out, so there is no such file",
             )
@@ -43,7 +41,7 @@ pub fn run(
     Ok(Outcome { output, notes: snapshot_notes })
 }
 
-fn yaml(value: &Value) -> Result<String, Failure> {
+fn yaml(value: &impl Serialize) -> Result<String, Failure> {
     serde_saphyr::to_string(value).map_err(|error| Failure::input(format!("error: cannot write YAML: {error}")))
 }
 

@@ -6,13 +6,12 @@ use crd_types::{NamespaceSelection, NamespacesFrom, Source, ToolsetConfig, Tools
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use toolset::{
-    Base, Context, HealthReport, HealthStage, Index, Plan, Rendered, Selection, in_output, plan,
-    render::{self, DATA_KEYS},
-    select,
+    Base, HealthStage, Index, Plan, Rendered,
+    config_map::LEGACY_OVERRIDES_KEY,
+    in_output,
+    pipeline::{self, HealthInput, Trace},
+    render::DATA_KEYS,
 };
-
-/// The key under which users of the predecessor keep their overrides.
-const LEGACY_OVERRIDES_KEY: &str = "overrides.yaml";
 
 /// The objects.
 pub struct Snapshot {
@@ -36,12 +35,12 @@ pub struct Snapshot {
 
 /// What became of the Services.
 pub struct Planned {
-    /// Every candidate, before health, overrides and ranking.
-    pub selection: Selection,
-    /// What is known of their health.
-    pub health: HealthReport,
-    /// The plan.
+    /// The candidates and their health.
+    pub trace: Trace,
+    /// The plan. What does not fit into the ConfigMap is no tool of it.
     pub plan: Plan,
+    /// The files of the ConfigMap.
+    pub rendered: Rendered,
 }
 
 /// What is assumed where no ToolsetConfig is given: one source, Trusted, all namespaces.
@@ -71,35 +70,32 @@ pub fn assumed() -> ToolsetConfig {
 }
 
 impl Snapshot {
-    /// What the operator's code is called with.
-    pub fn context<'a>(&'a self, cluster_domain: &'a str) -> Context<'a> {
-        Context { config: &self.config, cluster_domain }
-    }
-
-    /// Selection, health and plan, as the operator makes them.
+    /// Runs the operator's pipeline.
     pub fn plan(&self, cluster_domain: &str) -> Planned {
-        let ctx = self.context(cluster_domain);
-        let selection = select(&ctx, &self.index);
         let output = self.config_map(&self.config.spec.output.config_map_name);
         let data = output.and_then(|output| output.data.as_ref());
+        let texts = data.into_iter().flatten().filter(|(key, _)| DATA_KEYS.contains(&key.as_str()));
+        let present = in_output(texts.map(|(_, text)| text.as_str()), cluster_domain);
+        let mut stage = HealthStage::default();
         let health = if self.slices_known {
-            let texts = data.into_iter().flatten().filter(|(key, _)| DATA_KEYS.contains(&key.as_str()));
-            let present = in_output(texts.map(|(_, text)| text.as_str()), cluster_domain);
-            HealthStage::default().judge(Duration::ZERO, &self.config.spec.health, &selection, &self.index, &present)
+            HealthInput::Observed { stage: &mut stage, now: Duration::ZERO, in_output: &present }
         } else {
-            HealthReport::unknown()
+            HealthInput::Unobserved
         };
-        let legacy = data.and_then(|data| data.get(LEGACY_OVERRIDES_KEY)).map(String::as_str);
-        let plan = plan(&ctx, &self.index, selection.clone(), &health, legacy);
-        Planned { selection, health, plan }
+        let (outcome, trace) = pipeline::run_with_trace(pipeline::Input {
+            config: &self.config,
+            cluster_domain,
+            index: &self.index,
+            health,
+            legacy_overrides: data.and_then(|data| data.get(LEGACY_OVERRIDES_KEY)).map(String::as_str),
+            base: self.base(),
+        });
+        Planned { trace, plan: outcome.plan, rendered: outcome.rendered }
     }
 
-    /// The files of the ConfigMap. What does not fit is cut from the plan too.
-    pub fn render(&self, cluster_domain: &str, plan: &mut Plan) -> Rendered {
-        let ctx = self.context(cluster_domain);
-        let Some(spec) = &self.config.spec.output.base else {
-            return render::render(&ctx, plan, None);
-        };
+    /// The user's own toolsets, if the ToolsetConfig names any.
+    fn base(&self) -> Option<Base<'_>> {
+        let spec = self.config.spec.output.base.as_ref()?;
         let found = self.config_map(&spec.config_map_name);
         let text = found.and_then(|found| found.data.as_ref()).and_then(|data| data.get(&spec.key));
         let missing = match (found, self.live) {
@@ -107,7 +103,7 @@ impl Snapshot {
             (None, false) => "the input has no such ConfigMap",
             (Some(_), _) => "the ConfigMap has no such key",
         };
-        render::render(&ctx, plan, Some(text.map_or(Base::Missing(missing), |text| Base::Text(text))))
+        Some(text.map_or(Base::Missing(missing), |text| Base::Text(text)))
     }
 
     /// A ConfigMap of the ToolsetConfig's namespace.

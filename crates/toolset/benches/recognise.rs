@@ -7,7 +7,12 @@ use std::time::{Duration, Instant};
 
 use crd_types::ToolsetConfig;
 use detectors::{PortView, Protocol, ServiceKey, ServiceType, ServiceView, StringMap, TargetPort};
-use toolset::{Context, DEFAULT_CLUSTER_DOMAIN, HealthReport, Index, Plan, Rendered, plan, render, select};
+use toolset::{
+    DEFAULT_CLUSTER_DOMAIN, HealthReport, Index, Plan, Rendered,
+    plan::plan,
+    render::render,
+    select::{Context, select},
+};
 
 const SERVICES: usize = 10_000;
 /// One in so many Services is an observability system.
@@ -25,7 +30,11 @@ fn main() {
         let input = services.clone();
         let started = Instant::now();
         let mut index = Index::default();
-        index.replace_services(input);
+        let mut list = index.list_services(None);
+        for service in input {
+            index.collect_service(&mut list, service);
+        }
+        index.finish_services(list);
         let mut first = planned(&config, &index);
         scratch.push(started.elapsed());
         let before = rendered(&config, &mut first);
@@ -65,7 +74,7 @@ fn planned(config: &ToolsetConfig, index: &Index) -> Plan {
 }
 
 fn rendered(config: &ToolsetConfig, plan: &mut Plan) -> Rendered {
-    render(&context(config), plan, None)
+    render(config, plan, None)
 }
 
 fn config() -> ToolsetConfig {

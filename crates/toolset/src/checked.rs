@@ -6,6 +6,8 @@
 const EXPANSIONS: [&str; 5] = ["{{", "{%", "${", "$(", "`"];
 /// Longest path, in characters, without the leading slash.
 const MAX_PATH: usize = 128;
+/// The most characters of a tool's name.
+pub const MAX_TOOL_NAME: usize = 40;
 
 /// Why `text` may not be taken, in words that follow "the value"; `Ok` if it may.
 pub fn text(text: &str, max_chars: usize) -> Result<(), String> {
@@ -44,6 +46,21 @@ pub fn path(path: &str) -> Result<String, String> {
         return Err("has an empty, . or .. segment".to_owned());
     }
     Ok(trimmed.to_owned())
+}
+
+/// As [`path`], for a path prefix, which may also be empty.
+pub fn path_prefix(prefix: &str) -> Result<String, String> {
+    if prefix.is_empty() { Ok(String::new()) } else { path(prefix) }
+}
+
+/// Whether `name` can be a tool's name: `^[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?$`, as the schema says.
+pub fn is_tool_name(name: &str) -> bool {
+    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let inner = |c: char| edge(c) || c == '_' || c == '-';
+    (1..=MAX_TOOL_NAME).contains(&name.len())
+        && name.chars().all(inner)
+        && name.starts_with(edge)
+        && name.ends_with(edge)
 }
 
 /// Whether `name` is a DNS label (RFC 1123): what namespaces and Services are called.

@@ -5,15 +5,15 @@
 use detectors::{PortView, Protocol, ServiceKey, ServiceType, ServiceView, StringMap, TargetPort};
 use k8s_openapi::{
     api::{
-        core::v1::{Namespace, Service, ServicePort},
-        discovery::v1::{Endpoint, EndpointSlice},
+        core::v1::{ServicePort, ServiceSpec},
+        discovery::v1::EndpointConditions,
     },
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
 
 use crate::{
-    annotation,
     index::{NamespaceView, SliceView},
+    select::annotation,
 };
 
 /// The label by which a slice names its Service.
@@ -26,18 +26,18 @@ const SLICE_CONTROLLER: &str = "endpointslice-controller.k8s.io";
 const BOOKKEEPING: [&str; 3] =
     ["kubectl.kubernetes.io/last-applied-configuration", "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"];
 
-/// The view of a Service. Ports with a number outside 1..=65535 are left out; the API server refuses them anyway.
-pub fn service(service: &Service) -> ServiceView {
-    let spec = service.spec.as_ref();
+/// The view of a Service, from its metadata and spec. Ports with a number outside 1..=65535 are left out; the API server
+/// refuses them anyway.
+pub fn service(metadata: &ObjectMeta, spec: Option<&ServiceSpec>) -> ServiceView {
     let selector = spec.and_then(|s| s.selector.as_ref());
     let ports = spec.and_then(|s| s.ports.as_deref()).unwrap_or_default();
     ServiceView {
         key: ServiceKey::new(
-            service.metadata.namespace.as_deref().unwrap_or_default(),
-            service.metadata.name.as_deref().unwrap_or_default(),
+            metadata.namespace.as_deref().unwrap_or_default(),
+            metadata.name.as_deref().unwrap_or_default(),
         ),
-        labels: labels(&service.metadata),
-        annotations: annotations(&service.metadata),
+        labels: labels(metadata),
+        annotations: annotations(metadata),
         selector: selector.map(|map| map.iter().collect()).unwrap_or_default(),
         ports: ports.iter().filter_map(port).collect(),
         service_type: match spec.and_then(|s| s.type_.as_deref()) {
@@ -48,35 +48,35 @@ pub fn service(service: &Service) -> ServiceView {
         },
         headless: spec.and_then(|s| s.cluster_ip.as_deref()) == Some("None"),
         external_ips: spec.and_then(|s| s.external_ips.as_ref()).is_some_and(|ips| !ips.is_empty()),
-        created: service.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
+        created: metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
     }
 }
 
-/// The view of an EndpointSlice; `None` for one that names no Service.
-pub fn slice(slice: &EndpointSlice) -> Option<SliceView> {
-    let labels = slice.metadata.labels.as_ref()?;
+/// The view of an EndpointSlice, from its metadata and the conditions of its endpoints; `None` for one that names no Service.
+pub fn slice<'a>(
+    metadata: &ObjectMeta,
+    endpoints: impl IntoIterator<Item = Option<&'a EndpointConditions>>,
+) -> Option<SliceView> {
+    let labels = metadata.labels.as_ref()?;
     let service = labels.get(SERVICE_NAME).filter(|name| !name.is_empty())?;
     Some(SliceView {
-        namespace: slice.metadata.namespace.as_deref().unwrap_or_default().into(),
-        name: slice.metadata.name.as_deref().unwrap_or_default().into(),
+        namespace: metadata.namespace.as_deref().unwrap_or_default().into(),
+        name: metadata.name.as_deref().unwrap_or_default().into(),
         service: service.as_str().into(),
-        serving: slice.endpoints.iter().any(is_serving),
+        serving: endpoints.into_iter().any(is_serving),
         managed: labels.get(SLICE_MANAGER).is_some_and(|manager| manager == SLICE_CONTROLLER),
     })
 }
 
-/// The view of a Namespace.
-pub fn namespace(namespace: &Namespace) -> NamespaceView {
-    NamespaceView {
-        name: namespace.metadata.name.as_deref().unwrap_or_default().into(),
-        labels: labels(&namespace.metadata),
-    }
+/// The view of a Namespace, from its metadata.
+pub fn namespace(metadata: &ObjectMeta) -> NamespaceView {
+    NamespaceView { name: metadata.name.as_deref().unwrap_or_default().into(), labels: labels(metadata) }
 }
 
 /// Serving and not terminating. A nil condition reads as the API documents it: `serving` falls back to `ready`, `ready` to
 /// true, `terminating` to false.
-fn is_serving(endpoint: &Endpoint) -> bool {
-    let Some(conditions) = &endpoint.conditions else { return true };
+fn is_serving(conditions: Option<&EndpointConditions>) -> bool {
+    let Some(conditions) = conditions else { return true };
     let serving = conditions.serving.or(conditions.ready).unwrap_or(true);
     serving && !conditions.terminating.unwrap_or(false)
 }

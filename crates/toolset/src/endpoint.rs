@@ -39,11 +39,7 @@ impl Endpoint {
                 return Err(format!("its {what} {name:?} is not a DNS label"));
             }
         }
-        let path = if path.is_empty() {
-            String::new()
-        } else {
-            checked::path(path).map_err(|why| format!("the path {why}"))?
-        };
+        let path = checked::path_prefix(path).map_err(|why| format!("the path {why}"))?;
         let host = format!("{}.{}.svc.{cluster_domain}", key.name, key.namespace);
         let endpoint = Self { scheme, host, port, path };
         endpoint.reads_back_as_meant()?;
@@ -53,11 +49,7 @@ impl Endpoint {
     /// The endpoint of a tool outside the cluster, from a URL in the ToolsetConfig.
     pub fn of_url(text: &str) -> Result<Self, String> {
         let parts = Parts::split(text)?;
-        let path = if matches!(parts.path, "" | "/") {
-            String::new()
-        } else {
-            checked::path(parts.path).map_err(|why| format!("the path {why}"))?
-        };
+        let path = checked::path_prefix(parts.path).map_err(|why| format!("the path {why}"))?;
         let endpoint = Self { scheme: parts.scheme, host: parts.host.to_ascii_lowercase(), port: parts.port, path };
         endpoint.reads_back_as_meant()?;
         Ok(endpoint)

@@ -1,6 +1,12 @@
 //! Services for this crate's tests, in the shape the API gives them.
 
-use detectors::{PortView, ServiceKey, ServiceView, TargetPort};
+use std::collections::BTreeSet;
+
+use crd_types::Trust;
+use detectors::{PortView, Product, ServiceKey, ServiceView, TargetPort};
+use proptest::prelude::*;
+
+use crate::{pipeline, tool::Tool};
 
 /// A Service with a selector, a cluster IP and the given ports; further fields are set on what it returns.
 pub fn service(namespace: &str, name: &str, ports: &[(&str, u16)]) -> ServiceView {
@@ -80,29 +86,51 @@ pub fn trusting_monitoring() -> crd_types::ToolsetConfig {
 /// An index over these Services.
 pub fn index(services: impl IntoIterator<Item = ServiceView>) -> crate::Index {
     let mut index = crate::Index::default();
-    index.replace_services(services.into_iter().collect());
+    let mut list = index.list_services(None);
+    services.into_iter().for_each(|service| index.collect_service(&mut list, service));
+    index.finish_services(list);
     index
 }
 
 /// The plan with nothing known of health.
 pub fn planned(config: &crd_types::ToolsetConfig, index: &crate::Index) -> crate::Plan {
-    let ctx = crate::Context { config, cluster_domain: crate::DEFAULT_CLUSTER_DOMAIN };
-    let selection = crate::select(&ctx, index);
-    crate::plan(&ctx, index, selection, &crate::HealthReport::unknown(), None)
+    rendered(config, index).0
+}
+
+/// The plan and its bytes, with nothing known of health.
+pub fn rendered(config: &crd_types::ToolsetConfig, index: &crate::Index) -> (crate::Plan, crate::Rendered) {
+    run(config, index, None)
+}
+
+/// As [`rendered`], beside the predecessor's overrides.
+pub fn run(
+    config: &crd_types::ToolsetConfig,
+    index: &crate::Index,
+    legacy_overrides: Option<&str>,
+) -> (crate::Plan, crate::Rendered) {
+    let outcome = pipeline::run(pipeline::Input {
+        config,
+        cluster_domain: crate::DEFAULT_CLUSTER_DOMAIN,
+        index,
+        health: pipeline::HealthInput::Unobserved,
+        legacy_overrides,
+        base: None,
+    });
+    (outcome.plan, outcome.rendered)
 }
 
 /// A Trusted tool over a Service, on port 80, with nothing else said of it.
-pub fn tool(product: detectors::Product, namespace: &str, name: &str) -> crate::tool::Tool {
+pub fn tool(product: Product, namespace: &str, name: &str) -> Tool {
     let key = ServiceKey::new(namespace, name);
     let endpoint = crate::Endpoint::of_service(&key, detectors::Scheme::Http, 80, "", crate::DEFAULT_CLUSTER_DOMAIN);
-    crate::tool::Tool {
+    Tool {
         endpoint: endpoint.unwrap(),
         key: Some(key),
         name: String::new(),
         chosen_name: None,
         product,
         custom: None,
-        trust: crd_types::Trust::Trusted,
+        trust: Trust::Trusted,
         source: "platform".to_owned(),
         origin: None,
         confidence: detectors::Confidence::High,
@@ -115,4 +143,27 @@ pub fn tool(product: detectors::Product, namespace: &str, name: &str) -> crate::
         tenant_id: None,
         settings: crd_types::Settings::default(),
     }
+}
+
+fn a_tool() -> impl Strategy<Value = Tool> {
+    // Few short names and separators.
+    let label = "[ab](-[ab]){0,2}";
+    let product = prop::sample::select(vec![Product::Jaeger, Product::Zipkin, Product::Loki, Product::MCP]);
+    (product, label, label, prop::option::of("[ab]([_-][ab]){0,2}"), any::<bool>()).prop_map(
+        |(product, ns, name, chosen, tenant)| {
+            let mut tool = tool(product, &ns, &name);
+            (tool.chosen_name, tool.trust) = (chosen, if tenant { Trust::Tenant } else { Trust::Trusted });
+            tool
+        },
+    )
+}
+
+/// Tools of different Services, as a plan has them, with names that collide often.
+pub fn tools_with_colliding_names() -> impl Strategy<Value = Vec<Tool>> {
+    prop::collection::vec(a_tool(), 0..12).prop_map(|mut tools| {
+        tools.sort_by(|a, b| (a.product, &a.key).cmp(&(b.product, &b.key)));
+        let mut seen = BTreeSet::new();
+        tools.retain(|tool| seen.insert(tool.key.clone()));
+        tools
+    })
 }

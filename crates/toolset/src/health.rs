@@ -8,7 +8,7 @@ use std::{
 use crd_types::{HealthEffect, HealthMode};
 use detectors::{ServiceKey, ServiceType};
 
-use crate::{index::Index, select::Selection};
+use crate::{index::Index, select::candidate::Selection};
 
 /// What is known of a tool's health.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,7 +35,7 @@ impl Health {
 
 /// One tool's health and what follows from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HealthVerdict {
+pub struct ToolHealth {
     /// Its health.
     pub health: Health,
     /// Whether it stays out of the output.
@@ -46,7 +46,7 @@ pub struct HealthVerdict {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HealthReport {
     /// By Service; one that is not here is `Unknown` and not withheld.
-    pub verdicts: BTreeMap<ServiceKey, HealthVerdict>,
+    pub tools: BTreeMap<ServiceKey, ToolHealth>,
     /// When to look again, on the caller's clock: the next grace period ends then.
     pub recheck_at: Option<Duration>,
 }
@@ -57,9 +57,9 @@ impl HealthReport {
         Self::default()
     }
 
-    /// The verdict on one Service.
-    pub fn of(&self, key: &ServiceKey) -> HealthVerdict {
-        self.verdicts.get(key).copied().unwrap_or_default()
+    /// The health of one Service's tool.
+    pub fn of(&self, key: &ServiceKey) -> ToolHealth {
+        self.tools.get(key).copied().unwrap_or_default()
     }
 }
 
@@ -114,7 +114,7 @@ impl HealthStage {
                     }
                 }
             }
-            report.verdicts.insert(key.clone(), HealthVerdict { health, withheld });
+            report.tools.insert(key.clone(), ToolHealth { health, withheld });
         }
         self.down_since = down;
         report
@@ -144,9 +144,9 @@ pub fn in_output<'a>(data: impl IntoIterator<Item = &'a str>, cluster_domain: &s
 mod tests {
     use super::*;
     use crate::{
-        Context, SliceView,
+        SliceView,
         fixtures::{grafana, index, trusting_monitoring},
-        select,
+        select::{Context, select},
     };
 
     const DOMAIN: &str = "cluster.local";
@@ -180,7 +180,7 @@ mod tests {
             self.index.apply_slice(slice);
         }
 
-        fn judge(&mut self, now: Duration) -> (HealthVerdict, Option<Duration>) {
+        fn judge(&mut self, now: Duration) -> (ToolHealth, Option<Duration>) {
             let config = trusting_monitoring();
             let selection = select(&Context { config: &config, cluster_domain: DOMAIN }, &self.index);
             let report = self.stage.judge(now, &self.spec, &selection, &self.index, &self.output);
@@ -195,16 +195,16 @@ mod tests {
     #[test]
     fn a_tool_enters_only_when_it_is_healthy() {
         let mut scene = Scene::new();
-        assert_eq!(scene.judge(at(0)).0, HealthVerdict { health: Health::Unhealthy, withheld: true });
+        assert_eq!(scene.judge(at(0)).0, ToolHealth { health: Health::Unhealthy, withheld: true });
         scene.ready(true);
-        assert_eq!(scene.judge(at(1)).0, HealthVerdict { health: Health::Healthy, withheld: false });
+        assert_eq!(scene.judge(at(1)).0, ToolHealth { health: Health::Healthy, withheld: false });
     }
 
     #[test]
     fn a_tool_in_the_output_leaves_after_its_grace_and_not_before() {
         let mut scene = Scene::new();
         scene.output.insert(key());
-        assert_eq!(scene.judge(at(10)), (HealthVerdict { health: Health::Unhealthy, withheld: false }, Some(at(130))));
+        assert_eq!(scene.judge(at(10)), (ToolHealth { health: Health::Unhealthy, withheld: false }, Some(at(130))));
         assert!(!scene.judge(at(129)).0.withheld);
         assert!(scene.judge(at(130)).0.withheld);
         assert!(scene.judge(at(131)).0.withheld, "also while the output could not be written yet");
@@ -235,9 +235,9 @@ mod tests {
     fn with_effect_report_and_with_mode_none_nothing_is_withheld() {
         let mut scene = Scene::new();
         scene.spec.effect = HealthEffect::Report;
-        assert_eq!(scene.judge(at(0)).0, HealthVerdict { health: Health::Unhealthy, withheld: false });
+        assert_eq!(scene.judge(at(0)).0, ToolHealth { health: Health::Unhealthy, withheld: false });
         scene.spec.mode = HealthMode::None;
-        assert_eq!(scene.judge(at(0)).0, HealthVerdict { health: Health::Unknown, withheld: false });
+        assert_eq!(scene.judge(at(0)).0, ToolHealth { health: Health::Unknown, withheld: false });
     }
 
     #[test]

@@ -9,36 +9,32 @@
 //! No client, no clock but the one handed to the health stage, no randomness: the controller, the command line, the tests
 //! and the benchmarks run the same code.
 
-pub mod agent;
-pub mod annotation;
-pub mod base;
-mod caps;
 pub mod checked;
-pub mod claim;
+pub mod config_map;
 pub mod convert;
+mod digest;
 pub mod endpoint;
 #[cfg(test)]
 mod fixtures;
 pub mod health;
 pub mod index;
-pub mod legacy;
-pub mod manifest;
-pub mod names;
-mod overrides;
+pub mod pipeline;
 pub mod plan;
 pub mod render;
 pub mod select;
-pub mod source;
 pub mod spelling;
 pub mod status;
 pub mod tool;
+mod yaml;
 
+pub use config_map::{ConfigMapView, Drift, Manifest, Ownership};
 pub use endpoint::{DEFAULT_CLUSTER_DOMAIN, Endpoint};
-pub use health::{Health, HealthReport, HealthStage, HealthVerdict, in_output};
+pub use health::{Health, HealthReport, HealthStage, ToolHealth, in_output};
 pub use index::{Change, Index, NamespaceView, SliceView};
-pub use manifest::{ConfigMapView, Drift, Ownership};
-pub use overrides::override_matches;
-pub use plan::{Plan, plan};
-pub use render::{Base, Rendered, render};
-pub use select::{Candidate, Context, Selection, select};
+pub use plan::{Plan, overrides::override_matches};
+pub use render::{Base, Rendered};
+pub use select::{
+    candidate::{Candidate, Selection},
+    interest::Interest,
+};
 pub use tool::{Note, Rejection, Tool};

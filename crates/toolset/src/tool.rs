@@ -3,7 +3,7 @@
 use crd_types::{Credentials, Reason, ServiceReason, Settings, Trust};
 use detectors::{Confidence, Product, ServiceKey};
 
-use crate::{claim::Origin, endpoint::Endpoint, health::Health};
+use crate::{endpoint::Endpoint, health::Health, select::claim::Origin};
 
 /// One tool of the plan.
 #[derive(Clone, Debug)]
@@ -57,7 +57,8 @@ impl Tool {
 
     /// Where it comes from, in words: `monitoring/grafana`, or its name for one from `spec.tools`.
     pub fn origin_in_words(&self) -> String {
-        self.key.as_ref().map_or_else(|| format!("tool {}", self.name), ToString::to_string)
+        let name = if self.name.is_empty() { self.chosen_name.as_deref().unwrap_or_default() } else { &self.name };
+        self.key.as_ref().map_or_else(|| format!("tool {name}"), ToString::to_string)
     }
 }
 

@@ -4,7 +4,10 @@
 use crd_types::{ToolsetConfig, Trust};
 use detectors::{PortView, Protocol, ServiceKey, ServiceType, ServiceView, StringMap, TargetPort};
 use proptest::prelude::*;
-use toolset::{Context, DEFAULT_CLUSTER_DOMAIN, HealthReport, Index, Plan, Rendered, plan, render, select};
+use toolset::{
+    DEFAULT_CLUSTER_DOMAIN, Index, Plan, Rendered,
+    pipeline::{self, HealthInput, Input, Outcome},
+};
 
 fn config(trust: &str) -> ToolsetConfig {
     serde_json::from_value(serde_json::json!({
@@ -24,10 +27,15 @@ fn run(config: &ToolsetConfig, services: impl IntoIterator<Item = ServiceView>) 
     for service in services {
         index.apply_service(service);
     }
-    let ctx = Context { config, cluster_domain: DEFAULT_CLUSTER_DOMAIN };
-    let mut planned = plan(&ctx, &index, select(&ctx, &index), &HealthReport::unknown(), None);
-    let rendered = render(&ctx, &mut planned, None);
-    (planned, rendered)
+    let Outcome { plan, rendered, .. } = pipeline::run(Input {
+        config,
+        cluster_domain: DEFAULT_CLUSTER_DOMAIN,
+        index: &index,
+        health: HealthInput::Unobserved,
+        legacy_overrides: None,
+        base: None,
+    });
+    (plan, rendered)
 }
 
 /// Label pairs that real products carry, ordinary ones, and noise.
@@ -52,7 +60,7 @@ fn labels() -> impl Strategy<Value = StringMap> {
 
 /// Our annotations with values that fit, that nearly fit and that are hostile.
 fn annotations() -> impl Strategy<Value = StringMap> {
-    let keys = proptest::sample::select(toolset::annotation::ALL.to_vec());
+    let keys = proptest::sample::select(toolset::select::annotation::ALL.to_vec());
     let values = prop_oneof![
         3 => proptest::sample::select(vec!["enabled", "prometheus", "grafana", "vector-database", "http", "9090", "/base", "a-name"]).prop_map(str::to_owned),
         1 => proptest::sample::select(vec![
@@ -127,7 +135,7 @@ proptest! {
                 let key = tool.key.as_ref().unwrap();
                 prop_assert_eq!(&tool.endpoint.host, &format!("{}.{}.svc.cluster.local", key.name, key.namespace));
             }
-            let hosts = toolset::in_output(rendered.data.values().map(String::as_str), DEFAULT_CLUSTER_DOMAIN);
+            let hosts = toolset::in_output(rendered.data.values().map(|text| &**text), DEFAULT_CLUSTER_DOMAIN);
             let known = services.iter().map(|service| &service.key).collect::<std::collections::BTreeSet<_>>();
             for text in rendered.data.values() {
                 prop_assert!(!text.contains("evil.example"));

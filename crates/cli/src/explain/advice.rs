@@ -2,7 +2,7 @@
 
 use crd_types::{NamespacesFrom, ServiceReason};
 use detectors::{Product, Protocol};
-use toolset::annotation;
+use toolset::select::annotation;
 
 use super::{Case, verdict::Verdict};
 

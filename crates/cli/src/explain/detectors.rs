@@ -58,8 +58,8 @@ fn hint_helps(case: &Case<'_>, one: &Explanation) -> bool {
 
 /// Whether an annotation or a signature decides.
 fn stated(case: &Case<'_>) -> bool {
-    let candidate = case.planned.selection.candidates.iter().find(|candidate| candidate.key == *case.key());
-    candidate.is_some_and(|candidate| candidate.origin != toolset::claim::Origin::Rules)
+    let candidate = case.planned.trace.selection.candidates.iter().find(|candidate| candidate.key == *case.key());
+    candidate.is_some_and(|candidate| candidate.origin != select::claim::Origin::Rules)
 }
 
 fn conclusion(paint: Paint, one: &Explanation) -> String {

@@ -2,7 +2,10 @@
 
 use crd_types::{HealthEffect, HealthMode, NamespacesFrom, Override, Source, Trust};
 use detectors::{PortView, Protocol, ServiceType, StringMap, TargetPort};
-use toolset::{Health, annotation, claim, override_matches, source::Sources};
+use toolset::{
+    Health, override_matches,
+    select::{annotation, signature, source},
+};
 
 use super::{Case, entry, selector, verdict::Verdict};
 
@@ -55,9 +58,8 @@ fn pairs(map: &StringMap) -> String {
 pub fn sources(case: &Case<'_>) -> Vec<String> {
     let config = &case.snapshot.config;
     let namespace = &*case.key().namespace;
-    let sources = Sources::new(config, &case.snapshot.index);
-    let covering = sources.covering(namespace);
-    let selected = Sources::select(&covering, &case.service.view).ok();
+    let covering = source::covering(config, namespace, case.snapshot.index.namespace_labels(namespace));
+    let selected = source::select(&covering, &case.service.view).ok();
     let mut lines = vec![case.heading("Sources")];
     if !case.snapshot.config_given {
         lines.push("  no ToolsetConfig was given; one Trusted source over all namespaces is assumed".to_owned());
@@ -117,7 +119,7 @@ pub fn statements(case: &Case<'_>) -> Vec<String> {
         stated.push(entry("", case.paint.bad(&malformed.message)));
     }
     let mut decided = false;
-    for signature in spec.signatures.iter().filter(|signature| claim::signature_matches(signature, view)) {
+    for signature in spec.signatures.iter().filter(|signature| signature::matches(signature, view)) {
         let type_ = signature.custom_type.as_deref().unwrap_or(signature.type_.as_str());
         let text = if decided {
             "matches too, but an earlier one decides".to_owned()
@@ -174,7 +176,7 @@ pub fn health(case: &Case<'_>) -> Vec<String> {
         return Vec::new();
     }
     let readiness = case.snapshot.index.readiness(case.key());
-    let verdict = case.planned.health.of(case.key());
+    let verdict = case.planned.trace.health.of(case.key());
     let health = if readiness.serving { Health::Healthy } else { verdict.health };
     let words = match health {
         Health::Healthy => "at least one of its endpoints is serving".to_owned(),

@@ -75,7 +75,7 @@ fn concerns(case: &Case<'_>, rejection: &Rejection) -> bool {
 /// What its rank comes from, where it is not only its name.
 fn note(case: &Case<'_>, tool: &Tool, this: String) -> String {
     let candidate =
-        case.planned.selection.candidates.iter().find(|candidate| Some(&candidate.key) == tool.key.as_ref());
+        case.planned.trace.selection.candidates.iter().find(|candidate| Some(&candidate.key) == tool.key.as_ref());
     let detector = case.snapshot.config.spec.detector(toolset::spelling::detector_type(tool.product));
     let preferred = |key: &ServiceKey| {
         detector.preferred.iter().any(|one| *one.namespace == *key.namespace && *one.name == *key.name)

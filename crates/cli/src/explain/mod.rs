@@ -35,9 +35,7 @@ pub fn run(snapshot: &Snapshot, args: &Explain, paint: Paint) -> Result<Outcome,
         return Err(Failure::input(format!("error: no Service {key}")));
     };
     let cluster_domain = args.from.cluster_domain.as_str();
-    let mut planned = snapshot.plan(cluster_domain);
-    // What does not fit into the ConfigMap is no tool either.
-    snapshot.render(cluster_domain, &mut planned.plan);
+    let planned = snapshot.plan(cluster_domain);
     let verdict = verdict::of(snapshot, &planned, service);
     let case = Case { snapshot, service, planned, verdict, cluster_domain, paint };
     let sections = [
@@ -75,8 +73,7 @@ fn find(snapshot: &Snapshot, args: &Explain, notes: &mut Vec<String>) -> Result<
         return Ok((*only).clone());
     }
     let advice = if elsewhere.is_empty() {
-        let siblings =
-            snapshot.index.services().map(|service| &service.view.key).filter(|other| other.namespace == key.namespace);
+        let siblings = snapshot.index.services_in(&key.namespace).map(|service| &service.view.key);
         closest(name, siblings.map(|other| &*other.name)).map(|meant| format!("; did you mean {meant}?"))
     } else {
         let places: Vec<&str> = elsewhere.iter().map(|other| &*other.namespace).collect();

@@ -3,10 +3,13 @@
 use crd_types::ServiceReason;
 use detectors::Product;
 use toolset::{
-    Tool, annotation,
-    claim::Origin,
+    Tool,
     index::Recognised,
-    source::{Outside, Sources},
+    select::{
+        annotation,
+        claim::Origin,
+        source::{self, Outside},
+    },
     tool::Rejection,
 };
 
@@ -58,8 +61,8 @@ pub fn of(snapshot: &Snapshot, planned: &Planned, service: &Recognised) -> Verdi
     if let Some(rejection) = planned.plan.rejected.iter().find(|rejection| rejection.key == *key) {
         return Verdict::Rejected(rejection.clone());
     }
-    let sources = Sources::new(&snapshot.config, &snapshot.index);
-    match Sources::select(&sources.covering(&key.namespace), &service.view) {
+    let labels = snapshot.index.namespace_labels(&key.namespace);
+    match source::select(&source::covering(&snapshot.config, &key.namespace, labels), &service.view) {
         Err(outside) => Verdict::Outside(outside),
         Ok(source) if annotation::is_opted_out(&service.view) => Verdict::Rejected(Rejection {
             key: key.clone(),

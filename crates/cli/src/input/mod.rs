@@ -153,9 +153,15 @@ impl ReadObjects {
         let slices_known = !self.slices.is_empty();
         let config_given = self.config.is_some();
         let mut index = Index::default();
-        index.replace_namespaces(self.namespaces);
-        index.replace_services(self.services);
-        index.replace_slices(self.slices);
+        for namespace in self.namespaces {
+            index.apply_namespace(namespace);
+        }
+        for service in self.services {
+            index.apply_service(service);
+        }
+        for slice in self.slices {
+            index.apply_slice(slice);
+        }
         Ok(Snapshot {
             index,
             config: self.config.map_or_else(assumed, |(_, config)| config),

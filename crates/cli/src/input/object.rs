@@ -70,17 +70,20 @@ pub fn read(value: Value, kinds: &mut Kinds) -> Result<Object, Vec<String>> {
             kinds.services += 1;
             let mut service: Service = typed(&kind, value)?;
             default_namespace(&mut service.metadata);
-            Ok(Object::Service(Box::new(convert::service(&service))))
+            Ok(Object::Service(Box::new(convert::service(&service.metadata, service.spec.as_ref()))))
         }
         ("discovery.k8s.io/v1", "EndpointSlice") => {
             kinds.slices += 1;
             let mut slice: EndpointSlice = typed(&kind, value)?;
             default_namespace(&mut slice.metadata);
-            Ok(Object::Slice(convert::slice(&slice)))
+            Ok(Object::Slice(convert::slice(
+                &slice.metadata,
+                slice.endpoints.iter().map(|endpoint| endpoint.conditions.as_ref()),
+            )))
         }
         ("v1", "Namespace") => {
             kinds.namespaces += 1;
-            Ok(Object::Namespace(convert::namespace(&typed::<Namespace>(&kind, value)?)))
+            Ok(Object::Namespace(convert::namespace(&typed::<Namespace>(&kind, value)?.metadata)))
         }
         ("v1", "ConfigMap") => {
             *kinds.others.entry(kind.clone()).or_default() += 1;

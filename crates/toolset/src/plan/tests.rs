@@ -2,9 +2,8 @@ use crd_types::{Reason, ServiceReason, ToolsetConfig};
 use serde_json::{Value, json};
 
 use crate::{
-    Context, DEFAULT_CLUSTER_DOMAIN, HealthReport, Index, Plan,
-    fixtures::{annotated, config, grafana, index, planned, prometheus, service},
-    plan, select,
+    Index, Plan,
+    fixtures::{annotated, config, grafana, index, planned, prometheus, run, service},
 };
 
 fn with_overrides(overrides: &Value) -> ToolsetConfig {
@@ -18,8 +17,7 @@ fn with_overrides(overrides: &Value) -> ToolsetConfig {
 }
 
 fn legacy(config: &ToolsetConfig, index: &Index, text: &str) -> Plan {
-    let ctx = Context { config, cluster_domain: DEFAULT_CLUSTER_DOMAIN };
-    plan(&ctx, index, select(&ctx, index), &HealthReport::unknown(), Some(text))
+    run(config, index, Some(text)).0
 }
 
 fn notes(plan: &Plan) -> Vec<Reason> {

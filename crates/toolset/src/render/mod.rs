@@ -1,19 +1,21 @@
 //! From the plan to the bytes of the `ConfigMap`: one file per format, and the budget over all of them.
 
+mod budget;
 pub mod holmesgpt;
-mod size;
-pub mod toolset_json;
+mod toolset_json;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use crd_types::{OutputFormat, Reason};
-use sha2::{Digest, Sha256};
+use crd_types::{OutputFormat, Reason, ToolsetConfig};
 
+use self::{
+    budget::Files,
+    holmesgpt::{BaseFile, HolmesInput},
+};
 use crate::{
-    base::{self, BaseFile},
+    digest,
     plan::Plan,
-    select::Context,
-    tool::Note,
+    tool::{Note, Tool},
 };
 
 /// The data key of format HolmesGPT.
@@ -36,11 +38,11 @@ pub enum Base<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rendered {
     /// Data key to content.
-    pub data: BTreeMap<String, String>,
+    pub data: BTreeMap<&'static str, Arc<str>>,
     /// SHA-256 over keys and contents, in hex.
-    pub hash: String,
+    pub hash: Arc<str>,
     /// SHA-256 of `custom_toolset.yaml` alone, in hex: what the agent has to reload for.
-    pub holmesgpt_hash: Option<String>,
+    pub holmesgpt_hash: Option<Arc<str>>,
     /// Size of all keys and contents.
     pub bytes: usize,
     /// Tools in it.
@@ -49,59 +51,51 @@ pub struct Rendered {
     pub notes: Vec<Note>,
 }
 
-/// Renders every format of the spec; cuts the plan where it does not fit the budget, and says so in both.
-pub fn render(ctx: &Context<'_>, plan: &mut Plan, base: Option<Base<'_>>) -> Rendered {
+/// Renders every format of the spec. Changes the plan where a format cannot take a name, and cuts it where it does not fit the
+/// budget; the plan and the notes say so.
+pub fn render(config: &ToolsetConfig, plan: &mut Plan, base: Option<Base<'_>>) -> Rendered {
     let mut notes = Vec::new();
-    let base = base.and_then(|base| read_base(ctx, base, &mut notes));
-    let mut rendered = size::fit(plan, &mut notes, |plan| data(ctx, plan, base.as_ref()));
-    notes.append(&mut rendered.notes);
+    let base = base.and_then(|base| read_base(config, base, &mut notes));
+    if config.spec.output.formats.contains(&OutputFormat::HolmesGPT) {
+        holmesgpt::refuse_reserved(plan);
+        notes.extend(holmesgpt::unsupported(config, plan));
+    }
+    let mut files = budget::fit(plan, &mut notes, |tools| write(config, tools, base.as_ref()));
+    notes.append(&mut files.notes);
     notes.sort();
     notes.dedup();
-    let mut hash = Sha256::new();
-    for (key, content) in &rendered.data {
-        for part in [key, content] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-    }
+    let parts = files.data.iter().flat_map(|(key, content)| [*key, &**content]);
     Rendered {
-        hash: hex(&hash.finalize()),
-        holmesgpt_hash: rendered.data.get(HOLMESGPT_KEY).map(|text| hex(&Sha256::digest(text.as_bytes()))),
-        bytes: size::of(&rendered.data),
+        hash: digest::of_parts(parts).into(),
+        holmesgpt_hash: files.data.get(HOLMESGPT_KEY).map(|text| digest::of_text(text).into()),
+        bytes: budget::size(&files.data),
         entries: plan.tools.len(),
-        data: rendered.data,
+        data: files.data,
         notes,
     }
 }
 
-/// The formats' files, before the budget.
-pub(crate) struct Files {
-    pub data: BTreeMap<String, String>,
-    pub notes: Vec<Note>,
-}
-
-fn data(ctx: &Context<'_>, plan: &Plan, base: Option<&BaseFile>) -> Files {
-    let mut files = Files { data: BTreeMap::new(), notes: Vec::new() };
-    for format in &ctx.config.spec.output.formats {
+fn write(config: &ToolsetConfig, tools: &[Tool], base: Option<&BaseFile>) -> Files {
+    let mut files = Files::default();
+    for format in &config.spec.output.formats {
         match format {
             OutputFormat::HolmesGPT => {
-                let input = holmesgpt::HolmesInput { tools: &plan.tools, baseline: &ctx.config.spec.baseline, base };
-                let file = holmesgpt::render(&input);
+                let file = holmesgpt::render(&HolmesInput { tools, baseline: &config.spec.baseline, base });
                 files.notes.extend(file.notes);
-                files.data.insert(HOLMESGPT_KEY.to_owned(), file.text);
+                files.data.insert(HOLMESGPT_KEY, file.text.into());
             }
             OutputFormat::ToolsetJSON => {
-                files.data.insert(TOOLSET_JSON_KEY.to_owned(), toolset_json::render(&plan.tools));
+                files.data.insert(TOOLSET_JSON_KEY, toolset_json::render(tools).into());
             }
         }
     }
     files
 }
 
-fn read_base(ctx: &Context<'_>, base: Base<'_>, notes: &mut Vec<Note>) -> Option<BaseFile> {
-    let spec = ctx.config.spec.output.base.as_ref()?;
+fn read_base(config: &ToolsetConfig, base: Base<'_>, notes: &mut Vec<Note>) -> Option<BaseFile> {
+    let spec = config.spec.output.base.as_ref()?;
     let read = match base {
-        Base::Text(text) => base::parse(text),
+        Base::Text(text) => holmesgpt::parse_base(text),
         Base::Missing(why) => Err(why.to_owned()),
     };
     read.map_err(|why| {
@@ -110,14 +104,4 @@ fn read_base(ctx: &Context<'_>, base: Base<'_>, notes: &mut Vec<Note>) -> Option
         notes.push(Note::new(Reason::BaseInvalid, message));
     })
     .ok()
-}
-
-/// In lower case.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -8,11 +8,11 @@ use crate::tool::Tool;
 
 #[derive(Serialize)]
 struct File<'a> {
-    tools: Vec<Entry<'a>>,
+    tools: Vec<JsonTool<'a>>,
 }
 
 #[derive(Serialize)]
-struct Entry<'a> {
+struct JsonTool<'a> {
     name: &'a str,
     #[serde(rename = "type")]
     type_: String,
@@ -27,7 +27,7 @@ const OUTSIDE: &str = "external";
 
 /// The file, sorted by namespace and name, with a final newline.
 pub fn render(tools: &[Tool]) -> String {
-    let mut entries: Vec<Entry<'_>> = tools.iter().map(entry).collect();
+    let mut entries: Vec<JsonTool<'_>> = tools.iter().map(entry).collect();
     entries.sort_by(|a, b| (a.namespace, a.name).cmp(&(b.namespace, b.name)));
     // Strings and maps of strings always serialise.
     let mut text = serde_json::to_string_pretty(&File { tools: entries }).unwrap_or_default();
@@ -35,7 +35,7 @@ pub fn render(tools: &[Tool]) -> String {
     text
 }
 
-fn entry(tool: &Tool) -> Entry<'_> {
+fn entry(tool: &Tool) -> JsonTool<'_> {
     let mut metadata =
         BTreeMap::from([("trust", tool.trust.as_str().to_owned()), ("confidence", tool.confidence.to_string())]);
     if !tool.source.is_empty() {
@@ -44,7 +44,7 @@ fn entry(tool: &Tool) -> Entry<'_> {
     if let Some(path) = &tool.health_path {
         metadata.insert("healthEndpoint", format!("{}{path}", tool.endpoint.origin()));
     }
-    Entry {
+    JsonTool {
         name: &tool.name,
         type_: tool.type_name().to_ascii_lowercase(),
         endpoint: tool.endpoint.to_string(),

@@ -166,7 +166,7 @@ fn a_flood_of_tenants_evicts_nobody_who_was_there_before() {
         view
     });
     let plan = planned(&tenants(), &index(flood.chain([early])));
-    assert_eq!(plan.tools.len(), crate::caps::PER_NAMESPACE);
+    assert_eq!(plan.tools.len(), super::caps::PER_NAMESPACE);
     assert!(plan.tools.iter().any(|tool| tool.key.as_ref().is_some_and(|key| &*key.name == "zz-early")));
     assert_eq!(reason(&plan, "s499"), ServiceReason::LimitExceeded);
 }

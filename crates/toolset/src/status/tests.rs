@@ -1,14 +1,13 @@
 use std::collections::BTreeMap;
 
 use crd_types::{Reason, ToolsetConfigStatus};
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
 use serde_json::json;
 
-use super::{Input, InputState, Observed, OutputState, ReloadState, required_inputs, status};
+use super::{Input, InputState, Observed, OutputState, ReloadState, required_inputs, same_status, status};
 use crate::{
-    Context, DEFAULT_CLUSTER_DOMAIN, Note, Plan, Rendered,
-    fixtures::{config, grafana, index, planned, prometheus, trusting_monitoring},
-    render,
+    Note, Plan, Rendered,
+    fixtures::{config, grafana, index, planned, prometheus, rendered, trusting_monitoring},
 };
 
 fn at(second: i64) -> Timestamp {
@@ -17,9 +16,7 @@ fn at(second: i64) -> Timestamp {
 
 fn plan_and_render() -> (Plan, Rendered) {
     let config = trusting_monitoring();
-    let mut plan = planned(&config, &index([prometheus("monitoring", "p"), grafana("monitoring", "g")]));
-    let rendered = render(&Context { config: &config, cluster_domain: DEFAULT_CLUSTER_DOMAIN }, &mut plan, None);
-    (plan, rendered)
+    rendered(&config, &index([prometheus("monitoring", "p"), grafana("monitoring", "g")]))
 }
 
 fn observe(
@@ -53,6 +50,21 @@ fn nothing_moves_at_rest() {
     assert_eq!(first, second);
     assert_eq!(condition(&first, "Ready"), "True/AsExpected");
     assert_eq!(first.summary.unwrap().tools, 2);
+}
+
+#[test]
+fn a_strangers_condition_is_no_reason_to_write() {
+    let ours = observe(0, &BTreeMap::new(), OutputState::Applied, None);
+    let mut stored = ours.clone();
+    stored.conditions.insert(0, Condition { type_: "Audited".to_owned(), ..ours.conditions[0].clone() });
+    let again = observe(60, &BTreeMap::new(), OutputState::Applied, Some(&stored));
+    assert!(same_status(&stored, &again));
+    assert!(again.conditions.iter().all(|condition| condition.type_ != "Audited"), "it is not ours to write");
+    let mut changed = again.clone();
+    changed.conditions[0].message = "another".to_owned();
+    assert!(!same_status(&again, &changed));
+    changed.conditions.remove(0);
+    assert!(!same_status(&again, &changed));
 }
 
 #[test]

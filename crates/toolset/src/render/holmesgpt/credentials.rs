@@ -2,10 +2,10 @@
 
 use crd_types::{Credentials, Reason};
 
-use super::node::{Block, Key};
+use super::toolsets::{CredentialsField, Toolset};
 use crate::{
-    agent::{CredentialsField, Toolset},
     tool::{Note, Tool},
+    yaml::{Block, Key},
 };
 
 /// The header that Loki, Mimir and Tempo know their tenants by.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{base, fixtures};
+use crate::{fixtures, plan::names};
 
 fn tool(product: Product, name: &str) -> Tool {
     fixtures::tool(product, "obs", name)

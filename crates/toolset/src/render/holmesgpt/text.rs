@@ -2,8 +2,8 @@
 
 use crd_types::{Reason, Trust};
 
+use super::{builtin, http_api};
 use crate::{
-    agent::{builtin, http},
     checked,
     tool::{Note, Tool},
 };
@@ -28,12 +28,12 @@ pub fn instructions<'a>(tool: &'a Tool, notes: &mut Vec<Note>) -> Option<&'a str
 /// The schema lets neither through; an object stored under another one could still hold it.
 fn accept<'a>(
     said: &'a str,
-    verdict: Result<(), String>,
+    checked: Result<(), String>,
     field: &str,
     tool: &Tool,
     notes: &mut Vec<Note>,
 ) -> Option<&'a str> {
-    match verdict {
+    match checked {
         Ok(()) => Some(said),
         Err(why) => {
             let message = format!("{field} of {} {why}; a fixed text stands instead", tool.origin_in_words());
@@ -45,7 +45,7 @@ fn accept<'a>(
 
 /// What an entry of its own is, in one line.
 pub fn fixed_line(tool: &Tool) -> String {
-    let holds = http::facts(tool.product).holds;
+    let holds = http_api::of(tool.product).holds;
     let what = format!("{} ({}): {holds}", tool.type_name(), tool.origin_in_words());
     match (tool.trust, &tool.key) {
         (Trust::Tenant, Some(key)) => format!("Tenant-provided by namespace {}. {what}", key.namespace),
@@ -55,8 +55,8 @@ pub fn fixed_line(tool: &Tool) -> String {
 
 /// How the model uses an entry of `type: http`.
 pub fn usage(tool: &Tool, entry: &str, notes: &mut Vec<Note>) -> String {
-    let facts = http::facts(tool.product);
-    let url = format!("{}{}", tool.endpoint.origin(), facts.root(&tool.endpoint.path));
+    let api = http_api::of(tool.product);
+    let url = format!("{}{}", tool.endpoint.origin(), api.root(&tool.endpoint.path));
     let mut lines = Vec::new();
     if let (Trust::Tenant, Some(key)) = (tool.trust, &tool.key) {
         lines.push(format!(
@@ -67,14 +67,14 @@ pub fn usage(tool: &Tool, entry: &str, notes: &mut Vec<Note>) -> String {
     lines.push(format!("Base URL: {url}"));
     if let Some(said) = instructions(tool, notes) {
         lines.push(said.to_owned());
-    } else if facts.usage.is_empty() {
+    } else if api.usage.is_empty() {
         lines.push(format!("Nothing is known of its API. Start with GET {url}/ and follow what it answers."));
     } else {
         let request = builtin::mapped(entry);
         lines.push(format!(
             "GET with {request}_request, appended to the base URL (encode values; write your own for capitals):"
         ));
-        lines.extend(facts.usage.iter().map(|question| format!("- {question}")));
+        lines.extend(api.usage.iter().map(|question| format!("- {question}")));
     }
     lines.join("\n")
 }

@@ -1,0 +1,272 @@
+//! The `ConfigMap` as it is applied, who owns it, and whether it still is as applied.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crd_types::{DeletionPolicy, ToolsetConfig};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Resource, ResourceExt};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+pub use crate::plan::legacy::LEGACY_OVERRIDES_KEY;
+use crate::render::{DATA_KEYS, Rendered};
+
+/// The field manager of everything that the operator applies.
+pub const FIELD_MANAGER: &str = "toolset-operator";
+/// Holds [`Rendered::hash`].
+pub const HASH_ANNOTATION: &str = "kubernaut.io/content-hash";
+/// The labels of our `ConfigMap`. Nothing is copied from the `ToolsetConfig`, or Argo CD would take the `ConfigMap` for its own.
+pub const LABELS: [(&str, &str); 3] = [
+    ("app.kubernetes.io/name", "toolset"),
+    ("app.kubernetes.io/component", "dynamic-toolset"),
+    (MANAGED_BY, FIELD_MANAGER),
+];
+/// Says who manages an object.
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The predecessor's labels; it wrote them with and without the prefix.
+const PREDECESSOR: &str = "kubernaut";
+
+/// What matters of a `ConfigMap` that exists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigMapView {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// The owner that is its controller.
+    pub controller: Option<Owner>,
+    /// Whether its controller owner reference blocks deletion of the owner, as ours does.
+    pub blocks_owner_deletion: bool,
+    /// All data keys.
+    pub data: BTreeMap<String, Arc<str>>,
+    /// Field managers other than ours that own one of our keys, to name the other side of a conflict.
+    pub other_managers: Vec<String>,
+    /// Whether it is being deleted.
+    pub terminating: bool,
+}
+
+/// An owner reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// `kind`.
+    pub kind: String,
+    /// `name`.
+    pub name: String,
+    /// `uid`.
+    pub uid: String,
+}
+
+/// Who owns a `ConfigMap`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// This `ToolsetConfig`.
+    Ours,
+    /// The predecessor. Its `ConfigMap` is adopted without asking.
+    Predecessor,
+    /// Somebody else.
+    Stranger {
+        /// Who, for the condition.
+        who: String,
+    },
+}
+
+/// Who owns an existing `ConfigMap`. It is ours if its controller owner is this `ToolsetConfig`, or if it has no controller
+/// owner and carries our managed-by label or the predecessor's.
+pub fn ownership(config: &ToolsetConfig, existing: &ConfigMapView) -> Ownership {
+    match &existing.controller {
+        Some(owner) if Some(&owner.uid) == config.uid().as_ref() => Ownership::Ours,
+        Some(owner) => Ownership::Stranger { who: format!("{} {}", owner.kind, owner.name) },
+        None => {
+            let label = |key: &str| existing.labels.get(key).map(String::as_str);
+            let managed_by = label(MANAGED_BY).or_else(|| label("managed-by"));
+            let component = label("app.kubernetes.io/component").or_else(|| label("component"));
+            match (managed_by, component) {
+                (Some(FIELD_MANAGER), _) => Ownership::Ours,
+                (Some(PREDECESSOR), Some("dynamic-toolset")) => Ownership::Predecessor,
+                (Some(manager), _) => Ownership::Stranger { who: format!("something managed by {manager}") },
+                (None, _) => Ownership::Stranger {
+                    who: "somebody who left no owner reference and no managed-by label".to_owned(),
+                },
+            }
+        }
+    }
+}
+
+/// What a `ConfigMap` lacks of what it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drift {
+    /// It does not exist.
+    Missing,
+    /// A key of ours is absent, different, or there although its format is not asked for.
+    Data(String),
+    /// A label is absent or different.
+    Label(String),
+    /// The hash annotation is absent or different.
+    Annotation,
+    /// The owner reference is absent, or there although the policy is Orphan.
+    Owner,
+}
+
+/// The `ConfigMap` that is wanted: the body of a server-side apply. A clone shares everything.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest(Arc<Wanted>);
+
+#[derive(Debug, PartialEq)]
+struct Wanted {
+    name: String,
+    namespace: Option<String>,
+    config_uid: Option<String>,
+    /// `None` where the `ConfigMap` outlives its `ToolsetConfig`.
+    owner: Option<OwnerReference>,
+    hash: Arc<str>,
+    data: BTreeMap<&'static str, Arc<str>>,
+}
+
+impl Manifest {
+    /// The `ConfigMap` of a `ToolsetConfig` with this content.
+    pub fn new(config: &ToolsetConfig, rendered: &Rendered) -> Self {
+        let owner = (config.spec.output.deletion_policy == DeletionPolicy::Delete)
+            .then(|| config.controller_owner_ref(&()))
+            .flatten()
+            // kube leaves this out, and without it a foreground deletion would not wait for the ConfigMap.
+            .map(|owner| OwnerReference { block_owner_deletion: Some(true), ..owner });
+        Self(Arc::new(Wanted {
+            name: config.spec.output.config_map_name.clone(),
+            namespace: config.namespace(),
+            config_uid: config.uid(),
+            owner,
+            hash: Arc::clone(&rendered.hash),
+            data: rendered.data.clone(),
+        }))
+    }
+
+    /// The name of the `ConfigMap`.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its content, by data key.
+    pub fn data(&self) -> &BTreeMap<&'static str, Arc<str>> {
+        &self.0.data
+    }
+
+    /// The body of the server-side apply. `uid` is that of the `ConfigMap` that was read: if it has been replaced since, the
+    /// API server refuses the apply, and a stranger's object is safe. Without a uid the object is created.
+    pub fn to_json(&self, uid: Option<&str>) -> Vec<u8> {
+        // Only string keys and no failing values, so it always serialises.
+        serde_json::to_vec(&Body { wanted: &self.0, uid }).unwrap_or_default()
+    }
+
+    /// How the `ConfigMap` looks once the apply is carried out onto `before`. Keys, labels and annotations of others stay.
+    /// A data key of ours that is no longer wanted goes if our field manager owns it, which `is_owned` says.
+    pub fn applied_onto(
+        &self,
+        before: Option<&ConfigMapView>,
+        uid: &str,
+        is_owned: impl Fn(&str) -> bool,
+    ) -> ConfigMapView {
+        let mut view = before.cloned().unwrap_or_default();
+        uid.clone_into(&mut view.uid);
+        view.labels.extend(LABELS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        view.annotations.insert(HASH_ANNOTATION.to_owned(), self.0.hash.to_string());
+        let takes_over = self.0.data.iter().any(|(key, text)| view.data.get(*key) != Some(text));
+        if takes_over {
+            // A forced apply takes a key from every field manager that had set it to something else.
+            view.other_managers.clear();
+        }
+        view.data.retain(|key, _| !DATA_KEYS.contains(&key.as_str()) || !is_owned(key));
+        view.data.extend(self.0.data.iter().map(|(key, text)| ((*key).to_owned(), Arc::clone(text))));
+        match &self.0.owner {
+            Some(owner) => {
+                view.controller =
+                    Some(Owner { kind: owner.kind.clone(), name: owner.name.clone(), uid: owner.uid.clone() });
+                view.blocks_owner_deletion = true;
+            }
+            None if self.owns(&view) => (view.controller, view.blocks_owner_deletion) = (None, false),
+            None => {}
+        }
+        view
+    }
+
+    /// The first difference between an existing `ConfigMap` and the one that is wanted; `None` if there is nothing to write.
+    ///
+    /// A data key that can be ours but is not wanted is a difference only if our field manager owns it, which `is_owned` says.
+    /// Else it is somebody else's and stays.
+    pub fn drift(&self, existing: &ConfigMapView, is_owned: impl Fn(&str) -> bool) -> Option<Drift> {
+        let differs = |key: &&str| match self.0.data.get(*key) {
+            Some(text) => existing.data.get(*key) != Some(text),
+            None => existing.data.contains_key(*key) && is_owned(key),
+        };
+        if let Some(key) = DATA_KEYS.iter().copied().find(|key| differs(key)) {
+            return Some(Drift::Data(key.to_owned()));
+        }
+        let lacks = |(key, value): &&(&str, &str)| existing.labels.get(*key).map(String::as_str) != Some(*value);
+        if let Some((key, _)) = LABELS.iter().find(lacks) {
+            return Some(Drift::Label((*key).to_owned()));
+        }
+        if existing.annotations.get(HASH_ANNOTATION).map(String::as_str) != Some(&*self.0.hash) {
+            return Some(Drift::Annotation);
+        }
+        let as_wanted = match &self.0.owner {
+            Some(_) => self.owns(existing) && existing.blocks_owner_deletion,
+            None => !self.owns(existing),
+        };
+        (!as_wanted).then_some(Drift::Owner)
+    }
+
+    /// Whether the controller owner of an existing `ConfigMap` is the `ToolsetConfig`.
+    fn owns(&self, existing: &ConfigMapView) -> bool {
+        existing.controller.as_ref().is_some_and(|owner| Some(&owner.uid) == self.0.config_uid.as_ref())
+    }
+}
+
+impl Serialize for Manifest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Body { wanted: &self.0, uid: None }.serialize(serializer)
+    }
+}
+
+/// The object, with the uid that only an apply onto an existing object carries.
+struct Body<'a> {
+    wanted: &'a Wanted,
+    uid: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    annotations: BTreeMap<&'static str, &'a str>,
+    labels: BTreeMap<&'static str, &'static str>,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner_references: Option<[&'a OwnerReference; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<&'a str>,
+}
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Wanted { name, namespace, owner, hash, data, .. } = self.wanted;
+        let data: BTreeMap<&str, &str> = data.iter().map(|(key, text)| (*key, &**text)).collect();
+        let metadata = Metadata {
+            annotations: BTreeMap::from([(HASH_ANNOTATION, &**hash)]),
+            labels: BTreeMap::from(LABELS),
+            name,
+            namespace: namespace.as_deref(),
+            owner_references: owner.as_ref().map(|owner| [owner]),
+            uid: self.uid,
+        };
+        let mut map = serializer.serialize_map(Some(4))?;
+        map.serialize_entry("apiVersion", "v1")?;
+        map.serialize_entry("data", &data)?;
+        map.serialize_entry("kind", "ConfigMap")?;
+        map.serialize_entry("metadata", &metadata)?;
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests;

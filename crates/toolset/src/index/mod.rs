@@ -1,0 +1,166 @@
+//! What is known of the cluster: Services with what is recognised in them, EndpointSlice readiness, Namespace labels.
+//!
+//! Takes `apply`, `delete` and lists, answers what exactly changed, and holds no client. Everything is kept by namespace, and
+//! Services that something recognises apart from the others, so that nobody scans what cannot matter.
+//!
+//! # Lists
+//! A list replaces what was known, because a watch does not announce what was deleted during a gap. Its objects come one
+//! by one: `collect_*` marks those that are as known and keeps the others waiting in the list, so that nothing is held
+//! twice. `finish_*` puts all of it into the index at once and drops what the list does not hold. A list that breaks off is
+//! dropped, and the index stays as it was.
+
+mod by_namespace;
+mod change;
+mod namespaces;
+mod recognised;
+mod services;
+mod slices;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use detectors::{ServiceKey, ServiceView, StringMap};
+
+pub use self::{
+    change::Change,
+    namespaces::{NamespaceList, NamespaceView},
+    recognised::Recognised,
+    services::ServiceList,
+    slices::{Readiness, SliceList, SliceView},
+};
+use self::{namespaces::Namespaces, services::Services, slices::Slices};
+
+/// The cluster as far as it has been seen.
+#[derive(Debug, Default)]
+pub struct Index {
+    services: Services,
+    slices: Slices,
+    namespaces: Namespaces,
+    /// The number of the latest list.
+    lists: AtomicU32,
+}
+
+impl Index {
+    /// Takes a new or changed Service. Runs the built-in rules once if it differs from what was known.
+    pub fn apply_service(&mut self, view: ServiceView) -> Option<Change> {
+        let number = *self.lists.get_mut();
+        self.services.apply(view, number)
+    }
+
+    /// Forgets a Service.
+    pub fn delete_service(&mut self, key: &ServiceKey) -> Option<Change> {
+        self.services.delete(key)
+    }
+
+    /// Begins a list of the Services of one namespace or of all.
+    pub fn list_services(&self, namespace: Option<&str>) -> ServiceList {
+        ServiceList::new(namespace, self.next_list())
+    }
+
+    /// Takes a Service of a list.
+    pub fn collect_service(&mut self, list: &mut ServiceList, view: ServiceView) {
+        self.services.collect(list, view);
+    }
+
+    /// Ends a list: what it holds is all there is.
+    pub fn finish_services(&mut self, list: ServiceList) -> Vec<Change> {
+        self.services.finish(list)
+    }
+
+    /// Takes a new or changed EndpointSlice. One that moves to another Service changes two.
+    pub fn apply_slice(&mut self, slice: SliceView) -> Vec<Change> {
+        let number = *self.lists.get_mut();
+        self.slices.apply(slice, number)
+    }
+
+    /// Forgets an EndpointSlice.
+    pub fn delete_slice(&mut self, namespace: &str, name: &str) -> Option<Change> {
+        self.slices.delete(namespace, name)
+    }
+
+    /// Begins a list of the EndpointSlices of one namespace or of all.
+    pub fn list_slices(&self, namespace: Option<&str>) -> SliceList {
+        SliceList::new(namespace, self.next_list())
+    }
+
+    /// Takes an EndpointSlice of a list.
+    pub fn collect_slice(&mut self, list: &mut SliceList, slice: SliceView) {
+        self.slices.collect(list, slice);
+    }
+
+    /// Ends a list: what it holds is all there is.
+    pub fn finish_slices(&mut self, list: SliceList) -> Vec<Change> {
+        self.slices.finish(list)
+    }
+
+    /// Takes a new or changed Namespace.
+    pub fn apply_namespace(&mut self, namespace: NamespaceView) -> Option<Change> {
+        let number = *self.lists.get_mut();
+        self.namespaces.apply(namespace, number)
+    }
+
+    /// Forgets a Namespace.
+    pub fn delete_namespace(&mut self, name: &str) -> Option<Change> {
+        self.namespaces.delete(name)
+    }
+
+    /// Begins a list of all Namespaces, or of the one with this name.
+    pub fn list_namespaces(&self, name: Option<&str>) -> NamespaceList {
+        NamespaceList::new(name, self.next_list())
+    }
+
+    /// Takes a Namespace of a list.
+    pub fn collect_namespace(&mut self, list: &mut NamespaceList, namespace: NamespaceView) {
+        self.namespaces.collect(list, namespace);
+    }
+
+    /// Ends a list: what it holds is all there is.
+    pub fn finish_namespaces(&mut self, list: NamespaceList) -> Vec<Change> {
+        self.namespaces.finish(list)
+    }
+
+    /// How many Services are known.
+    pub fn services_len(&self) -> usize {
+        self.services.len()
+    }
+
+    /// One Service.
+    pub fn service(&self, key: &ServiceKey) -> Option<&Recognised> {
+        self.services.get(key)
+    }
+
+    /// All Services, by namespace and name.
+    pub fn services(&self) -> impl Iterator<Item = &Recognised> {
+        self.services.all()
+    }
+
+    /// All Services of one namespace, by name.
+    pub fn services_in(&self, namespace: &str) -> impl Iterator<Item = &Recognised> {
+        self.services.all_in(namespace)
+    }
+
+    /// The Services that a rule recognises or that carry an annotation of ours, by namespace and name.
+    pub fn interesting(&self) -> impl Iterator<Item = &Recognised> {
+        self.services.interesting()
+    }
+
+    /// As [`Self::interesting`], of one namespace.
+    pub fn interesting_in(&self, namespace: &str) -> impl Iterator<Item = &Recognised> {
+        self.services.interesting_in(namespace)
+    }
+
+    /// What the EndpointSlices of a Service say; nothing is ready for a Service without any.
+    pub fn readiness(&self, key: &ServiceKey) -> Readiness {
+        self.slices.readiness(&key.namespace, &key.name)
+    }
+
+    /// The labels of a namespace, if it has been seen.
+    pub fn namespace_labels(&self, name: &str) -> Option<&StringMap> {
+        self.namespaces.labels(name)
+    }
+
+    fn next_list(&self) -> u32 {
+        self.lists.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! The plan: which candidates become tools, under which name and with what overrides, and why the others do not.
+
+pub mod legacy;
+pub mod names;
+pub mod overrides;
+mod planned;
+mod rank;
+
+use std::collections::BTreeMap;
+
+use crd_types::{Reason, ServiceReason, StaticTool, ToolsetConfig, Trust};
+use detectors::{Confidence, Product};
+
+use self::{legacy::LEGACY_OVERRIDES_KEY, planned::PlannedTool};
+use crate::{
+    endpoint::Endpoint,
+    health::{Health, HealthReport},
+    index::Index,
+    select::{self, Context, candidate::Selection},
+    spelling,
+    tool::{Note, Rejection, Tool},
+};
+
+/// The plan of one `ToolsetConfig`.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Ordered by product, then by rank within it.
+    pub tools: Vec<Tool>,
+    /// Ordered by namespace and name.
+    pub rejected: Vec<Rejection>,
+    /// What its owner should know beside the Services: overrides without effect and the like. Sorted.
+    pub notes: Vec<Note>,
+    /// Candidates per product, also those that became tools.
+    pub candidates: BTreeMap<Product, usize>,
+    /// Candidates in all, also those of which no product is known.
+    pub candidates_total: usize,
+}
+
+impl Plan {
+    /// Tools without a usable endpoint, in the output or withheld from it.
+    pub fn unhealthy(&self) -> usize {
+        self.tools.iter().filter(|tool| tool.health == Health::Unhealthy).count() + self.withheld()
+    }
+
+    /// Candidates that did not become tools for another reason than their health.
+    pub fn rejected_count(&self) -> usize {
+        self.rejected.len() - self.withheld()
+    }
+
+    fn withheld(&self) -> usize {
+        self.rejected.iter().filter(|rejection| rejection.reason == ServiceReason::Unhealthy).count()
+    }
+}
+
+/// Makes the plan. `legacy_overrides` is the text under [`LEGACY_OVERRIDES_KEY`] of our `ConfigMap`, if there is one.
+pub fn plan(
+    ctx: &Context<'_>,
+    index: &Index,
+    selection: Selection,
+    health: &HealthReport,
+    legacy_overrides: Option<&str>,
+) -> Plan {
+    let mut plan = Plan {
+        candidates: select::candidates_by_product(&selection),
+        candidates_total: selection.candidates.len(),
+        ..Plan::default()
+    };
+    let mut planned = Vec::new();
+    for candidate in selection.candidates {
+        match PlannedTool::of(ctx.config, candidate) {
+            Ok(tool) => planned.push(tool),
+            Err(rejection) => plan.rejected.push(rejection),
+        }
+    }
+    plan.notes.extend(overrides::apply(ctx, index, &mut planned));
+    apply_legacy(legacy_overrides, &mut planned, &mut plan.notes);
+    planned.retain(|one| {
+        let rejection = withheld(one, health);
+        let keeps = rejection.is_none();
+        plan.rejected.extend(rejection);
+        keeps
+    });
+    rank::sort(&mut planned);
+    rank::keep_single(ctx.config, &mut planned, &mut plan.rejected);
+    let healthy = |PlannedTool { mut tool, .. }: PlannedTool| {
+        tool.health = tool.key.as_ref().map_or(Health::Unknown, |key| health.of(key).health);
+        tool
+    };
+    plan.tools = planned.into_iter().map(healthy).collect();
+    add_static(ctx.config, &mut plan);
+    for clash in names::assign(&mut plan.tools) {
+        // A tenant's wish for a taken name is the tenant's matter: its tool says NameConflict, the spec is fine.
+        if plan.tools[clash.index].trust == Trust::Trusted {
+            plan.notes.push(Note::new(Reason::OverrideUnmatched, clash.message));
+        }
+    }
+    plan.rejected.sort_by(|a, b| a.key.cmp(&b.key));
+    plan.notes.sort();
+    plan.notes.dedup();
+    plan
+}
+
+fn apply_legacy(text: Option<&str>, planned: &mut [PlannedTool], notes: &mut Vec<Note>) {
+    let Some(text) = text else { return };
+    match legacy::parse(text) {
+        Ok(layer) => notes.extend(overrides::apply_legacy(&layer, planned)),
+        Err(why) => notes.push(Note::new(
+            Reason::LegacyOverridesInvalid,
+            format!("key {LEGACY_OVERRIDES_KEY} of the ConfigMap is ignored: {why}; correct it, or move to spec.overrides and delete the key"),
+        )),
+    }
+}
+
+/// Off by an override first, because that is what its owner asked for; then health.
+fn withheld(planned: &PlannedTool, health: &HealthReport) -> Option<Rejection> {
+    let tool = &planned.tool;
+    if let Some(by) = &planned.off {
+        return Rejection::of(tool, ServiceReason::OverriddenOff, format!("{by} switches it off"));
+    }
+    let message = "none of its endpoints is serving; it enters the output as soon as one is (spec.health decides)";
+    let withheld = tool.key.as_ref().is_some_and(|key| health.of(key).withheld);
+    withheld.then(|| Rejection::of(tool, ServiceReason::Unhealthy, message)).flatten()
+}
+
+/// Adds `spec.tools`, behind the discovered tools of the same product.
+fn add_static(config: &ToolsetConfig, plan: &mut Plan) {
+    for spec in &config.spec.tools {
+        match Endpoint::of_url(&spec.endpoint) {
+            Ok(endpoint) => plan.tools.push(static_tool(spec, endpoint)),
+            Err(why) => {
+                let message = format!("tool {}: its endpoint {why}", spec.name);
+                plan.notes.push(Note::new(Reason::OverrideUnmatched, message));
+            }
+        }
+    }
+    plan.tools.sort_by(|a, b| (a.product, &a.custom, a.key.is_none()).cmp(&(b.product, &b.custom, b.key.is_none())));
+}
+
+fn static_tool(spec: &StaticTool, endpoint: Endpoint) -> Tool {
+    Tool {
+        key: None,
+        name: String::new(),
+        chosen_name: Some(spec.name.clone()),
+        product: spelling::product(spec.type_),
+        custom: spec.custom_type.clone(),
+        trust: Trust::Trusted,
+        source: String::new(),
+        origin: None,
+        endpoint,
+        confidence: Confidence::High,
+        health: Health::Unknown,
+        reason: ServiceReason::Selected,
+        health_path: None,
+        description: spec.description.clone(),
+        instructions: spec.instructions.clone(),
+        credentials: spec.credentials.clone(),
+        tenant_id: spec.tenant_id.clone(),
+        settings: spec.settings.clone().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

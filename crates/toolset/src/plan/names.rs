@@ -1,0 +1,208 @@
+//! The names of tools, as people and `toolset.json` see them.
+//!
+//! Trusted tools are named first and among themselves, so nothing that a Tenant does changes a Trusted tool's name; a
+//! Tenant's name always carries its namespace. Apart from that, names depend on what else is there and never on its order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crd_types::{ServiceReason, Trust};
+
+use crate::{checked, digest, tool::Tool};
+
+/// A chosen name that its tool could not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameClash {
+    /// The tool's place in the slice.
+    pub index: usize,
+    /// Which name, who has it, and what to do.
+    pub message: String,
+}
+
+/// Gives every tool its name, and takes chosen names away that cannot be had.
+///
+/// A chosen name goes to Trusted before Tenant, to `spec.tools` before discovered tools, then to the earlier one. Who loses it
+/// has no chosen name any more, and the reason `NameConflict`.
+pub fn assign(tools: &mut [Tool]) -> Vec<NameClash> {
+    let clashes = settle_chosen(tools);
+    let names = new_names(tools);
+    for (place, name) in names {
+        tools[place].name = name;
+    }
+    clashes
+}
+
+/// The name of every tool, by its place.
+fn new_names(tools: &[Tool]) -> Vec<(usize, String)> {
+    let of_trust = |trust: Trust| (0..tools.len()).filter(move |place| tools[*place].trust == trust);
+    let mut names = Vec::with_capacity(tools.len());
+    let mut taken = TakenNames::default();
+    let mut plain = Vec::new();
+    for place in of_trust(Trust::Trusted) {
+        match &tools[place].chosen_name {
+            Some(chosen) => {
+                taken.insert(chosen);
+                names.push((place, chosen.clone()));
+            }
+            None => plain.push(Wish::new(place, plain_name(&tools[place]).to_owned())),
+        }
+    }
+    let mut clashing = Vec::new();
+    let free = taken.free(&plain);
+    for (wish, free) in plain.into_iter().zip(free) {
+        if free {
+            taken.0.insert(wish.folded);
+            names.push((wish.place, wish.name));
+        } else {
+            clashing.push(Wish::new(wish.place, with_namespace(&tools[wish.place], &wish.name)));
+        }
+    }
+    names.extend(taken.settle(tools, clashing, usize::MAX));
+    let of_tenants = of_trust(Trust::Tenant).map(|place| {
+        let tool = &tools[place];
+        Wish::new(place, with_namespace(tool, tool.chosen_name.as_deref().unwrap_or(plain_name(tool))))
+    });
+    names.extend(taken.settle(tools, of_tenants.collect(), usize::MAX));
+    names
+}
+
+/// Takes a chosen name away from a tool that cannot have it. `problem` follows "the name … of …".
+pub fn refuse_chosen(tool: &mut Tool, problem: &str) -> Option<String> {
+    let origin = tool.origin_in_words();
+    let chosen = tool.chosen_name.take()?;
+    tool.reason = ServiceReason::NameConflict;
+    // A tool from spec.tools has no other name to show.
+    tool.name = plainly(&chosen);
+    Some(format!("the name {chosen:?} of {origin} {problem}; choose another one"))
+}
+
+/// A name without what people and agents overlook: case, and which separators stand between its letters and digits. Two tools
+/// whose names are the same then would be taken for one.
+pub fn folded(name: &str) -> String {
+    let mut folded = String::with_capacity(name.len());
+    let mut separated = false;
+    for c in name.chars() {
+        if c.is_ascii_alphanumeric() {
+            if separated && !folded.is_empty() {
+                folded.push('_');
+            }
+            folded.push(c.to_ascii_lowercase());
+        }
+        separated = !c.is_ascii_alphanumeric();
+    }
+    folded
+}
+
+/// A name that a tool would like to have.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    place: usize,
+    name: String,
+    folded: String,
+}
+
+impl Wish {
+    /// What the tool at this place would like to be called.
+    pub fn new(place: usize, name: String) -> Self {
+        let folded = folded(&name);
+        Self { place, name, folded }
+    }
+}
+
+/// The names that somebody has, as [`folded`].
+#[derive(Clone, Debug, Default)]
+pub struct TakenNames(BTreeSet<String>);
+
+impl TakenNames {
+    /// Takes a name; false if somebody has it.
+    pub fn insert(&mut self, name: &str) -> bool {
+        self.0.insert(folded(name))
+    }
+
+    /// Whether nobody else wishes for the name, and nobody has it.
+    fn free(&self, wishes: &[Wish]) -> Vec<bool> {
+        let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+        for wish in wishes {
+            *count.entry(&wish.folded).or_default() += 1;
+        }
+        wishes.iter().map(|wish| count[wish.folded.as_str()] == 1 && !self.0.contains(&wish.folded)).collect()
+    }
+
+    /// Gives each the name it wishes for. Where somebody has it, another one wishes for it too, or it is longer than `max`,
+    /// the name ends in a hash of what the tool is.
+    pub fn settle(&mut self, tools: &[Tool], wishes: Vec<Wish>, max: usize) -> Vec<(usize, String)> {
+        let free = self.free(&wishes);
+        let mut settled = Vec::with_capacity(wishes.len());
+        for (wish, free) in wishes.into_iter().zip(free) {
+            let (name, folded) = if free && wish.name.len() <= max {
+                (wish.name, wish.folded)
+            } else {
+                self.hashed(&wish.name, &tools[wish.place], max)
+            };
+            self.0.insert(folded);
+            settled.push((wish.place, name));
+        }
+        settled
+    }
+
+    /// The name, cut so that it fits into `max` with a `-` and a hash of what the tool is; of 8 digits, of more only while
+    /// that is taken as well. Also as folded.
+    fn hashed(&self, name: &str, tool: &Tool, max: usize) -> (String, String) {
+        let (namespace, service) =
+            tool.key.as_ref().map_or(("", tool.name.as_str()), |key| (&*key.namespace, &*key.name));
+        let digits = digest::of_words([tool.type_name(), namespace, service]);
+        let with = |length: usize| {
+            let room = max.saturating_sub(length + 1);
+            let kept: String = name.chars().take(room).collect();
+            let name = format!("{}-{}", kept.trim_end_matches(['-', '_']), &digits[..length]);
+            let folded = folded(&name);
+            (name, folded)
+        };
+        let free = |(_, folded): &(String, String)| !self.0.contains(folded);
+        [8, 16, 32].into_iter().map(with).find(free).unwrap_or_else(|| with(40))
+    }
+}
+
+/// Takes chosen names away that another tool has, or that are no names.
+fn settle_chosen(tools: &mut [Tool]) -> Vec<NameClash> {
+    let mut order: Vec<usize> = (0..tools.len()).filter(|place| tools[*place].chosen_name.is_some()).collect();
+    order.sort_by_key(|place| (tools[*place].trust == Trust::Tenant, tools[*place].key.is_some(), *place));
+    let mut owners: BTreeMap<String, String> = BTreeMap::new();
+    let mut clashes = Vec::new();
+    for index in order {
+        let tool = &mut tools[index];
+        let Some(chosen) = tool.chosen_name.as_deref() else { continue };
+        let effective =
+            if tool.trust == Trust::Tenant { folded(&with_namespace(tool, chosen)) } else { folded(chosen) };
+        let problem = match owners.get(&effective) {
+            _ if !checked::is_tool_name(chosen) => "is not a name that the agent can take".to_owned(),
+            Some(owner) => format!("is taken by {owner}"),
+            None => {
+                owners.insert(effective, tool.origin_in_words());
+                continue;
+            }
+        };
+        clashes.extend(refuse_chosen(tool, &problem).map(|message| NameClash { index, message }));
+    }
+    clashes
+}
+
+/// The name of the tool's Service.
+fn plain_name(tool: &Tool) -> &str {
+    tool.key.as_ref().map_or(&tool.name, |key| &*key.name)
+}
+
+/// A name with the tool's namespace behind it.
+pub fn with_namespace(tool: &Tool, name: &str) -> String {
+    tool.key.as_ref().map_or_else(|| name.to_owned(), |key| format!("{name}-{}", key.namespace))
+}
+
+/// What of a text can be a name.
+fn plainly(text: &str) -> String {
+    let inner = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+    let kept: String = text.chars().filter(inner).take(checked::MAX_TOOL_NAME).collect();
+    let kept = kept.trim_matches(['_', '-']);
+    if kept.is_empty() { "tool".to_owned() } else { kept.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

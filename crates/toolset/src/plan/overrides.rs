@@ -1,0 +1,134 @@
+//! `spec.overrides`: exceptions by their owner, in order, a later one winning field by field.
+
+use crd_types::{EndpointAdjustment, Override, Reason, ServiceReason, State, Trust};
+use detectors::{Product, ServiceKey};
+
+use super::{
+    legacy::{LEGACY_OVERRIDES_KEY, LegacyOverrides},
+    planned::PlannedTool,
+};
+use crate::{
+    endpoint::Endpoint,
+    index::Index,
+    select::{Context, annotation},
+    spelling,
+    tool::{Note, Tool},
+};
+
+/// Applies all overrides; says which of them matched nothing or asked for what cannot be.
+pub(super) fn apply(ctx: &Context<'_>, index: &Index, planned: &mut [PlannedTool]) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for rule in &ctx.config.spec.overrides {
+        let mut matched = false;
+        for one in planned.iter_mut().filter(|one| matches(rule, &one.tool)) {
+            matched = true;
+            merge(ctx, index, rule, one, &mut notes);
+        }
+        if !matched {
+            let message = format!(
+                "override {} matches no tool; compare its match with status.tools and status.rejected",
+                rule.name
+            );
+            notes.push(Note::new(Reason::OverrideUnmatched, message));
+        }
+    }
+    notes
+}
+
+/// Whether an override is for a Service that was recognised as this: every field given must match.
+pub fn override_matches(rule: &Override, key: &ServiceKey, product: Option<Product>, custom: Option<&str>) -> bool {
+    let wanted = &rule.match_;
+    wanted.type_.is_none_or(|type_| Some(spelling::product(type_)) == product)
+        && wanted.custom_type.as_ref().is_none_or(|type_| Some(type_.as_str()) == custom)
+        && wanted.namespace.as_ref().is_none_or(|namespace| **namespace == *key.namespace)
+        && wanted.service.as_ref().is_none_or(|service| **service == *key.name)
+}
+
+fn matches(rule: &Override, tool: &Tool) -> bool {
+    let is_for = |key| override_matches(rule, key, Some(tool.product), tool.custom.as_deref());
+    tool.key.as_ref().is_some_and(is_for)
+}
+
+fn merge(ctx: &Context<'_>, index: &Index, rule: &Override, planned: &mut PlannedTool, notes: &mut Vec<Note>) {
+    let name = format!("override {}", rule.name);
+    planned.state_decided |= rule.state.is_some();
+    match rule.state {
+        Some(State::Disabled) => planned.off = Some(name.clone()),
+        Some(State::Enabled) => planned.off = None,
+        None => {}
+    }
+    let tool = &mut planned.tool;
+    replace(&mut tool.chosen_name, rule.tool_name.as_ref());
+    replace(&mut tool.description, rule.description.as_ref());
+    replace(&mut tool.instructions, rule.instructions.as_ref());
+    if let Some(adjustment) = &rule.endpoint {
+        match adjusted(ctx, index, tool, adjustment) {
+            Ok(endpoint) => tool.endpoint = endpoint,
+            Err(why) => notes.push(Note::new(Reason::OverrideUnmatched, format!("{name}: {why}"))),
+        }
+    }
+    // A credential follows a Service that its tenant can point anywhere; so does a tenant's identity.
+    if tool.trust == Trust::Tenant && (rule.credentials.is_some() || rule.tenant_id.is_some()) {
+        tool.reason = ServiceReason::CredentialsNotAllowed;
+    } else {
+        replace(&mut tool.credentials, rule.credentials.as_ref());
+        replace(&mut tool.tenant_id, rule.tenant_id.as_ref());
+    }
+    if let Some(settings) = &rule.settings {
+        replace(&mut tool.settings.timeout_seconds, settings.timeout_seconds.as_ref());
+        replace(&mut tool.settings.verify_tls, settings.verify_tls.as_ref());
+        if !settings.paths.is_empty() {
+            tool.settings.paths.clone_from(&settings.paths);
+        }
+    }
+}
+
+fn replace<T: Clone>(field: &mut Option<T>, value: Option<&T>) {
+    if let Some(value) = value {
+        *field = Some(value.clone());
+    }
+}
+
+/// Scheme, declared port and path may change; the host never does.
+fn adjusted(
+    ctx: &Context<'_>,
+    index: &Index,
+    tool: &Tool,
+    adjustment: &EndpointAdjustment,
+) -> Result<Endpoint, String> {
+    let Some(service) = tool.key.as_ref().and_then(|key| index.service(key)) else { return Ok(tool.endpoint.clone()) };
+    let (view, mut endpoint) = (&service.view, tool.endpoint.clone());
+    if let Some(port) = &adjustment.port {
+        let declared = annotation::declared_port(view, &port.to_string())
+            .map_err(|why| format!("endpoint.port {why} ({})", view.key))?;
+        if declared.port != endpoint.port {
+            endpoint.scheme = detectors::scheme_of(view, declared);
+        }
+        endpoint.port = declared.port;
+    }
+    if let Some(scheme) = adjustment.scheme {
+        endpoint.scheme = spelling::scheme(scheme);
+    }
+    if let Some(path) = &adjustment.path {
+        endpoint.path.clone_from(path);
+    }
+    Endpoint::of_service(&view.key, endpoint.scheme, endpoint.port, &endpoint.path, ctx.cluster_domain)
+        .map_err(|why| format!("endpoint: {why}"))
+}
+
+/// The predecessor's layer is the weakest: it may switch off or describe what `spec.overrides` says nothing of.
+pub(super) fn apply_legacy(layer: &LegacyOverrides, planned: &mut [PlannedTool]) -> Vec<Note> {
+    let tools: Vec<&Tool> = planned.iter().map(|one| &one.tool).collect();
+    let (says, without_effect) = (layer.says(&tools), layer.without_effect(&tools));
+    for (one, says) in planned.iter_mut().zip(says) {
+        if says.disabled && !one.state_decided {
+            one.off = Some(format!("key {LEGACY_OVERRIDES_KEY} of the ConfigMap"));
+        }
+        if one.tool.description.is_none() {
+            one.tool.description = says.description.map(str::to_owned);
+        }
+    }
+    let note =
+        |words| Note::new(Reason::OverrideUnmatched, format!("key {LEGACY_OVERRIDES_KEY} of the ConfigMap: {words}"));
+    without_effect.into_iter().map(note).collect()
+}

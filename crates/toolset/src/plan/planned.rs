@@ -1,0 +1,87 @@
+//! A tool on its way into the plan, from the candidate that was chosen.
+
+use crd_types::{ServiceReason, ToolsetConfig, Trust};
+use detectors::{ServiceKey, Standing};
+
+use crate::{
+    health::Health,
+    select::candidate::{Candidate, CandidateOutcome},
+    spelling,
+    tool::{Rejection, Tool},
+};
+
+/// A tool on its way into the plan.
+#[derive(Clone, Debug)]
+pub struct PlannedTool {
+    /// The tool so far.
+    pub tool: Tool,
+    /// Where it ranks among the instances of its product.
+    pub precedence: Precedence,
+    /// The override that last switched it off, in words.
+    pub off: Option<String>,
+    /// Whether an override decides its state. Then the predecessor's overrides do not.
+    pub state_decided: bool,
+}
+
+/// Where an instance ranks among those of its product. Its namespace and name decide between equals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Precedence {
+    tenant: bool,
+    preferred: usize,
+    standing: Standing,
+}
+
+impl PlannedTool {
+    /// The tool that a candidate becomes, or why it becomes none.
+    pub fn of(config: &ToolsetConfig, candidate: Candidate) -> Result<Self, Rejection> {
+        let (endpoint, product, reason, message) = match (candidate.outcome, candidate.product) {
+            (CandidateOutcome::Chosen(endpoint), Some(product)) => {
+                (Some(endpoint), Some(product), ServiceReason::Selected, String::new())
+            }
+            (CandidateOutcome::Rejected { reason, message }, product) => (None, product, reason, message),
+            // Only a claim leads to an endpoint, and a claim names a product.
+            (CandidateOutcome::Chosen(_), None) => {
+                (None, None, ServiceReason::NotEnoughEvidence, "nothing says what it is".to_owned())
+            }
+        };
+        let (Some(endpoint), Some(product)) = (endpoint, product) else {
+            let Candidate { key, custom, trust, .. } = candidate;
+            return Err(Rejection { key, product, custom, trust, reason, message });
+        };
+        let precedence = Precedence {
+            tenant: candidate.trust == Trust::Tenant,
+            preferred: preferred(config, product, &candidate.key),
+            standing: candidate.standing,
+        };
+        let tool = Tool {
+            name: String::new(),
+            chosen_name: candidate.tool_name,
+            product,
+            custom: candidate.custom,
+            trust: candidate.trust,
+            source: candidate.source,
+            origin: Some(candidate.origin),
+            endpoint,
+            confidence: candidate.confidence,
+            health: Health::Unknown,
+            reason,
+            health_path: candidate.health_path,
+            description: None,
+            instructions: candidate.instructions,
+            credentials: None,
+            tenant_id: None,
+            settings: crd_types::Settings::default(),
+            key: Some(candidate.key),
+        };
+        Ok(Self { tool, precedence, off: None, state_decided: false })
+    }
+}
+
+/// The place of a Service under `preferred`; the greatest number if it is not there.
+fn preferred(config: &ToolsetConfig, product: detectors::Product, key: &ServiceKey) -> usize {
+    let detector = config.spec.detectors.iter().find(|detector| detector.type_ == spelling::detector_type(product));
+    let place = detector.and_then(|detector| {
+        detector.preferred.iter().position(|one| *one.namespace == *key.namespace && *one.name == *key.name)
+    });
+    place.unwrap_or(usize::MAX)
+}

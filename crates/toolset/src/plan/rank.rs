@@ -1,0 +1,36 @@
+//! The order of the instances of a product, and which of them is taken where only one is wanted.
+
+use std::collections::BTreeMap;
+
+use crd_types::{Instances, ServiceReason, ToolsetConfig};
+use detectors::{Product, ServiceKey};
+
+use super::planned::PlannedTool;
+use crate::{spelling, tool::Rejection};
+
+/// Sorts by product, custom type, precedence, namespace and name.
+pub fn sort(planned: &mut [PlannedTool]) {
+    planned.sort_by(|a, b| {
+        let (PlannedTool { tool, precedence, .. }, PlannedTool { tool: other, precedence: others, .. }) = (a, b);
+        (tool.product, &tool.custom, precedence, &tool.key).cmp(&(other.product, &other.custom, others, &other.key))
+    });
+}
+
+/// Leaves the best ranked of every type whose `instances` is Single. `planned` is in rank order.
+pub fn keep_single(config: &ToolsetConfig, planned: &mut Vec<PlannedTool>, rejected: &mut Vec<Rejection>) {
+    let single =
+        |product: Product| config.spec.detector(spelling::detector_type(product)).instances == Instances::Single;
+    let mut first: BTreeMap<(Product, Option<String>), ServiceKey> = BTreeMap::new();
+    planned.retain(|PlannedTool { tool, .. }| {
+        let Some(key) = tool.key.as_ref().filter(|_| single(tool.product)) else { return true };
+        let winner = first.entry((tool.product, tool.custom.clone())).or_insert_with(|| key.clone());
+        if winner == key {
+            return true;
+        }
+        let message = format!(
+            "instances is Single and {winner} ranks higher; name another one under preferred, or set instances: All"
+        );
+        rejected.extend(Rejection::of(tool, ServiceReason::LostToPreferred, message));
+        false
+    });
+}

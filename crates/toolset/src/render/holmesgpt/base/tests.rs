@@ -1,0 +1,96 @@
+use super::*;
+
+fn own(toolset: Toolset, yaml: &str) -> (OwnInstances, Vec<String>) {
+    let file = parse(&format!("toolsets:\n  it: {yaml}\n")).unwrap();
+    let mut problems = file.problems().to_vec();
+    let own = OwnInstances::of(toolset, "it", file.toolsets().get("it"), &mut problems);
+    (own, problems)
+}
+
+fn written(blocks: &[Block]) -> Vec<String> {
+    blocks.iter().map(|block| yaml::to_yaml(block).unwrap().trim_end().replace('\n', ", ")).collect()
+}
+
+#[test]
+fn both_sections_are_read_and_others_ignored() {
+    let file = parse("x-anchors: {a.b: 1}\ntoolsets:\n  datadog/logs: {enabled: true}\nmcp_servers:\n  github: {config: {url: 'http://x'}}\n").unwrap();
+    assert_eq!(file.names().collect::<Vec<_>>(), ["datadog/logs", "github"]);
+    assert_eq!(file.problems(), [] as [&str; 0]);
+}
+
+#[test]
+fn an_entry_for_which_the_agent_would_refuse_the_whole_file_is_left_out_and_said() {
+    let text = "toolsets:\n  my.http: {type: http}\n  kubernetes/core:\n  fine: {enabled: true}\n  deep: {config: {headers: {X.Dot: a}}}\n  list: [1]\n";
+    let file = parse(text).unwrap();
+    assert_eq!(file.names().collect::<Vec<_>>(), ["fine"]);
+    assert_eq!(file.problems().len(), 4, "{:?}", file.problems());
+    assert!(file.problems().iter().any(|problem| problem.contains("X.Dot")));
+}
+
+#[test]
+fn an_empty_file_or_section_is_no_error() {
+    for text in ["", "# nothing\n", "{}", "toolsets:\n", "toolsets: {}\nmcp_servers: null\n", "toolsets: []\n"] {
+        assert_eq!(parse(text), Ok(BaseFile::default()), "{text:?}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error_in_words() {
+    for text in ["a: [", "- a", "text", "toolsets: [{name: x}]", "toolsets: text", "toolsets: {}\n---\ntoolsets: {}\n"]
+    {
+        assert!(parse(text).is_err(), "{text:?}");
+    }
+    assert!(parse(&format!("toolsets: {{a: {{b: '{}'}}}}", "x".repeat(MAX_BYTES))).is_err());
+}
+
+#[test]
+fn aliases_cannot_make_it_larger_than_the_budget() {
+    let line = "x".repeat(1000);
+    let tenfold = |from: &str, to: &str| format!("{to}: &{to} [{}]\n", vec![format!("*{from}"); 10].join(", "));
+    let levels: String = [("a", "b"), ("b", "c"), ("c", "d"), ("d", "e")].map(|(from, to)| tenfold(from, to)).concat();
+    let text = format!("a: &a ['{line}']\n{levels}toolsets: {{mine: {{config: {{all: *e}}}}}}\n");
+    assert!(parse(&text).is_err());
+}
+
+#[test]
+fn values_are_taken_as_the_agents_yaml_reader_takes_them() {
+    let file = parse("toolsets: {mine: {a: yes, b: off, c: 017, d: 1_000, e: 'yes', f: 1.5, g: null}}").unwrap();
+    let written = written(&[file.toolsets()["mine"].clone()]);
+    assert_eq!(written, ["a: true, b: false, c: 15, d: 1000, e: \"yes\", f: 1.5, g: null"]);
+}
+
+#[test]
+fn a_flat_configuration_becomes_an_instance_behind_ours() {
+    let (own, problems) = own(
+        Toolset::Metrics,
+        "{enabled: true, description: d, config: {prometheus_url: 'https://saas', verify_ssl: false}}",
+    );
+    assert_eq!(written(&own.instances), ["name: default, prometheus_url: https://saas, verify_ssl: false"]);
+    assert_eq!(written(&[own.fields]), ["description: d"]);
+    assert_eq!(problems, [] as [&str; 0]);
+}
+
+#[test]
+fn instances_take_along_what_they_inherit_but_for_credentials_that_exclude_each_other() {
+    let text = "{enabled: true, config: {api_key: global, verify_ssl: false, instances: [{name: a, api_url: 'http://a'}, {api_url: 'http://b', username: u, password: p}]}}";
+    let (own, _) = own(Toolset::Loki, text);
+    assert_eq!(
+        written(&own.instances),
+        [
+            "name: a, api_key: global, verify_ssl: false, api_url: http://a",
+            "verify_ssl: false, api_url: http://b, username: u, password: p, name: instance-1",
+        ]
+    );
+}
+
+#[test]
+fn what_cannot_stand_beside_discovered_tools_is_said() {
+    let (off, problems) = own(Toolset::Loki, "{enabled: false, config: {api_url: 'http://a'}}");
+    assert_eq!(off.instances, []);
+    assert!(problems[0].contains("switched off"), "{problems:?}");
+    let (nowhere, problems) = own(Toolset::Metrics, "{enabled: true, config: {headers: {A: b}}}");
+    assert_eq!(nowhere.instances, []);
+    assert!(problems[0].contains("prometheus_url"), "{problems:?}");
+    let (plain, problems) = own(Toolset::Metrics, "{enabled: true}");
+    assert_eq!((plain, problems), (OwnInstances::default(), Vec::new()));
+}

@@ -1,0 +1,80 @@
+//! The names of the agent's entries, and which names are the agent's own.
+
+use std::collections::BTreeMap;
+
+use crd_types::{Reason, Trust};
+
+use super::{builtin, toolsets::Toolset};
+use crate::{
+    plan::{
+        Plan,
+        names::{self, TakenNames, Wish},
+    },
+    tool::{Note, Tool},
+};
+
+/// The longest name of an entry: with the agent's `_request` behind it, still under the 64 characters that model APIs take.
+pub const MAX_ENTRY: usize = 48;
+
+/// Takes the names of a plan's Trusted tools away that the agent would take for something of its own, and names these tools
+/// otherwise.
+pub fn refuse_reserved(plan: &mut Plan) {
+    let reserved = |tool: &Tool| {
+        has_own_entry(tool, Trust::Trusted) && tool.chosen_name.as_deref().is_some_and(builtin::is_reserved)
+    };
+    let refused = plan.tools.iter_mut().filter(|tool| reserved(tool));
+    let messages: Vec<String> =
+        refused.filter_map(|tool| names::refuse_chosen(tool, "is the name of something in the agent itself")).collect();
+    if messages.is_empty() {
+        return;
+    }
+    // Nobody else loses a name by it: there are fewer chosen ones than before.
+    names::assign(&mut plan.tools);
+    plan.notes.extend(messages.into_iter().map(|message| Note::new(Reason::OverrideUnmatched, message)));
+    plan.notes.sort();
+    plan.notes.dedup();
+}
+
+/// The names of the agent's entries, by the tools' places in the slice; only tools with entries of their own have one.
+/// `taken` are the names of entries that are not ours.
+///
+/// At most [`MAX_ENTRY`] characters over `[a-z0-9_-]`, and unique after the agent's own mapping: `jaeger-a-b_c` and
+/// `jaeger-a_b-c` would both load, but only one tool would exist.
+pub fn entries<'a>(tools: &[Tool], taken: impl Iterator<Item = &'a str>) -> BTreeMap<usize, String> {
+    let mut all = TakenNames::default();
+    for name in taken {
+        all.insert(name);
+    }
+    let own = |trust: Trust| tools.iter().enumerate().filter(move |(_, tool)| has_own_entry(tool, trust));
+    let mut names = BTreeMap::new();
+    for (place, tool) in own(Trust::Trusted) {
+        if let Some(chosen) = &tool.chosen_name
+            && all.insert(chosen)
+        {
+            names.insert(place, chosen.clone());
+        }
+    }
+    for trust in [Trust::Trusted, Trust::Tenant] {
+        let unnamed = own(trust).filter(|(place, _)| !names.contains_key(place));
+        let wishes = unnamed.map(|(place, tool)| Wish::new(place, entry_name(tool))).collect();
+        names.extend(all.settle(tools, wishes, MAX_ENTRY));
+    }
+    names
+}
+
+fn has_own_entry(tool: &Tool, trust: Trust) -> bool {
+    tool.trust == trust && Toolset::of(tool.product, tool.trust).has_own_entries()
+}
+
+/// `<type>-<namespace>-<service>`; a Tenant's chosen name stands with its namespace instead.
+fn entry_name(tool: &Tool) -> String {
+    let type_ = tool.type_name().to_ascii_lowercase();
+    match (&tool.key, &tool.chosen_name) {
+        (Some(_), Some(chosen)) if tool.trust == Trust::Tenant => names::with_namespace(tool, chosen),
+        (Some(key), _) => format!("{type_}-{}-{}", key.namespace, key.name),
+        (None, _) => format!("{type_}-{}", tool.name),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! The toolsets that hold all instances of their products in one entry: `config.instances`, in ranked order.
+
+use crd_types::State;
+
+use super::{
+    base::OwnInstances,
+    credentials::{self, Placed},
+    text,
+    toolsets::Toolset,
+};
+use crate::{
+    tool::{Note, Tool},
+    yaml::{Block, Node},
+};
+
+/// How long the agent may wait for one of several instances, in seconds, and how often it may try.
+///
+/// All instances of a toolset are probed one after the other within 20 s, and one that runs over takes its healthy siblings
+/// with it. The agent's own defaults are 30 s or 60 s and three tries; these let two hung instances pass. A single
+/// instance has no siblings and keeps the agent's defaults.
+const TIMEOUT_AMONG_SIBLINGS: i32 = 8;
+const TRIES_AMONG_SIBLINGS: i32 = 1;
+
+/// The entry of a shared toolset: ours, over what the user's base file says about it.
+pub fn entry(toolset: Toolset, tools: &[&Tool], own: OwnInstances, notes: &mut Vec<Note>) -> Block {
+    let alone = tools.len() + own.instances.len() == 1;
+    let mut instances: Vec<Block> = tools.iter().map(|tool| instance(toolset, tool, alone, notes)).collect();
+    let mut names: Vec<String> = instances.iter().filter_map(name).collect();
+    for mut own in own.instances {
+        let unique = unique_among(&names, &name(&own).unwrap_or_else(|| "default".to_owned()));
+        own.set("name", unique.clone());
+        names.push(unique);
+        instances.push(own);
+    }
+    let mut entry = own.fields;
+    entry.set("enabled", true);
+    if let Some(description) = description(tools, notes) {
+        entry.set("description", description);
+    }
+    entry.set("config", Block::new().with("instances", instances));
+    entry
+}
+
+/// The name under which the model asks for an instance; a value, so it may hold anything.
+pub fn instance_name(tool: &Tool) -> String {
+    match (&tool.chosen_name, &tool.key) {
+        (Some(chosen), _) => chosen.clone(),
+        (None, Some(key)) => key.to_string(),
+        (None, None) => tool.name.clone(),
+    }
+}
+
+fn instance(toolset: Toolset, tool: &Tool, alone: bool, notes: &mut Vec<Note>) -> Block {
+    let mut block = Block::new().with("name", instance_name(tool)).with(toolset.url_field(), tool.endpoint.to_string());
+    match credentials::place(toolset, tool, notes) {
+        Some(Placed::Key { field, value }) => block.set(field, value),
+        Some(Placed::UserAndPassword { username, password }) => {
+            block.set("username", username);
+            block.set("password", password);
+        }
+        Some(Placed::Header { map, name, value }) => block.set_within(map, name, value),
+        // Only `type: http` has it.
+        Some(Placed::Auth(_)) | None => {}
+    }
+    if let Some((map, name, value)) = credentials::tenant(toolset, tool) {
+        block.set_within(map, name, value);
+    }
+    if tool.settings.verify_tls == Some(State::Disabled) {
+        block.set("verify_ssl", false);
+    }
+    let stated = tool.settings.timeout_seconds.filter(|_| toolset.has_timeout());
+    // The probe of elasticsearch/* has a timeout of its own, 10 s.
+    let retries = matches!(toolset, Toolset::Dashboards | Toolset::Loki | Toolset::Tempo);
+    let bounded = retries || toolset == Toolset::VictoriaLogs;
+    if let Some(seconds) = stated.or((bounded && !alone).then_some(TIMEOUT_AMONG_SIBLINGS)) {
+        block.set("timeout_seconds", seconds);
+    }
+    if retries && !alone {
+        block.set("max_retries", TRIES_AMONG_SIBLINGS);
+    }
+    block
+}
+
+/// What the user says of the instances; without it the agent's own description of the toolset stands.
+fn description(tools: &[&Tool], notes: &mut Vec<Note>) -> Option<String> {
+    let said: Vec<(String, &str)> =
+        tools.iter().filter_map(|tool| Some((instance_name(tool), text::line(tool, notes)?))).collect();
+    match said.as_slice() {
+        [] => None,
+        [(_, only)] if tools.len() == 1 => Some((*only).to_owned()),
+        several => Some(several.iter().map(|(name, said)| format!("{name}: {said}")).collect::<Vec<_>>().join("; ")),
+    }
+}
+
+fn name(instance: &Block) -> Option<String> {
+    instance.get("name").and_then(Node::as_text).map(str::to_owned)
+}
+
+fn unique_among(names: &[String], wanted: &str) -> String {
+    let mut unique = wanted.to_owned();
+    let mut next = 2;
+    while names.contains(&unique) {
+        unique = format!("{wanted}-{next}");
+        next += 1;
+    }
+    unique
+}

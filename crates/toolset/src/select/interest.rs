@@ -1,0 +1,143 @@
+//! Which changes can concern a `ToolsetConfig`: an event plans only those whose plan can differ because of it.
+
+use crd_types::{Signature, Source, ToolsetConfig};
+use detectors::{ServiceKey, StringMap};
+
+use super::{signature, source};
+use crate::index::{Change, Index, Recognised};
+
+/// What of a `ToolsetConfig` decides whether a change concerns it.
+#[derive(Clone, Debug)]
+pub struct Interest {
+    own_namespace: Option<String>,
+    sources: Vec<Source>,
+    signatures: Vec<Signature>,
+}
+
+impl Interest {
+    /// The interest of one `ToolsetConfig`, to be made again when its spec changes.
+    pub fn of(config: &ToolsetConfig) -> Self {
+        Self {
+            own_namespace: config.metadata.namespace.clone(),
+            sources: config.spec.sources.clone(),
+            signatures: config.spec.signatures.clone(),
+        }
+    }
+
+    /// Whether the plan of the `ToolsetConfig` can differ because of a change. `index` already holds the change.
+    ///
+    /// Holds also for several changes that are asked about one after the other once the index holds all of them, as after a
+    /// list: if none of them concerns the `ToolsetConfig`, its plan is as it was.
+    pub fn concerns(&self, change: &Change, index: &Index) -> bool {
+        match change {
+            Change::Service { key, before } => {
+                self.takes(key, before.as_deref().into_iter().chain(index.service(key)), index)
+            }
+            Change::Readiness { key } => self.takes(key, index.service(key).into_iter(), index),
+            // Whether a Service of the namespace is known is not asked, because it may have gone at the same time.
+            Change::Namespace { name, before } => {
+                let after = index.namespace_labels(name);
+                self.sources
+                    .iter()
+                    .any(|source| self.covers(source, name, before.as_ref()) != self.covers(source, name, after))
+            }
+        }
+    }
+
+    /// Whether a Service, in any of these states, can be a candidate.
+    fn takes<'a>(&self, key: &ServiceKey, mut states: impl Iterator<Item = &'a Recognised>, index: &Index) -> bool {
+        let labels = index.namespace_labels(&key.namespace);
+        let covering: Vec<&Source> =
+            self.sources.iter().filter(|source| self.covers(source, &key.namespace, labels)).collect();
+        !covering.is_empty()
+            && states.any(|service| {
+                self.recognises(service) && covering.iter().any(|source| source::wants(source, &service.view))
+            })
+    }
+
+    fn recognises(&self, service: &Recognised) -> bool {
+        service.is_interesting() || self.signatures.iter().any(|signature| signature::matches(signature, &service.view))
+    }
+
+    fn covers(&self, source: &Source, namespace: &str, labels: Option<&StringMap>) -> bool {
+        source::covers(source, self.own_namespace.as_deref(), namespace, labels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        NamespaceView,
+        fixtures::{config, grafana, service},
+    };
+
+    /// A source, beside its name and trust.
+    fn interest(namespaces: &serde_json::Value, signatures: &serde_json::Value) -> Interest {
+        Interest::of(&config(json!({
+            "sources": [{"name": "s", "trust": "Trusted", "namespaces": namespaces}],
+            "signatures": signatures,
+        })))
+    }
+
+    fn only(namespace: &str) -> Interest {
+        interest(&json!({"from": "Names", "names": [namespace]}), &json!([]))
+    }
+
+    #[test]
+    fn a_service_concerns_those_whose_sources_cover_its_namespace() {
+        let mut index = Index::default();
+        let change = index.apply_service(grafana("a", "g")).unwrap();
+        assert!(only("a").concerns(&change, &index));
+        assert!(!only("b").concerns(&change, &index));
+        assert!(interest(&json!({"from": "All"}), &json!([])).concerns(&change, &index));
+        assert!(!interest(&json!({"from": "Same"}), &json!([])).concerns(&change, &index));
+    }
+
+    #[test]
+    fn a_service_that_nothing_recognises_concerns_only_a_signature_that_matches_it() {
+        let mut index = Index::default();
+        let mut view = service("a", "checkout", &[("http", 80)]);
+        view.labels = [("app", "acme")].into_iter().collect();
+        let change = index.apply_service(view).unwrap();
+        let signature = |app: &str| json!([{"name": "m", "type": "Loki", "selector": {"matchLabels": {"app": app}}}]);
+        assert!(!only("a").concerns(&change, &index));
+        assert!(interest(&json!({"from": "All"}), &signature("acme")).concerns(&change, &index));
+        assert!(!interest(&json!({"from": "All"}), &signature("other")).concerns(&change, &index));
+    }
+
+    #[test]
+    fn a_service_concerns_also_those_that_it_leaves() {
+        let mut index = Index::default();
+        index.apply_service(grafana("a", "g"));
+        let plain = index.apply_service(service("a", "g", &[("http", 80)])).unwrap();
+        assert!(only("a").concerns(&plain, &index));
+        index.apply_service(grafana("a", "g"));
+        let gone = index.delete_service(&ServiceKey::new("a", "g")).unwrap();
+        assert!(only("a").concerns(&gone, &index));
+    }
+
+    #[test]
+    fn a_namespace_concerns_those_whose_selector_changes_its_mind() {
+        let by_label = interest(&json!({"from": "Selector", "selector": {"matchLabels": {"tier": "a"}}}), &json!([]));
+        let view = |tier: &str| NamespaceView { name: "n".into(), labels: [("tier", tier)].into_iter().collect() };
+        let mut index = Index::default();
+        for (tier, expected) in [("b", false), ("a", true), ("c", true), ("d", false)] {
+            let change = index.apply_namespace(view(tier)).unwrap();
+            assert_eq!(by_label.concerns(&change, &index), expected, "{tier}");
+            assert!(!interest(&json!({"from": "All"}), &json!([])).concerns(&change, &index));
+        }
+    }
+
+    #[test]
+    fn a_service_that_is_deleted_while_its_namespace_leaves_the_source_is_not_missed() {
+        let by_label = interest(&json!({"from": "Selector", "selector": {"matchLabels": {"tier": "a"}}}), &json!([]));
+        let mut index = Index::default();
+        index.apply_namespace(NamespaceView { name: "n".into(), labels: [("tier", "a")].into_iter().collect() });
+        index.apply_service(grafana("n", "g"));
+        let changes = [index.delete_service(&ServiceKey::new("n", "g")).unwrap(), index.delete_namespace("n").unwrap()];
+        assert!(changes.iter().any(|change| by_label.concerns(change, &index)));
+    }
+}

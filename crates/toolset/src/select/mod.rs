@@ -1,0 +1,259 @@
+//! Selection: which Services are candidates, and what speaks against each, before health is looked at. No clock.
+//!
+//! ```text
+//! source ─► opt-out ─► annotations ─► claim (signature, stated type, rules) ─► trust ─► detector ─► role, port ─► evidence
+//!        ─► endpoint ─► second stage (per namespace) ─► tenant caps
+//! ```
+
+pub mod annotation;
+pub mod candidate;
+mod caps;
+pub mod claim;
+pub mod interest;
+pub mod selector;
+pub mod signature;
+pub mod source;
+mod trust;
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use crd_types::{NamespacesFrom, ServiceReason, Source, State, ToolsetConfig, Trust};
+use detectors::{Confidence, DisplacedBecause, Finding, Product, ServiceView};
+
+use self::{
+    annotation::{Annotations, Malformed},
+    candidate::{Candidate, CandidateOutcome, Selection},
+    claim::{Claim, ClaimOutcome, Origin},
+};
+use crate::{
+    endpoint::Endpoint,
+    index::{Index, Recognised},
+    spelling,
+};
+
+/// What a selection, a plan and a rendering are made for.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The `ToolsetConfig`.
+    pub config: &'a ToolsetConfig,
+    /// The domain of Service names, e.g. `cluster.local`.
+    pub cluster_domain: &'a str,
+}
+
+/// Judges every Service that can be a candidate against the spec.
+pub fn select(ctx: &Context<'_>, index: &Index) -> Selection {
+    let mut selection = Selection::default();
+    let mut namespace: Option<(&str, Vec<&Source>)> = None;
+    // Services come sorted by namespace, so the sources of a namespace are looked up once.
+    each_possible(ctx.config, index, |service| {
+        let name = &*service.view.key.namespace;
+        if namespace.as_ref().is_none_or(|(known, _)| *known != name) {
+            namespace = Some((name, source::covering(ctx.config, name, index.namespace_labels(name))));
+        }
+        let covering = namespace.as_ref().map_or(&[][..], |(_, covering)| covering.as_slice());
+        if let Ok(source) = source::select(covering, &service.view) {
+            selection.candidates.extend(judge(ctx, index, service, source));
+        }
+    });
+    second_stage(index, &mut selection.candidates);
+    caps::admit(&mut selection.candidates);
+    selection
+}
+
+/// Calls `each` for the Services that can be candidates, by namespace and name. With signatures that can be any Service, else
+/// only those that something recognises. Namespaces that no source can name are left out.
+fn each_possible<'i>(config: &ToolsetConfig, index: &'i Index, mut each: impl FnMut(&'i Recognised)) {
+    let signatures = !config.spec.signatures.is_empty();
+    match (named_namespaces(config), signatures) {
+        (Some(names), true) => names.iter().for_each(|name| index.services_in(name).for_each(&mut each)),
+        (Some(names), false) => names.iter().for_each(|name| index.interesting_in(name).for_each(&mut each)),
+        (None, true) => index.services().for_each(each),
+        (None, false) => index.interesting().for_each(each),
+    }
+}
+
+/// The namespaces that the sources name, if all of them do.
+fn named_namespaces(config: &ToolsetConfig) -> Option<BTreeSet<&str>> {
+    let mut names = BTreeSet::new();
+    for source in &config.spec.sources {
+        match source.namespaces.from {
+            NamespacesFrom::Names => names.extend(source.namespaces.names.iter().map(String::as_str)),
+            NamespacesFrom::Same => names.extend(config.metadata.namespace.as_deref()),
+            NamespacesFrom::All | NamespacesFrom::Selector => return None,
+        }
+    }
+    Some(names)
+}
+
+/// Judges one Service on its own: everything but its neighbours and the caps. `None` if nothing recognises it.
+fn judge(ctx: &Context<'_>, index: &Index, service: &Recognised, source: &Source) -> Option<Candidate> {
+    let view = &service.view;
+    let (stated, malformed) = match service.annotations(ctx.cluster_domain) {
+        Ok(stated) => (stated, None),
+        Err(malformed) => (Annotations::nothing(), Some(malformed)),
+    };
+    let claim = match signature::claim(&ctx.config.spec.signatures, service) {
+        Some(claim) => Some(Cow::Owned(claim)),
+        // The claim at hand may rest on what is malformed.
+        None if malformed.is_some() => claim::of_service(view, service.findings(), stated).map(Cow::Owned),
+        None => service.claim().map(Cow::Borrowed),
+    };
+    if claim.is_none() && malformed.is_none() && stated == Annotations::nothing() {
+        return None;
+    }
+    let outcome = outcome(ctx, index, service, source, claim.as_deref(), stated, malformed);
+    Some(candidate(view, source, claim.as_deref(), stated, outcome))
+}
+
+fn candidate(
+    view: &ServiceView,
+    source: &Source,
+    claim: Option<&Claim>,
+    stated: &Annotations,
+    outcome: CandidateOutcome,
+) -> Candidate {
+    Candidate {
+        key: view.key.clone(),
+        product: claim.map(|claim| claim.product),
+        custom: claim.and_then(|claim| claim.custom.clone()),
+        source: source.name.clone(),
+        trust: source.trust,
+        confidence: claim.map_or(Confidence::Low, |claim| claim.confidence),
+        origin: claim.map_or(Origin::Annotation, |claim| claim.origin.clone()),
+        standing: claim.map(|claim| claim.standing).unwrap_or_default(),
+        created: view.created,
+        tool_name: stated.name.clone(),
+        health_path: stated.health_path.clone().or_else(|| claim.and_then(|claim| claim.health_path.clone())),
+        instructions: claim.and_then(|claim| claim.instructions.clone()),
+        outcome,
+    }
+}
+
+fn outcome(
+    ctx: &Context<'_>,
+    index: &Index,
+    service: &Recognised,
+    source: &Source,
+    claim: Option<&Claim>,
+    stated: &Annotations,
+    malformed: Option<Malformed>,
+) -> CandidateOutcome {
+    let view = &service.view;
+    let rejected = |reason: ServiceReason, message: String| CandidateOutcome::Rejected { reason, message };
+    if annotation::is_opted_out(view) {
+        return rejected(ServiceReason::OptedOut, format!("annotation {} opts this Service out", annotation::TOOLSET));
+    }
+    if let Some(malformed) = malformed {
+        return rejected(ServiceReason::InvalidAnnotation, malformed.message);
+    }
+    let Some(claim) = claim else {
+        let message =
+            format!("it has annotations but no {}, and no rule recognises it; add the type", annotation::TYPE);
+        return rejected(ServiceReason::InvalidAnnotation, message);
+    };
+    let readiness = index.readiness(&view.key);
+    if let Some((reason, message)) = trust::refusal(view, readiness, source, claim.product, stated.opted_in) {
+        return rejected(reason, message);
+    }
+    let detector = ctx.config.spec.detector(spelling::detector_type(claim.product));
+    if detector.state == State::Disabled {
+        let message = format!(
+            "the detector {} is Disabled; set spec.detectors[type={}].state to Enabled",
+            claim.product, claim.product
+        );
+        return rejected(ServiceReason::DetectorDisabled, message);
+    }
+    let target = match &claim.outcome {
+        ClaimOutcome::Target(target) => target,
+        ClaimOutcome::Rejected { reason, message } => return rejected(*reason, message.clone()),
+    };
+    let wanted = spelling::confidence(detector.min_confidence);
+    if claim.confidence < wanted {
+        let hint = claim
+            .hint
+            .as_deref()
+            .unwrap_or("annotate the Service with kubernaut.io/toolset: enabled and kubernaut.io/toolset-type");
+        let message =
+            format!("looks like {} with confidence {}, {wanted} is needed; {hint}", claim.product, claim.confidence);
+        return rejected(ServiceReason::NotEnoughEvidence, message);
+    }
+    match Endpoint::of_service(&view.key, target.scheme, target.port, &target.path, ctx.cluster_domain) {
+        Ok(endpoint) => CandidateOutcome::Chosen(endpoint),
+        Err(why) => rejected(ServiceReason::EndpointNotAllowed, format!("no endpoint can be built for it: {why}")),
+    }
+}
+
+/// Headless twins and better doors, among the Trusted of one namespace.
+///
+/// Tenants are left out: what they give is stated and so never displaced, they displace nobody else's, and a flood of theirs
+/// would only cost time here, before the caps.
+fn second_stage(index: &Index, candidates: &mut [Candidate]) {
+    let counts = |candidate: &Candidate| candidate.trust == Trust::Trusted && candidate.endpoint().is_some();
+    let counted: Vec<usize> = (0..candidates.len()).filter(|position| counts(&candidates[*position])).collect();
+    let same = |a: &usize, b: &usize| candidates[*a].key.namespace == candidates[*b].key.namespace;
+    let groups: Vec<&[usize]> = counted.chunk_by(same).filter(|positions| positions.len() > 1).collect();
+    for positions in groups {
+        let findings: Vec<(usize, &ServiceView, Finding)> = positions
+            .iter()
+            .filter_map(|&position| {
+                let service = index.service(&candidates[position].key)?;
+                Some((position, &service.view, finding_of(service, &candidates[position])?))
+            })
+            .collect();
+        let input: Vec<(&ServiceView, &Finding)> = findings.iter().map(|(_, view, finding)| (*view, finding)).collect();
+        for ((position, ..), displaced) in findings.iter().zip(detectors::second_stage(&input)) {
+            // Whoever named a Service explicitly wants that one.
+            let Some(displaced) = displaced.filter(|_| candidates[*position].origin == Origin::Rules) else { continue };
+            let (reason, what) = match displaced.because {
+                DisplacedBecause::HeadlessTwin => (ServiceReason::HeadlessTwin, "is headless, over the same pods as"),
+                DisplacedBecause::BetterDoor => {
+                    (ServiceReason::LostToPreferred, "serves the same data as the better entry point")
+                }
+            };
+            let message = format!(
+                "{what} {}; annotate it with kubernaut.io/toolset: enabled and kubernaut.io/toolset-type to take it as well",
+                displaced.by
+            );
+            candidates[*position].reject(reason, message);
+        }
+    }
+}
+
+/// The built-in finding a candidate rests on, or one made up from what was stated.
+fn finding_of(service: &Recognised, candidate: &Candidate) -> Option<Finding> {
+    let product = candidate.product?;
+    if candidate.origin == Origin::Rules {
+        return service.findings().iter().find(|finding| finding.product == product).cloned();
+    }
+    let endpoint = candidate.endpoint()?;
+    let target = detectors::Target { port: endpoint.port, scheme: endpoint.scheme, path: endpoint.path.clone().into() };
+    Some(Finding {
+        product,
+        confidence: candidate.confidence,
+        outcome: detectors::Outcome::Endpoint(target),
+        standing: candidate.standing,
+        evidence: Vec::new(),
+        hint: None,
+    })
+}
+
+/// How many of each product are candidates, for the status and metrics.
+pub fn candidates_by_product(selection: &Selection) -> BTreeMap<Product, usize> {
+    let mut counts = BTreeMap::new();
+    for product in selection.candidates.iter().filter_map(|candidate| candidate.product) {
+        *counts.entry(product).or_default() += 1;
+    }
+    counts
+}
+
+/// The detector types that the spec switches off, for `explain`.
+pub fn disabled(config: &ToolsetConfig) -> BTreeSet<Product> {
+    let off = |product: &Product| config.spec.detector(spelling::detector_type(*product)).state == State::Disabled;
+    Product::ALL.iter().copied().filter(off).collect()
+}
+
+#[cfg(test)]
+mod tests;

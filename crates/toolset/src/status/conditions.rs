@@ -1,0 +1,213 @@
+//! The conditions of a status.
+
+use std::collections::BTreeMap;
+
+use crd_types::{ConditionType, Reason, ToolsetConfigStatus};
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+    jiff::Timestamp,
+};
+
+use super::{
+    input::{Input, InputState, Observed, OutputState, ReloadState},
+    lists::cut,
+};
+use crate::tool::Note;
+
+/// All conditions, before they are merged with their predecessors in `old`.
+pub(super) fn all(
+    observed: &Observed<'_>,
+    old: Option<&ToolsetConfigStatus>,
+) -> impl Iterator<Item = PendingCondition> {
+    let always =
+        [ready(observed), inputs_synced(observed.inputs), output_applied(observed), overrides_applied(observed, old)];
+    always.into_iter().chain(consumer_reloaded(&observed.reload))
+}
+
+/// The condition of a type.
+pub(super) fn find(conditions: &[Condition], type_: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|one| one.type_ == type_.as_str())
+}
+
+/// A condition before it is merged with its predecessor.
+pub(super) struct PendingCondition {
+    pub type_: ConditionType,
+    status: &'static str,
+    reason: String,
+    message: String,
+}
+
+impl PendingCondition {
+    fn new(type_: ConditionType, status: &'static str, reason: Reason, message: impl Into<String>) -> Self {
+        Self { type_, status, reason: reason.as_str().to_owned(), message: cut(message.into()) }
+    }
+
+    /// The time moves only when the status flips, as the API convention has it.
+    pub fn finish(self, before: Option<&Condition>, generation: Option<i64>, now: Timestamp) -> Condition {
+        let since =
+            before.filter(|before| before.status == self.status).map(|before| before.last_transition_time.clone());
+        Condition {
+            type_: self.type_.as_str().to_owned(),
+            status: self.status.to_owned(),
+            reason: self.reason,
+            message: self.message,
+            observed_generation: generation,
+            last_transition_time: since.unwrap_or(Time(now)),
+        }
+    }
+}
+
+fn ready(observed: &Observed<'_>) -> PendingCondition {
+    let condition =
+        |status, reason, message: &str| PendingCondition::new(ConditionType::Ready, status, reason, message);
+    match &observed.output {
+        OutputState::Suspended => {
+            condition("False", Reason::Suspended, "spec.mode is Suspended; nothing is planned or written")
+        }
+        OutputState::Conflict { message } => condition("False", Reason::OutputConflict, message),
+        OutputState::Contested { message } => condition("False", Reason::OutputContested, message),
+        OutputState::Failed { message } => condition("False", Reason::ApplyFailed, message),
+        OutputState::Preview => match worst(observed.inputs) {
+            Some(problem) => condition(problem.status, problem.reason, &problem.message),
+            None => condition("True", Reason::Preview, "spec.mode is Preview; the status shows what would be written"),
+        },
+        OutputState::Applied | OutputState::Waiting | OutputState::Held { .. } => match worst(observed.inputs) {
+            Some(problem) => condition(problem.status, problem.reason, &problem.message),
+            None if observed.output == OutputState::Waiting => {
+                condition("Unknown", Reason::WaitingForInputs, "the first lists are not complete yet")
+            }
+            None => condition("True", Reason::AsExpected, "the ConfigMap holds what was planned"),
+        },
+    }
+}
+
+struct Problem {
+    status: &'static str,
+    reason: Reason,
+    message: String,
+}
+
+/// The input problem to tell first: forbidden before stale before pending.
+fn worst(inputs: &BTreeMap<Input, InputState>) -> Option<Problem> {
+    let grade = |state: &InputState| match state {
+        InputState::Synced => 0,
+        InputState::Pending => 1,
+        InputState::Stale { .. } => 2,
+        InputState::Forbidden { .. } => 3,
+    };
+    let top = inputs.values().map(grade).max().filter(|top| *top > 0)?;
+    let mut same = inputs.iter().filter(|(_, state)| grade(state) == top);
+    let names = same.clone().map(|(input, _)| input.as_str()).collect::<Vec<_>>().join(", ");
+    let (_, state) = same.next()?;
+    Some(match state {
+        InputState::Forbidden { message } => Problem {
+            status: "False",
+            reason: Reason::InputForbidden,
+            message: format!("{names}: {message}; nothing is removed until the watch is allowed again"),
+        },
+        InputState::Stale { message } => Problem {
+            status: "False",
+            reason: Reason::InputStale,
+            message: format!("{names}: not heard from ({message}); nothing is removed until the watch recovers"),
+        },
+        InputState::Pending | InputState::Synced => Problem {
+            status: "Unknown",
+            reason: Reason::WaitingForInputs,
+            message: format!("{names}: the first list is not complete yet"),
+        },
+    })
+}
+
+fn inputs_synced(inputs: &BTreeMap<Input, InputState>) -> PendingCondition {
+    match worst(inputs) {
+        Some(problem) => {
+            PendingCondition::new(ConditionType::InputsSynced, problem.status, problem.reason, problem.message)
+        }
+        None => PendingCondition::new(
+            ConditionType::InputsSynced,
+            "True",
+            Reason::AsExpected,
+            "every required input has listed and is fresh",
+        ),
+    }
+}
+
+fn output_applied(observed: &Observed<'_>) -> PendingCondition {
+    let condition =
+        |status, reason, message: &str| PendingCondition::new(ConditionType::OutputApplied, status, reason, message);
+    match &observed.output {
+        OutputState::Applied => {
+            let too_large = observed
+                .rendered
+                .and_then(|rendered| rendered.notes.iter().find(|note| note.reason == Reason::OutputTooLarge));
+            match too_large {
+                Some(note) => condition("False", Reason::OutputTooLarge, &note.message),
+                None => condition("True", Reason::AsExpected, "the ConfigMap holds what was planned"),
+            }
+        }
+        OutputState::Preview => {
+            condition("False", Reason::Preview, "spec.mode is Preview; the ConfigMap is left as it is")
+        }
+        OutputState::Suspended => {
+            condition("False", Reason::Suspended, "spec.mode is Suspended; the ConfigMap is left as it is")
+        }
+        OutputState::Waiting => {
+            condition("Unknown", Reason::WaitingForInputs, "nothing is written before the first lists are complete")
+        }
+        OutputState::Held { message } => {
+            let reason = worst(observed.inputs).map_or(Reason::InputStale, |problem| problem.reason);
+            condition("False", reason, message)
+        }
+        OutputState::Conflict { message } => condition("False", Reason::OutputConflict, message),
+        OutputState::Failed { message } => condition("False", Reason::ApplyFailed, message),
+        OutputState::Contested { message } => condition("False", Reason::OutputContested, message),
+    }
+}
+
+/// Says what of the spec had no effect. Without a plan the old condition stands.
+fn overrides_applied(observed: &Observed<'_>, old: Option<&ToolsetConfigStatus>) -> PendingCondition {
+    let type_ = ConditionType::OverridesApplied;
+    let Some(plan) = observed.plan else {
+        let before = old.and_then(|old| find(&old.conditions, type_));
+        return match before {
+            Some(before) => PendingCondition {
+                type_,
+                status: match before.status.as_str() {
+                    "True" => "True",
+                    "False" => "False",
+                    _ => "Unknown",
+                },
+                reason: before.reason.clone(),
+                message: before.message.clone(),
+            },
+            None => PendingCondition::new(type_, "Unknown", Reason::WaitingForInputs, "nothing has been planned yet"),
+        };
+    };
+    let rendered = observed.rendered.map(|rendered| rendered.notes.as_slice()).unwrap_or_default();
+    let mut notes: Vec<&Note> =
+        plan.notes.iter().chain(rendered).filter(|note| note.reason != Reason::OutputTooLarge).collect();
+    notes.sort();
+    notes.dedup();
+    match notes.first() {
+        None => {
+            PendingCondition::new(type_, "True", Reason::AsExpected, "everything that the spec asks for had its effect")
+        }
+        Some(first) => {
+            let message = notes.iter().map(|note| note.message.as_str()).collect::<Vec<_>>().join("; ");
+            PendingCondition::new(type_, "False", first.reason, message)
+        }
+    }
+}
+
+fn consumer_reloaded(reload: &ReloadState) -> Option<PendingCondition> {
+    let condition =
+        |status, reason, message: &str| PendingCondition::new(ConditionType::ConsumerReloaded, status, reason, message);
+    match reload {
+        ReloadState::NotAsked => None,
+        ReloadState::Current => {
+            Some(condition("True", Reason::AsExpected, "the agent's Deployment carries the hash of what is written"))
+        }
+        ReloadState::Due { message } => Some(condition("False", Reason::AsExpected, message)),
+        ReloadState::Failed { message } => Some(condition("False", Reason::ReloadFailed, message)),
+    }
+}

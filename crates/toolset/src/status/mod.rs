@@ -1,0 +1,70 @@
+//! The status, computed from what was planned and what became of it; merged with the old one, so that nothing moves at rest.
+
+mod conditions;
+mod input;
+mod lists;
+
+use crd_types::{ConditionType, Mode, OutputStatus, ToolsetConfig, ToolsetConfigStatus};
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+
+pub use self::{
+    input::{Input, InputState, Observed, OutputState, ReloadState, required_inputs},
+    lists::{MAX_REJECTED, MAX_TOOLS},
+};
+use crate::render::Rendered;
+
+/// The new status. It says the same as `old` ([`same_status`]) if nothing changed, and then there is nothing to write.
+pub fn status(
+    config: &ToolsetConfig,
+    old: Option<&ToolsetConfigStatus>,
+    observed: &Observed<'_>,
+) -> ToolsetConfigStatus {
+    let mut status = old.cloned().unwrap_or_default();
+    status.observed_generation = config.metadata.generation;
+    let report = observed.plan.filter(|_| config.spec.mode != Mode::Suspended);
+    if let Some(plan) = report {
+        lists::fill(&mut status, plan);
+    }
+    if let (OutputState::Applied, Some(rendered)) = (&observed.output, observed.rendered) {
+        status.output = Some(output(config, status.output.take(), rendered, observed.now));
+    }
+    let generation = config.metadata.generation;
+    status.conditions = conditions::all(observed, old)
+        .map(|pending| {
+            let before = old.and_then(|old| conditions::find(&old.conditions, pending.type_));
+            pending.finish(before, generation, observed.now)
+        })
+        .collect();
+    status
+}
+
+fn output(config: &ToolsetConfig, old: Option<OutputStatus>, rendered: &Rendered, now: Timestamp) -> OutputStatus {
+    let unchanged = old.filter(|old| *old.hash == *rendered.hash);
+    OutputStatus {
+        config_map: config.spec.output.config_map_name.clone(),
+        hash: rendered.hash.to_string(),
+        bytes: i64::try_from(rendered.bytes).unwrap_or(i64::MAX),
+        entries: lists::count(rendered.entries),
+        last_change_time: unchanged.and_then(|old| old.last_change_time).or(Some(Time(now))),
+    }
+}
+
+/// Whether two statuses say the same as far as the operator writes them. Conditions of other types are somebody else's, so
+/// they count for nothing: a status that differs only in them must not be written again.
+pub fn same_status(a: &ToolsetConfigStatus, b: &ToolsetConfigStatus) -> bool {
+    let ToolsetConfigStatus { observed_generation, conditions, summary, detectors, tools, rejected, truncated, output } =
+        a;
+    let same_condition =
+        |type_: &ConditionType| conditions::find(conditions, *type_) == conditions::find(&b.conditions, *type_);
+    ConditionType::ALL.iter().all(same_condition)
+        && *observed_generation == b.observed_generation
+        && *summary == b.summary
+        && *detectors == b.detectors
+        && *tools == b.tools
+        && *rejected == b.rejected
+        && *truncated == b.truncated
+        && *output == b.output
+}
+
+#[cfg(test)]
+mod tests;
