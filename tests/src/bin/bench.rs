@@ -28,9 +28,9 @@ enum Bench {
     /// Promised: p50 at most 1.3 times and p95 at most 1.15 times the loop's, p50 at most 1.4 times that of the loop with a
     /// tiny object; 0.7 ms inside, p50; with 15 tools 1 ms CPU per change and 3 times the loop's.
     #[command(after_help = "Examples:
-  cargo xtask bench freshness                                         1,000 changes per case and rate, 15 minutes
-  cargo xtask bench freshness --changes 100 --period 100 --tools 15   half a minute, for a first impression
-  cargo xtask bench freshness --chart                                 the operator as its chart installs it")]
+  cargo xtask bench freshness                                         15 minutes
+  cargo xtask bench freshness --changes 100 --period 100 --tools 15   half a minute
+  cargo xtask bench freshness --chart                                 as the chart installs it")]
     Freshness(Freshness),
     /// Which of many ToolsetConfigs an event costs something: plans, reconciles, CPU and time
     ///
@@ -40,22 +40,22 @@ enum Bench {
     ///
     /// Promised: an event that concerns one ToolsetConfig leads to exactly one plan.
     #[command(after_help = "Examples:
-  cargo xtask bench configs                                            100 ToolsetConfigs, 10,000 Services; 10 minutes
-  cargo xtask bench configs --configs 10 --services 500 --events 5     two minutes, for a first impression")]
+  cargo xtask bench configs                                          five minutes
+  cargo xtask bench configs --configs 10 --services 500 --events 5   one minute")]
     Configs(Configs),
     /// Time to recognise and plan 500, 10,000 and 50,000 Services, and the operator's memory while it watches as many
     ///
-    /// The first half measures the library alone. Promised: one change takes at 50,000 Services at most 1.2 times what it takes
+    /// The first half measures the CPU time of the library alone. Promised: one change takes at 50,000 Services at most 1.2 times what it takes
     /// at 500, with the same number of tools.
     ///
     /// The second half measures the operator's memory on the API server, after its first lists and after the API server was
     /// restarted, which makes it list again. Promised: at most 20 MiB resident with 10,000 Services, at most 70 MiB with
     /// 50,000. The options are about this half.
     #[command(after_help = "Examples:
-  cargo xtask bench recognise                     500 and 10,000 Services, 10 minutes, most of it to create them
-  cargo xtask bench recognise --services 50000    about an hour, 4 GiB of memory for the control plane
-  cargo xtask bench recognise --services 1000     two minutes, for a first impression
-  cargo xtask bench recognise --pure              the first half only, one minute")]
+  cargo xtask bench recognise                    ten minutes, most of them to create Services
+  cargo xtask bench recognise --services 50000   half an hour, some 4 GiB of memory
+  cargo xtask bench recognise --services 1000    two minutes
+  cargo xtask bench recognise --pure             the first half only, one minute")]
     Recognise(Recognise),
     /// What the operator costs and writes while nothing changes
     ///
@@ -63,7 +63,7 @@ enum Bench {
     /// 12 MiB resident.
     #[command(after_help = "Examples:
   cargo xtask bench idle                 ten minutes
-  cargo xtask bench idle --seconds 60    for a first impression")]
+  cargo xtask bench idle --seconds 60    a minute and a half")]
     Idle(Idle),
     /// The bare loop, which `freshness` starts as a process of its own
     #[command(hide = true)]
