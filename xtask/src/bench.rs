@@ -1,13 +1,19 @@
-//! `cargo xtask bench`: measures the numbers in the README with optimised programs.
+//! `cargo xtask bench`: measures the numbers that the project promises with optimised programs.
 
-use std::{env, ffi::OsString, os::unix::process::CommandExt as _, process::ExitCode};
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    os::unix::process::CommandExt as _,
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 
 use crate::{programs, tools, workspace};
 
-/// Every benchmark prints its measurements, and then one line of `key=value` pairs.
+/// Every benchmark prints its measurements and whether the promises are kept, and then one line of `key=value` pairs. It
+/// exits with 1 if a promise is broken.
 #[derive(Debug, Subcommand)]
 #[command(arg_required_else_help = true)]
 pub(crate) enum Bench {
@@ -19,14 +25,21 @@ pub(crate) enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Measure the time to recognise and plan 10,000 Services, and the memory of the operator while it watches them.
+    /// Count which of many ToolsetConfigs are planned because of an event, and measure what it costs.
     #[command(disable_help_flag = true)]
-    Recognise {
-        /// The options that `cargo xtask bench recognise --help` lists. They apply to the measurement of memory.
+    Configs {
+        /// The options that `cargo xtask bench configs --help` lists.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Measure what the operator uses and writes in ten minutes without changes.
+    /// Measure the time to recognise and plan up to 50,000 Services, and the memory of the operator while it watches them.
+    #[command(disable_help_flag = true)]
+    Recognise {
+        /// The options that `cargo xtask bench recognise --help` lists. Most apply to the measurement of memory.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Measure what the operator uses and writes while nothing changes for ten minutes.
     #[command(disable_help_flag = true)]
     Idle {
         /// The options that `cargo xtask bench idle --help` lists.
@@ -37,40 +50,55 @@ pub(crate) enum Bench {
 
 /// Builds the optimised programs and runs a benchmark.
 pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
-    match bench {
-        Bench::Freshness { arguments } => on_the_api_server("freshness", arguments),
-        Bench::Idle { arguments } => on_the_api_server("idle", arguments),
-        Bench::Recognise { arguments } => {
-            if !asks_for_help(arguments) {
-                workspace::succeed(&mut workspace::cargo(&["bench", "--package", "toolset", "--bench", "recognise"]))?;
-            }
-            on_the_api_server("recognise", arguments)
+    let (name, arguments) = match bench {
+        Bench::Freshness { arguments } => ("freshness", arguments),
+        Bench::Configs { arguments } => ("configs", arguments),
+        Bench::Recognise { arguments } => ("recognise", arguments),
+        Bench::Idle { arguments } => ("idle", arguments),
+    };
+    if has(arguments, "--help") || has(arguments, "-h") {
+        // The help needs no optimised build, which takes minutes.
+        return programs::replace_this_process("bench", &[name.into(), "--help".into()]);
+    }
+    let mut command = vec![OsString::from(name)];
+    if name == "recognise" {
+        let kept = pure_part()?;
+        if has(arguments, "--pure") {
+            return Ok(if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        if !kept {
+            command.push("--pure-broken".into());
         }
     }
+    command.extend_from_slice(arguments);
+    on_the_api_server(&command)
 }
 
-/// Builds the optimised programs and replaces this process with a benchmark.
-fn on_the_api_server(bench: &str, arguments: &[OsString]) -> Result<ExitCode> {
-    if asks_for_help(arguments) {
-        // The help text does not need the optimised build, which takes long.
-        return programs::replace_this_process("bench", &[bench.into(), "--help".into()]);
-    }
+/// Runs the half of `recognise` that needs no API server. Returns whether its promises are kept.
+fn pure_part() -> Result<bool> {
+    const BENCH: [&str; 5] = ["bench", "--package", "toolset", "--bench", "recognise"];
+    // Built first, so that a failure of the second command is a failure of the measurement.
+    workspace::succeed(workspace::cargo(&BENCH).arg("--no-run"))?;
+    Ok(workspace::status(&mut workspace::cargo(&BENCH))?.success())
+}
+
+/// Builds the optimised programs and replaces this process with the benchmark, so that Ctrl-C reaches only the benchmark.
+fn on_the_api_server(arguments: &[OsString]) -> Result<ExitCode> {
     // The build shows its progress, because the first one takes minutes.
     let build = ["build", "--release", "--workspace", "--bin", "bench", "--bin", "toolset-controller"];
     workspace::succeed(&mut workspace::cargo(&build))?;
     let program = workspace::optimised("bench")?;
     let mut command = workspace::command(&program);
     command
-        .arg(bench)
         .args(arguments)
         .current_dir(env::current_dir()?)
         .env("TOOLSET_CONTROLLER", workspace::optimised("toolset-controller")?);
-    if arguments.iter().any(|argument| argument == "--chart") {
+    if has(arguments, "--chart") {
         command.env("HELM", tools::helm()?);
     }
     Err(command.exec()).with_context(|| format!("cannot run {}", program.display()))
 }
 
-fn asks_for_help(arguments: &[OsString]) -> bool {
-    arguments.iter().any(|argument| argument == "--help" || argument == "-h")
+fn has(arguments: &[OsString], argument: &str) -> bool {
+    arguments.iter().any(|one| one == OsStr::new(argument))
 }

@@ -1,21 +1,29 @@
 //! What `cargo xtask bench` measures on the real API server.
 //!
 //! ```text
-//! population: Services as a cluster has them ──► API server ──► toolset-controller   usage: memory and CPU, from /proc
-//!                                                          └──► floor                requests: from the audit log
+//! population: Services as a cluster has them ──► API server ──► operator      usage: memory and CPU, from /proc
+//! probe: one Service that changes, and the                 └──► floor         requests: from the audit log
+//!        ConfigMaps that show it                                              log, metrics: what the operator says
 //! ```
 //!
-//! - [`freshness`]: milliseconds from a Service's change to the ConfigMap's.
+//! - [`freshness`]: milliseconds from a Service's change to the ConfigMap's, and what a change costs.
+//! - [`configs`]: which of many ToolsetConfigs an event costs something.
 //! - [`memory`]: memory with thousands of Services watched.
-//! - [`idle`]: what it costs, and what it writes, while nothing changes.
+//! - [`idle`]: what the operator costs, and what it writes, while nothing changes.
 //!
+//! Each benchmark prints what it measured, which promises are kept and which are broken, and one line of `key=value` pairs.
 //! Ctrl-C ends a benchmark at once; the control plane's watchdog ends what it started.
 
+pub mod configs;
 pub mod floor;
 pub mod freshness;
 pub mod idle;
+mod log;
 pub mod memory;
+mod metrics;
+mod operator;
 mod population;
+mod probe;
 mod quantiles;
 mod report;
 mod requests;
@@ -24,25 +32,33 @@ mod usage;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::harness::{Account, Controller, ControllerOptions, World};
+use crate::{
+    controlplane::{ControlPlane, Options},
+    harness::{Account, World, isolated},
+};
 
-/// A ServiceAccount that may do everything: the audit log then tells whose requests are whose.
+/// Measures on a control plane that is started for it. Returns whether every promise was kept.
+async fn measured(
+    name: &str,
+    audit_log: bool,
+    measure: impl AsyncFnOnce(&mut World, &mut ControlPlane) -> Result<bool>,
+) -> Result<bool> {
+    let mut kept = false;
+    let options = Options { audit_log, ..Options::default() };
+    isolated(name, options, async |world, plane| {
+        kept = measure(world, plane).await?;
+        Ok(())
+    })
+    .await?;
+    Ok(kept)
+}
+
+/// A ServiceAccount that may do everything. The audit log then shows whose requests are whose.
 async fn account(world: &World, namespace: &str, name: &str) -> Result<Account> {
     let account = world.account(namespace, name).await?;
     let everything = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]);
     account.grant_everywhere(&format!("bench-{name}"), &everything).await?;
     Ok(account)
-}
-
-/// The operator as it is deployed: all namespaces, log level info.
-async fn start_controller(world: &mut World, account: &Account, arguments: &[String]) -> Result<Controller> {
-    let options = ControllerOptions {
-        kubeconfig: Some(account.kubeconfig().to_owned()),
-        log_level: Some("info".to_owned()),
-        arguments: arguments.to_vec(),
-        ..ControllerOptions::unrestricted()
-    };
-    world.start_controller(options).await
 }
 
 /// One Trusted source over all namespaces, with this `health`.

@@ -1,6 +1,11 @@
 //! Services as a cluster has them: many applications, some observability systems.
 
-use anyhow::{Context as _, Result};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::{
     api::core::v1::{Namespace, Service},
@@ -12,13 +17,37 @@ use kube::{
 };
 use serde_json::{from_value, json};
 
+use super::report::print;
+use crate::{controlplane::controllers_run, harness::within};
+
 /// How many requests are under way at once.
 const AT_ONCE: usize = 32;
 
-/// So many Services, one in `one_in` of them an observability system, fifty to a namespace. The same mix as in the
-/// benchmark of the pure part (`crates/toolset/benches/recognise.rs`).
+/// So many Services stand in each namespace.
+pub(super) const PER_NAMESPACE: usize = 50;
+/// How long the EndpointSlice controller may take, at fewer Services per second than it was ever seen to do.
+const PUBLISHED: Duration = Duration::from_secs(1800);
+
+/// So many Services, one in `one_in` of them an observability system. The same mix as in the benchmark of the pure part
+/// (`crates/toolset/benches/recognise.rs`).
 pub(super) fn services(count: usize, one_in: usize) -> Result<Vec<Service>> {
-    (0..count).map(|number| service(number, one_in, count.div_ceil(50))).collect()
+    spread(count, one_in, &namespaces(count.div_ceil(PER_NAMESPACE)))
+}
+
+/// The same, in these namespaces in turn.
+pub(super) fn spread(count: usize, one_in: usize, namespaces: &[String]) -> Result<Vec<Service>> {
+    let namespaces = namespaces.iter().cycle();
+    (0..count).zip(namespaces).map(|(number, namespace)| service(number, one_in, namespace)).collect()
+}
+
+/// The names of so many namespaces.
+pub(super) fn namespaces(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("team-{number}")).collect()
+}
+
+/// So many observability systems in one namespace.
+pub(super) fn tools(namespace: &str, count: usize) -> Result<Vec<Service>> {
+    (0..count).map(|number| service(number, 1, namespace)).collect()
 }
 
 /// Whether a Service of the population is an observability system.
@@ -26,29 +55,56 @@ pub(super) fn is_tool(service: &Service) -> bool {
     !service.name_any().starts_with("checkout")
 }
 
-/// Creates them and their namespaces.
+/// Creates them, and those of their namespaces that are not there yet.
 pub(super) async fn create(client: &Client, services: &[Service]) -> Result<()> {
-    let mut namespaces: Vec<_> = services.iter().filter_map(ResourceExt::namespace).collect();
-    namespaces.sort();
-    namespaces.dedup();
-    let api: Api<Namespace> = Api::all(client.clone());
-    let namespaces = namespaces.iter().map(|name| from_value(json!({"metadata": {"name": name}})));
-    let namespaces = namespaces.collect::<Result<Vec<Namespace>, _>>()?;
-    create_all(&namespaces, async |namespace| api.create(&PostParams::default(), namespace).await).await?;
-    create_all(services, async |service| {
-        let namespace = service.namespace().unwrap_or_default();
-        Api::<Service>::namespaced(client.clone(), &namespace).create(&PostParams::default(), service).await
+    let names: BTreeSet<_> = services.iter().filter_map(ResourceExt::namespace).collect();
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    all(&names, async |name| {
+        let namespace = from_value(json!({"metadata": {"name": name}})).map_err(kube::Error::SerdeError)?;
+        match namespaces.create(&PostParams::default(), &namespace).await {
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+            other => other.map(drop),
+        }
+    })
+    .await?;
+    all(services, async |service| {
+        let api: Api<Service> = Api::namespaced(client.clone(), &service.namespace().unwrap_or_default());
+        api.create(&PostParams::default(), service).await.map(drop)
     })
     .await
 }
 
-async fn create_all<K>(objects: &[K], create: impl AsyncFn(&K) -> kube::Result<K>) -> Result<()> {
+async fn all<T>(objects: impl IntoIterator<Item = T>, create: impl AsyncFn(T) -> kube::Result<()>) -> Result<()> {
     let requests = stream::iter(objects).map(|object| create(object));
-    requests.buffer_unordered(AT_ONCE).try_for_each(|_| async { Ok(()) }).await.context("cannot create the population")
+    requests.buffer_unordered(AT_ONCE).try_for_each(async |()| Ok(())).await.context("cannot create the population")
+}
+
+/// Creates them, and waits until the EndpointSlice controller has made their slices: it must not compete with what is
+/// measured.
+pub(super) async fn create_and_settle(client: &Client, services: &[Service]) -> Result<()> {
+    print(&format!("creating {} Services", services.len()));
+    let started = Instant::now();
+    let before = endpoint_slices(client).await?;
+    create(client, services).await?;
+    let created = started.elapsed();
+    if controllers_run() {
+        within(PUBLISHED, "every Service has an EndpointSlice", async || {
+            let slices = endpoint_slices(client).await? - before;
+            if slices < services.len() {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            ensure!(slices >= services.len(), "{slices} of {} have", services.len());
+            Ok(())
+        })
+        .await?;
+    }
+    let (created, settled) = (created.as_secs_f64(), started.elapsed().as_secs_f64());
+    print(&format!("created after {created:.0} s, their EndpointSlices after {settled:.0} s"));
+    Ok(())
 }
 
 /// How many EndpointSlices there are.
-pub(super) async fn endpoint_slices(client: &Client) -> Result<usize> {
+async fn endpoint_slices(client: &Client) -> Result<usize> {
     let api: Api<EndpointSlice> = Api::all(client.clone());
     let page = api.list_metadata(&ListParams::default().limit(1)).await?;
     let rest = page.metadata.remaining_item_count.unwrap_or_default();
@@ -56,7 +112,7 @@ pub(super) async fn endpoint_slices(client: &Client) -> Result<usize> {
 }
 
 /// An application as a chart labels it, or one of four products.
-fn service(number: usize, one_in: usize, namespaces: usize) -> Result<Service> {
+fn service(number: usize, one_in: usize, namespace: &str) -> Result<Service> {
     let (name, component, port, port_number) = match (number % one_in, number / one_in % 4) {
         (0, 0) => ("prometheus", Some("server"), "http", 9090),
         (0, 1) => ("grafana", None, "service", 3000),
@@ -76,7 +132,7 @@ fn service(number: usize, one_in: usize, namespaces: usize) -> Result<Service> {
         labels["app.kubernetes.io/component"] = component.into();
     }
     let service = json!({
-        "metadata": {"namespace": format!("team-{}", number % namespaces), "name": instance, "labels": labels},
+        "metadata": {"namespace": namespace, "name": instance, "labels": labels},
         "spec": {
             "selector": {"app.kubernetes.io/name": name, "app.kubernetes.io/instance": instance},
             "ports": [
@@ -101,5 +157,9 @@ mod tests {
         keys.sort();
         keys.dedup();
         assert_eq!(keys.len(), 1000);
+        let mut namespaces: Vec<_> = keys.into_iter().filter_map(|(namespace, _)| namespace).collect();
+        namespaces.dedup();
+        assert_eq!(namespaces.len(), 20);
+        assert!(tools("here", 14).unwrap().iter().all(is_tool));
     }
 }

@@ -24,6 +24,15 @@ impl Quantiles {
     pub(super) fn named(&self) -> [(&'static str, f64); 4] {
         [("p50", self.p50), ("p95", self.p95), ("p99", self.p99), ("max", self.max)]
     }
+
+    /// Each of them over that of another sample.
+    pub(super) fn over(&self, other: &Self) -> [(&'static str, f64); 4] {
+        let mut ratios = self.named();
+        for ((_, ratio), (_, divisor)) in ratios.iter_mut().zip(other.named()) {
+            *ratio /= divisor;
+        }
+        ratios
+    }
 }
 
 #[cfg(test)]
@@ -35,6 +44,13 @@ mod tests {
         let values: Vec<f64> = (1..=1000).rev().map(f64::from).collect();
         let quantiles = Quantiles::of(values).unwrap();
         assert_eq!(quantiles, Quantiles { p50: 500.0, p95: 950.0, p99: 990.0, max: 1000.0 });
+    }
+
+    #[test]
+    fn a_sample_is_compared_quantile_by_quantile() {
+        let of = |values: &[f64]| Quantiles::of(values.to_vec()).unwrap();
+        let ratios = of(&[2.0, 6.0]).over(&of(&[1.0, 2.0]));
+        assert_eq!(ratios, [("p50", 2.0), ("p95", 3.0), ("p99", 3.0), ("max", 3.0)]);
     }
 
     #[test]

@@ -5,18 +5,18 @@ use std::{
     io::{self, Write as _},
 };
 
-/// Collects the last line.
+/// Collects what is printed at the end: whether each promise is kept, and the pairs.
 #[derive(Debug)]
 pub(super) struct Report {
+    promises: Vec<String>,
+    broken: usize,
     pairs: String,
-    /// Whether all promises were kept; `None` before the first.
-    met: Option<bool>,
 }
 
 impl Report {
     /// The report of the benchmark of this name.
     pub(super) fn new(name: &str) -> Self {
-        Self { pairs: format!("bench={name}"), met: None }
+        Self { promises: Vec::new(), broken: 0, pairs: format!("bench={name}") }
     }
 
     /// Adds a pair.
@@ -25,24 +25,75 @@ impl Report {
         _ = write!(self.pairs, " {key}={value}");
     }
 
-    /// Says whether something is as it was promised.
-    pub(super) fn promise(&mut self, met: bool, what: &str) {
-        self.met = Some(met && self.met.unwrap_or(true));
-        print(&format!("{} {what}", if met { "met:   " } else { "MISSED:" }));
+    /// Adds a pair whose value may be missing, with two decimals.
+    pub(super) fn number(&mut self, key: impl Display, value: Option<f64>) {
+        self.pair(key, number(value));
     }
 
-    /// Prints the pairs; returns whether every promise was kept, if there were any.
-    pub(super) fn end(mut self) -> bool {
-        if let Some(met) = self.met {
-            self.pair("met", met);
-        }
-        print(&self.pairs);
-        self.met.unwrap_or(true)
+    /// Adds whether something is as it was promised.
+    pub(super) fn promise(&mut self, kept: bool, what: impl Display) {
+        self.broken += usize::from(!kept);
+        self.promises.push(format!("{} {what}", if kept { "kept:  " } else { "BROKEN:" }));
     }
+
+    /// Adds whether a number is at most what was promised. A number that could not be measured keeps no promise.
+    pub(super) fn at_most(&mut self, limit: f64, unit: &str, what: impl Display, value: Option<f64>) {
+        let kept = value.is_some_and(|value| value <= limit);
+        self.promise(kept, format_args!("{what}: {} (at most {limit}{unit})", number(value)));
+    }
+
+    /// Whether every promise is kept, if there are any.
+    pub(super) fn kept(&self) -> bool {
+        self.broken == 0
+    }
+
+    /// Prints all of it. Returns whether every promise is kept.
+    pub(super) fn end(mut self) -> bool {
+        for promise in &self.promises {
+            print(promise);
+        }
+        if !self.promises.is_empty() {
+            self.pair("broken", self.broken);
+        }
+        print(&format!("\n{}", self.pairs));
+        self.kept()
+    }
+}
+
+/// With two decimals; `-` for what could not be measured.
+pub(super) fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"))
 }
 
 /// Prints a line.
 pub(super) fn print(line: &str) {
     // Nobody reads a closed standard output.
     _ = writeln!(io::stdout(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_was_not_measured_keeps_no_promise() {
+        let mut report = Report::new("x");
+        assert!(report.kept());
+        report.number("a", Some(1.234));
+        report.number("b", None);
+        report.at_most(2.0, " ms", "a", Some(2.0));
+        assert!(report.kept());
+        report.at_most(2.0, " ms", "b", None);
+        report.at_most(2.0, "", "c", Some(f64::NAN));
+        report.promise(false, "d");
+        assert!(!report.kept());
+        assert_eq!(report.pairs, "bench=x a=1.23 b=-");
+        let expected = [
+            "kept:   a: 2.00 (at most 2 ms)",
+            "BROKEN: b: - (at most 2 ms)",
+            "BROKEN: c: NaN (at most 2)",
+            "BROKEN: d",
+        ];
+        assert_eq!((report.promises, report.broken), (expected.map(str::to_owned).to_vec(), 3));
+    }
 }

@@ -1,6 +1,6 @@
 //! What a process uses, from /proc.
 
-use std::{fmt, fs, time::Duration};
+use std::{fmt, fs, io::ErrorKind, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
 
@@ -45,12 +45,41 @@ pub(super) fn mebibytes(kib: u64) -> f64 {
     u32::try_from(kib).map_or(f64::MAX, f64::from) / 1024.0
 }
 
-/// User and system CPU time of a process since its start, in steps of 10 ms.
+/// User and system CPU time of a process since its start: exact to the nanosecond, or in steps of 10 ms where the kernel
+/// keeps no statistics of its scheduler. Threads that have ended count in the second case only.
 pub(super) fn cpu(pid: u32) -> Result<Duration> {
+    let exact = scheduled(Path::new(&format!("/proc/{pid}/task"))).unwrap_or_default();
+    // A process that runs has been scheduled: zero says that nobody counts.
+    if !exact.is_zero() {
+        return Ok(exact);
+    }
     let path = format!("/proc/{pid}/stat");
     let stat = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
     let ticks = ticks(&stat).with_context(|| format!("{path} is not as documented: {stat}"))?;
     Ok(Duration::from_secs(ticks) / u32::try_from(rustix::param::clock_ticks_per_second())?)
+}
+
+/// The time on a CPU of all threads, by their `schedstat`. A thread that ends meanwhile counts nothing.
+fn scheduled(threads: &Path) -> Result<Duration> {
+    let mut all = Duration::ZERO;
+    for thread in fs::read_dir(threads)? {
+        let path = thread?.path().join("schedstat");
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                all += on_cpu(&text).with_context(|| format!("{} is not as documented: {text}", path.display()))?;
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+    Ok(all)
+}
+
+/// The first of the three numbers, in nanoseconds.
+fn on_cpu(schedstat: &str) -> Option<Duration> {
+    let numbers: Vec<u64> = schedstat.split_whitespace().map(|number| number.parse().ok()).collect::<Option<_>>()?;
+    let [on_cpu, _waiting, _slices] = numbers[..] else { return None };
+    Some(Duration::from_nanos(on_cpu))
 }
 
 /// Fields 14 and 15 of proc(5); the second, the program's name, may contain blanks and parentheses.
@@ -79,10 +108,31 @@ mod tests {
     }
 
     #[test]
+    fn the_cpu_time_of_all_threads_is_added_up() {
+        let folder = tempfile::tempdir().unwrap();
+        for (thread, schedstat) in [("7", "305051138 420729740 712\n"), ("8", "1000 0 1\n")] {
+            fs::create_dir(folder.path().join(thread)).unwrap();
+            fs::write(folder.path().join(thread).join("schedstat"), schedstat).unwrap();
+        }
+        // It has ended after it was listed.
+        fs::create_dir(folder.path().join("9")).unwrap();
+        assert_eq!(scheduled(folder.path()).unwrap(), Duration::from_nanos(305_052_138));
+
+        fs::write(folder.path().join("9/schedstat"), "version 15\n").unwrap();
+        let error = scheduled(folder.path()).unwrap_err().to_string();
+        assert!(error.ends_with("9/schedstat is not as documented: version 15\n"), "{error}");
+        assert_eq!(on_cpu("1 2"), None);
+    }
+
+    #[test]
     fn this_process_has_memory_and_cpu_time() {
         let pid = std::process::id();
         let memory = Memory::of(pid).unwrap();
         assert!(memory.anonymous > 0 && memory.anonymous <= memory.resident && memory.resident <= memory.peak);
-        cpu(pid).unwrap();
+        let before = cpu(pid).unwrap();
+        let mut number = 1_u64;
+        while cpu(pid).unwrap() == before {
+            number = number.wrapping_mul(31).rotate_left(7);
+        }
     }
 }
