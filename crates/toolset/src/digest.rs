@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 /// The digest of all parts. Each one is preceded by its length, so that no two sequences of parts hash alike.
-pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn of_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
@@ -13,12 +13,12 @@ pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// The digest of a text alone.
-pub fn of_text(text: &str) -> String {
+pub(crate) fn of_text(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
 }
 
 /// The digest of three words without null bytes, each one followed by a null byte.
-pub fn of_words(words: [&str; 3]) -> String {
+pub(crate) fn of_words(words: [&str; 3]) -> String {
     let mut hash = Sha256::new();
     for word in words {
         hash.update(word.as_bytes());

@@ -106,7 +106,7 @@ pub(crate) struct Parts<'a> {
 impl<'a> Parts<'a> {
     /// Splits `http(s)://host[:port][/path]`. `Err` says what else the text contains: a user, a query, a fragment or
     /// other characters.
-    pub fn split(text: &'a str) -> Result<Self, String> {
+    pub(crate) fn split(text: &'a str) -> Result<Self, String> {
         let (scheme, rest) = if let Some(rest) = text.strip_prefix("http://") {
             (Scheme::Http, rest)
         } else if let Some(rest) = text.strip_prefix("https://") {

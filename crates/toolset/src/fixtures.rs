@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::{pipeline, tool::Tool};
 
 /// A Service with a selector, a cluster IP and the given ports; further fields are set on what it returns.
-pub fn service(namespace: &str, name: &str, ports: &[(&str, u16)]) -> ServiceView {
+pub(crate) fn service(namespace: &str, name: &str, ports: &[(&str, u16)]) -> ServiceView {
     ServiceView {
         key: ServiceKey::new(namespace, name),
         labels: std::iter::empty::<(&str, &str)>().collect(),
@@ -33,7 +33,7 @@ pub fn service(namespace: &str, name: &str, ports: &[(&str, u16)]) -> ServiceVie
 }
 
 /// The Prometheus server of the community chart.
-pub fn prometheus(namespace: &str, name: &str) -> ServiceView {
+pub(crate) fn prometheus(namespace: &str, name: &str) -> ServiceView {
     labelled(
         service(namespace, name, &[("http", 80)]),
         &[
@@ -45,7 +45,7 @@ pub fn prometheus(namespace: &str, name: &str) -> ServiceView {
 }
 
 /// Grafana as its chart makes it.
-pub fn grafana(namespace: &str, name: &str) -> ServiceView {
+pub(crate) fn grafana(namespace: &str, name: &str) -> ServiceView {
     labelled(
         service(namespace, name, &[("service", 80)]),
         &[("app.kubernetes.io/name", "grafana"), ("app.kubernetes.io/instance", name)],
@@ -53,20 +53,20 @@ pub fn grafana(namespace: &str, name: &str) -> ServiceView {
 }
 
 /// The same Service with these labels.
-pub fn labelled(mut view: ServiceView, labels: &[(&str, &str)]) -> ServiceView {
+pub(crate) fn labelled(mut view: ServiceView, labels: &[(&str, &str)]) -> ServiceView {
     view.labels = labels.iter().copied().collect();
     view
 }
 
 /// The same Service with these annotations.
-pub fn annotated(mut view: ServiceView, annotations: &[(&str, &str)]) -> ServiceView {
+pub(crate) fn annotated(mut view: ServiceView, annotations: &[(&str, &str)]) -> ServiceView {
     view.annotations = annotations.iter().copied().collect();
     view
 }
 
 /// A `ToolsetConfig` in namespace `holmes` with this spec.
 #[allow(clippy::needless_pass_by_value)]
-pub fn config(spec: serde_json::Value) -> crd_types::ToolsetConfig {
+pub(crate) fn config(spec: serde_json::Value) -> crd_types::ToolsetConfig {
     serde_json::from_value(serde_json::json!({
         "apiVersion": "toolset.kubernaut.io/v1alpha1",
         "kind": "ToolsetConfig",
@@ -77,14 +77,14 @@ pub fn config(spec: serde_json::Value) -> crd_types::ToolsetConfig {
 }
 
 /// One source that trusts the namespace `monitoring`.
-pub fn trusting_monitoring() -> crd_types::ToolsetConfig {
+pub(crate) fn trusting_monitoring() -> crd_types::ToolsetConfig {
     config(serde_json::json!({
         "sources": [{"name": "platform", "trust": "Trusted", "namespaces": {"from": "Names", "names": ["monitoring"]}}],
     }))
 }
 
 /// An index over these Services.
-pub fn index(services: impl IntoIterator<Item = ServiceView>) -> crate::Index {
+pub(crate) fn index(services: impl IntoIterator<Item = ServiceView>) -> crate::Index {
     let mut index = crate::Index::default();
     let mut list = index.list_services(None);
     services.into_iter().for_each(|service| index.collect_service(&mut list, service));
@@ -93,17 +93,17 @@ pub fn index(services: impl IntoIterator<Item = ServiceView>) -> crate::Index {
 }
 
 /// The plan with nothing known of health.
-pub fn planned(config: &crd_types::ToolsetConfig, index: &crate::Index) -> crate::Plan {
+pub(crate) fn planned(config: &crd_types::ToolsetConfig, index: &crate::Index) -> crate::Plan {
     rendered(config, index).0
 }
 
 /// The plan and its bytes, with nothing known of health.
-pub fn rendered(config: &crd_types::ToolsetConfig, index: &crate::Index) -> (crate::Plan, crate::Rendered) {
+pub(crate) fn rendered(config: &crd_types::ToolsetConfig, index: &crate::Index) -> (crate::Plan, crate::Rendered) {
     run(config, index, None)
 }
 
 /// As [`rendered`], beside the predecessor's overrides.
-pub fn run(
+pub(crate) fn run(
     config: &crd_types::ToolsetConfig,
     index: &crate::Index,
     legacy_overrides: Option<&str>,
@@ -120,7 +120,7 @@ pub fn run(
 }
 
 /// A Trusted tool over a Service, on port 80, without anything else.
-pub fn tool(product: Product, namespace: &str, name: &str) -> Tool {
+pub(crate) fn tool(product: Product, namespace: &str, name: &str) -> Tool {
     let key = ServiceKey::new(namespace, name);
     let endpoint = crate::Endpoint::of_service(&key, detectors::Scheme::Http, 80, "", crate::DEFAULT_CLUSTER_DOMAIN);
     Tool {
@@ -159,7 +159,7 @@ fn a_tool() -> impl Strategy<Value = Tool> {
 }
 
 /// Tools of different Services, as a plan has them, with names that collide often.
-pub fn tools_with_colliding_names() -> impl Strategy<Value = Vec<Tool>> {
+pub(crate) fn tools_with_colliding_names() -> impl Strategy<Value = Vec<Tool>> {
     prop::collection::vec(a_tool(), 0..12).prop_map(|mut tools| {
         tools.sort_by(|a, b| (a.product, &a.key).cmp(&(b.product, &b.key)));
         let mut seen = BTreeSet::new();

@@ -215,11 +215,11 @@ impl Serialize for Node {
 
 /// A value as it was read: a [`Node`], or the key that the agent's loader would refuse in it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Read(pub Result<Node, BadKey>);
+pub(crate) struct Read(pub Result<Node, BadKey>);
 
 /// A mapping key that the agent's loader would refuse.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadKey(pub String);
+pub(crate) struct BadKey(pub String);
 
 impl<'de> Deserialize<'de> for Read {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -291,7 +291,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
 /// Writes a mapping as YAML that a YAML 1.1 reader reads back as it is. The agent uses `PyYAML`, which is one.
 ///
 /// Fails only if the emitter refuses a value. It refuses none that a [`Node`] can hold.
-pub fn to_yaml(block: &Block) -> Result<String, String> {
+pub(crate) fn to_yaml(block: &Block) -> Result<String, String> {
     serde_saphyr::to_string(block).map_err(|error| error.to_string())
 }
 

@@ -26,25 +26,25 @@ impl<T> Default for ByNamespace<T> {
 
 impl<T: Named> ByNamespace<T> {
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.len
     }
 
     /// One object.
-    pub fn get(&self, namespace: &str, name: &str) -> Option<&T> {
+    pub(super) fn get(&self, namespace: &str, name: &str) -> Option<&T> {
         let row = self.rows.get(namespace)?;
         row.get(place(row, name).ok()?)
     }
 
     /// One object, to be changed in place. Its name must stay.
-    pub fn get_mut(&mut self, namespace: &str, name: &str) -> Option<&mut T> {
+    pub(super) fn get_mut(&mut self, namespace: &str, name: &str) -> Option<&mut T> {
         let row = self.rows.get_mut(namespace)?;
         let place = place(row, name).ok()?;
         row.get_mut(place)
     }
 
     /// Adds an object, and returns the one that it replaces.
-    pub fn insert(&mut self, namespace: &str, object: T) -> Option<T> {
+    pub(super) fn insert(&mut self, namespace: &str, object: T) -> Option<T> {
         let row = match self.rows.get_mut(namespace) {
             Some(row) => row,
             None => self.rows.entry(namespace.into()).or_default(),
@@ -60,7 +60,7 @@ impl<T: Named> ByNamespace<T> {
     }
 
     /// Takes an object out.
-    pub fn remove(&mut self, namespace: &str, name: &str) -> Option<T> {
+    pub(super) fn remove(&mut self, namespace: &str, name: &str) -> Option<T> {
         let row = self.rows.get_mut(namespace)?;
         let object = row.remove(place(row, name).ok()?);
         if row.is_empty() {
@@ -71,17 +71,17 @@ impl<T: Named> ByNamespace<T> {
     }
 
     /// All objects, one row per namespace.
-    pub fn into_rows(self) -> impl Iterator<Item = (Box<str>, Vec<T>)> {
+    pub(super) fn into_rows(self) -> impl Iterator<Item = (Box<str>, Vec<T>)> {
         self.rows.into_iter()
     }
 
     /// The namespaces that have objects.
-    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn namespaces(&self) -> impl Iterator<Item = &str> {
         self.rows.keys().map(AsRef::as_ref)
     }
 
     /// Takes out of a namespace what fits, and gives back the room that is left over.
-    pub fn extract(&mut self, namespace: &str, fits: impl Fn(&T) -> bool) -> Vec<T> {
+    pub(super) fn extract(&mut self, namespace: &str, fits: impl Fn(&T) -> bool) -> Vec<T> {
         let Some(row) = self.rows.get_mut(namespace) else { return Vec::new() };
         let out: Vec<T> = row.extract_if(.., |object| fits(object)).collect();
         row.shrink_to_fit();
@@ -93,19 +93,19 @@ impl<T: Named> ByNamespace<T> {
     }
 
     /// Gives back the room that is left over in a namespace.
-    pub fn shrink(&mut self, namespace: &str) {
+    pub(super) fn shrink(&mut self, namespace: &str) {
         if let Some(row) = self.rows.get_mut(namespace) {
             row.shrink_to_fit();
         }
     }
 
     /// The objects of one namespace, by name.
-    pub fn of(&self, namespace: &str) -> &[T] {
+    pub(super) fn of(&self, namespace: &str) -> &[T] {
         self.rows.get(namespace).map_or(&[], Vec::as_slice)
     }
 
     /// All objects, by namespace and name.
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.rows.values().flatten()
     }
 }

@@ -41,12 +41,12 @@ impl NamespaceList {
 }
 
 impl Namespaces {
-    pub fn labels(&self, name: &str) -> Option<&StringMap> {
+    pub(super) fn labels(&self, name: &str) -> Option<&StringMap> {
         self.0.get(name).map(|namespace| &namespace.labels)
     }
 
     /// Takes a new or changed Namespace. `number` is that of the latest list.
-    pub fn apply(&mut self, view: NamespaceView, number: u32) -> Option<Change> {
+    pub(super) fn apply(&mut self, view: NamespaceView, number: u32) -> Option<Change> {
         if self.is_known(&view, number) {
             return None;
         }
@@ -55,18 +55,18 @@ impl Namespaces {
         Some(Change::Namespace { name, before: before.map(|before| before.labels) })
     }
 
-    pub fn delete(&mut self, name: &str) -> Option<Change> {
+    pub(super) fn delete(&mut self, name: &str) -> Option<Change> {
         let (name, before) = self.0.remove_entry(name)?;
         Some(Change::Namespace { name, before: Some(before.labels) })
     }
 
-    pub fn collect(&mut self, list: &mut NamespaceList, view: NamespaceView) {
+    pub(super) fn collect(&mut self, list: &mut NamespaceList, view: NamespaceView) {
         if !self.is_known(&view, list.number) {
             list.waiting.push(view);
         }
     }
 
-    pub fn finish(&mut self, list: NamespaceList) -> Vec<Change> {
+    pub(super) fn finish(&mut self, list: NamespaceList) -> Vec<Change> {
         let NamespaceList { name, number, waiting } = list;
         let mut changes: Vec<Change> = waiting.into_iter().filter_map(|view| self.apply(view, number)).collect();
         let gone: Vec<Box<str>> = self

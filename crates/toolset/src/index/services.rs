@@ -31,32 +31,32 @@ impl ServiceList {
 }
 
 impl Services {
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.interesting.len() + self.others.len()
     }
 
-    pub fn find(&self, namespace: &str, name: &str) -> Option<&Recognised> {
+    pub(super) fn find(&self, namespace: &str, name: &str) -> Option<&Recognised> {
         self.interesting.get(namespace, name).or_else(|| self.others.get(namespace, name)).map(AsRef::as_ref)
     }
 
-    pub fn interesting(&self) -> impl Iterator<Item = &Recognised> {
+    pub(super) fn interesting(&self) -> impl Iterator<Item = &Recognised> {
         self.interesting.iter().map(AsRef::as_ref)
     }
 
-    pub fn interesting_in(&self, namespace: &str) -> impl Iterator<Item = &Recognised> {
+    pub(super) fn interesting_in(&self, namespace: &str) -> impl Iterator<Item = &Recognised> {
         self.interesting.of(namespace).iter().map(AsRef::as_ref)
     }
 
-    pub fn all(&self) -> impl Iterator<Item = &Recognised> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Recognised> {
         merged(self.interesting(), self.others.iter().map(AsRef::as_ref))
     }
 
-    pub fn all_in(&self, namespace: &str) -> impl Iterator<Item = &Recognised> {
+    pub(super) fn all_in(&self, namespace: &str) -> impl Iterator<Item = &Recognised> {
         merged(self.interesting_in(namespace), self.others.of(namespace).iter().map(AsRef::as_ref))
     }
 
     /// Takes a new or changed Service. `number` is that of the latest list.
-    pub fn apply(&mut self, view: ServiceView, number: u32) -> Option<Change> {
+    pub(super) fn apply(&mut self, view: ServiceView, number: u32) -> Option<Change> {
         match self.get_mut(&view.key) {
             Some(known) if known.view == view => {
                 known.listed = number;
@@ -66,12 +66,12 @@ impl Services {
         }
     }
 
-    pub fn delete(&mut self, key: &ServiceKey) -> Option<Change> {
+    pub(super) fn delete(&mut self, key: &ServiceKey) -> Option<Change> {
         let before = self.take(key)?;
         Some(Change::Service { key: before.view.key.clone(), before: Some(before) })
     }
 
-    pub fn collect(&mut self, list: &mut ServiceList, view: ServiceView) {
+    pub(super) fn collect(&mut self, list: &mut ServiceList, view: ServiceView) {
         match self.get_mut(&view.key) {
             Some(known) if known.view == view => known.listed = list.number,
             _ => {
@@ -81,7 +81,7 @@ impl Services {
         }
     }
 
-    pub fn finish(&mut self, list: ServiceList) -> Vec<Change> {
+    pub(super) fn finish(&mut self, list: ServiceList) -> Vec<Change> {
         let ServiceList { namespace, number, waiting } = list;
         let mut changes = Vec::with_capacity(waiting.len());
         for service in waiting.into_rows().flat_map(|(_, row)| row) {

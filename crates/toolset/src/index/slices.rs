@@ -101,7 +101,7 @@ impl Slice {
 }
 
 impl Slices {
-    pub fn readiness(&self, namespace: &str, service: &str) -> Readiness {
+    pub(super) fn readiness(&self, namespace: &str, service: &str) -> Readiness {
         self.by_service
             .get(namespace, service)
             .map_or_else(Readiness::default, |tally| Readiness { serving: tally.serving > 0, manual: tally.manual > 0 })
@@ -109,7 +109,7 @@ impl Slices {
 
     /// Takes a slice as it is now. `number` is that of the latest list. Returns the names of the Services whose
     /// readiness changed, as all that follow.
-    pub fn apply(&mut self, view: SliceView, number: u32) -> Vec<Arc<str>> {
+    pub(super) fn apply(&mut self, view: SliceView, number: u32) -> Vec<Arc<str>> {
         let (namespace, slice) = Slice::of(view, number);
         if self.is_known(&namespace, &slice) {
             return Vec::new();
@@ -119,14 +119,14 @@ impl Slices {
         self.changed(&namespace, before).collect()
     }
 
-    pub fn delete(&mut self, namespace: &str, name: &str) -> Option<Arc<str>> {
+    pub(super) fn delete(&mut self, namespace: &str, name: &str) -> Option<Arc<str>> {
         let mut before = Before::new();
         let slice = self.by_name.remove(namespace, name)?;
         self.discount(namespace, &slice, &mut before);
         self.changed(namespace, before).next()
     }
 
-    pub fn collect(&mut self, list: &mut SliceList, view: SliceView) {
+    pub(super) fn collect(&mut self, list: &mut SliceList, view: SliceView) {
         let (namespace, slice) = Slice::of(view, list.number);
         if !self.is_known(&namespace, &slice) {
             list.waiting.insert(&namespace, slice);
@@ -134,7 +134,7 @@ impl Slices {
     }
 
     /// Calls `changed` with namespace and name of every Service whose readiness changed.
-    pub fn finish(&mut self, list: SliceList, mut changed: impl FnMut(&str, &str)) {
+    pub(super) fn finish(&mut self, list: SliceList, mut changed: impl FnMut(&str, &str)) {
         let SliceList { namespace, number, waiting } = list;
         let mut rows: BTreeMap<Box<str>, Vec<Slice>> = match namespace {
             Some(one) => BTreeMap::from([(one, Vec::new())]),

@@ -11,7 +11,7 @@ use crate::{
 
 /// A tool on its way into the plan.
 #[derive(Clone, Debug)]
-pub struct PlannedTool {
+pub(super) struct PlannedTool {
     /// The tool so far.
     pub tool: Tool,
     /// Where it ranks among the instances of its product.
@@ -24,7 +24,7 @@ pub struct PlannedTool {
 
 /// Where an instance ranks among those of its product. Its namespace and name decide between equals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Precedence {
+pub(super) struct Precedence {
     tenant: bool,
     preferred: usize,
     rank: Rank,
@@ -32,7 +32,7 @@ pub struct Precedence {
 
 impl PlannedTool {
     /// The tool that a candidate becomes, or why it becomes none.
-    pub fn of(config: &ToolsetConfig, candidate: Candidate) -> Result<Self, Rejection> {
+    pub(super) fn of(config: &ToolsetConfig, candidate: Candidate) -> Result<Self, Rejection> {
         let (endpoint, product, reason, message) = match (candidate.outcome, candidate.product) {
             (CandidateOutcome::Chosen(endpoint), Some(product)) => {
                 (Some(endpoint), Some(product), ServiceReason::Selected, String::new())

@@ -9,7 +9,7 @@ use super::planned::PlannedTool;
 use crate::tool::Rejection;
 
 /// Sorts by product, custom type, precedence, namespace and name.
-pub fn sort(planned: &mut [PlannedTool]) {
+pub(super) fn sort(planned: &mut [PlannedTool]) {
     planned.sort_by(|a, b| {
         let (PlannedTool { tool, precedence, .. }, PlannedTool { tool: other, precedence: others, .. }) = (a, b);
         (tool.product, &tool.custom, precedence, &tool.key).cmp(&(other.product, &other.custom, others, &other.key))
@@ -17,7 +17,7 @@ pub fn sort(planned: &mut [PlannedTool]) {
 }
 
 /// Leaves the best ranked of every type whose `instances` is Single. `planned` is in rank order.
-pub fn keep_single(config: &ToolsetConfig, planned: &mut Vec<PlannedTool>, rejected: &mut Vec<Rejection>) {
+pub(super) fn keep_single(config: &ToolsetConfig, planned: &mut Vec<PlannedTool>, rejected: &mut Vec<Rejection>) {
     let single = |product: Product| config.spec.detector(product).instances == Instances::Single;
     let mut first: BTreeMap<(Product, Option<String>), ServiceKey> = BTreeMap::new();
     planned.retain(|PlannedTool { tool, .. }| {

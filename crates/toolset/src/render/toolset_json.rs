@@ -27,7 +27,7 @@ struct JsonTool<'a> {
 const OUTSIDE: &str = "external";
 
 /// The file, sorted by namespace and name, with a final newline.
-pub fn render(tools: &[Tool]) -> String {
+pub(super) fn render(tools: &[Tool]) -> String {
     let mut entries: Vec<JsonTool<'_>> = tools.iter().map(entry).collect();
     entries.sort_by(|a, b| (a.namespace, a.name).cmp(&(b.namespace, b.name)));
     // This cannot fail, because it holds only strings and maps of strings.

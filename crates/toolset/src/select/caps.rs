@@ -10,11 +10,11 @@ use detectors::Product;
 use super::candidate::Candidate;
 
 /// Tools from Tenant sources in one namespace.
-pub const PER_NAMESPACE: usize = 10;
+pub(super) const PER_NAMESPACE: usize = 10;
 /// Tools from Tenant sources of one type.
-pub const PER_TYPE: usize = 50;
+pub(super) const PER_TYPE: usize = 50;
 /// Tools from Tenant sources in all.
-pub const IN_ALL: usize = 200;
+pub(super) const IN_ALL: usize = 200;
 
 /// Rejects what is over the caps, by creation time, then namespace and name.
 pub(super) fn admit(candidates: &mut [Candidate]) {

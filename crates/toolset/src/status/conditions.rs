@@ -43,7 +43,7 @@ impl PendingCondition {
     }
 
     /// The transition time changes only with the status, as the API conventions require.
-    pub fn finish(self, before: Option<&Condition>, generation: Option<i64>, now: Timestamp) -> Condition {
+    pub(super) fn finish(self, before: Option<&Condition>, generation: Option<i64>, now: Timestamp) -> Condition {
         let since =
             before.filter(|before| before.status == self.status).map(|before| before.last_transition_time.clone());
         Condition {

@@ -15,7 +15,7 @@ use super::toolsets::Toolset;
 use crate::yaml::{self, BadKey, Block, Key, Node, Read};
 
 /// The most bytes of a base file, as it is and with its aliases expanded: half of the output's budget.
-pub const MAX_BYTES: usize = 256 * 1024;
+pub(super) const MAX_BYTES: usize = 256 * 1024;
 
 /// The user's own entries.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -99,7 +99,7 @@ fn entry(name: &str, value: Read) -> Result<(Key, Block), String> {
 
 /// The base file's part of a shared toolset, to be merged with the tools of ours.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct OwnInstances {
+pub(super) struct OwnInstances {
     /// Its fields beside `enabled` and `config`.
     pub fields: Block,
     /// Its instances, each with everything that it inherits. They come after ours.
@@ -117,7 +117,7 @@ const URL_FIELDS: [&str; 3] = ["prometheus_url", "api_url", "url"];
 
 impl OwnInstances {
     /// Splits an entry. What cannot be merged with ours is added to `problems`.
-    pub fn of(toolset: Toolset, name: &str, entry: Option<&Block>, problems: &mut Vec<String>) -> Self {
+    pub(super) fn of(toolset: Toolset, name: &str, entry: Option<&Block>, problems: &mut Vec<String>) -> Self {
         let Some(entry) = entry else { return Self::default() };
         let mut fields = entry.clone();
         let enabled = fields.remove("enabled");

@@ -65,19 +65,19 @@ const NAMES: [&str; 53] = [
 const NOT_TOOLSETS: [&str; 3] = ["http", "kubectl-run", "mongodb"];
 
 /// How the agent makes a tool's name from an entry's.
-pub fn mapped(name: &str) -> String {
+pub(super) fn mapped(name: &str) -> String {
     name.chars().map(|c| if matches!(c, '-' | '/') { '_' } else { c }).collect()
 }
 
 /// Whether the agent would confuse an entry of that name with one of its own, or with its tools. The agent tells the
 /// tools of MCP servers apart only by the letters and digits of their entry, so names are compared as [`folded`].
-pub fn is_reserved(name: &str) -> bool {
+pub(super) fn is_reserved(name: &str) -> bool {
     static FOLDED: LazyLock<BTreeSet<String>> = LazyLock::new(|| NAMES.iter().map(|name| folded(name)).collect());
     FOLDED.contains(&folded(name))
 }
 
 /// Whether the agent has a built-in toolset of exactly that name.
-pub fn exists(name: &str) -> bool {
+pub(super) fn exists(name: &str) -> bool {
     NAMES.binary_search(&name).is_ok() && !NOT_TOOLSETS.contains(&name)
 }
 

@@ -13,7 +13,7 @@ use crate::{
 const TENANT_HEADER: &str = "X-Scope-OrgID";
 
 /// Credentials in the shape of a toolset's fields.
-pub enum Placed {
+pub(super) enum Placed {
     /// One field.
     Key {
         /// Its name.
@@ -42,7 +42,7 @@ pub enum Placed {
 }
 
 /// The credentials of a tool, if its toolset has a field for them. If it has none, `unsupported` reports it.
-pub fn place(toolset: Toolset, tool: &Tool, notes: &mut Vec<Note>) -> Option<Placed> {
+pub(super) fn place(toolset: Toolset, tool: &Tool, notes: &mut Vec<Note>) -> Option<Placed> {
     let credentials = tool.credentials.as_ref()?;
     let field = toolset.credentials(credentials.type_)?;
     let placed = in_field(field, credentials);
@@ -80,7 +80,7 @@ fn in_field(field: CredentialsField, credentials: &Credentials) -> Option<Placed
 
 /// The tenant's header and the map that holds it. A header of that name in the credentials wins, because it is more
 /// explicit.
-pub fn tenant(toolset: Toolset, tool: &Tool) -> Option<(&'static str, Key, String)> {
+pub(super) fn tenant(toolset: Toolset, tool: &Tool) -> Option<(&'static str, Key, String)> {
     let tenant = tool.tenant_id.as_ref()?;
     let map = toolset.tenant_headers()?;
     let same = |credentials: &Credentials| {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// An entry of `toolsets` with `type: http`. It allows only GET, and only paths that answer queries.
-pub fn http(tool: &Tool, name: &str, notes: &mut Vec<Note>) -> Block {
+pub(super) fn http(tool: &Tool, name: &str, notes: &mut Vec<Note>) -> Block {
     let api = http_api::of(tool.product);
     let endpoint = &tool.endpoint;
     let paths: Vec<String> = if tool.settings.paths.is_empty() {
@@ -52,7 +52,7 @@ pub fn http(tool: &Tool, name: &str, notes: &mut Vec<Note>) -> Block {
 }
 
 /// An entry of `mcp_servers`.
-pub fn mcp(tool: &Tool, notes: &mut Vec<Note>) -> Block {
+pub(super) fn mcp(tool: &Tool, notes: &mut Vec<Note>) -> Block {
     // SSE is the older one of the two transports. By convention its path ends in /sse, which the agent appends in that
     // mode.
     let mode = if tool.endpoint.path.ends_with("/sse") { "sse" } else { "streamable-http" };

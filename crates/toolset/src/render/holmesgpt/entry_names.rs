@@ -15,7 +15,7 @@ use crate::{
 
 /// The longest name of an entry. With the agent's suffix `_request` it stays under the 64 characters that model APIs
 /// take.
-pub const MAX_ENTRY: usize = 48;
+pub(super) const MAX_ENTRY: usize = 48;
 
 /// Renames the Trusted tools of a plan whose chosen names the agent uses for something of its own.
 pub fn refuse_reserved(plan: &mut Plan) {
@@ -40,7 +40,7 @@ pub fn refuse_reserved(plan: &mut Plan) {
 ///
 /// A name has at most [`MAX_ENTRY`] characters of `[a-z0-9_-]`, and is unique after the agent's own mapping. Of
 /// `jaeger-a-b_c` and `jaeger-a_b-c` both entries would load, but only one tool would exist.
-pub fn entries<'a>(tools: &[Tool], taken: impl Iterator<Item = &'a str>) -> BTreeMap<usize, String> {
+pub(super) fn entries<'a>(tools: &[Tool], taken: impl Iterator<Item = &'a str>) -> BTreeMap<usize, String> {
     let mut all = TakenNames::default();
     for name in taken {
         all.insert(name);

@@ -5,7 +5,7 @@ use detectors::Product;
 
 /// What `type: http` needs to know of a product's API. All paths are below the endpoint's own path, and below `under`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HttpApi {
+pub(super) struct HttpApi {
     /// What it holds, for a description.
     pub holds: &'static str,
     /// The path of the API, unless the endpoint's path already ends in it. Mostly `""`.
@@ -236,7 +236,7 @@ const CUSTOM: HttpApi = HttpApi { holds: "an HTTP API", under: "", paths: &["/*"
 
 /// The API of a product. Products with a toolset in the agent are included, because from a Tenant they are `type: http`
 /// too.
-pub const fn of(product: Product) -> &'static HttpApi {
+pub(super) const fn of(product: Product) -> &'static HttpApi {
     match product {
         Product::Prometheus | Product::Thanos | Product::Mimir | Product::VictoriaMetrics => &PROMETHEUS,
         Product::Alertmanager => &ALERTMANAGER,
@@ -255,7 +255,7 @@ pub const fn of(product: Product) -> &'static HttpApi {
 
 impl HttpApi {
     /// The path that the API's own paths are appended to, for an endpoint with this path.
-    pub fn root(&self, path: &str) -> String {
+    pub(super) fn root(&self, path: &str) -> String {
         if path.ends_with(self.under) { path.to_owned() } else { format!("{path}{}", self.under) }
     }
 }

@@ -22,7 +22,7 @@ const TIMEOUT_AMONG_SIBLINGS: i32 = 8;
 const TRIES_AMONG_SIBLINGS: i32 = 1;
 
 /// The entry of a shared toolset: ours, merged over the one in the user's base file.
-pub fn entry(toolset: Toolset, tools: &[&Tool], own: OwnInstances, notes: &mut Vec<Note>) -> Block {
+pub(super) fn entry(toolset: Toolset, tools: &[&Tool], own: OwnInstances, notes: &mut Vec<Note>) -> Block {
     let alone = tools.len() + own.instances.len() == 1;
     let mut instances: Vec<Block> = tools.iter().map(|tool| instance(toolset, tool, alone, notes)).collect();
     let mut names: Vec<String> = instances.iter().filter_map(name).collect();
@@ -42,7 +42,7 @@ pub fn entry(toolset: Toolset, tools: &[&Tool], own: OwnInstances, notes: &mut V
 }
 
 /// The name by which the model asks for an instance. It is a value, not a key, so it may hold every character.
-pub fn instance_name(tool: &Tool) -> String {
+pub(super) fn instance_name(tool: &Tool) -> String {
     match (&tool.chosen_name, &tool.key) {
         (Some(chosen), _) => chosen.clone(),
         (None, Some(key)) => key.to_string(),

@@ -13,13 +13,13 @@ const MAX_LINE: usize = 256;
 const MAX_TEXT: usize = 4096;
 
 /// The description that somebody wrote, on one line.
-pub fn line<'a>(tool: &'a Tool, notes: &mut Vec<Note>) -> Option<&'a str> {
+pub(super) fn line<'a>(tool: &'a Tool, notes: &mut Vec<Note>) -> Option<&'a str> {
     let said = tool.description.as_deref()?;
     accept(said, checked::text(said, MAX_LINE), "description", tool, notes)
 }
 
 /// The instructions that somebody wrote.
-pub fn instructions<'a>(tool: &'a Tool, notes: &mut Vec<Note>) -> Option<&'a str> {
+pub(super) fn instructions<'a>(tool: &'a Tool, notes: &mut Vec<Note>) -> Option<&'a str> {
     let said = tool.instructions.as_deref()?;
     let lines = said.split(['\n', '\t']).try_for_each(|line| checked::text(line, MAX_TEXT));
     accept(said, lines, "instructions", tool, notes)
@@ -45,7 +45,7 @@ fn accept<'a>(
 }
 
 /// What an entry of its own is, in one line.
-pub fn fixed_line(tool: &Tool) -> String {
+pub(super) fn fixed_line(tool: &Tool) -> String {
     let holds = http_api::of(tool.product).holds;
     let what = format!("{} ({}): {holds}", tool.type_name(), tool.origin_in_words());
     match (tool.trust, &tool.key) {
@@ -55,7 +55,7 @@ pub fn fixed_line(tool: &Tool) -> String {
 }
 
 /// How the model uses an entry of `type: http`.
-pub fn usage(tool: &Tool, entry: &str, notes: &mut Vec<Note>) -> String {
+pub(super) fn usage(tool: &Tool, entry: &str, notes: &mut Vec<Note>) -> String {
     let api = http_api::of(tool.product);
     let url = format!("{}{}", tool.endpoint.origin(), api.root(&tool.endpoint.path));
     let mut lines = Vec::new();

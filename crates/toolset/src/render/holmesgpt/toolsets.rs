@@ -5,11 +5,11 @@ use crd_types::{CredentialsType, Trust};
 use detectors::Product;
 
 /// The version whose loader, models and probes this module describes.
-pub const VERSION: &str = "0.45.0";
+pub(super) const VERSION: &str = "0.45.0";
 
 /// One of the agent's toolsets that tools can become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Toolset {
+pub(super) enum Toolset {
     /// `prometheus/metrics`: everything with the Prometheus query API.
     Metrics,
     /// `grafana/dashboards`.
@@ -30,12 +30,12 @@ pub enum Toolset {
 
 impl Toolset {
     /// The toolsets that hold all instances of their products in one entry, in the order of their entries.
-    pub const SHARED: [Self; 6] =
+    pub(super) const SHARED: [Self; 6] =
         [Self::Metrics, Self::Dashboards, Self::Loki, Self::Tempo, Self::Elasticsearch, Self::VictoriaLogs];
 
     /// The toolset that a tool becomes. A tool from a Tenant source becomes `type: http`, so it is never listed with
     /// Trusted instances and never reaches the agent's built-in code.
-    pub const fn of(product: Product, trust: Trust) -> Self {
+    pub(super) const fn of(product: Product, trust: Trust) -> Self {
         if matches!(trust, Trust::Tenant) {
             return Self::Http;
         }
@@ -57,7 +57,7 @@ impl Toolset {
     }
 
     /// The names of its entries in the file. Empty if every tool has its own entry.
-    pub const fn entries(self) -> &'static [&'static str] {
+    pub(super) const fn entries(self) -> &'static [&'static str] {
         match self {
             Self::Metrics => &["prometheus/metrics"],
             Self::Dashboards => &["grafana/dashboards"],
@@ -70,12 +70,12 @@ impl Toolset {
     }
 
     /// Whether every tool has its own entry, and so a name among the agent's own names.
-    pub const fn has_own_entries(self) -> bool {
+    pub(super) const fn has_own_entries(self) -> bool {
         matches!(self, Self::Http | Self::Mcp)
     }
 
     /// Its name in messages.
-    pub const fn in_words(self) -> &'static str {
+    pub(super) const fn in_words(self) -> &'static str {
         match self {
             Self::Metrics => "prometheus/metrics",
             Self::Dashboards => "grafana/dashboards",
@@ -89,7 +89,7 @@ impl Toolset {
     }
 
     /// The field that holds an instance's URL.
-    pub const fn url_field(self) -> &'static str {
+    pub(super) const fn url_field(self) -> &'static str {
         match self {
             Self::Metrics => "prometheus_url",
             Self::Mcp => "url",
@@ -98,7 +98,7 @@ impl Toolset {
     }
 
     /// How credentials of this type are written. `None` if the toolset has no field for them.
-    pub const fn credentials(self, type_: CredentialsType) -> Option<CredentialsField> {
+    pub(super) const fn credentials(self, type_: CredentialsType) -> Option<CredentialsField> {
         use CredentialsField as Field;
         use CredentialsType as Type;
         match (self, type_) {
@@ -124,7 +124,7 @@ impl Toolset {
     }
 
     /// The map of headers that holds `X-Scope-OrgID`. `None` if there is none.
-    pub const fn tenant_headers(self) -> Option<&'static str> {
+    pub(super) const fn tenant_headers(self) -> Option<&'static str> {
         match self {
             Self::Metrics | Self::Dashboards | Self::Loki | Self::Tempo => Some("additional_headers"),
             Self::Http => Some("default_headers"),
@@ -135,22 +135,22 @@ impl Toolset {
 
     /// Whether it has `timeout_seconds`. `prometheus/metrics` has timeouts for kinds of queries, and none for single
     /// calls.
-    pub const fn has_timeout(self) -> bool {
+    pub(super) const fn has_timeout(self) -> bool {
         !matches!(self, Self::Metrics | Self::Mcp)
     }
 
     /// Whether it restricts calls to paths.
-    pub const fn has_paths(self) -> bool {
+    pub(super) const fn has_paths(self) -> bool {
         matches!(self, Self::Http)
     }
 
     /// Whether the user's instructions reach the model. Shared toolsets have their own, for all instances together.
-    pub const fn has_instructions(self) -> bool {
+    pub(super) const fn has_instructions(self) -> bool {
         self.has_own_entries()
     }
 
     /// The types of credentials that it has fields for, for messages.
-    pub fn credentials_in_words(self) -> String {
+    pub(super) fn credentials_in_words(self) -> String {
         let names: Vec<&str> = CredentialsType::ALL
             .iter()
             .filter(|type_| self.credentials(**type_).is_some())
@@ -162,7 +162,7 @@ impl Toolset {
 
 /// How a toolset takes credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CredentialsField {
+pub(super) enum CredentialsField {
     /// A field of that name holds the key or token.
     Key(&'static str),
     /// `username` and `password`.
