@@ -34,7 +34,7 @@ async fn replica(world: &mut World, lease_namespace: &str, account: Option<&Acco
 }
 
 /// Waits until the metric `leader` of a replica has this value.
-pub async fn leads(controller: &Controller, expected: f64) -> Result<()> {
+pub(crate) async fn leads(controller: &Controller, expected: f64) -> Result<()> {
     eventually(&format!("its metric `leader` is {expected}"), async || {
         let leader = controller.metric("dynamictoolset_leader").await?;
         ensure!(leader == Some(expected), "{leader:?}");

@@ -14,7 +14,7 @@ use k8s_openapi::api::{
 use kube::{Api, api::ListParams};
 
 /// Says that a test was not run, past libtest's capture, and fails where CI must run everything.
-pub fn skipped(reason: &str) -> Result<()> {
+pub(crate) fn skipped(reason: &str) -> Result<()> {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     if env::var_os("CI").is_some_and(|ci| !ci.is_empty()) {
         bail!("cannot run: {reason}");

@@ -8,25 +8,25 @@ fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> Value {
     json!({"apiGroups": [group], "resources": resources, "verbs": verbs})
 }
 
-pub fn services() -> Value {
+pub(crate) fn services() -> Value {
     json!([rule("", &["services"], &["get", "list", "watch"])])
 }
 
-pub fn endpoint_slices() -> Value {
+pub(crate) fn endpoint_slices() -> Value {
     json!([rule("discovery.k8s.io", &["endpointslices"], &["list", "watch"])])
 }
 
-pub fn namespaces() -> Value {
+pub(crate) fn namespaces() -> Value {
     json!([rule("", &["namespaces"], &["list", "watch"])])
 }
 
 /// Everything else that it needs where ToolsetConfigs are, and where it tells a Service's owner of a rejection.
-pub fn writing() -> Value {
+pub(crate) fn writing() -> Value {
     with_config_maps(&["get", "list", "watch", "create", "patch"])
 }
 
 /// The same, but the ConfigMap may only be looked at.
-pub fn writing_all_but_config_maps() -> Value {
+pub(crate) fn writing_all_but_config_maps() -> Value {
     with_config_maps(&["get", "list", "watch"])
 }
 
@@ -40,12 +40,12 @@ fn with_config_maps(verbs: &[&str]) -> Value {
 }
 
 /// To take part in an election.
-pub fn leases() -> Value {
+pub(crate) fn leases() -> Value {
     json!([rule("coordination.k8s.io", &["leases"], &["get", "list", "watch", "create", "update"])])
 }
 
 /// A ServiceAccount with all of it in the whole cluster, granted as `services`, `endpoint-slices`, `namespaces` and `writing`. For a control plane of the test's own.
-pub async fn operator(world: &World, namespace: &str) -> Result<Account> {
+pub(crate) async fn operator(world: &World, namespace: &str) -> Result<Account> {
     let account = world.account(namespace, "operator").await?;
     account.grant_everywhere("services", &services()).await?;
     account.grant_everywhere("endpoint-slices", &endpoint_slices()).await?;

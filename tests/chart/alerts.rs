@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use e2e::chart;
 
 /// The rules.
-pub fn file() -> PathBuf {
+pub(crate) fn file() -> PathBuf {
     chart::chart().join("files/alerts.yaml")
 }
 

@@ -25,7 +25,7 @@ use tokio::{
 };
 
 /// The dashboard.
-pub fn read() -> Result<Value> {
+pub(crate) fn read() -> Result<Value> {
     let text = fs::read_to_string(chart::chart().join("files/dashboards/toolset-operator.json"))?;
     serde_json::from_str(&text).context("the dashboard is not JSON")
 }

@@ -9,7 +9,7 @@ use kube::{Api, ResourceExt as _, api::ListParams};
 
 /// One verb on one resource, in one namespace or (without) in all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Right {
+pub(crate) struct Right {
     namespace: Option<String>,
     group: String,
     resource: String,
@@ -24,7 +24,7 @@ impl fmt::Display for Right {
 }
 
 /// Every right that is bound to the user.
-pub async fn granted(world: &World, user: &str) -> Result<BTreeSet<Right>> {
+pub(crate) async fn granted(world: &World, user: &str) -> Result<BTreeSet<Right>> {
     let mut rights = BTreeSet::new();
     let everything = ListParams::default();
     let cluster_roles: Api<ClusterRole> = Api::all(world.client());
@@ -69,7 +69,7 @@ fn expand(namespace: Option<&str>, rules: Option<&[PolicyRule]>) -> Vec<Right> {
 }
 
 /// Fails if a request of the user's was refused for want of a right, or a right was never used.
-pub fn compare(granted: &BTreeSet<Right>, requests: &[AuditedRequest], user: &str) -> Result<()> {
+pub(crate) fn compare(granted: &BTreeSet<Right>, requests: &[AuditedRequest], user: &str) -> Result<()> {
     let theirs: Vec<_> =
         requests.iter().filter(|request| request.user == user && !request.resource.is_empty()).collect();
     let refused = theirs.iter().filter(|request| request.code == 403);

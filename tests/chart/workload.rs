@@ -19,10 +19,10 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 /// The agent's Deployment, which may be restarted.
-pub const AGENT: &str = "holmes-holmes";
+pub(crate) const AGENT: &str = "holmes-holmes";
 
 /// Where the Services are, and where ToolsetConfigs and the agent are.
-pub struct Namespaces<'a> {
+pub(crate) struct Namespaces<'a> {
     pub watched: &'a str,
     pub agent: &'a str,
     /// `spec.sources[].namespaces`.
@@ -30,7 +30,7 @@ pub struct Namespaces<'a> {
 }
 
 /// Lets all of it happen, one after the other, and waits for each.
-pub async fn whole_job(world: &World, namespaces: &Namespaces<'_>) -> Result<()> {
+pub(crate) async fn whole_job(world: &World, namespaces: &Namespaces<'_>) -> Result<()> {
     let (watched, agent) = (namespaces.watched, namespaces.agent);
     agent_deployment(world, agent).await?;
     predecessors_config_map(world, agent).await?;

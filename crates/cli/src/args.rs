@@ -1,7 +1,6 @@
 //! The command line.
 
-// The doc comments are the help text, which does not render backticks.
-#![allow(clippy::doc_markdown)]
+#![allow(clippy::doc_markdown, reason = "the doc comments are the help text, which does not render backticks")]
 
 use std::path::PathBuf;
 
@@ -21,7 +20,7 @@ use clap_complete::Shell;
     subcommand_required = true,
     arg_required_else_help = true
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// When to use colours; auto uses them on a terminal unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = false)]
     pub color: ColorWhen,
@@ -37,14 +36,14 @@ const STYLES: styling::Styles = styling::Styles::styled()
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ColorWhen {
+pub(crate) enum ColorWhen {
     Auto,
     Always,
     Never,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Show the tools that the operator discovers and the file that it writes
     #[command(after_help = RENDER_EXAMPLES)]
     Render(Render),
@@ -98,7 +97,7 @@ Examples:
   kubectl-toolset completions fish > ~/.config/fish/completions/kubectl-toolset.fish";
 
 #[derive(Debug, Args)]
-pub struct Render {
+pub(crate) struct Render {
     #[command(flatten)]
     pub from: From,
     /// The output format [default: table on a terminal, otherwise configmap]
@@ -108,7 +107,7 @@ pub struct Render {
 
 /// The output formats of `render`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// The ConfigMap that the operator applies
     Configmap,
     /// The file that HolmesGPT loads
@@ -120,7 +119,7 @@ pub enum Format {
 }
 
 #[derive(Debug, Args)]
-pub struct Explain {
+pub(crate) struct Explain {
     /// The Service, as NAME or NAMESPACE/NAME
     #[arg(value_name = "SERVICE")]
     pub service: String,
@@ -132,7 +131,7 @@ pub struct Explain {
 }
 
 #[derive(Debug, Args)]
-pub struct Validate {
+pub(crate) struct Validate {
     /// A file with ToolsetConfigs, or - for standard input; can be repeated
     #[arg(short = 'f', long = "filename", value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
@@ -140,7 +139,7 @@ pub struct Validate {
 
 /// Where the objects come from.
 #[derive(Debug, Args)]
-pub struct From {
+pub(crate) struct From {
     /// A YAML or JSON file with Services, EndpointSlices, Namespaces, ConfigMaps and at most one ToolsetConfig, or -
     /// for standard input; can be repeated
     #[arg(short = 'f', long = "filename", value_name = "FILE")]

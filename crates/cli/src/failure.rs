@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Why a command failed.
 #[derive(Debug)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The input or the cluster has problems. Each problem is printed on its own line, and the exit code is 1.
     Input(Vec<String>),
     /// The command line is wrong. The exit code is 2.
@@ -13,7 +13,7 @@ pub enum Failure {
 
 impl Failure {
     /// A failure with one problem.
-    pub fn input(problem: impl Into<String>) -> Self {
+    pub(crate) fn input(problem: impl Into<String>) -> Self {
         Self::Input(vec![problem.into()])
     }
 }

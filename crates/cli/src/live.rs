@@ -28,7 +28,7 @@ const PAGE: u32 = 500;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Reads a snapshot of the cluster.
-pub fn snapshot(from: &From) -> Result<Snapshot, Failure> {
+pub(crate) fn snapshot(from: &From) -> Result<Snapshot, Failure> {
     let given = input::config_only(&from.files)?;
     if given.is_some() && from.config.is_some() {
         return Err(Failure::Usage(

@@ -2,7 +2,7 @@
 
 /// The text that a command prints.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The text for standard output.
     pub output: String,
     /// Notes for standard error. Each note is one line.
@@ -11,7 +11,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// Output without notes.
-    pub fn of(output: String) -> Self {
+    pub(crate) fn of(output: String) -> Self {
         Self { output, notes: Vec::new() }
     }
 }

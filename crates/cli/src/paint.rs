@@ -9,7 +9,7 @@ use crate::args::ColorWhen;
 
 /// Adds colours to text if colours are enabled. It also knows the width of the terminal.
 #[derive(Clone, Copy, Debug)]
-pub struct Paint {
+pub(crate) struct Paint {
     enabled: bool,
     /// The width of the terminal. `None` if standard output is not a terminal.
     pub columns: Option<usize>,
@@ -18,7 +18,7 @@ pub struct Paint {
 impl Paint {
     /// Creates the colours for standard output. `auto` follows <https://no-color.org>, so a non-empty `NO_COLOR`
     /// disables colours.
-    pub fn new(when: ColorWhen) -> Self {
+    pub(crate) fn new(when: ColorWhen) -> Self {
         let automatic = || {
             io::stdout().is_terminal()
                 && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
@@ -35,27 +35,27 @@ impl Paint {
         if self.enabled && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    pub fn bold(self, text: &str) -> String {
+    pub(crate) fn bold(self, text: &str) -> String {
         self.code("1", text)
     }
 
-    pub fn dim(self, text: &str) -> String {
+    pub(crate) fn dim(self, text: &str) -> String {
         self.code("2", text)
     }
 
-    pub fn good(self, text: &str) -> String {
+    pub(crate) fn good(self, text: &str) -> String {
         self.code("32", text)
     }
 
-    pub fn warn(self, text: &str) -> String {
+    pub(crate) fn warn(self, text: &str) -> String {
         self.code("33", text)
     }
 
-    pub fn bad(self, text: &str) -> String {
+    pub(crate) fn bad(self, text: &str) -> String {
         self.code("31", text)
     }
 
-    pub fn link(self, text: &str) -> String {
+    pub(crate) fn link(self, text: &str) -> String {
         self.code("36", text)
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Makes the plan and prints it in a format.
-pub fn run(
+pub(crate) fn run(
     snapshot: &Snapshot,
     cluster_domain: &str,
     format: Option<Format>,

@@ -14,7 +14,7 @@ use toolset::{
 };
 
 /// The objects that a command reads.
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     /// Services, EndpointSlices and Namespaces.
     pub index: Index,
     /// The ToolsetConfig, or `default_config()` if there is none.
@@ -34,7 +34,7 @@ pub struct Snapshot {
 }
 
 /// The plan and the steps before it.
-pub struct Planned {
+pub(crate) struct Planned {
     /// The candidates and their health, before overrides and ranking.
     pub trace: Trace,
     /// The plan. Tools that do not fit into the ConfigMap are removed from it.
@@ -44,7 +44,7 @@ pub struct Planned {
 }
 
 /// The ToolsetConfig that is used if there is none. It trusts all namespaces.
-pub fn default_config() -> ToolsetConfig {
+pub(crate) fn default_config() -> ToolsetConfig {
     let source = Source {
         name: "all".to_owned(),
         trust: Trust::Trusted,
@@ -71,7 +71,7 @@ pub fn default_config() -> ToolsetConfig {
 
 impl Snapshot {
     /// Makes the plan and the files as the operator does.
-    pub fn plan(&self, cluster_domain: &str) -> Planned {
+    pub(crate) fn plan(&self, cluster_domain: &str) -> Planned {
         let output = self.config_map(&self.config.spec.output.config_map_name);
         let data = output.and_then(|output| output.data.as_ref());
         let texts = data.into_iter().flatten().filter(|(key, _)| DATA_KEYS.contains(&key.as_str()));
@@ -107,7 +107,7 @@ impl Snapshot {
     }
 
     /// The namespace and the name of the ToolsetConfig, as messages write them.
-    pub fn config_name(&self) -> String {
+    pub(crate) fn config_name(&self) -> String {
         format!("{}/{}", self.config.namespace().unwrap_or_default(), self.config.name_any())
     }
 

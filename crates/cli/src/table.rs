@@ -12,21 +12,21 @@ const GAP: usize = 2;
 const MIN_LAST_WIDTH: usize = 30;
 
 /// Adds a colour to a cell.
-pub type Brush = fn(Paint, &str) -> String;
+pub(crate) type Brush = fn(Paint, &str) -> String;
 
 /// A table with a header row. Lines have no trailing spaces.
-pub struct Table {
+pub(crate) struct Table {
     headers: Vec<&'static str>,
     rows: Vec<Vec<(String, Brush)>>,
 }
 
 /// Adds no colour.
-pub fn plain(_: Paint, text: &str) -> String {
+pub(crate) fn plain(_: Paint, text: &str) -> String {
     text.to_owned()
 }
 
 /// The colour of a health state.
-pub fn health_colour(health: Health) -> Brush {
+pub(crate) fn health_colour(health: Health) -> Brush {
     match health {
         Health::Healthy => Paint::good,
         Health::Unhealthy => Paint::bad,
@@ -35,18 +35,18 @@ pub fn health_colour(health: Health) -> Brush {
 }
 
 impl Table {
-    pub fn new(headers: &[&'static str]) -> Self {
+    pub(crate) fn new(headers: &[&'static str]) -> Self {
         Self { headers: headers.to_vec(), rows: Vec::new() }
     }
 
     /// Adds a row. An empty cell is shown as `-`.
-    pub fn row(&mut self, cells: Vec<(String, Brush)>) {
+    pub(crate) fn row(&mut self, cells: Vec<(String, Brush)>) {
         self.rows.push(cells);
     }
 
     /// The lines of the table, each with `indent` in front. If the last cell of a row is wider than the terminal, the
     /// row takes several lines.
-    pub fn lines(&self, paint: Paint, indent: &str) -> Vec<String> {
+    pub(crate) fn lines(&self, paint: Paint, indent: &str) -> Vec<String> {
         let mut widths: Vec<usize> = self.headers.iter().map(|header| header.chars().count()).collect();
         for row in &self.rows {
             for (width, (text, _)) in widths.iter_mut().zip(row) {

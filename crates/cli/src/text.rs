@@ -4,12 +4,12 @@
 const WIDTH: usize = 110;
 
 /// Breaks text between words. The first line starts with `first`, and the other lines start with as many spaces.
-pub fn wrap(first: &str, text: &str) -> Vec<String> {
+pub(crate) fn wrap(first: &str, text: &str) -> Vec<String> {
     wrap_to(WIDTH, first, text)
 }
 
 /// As `wrap`, with a maximum width.
-pub fn wrap_to(max: usize, first: &str, text: &str) -> Vec<String> {
+pub(crate) fn wrap_to(max: usize, first: &str, text: &str) -> Vec<String> {
     let indent = " ".repeat(width(first));
     let mut lines = Vec::new();
     let mut line = first.to_owned();
@@ -30,7 +30,7 @@ pub fn wrap_to(max: usize, first: &str, text: &str) -> Vec<String> {
 }
 
 /// The number of columns that text takes. Colour codes take none.
-pub fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     text.split('\u{1b}')
         .enumerate()
         .map(|(index, part)| match (index, part.split_once('m')) {
@@ -41,13 +41,13 @@ pub fn width(text: &str) -> usize {
 }
 
 /// Makes a sentence from a message about the Service. `is headless` becomes `It is headless`.
-pub fn sentence(message: &str) -> String {
+pub(crate) fn sentence(message: &str) -> String {
     let about_it = ["is ", "serves ", "looks ", "has "].iter().any(|verb| message.starts_with(verb));
     if about_it { format!("It {message}") } else { capitalised(message) }
 }
 
 /// Makes the first letter upper case.
-pub fn capitalised(text: &str) -> String {
+pub(crate) fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

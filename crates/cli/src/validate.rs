@@ -10,7 +10,7 @@ use crate::{
 use serde_json::Value;
 
 /// Validates every ToolsetConfig in the files and ignores other kinds.
-pub fn run(files: &[PathBuf]) -> Result<Outcome, Failure> {
+pub(crate) fn run(files: &[PathBuf]) -> Result<Outcome, Failure> {
     let mut problems = Vec::new();
     let mut valid = Vec::new();
     for document in input::documents(files)? {

@@ -1,7 +1,6 @@
 //! `kubectl toolset render` on files and standard input.
 
-// A failed `unwrap` in a helper function fails the test.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a failed `unwrap` in a helper function fails the test")]
 
 mod support;
 

@@ -8,8 +8,14 @@
 //! A field with a default is not an `Option`, because the API server sets the default. Serde sets the same default for
 //! an object that was never sent to an API server.
 
-// The doc comments of the fields are the descriptions in the CRD, and `kubectl explain` does not render backticks.
-#![allow(clippy::doc_markdown)]
+#![allow(
+    clippy::doc_markdown,
+    reason = "the doc comments of the fields are the descriptions in the CRD, and `kubectl explain` does not render backticks"
+)]
+#![allow(
+    unreachable_pub,
+    reason = "the derive of KubeSchema repeats each type, with its visibility, inside a function"
+)]
 
 mod closed;
 mod connection;

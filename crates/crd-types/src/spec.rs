@@ -1,7 +1,9 @@
 //! The `ToolsetConfig` and its spec.
 
-// The lint takes the repeated types of the printer columns for a mistake.
-#![allow(clippy::duplicated_attributes)]
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "the lint takes the repeated types of the printer columns for a mistake"
+)]
 
 use detectors::Product;
 use kube::{CustomResource, KubeSchema};

@@ -1,7 +1,6 @@
 //! Validates the examples beside this file offline. A test on a real API server runs the same files.
 
-// A failed `expect` in a helper function fails the test.
-#![allow(clippy::expect_used, clippy::panic)]
+#![allow(clippy::expect_used, clippy::panic, reason = "a failure in a helper function fails the test")]
 
 use std::{collections::BTreeSet, fs, path::Path};
 

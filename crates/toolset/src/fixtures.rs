@@ -65,7 +65,7 @@ pub(crate) fn annotated(mut view: ServiceView, annotations: &[(&str, &str)]) -> 
 }
 
 /// A `ToolsetConfig` in namespace `holmes` with this spec.
-#[allow(clippy::needless_pass_by_value)]
+#[allow(clippy::needless_pass_by_value, reason = "tests pass a `json!` literal")]
 pub(crate) fn config(spec: serde_json::Value) -> crd_types::ToolsetConfig {
     serde_json::from_value(serde_json::json!({
         "apiVersion": "toolset.kubernaut.io/v1alpha1",

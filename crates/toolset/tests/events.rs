@@ -1,6 +1,10 @@
 //! What holds for every sequence of events and lists: the index is what the objects are, it says exactly what changed,
 //! and a ToolsetConfig that no change concerns has the plan that it had.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a failed `unwrap` fails the test, and the names of tests say what they state"
+)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,5 +1,9 @@
 //! What holds for every Service and every order of events, however odd.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a failed `unwrap` fails the test, and the names of tests say what they state"
+)]
 
 use crd_types::{ToolsetConfig, Trust};
 use detectors::{PortView, Protocol, ServiceKey, ServiceType, ServiceView, StringMap, TargetPort};

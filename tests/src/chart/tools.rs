@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::controlplane;
 
 /// Helm, or `None` and a named skip.
-pub fn helm() -> Result<Option<PathBuf>> {
+pub(super) fn helm() -> Result<Option<PathBuf>> {
     let in_path =
         || env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join("helm")).find(|path| path.is_file());
     let helm = env::var_os("HELM").map(PathBuf::from).or_else(in_path);

@@ -193,8 +193,7 @@ impl World {
         }
     }
 
-    // libtest shows what is printed this way with the failed test.
-    #[allow(clippy::print_stderr)]
+    #[allow(clippy::print_stderr, reason = "libtest shows what is printed this way with the failed test")]
     fn print_log(&self, number: usize) {
         let path = self.folder.path().join(format!("controller-{number}.log"));
         let log = fs::read_to_string(path).unwrap_or_default();

@@ -6,7 +6,7 @@ use toolset::select::annotation;
 
 use super::{case::Case, classification::Classification};
 
-pub fn section(case: &Case<'_>) -> Vec<String> {
+pub(super) fn section(case: &Case<'_>) -> Vec<String> {
     let advice = match (&case.classification, case.classification.reason()) {
         (Classification::Unrecognised, _) => annotate(case, None),
         (_, Some(ServiceReason::NotEnoughEvidence)) => {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The input of the sections.
-pub struct Case<'a> {
+pub(super) struct Case<'a> {
     pub snapshot: &'a Snapshot,
     pub service: &'a Recognised,
     pub planned: Planned,
@@ -21,16 +21,16 @@ pub struct Case<'a> {
 }
 
 impl Case<'_> {
-    pub fn key(&self) -> &ServiceKey {
+    pub(super) fn key(&self) -> &ServiceKey {
         &self.service.view.key
     }
 
-    pub fn heading(&self, text: &str) -> String {
+    pub(super) fn heading(&self, text: &str) -> String {
         self.paint.bold(text)
     }
 }
 
 /// A line with a label and a text. A long text continues on the next line.
-pub fn entry(label: &str, text: impl AsRef<str>) -> String {
+pub(super) fn entry(label: &str, text: impl AsRef<str>) -> String {
     wrap(&format!("  {label:<12} "), text.as_ref()).join("\n")
 }

@@ -15,7 +15,7 @@ use toolset::{
 use crate::snapshot::{Planned, Snapshot};
 
 /// Whether a Service is a tool, and if not, at which step it was left out.
-pub enum Classification {
+pub(super) enum Classification {
     /// The Service is a tool.
     Tool(Box<Tool>),
     /// The Service is a candidate but not a tool.
@@ -28,7 +28,7 @@ pub enum Classification {
 
 impl Classification {
     /// The product, if it is known.
-    pub fn product(&self) -> Option<Product> {
+    pub(super) fn product(&self) -> Option<Product> {
         match self {
             Self::Tool(tool) => Some(tool.product),
             Self::Rejected(rejection) => rejection.product,
@@ -37,7 +37,7 @@ impl Classification {
     }
 
     /// The reason. `None` if nothing recognises the Service.
-    pub fn reason(&self) -> Option<ServiceReason> {
+    pub(super) fn reason(&self) -> Option<ServiceReason> {
         match self {
             Self::Tool(tool) => Some(tool.reason),
             Self::Rejected(rejection) => Some(rejection.reason),
@@ -49,7 +49,7 @@ impl Classification {
 }
 
 /// Classifies a Service.
-pub fn classify(snapshot: &Snapshot, planned: &Planned, service: &Recognised) -> Classification {
+pub(super) fn classify(snapshot: &Snapshot, planned: &Planned, service: &Recognised) -> Classification {
     let key = &service.view.key;
     if let Some(tool) = planned.plan.tools.iter().find(|tool| tool.key.as_ref() == Some(key)) {
         return Classification::Tool(Box::new(tool.clone()));

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::text::{sentence, wrap};
 
-pub fn section(case: &Case<'_>) -> Vec<String> {
+pub(super) fn section(case: &Case<'_>) -> Vec<String> {
     let paint = case.paint;
     let service = paint.bold(&case.key().to_string());
     match &case.classification {

@@ -7,7 +7,7 @@ use toolset::select;
 use super::{case::Case, classification::Classification};
 use crate::{paint::Paint, text::wrap};
 
-pub fn section(case: &Case<'_>) -> Vec<String> {
+pub(super) fn section(case: &Case<'_>) -> Vec<String> {
     let disabled = select::disabled(&case.snapshot.config);
     let (with_evidence, without): (Vec<Explanation>, Vec<Explanation>) = detectors::explain(&case.service.view)
         .into_iter()

@@ -13,7 +13,7 @@ use crate::{
 /// The maximum number of rejected candidates in the list.
 const MAX_REJECTED: usize = 10;
 
-pub fn section(case: &Case<'_>) -> Vec<String> {
+pub(super) fn section(case: &Case<'_>) -> Vec<String> {
     let Some(product) = case.classification.product() else {
         return Vec::new();
     };

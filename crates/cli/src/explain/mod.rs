@@ -18,7 +18,7 @@ use case::Case;
 use crate::{args::Explain, failure::Failure, outcome::Outcome, paint::Paint, snapshot::Snapshot};
 
 /// Explains one Service.
-pub fn run(snapshot: &Snapshot, args: &Explain, paint: Paint) -> Result<Outcome, Failure> {
+pub(crate) fn run(snapshot: &Snapshot, args: &Explain, paint: Paint) -> Result<Outcome, Failure> {
     let mut notes = snapshot.notes.clone();
     let key = find(snapshot, args, &mut notes)?;
     let Some(service) = snapshot.index.service(&key) else {

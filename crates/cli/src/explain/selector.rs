@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 /// The selector in the syntax of `kubectl -l`, for example `app=a, tier in (x, y), !old`.
-pub fn to_text(selector: &LabelSelector) -> String {
+pub(super) fn to_text(selector: &LabelSelector) -> String {
     let exact = selector.match_labels.iter().flatten().map(|(key, value)| format!("{key}={value}"));
     let expressions = selector.match_expressions.iter().flatten().map(|expression| {
         let values = expression.values.as_deref().unwrap_or_default().join(", ");

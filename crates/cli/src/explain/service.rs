@@ -15,7 +15,7 @@ use super::{
 use crate::table::health_colour;
 
 /// The section about the spec of the Service.
-pub fn service(case: &Case<'_>) -> Vec<String> {
+pub(super) fn service(case: &Case<'_>) -> Vec<String> {
     let view = &case.service.view;
     let kind = match view.service_type {
         ServiceType::ExternalName => "ExternalName (an alias for another DNS name)",
@@ -60,7 +60,7 @@ fn pairs(map: &StringMap) -> String {
 }
 
 /// The section about the sources.
-pub fn sources(case: &Case<'_>) -> Vec<String> {
+pub(super) fn sources(case: &Case<'_>) -> Vec<String> {
     let config = &case.snapshot.config;
     let namespace = &*case.key().namespace;
     let covering = source::covering(config, namespace, case.snapshot.index.namespace_labels(namespace));
@@ -114,7 +114,7 @@ fn covered(case: &Case<'_>, source: &Source) -> String {
 }
 
 /// The section about annotations, signatures and overrides.
-pub fn configuration(case: &Case<'_>) -> Vec<String> {
+pub(super) fn configuration(case: &Case<'_>) -> Vec<String> {
     let view = &case.service.view;
     let spec = &case.snapshot.config.spec;
     let mut entries = Vec::new();
@@ -175,7 +175,7 @@ fn changes(rule: &Override) -> String {
 }
 
 /// The section about health.
-pub fn health(case: &Case<'_>) -> Vec<String> {
+pub(super) fn health(case: &Case<'_>) -> Vec<String> {
     let spec = &case.snapshot.config.spec.health;
     let candidate = matches!(&case.classification, Classification::Tool(_) | Classification::Rejected(_));
     if !candidate || spec.mode == HealthMode::None {

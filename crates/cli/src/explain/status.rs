@@ -6,7 +6,7 @@ use super::{
 };
 use crate::text::wrap;
 
-pub fn section(case: &Case<'_>) -> Vec<String> {
+pub(super) fn section(case: &Case<'_>) -> Vec<String> {
     // The operator does not know a ToolsetConfig from a file.
     if !case.snapshot.live || case.snapshot.config.metadata.uid.is_none() {
         return Vec::new();

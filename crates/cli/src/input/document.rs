@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// A document of a file.
-pub struct Document {
+pub(crate) struct Document {
     /// The file and the number of the document, for example `services.yaml, document 2`. A file with one document has
     /// no number.
     pub place: String,
@@ -12,7 +12,7 @@ pub struct Document {
 }
 
 /// The documents of a file that are not empty.
-pub fn split(file: &str, text: &str) -> Vec<Document> {
+pub(super) fn split(file: &str, text: &str) -> Vec<Document> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // JSON is also YAML, but the JSON parser is much faster and its messages are about JSON.
     let looks_like_json = text.trim_start().starts_with(['{', '[']) && !text.lines().any(|line| is_marker(line, "---"));

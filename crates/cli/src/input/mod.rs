@@ -15,7 +15,7 @@ use std::{
 };
 
 use document::Document;
-pub use object::{DEFAULT_NAMESPACE, object_name};
+pub(crate) use object::{DEFAULT_NAMESPACE, object_name};
 use object::{Kinds, Object};
 use serde_json::Value;
 use toolset::Index;
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Reads a snapshot from files.
-pub fn snapshot(files: &[PathBuf]) -> Result<Snapshot, Failure> {
+pub(crate) fn snapshot(files: &[PathBuf]) -> Result<Snapshot, Failure> {
     let mut read = ReadObjects::default();
     read.files(files)?;
     read.into_snapshot()
@@ -34,7 +34,7 @@ pub fn snapshot(files: &[PathBuf]) -> Result<Snapshot, Failure> {
 
 /// Reads the ToolsetConfig of the files, if they have one. Services, EndpointSlices and Namespaces are an error,
 /// because `--live` would ignore them.
-pub fn config_only(files: &[PathBuf]) -> Result<Option<crd_types::ToolsetConfig>, Failure> {
+pub(crate) fn config_only(files: &[PathBuf]) -> Result<Option<crd_types::ToolsetConfig>, Failure> {
     let mut read = ReadObjects::default();
     read.files(files)?;
     if read.kinds.services + read.kinds.slices + read.kinds.namespaces > 0 {
@@ -47,7 +47,7 @@ pub fn config_only(files: &[PathBuf]) -> Result<Option<crd_types::ToolsetConfig>
 }
 
 /// Reads the documents of the files. Fails if a file cannot be opened or is not UTF-8.
-pub fn documents(files: &[PathBuf]) -> Result<Vec<Document>, Failure> {
+pub(crate) fn documents(files: &[PathBuf]) -> Result<Vec<Document>, Failure> {
     if files.iter().filter(|file| is_stdin(file)).count() > 1 {
         return Err(Failure::Usage("error: standard input (-f -) can be read only once".to_owned()));
     }

@@ -15,10 +15,10 @@ use serde_json::Value;
 use toolset::{NamespaceView, SliceView, convert};
 
 /// The namespace of an object that names none.
-pub const DEFAULT_NAMESPACE: &str = "default";
+pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 
 /// An object, reduced to the fields that the operator reads.
-pub enum Object {
+pub(super) enum Object {
     Service(Box<detectors::ServiceView>),
     /// `None` if the slice belongs to no Service.
     Slice(Option<SliceView>),
@@ -31,7 +31,7 @@ pub enum Object {
 
 /// The number of objects of each kind.
 #[derive(Default)]
-pub struct Kinds {
+pub(super) struct Kinds {
     pub services: usize,
     pub slices: usize,
     pub namespaces: usize,
@@ -40,7 +40,7 @@ pub struct Kinds {
 
 impl Kinds {
     /// The note for an input without Services.
-    pub fn without_services(&self) -> String {
+    pub(super) fn without_services(&self) -> String {
         if self.others.is_empty() {
             return "the input contains no Services".to_owned();
         }
@@ -50,7 +50,7 @@ impl Kinds {
 }
 
 /// The API version of a list and, if the list is typed, the kind of its entries. `None` if the value is not a list.
-pub fn list_of(value: &Value) -> Option<(String, Option<String>)> {
+pub(super) fn list_of(value: &Value) -> Option<(String, Option<String>)> {
     let kind = value.get("kind")?.as_str()?;
     let entries = kind.strip_suffix("List")?;
     let api_version = value.get("apiVersion").and_then(Value::as_str).unwrap_or("v1").to_owned();
@@ -58,7 +58,7 @@ pub fn list_of(value: &Value) -> Option<(String, Option<String>)> {
 }
 
 /// Reads one object. `Err` holds the problems, each with the kind and the name of the object.
-pub fn read(value: Value, kinds: &mut Kinds) -> Result<Object, Vec<String>> {
+pub(super) fn read(value: Value, kinds: &mut Kinds) -> Result<Object, Vec<String>> {
     if !value.is_object() {
         return Err(vec!["not a Kubernetes object; an object has the fields apiVersion, kind and metadata".to_owned()]);
     }
@@ -126,7 +126,7 @@ fn config(value: Value) -> Result<ToolsetConfig, Vec<String>> {
 }
 
 /// The kind, the namespace and the name of an object, as messages write them. Missing parts are left out.
-pub fn object_name(kind: &str, value: &Value) -> String {
+pub(crate) fn object_name(kind: &str, value: &Value) -> String {
     let metadata = |key: &str| value.get("metadata").and_then(|metadata| metadata.get(key)).and_then(Value::as_str);
     match (metadata("namespace"), metadata("name")) {
         (Some(namespace), Some(name)) => format!("{kind} {namespace}/{name}"),

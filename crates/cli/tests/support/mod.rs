@@ -1,7 +1,7 @@
 //! Runs the program.
 
-// Not every test file uses everything in this module. A failed `expect` in a helper function fails the test.
-#![allow(dead_code, clippy::expect_used)]
+#![allow(dead_code, reason = "not every test file uses everything in this module")]
+#![allow(clippy::expect_used, reason = "a failed `expect` in a helper function fails the test")]
 
 use std::{
     io::Write,
@@ -12,14 +12,14 @@ use std::{
 use serde_json::Value;
 
 /// The result of a run.
-pub struct Run {
+pub(crate) struct Run {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
 }
 
 /// The program in an environment without a cluster and without a terminal.
-pub fn program() -> Command {
+pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-toolset"));
     command
         .env("KUBECONFIG", "/nonexistent")
@@ -29,11 +29,11 @@ pub fn program() -> Command {
     command
 }
 
-pub fn run(args: &[&str]) -> Run {
+pub(crate) fn run(args: &[&str]) -> Run {
     run_with_input(args, "")
 }
 
-pub fn run_with_input(args: &[&str], input: &str) -> Run {
+pub(crate) fn run_with_input(args: &[&str], input: &str) -> Run {
     let mut child = program()
         .args(args)
         .stdin(Stdio::piped())
@@ -51,11 +51,11 @@ pub fn run_with_input(args: &[&str], input: &str) -> Run {
     }
 }
 
-pub fn fixture(name: &str) -> String {
+pub(crate) fn fixture(name: &str) -> String {
     path(name).display().to_string()
 }
 
-pub fn read_fixture(name: &str) -> String {
+pub(crate) fn read_fixture(name: &str) -> String {
     std::fs::read_to_string(path(name)).expect("a fixture")
 }
 
@@ -65,19 +65,19 @@ fn path(name: &str) -> PathBuf {
 
 impl Run {
     /// Standard output as JSON. Fails if the run failed.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!(self.code, 0, "{}", self.stderr);
         serde_json::from_str(&self.stdout).expect("JSON")
     }
 
     /// Fails unless the run reported problems in its input. All of `named` must be on standard error, and standard
     /// output must be empty.
-    pub fn refused(&self, named: &[&str]) {
+    pub(crate) fn refused(&self, named: &[&str]) {
         self.failed(1, named);
     }
 
     /// As `refused`, for a wrong command line.
-    pub fn misused(&self, named: &[&str]) {
+    pub(crate) fn misused(&self, named: &[&str]) {
         self.failed(2, named);
     }
 

@@ -196,7 +196,7 @@ mod tests {
         let fence = Fence::with_election();
         fence.held_until(soon());
         let (mut idle, mut refused) = (fence.subscribe(), fence.subscribe());
-        (idle.term(), refused.term());
+        assert_eq!(idle.term(), refused.term());
         fence.held_until(soon());
         assert!(idle.changed().now_or_never().is_none());
         assert!(refused.reopened().now_or_never().is_some());

@@ -77,7 +77,7 @@ pub(crate) enum Mismatch<'a> {
 
 impl Mismatch<'_> {
     /// Where the evidence against the product comes from, if there is any.
-    pub fn kind(&self) -> Option<EvidenceKind> {
+    pub(crate) fn kind(&self) -> Option<EvidenceKind> {
         match self {
             Self::NotMentioned => None,
             Self::OtherProgram(identity, _) | Self::OtherProduct(identity, _) => Some(identity.kind),
@@ -109,7 +109,7 @@ pub(crate) enum OtherRole<'a> {
 
 impl OtherRole<'_> {
     /// A description for people.
-    pub fn description(&self) -> Cow<'static, str> {
+    pub(crate) fn description(&self) -> Cow<'static, str> {
         match self {
             Self::OfShape(text) => Cow::Borrowed(text),
             Self::Stated(role) => Cow::Owned(role.value.to_owned()),

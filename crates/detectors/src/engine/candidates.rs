@@ -20,14 +20,14 @@ pub(crate) struct Candidates<'a, 'b> {
 }
 
 impl<'a, 'b> Candidates<'a, 'b> {
-    pub fn of(identities: &'b Identities<'a>) -> Self {
+    pub(crate) fn of(identities: &'b Identities<'a>) -> Self {
         let view: &ServiceView = identities.view;
         let ports = view.ports.iter().fold(0, |bits, port| bits | port_bit(port.port));
         Self { identities, labels: Lengths::of(&view.labels), selector: Lengths::of(&view.selector), ports }
     }
 
     /// Whether the assessment by `rule` can have another result than "not the product".
-    pub fn contain(&self, rule: &Rule) -> bool {
+    pub(crate) fn contain(&self, rule: &Rule) -> bool {
         self.identities.know(rule.product)
             || rule.shapes.iter().any(|shape| self.can_have(shape) && shape::matches(shape, self.identities.view))
             || (self.identities.mention_nothing() && self.has_port_of(rule))

@@ -58,7 +58,7 @@ pub(crate) struct Identity<'a> {
 
 impl Identity<'_> {
     /// The rule's name that is the whole value. The name of a Service never counts as one.
-    pub fn exact_name(&self, rule: &Rule) -> Option<&'static Name> {
+    pub(crate) fn exact_name(&self, rule: &Rule) -> Option<&'static Name> {
         if self.kind == EvidenceKind::Name { None } else { rule.name(self.value) }
     }
 }
@@ -91,7 +91,7 @@ pub(crate) struct Identities<'a> {
 
 impl<'a> Identities<'a> {
     /// Reads a Service.
-    pub fn of(view: &'a ServiceView, vocabulary: &Vocabulary) -> Self {
+    pub(crate) fn of(view: &'a ServiceView, vocabulary: &Vocabulary) -> Self {
         let mut identities = Self {
             view,
             all: [None; MAX],
@@ -144,41 +144,41 @@ impl<'a> Identities<'a> {
     }
 
     /// All identities: labels, selector, the Service's name.
-    pub fn iter(&self) -> impl Iterator<Item = &Identity<'a>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Identity<'a>> {
         self.all[..self.count].iter().flatten()
     }
 
     /// Those that mention a product.
-    pub fn mentioning(&self, product: Product) -> impl Iterator<Item = &Identity<'a>> {
+    pub(crate) fn mentioning(&self, product: Product) -> impl Iterator<Item = &Identity<'a>> {
         self.iter().filter(move |identity| identity.mention.product() == Some(product))
     }
 
     /// Whether an identity mentions a product or names it exactly.
-    pub fn know(&self, product: Product) -> bool {
+    pub(crate) fn know(&self, product: Product) -> bool {
         self.mentioned.contains(product) || self.named.contains(product)
     }
 
     /// Whether no identity mentions any product.
-    pub fn mention_nothing(&self) -> bool {
+    pub(crate) fn mention_nothing(&self) -> bool {
         self.mentioned.is_empty()
     }
 
     /// Whether `app.kubernetes.io/name` exists and, in labels and selector, is the name of a program that no rule
     /// knows.
-    pub fn have_other_name_label(&self) -> bool {
+    pub(crate) fn have_other_name_label(&self) -> bool {
         let mut name_labels = self.iter().filter(|identity| identity.key == NAME_LABEL);
         let is_other = |identity: &Identity<'_>| identity.mention.product().is_none() && !is_neutral(identity.value);
         self.has_name_label && name_labels.all(is_other)
     }
 
     /// The word that makes an identity the name of another program or component.
-    pub fn contradiction(&self) -> Option<(&Identity<'a>, &'a str)> {
+    pub(crate) fn contradiction(&self) -> Option<(&Identity<'a>, &'a str)> {
         self.iter().find_map(|identity| identity.mention.contradiction().map(|word| (identity, word)))
     }
 
     /// The selector's identity, if the Service selects the Pods of another program and has a name for one of their
     /// ports: `api-prometheus` with the selector `app=api` is where Prometheus scrapes `api`.
-    pub fn pods_of_another(&self, product: Product) -> Option<&Identity<'a>> {
+    pub(crate) fn pods_of_another(&self, product: Product) -> Option<&Identity<'a>> {
         let name = &*self.view.key.name;
         if self.mentioning(product).any(|identity| identity.kind != EvidenceKind::Name) {
             return None;

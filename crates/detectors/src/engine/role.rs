@@ -49,7 +49,7 @@ pub(crate) struct Role<'a> {
 
 impl Role<'_> {
     /// Whether it does not distinguish one component from another.
-    pub fn is_neutral(&self) -> bool {
+    pub(crate) fn is_neutral(&self) -> bool {
         is_neutral(self.value)
     }
 }

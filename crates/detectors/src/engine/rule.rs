@@ -31,7 +31,7 @@ pub(crate) struct Rule {
 
 impl Rule {
     /// A rule without facts, for struct update syntax.
-    pub const fn of(product: Product) -> Self {
+    pub(crate) const fn of(product: Product) -> Self {
         Self {
             product,
             names: &[],
@@ -47,7 +47,7 @@ impl Rule {
     }
 
     /// The name that an identity label with this value states, in any case.
-    pub fn name(&self, value: &str) -> Option<&'static Name> {
+    pub(crate) fn name(&self, value: &str) -> Option<&'static Name> {
         self.names.iter().find(|name| name.value.eq_ignore_ascii_case(value))
     }
 }
@@ -85,7 +85,7 @@ pub(crate) struct EndpointRole {
 
 impl EndpointRole {
     /// A role that only has ports, for struct update syntax.
-    pub const fn on(ports: Ports) -> Self {
+    pub(crate) const fn on(ports: Ports) -> Self {
         Self { roles: &[], role_optional: false, tier: 0, path: "", ports }
     }
 }
@@ -105,7 +105,7 @@ pub(crate) struct Ports {
 
 impl Ports {
     /// No port at all, for struct update syntax.
-    pub const NONE: Self = Self { own_names: &[], numbers: &[], usual_names: &[], never: &[] };
+    pub(crate) const NONE: Self = Self { own_names: &[], numbers: &[], usual_names: &[], never: &[] };
 }
 
 /// The exact shape of a Service that a chart or an operator creates.

@@ -26,7 +26,7 @@ const LETTERS: usize = 26;
 
 impl Vocabulary {
     /// The names in these rules. They start with a lower-case letter and have fewer than 64 characters.
-    pub const fn of(rules: &'static [&'static Rule]) -> Self {
+    pub(crate) const fn of(rules: &'static [&'static Rule]) -> Self {
         let (mut first_words, mut names) = ([0; LETTERS], [0; LETTERS]);
         let mut at = 0;
         while at < rules.len() {
@@ -48,14 +48,14 @@ impl Vocabulary {
 
     /// The product that `value` mentions. The name of the Helm release at the start of `value` is not a mention, unless
     /// nothing else is.
-    pub fn mention<'a>(&self, value: &'a str, release: Option<&str>) -> Mention<'a> {
+    pub(crate) fn mention<'a>(&self, value: &'a str, release: Option<&str>) -> Mention<'a> {
         let after_release = release.and_then(|release| value.strip_prefix(release)?.strip_prefix('-'));
         let mention = after_release.map(|rest| self.mention_in(rest)).filter(|mention| mention.rule.is_some());
         mention.unwrap_or_else(|| self.mention_in(value))
     }
 
     /// The rules that have `value` as an exact name.
-    pub fn named(&self, value: &str) -> impl Iterator<Item = &'static Rule> {
+    pub(crate) fn named(&self, value: &str) -> impl Iterator<Item = &'static Rule> {
         let rules = if has(&self.names, value) { self.rules } else { &[] };
         rules.iter().copied().filter(move |rule| rule.name(value).is_some())
     }
@@ -120,12 +120,12 @@ pub(crate) struct Mention<'a> {
 
 impl<'a> Mention<'a> {
     /// The product that is mentioned, if one is.
-    pub fn product(&self) -> Option<Product> {
+    pub(crate) fn product(&self) -> Option<Product> {
         self.rule.map(|rule| rule.product)
     }
 
     /// The word that makes it the name of another program or component.
-    pub fn contradiction(&self) -> Option<&'a str> {
+    pub(crate) fn contradiction(&self) -> Option<&'a str> {
         split(self.text).enumerate().find_map(|(at, word)| {
             let own = (self.start..self.end).contains(&at);
             let component = at >= self.end && self.rule.is_some_and(|rule| other_programs::is_component(word, rule));
@@ -134,7 +134,7 @@ impl<'a> Mention<'a> {
     }
 
     /// The text after the product's name, e.g. `query-frontend`.
-    pub fn rest(&self) -> &'a str {
+    pub(crate) fn rest(&self) -> &'a str {
         let next = split(self.text).nth(self.end).filter(|_| self.rule.is_some());
         next.map_or("", |next| &self.text[offset(self.text, next)..])
     }

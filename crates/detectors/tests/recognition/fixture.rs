@@ -6,7 +6,7 @@ use detectors::{
 };
 
 /// A `ClusterIP` Service in the namespace `default`, with neither labels, selector nor ports.
-pub fn service(name: &str) -> Fixture {
+pub(crate) fn service(name: &str) -> Fixture {
     Fixture(ServiceView {
         key: ServiceKey::new("default", name),
         labels: StringMap::default(),
@@ -20,84 +20,84 @@ pub fn service(name: &str) -> Fixture {
     })
 }
 
-pub struct Fixture(pub ServiceView);
+pub(crate) struct Fixture(pub ServiceView);
 
 impl Fixture {
     /// `key=value` pairs; `@name` is short for `app.kubernetes.io/name`.
-    pub fn labels(mut self, pairs: &str) -> Self {
+    pub(crate) fn labels(mut self, pairs: &str) -> Self {
         self.0.labels = map(pairs);
         self
     }
 
     /// As [`Fixture::labels`].
-    pub fn selector(mut self, pairs: &str) -> Self {
+    pub(crate) fn selector(mut self, pairs: &str) -> Self {
         self.0.selector = map(pairs);
         self
     }
 
     /// The same labels and selector, as charts write them.
-    pub fn both(self, pairs: &str) -> Self {
+    pub(crate) fn both(self, pairs: &str) -> Self {
         self.labels(pairs).selector(pairs)
     }
 
     /// As [`Fixture::labels`].
-    pub fn annotations(mut self, pairs: &str) -> Self {
+    pub(crate) fn annotations(mut self, pairs: &str) -> Self {
         self.0.annotations = map(pairs);
         self
     }
 
     /// `name:port>target/UDP[appProtocol]`, separated by spaces; `-` is no name. Without a target, it is the port.
-    pub fn ports(mut self, ports: &str) -> Self {
+    pub(crate) fn ports(mut self, ports: &str) -> Self {
         self.0.ports = ports.split_whitespace().map(port).collect();
         self
     }
 
-    pub fn headless(mut self) -> Self {
+    pub(crate) fn headless(mut self) -> Self {
         self.0.headless = true;
         self
     }
 
-    pub fn node_port(mut self) -> Self {
+    pub(crate) fn node_port(mut self) -> Self {
         self.0.service_type = ServiceType::NodePort;
         self
     }
 
-    pub fn view(&self) -> &ServiceView {
+    pub(crate) fn view(&self) -> &ServiceView {
         &self.0
     }
 
     /// What all rules find, the best first.
-    pub fn findings(&self) -> Vec<Finding> {
+    pub(crate) fn findings(&self) -> Vec<Finding> {
         recognise(&self.0)
     }
 
     /// What one product's rule finds.
-    pub fn finding(&self, product: Product) -> Option<Finding> {
+    pub(crate) fn finding(&self, product: Product) -> Option<Finding> {
         self.findings().into_iter().find(|finding| finding.product == product)
     }
 
     /// The endpoint that is used at the default confidence.
-    pub fn chosen(&self) -> Option<Finding> {
+    pub(crate) fn chosen(&self) -> Option<Finding> {
         self.findings()
             .into_iter()
             .find(|found| found.confidence >= Confidence::Medium && matches!(found.outcome, Outcome::Endpoint(_)))
     }
 
     /// The chosen endpoint as `Product http://:port/path`, `-` for none.
-    pub fn chosen_url(&self) -> String {
+    pub(crate) fn chosen_url(&self) -> String {
         let Some(finding) = self.chosen() else { return "-".to_owned() };
         let Outcome::Endpoint(target) = finding.outcome else { return "-".to_owned() };
         format!("{} {}://:{}{}", finding.product, target.scheme, target.port, target.path)
     }
 
     /// How sure the chosen endpoint is.
-    pub fn confidence(&self) -> Option<Confidence> {
+    pub(crate) fn confidence(&self) -> Option<Confidence> {
         self.chosen().map(|finding| finding.confidence)
     }
 }
 
 /// The names of the Services that are chosen and not displaced, sorted.
-pub fn chosen_of(services: &[Fixture]) -> Vec<String> {
+pub(crate) fn chosen_of(services: &[Fixture]) -> Vec<String> {
     let found: Vec<(&ServiceView, Finding)> =
         services.iter().filter_map(|fixture| Some((fixture.view(), fixture.chosen()?))).collect();
     let endpoints: Vec<(&ServiceView, &Finding)> = found.iter().map(|(view, finding)| (*view, finding)).collect();
