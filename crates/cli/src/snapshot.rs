@@ -74,8 +74,10 @@ impl Snapshot {
     pub(crate) fn plan(&self, cluster_domain: &str) -> Planned {
         let output = self.config_map(&self.config.spec.output.config_map_name);
         let data = output.and_then(|output| output.data.as_ref());
-        let texts = data.into_iter().flatten().filter(|(key, _)| DATA_KEYS.contains(&key.as_str()));
-        let present = in_output(texts.map(|(_, text)| text.as_str()), cluster_domain);
+        let present = || {
+            let texts = data.into_iter().flatten().filter(|(key, _)| DATA_KEYS.contains(&key.as_str()));
+            in_output(texts.map(|(_, text)| text.as_str()), cluster_domain)
+        };
         let mut stage = HealthStage::default();
         let health = if self.slices_known {
             HealthInput::Observed { stage: &mut stage, now: Duration::ZERO, in_output: &present }

@@ -1,6 +1,7 @@
 //! Judges the health of tools. This is the only stage with a clock.
 
 use std::{
+    cell::LazyCell,
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
@@ -83,7 +84,7 @@ impl HealthStage {
         spec: &crd_types::Health,
         selection: &Selection,
         index: &Index,
-        in_output: &BTreeSet<ServiceKey>,
+        in_output: &dyn Fn() -> BTreeSet<ServiceKey>,
     ) -> HealthReport {
         if spec.mode == HealthMode::None {
             self.down_since.clear();
@@ -92,6 +93,7 @@ impl HealthStage {
         let grace = Duration::from_secs(u64::try_from(spec.withhold_after_seconds).unwrap_or_default());
         let mut report = HealthReport::default();
         let mut down = BTreeMap::new();
+        let in_output = LazyCell::new(in_output);
         for key in selection.awaiting_health() {
             let alias =
                 index.service(key).is_some_and(|service| service.view.service_type == ServiceType::ExternalName);
@@ -183,7 +185,7 @@ mod tests {
         fn judge(&mut self, now: Duration) -> (ToolHealth, Option<Duration>) {
             let config = trusting_monitoring();
             let selection = select(&Context { config: &config, cluster_domain: DOMAIN }, &self.index);
-            let report = self.stage.judge(now, &self.spec, &selection, &self.index, &self.output);
+            let report = self.stage.judge(now, &self.spec, &selection, &self.index, &|| self.output.clone());
             (report.of(&key()), report.recheck_at)
         }
     }

@@ -44,8 +44,9 @@ pub enum HealthInput<'a> {
         stage: &'a mut HealthStage,
         /// Now, on any monotonic clock. Every run uses the same clock.
         now: Duration,
-        /// The Services that the `ConfigMap` names, see [`in_output`](crate::health::in_output).
-        in_output: &'a BTreeSet<ServiceKey>,
+        /// Reads which Services the `ConfigMap` names, see [`in_output`](crate::health::in_output). Called only if a tool is
+        /// unhealthy.
+        in_output: &'a dyn Fn() -> BTreeSet<ServiceKey>,
     },
 }
 

@@ -231,7 +231,7 @@ fn planned(config: &ToolsetConfig, index: &Index) -> (Rendered, Vec<Rejection>) 
         health: HealthInput::Observed {
             stage: &mut HealthStage::default(),
             now: Duration::ZERO,
-            in_output: &BTreeSet::new(),
+            in_output: &BTreeSet::new,
         },
         legacy_overrides: None,
         base: None,

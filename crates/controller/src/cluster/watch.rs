@@ -82,8 +82,8 @@ impl Watch {
         loop {
             let begun = Instant::now();
             let mut events = pin!(watcher(api.clone(), config.clone()).default_backoff());
+            let mut stale = pin!(sleep_until(this.cluster.watches.stale_at(&this.id, begun)));
             loop {
-                let stale_at = this.cluster.watches.stale_at(&this.id, Instant::now());
                 tokio::select! {
                     event = events.next() => match event {
                         Some(Ok(event)) => this.take(&mut feed, event, last_read.get()),
@@ -97,13 +97,15 @@ impl Watch {
                         }
                         None => break,
                     },
-                    () = sleep_until(stale_at) => {
-                        // A quiet watch is in contact without an event.
-                        if this.cluster.watches.stale_at(&this.id, Instant::now()) > stale_at {
-                            continue;
+                    () = &mut stale => {
+                        let now = Instant::now();
+                        let stale_at = this.cluster.watches.stale_at(&this.id, now);
+                        if stale_at <= now {
+                            this.stale();
+                            break;
                         }
-                        this.stale();
-                        break;
+                        // The watch was in contact meanwhile, with or without an event.
+                        stale.as_mut().reset(stale_at);
                     }
                 }
             }

@@ -10,7 +10,7 @@ use detectors::ServiceKey;
 use tokio::time::Instant;
 use toolset::{
     Plan, Rendered,
-    config_map::LEGACY_OVERRIDES_KEY,
+    config_map::{LEGACY_OVERRIDES_KEY, Manifest},
     health::in_output,
     pipeline::{self, HealthInput, Input},
     render::{Base, DATA_KEYS},
@@ -46,7 +46,8 @@ pub(super) fn plan(
     health_at: Instant,
 ) -> Planned {
     let began = WallInstant::now();
-    let in_output = services_in_output(existing, memory, cluster_domain);
+    let applied = memory.applied.clone();
+    let in_output = || services_in_output(existing, applied.as_ref(), cluster_domain);
     let now = memory.health_time(health_at);
     let legacy_overrides = existing.view.as_ref().and_then(|view| view.data.get(LEGACY_OVERRIDES_KEY));
     let base = BaseText::of(cluster, config);
@@ -69,10 +70,14 @@ pub(super) fn plan(
 
 /// Which Services are in the output. The ConfigMap says it, so a restart or a change of leader changes nothing. While the
 /// ConfigMap does not exist, memory says it.
-fn services_in_output(existing: &ConfigMapState, memory: &Memory, cluster_domain: &str) -> BTreeSet<ServiceKey> {
-    let text = |key: &&str| match (&existing.view, &memory.applied) {
-        (Some(view), _) => view.data.get(*key),
-        (None, applied) => applied.as_ref()?.data().get(*key),
+fn services_in_output(
+    existing: &ConfigMapState,
+    applied: Option<&Manifest>,
+    cluster_domain: &str,
+) -> BTreeSet<ServiceKey> {
+    let text = |key: &&str| match &existing.view {
+        Some(view) => view.data.get(*key),
+        None => applied?.data().get(*key),
     };
     in_output(DATA_KEYS.iter().filter_map(text).map(|text| &**text), cluster_domain)
 }

@@ -106,7 +106,7 @@ fn messages(formats: &serde_json::Value, index: &Index) -> Vec<String> {
         health: HealthInput::Observed {
             stage: &mut HealthStage::default(),
             now: Duration::ZERO,
-            in_output: &BTreeSet::new(),
+            in_output: &BTreeSet::new,
         },
         legacy_overrides: None,
         base: None,
