@@ -109,25 +109,16 @@ impl<'de> Deserialize<'de> for OwnedKeys {
 
 #[derive(Deserialize)]
 struct ConfigMapParts {
-    metadata: ConfigMapMetadata,
+    metadata: Metadata<Vec<FieldManager>>,
     #[serde(default)]
     data: Option<BTreeMap<String, Box<str>>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ConfigMapMetadata {
-    #[serde(flatten)]
-    metadata: Metadata,
-    #[serde(default)]
-    managed_fields: Vec<FieldManager>,
-}
-
 impl From<ConfigMapParts> for ThinConfigMap {
-    fn from(parts: ConfigMapParts) -> Self {
+    fn from(mut parts: ConfigMapParts) -> Self {
         Self {
-            metadata: parts.metadata.metadata.into(),
-            field_managers: parts.metadata.managed_fields,
+            field_managers: std::mem::take(&mut parts.metadata.managed_fields),
+            metadata: parts.metadata.fields(),
             data: parts.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into())).collect(),
         }
     }
@@ -173,10 +164,10 @@ pub(crate) fn version(resource_version: Option<&str>) -> u64 {
     resource_version.and_then(|version| version.parse().ok()).unwrap_or_default()
 }
 
-/// The fields of `metadata` that the operator reads.
+/// The fields of `metadata` that the operator reads. `M` is what it reads of the managed fields.
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Metadata {
+#[serde(rename_all = "camelCase", default, bound(deserialize = "M: Default + Deserialize<'de>"))]
+struct Metadata<M> {
     name: Option<String>,
     namespace: Option<String>,
     uid: Option<String>,
@@ -187,28 +178,30 @@ struct Metadata {
     creation_timestamp: Option<Time>,
     deletion_timestamp: Option<Time>,
     owner_references: Option<Vec<OwnerReference>>,
+    managed_fields: M,
 }
 
-impl From<Metadata> for ObjectMeta {
-    fn from(thin: Metadata) -> Self {
-        Self {
-            name: thin.name,
-            namespace: thin.namespace,
-            uid: thin.uid,
-            resource_version: thin.resource_version,
-            generation: thin.generation,
-            labels: thin.labels,
-            annotations: thin.annotations,
-            creation_timestamp: thin.creation_timestamp,
-            deletion_timestamp: thin.deletion_timestamp,
-            owner_references: thin.owner_references,
-            ..Self::default()
+impl<M> Metadata<M> {
+    /// All but the managed fields.
+    fn fields(self) -> ObjectMeta {
+        ObjectMeta {
+            name: self.name,
+            namespace: self.namespace,
+            uid: self.uid,
+            resource_version: self.resource_version,
+            generation: self.generation,
+            labels: self.labels,
+            annotations: self.annotations,
+            creation_timestamp: self.creation_timestamp,
+            deletion_timestamp: self.deletion_timestamp,
+            owner_references: self.owner_references,
+            ..ObjectMeta::default()
         }
     }
 }
 
 fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
-    Metadata::deserialize(deserializer).map(ObjectMeta::from)
+    Metadata::<IgnoredAny>::deserialize(deserializer).map(Metadata::fields)
 }
 
 /// Lets kube treat a thin type as the kind that it stands for.

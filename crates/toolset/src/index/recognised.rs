@@ -1,11 +1,16 @@
 //! A Service with everything that follows from it alone. This is computed once, when the Service arrives.
 
-use detectors::{Finding, ServiceView};
+use std::sync::OnceLock;
+
+use detectors::{Finding, ServiceView, Target};
 
 use super::by_namespace::Named;
-use crate::select::{
-    annotation::{self, Annotations, Malformed},
-    claim::{self, Claim},
+use crate::{
+    endpoint::Endpoint,
+    select::{
+        annotation::{self, Annotations, Malformed},
+        claim::{self, Claim},
+    },
 };
 
 /// A Service and what is recognised in it.
@@ -26,6 +31,16 @@ struct Recognition {
     /// `None` without an annotation of ours.
     annotations: Option<Box<Result<Annotations, Malformed>>>,
     claim: Option<Claim>,
+    /// The endpoint as last built. To build one takes a URL parser, and nearly every plan asks for the same one.
+    endpoint: OnceLock<Box<Built>>,
+}
+
+/// An endpoint, and from what it was built.
+#[derive(Clone, Debug)]
+struct Built {
+    target: Target,
+    cluster_domain: Box<str>,
+    endpoint: Result<Endpoint, String>,
 }
 
 impl Recognised {
@@ -36,7 +51,7 @@ impl Recognised {
         let recognition = (!findings.is_empty() || annotations.is_some()).then(|| {
             let stated = annotations.as_deref().and_then(|read| read.as_ref().ok());
             let claim = claim::of_service(&view, &findings, stated.unwrap_or(Annotations::nothing()));
-            Box::new(Recognition { findings, annotations, claim })
+            Box::new(Recognition { findings, annotations, claim, endpoint: OnceLock::new() })
         });
         Self { view, recognition, listed: 0 }
     }
@@ -57,6 +72,21 @@ impl Recognised {
             None => Ok(Annotations::nothing()),
             Some(Err(malformed)) => Err(malformed.clone()),
             Some(Ok(annotations)) => annotations.check_domain(&self.view.key, cluster_domain).map(|()| annotations),
+        }
+    }
+
+    /// The endpoint of this Service at a target. `Err` says why there is none.
+    pub(crate) fn endpoint(&self, target: &Target, cluster_domain: &str) -> Result<Endpoint, String> {
+        let of_target =
+            || Endpoint::of_service(&self.view.key, target.scheme, target.port, &target.path, cluster_domain);
+        let Some(recognition) = &self.recognition else { return of_target() };
+        let built = recognition.endpoint.get_or_init(|| {
+            Box::new(Built { target: target.clone(), cluster_domain: cluster_domain.into(), endpoint: of_target() })
+        });
+        if built.target == *target && *built.cluster_domain == *cluster_domain {
+            built.endpoint.clone()
+        } else {
+            of_target()
         }
     }
 

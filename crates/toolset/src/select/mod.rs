@@ -28,10 +28,7 @@ use self::{
     candidate::{Candidate, CandidateOutcome, Selection},
     claim::{Claim, ClaimOutcome, Origin},
 };
-use crate::{
-    endpoint::Endpoint,
-    index::{Index, Recognised},
-};
+use crate::index::{Index, Recognised};
 
 /// What a selection, a plan and a rendering are made for.
 #[derive(Clone, Copy, Debug)]
@@ -181,7 +178,7 @@ fn outcome(
         );
         return rejected(ServiceReason::NotEnoughEvidence, message);
     }
-    match Endpoint::of_service(&view.key, target.scheme, target.port, &target.path, ctx.cluster_domain) {
+    match service.endpoint(target, ctx.cluster_domain) {
         Ok(endpoint) => CandidateOutcome::Chosen(endpoint),
         Err(why) => rejected(ServiceReason::EndpointNotAllowed, format!("no endpoint can be built for it: {why}")),
     }
