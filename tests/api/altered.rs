@@ -1,7 +1,7 @@
-//! A write of ours that is stored in another form, or changed by somebody before we see its echo.
+//! The operator's write is stored in another form, or is changed before the operator sees its echo.
 //!
-//! The operator may skip the echo of its own write. It must notice when the API server has stored something else, and when
-//! somebody has changed the ConfigMap before the echo.
+//! The operator may skip the echo of its own write. It must notice when the API server has stored something else, and
+//! when somebody has changed the ConfigMap before the echo.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -30,7 +30,7 @@ async fn with_grafana<'a>(world: &'a mut World, proxy: &Proxy) -> Result<Stage<'
 }
 
 #[tokio::test]
-async fn what_a_webhook_changes_in_our_keys_is_drift_and_meets_the_brake() -> Result<()> {
+async fn a_webhook_that_changes_our_keys_causes_drift_and_slows_down_repairs() -> Result<()> {
     scenario("webhook", async |world| {
         let proxy = world.proxy().await?;
         let stage = with_grafana(world, &proxy).await?;
@@ -70,7 +70,7 @@ async fn what_a_webhook_changes_in_our_keys_is_drift_and_meets_the_brake() -> Re
 }
 
 #[tokio::test]
-async fn what_a_webhook_adds_beside_our_keys_is_no_drift() -> Result<()> {
+async fn a_key_that_a_webhook_adds_is_no_drift() -> Result<()> {
     scenario("injected", async |world| {
         let proxy = world.proxy().await?;
         let stage = with_grafana(world, &proxy).await?;
@@ -99,7 +99,7 @@ async fn what_a_webhook_adds_beside_our_keys_is_no_drift() -> Result<()> {
     .await
 }
 
-/// What a stranger does right after our write.
+/// What another client does right after our write.
 #[derive(Clone, Copy)]
 enum Stranger {
     Edits,
@@ -117,7 +117,7 @@ impl Stranger {
         }
     }
 
-    /// Whether somebody has undone what the stranger did.
+    /// Whether the change of the other client has been reverted.
     fn is_undone(self, config_map: Option<&ConfigMap>) -> bool {
         match self {
             Self::Edits => {
@@ -128,7 +128,7 @@ impl Stranger {
     }
 }
 
-/// A stranger acts when our write is stored, and before either the watch or the answer shows it to us.
+/// Another client acts after our write is stored, and before the operator receives the event or the answer.
 async fn a_stranger_is_first(stranger: Stranger, late: fn(&Proxy) -> Fault, watch_goes_on: bool) -> Result<()> {
     scenario("between", async |world| {
         let proxy = world.proxy().await?;

@@ -1,4 +1,4 @@
-//! What a Service's owner writes, and how it is answered.
+//! Annotations on a Service, and how the operator reports problems in them.
 
 use anyhow::{Result, ensure};
 use e2e::harness::{
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use crate::stage::{Stage, data, patch};
 
 #[tokio::test]
-async fn a_malformed_annotation_is_told_in_the_status_and_on_the_service_and_changes_nothing_else() -> Result<()> {
+async fn a_malformed_annotation_is_reported_in_the_status_and_on_the_service_and_changes_nothing_else() -> Result<()> {
     scenario("malformed", async |world| {
         let stage = Stage::set(world, json!({})).await?;
         stage.world.create(&services::grafana(&stage.apps)).await?;
         stage.lists(&["grafana"]).await?;
         let before = stage.output().await?;
 
-        // A Prometheus by its labels, but a broken annotation never falls back to guessing.
+        // Its labels say Prometheus, but the rules do not replace a malformed annotation.
         let mut service = services::prometheus_server(&stage.apps);
         service.metadata.annotations =
             Some([("kubernaut.io/toolset-path".to_owned(), "@evil.example/x".to_owned())].into());
@@ -38,7 +38,7 @@ async fn a_malformed_annotation_is_told_in_the_status_and_on_the_service_and_cha
         let events: Api<Event> = stage.world.api(&stage.apps);
         let of_service =
             ListParams::default().fields("involvedObject.kind=Service,involvedObject.name=prometheus-server");
-        eventually("its owner is told by an Event", async || {
+        eventually("the owner gets an Event", async || {
             let events = events.list(&of_service).await?.items;
             let told: Vec<_> =
                 events.iter().filter(|event| event.reason.as_deref() == Some("InvalidAnnotation")).collect();
@@ -60,7 +60,7 @@ async fn a_malformed_annotation_is_told_in_the_status_and_on_the_service_and_cha
 }
 
 #[tokio::test]
-async fn a_corrected_annotation_takes_the_service_back() -> Result<()> {
+async fn a_service_with_a_corrected_annotation_is_listed_again() -> Result<()> {
     scenario("corrected", async |world| {
         let stage = Stage::set(world, json!({})).await?;
         let service = ServiceBuilder::new(&stage.apps, "vectors")
@@ -91,8 +91,8 @@ async fn a_corrected_annotation_takes_the_service_back() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_rejection_is_told_once_and_not_again_after_a_restart() -> Result<()> {
-    scenario("told-once", async |world| {
+async fn a_rejection_is_reported_once_and_not_again_after_a_restart() -> Result<()> {
+    scenario("reported-once", async |world| {
         let apps = world.namespace("apps").await?;
         let agent = world.namespace("agent").await?;
         world.configure(&agent, "default", &crate::stage::without_health(&[&apps])).await?;
@@ -106,7 +106,7 @@ async fn a_rejection_is_told_once_and_not_again_after_a_restart() -> Result<()> 
         };
 
         let mut first = world.start_controller(ControllerOptions::default()).await?;
-        let before = eventually("its owner is told", async || {
+        let before = eventually("the owner gets an Event", async || {
             let events = told().await?;
             ensure!(events.len() == 1, "{} Events", events.len());
             Ok(events)
@@ -115,13 +115,13 @@ async fn a_rejection_is_told_once_and_not_again_after_a_restart() -> Result<()> 
         ensure!(first.terminate().await?.success());
 
         let _second = world.start_controller(ControllerOptions::default()).await?;
-        // What it tells of Grafana's twin comes after what it would tell of Prometheus.
+        // An Event about the other Service would come after a repeated Event about the first one.
         let twin = ServiceBuilder::new(&apps, "other")
             .annotation("kubernaut.io/toolset", "perhaps")
             .port("http", 80, 80)
             .build();
         world.create(&twin).await?;
-        let after = eventually("another owner is told", async || {
+        let after = eventually("another owner gets an Event", async || {
             let events = told().await?;
             ensure!(events.len() == 2, "{} Events", events.len());
             Ok(events)

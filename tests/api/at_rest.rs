@@ -1,4 +1,4 @@
-//! Where nothing happens that matters, nothing is written.
+//! If nothing relevant changes, nothing is written.
 
 use std::{collections::BTreeMap, env, time::Duration};
 
@@ -18,13 +18,13 @@ use crate::{
     stage::{CONFIG, RECONCILES, Stage, counts, patch, version, without_health},
 };
 
-/// How long nothing happens, in seconds.
+/// How long nothing changes, in seconds.
 const REST: &str = "TOOLSET_TEST_REST_SECONDS";
 
-/// Long enough for every watch to end and begin again, which happens every 60 s.
+/// Long enough for every watch to end and start again, which happens every 60 s.
 const LONG: u64 = 65;
 
-/// How many Services of no interest come and change.
+/// How many unrelated Services are created and changed.
 const UNRELATED: usize = 100;
 
 /// All requests of an account that are not watches, with how often they were made.
@@ -38,7 +38,7 @@ fn requests(plane: &ControlPlane, account: &Account, since: usize) -> Result<BTr
     Ok(counted)
 }
 
-/// How long nothing happens.
+/// How long nothing changes.
 fn rest() -> Result<Duration> {
     let seconds = env::var(REST).ok().map(|text| text.parse()).transpose().context(REST)?.unwrap_or(LONG);
     Ok(Duration::from_secs(seconds))
@@ -76,7 +76,7 @@ async fn at_rest_and_among_unrelated_changes_nothing_is_read_or_written() -> Res
         world.tools(&agent, "lists both", |tools| tools.names() == ["grafana", "prometheus-server"]).await?;
         failing.set_ready(false).await?;
         let configs = toolset_configs(&world.client(), &agent);
-        // The last thing there is to say, and then to tell in an Event.
+        // The last changes of the status, and after them the last Event.
         present(&configs, CONFIG, "one is unhealthy, one rejected", |config| {
             config.data.pointer("/status/summary/unhealthy") == Some(&json!(1))
                 && config.data.pointer("/status/summary/rejected") == Some(&json!(1))
@@ -97,7 +97,7 @@ async fn at_rest_and_among_unrelated_changes_nothing_is_read_or_written() -> Res
         let (before, since) = (versions().await?, plane.audited_requests()?.len());
         let reconciles = controller.total(RECONCILES).await?;
 
-        holds(rest()?, "nobody is reconciled", async || {
+        holds(rest()?, "nothing is reconciled", async || {
             plane.require_running()?;
             let times = controller.total(RECONCILES).await? - reconciles;
             ensure!(times < 0.5, "{times} times");
@@ -107,7 +107,7 @@ async fn at_rest_and_among_unrelated_changes_nothing_is_read_or_written() -> Res
         assert_eq!(requests(plane, &account, since)?, BTreeMap::new());
         assert_eq!(versions().await?, before);
 
-        // In a namespace that is looked at.
+        // In a namespace that a source selects.
         let in_apps: Api<Service> = world.api(&apps);
         let create_and_change = async |number: usize| -> Result<()> {
             let name = format!("shop-{number}");
@@ -117,7 +117,7 @@ async fn at_rest_and_among_unrelated_changes_nothing_is_read_or_written() -> Res
         };
         stream::iter(0..UNRELATED).map(create_and_change).buffer_unordered(8).try_collect::<()>().await?;
 
-        // Something that matters comes after all of it: one apply, at most one status apply, nothing read.
+        // A relevant change follows. It causes one apply, at most one apply of the status, and no read.
         patch(&in_apps, "grafana", json!({"metadata": {"annotations": {"kubernaut.io/toolset": "disabled"}}})).await?;
         world.tools(&agent, "Grafana is gone", |tools| tools.names() == ["prometheus-server"]).await?;
         present(&configs, CONFIG, "two are rejected", |config| {
@@ -128,7 +128,7 @@ async fn at_rest_and_among_unrelated_changes_nothing_is_read_or_written() -> Res
             (format!("patch configmaps {DEFAULT_CONFIG_MAP} 200"), 1),
             (format!("patch toolsetconfigs/status {CONFIG} 200"), 1),
         ];
-        // The audit log tells of a request when it has been answered, which its watch event may well precede.
+        // The audit log contains a request only after its answer, and the watch event may arrive before that.
         let expected = BTreeMap::from(expected);
         eventually("the audit log holds these requests and no others", async || {
             let found = requests(plane, &account, since)?;
@@ -149,10 +149,10 @@ fn renewals(proxy: &Proxy) -> usize {
     proxy.exchanges_of(renews).iter().filter(|one| one.succeeded()).count()
 }
 
-/// Waits until the lease has been renewed so many times more.
+/// Waits until the lease has been renewed `times` more times.
 async fn renewed(proxy: &Proxy, times: usize) -> Result<()> {
     let before = renewals(proxy);
-    // Every two seconds.
+    // The lease is renewed every two seconds.
     let deadline = DEADLINE + Duration::from_secs(2) * u32::try_from(times)?;
     within(deadline, &format!("the lease is renewed {times} times"), async || {
         let renewals = renewals(proxy) - before;
@@ -163,14 +163,14 @@ async fn renewed(proxy: &Proxy, times: usize) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_renewal_of_the_lease_reconciles_nobody_and_writes_nothing_else() -> Result<()> {
+async fn a_renewal_of_the_lease_causes_no_reconcile_and_no_other_write() -> Result<()> {
     scenario("rest-elected", async |world| {
         let proxy = world.proxy().await?;
         let stage = Stage::elected(world, &proxy, json!({})).await?;
         stage.world.create(&services::grafana(&stage.apps)).await?;
         stage.lists(&["grafana"]).await?;
         stage.config_is("the status counts it", |config| counts(config, 1)).await?;
-        // The answers to its last writes have come by then.
+        // The last writes have been answered by then.
         renewed(&proxy, 1).await?;
         let (reconciles, since) = (stage.controller.total(RECONCILES).await?, proxy.exchanges().len());
 
@@ -195,9 +195,9 @@ async fn a_renewal_of_the_lease_reconciles_nobody_and_writes_nothing_else() -> R
     .await
 }
 
-/// Makes a change and waits for its effect while no renewal of the lease succeeds, so that no renewal can have triggered it.
+/// Makes a change and waits for its effect while no renewal of the lease succeeds, so no renewal can have triggered it.
 async fn without_a_renewal(proxy: &Proxy, change: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
-    // A replica may write for 10 s after one.
+    // A replica may write for 10 s after a renewal.
     renewed(proxy, 1).await?;
     let held = proxy.hold(renews);
     let before = renewals(proxy);

@@ -1,4 +1,4 @@
-//! The control plane does what the other tests rely on.
+//! The control plane behaves as the other tests expect.
 
 use anyhow::{Result, ensure};
 use e2e::{
@@ -63,7 +63,7 @@ async fn namespaces_of_one_scenario_are_its_own_and_go_with_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_an_owner_owned_is_collected_after_it() -> Result<()> {
+async fn dependents_are_garbage_collected_after_their_owner() -> Result<()> {
     if !controllers_run() {
         return skipped("garbage collection needs kube-controller-manager");
     }

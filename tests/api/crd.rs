@@ -1,4 +1,4 @@
-//! The API server and the offline checks say the same: both run the examples of `crates/crd-types/tests/examples`.
+//! The API server and the offline checks give the same results. Both use `crates/crd-types/tests/examples`.
 
 use std::{fs, path::Path, process::Command};
 
@@ -48,7 +48,7 @@ async fn accepted_examples_are_accepted() -> Result<()> {
 }
 
 #[tokio::test]
-async fn refused_examples_are_refused_with_the_words_they_name() -> Result<()> {
+async fn refused_examples_are_refused_with_the_message_that_they_name() -> Result<()> {
     scenario("refused", async |world| {
         let namespace = world.namespace("agent").await?;
         let configs = toolset_configs(&world.client(), &namespace);

@@ -1,4 +1,4 @@
-//! Whoever changes or deletes the ConfigMap finds it repaired; what is theirs in it stays.
+//! A ConfigMap that is changed or deleted is repaired. Keys of other field managers stay.
 
 use anyhow::{Result, ensure};
 use e2e::harness::{DEFAULT_CONFIG_MAP, prelude::*, services};
@@ -16,7 +16,7 @@ async fn with_grafana(world: &mut World) -> Result<Stage<'_>> {
     Ok(stage)
 }
 
-/// What the operator answers for: the rest of an object's metadata moves with every write.
+/// The parts that the operator writes. The rest of the metadata changes with every write.
 fn ours(config_map: &ConfigMap) -> impl PartialEq + std::fmt::Debug {
     let metadata = &config_map.metadata;
     (config_map.data.clone(), metadata.labels.clone(), metadata.annotations.clone(), metadata.owner_references.clone())
@@ -104,7 +104,7 @@ async fn a_strangers_key_survives_repairs_changes_and_is_never_written() -> Resu
         stage.lists(&["grafana", "prometheus-server"]).await?;
 
         assert_eq!(data(&stage.output().await?, "theirs.yaml"), "a: 1");
-        // Theirs, theirs, the repair and the new tool: the key by itself caused no write.
+        // Two writes of the other client, the repair and the new tool. The key alone caused no write.
         assert_eq!(moment.steps(DEFAULT_CONFIG_MAP).await?.len(), 4);
         Ok(())
     })
@@ -112,7 +112,7 @@ async fn a_strangers_key_survives_repairs_changes_and_is_never_written() -> Resu
 }
 
 #[tokio::test]
-async fn a_config_map_that_somebody_made_immutable_is_said_and_replaced_once_it_is_deleted() -> Result<()> {
+async fn an_immutable_config_map_is_reported_and_replaced_after_it_is_deleted() -> Result<()> {
     scenario("immutable", async |world| {
         let stage = with_grafana(world).await?;
         stage.meddle(json!({"immutable": true})).await?;

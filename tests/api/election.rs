@@ -1,4 +1,4 @@
-//! Two replicas: the second is warm, and only one of them writes.
+//! Two replicas. Both watch, and only one of them writes.
 
 use std::{env, time::Duration};
 
@@ -16,12 +16,12 @@ use crate::{
     stage::{CONFIG, without_health},
 };
 
-/// How long the leader stands still, in seconds.
+/// How long the leader is stopped, in seconds.
 const STOPPED: &str = "TOOLSET_TEST_STOPPED_SECONDS";
 
-/// How soon after a leader's sudden death somebody else has written: the lease lasts 15 s, and is looked at every 2 s.
+/// How soon after a leader was killed another replica has written. The lease lasts 15 s, and is read every 2 s.
 const AFTER_DEATH: Duration = Duration::from_secs(20);
-/// Sooner than the lease could have expired: it was handed over.
+/// Less than the duration of the lease, so the lease was released.
 const HANDED_OVER: Duration = Duration::from_secs(10);
 
 async fn replica(world: &mut World, lease_namespace: &str, account: Option<&Account>) -> Result<Controller> {
@@ -112,7 +112,7 @@ async fn the_replica_that_does_not_lead_writes_nothing_and_is_ready() -> Result<
             let series = format!("dynamictoolset_configmap_updates_total{{operation=\"{operation}\"}}");
             ensure!(other.metric(&series).await?.is_none_or(|count| count < 1.0));
         }
-        // Warm: it sees what the leader sees.
+        // The second replica watches what the leader watches.
         eventually("it watches the Services", async || {
             let watched = other.metric("dynamictoolset_services_watched").await?;
             ensure!(watched == Some(1.0), "{watched:?}");
@@ -124,7 +124,7 @@ async fn the_replica_that_does_not_lead_writes_nothing_and_is_ready() -> Result<
 }
 
 #[tokio::test]
-async fn a_leader_that_stood_still_writes_nothing_after_its_time() -> Result<()> {
+async fn a_leader_that_was_stopped_writes_nothing_after_its_lease_has_expired() -> Result<()> {
     let stopped = env::var(STOPPED).ok().map(|text| text.parse()).transpose().context(STOPPED)?.unwrap_or(60);
     let options = Options { audit_log: true, crds: Some(crds_folder()) };
     isolated("stopped", options, async |world, plane| {
@@ -170,7 +170,7 @@ async fn a_leader_that_stood_still_writes_nothing_after_its_time() -> Result<()>
         .await?;
         ensure!(transitions().await? == handed_over, "and has led all the time");
         let before = writes(accounts[0].user())?;
-        // It wakes up to a change that it has not seen, to one that nobody has answered yet, and to drift.
+        // When it continues, there is a change that it has not seen, one that is not written yet, and drift.
         world.create(&services::prometheus_server(&agent)).await?;
         still.go_on()?;
 
@@ -188,7 +188,7 @@ async fn a_leader_that_stood_still_writes_nothing_after_its_time() -> Result<()>
     .await
 }
 
-/// A process that stands still, and goes on at the latest when this is dropped: a stopped one could not be ended.
+/// A stopped process. It continues when this is dropped, because a stopped process cannot be ended.
 struct Still<'a>(&'a mut Process);
 
 impl<'a> Still<'a> {

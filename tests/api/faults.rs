@@ -1,4 +1,4 @@
-//! The API server goes and comes, and what it holds is not always what it should be.
+//! The API server is not available, or it contains malformed objects.
 
 use std::{fs, time::Duration};
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::stage::{CONFIG, RETRIED, message, over, patch, told, version, without_health};
 
 #[tokio::test]
-async fn an_api_server_that_is_away_for_ten_seconds_costs_no_restart_and_no_write() -> Result<()> {
+async fn an_outage_of_the_api_server_causes_no_restart_and_no_write() -> Result<()> {
     isolated("outage", Options::default(), async |world, plane| {
         let agent = world.namespace("agent").await?;
         let mut controller = world.start_controller(ControllerOptions::unrestricted()).await?;
@@ -36,7 +36,7 @@ async fn an_api_server_that_is_away_for_ten_seconds_costs_no_restart_and_no_writ
         .await?;
         plane.start_apiserver().await?;
 
-        // A restarted API server does not tell what was before.
+        // A restarted API server sends no events about earlier changes.
         let moment = world.moment(&agent).await?;
         assert_eq!(version(&config_maps.get(DEFAULT_CONFIG_MAP).await?), before);
         world.create(&services::prometheus_server(&agent)).await?;
@@ -60,7 +60,7 @@ async fn an_api_server_that_is_away_for_ten_seconds_costs_no_restart_and_no_writ
 }
 
 #[tokio::test]
-async fn what_was_deleted_while_no_watch_ran_leaves() -> Result<()> {
+async fn services_that_were_deleted_while_no_watch_ran_are_removed() -> Result<()> {
     isolated("gap", Options::default(), async |world, plane| {
         let agent = world.namespace("agent").await?;
         let mut controller = world.start_controller(ControllerOptions::unrestricted()).await?;
@@ -69,7 +69,7 @@ async fn what_was_deleted_while_no_watch_ran_leaves() -> Result<()> {
         world.create(&services::prometheus_server(&agent)).await?;
         world.tools(&agent, "lists both", |tools| tools.names() == ["grafana", "prometheus-server"]).await?;
 
-        // It stands still, and its connections break: a new API server does not know what it has been told.
+        // It is stopped and loses its connections, because a new API server sends no events about earlier changes.
         controller.process().signal(Signal::STOP)?;
         plane.stop_apiserver()?;
         plane.start_apiserver().await?;
@@ -173,7 +173,7 @@ fn lax_crd(folder: &std::path::Path) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_malformed_toolset_config_of_an_older_schema_harms_no_other_and_is_told() -> Result<()> {
+async fn a_malformed_toolset_config_of_an_older_schema_is_reported_and_affects_no_other() -> Result<()> {
     let options = Options { crds: None, audit_log: false };
     isolated("malformed", options, async |world, plane| {
         let client = plane.client().await?;
@@ -194,7 +194,8 @@ async fn a_malformed_toolset_config_of_an_older_schema_harms_no_other_and_is_tol
 
         let older = world.ready(&agent, "older", ("False", "InvalidConfig")).await?;
         assert!(message(&older, "Ready").contains("Automatic"), "{}", message(&older, "Ready"));
-        // The API server refuses a status beside a spec on which its rules cannot even be evaluated: the Event says it alone.
+        // The API server refuses the status, because the rules cannot be evaluated on this spec. Only the Event reports
+        // it.
         for name in ["older", "hopeless"] {
             told(world, &agent, name, "InvalidConfig").await?;
         }

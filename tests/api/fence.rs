@@ -1,4 +1,4 @@
-//! A write that the lease does not allow is made later: after the renewal, in the next term, or by the next leader.
+//! A write that the lease does not allow is made after the renewal, in the next term, or by the next leader.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ impl<'a> LateRenewal<'a> {
         Ok(Self { proxy, refused: proxy.refuse(StatusCode::SERVICE_UNAVAILABLE, renews), last })
     }
 
-    /// Waits until the controller may not write. The next renewal is under way by then, and is held.
+    /// Waits until the controller may not write. The next renewal is in progress by then, and is held.
     async fn held(self) -> Result<HeldRenewal<'a>> {
         // One every two seconds.
         eventually("three renewals are refused", async || {
@@ -75,7 +75,7 @@ impl<'a> LateRenewal<'a> {
     }
 }
 
-/// The late renewal, under way.
+/// The late renewal, in progress.
 struct HeldRenewal<'a> {
     proxy: &'a Proxy,
     held: Fault,
@@ -95,8 +95,8 @@ impl HeldRenewal<'_> {
     }
 }
 
-/// Waits for a request after the first `since`. Fails if more than one renewal came before it: then something else than the
-/// first renewal led to it.
+/// Waits for a request after the first `since`. Fails if more than one renewal came before it, because then the first
+/// renewal did not cause it.
 async fn made_afterwards(proxy: &Proxy, since: usize, what: &str, is: impl Fn(&ApiRequest) -> bool) -> Result<()> {
     let place = eventually(what, async || {
         let place = proxy.exchanges().iter().skip(since).position(|one| is(&one.request));
@@ -215,7 +215,7 @@ async fn hand_over(world: &World, namespace: &str, holder: &str, seconds: u32) -
 }
 
 #[tokio::test]
-async fn what_changes_between_two_terms_of_one_replica_is_written_in_the_second() -> Result<()> {
+async fn changes_between_two_terms_of_one_replica_are_written_in_the_second() -> Result<()> {
     scenario("terms", async |world| {
         let proxy = world.proxy().await?;
         let stage = Stage::elected(world, &proxy, json!({})).await?;
@@ -239,7 +239,7 @@ async fn what_changes_between_two_terms_of_one_replica_is_written_in_the_second(
             stage.config_is("the status counts them", |config| counts(config, listed.len())).await?;
             leads(&stage.controller, 1.0).await?;
         }
-        // And afterwards changes are written as before.
+        // Later changes are written as before.
         stage.delete_service("grafana").await?;
         stage.lists(&listed[1..]).await?;
         Ok(())
@@ -247,11 +247,11 @@ async fn what_changes_between_two_terms_of_one_replica_is_written_in_the_second(
     .await
 }
 
-/// How many ToolsetConfigs change while nobody leads.
+/// How many ToolsetConfigs change while there is no leader.
 const CONFIGS: usize = 8;
 
 #[tokio::test]
-async fn whoever_takes_over_writes_everything_that_changed_meanwhile() -> Result<()> {
+async fn the_next_leader_writes_everything_that_changed_before() -> Result<()> {
     scenario("takeover", async |world| {
         let (apps, agent) = (world.namespace("apps").await?, world.namespace("agent").await?);
         let spec = |number: usize| over(without_health(&[&apps]), json!({"output": {"configMapName": output(number)}}));

@@ -1,8 +1,8 @@
-//! Somebody keeps undoing what the operator writes. The operator repairs it more and more slowly, reports it, and repairs it
-//! for good when the other one stops.
+//! Another client keeps reverting what the operator writes. The repairs slow down, the operator reports the conflict,
+//! and the last repair stays when the other client stops.
 //!
-//! Times are those at which requests reached the proxy. The operator counts from the answer to one write to the next write, so
-//! a busy machine can only make the distance between two of them longer.
+//! The proxy records when requests arrive. The operator counts from the answer to a write to the next write, so a busy
+//! machine can only increase the time between two writes.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use serde_json::{Value, json};
 
 use crate::stage::{CONFIG, Stage, counts, data, message, told};
 
-/// So many repairs in a minute are made at once.
+/// How many repairs in a minute are made at once.
 const FREE: usize = 5;
-/// What each one after them waits for.
+/// The delay of each repair after them.
 const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
-/// A minute without a revert ends a fight.
+/// A minute without a revert ends a conflict.
 const OVER: Duration = Duration::from_secs(90);
 
 fn writes_the_config_map(request: &ApiRequest) -> bool {
@@ -35,8 +35,8 @@ fn carried_out(proxy: &Proxy, of: fn(&ApiRequest) -> bool, since: usize) -> Vec<
     proxy.exchanges_of(of).split_off(since).into_iter().filter(Exchange::succeeded).collect()
 }
 
-/// Undoes each repair with `revert`, and fails unless the repairs slow down: five at once, and then one each after 1 s, 2 s and
-/// 4 s. `revert` returns whether there was anything to undo.
+/// Reverts each repair with `revert`, and fails unless the repairs slow down. Five repairs are made at once, and three
+/// more after 1 s, 2 s and 4 s. `revert` returns whether there was anything to revert.
 async fn the_brake_holds(
     proxy: &Proxy,
     of: fn(&ApiRequest) -> bool,
@@ -73,7 +73,7 @@ async fn with_grafana<'a>(world: &'a mut World, proxy: &Proxy, spec: Value) -> R
 const THEIRS: &str = "{\"tools\": []}";
 
 #[tokio::test]
-async fn a_field_manager_that_takes_our_key_back_meets_the_brake_is_named_and_the_fight_ends_with_it() -> Result<()> {
+async fn a_conflict_about_our_key_slows_down_repairs_and_names_the_field_manager_until_it_stops() -> Result<()> {
     scenario("key", async |world| {
         let proxy = world.proxy().await?;
         let stage = with_grafana(world, &proxy, json!({})).await?;
@@ -96,9 +96,9 @@ async fn a_field_manager_that_takes_our_key_back_meets_the_brake_is_named_and_th
         let said = message(&config, "Ready");
         assert!(said.contains("rival-controller"), "{said}");
         told(stage.world, &stage.agent, CONFIG, "OutputContested").await?;
-        // The other one has stopped.
+        // The other field manager has stopped.
         stage.lists(&["grafana"]).await?;
-        within(OVER, "a minute later the fight is over", async || {
+        within(OVER, "a minute later the conflict is over", async || {
             let config = stage.config().await?;
             ensure!(condition(&config, "Ready") == Some(("True", "AsExpected")), "{}", message(&config, "Ready"));
             Ok(())
@@ -111,7 +111,7 @@ async fn a_field_manager_that_takes_our_key_back_meets_the_brake_is_named_and_th
 }
 
 #[tokio::test]
-async fn a_controller_that_keeps_adopting_the_config_map_meets_the_brake() -> Result<()> {
+async fn a_controller_that_keeps_adopting_the_config_map_slows_down_repairs() -> Result<()> {
     scenario("adopter", async |world| {
         let proxy = world.proxy().await?;
         let stage = with_grafana(world, &proxy, json!({"output": {"conflictPolicy": "Adopt"}})).await?;
@@ -147,7 +147,7 @@ fn managed_by(config_map: &ConfigMap) -> Option<String> {
 }
 
 #[tokio::test]
-async fn whoever_keeps_deleting_the_config_map_meets_the_brake() -> Result<()> {
+async fn repeated_deletions_of_the_config_map_slow_down_its_repairs() -> Result<()> {
     scenario("deleter", async |world| {
         let proxy = world.proxy().await?;
         let stage = with_grafana(world, &proxy, json!({})).await?;
@@ -170,7 +170,7 @@ async fn whoever_keeps_deleting_the_config_map_meets_the_brake() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_rival_that_keeps_changing_our_condition_meets_a_brake_and_leaves_the_config_map_alone() -> Result<()> {
+async fn a_conflict_about_our_condition_slows_down_the_status_and_not_the_config_map() -> Result<()> {
     scenario("condition", async |world| {
         let proxy = world.proxy().await?;
         let stage = with_grafana(world, &proxy, json!({})).await?;

@@ -1,6 +1,7 @@
-//! A watch that is forbidden removes nothing, delays nobody else, and recovers without a restart.
+//! A forbidden watch removes no tools, delays no other ToolsetConfig, and recovers without a restart.
 //!
-//! The API server checks rights when a watch begins, so these tests restart it: every watch begins anew.
+//! The API server checks permissions when a watch starts. So these tests restart the API server, and every watch starts
+//! again.
 
 use anyhow::{Result, ensure};
 use e2e::{
@@ -17,7 +18,7 @@ use crate::{
     stage::{CONFIG, RETRIED, message, over, patch, told, without_health},
 };
 
-/// A controller with a ServiceAccount's rights in the whole cluster, and a ToolsetConfig of it.
+/// A controller with a ServiceAccount that has permissions in the whole cluster, and its ToolsetConfig.
 struct Cast {
     account: Account,
     controller: Controller,
@@ -38,7 +39,7 @@ async fn cast(world: &mut World, spec: Value) -> Result<Cast> {
 }
 
 impl Cast {
-    /// Takes the rights to one kind away, lets every watch begin anew, and waits until the trouble is told.
+    /// Revokes the permissions on one kind, restarts every watch, and waits until the problem is reported.
     async fn forbid(&self, world: &World, plane: &mut ControlPlane, role: &str, kind: &str) -> Result<()> {
         self.account.revoke_everywhere(role).await?;
         plane.stop_apiserver()?;
@@ -57,11 +58,11 @@ impl Cast {
         told(world, &self.agent, CONFIG, "InputForbidden").await?;
         let synced = format!("dynamictoolset_watch_synced{{input=\"{kind}\"}}");
         ensure!(self.controller.metric(&synced).await? == Some(0.0), "the metric says so");
-        ensure!(self.controller.health("/ready").await?.0 == 200, "a watch in trouble is no reason to restart the pod");
+        ensure!(self.controller.health("/ready").await?.0 == 200, "a failing watch does not make the pod unready");
         Ok(())
     }
 
-    /// Gives the rights back and waits until all is well, with the same process.
+    /// Grants the permissions again, and waits until the same process has recovered.
     async fn allow(&mut self, world: &World, role: &str, rules: &Value) -> Result<()> {
         self.account.grant_everywhere(role, rules).await?;
         let configs = toolset_configs(&world.client(), &self.agent);
@@ -99,7 +100,7 @@ async fn a_forbidden_service_watch_holds_the_output_until_it_is_allowed_again() 
         let moment = world.moment(&cast.agent).await?;
         let in_apps: Api<Service> = world.api(&cast.apps);
         in_apps.delete("grafana", &DeleteParams::default()).await?;
-        // Even deleted it comes back as it was: the agent must not lose what worked.
+        // A deleted ConfigMap is restored, because the agent must not lose tools that work.
         config_maps.delete(DEFAULT_CONFIG_MAP, &DeleteParams::default()).await?;
         let restored = present(&config_maps, DEFAULT_CONFIG_MAP, "is restored", |config_map| {
             config_map.metadata.uid != before.metadata.uid
@@ -115,7 +116,7 @@ async fn a_forbidden_service_watch_holds_the_output_until_it_is_allowed_again() 
 }
 
 #[tokio::test]
-async fn with_endpoint_slices_forbidden_health_stands_still_and_services_come_and_go() -> Result<()> {
+async fn with_endpoint_slices_forbidden_health_does_not_change_and_services_are_added_and_removed() -> Result<()> {
     if !controllers_run() {
         return skipped("EndpointSlices need kube-controller-manager");
     }
@@ -141,7 +142,7 @@ async fn with_endpoint_slices_forbidden_health_stands_still_and_services_come_an
 }
 
 #[tokio::test]
-async fn with_namespaces_forbidden_the_last_membership_stands_and_services_come_and_go() -> Result<()> {
+async fn with_namespaces_forbidden_their_last_labels_count_and_services_are_added_and_removed() -> Result<()> {
     isolated("no-namespaces", Options::default(), async |world, plane| {
         let by_label = json!({"sources": [{"name": "labelled", "trust": "Trusted", "namespaces": {
             "from": "Selector", "selector": {"matchLabels": {"observe": "yes"}},
@@ -164,7 +165,7 @@ async fn with_namespaces_forbidden_the_last_membership_stands_and_services_come_
 }
 
 #[tokio::test]
-async fn what_was_never_listed_is_waited_for_and_delays_only_those_who_need_it() -> Result<()> {
+async fn an_input_that_was_never_listed_delays_only_the_toolset_configs_that_need_it() -> Result<()> {
     scenario("never-listed", async |world| {
         let apps = world.namespace("apps").await?;
         let agent = world.namespace("agent").await?;
@@ -176,7 +177,7 @@ async fn what_was_never_listed_is_waited_for_and_delays_only_those_who_need_it()
         world.create(&services::grafana(&apps)).await?;
         let options =
             ControllerOptions { kubeconfig: Some(account.kubeconfig().to_owned()), ..ControllerOptions::default() };
-        // Ready all the same: refused is an answer.
+        // The controller is ready, because a refusal is an answer.
         let _controller = world.start_controller(options).await?;
         let needs_slices = over(trusted_names(&[&apps]), json!({"output": {"configMapName": "with-health"}}));
         world.configure(&agent, "with-health", &needs_slices).await?;
@@ -198,7 +199,7 @@ async fn what_was_never_listed_is_waited_for_and_delays_only_those_who_need_it()
 }
 
 #[tokio::test]
-async fn a_config_map_that_may_not_be_written_is_said_and_written_once_it_may() -> Result<()> {
+async fn a_config_map_that_may_not_be_written_is_reported_and_written_when_it_is_allowed() -> Result<()> {
     scenario("read-only", async |world| {
         let agent = world.namespace("agent").await?;
         let account = world.account(&agent, "operator").await?;

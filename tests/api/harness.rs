@@ -1,4 +1,4 @@
-//! The harness does what the other tests rely on.
+//! The harness behaves as the other tests expect.
 
 use std::{env, io::Write as _, time::Duration};
 
@@ -13,7 +13,7 @@ use k8s_openapi::api::{
 };
 use kube::{Api, api::ListParams};
 
-/// Says that a test was not run, past libtest's capture, and fails where CI must run everything.
+/// Prints that a test was not run, without libtest's capture. Fails in CI, which must run all tests.
 pub(crate) fn skipped(reason: &str) -> Result<()> {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     if env::var_os("CI").is_some_and(|ci| !ci.is_empty()) {

@@ -1,4 +1,4 @@
-//! Readiness decides who enters, and only lasting trouble who leaves.
+//! A tool is added when its endpoint is ready, and removed only after its grace period.
 
 use anyhow::{Result, ensure};
 use e2e::{
@@ -67,7 +67,7 @@ async fn a_tool_without_an_endpoint_leaves_after_its_grace_period_and_comes_back
 }
 
 #[tokio::test]
-async fn a_pod_that_is_not_ready_for_a_moment_moves_no_entry_also_across_a_restart_of_the_operator() -> Result<()> {
+async fn a_pod_that_is_not_ready_for_a_moment_changes_no_entry_even_if_the_operator_restarts() -> Result<()> {
     if !controllers_run() {
         return skipped("EndpointSlices need kube-controller-manager");
     }

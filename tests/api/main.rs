@@ -1,4 +1,4 @@
-//! Behaviour on a real API server. One module per subject; `tests/README.md` says how to write one.
+//! Behaviour on a real API server, with one module per subject. See `tests/README.md`.
 
 mod altered;
 mod annotations;

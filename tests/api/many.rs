@@ -21,10 +21,10 @@ use crate::{
 };
 
 const CONFIGS: usize = 60;
-/// In each namespace of a team, and beside them those of the platform.
+/// The number of Services in each namespace of a team.
 const SERVICES: usize = 16;
 const OF_THE_PLATFORM: usize = 40;
-/// Every so many of a team's Services is a tool.
+/// One in this number of a team's Services is a tool.
 const TOOL_EVERY: usize = 4;
 
 const PLANS: &str = "dynamictoolset_discovery_duration_seconds_count";
@@ -119,8 +119,8 @@ impl Cast {
         .await
     }
 
-    /// Moves an endpoint, and waits until the ConfigMaps of these teams have it. Returns how many plans were made, and how often
-    /// each ConfigMap was written.
+    /// Moves an endpoint, and waits until the ConfigMaps of these teams have it. Returns how many plans were made, and
+    /// how often each ConfigMap was written.
     async fn after_a_change(
         &self,
         world: &World,
@@ -165,7 +165,7 @@ impl Cast {
         writes
     }
 
-    /// Fails unless every ConfigMap holds what `kubectl toolset render` makes of the same objects.
+    /// Fails unless every ConfigMap is what `kubectl toolset render` prints for the same objects.
     async fn equal_what_is_rendered_offline(&self, world: &World) -> Result<()> {
         let every = ListParams::default();
         let services = Api::<Service>::all(world.client()).list(&every).await?.items;
@@ -204,12 +204,12 @@ async fn rendered(world: &World, files: &[&PathBuf]) -> Result<ConfigMap> {
 }
 
 #[tokio::test]
-async fn of_sixty_toolset_configs_only_those_are_planned_and_written_that_a_change_concerns() -> Result<()> {
+async fn of_sixty_toolset_configs_only_those_that_a_change_concerns_are_planned_and_written() -> Result<()> {
     let options = Options { audit_log: true, crds: Some(crds_folder()) };
     isolated("sixty", options, async |world, plane| {
         let cast = cast(world).await?;
 
-        // One of each way of selecting.
+        // One ToolsetConfig for each way of selecting.
         for number in [0, 1, 2] {
             let (plans, writes) = cast.after_a_change(world, plane, (&cast.teams[number], "/moved"), &[number]).await?;
             assert_eq!(writes, BTreeMap::from([(config(number), 1)]), "a Service of team {number}");

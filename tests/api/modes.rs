@@ -45,7 +45,7 @@ async fn a_preview_from_the_start_writes_no_config_map_and_shows_the_plan() -> R
 }
 
 #[tokio::test]
-async fn in_preview_neither_changes_nor_drift_reach_the_config_map_and_apply_catches_up_at_once() -> Result<()> {
+async fn in_preview_the_config_map_is_not_changed_and_apply_writes_it_at_once() -> Result<()> {
     scenario("preview", async |world| {
         let stage = after_a_tool(world, "Preview", ("True", "Preview")).await?;
         stage.world.create(&services::prometheus_server(&stage.apps)).await?;
@@ -71,7 +71,7 @@ async fn in_preview_neither_changes_nor_drift_reach_the_config_map_and_apply_cat
 }
 
 #[tokio::test]
-async fn suspended_even_the_status_of_tools_stands_still() -> Result<()> {
+async fn while_suspended_the_status_of_tools_does_not_change() -> Result<()> {
     scenario("suspended", async |world| {
         let stage = after_a_tool(world, "Suspended", ("False", "Suspended")).await?;
         let (suspended, moment) = (stage.config().await?, stage.world.moment(&stage.agent).await?);

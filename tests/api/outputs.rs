@@ -1,4 +1,4 @@
-//! Services come, change and go, and the ConfigMap follows.
+//! The ConfigMap follows new, changed and deleted Services.
 
 use anyhow::{Context as _, Result};
 use e2e::harness::{
@@ -91,7 +91,7 @@ async fn a_service_without_marks_is_not_listed() -> Result<()> {
         stage.world.create(&services::web_shop(&stage.apps, "checkout")).await?;
         stage.world.create(&services::grafana(&stage.apps)).await?;
 
-        // Grafana was created after it: had it been taken, it would be listed by now.
+        // Grafana was created later, so this Service would be listed by now.
         stage.lists(&["grafana"]).await?;
         let config =
             stage.config_is("one candidate", |config| config.data.pointer("/status/summary/tools") == Some(&json!(1)));
@@ -129,7 +129,7 @@ async fn ten_services_created_and_deleted_rapidly_leave_nothing() -> Result<()> 
         });
         try_join_all(come_and_go).await?;
 
-        // The last word is the newest state: what is created now comes after all of it.
+        // This Service is created after all the others, so the ConfigMap contains the newest state when it is listed.
         stage.world.create(&services::grafana(&stage.apps)).await?;
         stage.lists(&["grafana"]).await?;
         stage.delete_service("grafana").await?;
@@ -252,7 +252,7 @@ async fn with_nothing_discovered_the_agent_still_gets_a_valid_file() -> Result<(
 }
 
 #[tokio::test]
-async fn a_format_that_is_no_longer_asked_for_takes_its_key_along() -> Result<()> {
+async fn the_key_of_a_format_is_removed_with_the_format() -> Result<()> {
     scenario("formats", async |world| {
         let stage = Stage::set(world, json!({})).await?;
         stage.meddle(json!({"data": {"notes.txt": "mine"}})).await?;
@@ -269,7 +269,7 @@ async fn a_format_that_is_no_longer_asked_for_takes_its_key_along() -> Result<()
 }
 
 #[tokio::test]
-async fn the_config_map_says_whose_it_is_and_copies_nothing_from_the_toolset_config() -> Result<()> {
+async fn the_config_map_names_its_owner_and_copies_nothing_from_the_toolset_config() -> Result<()> {
     scenario("labels", async |world| {
         let stage = Stage::set(world, json!({})).await?;
         let config = stage.config().await?;
@@ -295,7 +295,7 @@ async fn the_config_map_says_whose_it_is_and_copies_nothing_from_the_toolset_con
         assert_eq!(managers, ["toolset-operator"]);
         let hash = stage.config().await?.data.pointer("/status/output/hash").cloned();
         let annotation = metadata.annotations.unwrap_or_default().remove("kubernaut.io/content-hash");
-        // The status follows the ConfigMap; both come from one plan.
+        // The status and the ConfigMap come from the same plan.
         stage
             .config_is("the status has the ConfigMap's hash", |config| {
                 config.data.pointer("/status/output/hash").and_then(Value::as_str) == annotation.as_deref()

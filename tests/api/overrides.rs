@@ -1,4 +1,4 @@
-//! The user's exceptions: overrides, tools of their own, the baseline, a base file, and the predecessor's overrides.
+//! Overrides, tools of the user, the baseline, a base file, and the predecessor's overrides.
 
 use anyhow::{Result, ensure};
 use e2e::harness::{DEFAULT_CONFIG_MAP, prelude::*, services};
@@ -87,7 +87,7 @@ async fn a_disabled_tool_leaves_and_comes_back() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_an_override_cannot_do_is_said_and_keeps_the_rest_working() -> Result<()> {
+async fn an_override_without_effect_is_reported_and_the_others_apply() -> Result<()> {
     scenario("said", async |world| {
         let stage = with_prometheus(world).await?;
         let named = json!({"namespace": stage.apps, "service": "prometheus-server"});
@@ -143,11 +143,11 @@ async fn applying_the_same_toolset_config_again_writes_nothing() -> Result<()> {
         for _ in 0..3 {
             configs.patch(CONFIG, &gitops, &Patch::Apply(&manifest)).await?;
         }
-        // What a sync tool stamps on it is no change of ours either.
+        // An annotation of a GitOps tool is not a change of the spec.
         let stamped = json!({"metadata": {"annotations": {"argocd.argoproj.io/refresh": "now"}}});
         patch(&configs, CONFIG, stamped).await?;
 
-        // Something that is one comes after all of it.
+        // A real change follows.
         world.create(&services::grafana(&apps)).await?;
         world.tools(&agent, "lists Grafana as well", |tools| tools.names().len() == 2).await?;
         present(&configs, CONFIG, "its status counts both", |config| counts(config, 2)).await?;
@@ -161,7 +161,7 @@ async fn applying_the_same_toolset_config_again_writes_nothing() -> Result<()> {
 }
 
 #[tokio::test]
-async fn tools_outside_the_cluster_and_the_baseline_are_the_users_to_add() -> Result<()> {
+async fn users_can_add_tools_outside_the_cluster_and_a_baseline() -> Result<()> {
     scenario("static", async |world| {
         let stage = Stage::set(world, json!({})).await?;
         stage.respec(json!({
@@ -181,7 +181,7 @@ async fn tools_outside_the_cluster_and_the_baseline_are_the_users_to_add() -> Re
 }
 
 #[tokio::test]
-async fn the_users_own_file_lies_under_ours_and_is_followed() -> Result<()> {
+async fn the_base_file_is_merged_into_ours_and_is_watched() -> Result<()> {
     scenario("base", async |world| {
         let stage = Stage::set(world, json!({})).await?;
         stage.respec(json!({"output": {"base": {"configMapName": "my-toolsets", "key": "mine.yaml"}}})).await?;
@@ -212,7 +212,7 @@ async fn the_users_own_file_lies_under_ours_and_is_followed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_predecessors_overrides_are_the_weakest_layer() -> Result<()> {
+async fn the_overrides_of_the_spec_take_precedence_over_the_predecessors() -> Result<()> {
     scenario("legacy", async |world| {
         let stage = with_prometheus(world).await?;
         stage.world.create(&services::grafana(&stage.apps)).await?;

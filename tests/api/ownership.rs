@@ -1,4 +1,4 @@
-//! Whose the ConfigMap is: one ToolsetConfig's, another's, a stranger's, nobody's any more.
+//! The owner of the ConfigMap: a ToolsetConfig, another ToolsetConfig, another owner, or no owner.
 
 use anyhow::{Result, bail, ensure};
 use e2e::{
@@ -17,7 +17,7 @@ use crate::{
     stage::{CONFIG, Stage, a_second_after, data, message, over, patch, revision, told, version, without_health},
 };
 
-/// Somebody's ConfigMap of the name that ours would have.
+/// A ConfigMap of another owner with the name of ours.
 async fn foreign(world: &World, namespace: &str, labels: Value) -> Result<ConfigMap> {
     let object = json!({
         "metadata": {"namespace": namespace, "name": DEFAULT_CONFIG_MAP, "labels": labels},
@@ -50,7 +50,7 @@ async fn two_toolset_configs_in_two_namespaces_do_not_touch_each_other() -> Resu
 }
 
 #[tokio::test]
-async fn of_two_that_name_one_config_map_the_older_writes_and_the_other_says_so_and_takes_over() -> Result<()> {
+async fn of_two_toolset_configs_for_one_config_map_the_older_writes_and_the_other_takes_over_later() -> Result<()> {
     scenario("rivals", async |world| {
         let stage = Stage::set(world, json!({})).await?;
         stage.world.create(&services::grafana(&stage.apps)).await?;
@@ -58,7 +58,7 @@ async fn of_two_that_name_one_config_map_the_older_writes_and_the_other_says_so_
         let older = stage.config().await?;
 
         a_second_after(&older, stage.world, &stage.agent).await?;
-        // Its name goes before, but its age counts first.
+        // Its name sorts first, but the age decides before the name.
         stage.world.configure(&stage.agent, "a-later", &without_health(&[&stage.agent])).await?;
         let later = stage.world.ready(&stage.agent, "a-later", ("False", "OutputConflict")).await?;
         assert!(message(&later, "Ready").contains(CONFIG), "{}", message(&later, "Ready"));
@@ -76,7 +76,7 @@ async fn of_two_that_name_one_config_map_the_older_writes_and_the_other_says_so_
     .await
 }
 
-async fn nothing_fights_a_deletion(policy: PropagationPolicy) -> Result<()> {
+async fn nothing_restores_a_deleted_config_map(policy: PropagationPolicy) -> Result<()> {
     if !controllers_run() {
         return skipped("garbage collection needs kube-controller-manager");
     }
@@ -84,7 +84,7 @@ async fn nothing_fights_a_deletion(policy: PropagationPolicy) -> Result<()> {
         let stage = Stage::set(world, json!({})).await?;
         stage.world.create(&services::grafana(&stage.apps)).await?;
         stage.lists(&["grafana"]).await?;
-        // Somebody who is there to see that changes are still answered.
+        // Another ToolsetConfig shows that changes are still written.
         let witness = over(without_health(&[&stage.apps]), json!({"output": {"configMapName": "witness"}}));
         stage.world.configure(&stage.agent, "witness", &witness).await?;
         let moment = stage.world.moment(&stage.agent).await?;
@@ -94,13 +94,13 @@ async fn nothing_fights_a_deletion(policy: PropagationPolicy) -> Result<()> {
 
         absent(&stage.configs(), CONFIG).await?;
         absent(&stage.config_maps(), DEFAULT_CONFIG_MAP).await?;
-        // A change that would matter were it still there.
+        // A change that would concern the deleted ToolsetConfig.
         stage.world.create(&services::prometheus_server(&stage.apps)).await?;
         present(&stage.config_maps(), "witness", "the change is answered", |config_map| {
             Tools::of(config_map).is_ok_and(|tools| tools.names() == ["grafana", "prometheus-server"])
         })
         .await?;
-        // In the foreground the garbage collector changes it once on the way; nobody writes it anew.
+        // With foreground deletion, the garbage collector changes it once. Nothing creates it again.
         let steps = moment.steps(DEFAULT_CONFIG_MAP).await?;
         assert!(!steps.iter().any(|step| matches!(step, Step::Created(_))), "{steps:?}");
         assert_eq!(steps.iter().filter(|step| **step == Step::Deleted).count(), 1, "{steps:?}");
@@ -110,17 +110,17 @@ async fn nothing_fights_a_deletion(policy: PropagationPolicy) -> Result<()> {
 }
 
 #[tokio::test]
-async fn deleting_the_toolset_config_in_the_background_removes_the_config_map_and_nothing_fights_it() -> Result<()> {
-    nothing_fights_a_deletion(PropagationPolicy::Background).await
+async fn deleting_the_toolset_config_in_the_background_removes_the_config_map_and_nothing_restores_it() -> Result<()> {
+    nothing_restores_a_deleted_config_map(PropagationPolicy::Background).await
 }
 
 #[tokio::test]
-async fn deleting_the_toolset_config_in_the_foreground_removes_the_config_map_and_nothing_fights_it() -> Result<()> {
-    nothing_fights_a_deletion(PropagationPolicy::Foreground).await
+async fn deleting_the_toolset_config_in_the_foreground_removes_the_config_map_and_nothing_restores_it() -> Result<()> {
+    nothing_restores_a_deleted_config_map(PropagationPolicy::Foreground).await
 }
 
 #[tokio::test]
-async fn a_namespace_that_is_deleted_with_everything_in_it_is_no_error() -> Result<()> {
+async fn deleting_the_whole_namespace_causes_no_error() -> Result<()> {
     if !controllers_run() {
         return skipped("namespaces are emptied by kube-controller-manager");
     }
@@ -171,7 +171,7 @@ async fn an_orphan_stays_and_a_new_toolset_config_of_the_name_takes_it_over() ->
 }
 
 #[tokio::test]
-async fn switching_the_deletion_policy_takes_the_owner_reference_away_and_puts_it_back() -> Result<()> {
+async fn switching_the_deletion_policy_removes_and_restores_the_owner_reference() -> Result<()> {
     scenario("policy", async |world| {
         let stage = Stage::set(world, json!({})).await?;
         let owned = |output: &ConfigMap| output.metadata.owner_references.as_ref().is_some_and(|all| all.len() == 1);
@@ -236,7 +236,7 @@ async fn a_conflict_is_over_when_the_stranger_deletes_its_config_map() -> Result
 }
 
 #[tokio::test]
-async fn the_predecessors_config_map_is_adopted_with_what_is_not_its_own() -> Result<()> {
+async fn the_predecessors_config_map_is_adopted_and_keeps_the_keys_of_others() -> Result<()> {
     scenario("predecessor", async |world| {
         let apps = world.namespace("apps").await?;
         let agent = world.namespace("agent").await?;
@@ -253,7 +253,7 @@ async fn the_predecessors_config_map_is_adopted_with_what_is_not_its_own() -> Re
         let adopted = config_maps.get(DEFAULT_CONFIG_MAP).await?;
         assert_eq!((data(&adopted, "more.txt"), &adopted.metadata.uid), ("theirs", &theirs.metadata.uid));
 
-        // Its field manager owns toolset.json no more: what we drop is gone.
+        // Its field manager does not own toolset.json any more, so a key that we drop is removed.
         let only = json!({"spec": {"output": {"formats": ["HolmesGPT"]}}});
         patch(&toolset_configs(&world.client(), &agent), CONFIG, only).await?;
         let dropped = present(&config_maps, DEFAULT_CONFIG_MAP, "it has no toolset.json", |output| {

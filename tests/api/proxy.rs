@@ -1,4 +1,4 @@
-//! The proxy does what the tests behind it rely on.
+//! The proxy behaves as the tests expect.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ fn named(name: &str) -> Result<ConfigMap> {
 }
 
 #[tokio::test]
-async fn what_no_fault_concerns_passes_and_is_remembered() -> Result<()> {
+async fn requests_without_a_fault_pass_and_are_recorded() -> Result<()> {
     scenario("proxy", async |world| {
         let proxy = world.proxy().await?;
         let (behind, _) = config_maps(world, &proxy).await?;

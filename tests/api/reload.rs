@@ -1,6 +1,6 @@
-//! `consumer.reload: RolloutRestart`: the agent's Deployment follows the file, and nothing else is touched.
+//! `consumer.reload: RolloutRestart` restarts the agent's Deployment when the file changes, and no other Deployment.
 //!
-//! A change settles for 10 s before the agent is restarted, so these tests take their time.
+//! A change settles for 10 s before the agent is restarted, so these tests take longer than others.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ struct Cast {
     agent: String,
 }
 
-/// An agent called `holmes`, a Deployment that is none of our business, and a controller that may patch only the first.
+/// An agent called `holmes`, an unrelated Deployment, and a controller that may patch only the agent.
 async fn cast(world: &mut World, consumer: Value) -> Result<Cast> {
     let agent = world.namespace("agent").await?;
     for name in ["holmes", "other"] {
@@ -106,7 +106,7 @@ impl Cast {
 }
 
 #[tokio::test]
-async fn a_burst_of_changes_restarts_the_agent_once_and_nobody_else() -> Result<()> {
+async fn a_burst_of_changes_restarts_the_agent_once_and_no_other_deployment() -> Result<()> {
     scenario("reload", async |world| {
         let cast = cast(world, restart("holmes", 1)).await?;
         world.ready(&cast.agent, CONFIG, ("True", "AsExpected")).await?;
@@ -126,7 +126,7 @@ async fn a_burst_of_changes_restarts_the_agent_once_and_nobody_else() -> Result<
 }
 
 #[tokio::test]
-async fn a_change_of_toolset_json_alone_restarts_nobody() -> Result<()> {
+async fn a_change_of_toolset_json_alone_restarts_nothing() -> Result<()> {
     scenario("json-alone", async |world| {
         let cast = cast(world, restart("holmes", 1)).await?;
         world.ready(&cast.agent, CONFIG, ("True", "AsExpected")).await?;
@@ -149,7 +149,7 @@ async fn a_change_of_toolset_json_alone_restarts_nobody() -> Result<()> {
 }
 
 #[tokio::test]
-async fn restarts_keep_their_distance_and_the_last_change_is_not_forgotten() -> Result<()> {
+async fn restarts_respect_the_interval_and_include_the_last_change() -> Result<()> {
     scenario("distance", async |world| {
         let cast = cast(world, restart("holmes", 20)).await?;
         world.ready(&cast.agent, CONFIG, ("True", "AsExpected")).await?;
@@ -167,7 +167,7 @@ async fn restarts_keep_their_distance_and_the_last_change_is_not_forgotten() -> 
         assert_eq!(changes(&second), 2);
         let (before, after) =
             (restarted(&first).context("the first restart")?, restarted(&second).context("the second restart")?);
-        // The API server keeps whole seconds.
+        // The API server stores whole seconds.
         let distance = after.duration_since(before).as_secs();
         assert!(distance >= 19, "{distance} s");
         Ok(())
@@ -176,7 +176,7 @@ async fn restarts_keep_their_distance_and_the_last_change_is_not_forgotten() -> 
 }
 
 #[tokio::test]
-async fn a_deployment_that_may_not_be_restarted_is_said_and_the_output_goes_on() -> Result<()> {
+async fn a_deployment_that_may_not_be_restarted_is_reported_and_the_output_is_written() -> Result<()> {
     scenario("refused", async |world| {
         let cast = cast(world, restart("other", 1)).await?;
         let configs = toolset_configs(&world.client(), &cast.agent);

@@ -1,4 +1,4 @@
-//! What the operator may do, one grant per input, so that a test can take one away.
+//! The permissions of the operator, with one grant per input, so that a test can revoke one of them.
 
 use anyhow::Result;
 use e2e::harness::{Account, World};
@@ -20,12 +20,12 @@ pub(crate) fn namespaces() -> Value {
     json!([rule("", &["namespaces"], &["list", "watch"])])
 }
 
-/// Everything else that it needs where ToolsetConfigs are, and where it tells a Service's owner of a rejection.
+/// All other permissions, for ToolsetConfigs, their ConfigMaps, and Events.
 pub(crate) fn writing() -> Value {
     with_config_maps(&["get", "list", "watch", "create", "patch"])
 }
 
-/// The same, but the ConfigMap may only be looked at.
+/// The same, but ConfigMaps can only be read.
 pub(crate) fn writing_all_but_config_maps() -> Value {
     with_config_maps(&["get", "list", "watch"])
 }
@@ -44,7 +44,8 @@ pub(crate) fn leases() -> Value {
     json!([rule("coordination.k8s.io", &["leases"], &["get", "list", "watch", "create", "update"])])
 }
 
-/// A ServiceAccount with all of it in the whole cluster, granted as `services`, `endpoint-slices`, `namespaces` and `writing`. For a control plane of the test's own.
+/// A ServiceAccount with all of it in the whole cluster, granted as `services`, `endpoint-slices`, `namespaces` and
+/// `writing`. For a control plane of the test's own.
 pub(crate) async fn operator(world: &World, namespace: &str) -> Result<Account> {
     let account = world.account(namespace, "operator").await?;
     account.grant_everywhere("services", &services()).await?;

@@ -1,4 +1,4 @@
-//! A large cluster is seen whole before anything is written.
+//! In a large cluster, nothing is written before all lists are complete.
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::{harness::skipped, stage::CONFIG};
 
 const SERVICES: usize = 1000;
-/// Every so many of them is a tool, so that every page of every list holds some.
+/// One in this number of Services is a tool, so that every page of every list contains some.
 const TOOL_EVERY: usize = 25;
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn the_first_config_map_among_a_thousand_services_is_complete() -> Result<
         assert_eq!(Tools::of(first)?.names().len(), tools, "the first write is complete");
         assert_eq!(steps.len(), 1, "and the only one");
         let watched = controller.metric("dynamictoolset_services_watched").await?;
-        // And the API server's own.
+        // The Services of the API server also count.
         assert_eq!(watched, Some(1001.0));
         Ok(())
     })

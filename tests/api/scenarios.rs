@@ -1,4 +1,4 @@
-//! Whole clusters' worth of Services, as charts make them: exactly the right tools, and the same words everywhere.
+//! The Services of whole clusters, as charts create them. The status, the ConfigMap and `explain` agree.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,13 +16,14 @@ use serde_json::{Value, from_value, json};
 
 use crate::stage::{CONFIG, without_health};
 
-/// Names a folder with a corpus of Services whose truth is known; by default the one beside the project.
+/// Names the folder with a corpus of Services with a known result. The default is the folder beside the project.
 const CORPUS: &str = "TOOLSET_CORPUS";
 
-/// The largest scenarios of the corpus, and those with the most to tell apart.
+/// The largest scenarios of the corpus, and those with the most similar Services.
 const SCENARIOS: [&str; 5] = ["otel-demo", "loki-dist", "kps-prom", "vmks", "istio-addons"];
 
-/// A Service and port that an agent should call: namespace, name, type in lower case, and the endpoint without its host.
+/// A Service and port that an agent should call: namespace, name, type in lower case, and the endpoint without its
+/// host.
 type Tool = (String, String, String, String);
 
 /// The tools that the status shows.
@@ -58,7 +59,7 @@ async fn create(world: &mut World, services: Vec<Service>) -> Result<(BTreeMap<S
     Ok((namespaces, created))
 }
 
-/// A Service does not show the path below which its program answers, so a tool without one is as right as can be.
+/// A Service does not contain the path of its program, so a tool without the path is correct too.
 fn as_far_as_it_shows(tool: Tool, expected: &BTreeSet<Tool>) -> Tool {
     let with_path = expected.iter().find(|one| {
         let path = one.3.strip_prefix(&tool.3);
@@ -81,7 +82,7 @@ async fn shows(world: &World, agent: &str, expected: &BTreeSet<Tool>) -> Result<
     .await
 }
 
-/// What the status says became of a Service: its reason, and its endpoint if it is a tool.
+/// The reason of a Service in the status, and its endpoint if it is a tool.
 fn verdict<'a>(config: &'a DynamicObject, service: &Service) -> Option<(&'a str, Option<&'a str>)> {
     let of = |list: &str| {
         let all = config.data.pointer(list).and_then(Value::as_array).into_iter().flatten();
@@ -98,7 +99,7 @@ fn verdict<'a>(config: &'a DynamicObject, service: &Service) -> Option<(&'a str,
     }
 }
 
-/// `explain --live` of every Service says what the status says.
+/// Checks that `explain --live` of every Service gives the same result as the status.
 async fn explain_agrees(world: &World, agent: &str, config: &DynamicObject, services: &[Service]) -> Result<()> {
     let which = format!("{agent}/{CONFIG}");
     let explain = async |service: &Service| -> Result<()> {
@@ -197,7 +198,7 @@ fn without_nulls(mut object: Value) -> Value {
     object
 }
 
-/// The product that the truth names, as the status spells it in lower case.
+/// The product in the expected result, in lower case as in the status.
 fn kind(family: &str) -> String {
     let known = match family {
         "opensearch-dashboards" => "kibana",
@@ -210,7 +211,7 @@ fn kind(family: &str) -> String {
 #[tokio::test]
 async fn scenarios_of_the_corpus_give_exactly_their_endpoints_and_explain_says_the_same() -> Result<()> {
     let Some(rows) = corpus()? else {
-        // Not part of the project, so nobody has to have it.
+        // The corpus is not part of the project, so it is optional.
         writeln!(std::io::stderr(), "SKIPPED: no corpus beside the project, and none named by {CORPUS}")?;
         return Ok(());
     };

@@ -1,4 +1,4 @@
-//! How the operator starts wrongly and ends rightly.
+//! The end of the operator, and errors at its start.
 
 use std::{
     fs,
@@ -19,8 +19,8 @@ use tokio::net::TcpListener;
 
 use crate::stage::{CONFIG, Stage, without_health};
 
-/// Makes every write of a ConfigMap in one namespace slow: the API server asks a webhook that never answers, and goes on
-/// without it after a while.
+/// Makes every write of a ConfigMap in one namespace slow. The API server calls a webhook that never answers, and
+/// continues without it after a timeout.
 struct SlowWrites {
     asked: TcpListener,
     webhooks: Api<ValidatingWebhookConfiguration>,
@@ -55,7 +55,7 @@ impl SlowWrites {
         Ok(Self { asked, webhooks, name })
     }
 
-    /// Waits until a write is under way. The connection stays open while the result is kept.
+    /// Waits until a write is in progress. The connection stays open while the result is kept.
     async fn begun(&self) -> Result<tokio::net::TcpStream> {
         let connection = tokio::time::timeout(DEADLINE, self.asked.accept()).await;
         Ok(connection.context("nobody writes")??.0)
@@ -70,7 +70,7 @@ impl SlowWrites {
 /// A stage whose controller is in the middle of writing Grafana.
 async fn in_the_middle_of_a_write(stage: &Stage<'_>) -> Result<(SlowWrites, tokio::net::TcpStream)> {
     let slow = SlowWrites::in_namespace(stage.world, &stage.agent).await?;
-    // The API server takes notice of a webhook after a while: our own writes show when it has.
+    // The API server uses a new webhook after some time. Writes of the test show when it does.
     let config_maps = stage.config_maps();
     let mut number = 0;
     eventually("writes are slow", async || {
@@ -87,7 +87,7 @@ async fn in_the_middle_of_a_write(stage: &Stage<'_>) -> Result<(SlowWrites, toki
 }
 
 #[tokio::test]
-async fn a_write_under_way_is_finished_while_nobody_is_told_that_it_is_ready() -> Result<()> {
+async fn a_write_in_progress_is_finished_while_the_controller_is_not_ready() -> Result<()> {
     scenario("finishes", async |world| {
         let mut stage = Stage::set(world, json!({})).await?;
         let (slow, connection) = in_the_middle_of_a_write(&stage).await?;
@@ -102,7 +102,7 @@ async fn a_write_under_way_is_finished_while_nobody_is_told_that_it_is_ready() -
         let status = stage.controller.process().wait(DEADLINE).await?;
 
         assert_eq!(status.code(), Some(0));
-        // Not waited for: it is written, or never will be.
+        // There is no wait here, because the write has either happened or never will.
         let output = stage.output().await?;
         assert_eq!(e2e::harness::Tools::of(&output)?.names(), ["grafana"]);
         drop(connection);
@@ -126,7 +126,7 @@ async fn a_second_signal_ends_it_at_once() -> Result<()> {
         stage.controller.process().signal(Signal::TERM)?;
         stage.controller.process().wait(DEADLINE).await?;
 
-        // It did not wait for the write: the API server is still asking the webhook.
+        // It did not wait for the write, because the API server still waits for the webhook.
         let output = stage.output().await?;
         assert!(e2e::harness::Tools::of(&output)?.names().is_empty());
         drop(connection);

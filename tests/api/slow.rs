@@ -11,19 +11,20 @@ use crate::stage::{CONFIG, Stage, behind, counts, election, over, without_health
 
 const STATUS: &str = "toolsetconfigs/status";
 
-/// How the names of ToolsetConfigs and ConfigMaps begin whose writes are slow.
+/// The prefix of ToolsetConfigs and ConfigMaps whose writes are slow.
 const SLOW: &str = "slow-";
 
 fn slow(number: usize) -> String {
     format!("{SLOW}{number}")
 }
 
-/// Some ToolsetConfigs over the Services of one namespace, and one over those of another namespace. All are written.
+/// Some ToolsetConfigs for the Services of one namespace, and one for the Services of another namespace. All are
+/// written.
 struct Cast {
     proxy: Proxy,
-    /// The namespace of those whose writes are slow.
+    /// The namespace of the ToolsetConfigs whose writes are slow.
     busy: String,
-    /// The namespace of the other one.
+    /// The namespace of the other ToolsetConfig.
     quiet: String,
     agent: String,
     _controller: e2e::harness::Controller,
@@ -47,7 +48,7 @@ async fn cast(world: &mut World, count: usize) -> Result<Cast> {
 }
 
 impl Cast {
-    /// Waits until so many writes are held.
+    /// Waits until this number of writes is held.
     async fn are_held(&self, fault: &Fault, at_least: usize) -> Result<()> {
         eventually(&format!("{at_least} writes are under way"), async || {
             ensure!(fault.met() >= at_least, "{}", fault.met());
@@ -69,8 +70,8 @@ impl Cast {
         Ok(())
     }
 
-    /// Creates a Service that only the quick ToolsetConfig selects. Fails unless it is in the ConfigMap and in the status
-    /// before any of the slow requests has ended.
+    /// Creates a Service that only the quick ToolsetConfig selects. Fails unless it is in the ConfigMap and in the
+    /// status before any of the slow requests has ended.
     async fn the_quick_one_goes_on(&self, world: &World, of: fn(&ApiRequest) -> bool, since: usize) -> Result<()> {
         world.create(&services::prometheus_server(&self.quiet)).await?;
         world.tools(&self.agent, "the other one is written", |tools| tools.names() == ["prometheus-server"]).await?;
@@ -80,7 +81,7 @@ impl Cast {
         self.all_wait(of, since).context("its status")
     }
 
-    /// Waits until all of the slow ones are as they should be.
+    /// Waits until all of the slow ToolsetConfigs are as expected.
     async fn the_slow_ones_catch_up(&self, world: &World, count: usize) -> Result<()> {
         let config_maps: Api<ConfigMap> = world.api(&self.agent);
         let configs = toolset_configs(&world.client(), &self.agent);
@@ -103,14 +104,14 @@ fn slow_statuses(request: &ApiRequest) -> bool {
     request.is("patch", STATUS) && request.name.starts_with(SLOW)
 }
 
-async fn the_slow_hold_up_nobody(count: usize, of: fn(&ApiRequest) -> bool) -> Result<()> {
+async fn slow_requests_delay_no_other(count: usize, of: fn(&ApiRequest) -> bool) -> Result<()> {
     scenario("slow", async |world| {
         let cast = cast(world, count).await?;
         let since = cast.proxy.exchanges().len();
         let fault = cast.proxy.hold(of);
 
         world.create(&services::grafana(&cast.busy)).await?;
-        // However few writes are allowed at once, these are.
+        // These writes hold every permit, whatever the limit is.
         cast.are_held(&fault, 4).await?;
         cast.the_quick_one_goes_on(world, of, since).await?;
 
@@ -121,27 +122,27 @@ async fn the_slow_hold_up_nobody(count: usize, of: fn(&ApiRequest) -> bool) -> R
 }
 
 #[tokio::test]
-async fn four_config_maps_that_are_slow_to_write_hold_up_no_other() -> Result<()> {
-    the_slow_hold_up_nobody(4, slow_config_maps).await
+async fn four_config_maps_that_are_slow_to_write_delay_no_other() -> Result<()> {
+    slow_requests_delay_no_other(4, slow_config_maps).await
 }
 
 #[tokio::test]
-async fn twelve_config_maps_that_are_slow_to_write_hold_up_no_other() -> Result<()> {
-    the_slow_hold_up_nobody(12, slow_config_maps).await
+async fn twelve_config_maps_that_are_slow_to_write_delay_no_other() -> Result<()> {
+    slow_requests_delay_no_other(12, slow_config_maps).await
 }
 
 #[tokio::test]
-async fn four_statuses_that_are_slow_to_write_hold_up_no_other() -> Result<()> {
-    the_slow_hold_up_nobody(4, slow_statuses).await
+async fn four_statuses_that_are_slow_to_write_delay_no_other() -> Result<()> {
+    slow_requests_delay_no_other(4, slow_statuses).await
 }
 
 #[tokio::test]
-async fn twelve_statuses_that_are_slow_to_write_hold_up_no_other() -> Result<()> {
-    the_slow_hold_up_nobody(12, slow_statuses).await
+async fn twelve_statuses_that_are_slow_to_write_delay_no_other() -> Result<()> {
+    slow_requests_delay_no_other(12, slow_statuses).await
 }
 
 #[tokio::test]
-async fn slow_writes_do_not_hold_up_the_lease() -> Result<()> {
+async fn slow_writes_do_not_delay_the_lease() -> Result<()> {
     scenario("slow-lease", async |world| {
         let cast = cast(world, 12).await?;
         let fault = cast.proxy.hold(|request| request.writes() && request.resource != "leases");
@@ -174,7 +175,7 @@ async fn its_config_map_goes_on(stage: &Stage<'_>, proxy: &Proxy, of: fn(&ApiReq
 }
 
 #[tokio::test]
-async fn a_slow_status_does_not_hold_up_the_config_map_of_the_same_toolset_config() -> Result<()> {
+async fn a_slow_status_does_not_delay_the_config_map_of_the_same_toolset_config() -> Result<()> {
     scenario("slow-status", async |world| {
         let proxy = world.proxy().await?;
         let stage = Stage::behind(world, &proxy, json!({})).await?;
@@ -197,7 +198,7 @@ async fn a_slow_status_does_not_hold_up_the_config_map_of_the_same_toolset_confi
 }
 
 #[tokio::test]
-async fn a_deployment_that_is_slow_to_read_does_not_hold_up_the_config_map() -> Result<()> {
+async fn a_deployment_that_is_slow_to_read_does_not_delay_the_config_map() -> Result<()> {
     scenario("slow-agent", async |world| {
         let proxy = world.proxy().await?;
         let stage = Stage::behind(world, &proxy, json!({})).await?;

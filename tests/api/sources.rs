@@ -1,4 +1,4 @@
-//! Which namespaces and Services are looked at, and how far they are trusted.
+//! Which namespaces and Services the sources select, and how far they are trusted.
 
 use anyhow::Result;
 use e2e::harness::{
@@ -85,7 +85,7 @@ async fn a_source_may_select_by_the_labels_of_services() -> Result<()> {
 }
 
 #[tokio::test]
-async fn from_a_tenant_only_what_opted_in_is_taken_and_never_beside_the_trusted() -> Result<()> {
+async fn a_tenants_service_needs_an_opt_in_and_has_its_own_entry() -> Result<()> {
     scenario("tenant", async |world| {
         let (platform, team) = (world.namespace("platform").await?, world.namespace("team").await?);
         let agent = world.namespace("agent").await?;

@@ -1,4 +1,5 @@
-//! How most scenarios begin: Services in one namespace, the agent in another, and a controller that sees both.
+//! The start of most scenarios, with Services in one namespace, the agent in another, and a controller that watches
+//! both.
 
 use std::time::Duration;
 
@@ -14,11 +15,11 @@ use serde_json::{Value, from_value, json};
 /// The name of the ToolsetConfig.
 pub(crate) const CONFIG: &str = "default";
 
-/// How often ToolsetConfigs were reconciled, whatever came of it.
+/// The number of reconciles with any result.
 pub(crate) const RECONCILES: &str = "dynamictoolset_reconciles_total";
 
-/// How long a watch may take to be allowed, answered or listed again: what fails is retried ever more slowly, up to every 30 s,
-/// and an API server that has just started refuses everybody for a moment.
+/// How long a watch may take to be allowed, answered or listed again: what fails is retried ever more slowly, up to
+/// every 30 s, and an API server that has just started refuses everybody for a moment.
 pub(crate) const RETRIED: Duration = Duration::from_secs(75);
 
 /// A running controller with one ToolsetConfig, whose first ConfigMap is written.
@@ -32,8 +33,8 @@ pub(crate) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// `spec` is laid over one that trusts the apps' namespace and asks nobody about health, so that a Service needs no Pods
-    /// to become a tool.
+    /// `spec` is merged into one that trusts the apps' namespace and has health off, so that a Service needs no Pods to
+    /// become a tool.
     pub(crate) async fn set(world: &'a mut World, spec: Value) -> Result<Self> {
         Self::set_with(world, spec, |_| ControllerOptions::default()).await
     }
@@ -88,7 +89,7 @@ impl<'a> Stage<'a> {
         Ok(self.configs().get(CONFIG).await?)
     }
 
-    /// Waits until `Ready` has this status and reason, said of the spec as it is now.
+    /// Waits until `Ready` has this status and reason for the current spec.
     pub(crate) async fn ready(&self, expected: (&str, &str)) -> Result<DynamicObject> {
         present(&self.configs(), CONFIG, &format!("Ready is {expected:?}"), |config| {
             condition(config, "Ready") == Some(expected) && is_current(config)
@@ -120,7 +121,7 @@ impl<'a> Stage<'a> {
         patch(&self.configs(), CONFIG, json!({"spec": spec})).await
     }
 
-    /// Waits until the controller knows of so many Services, whatever they are.
+    /// Waits until the controller knows this number of Services.
     pub(crate) async fn sees(&self, services: usize) -> Result<()> {
         eventually(&format!("it knows of {services} Services"), async || {
             let seen = self.controller.metric("dynamictoolset_services_watched").await?;
@@ -184,12 +185,12 @@ pub(crate) async fn told(world: &World, namespace: &str, name: &str, reason: &st
     .await
 }
 
-/// A spec that trusts these namespaces and asks nobody about health.
+/// A spec that trusts these namespaces and has health off.
 pub(crate) fn without_health(namespaces: &[&str]) -> Value {
     over(trusted_names(namespaces), json!({"health": {"mode": "None"}}))
 }
 
-/// Lays the fields of `top` over `bottom`.
+/// Merges the fields of `top` into `bottom`.
 pub(crate) fn over(mut bottom: Value, top: Value) -> Value {
     if let (Value::Object(below), Value::Object(above)) = (&mut bottom, top) {
         below.extend(above);
@@ -202,7 +203,7 @@ pub(crate) fn is_current(config: &DynamicObject) -> bool {
     config.data.pointer("/status/observedGeneration").and_then(Value::as_i64) == config.metadata.generation
 }
 
-/// What a condition says; empty while there is none.
+/// The message of a condition. Empty if there is none.
 pub(crate) fn message<'a>(config: &'a DynamicObject, kind: &str) -> &'a str {
     let conditions = config.data.pointer("/status/conditions").and_then(Value::as_array);
     let condition = conditions.into_iter().flatten().find(|condition| condition["type"] == kind);

@@ -1,4 +1,4 @@
-//! The status follows the ConfigMap, at most once per second, and it is complete in the end.
+//! The status follows the ConfigMap. It is written at most once per second, and the last write is complete.
 
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ fn ends_with(config: &DynamicObject, end: &str) -> bool {
     endpoint.is_some_and(|endpoint| endpoint.ends_with(end))
 }
 
-/// Fails if the status was written more often than once per second. A busy machine may delay one write by up to a second, so
-/// that two of them can be close together.
+/// Fails if the status was written more often than once per second. A busy machine may delay one write by up to a
+/// second, so that two of them can be close together.
 fn at_most_one_per_second(writes: &[Exchange]) -> Result<()> {
     for (number, write) in writes.iter().enumerate() {
         for (distance, later) in writes[number..].iter().enumerate() {

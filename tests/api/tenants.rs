@@ -1,5 +1,5 @@
-//! Whoever may create Services in a namespace of their own would like to write the agent's file. They cannot: what it says of
-//! trusted tools stays the same to the byte.
+//! A tenant that can create Services in its namespace cannot change the agent's file for trusted tools. Their entries
+//! stay the same to the byte.
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::harness::{
@@ -20,7 +20,7 @@ struct Cast {
     platform: String,
     tenant: String,
     agent: String,
-    /// What the agent is told of the trusted tools.
+    /// The entries of the trusted tools in the agent's file.
     trusted: Value,
 }
 
@@ -43,7 +43,7 @@ async fn cast(world: &mut World, spec: Value) -> Result<Cast> {
 }
 
 impl Cast {
-    /// The agent's file without the entries that speak of the tenant.
+    /// The agent's file without the entries of the tenant.
     async fn told_of_the_trusted(&self, world: &World) -> Result<Value> {
         let toolsets = self.toolsets(world).await?;
         Ok(toolsets.into_iter().filter(|(_, toolset)| !toolset.to_string().contains(&self.tenant)).collect())

@@ -21,12 +21,12 @@ use tracing::info;
 
 use crate::{cluster::Cluster, metrics::Metrics};
 
-/// What the endpoints answer from.
+/// The state behind the endpoints.
 pub(crate) struct Admin {
     cluster: Arc<Cluster>,
     metrics: Arc<Metrics>,
-    /// Once ready, the program stays ready until it shuts down. Status, metrics and Events report a watch in trouble, which
-    /// is no reason to restart the pod.
+    /// Once ready, the program stays ready until it shuts down. The status, metrics and Events report a failing watch,
+    /// so it does not make the pod unready.
     was_ready: AtomicBool,
     stopping: AtomicBool,
 }
@@ -37,7 +37,7 @@ impl Admin {
         Arc::new(Self { cluster, metrics, was_ready: AtomicBool::new(false), stopping: AtomicBool::new(false) })
     }
 
-    /// From now on `/ready` answers 503.
+    /// Makes `/ready` answer 503 from now on.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }

@@ -6,15 +6,16 @@ use clap::{ArgAction, Parser, ValueEnum};
 
 /// Watches Services, recognises the observability systems among them, and keeps one ConfigMap per ToolsetConfig.
 ///
-/// The cluster is that of KUBECONFIG, else the one the program runs in.
+/// It uses the cluster of KUBECONFIG. If KUBECONFIG is not set, it uses the cluster that it runs in.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "toolset-controller", version, max_term_width = 120)]
 pub struct Args {
-    /// Where /health and /ready are answered; port 0 takes a free one and logs it.
+    /// The address of /health and /ready. With port 0, a free port is used and logged.
     #[arg(long, env = "TOOLSET_HEALTH_ADDR", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub health_addr: SocketAddr,
 
-    /// Where /metrics is answered, without authentication: it names no Services; port 0 takes a free one and logs it.
+    /// The address of /metrics. It needs no authentication, because it names no Services. With port 0, a free port is
+    /// used and logged.
     #[arg(long, env = "TOOLSET_METRICS_ADDR", value_name = "ADDRESS", default_value = "0.0.0.0:9090")]
     pub metrics_addr: SocketAddr,
 
@@ -26,7 +27,7 @@ pub struct Args {
     #[arg(long, env = "TOOLSET_WATCH_NAMESPACES", value_name = "NAMES", value_delimiter = ',', value_parser = label)]
     pub watch_namespaces: Vec<String>,
 
-    /// Namespaces whose ToolsetConfigs are honoured, comma-separated [default: all]
+    /// Namespaces whose ToolsetConfigs are reconciled, comma-separated [default: all]
     #[arg(long, env = "TOOLSET_CONFIG_NAMESPACES", value_name = "NAMES", value_delimiter = ',', value_parser = label)]
     pub config_namespaces: Vec<String>,
 
@@ -51,11 +52,11 @@ pub struct Args {
     #[arg(long, env = "TOOLSET_LEASE_NAME", value_name = "NAME", default_value = "toolset-operator")]
     pub lease_name: String,
 
-    /// What is logged: a level, or tracing directives such as info,controller=debug.
+    /// The log level, or tracing directives such as info,controller=debug.
     #[arg(long, env = "TOOLSET_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
     pub log_level: String,
 
-    /// How it is logged.
+    /// The format of log lines.
     #[arg(long, env = "TOOLSET_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Json)]
     pub log_format: LogFormat,
 
@@ -64,7 +65,7 @@ pub struct Args {
     pub shutdown_timeout: Duration,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// One JSON object per line.
@@ -74,7 +75,8 @@ pub enum LogFormat {
 }
 
 impl Args {
-    /// The cluster's DNS domain: the flag, else what the kubelet wrote into the pod's resolv.conf, else `cluster.local`.
+    /// The cluster's DNS domain: the flag, else what the kubelet wrote into the pod's resolv.conf, else
+    /// `cluster.local`.
     pub fn cluster_domain(&self) -> String {
         self.cluster_domain.clone().unwrap_or_else(|| {
             let text = fs::read_to_string(Path::new("/etc/resolv.conf")).unwrap_or_default();
@@ -83,7 +85,8 @@ impl Args {
     }
 }
 
-/// The cluster domain as a pod's resolv.conf tells it: the kubelet writes `search <ns>.svc.<domain> svc.<domain> <domain>`.
+/// The cluster domain in a pod's resolv.conf, where the kubelet writes `search <ns>.svc.<domain> svc.<domain>
+/// <domain>`.
 fn search_domain(resolv_conf: &str) -> Option<String> {
     resolv_conf
         .lines()

@@ -1,4 +1,4 @@
-//! The operator: it watches, reconciles, applies and reports.
+//! The operator. It watches, reconciles, applies and reports.
 //!
 //! ```text
 //!                cluster/                          toolset_config/  (per ToolsetConfig)         api/
@@ -10,8 +10,8 @@
 //!
 //!  lease/: which replica writes        metrics/, admin: /health /ready /metrics        run: start and end
 //! ```
-//! A trigger says "reconcile" and never what changed, because the output is recomputed from the whole state. One thread
-//! runs it all.
+//! A trigger does not contain what changed, because the output is recomputed from the whole state. Everything runs on
+//! one thread.
 
 #![allow(clippy::doc_markdown, reason = "Kubernetes kinds are written as the API spells them")]
 

@@ -1,17 +1,17 @@
-//! Log lines: JSON by default, with the object's namespace and name as fields of their own.
+//! Log lines. They are JSON by default, and the namespace and name of an object are fields.
 
 use anyhow::Context;
 use tracing_subscriber::{Layer as _, filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::args::{Args, LogFormat};
 
-/// What the libraries below say again in other words: every watch error is logged here once, with its input.
+/// The log levels of libraries. They are low, because the operator logs every watch error itself, with its input.
 const QUIET: &str = "kube_runtime=error,kube_client=off,hyper_util=warn,tower=warn,rustls=warn";
 
 /// Installs the log subscriber. Fails on directives that do not parse, or if one is installed already.
 pub fn install(args: &Args) -> anyhow::Result<()> {
     let directives = format!("{QUIET},{}", args.log_level);
-    // Not EnvFilter: its filters by field bring a regular expression engine, a megabyte of it.
+    // EnvFilter would add 1 MB to the binary, because its filters by field need a regular expression engine.
     let filter: Targets = directives.parse().with_context(|| format!("--log-level {}", args.log_level))?;
     let layer = fmt::layer().with_target(false).with_writer(std::io::stderr);
     let layer = match args.log_format {

@@ -1,4 +1,4 @@
-//! Puts the parts together, and takes them apart in order.
+//! Starts the parts of the operator, and stops them in order.
 
 use std::{
     sync::{Arc, Mutex},
@@ -27,13 +27,12 @@ use crate::{
     toolset_config::{Workers, report_unreadable, run_controller},
 };
 
-/// How much of the shutdown timeout is kept for releasing the lease.
+/// How much of the shutdown timeout is reserved for releasing the lease.
 const FOR_THE_LEASE: Duration = Duration::from_secs(1);
 
 /// Runs the operator until a signal ends it.
 ///
-/// Fails if it cannot start, because no cluster is configured or an address is in use. It waits for an API server that it
-/// cannot reach.
+/// Fails if no cluster is configured or if an address is in use. If the API server cannot be reached, it waits.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut signals = Signals::install()?;
     let (client, url) = client::connect().await?;
@@ -81,12 +80,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     });
 
     signals.next().await;
-    // A twentieth is kept for the end itself.
+    // A twentieth is reserved for the end of the process.
     let timeout = args.shutdown_timeout.mul_f64(0.95);
     let deadline = Instant::now() + timeout;
     admin.stop();
     let orderly = async {
-        // No new reconcile starts. The running ones end, each request within its own timeout, and flush their status.
+        // No new reconcile starts. The running reconciles end, with a timeout for each request, and write their status.
         stop.send_replace(true);
         let ended = async {
             // An error means that the Controller has ended already.
@@ -94,14 +93,14 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             workers.drain().await;
         };
         if timeout_at(deadline - FOR_THE_LEASE.min(timeout / 2), ended).await.is_err() {
-            warn!("a write did not end in time and is dropped");
+            warn!("a write did not end within the shutdown timeout and is dropped");
         }
         tasks.shutdown().await;
-        // Only now, because no other replica may write while a write of this one is under way.
+        // The lease is released last, because no other replica may write while a write of this one is in progress.
         if let Some(election) = election {
             let _ended = stop_election.send(());
             if timeout_at(deadline, election).await.is_err() {
-                warn!("cannot release the lease in time; it expires by itself");
+                warn!("cannot release the lease within the shutdown timeout; it will expire");
             }
         }
     };
@@ -112,7 +111,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Keeps the metrics true: the replica that leads reports the plans.
+/// Updates the metrics when the leader changes, because only the leader reports plans.
 async fn report_leadership(metrics: Arc<Metrics>, mut leadership: Leadership) {
     loop {
         let leads = leadership.term().is_some();
@@ -131,7 +130,7 @@ struct Signals {
 }
 
 impl Signals {
-    /// Takes the signals over from their default, which is to end at once. Fails if the handlers cannot be installed.
+    /// Replaces the default handlers, which end the process at once. Fails if the handlers cannot be installed.
     fn install() -> std::io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }

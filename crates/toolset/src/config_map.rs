@@ -153,8 +153,8 @@ impl Manifest {
     }
 
     /// The body of the server-side apply. `uid` is that of the `ConfigMap` that was read. If the `ConfigMap` was
-    /// replaced since then, the API server refuses the apply, so a stranger's object is safe. Without a uid the object
-    /// is created.
+    /// replaced since then, the API server refuses the apply, so it overwrites no other object. Without a uid the
+    /// object is created.
     pub fn to_json(&self, uid: Option<&str>) -> Vec<u8> {
         // Only string keys and no failing values, so it always serialises.
         serde_json::to_vec(&Body { wanted: &self.0, uid }).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Which of many ToolsetConfigs an event costs something.
+//! The cost of an event with many ToolsetConfigs.
 //!
 //! ```text
 //! team-0, team-100, … ─┬─► ToolsetConfig of agent-0      a Service of team-0 concerns one ToolsetConfig,
@@ -6,8 +6,8 @@
 //! shared ──────────────┴┘  …
 //! ```
 //!
-//! Health is off (mode None): what is measured is whom an event concerns and what a plan costs. EndpointSlices would add
-//! events of their own, and a Pod behind every tool.
+//! Health is off (mode None), because EndpointSlices would add their own events and need a Pod for every tool. The
+//! benchmark measures which ToolsetConfigs an event concerns, and what a plan costs.
 
 use std::time::{Duration, Instant};
 
@@ -34,9 +34,9 @@ const NAMES: usize = 64;
 const PROBE: &str = "probe";
 /// The first events are not counted.
 const WARM_UP: usize = 3;
-/// How long after the last ConfigMap the operator may still have something to say: it writes a status at most once a second.
+/// How long after the last ConfigMap the operator may still write, because it writes a status at most once per second.
 const SETTLE: Duration = Duration::from_millis(1500);
-/// For so long the CPU at rest is measured, which is then taken off what an event costs.
+/// How long the CPU at rest is measured. It is subtracted from the cost of an event.
 const REST: Duration = Duration::from_secs(10);
 
 /// What is measured.
@@ -152,7 +152,7 @@ struct Costs {
     cpu: Quantiles,
 }
 
-/// Makes changes that so many ConfigMaps show, one after the other, each with time for all that follows from it.
+/// Makes changes that this number of ConfigMaps shows, one after the other, and waits for all effects of each.
 async fn events(
     operator: &mut Operator,
     mut probe: Probe,
@@ -168,7 +168,7 @@ async fn events(
         let seen = probe.seen_in(config_maps).await?;
         tokio::time::sleep(SETTLE).await;
         let (used, elapsed) = (operator.cpu()?.saturating_sub(cpu_before), started.elapsed());
-        // After the CPU: to answer takes the operator some, too.
+        // The metrics are read after the CPU, because the answer also needs CPU.
         let after = (operator.plans().await?, operator.reconciles().await?);
         if number < WARM_UP {
             continue;
@@ -193,7 +193,7 @@ fn quantiles(values: Vec<f64>) -> Result<Quantiles> {
 
 impl Costs {
     fn always_one_plan(&self) -> bool {
-        // Counts: they are whole numbers.
+        // These are counts, so they are whole numbers.
         (self.fewest_plans - 1.0).abs() < 0.5 && (self.plans.max - 1.0).abs() < 0.5
     }
 

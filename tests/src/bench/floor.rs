@@ -1,7 +1,7 @@
-//! The least that could do the job: a loop that watches the Services of one namespace and applies a ConfigMap.
+//! The floor, which is a loop that watches the Services of one namespace and applies a ConfigMap.
 //!
-//! It recognises nothing, compares nothing, keeps nothing and reports nothing. What it takes is what the API server and the
-//! client library take; the operator's own part is what comes on top.
+//! It recognises, compares, stores and reports nothing. Its cost is that of the API server and the client library. The
+//! difference is the cost of the operator itself.
 
 use std::{path::Path, pin::pin};
 
@@ -34,8 +34,8 @@ const PADDING: &str = "padding";
 /// What it is filled with: text with quotes and line ends, which JSON escapes, as in the operator's files.
 const LINE: &str = "    url: \"http://prometheus.monitoring.svc.cluster.local:9090\"\n";
 
-/// Runs until it is killed. `bytes` is how long all keys and values of the ConfigMap are together; without it the ConfigMap
-/// holds the annotation's value and no more. A watch that breaks comes back; a refused write is an error.
+/// Runs until it is killed. `bytes` is the size of all keys and values of the ConfigMap. Without it, the ConfigMap
+/// contains only the annotation's value. A broken watch is restarted, and a refused write is an error.
 pub async fn run(kubeconfig: &Path, namespace: &str, bytes: Option<usize>) -> Result<()> {
     let client = client(kubeconfig).await?;
     let services: Api<Service> = Api::namespaced(client.clone(), namespace);

@@ -27,13 +27,13 @@ const CPU: f64 = 2.0;
 const RESIDENT: f64 = 12.0;
 /// The number of Services that the promises are about.
 const PROMISED: usize = 100;
-/// Nothing was written for so long: the start is over.
+/// The start is over when nothing was written for this time.
 const QUIET: Duration = Duration::from_secs(5);
 
 /// What is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// For how long.
+    /// The duration of the measurement.
     pub duration: Duration,
     /// Services in the cluster; one in ten is an observability system.
     pub services: usize,
@@ -64,7 +64,7 @@ async fn measure(world: &mut World, plane: &mut ControlPlane, options: Options) 
     ));
     let versions = versions(world, &agent).await?;
     let requests_before = plane.audited_requests()?.len();
-    // Before and after the rest: to answer takes the operator CPU, too.
+    // The metrics are read before and after the measurement, because the answer also needs CPU.
     let reconciles_before = operator.reconciles().await?;
     let (cpu_before, started) = (operator.cpu()?, Instant::now());
     let mut most = operator.memory()?;

@@ -1,7 +1,7 @@
 //! Memory of the operator while it watches thousands of Services, after its first lists and after further ones.
 //!
-//! It is started when they are there: the first lists are the most that it ever reads at once. Then the API server is
-//! restarted, which remembers nothing of what it told before, so that every watch begins anew with a list.
+//! The operator starts after the Services exist, because it reads most at once in its first lists. Then the API server
+//! is restarted, so that every watch starts again with a list.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ const PROMISES: [(usize, f64); 2] = [(10_000, 20.0), (50_000, 70.0)];
 const LISTED: Duration = Duration::from_secs(180);
 /// How many tools are planned.
 const TOOLS: &str = "dynamictoolset_tools";
-/// Pauses between two questions.
+/// The pause between two requests.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// What is measured.
@@ -48,7 +48,7 @@ pub async fn run(options: Options) -> Result<bool> {
 async fn measure(world: &mut World, plane: &mut ControlPlane, options: &Options) -> Result<bool> {
     let most = options.services.last().copied().context("no size was asked for")?;
     let services = population::services(most, 50)?;
-    // Report: no Pods stand behind them, and the output is to be as large as that of a healthy cluster.
+    // With effect Report, the output is as large as that of a healthy cluster, although the Services have no Pods.
     let agent = world.namespace("agent").await?;
     let account = account(world, &agent, "operator").await?;
     world.configure(&agent, "default", &trusted_all(&json!({"mode": "Endpoints", "effect": "Report"}))).await?;
@@ -80,7 +80,7 @@ impl Measured {
     ) -> Result<Self> {
         let mut operator = Operator::start(world, account, agent).await?;
         let watched = all_watched(&mut operator, services).await?;
-        // Asked of the process: the status may still be what the one before it wrote.
+        // This is read from the process, because the status may still be that of the previous process.
         let tools = within(LISTED, "the operator has planned", async || operator.total(TOOLS).await).await?;
         operator.applied(world, 1).await?;
         print(&format!(
@@ -144,7 +144,7 @@ async fn all_watched(operator: &mut Operator, services: usize) -> Result<f64> {
     .await
 }
 
-/// When an input last had news. Nothing changes while memory is measured, so the end of a list is all the news there is.
+/// When an input last had an event. Nothing changes while memory is measured, so this is the end of a list.
 async fn news(operator: &Operator, input: &str) -> Result<f64> {
     operator.total(&format!("dynamictoolset_watch_last_event_timestamp_seconds{{input=\"{input}\"}}")).await
 }

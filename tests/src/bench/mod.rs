@@ -7,12 +7,12 @@
 //! ```
 //!
 //! - [`freshness`]: milliseconds from a Service's change to the ConfigMap's, and what a change costs.
-//! - [`configs`]: which of many ToolsetConfigs an event costs something.
+//! - [`configs`]: the cost of an event with many ToolsetConfigs.
 //! - [`memory`]: memory with thousands of Services watched.
 //! - [`idle`]: what the operator costs, and what it writes, while nothing changes.
 //!
-//! Each benchmark prints what it measured, which promises are kept and which are broken, and one line of `key=value` pairs.
-//! Ctrl-C ends a benchmark at once; the control plane's watchdog ends what it started.
+//! Each benchmark prints what it measured, which promises are kept and which are broken, and one line of `key=value`
+//! pairs. Ctrl-C ends a benchmark at once; the control plane's watchdog ends what it started.
 
 pub mod configs;
 pub mod floor;

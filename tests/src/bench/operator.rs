@@ -1,4 +1,4 @@
-//! The operator that is measured, as its chart runs it: leader election on, log level info.
+//! The operator that is measured, with leader election and log level info, as in its chart.
 
 use std::{
     path::Path,
@@ -17,9 +17,9 @@ use crate::{
     harness::{Account, Controller, ControllerOptions, World, condition, toolset_config_resource, within},
 };
 
-/// How long a start may take with as many Services as anybody measures, on a busy machine.
+/// How long a start may take with the largest number of Services on a busy machine.
 const START: Duration = Duration::from_secs(300);
-/// Pauses between two questions about a ToolsetConfig.
+/// The pause between two reads of a ToolsetConfig.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A running operator.
@@ -79,7 +79,7 @@ impl Operator {
         self.controller.process().pid()
     }
 
-    /// Asks it to end, and waits until it has given the lease back.
+    /// Stops it, and waits until it has released the lease.
     pub(super) async fn stop(mut self) -> Result<()> {
         self.controller.terminate().await.map(drop)
     }
@@ -99,12 +99,13 @@ impl Operator {
         usage::Memory::of(self.pid())
     }
 
-    /// The sum of all series of a metric. A metric without a series is an error: it would look like a kept promise.
+    /// The sum of all series of a metric. A metric without a series is an error, because zero would look like a kept
+    /// promise.
     pub(super) async fn total(&self, metric: &str) -> Result<f64> {
         metrics::total(&self.controller.metrics().await?, metric)
     }
 
-    /// Reconciles since its start, however they ended.
+    /// Reconciles since its start, with any result.
     pub(super) async fn reconciles(&self) -> Result<f64> {
         self.total("dynamictoolset_reconciles_total").await
     }
@@ -114,7 +115,7 @@ impl Operator {
         self.total("dynamictoolset_discovery_duration_seconds_count").await
     }
 
-    /// Waits until so many ToolsetConfigs are there and all of them are applied, and returns them.
+    /// Waits until this number of ToolsetConfigs exists and all of them are applied, and returns them.
     pub(super) async fn applied(&mut self, world: &World, count: usize) -> Result<Vec<DynamicObject>> {
         let configs: Api<DynamicObject> = Api::all_with(world.client(), &toolset_config_resource());
         within(START, "every ToolsetConfig is applied", async || {

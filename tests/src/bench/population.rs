@@ -1,4 +1,4 @@
-//! Services as a cluster has them: many applications, some observability systems.
+//! Services as in a cluster, with many applications and some observability systems.
 
 use std::{
     collections::BTreeSet,
@@ -20,16 +20,16 @@ use serde_json::{from_value, json};
 use super::report::print;
 use crate::{controlplane::controllers_run, harness::within};
 
-/// How many requests are under way at once.
+/// How many requests are in progress at once.
 const AT_ONCE: usize = 32;
 
-/// So many Services stand in each namespace.
+/// The number of Services in each namespace.
 pub(super) const PER_NAMESPACE: usize = 50;
-/// How long the EndpointSlice controller may take, at fewer Services per second than it was ever seen to do.
+/// How long the EndpointSlice controller may take, with a low estimate of its rate.
 const PUBLISHED: Duration = Duration::from_secs(1800);
 
-/// So many Services, one in `one_in` of them an observability system. The same mix as in the benchmark of the pure part
-/// (`crates/toolset/benches/recognise.rs`).
+/// This number of Services, of which one in `one_in` is an observability system. The benchmark of the pipeline
+/// (`crates/toolset/benches/recognise.rs`) uses the same mix.
 pub(super) fn services(count: usize, one_in: usize) -> Result<Vec<Service>> {
     spread(count, one_in, &namespaces(count.div_ceil(PER_NAMESPACE)))
 }
@@ -40,12 +40,12 @@ pub(super) fn spread(count: usize, one_in: usize, namespaces: &[String]) -> Resu
     (0..count).zip(namespaces).map(|(number, namespace)| service(number, one_in, namespace)).collect()
 }
 
-/// The names of so many namespaces.
+/// The names of this number of namespaces.
 pub(super) fn namespaces(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("team-{number}")).collect()
 }
 
-/// So many observability systems in one namespace.
+/// This number of observability systems in one namespace.
 pub(super) fn tools(namespace: &str, count: usize) -> Result<Vec<Service>> {
     (0..count).map(|number| service(number, 1, namespace)).collect()
 }
@@ -55,7 +55,7 @@ pub(super) fn is_tool(service: &Service) -> bool {
     !service.name_any().starts_with("checkout")
 }
 
-/// Creates them, and those of their namespaces that are not there yet.
+/// Creates the Services, and their namespaces if they do not exist.
 pub(super) async fn create(client: &Client, services: &[Service]) -> Result<()> {
     let names: BTreeSet<_> = services.iter().filter_map(ResourceExt::namespace).collect();
     let namespaces: Api<Namespace> = Api::all(client.clone());
@@ -79,8 +79,8 @@ async fn all<T>(objects: impl IntoIterator<Item = T>, create: impl AsyncFn(T) ->
     requests.buffer_unordered(AT_ONCE).try_for_each(async |()| Ok(())).await.context("cannot create the population")
 }
 
-/// Creates them, and waits until the EndpointSlice controller has made their slices: it must not compete with what is
-/// measured.
+/// Creates the Services, and waits until the EndpointSlice controller has made their slices, because it must not
+/// compete with the measurement.
 pub(super) async fn create_and_settle(client: &Client, services: &[Service]) -> Result<()> {
     print(&format!("creating {} Services", services.len()));
     let started = Instant::now();

@@ -36,7 +36,7 @@ impl Report {
         self.promises.push(format!("{} {what}", if kept { "kept:  " } else { "BROKEN:" }));
     }
 
-    /// Adds whether a number is at most what was promised. A number that could not be measured keeps no promise.
+    /// Adds whether a number is at most what was promised. A number that could not be measured breaks the promise.
     pub(super) fn at_most(&mut self, limit: f64, unit: &str, what: impl Display, value: Option<f64>) {
         let kept = value.is_some_and(|value| value <= limit);
         self.promise(kept, format_args!("{what}: {} (at most {limit}{unit})", number(value)));
@@ -67,7 +67,7 @@ pub(super) fn number(value: Option<f64>) -> String {
 
 /// Prints a line.
 pub(super) fn print(line: &str) {
-    // Nobody reads a closed standard output.
+    // If standard output is closed, the line is lost.
     _ = writeln!(io::stdout(), "{line}");
 }
 

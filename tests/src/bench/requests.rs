@@ -1,4 +1,4 @@
-//! What a program asked of the API server, from its audit log.
+//! The requests of a program, from the audit log of the API server.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use crate::controlplane::AuditedRequest;
 pub(super) struct Requests(BTreeMap<String, u32>);
 
 impl Requests {
-    /// Everything that a user asked but for watches, which are listed at their begin and again at their end.
+    /// All requests of a user except watches, which the audit log contains at their start and at their end.
     pub(super) fn of(user: &str, requests: &[AuditedRequest]) -> Self {
         Self::count(user, requests, |verb| verb != "watch")
     }
 
-    /// What a user wrote.
+    /// The writes of a user.
     pub(super) fn writes_of(user: &str, requests: &[AuditedRequest]) -> Self {
         Self::count(user, requests, |verb| !matches!(verb, "get" | "list" | "watch"))
     }
@@ -27,18 +27,18 @@ impl Requests {
         Self(numbers)
     }
 
-    /// All of them.
+    /// The number of all requests.
     pub(super) fn total(&self) -> u32 {
         self.0.values().sum()
     }
 
-    /// Those on a resource.
+    /// The number of requests on a resource.
     pub(super) fn on(&self, resource: &str) -> u32 {
         let ours = self.0.iter().filter(|(request, _)| request.split(' ').next_back() == Some(resource));
         ours.map(|(_, number)| number).sum()
     }
 
-    /// `1.00 patch configmaps, 1.00 patch toolsetconfigs/status`, for so many changes; `none` of nothing.
+    /// Requests per change, like `1.00 patch configmaps, 1.00 patch toolsetconfigs/status`, or `none`.
     pub(super) fn per(&self, changes: u32) -> String {
         let each =
             self.0.iter().map(|(request, number)| format!("{:.2} {request}", f64::from(*number) / f64::from(changes)));

@@ -45,11 +45,11 @@ pub(super) fn mebibytes(kib: u64) -> f64 {
     u32::try_from(kib).map_or(f64::MAX, f64::from) / 1024.0
 }
 
-/// User and system CPU time of a process since its start: exact to the nanosecond, or in steps of 10 ms where the kernel
-/// keeps no statistics of its scheduler. Threads that have ended count in the second case only.
+/// User and system CPU time of a process since its start: exact to the nanosecond, or in steps of 10 ms where the
+/// kernel keeps no statistics of its scheduler. Threads that have ended count in the second case only.
 pub(super) fn cpu(pid: u32) -> Result<Duration> {
     let exact = scheduled(Path::new(&format!("/proc/{pid}/task"))).unwrap_or_default();
-    // A process that runs has been scheduled: zero says that nobody counts.
+    // A running process has been scheduled, so zero means that the kernel keeps no statistics.
     if !exact.is_zero() {
         return Ok(exact);
     }
@@ -59,7 +59,7 @@ pub(super) fn cpu(pid: u32) -> Result<Duration> {
     Ok(Duration::from_secs(ticks) / u32::try_from(rustix::param::clock_ticks_per_second())?)
 }
 
-/// The time on a CPU of all threads, by their `schedstat`. A thread that ends meanwhile counts nothing.
+/// The CPU time of all threads, from their `schedstat`. A thread that ends in the meantime is not counted.
 fn scheduled(threads: &Path) -> Result<Duration> {
     let mut all = Duration::ZERO;
     for thread in fs::read_dir(threads)? {

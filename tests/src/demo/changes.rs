@@ -1,4 +1,4 @@
-//! What happens to the cluster before the user's eyes, and how long the operator takes to answer.
+//! The changes that the demo makes to the cluster, and how long the operator takes to answer.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use crate::harness::{Backend, DEADLINE, DEFAULT_CONFIG_MAP};
 
 /// The key that the agent reads.
 pub(super) const FILE: &str = "custom_toolset.yaml";
-/// An address that nobody who edits the file by hand should get away with.
+/// A wrong address, as an edit by hand could write it.
 pub(super) const WRONG: &str = "http://somewhere.else.example:9090";
 
 /// The answer to a change.

@@ -1,11 +1,12 @@
 //! What `cargo xtask demo` shows.
 //!
 //! ```text
-//! stage: a control plane, or the user's cluster ──► stack: examples/*.yaml ──► the operator ──► sightings of the ConfigMap
-//! acts: the steps, in order, with what the screen says of each        changes: what is done, and how long the answer took
+//! stage: a control plane, or the user's cluster ──► stack: examples/*.yaml ──► the operator ──► sightings of the
+//! ConfigMap acts: the steps, in order, with what the screen says of each        changes: what is done, and how long
+//! the answer took
 //! ```
 //!
-//! Whatever happens — an error, Ctrl-C — what was made is taken away again.
+//! After an error or Ctrl-C, the demo also deletes what it created.
 
 mod acts;
 mod changes;
@@ -45,14 +46,14 @@ pub struct Options {
 pub enum Ended {
     /// To the end.
     Shown,
-    /// The user had enough.
+    /// The user interrupted it.
     Interrupted,
 }
 
 /// Shows everything and cleans up.
 ///
-/// Fails with [`MissingTool`](crate::controlplane::MissingTool) where the control plane has to be built and there is no Go,
-/// and with whatever went wrong in a step; the cleaning up happens all the same.
+/// Fails with [`MissingTool`](crate::controlplane::MissingTool) where the control plane has to be built and there is no
+/// Go, and with whatever went wrong in a step; the cleaning up happens all the same.
 pub async fn run(options: Options) -> Result<Ended> {
     let mut stop = Stop::listen()?;
     let mut screen = Screen::new();

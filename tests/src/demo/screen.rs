@@ -1,4 +1,4 @@
-//! What the demo looks like.
+//! The output of the demo.
 
 use std::{
     env,
@@ -148,7 +148,7 @@ impl Screen {
     }
 
     fn print(&self, line: &str) {
-        // Nobody reads a closed standard output; the demo still has to clean up.
+        // Standard output may be closed, but the demo still has to clean up.
         _ = writeln!(self.out.lock(), "{line}");
     }
 

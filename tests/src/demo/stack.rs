@@ -24,7 +24,7 @@ use crate::harness::{Backend, toolset_config, toolset_configs};
 /// Marks the namespaces of a demo, so that they can be found.
 pub(super) const LABEL: (&str, &str) = ("app.kubernetes.io/part-of", "toolset-demo");
 
-/// How many requests are under way at once.
+/// How many requests are in progress at once.
 const AT_ONCE: usize = 8;
 
 /// What there is to apply.

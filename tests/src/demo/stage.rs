@@ -1,4 +1,4 @@
-//! Where the demo plays: a control plane of its own, or namespaces of its own in a cluster of the user's.
+//! The cluster of the demo, which is a control plane of its own or namespaces in the user's cluster.
 
 use std::{
     env,
@@ -101,7 +101,8 @@ impl Stage {
         if self.plane.is_some() { "" } else { PREFIX }
     }
 
-    /// Whether Pods can be played: nobody else looks at them, and the EndpointSlice controller runs.
+    /// Whether the demo can create Pods without a kubelet. This needs a control plane without nodes, and the
+    /// EndpointSlice controller.
     pub(super) fn can_play_pods(&self) -> bool {
         self.plane.is_some() && controllers_run()
     }
@@ -111,7 +112,7 @@ impl Stage {
         self.plane.is_some()
     }
 
-    /// The cluster's administrator, or whoever the user is there.
+    /// The client of the cluster's administrator, or of the user.
     pub(super) fn client(&self) -> &Client {
         &self.client
     }
@@ -162,7 +163,7 @@ impl Stage {
         }
         let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
         if api.get_opt(CRD).await?.is_none() {
-            // Before the request: an interruption must not leave it behind.
+            // This is set before the request, so that an interruption does not leave the definition behind.
             self.crd_is_ours = true;
             install_crds(&self.client, &crds_folder()).await?;
         }
@@ -193,7 +194,7 @@ impl Stage {
         self.plane.as_mut().map_or(Ok(()), ControlPlane::require_running)
     }
 
-    /// Takes everything away that the demo made. A control plane of its own goes when the stage is dropped.
+    /// Deletes everything that the demo created. Its own control plane ends when the stage is dropped.
     pub(super) async fn clean_up(&self) -> Result<()> {
         if self.plane.is_some() || !self.claimed {
             return Ok(());

@@ -1,4 +1,4 @@
-//! ServiceAccounts with rights that a test gives and takes, so that RBAC is enforced as in a cluster.
+//! ServiceAccounts whose permissions a test grants and revokes, so that RBAC is enforced as in a cluster.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ pub struct Account {
 }
 
 impl World {
-    /// Creates a ServiceAccount, which may do nothing yet.
+    /// Creates a ServiceAccount without permissions.
     pub async fn account(&self, namespace: &str, name: &str) -> Result<Account> {
         let object: ServiceAccount = from_value(json!({"metadata": {"namespace": namespace, "name": name}}))?;
         self.create(&object).await?;
@@ -61,7 +61,7 @@ impl Account {
         Ok(())
     }
 
-    /// Takes back what the Role of this name granted.
+    /// Revokes what the Role of this name granted.
     pub async fn revoke(&self, namespace: &str, called: &str) -> Result<()> {
         let bindings: Api<RoleBinding> = Api::namespaced(self.client.clone(), namespace);
         bindings.delete(called, &DeleteParams::default()).await?;
@@ -85,7 +85,7 @@ impl Account {
         Ok(())
     }
 
-    /// Takes back what the `ClusterRole` of this name granted.
+    /// Revokes what the `ClusterRole` of this name granted.
     pub async fn revoke_everywhere(&self, called: &str) -> Result<()> {
         let bindings: Api<ClusterRoleBinding> = Api::all(self.client.clone());
         bindings.delete(called, &DeleteParams::default()).await?;

@@ -1,4 +1,4 @@
-//! Pods without a kubelet: the test says whether they are ready, and the real EndpointSlice controller does the rest.
+//! Pods without a kubelet. The test sets whether they are ready, and the real EndpointSlice controller does the rest.
 
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -13,10 +13,10 @@ use kube::{
 };
 use serde_json::{Value, from_value, json};
 
-/// The node that all Pods seem to run on: the EndpointSlice controller passes over Pods whose node does not exist.
+/// The node of all Pods, because the EndpointSlice controller ignores Pods whose node does not exist.
 const NODE: &str = "e2e";
 
-/// Pod addresses are never used twice: two Services must not seem to share a Pod.
+/// Pod addresses are never used twice, because two Services must not seem to share a Pod.
 static NEXT_ADDRESS: AtomicU16 = AtomicU16::new(1);
 
 /// A Pod behind a Service.
@@ -64,8 +64,8 @@ impl Backend {
         self.patch_status(json!({"conditions": [{"type": "Ready", "status": status}]})).await
     }
 
-    /// Deletes the Pod while its containers still run: its endpoint is terminating until [`delete`](Self::delete), since no
-    /// kubelet reports their end.
+    /// Deletes the Pod while its containers still run: its endpoint is terminating until [`delete`](Self::delete),
+    /// since no kubelet reports their end.
     pub async fn terminate(&self) -> Result<()> {
         self.pods.delete(&self.name, &DeleteParams::default()).await?;
         Ok(())

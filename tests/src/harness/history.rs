@@ -1,5 +1,5 @@
-//! What became of a ConfigMap since some moment, no step missing: a test that looks now and then cannot say what never
-//! happened in between, but the API server remembers.
+//! The complete history of a ConfigMap since a moment. A test that only polls could miss a step, but the API server
+//! keeps every step.
 
 use std::time::Duration;
 
@@ -13,22 +13,22 @@ use kube::{
 
 use super::World;
 
-/// How long the API server may take to tell what it remembers.
+/// How long the API server may take to send the history.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One step in the life of a ConfigMap.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// It came to be.
+    /// It was created.
     Created(ConfigMap),
     /// It was changed.
     Changed(ConfigMap),
-    /// It was removed.
+    /// It was deleted.
     Deleted,
 }
 
 impl Step {
-    /// What it was like after this step.
+    /// The ConfigMap after this step.
     pub fn config_map(&self) -> Option<&ConfigMap> {
         match self {
             Self::Created(config_map) | Self::Changed(config_map) => Some(config_map),
@@ -37,7 +37,7 @@ impl Step {
     }
 }
 
-/// A moment from which on the ConfigMaps of a namespace are told about.
+/// The moment from which the history of a namespace's ConfigMaps starts.
 #[derive(Clone, Debug)]
 pub struct Moment {
     config_maps: Api<ConfigMap>,
@@ -60,7 +60,7 @@ impl Moment {
         tokio::time::timeout(PATIENCE, self.read(name)).await.context("the API server does not tell the history")?
     }
 
-    /// Reads the watch up to a ConfigMap that is made for it: what comes before it in the stream came before it.
+    /// Reads the watch up to a ConfigMap that is created for this purpose, because the stream is in order.
     async fn read(&self, name: &str) -> Result<Vec<Step>> {
         let end = ConfigMap {
             metadata: ObjectMeta { generate_name: Some("end-of-history-".to_owned()), ..ObjectMeta::default() },

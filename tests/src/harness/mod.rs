@@ -1,4 +1,4 @@
-//! What the behaviour tests stand on.
+//! The library of the behaviour tests.
 //!
 //! ```no_run
 //! # async fn a_test() -> anyhow::Result<()> {
@@ -18,9 +18,9 @@
 //! # }
 //! ```
 //!
-//! A [`scenario`] has namespaces of its own on the control plane that all tests share; [`isolated`] has a control plane of
-//! its own, for tests that stop the API server, take rights away, count requests or look at all namespaces. What fails is
-//! reported with the ends of its controllers' logs.
+//! A [`scenario`] has namespaces of its own on the control plane that all tests share; [`isolated`] has a control plane
+//! of its own, for tests that stop the API server, take rights away, count requests or look at all namespaces. What
+//! fails is reported with the ends of its controllers' logs.
 
 mod account;
 mod backend;

@@ -1,4 +1,4 @@
-//! Waiting for conditions, each with a deadline and with what was seen last in the error.
+//! Waits for conditions, each with a deadline. The error shows what was seen last.
 
 use std::{
     fmt::Debug,
@@ -35,7 +35,8 @@ pub async fn within<T>(deadline: Duration, what: &str, mut probe: impl AsyncFnMu
 
 /// Asks again and again for as long as `duration`; the first failure of `probe` is the result.
 ///
-/// For what must not happen. To be sure that it would have been noticed, cause something after it that must happen.
+/// This checks that something does not happen. To be sure that it would be seen, cause something afterwards that must
+/// happen.
 pub async fn holds(duration: Duration, what: &str, mut probe: impl AsyncFnMut() -> Result<()>) -> Result<()> {
     let started = Instant::now();
     while started.elapsed() < duration {
@@ -45,8 +46,8 @@ pub async fn holds(duration: Duration, what: &str, mut probe: impl AsyncFnMut() 
     Ok(())
 }
 
-/// Watches an object until it is there and `condition` is true of it. Survives a stopped API server. At the deadline the
-/// error shows the object as it is.
+/// Watches an object until it is there and `condition` is true of it. Survives a stopped API server. At the deadline
+/// the error shows the object as it is.
 pub async fn present<K>(api: &Api<K>, name: &str, what: &str, condition: impl Fn(&K) -> bool) -> Result<K>
 where
     K: Clone + Debug + Send + Serialize + DeserializeOwned + Resource + 'static,

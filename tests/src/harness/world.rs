@@ -31,8 +31,8 @@ const LOG_LINES: usize = 60;
 
 /// Runs a test in namespaces of its own on the shared control plane, and deletes them afterwards.
 ///
-/// `name` begins the namespaces' names. Failures and panics of `body` are passed on, after its controllers' logs have been
-/// printed.
+/// `name` begins the namespaces' names. Failures and panics of `body` are passed on, after its controllers' logs have
+/// been printed.
 pub async fn scenario(name: &str, body: impl AsyncFnOnce(&mut World) -> Result<()>) -> Result<()> {
     let mut world = World::new(name, shared::cluster().await?).await?;
     let outcome = AssertUnwindSafe(body(&mut world)).catch_unwind().await;
@@ -93,7 +93,7 @@ impl World {
         self.folder.path()
     }
 
-    /// What ends its processes should nobody else.
+    /// Ends its processes if nothing else does.
     pub(crate) fn watchdog(&self) -> &Watchdog {
         &self.watchdog
     }
@@ -159,7 +159,8 @@ impl World {
         created.with_context(|| format!("cannot create the ToolsetConfig {namespace}/{name}"))
     }
 
-    /// Waits until the condition `Ready` of a ToolsetConfig has this status and reason, such as `("True", "AsExpected")`.
+    /// Waits until the condition `Ready` of a ToolsetConfig has this status and reason, such as `("True",
+    /// "AsExpected")`.
     pub async fn ready(&self, namespace: &str, name: &str, expected: (&str, &str)) -> Result<DynamicObject> {
         let configs = toolset_configs(&self.client, namespace);
         let what = format!("Ready is {expected:?}");
@@ -205,8 +206,8 @@ impl World {
     async fn delete_namespaces(&self) {
         let namespaces: Api<Namespace> = Api::all(self.client());
         for name in &self.namespaces {
-            // Tidiness only, so failures do not matter: the names are never used again, and the control plane goes with the
-            // run. Pods first, since a namespace waits for kubelets to report their end.
+            // Tidiness only, so failures do not matter: the names are never used again, and the control plane goes with
+            // the run. Pods first, since a namespace waits for kubelets to report their end.
             _ = self.api::<Pod>(name).delete_collection(&at_once(), &ListParams::default()).await;
             _ = namespaces.delete(name, &DeleteParams::background()).await;
         }

@@ -1,4 +1,4 @@
-//! The client of the API server, its timeouts, and what a watch sees of its connection.
+//! The client of the API server, its timeouts, and an observer for the connection of a watch.
 
 use std::{
     future::Future,
@@ -32,36 +32,37 @@ use super::error::Error;
 /// How long one request may take, from the first byte sent to the last one read. Watches have a timeout of their own.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the API server may take to begin its answer to a list or a watch. Without it, a watch would wait for a
-/// connection that died in the pool until TCP gives up.
+/// How long the API server may take to begin its answer to a list or a watch. Without this limit, a watch on a dead
+/// connection of the pool would wait until TCP gives up.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Makes a client for the cluster of KUBECONFIG, or else for the cluster that the program runs in.
 ///
-/// Fails if neither configuration can be read. It does not ask whether the API server answers, which may come up later.
+/// Fails if neither configuration can be read. It sends no request, because the API server may start later.
 pub(crate) async fn connect() -> anyhow::Result<(Client, String)> {
-    // A user who sets KUBECONFIG means that file. kube would go on to look for a pod's configuration and report both.
+    // If KUBECONFIG is set, only that file is used. kube would also try the configuration of a pod and report both
+    // errors.
     let config = match std::env::var_os("KUBECONFIG") {
         Some(path) => Config::from_kubeconfig(&KubeConfigOptions::default())
             .await
             .with_context(|| format!("KUBECONFIG {}", path.display()))?,
-        None => Config::infer().await.context("no cluster: set KUBECONFIG, or run in a pod")?,
+        None => Config::infer().await.context("no cluster is configured; set KUBECONFIG or run in a pod")?,
     };
     let url = config.cluster_url.to_string();
-    let client = build(config).context("cannot make a client of this configuration")?;
+    let client = build(config).context("cannot create a client from this configuration")?;
     Ok((client, url))
 }
 
-/// The HTTP stack. It differs from kube's ready-made one in three ways:
+/// The HTTP stack. It differs from kube's default in three ways:
 ///
-/// - Nagle's algorithm is off. With it, the second of two small writes waits for the acknowledgement of the first, which the
-///   other side may delay by 40 ms.
-/// - It does not retry. kube's retries may sleep for minutes inside one call, and the operator recomputes everything from the
-///   whole state, so it tries again later with what is true then.
+/// - Nagle's algorithm is off. With it, the second of two small writes waits for the acknowledgement of the first,
+///   which the other side may delay by 40 ms.
+/// - It does not retry. kube's retries may sleep for minutes inside one call. The operator recomputes everything from
+///   the whole state, so it tries again later with the state at that time.
 /// - It has no timers of its own, because every request and every watch has a timeout.
 fn build(config: Config) -> anyhow::Result<Client> {
     if let Some(proxy) = &config.proxy_url {
-        anyhow::bail!("proxy {proxy} is configured, and the operator connects to the API server directly");
+        anyhow::bail!("proxy {proxy} is configured, but the operator can only connect directly; remove the proxy");
     }
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
@@ -85,12 +86,12 @@ pub(crate) async fn within_timeout<T>(request: impl Future<Output = kube::Result
     }
 }
 
-/// When a watch last read bytes from its connection. The time of an event counts from then, so it includes parsing.
+/// When a watch last read bytes from its connection. The latency of an event counts from then, so it includes parsing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LastRead(Arc<Mutex<Option<Instant>>>);
 
 impl LastRead {
-    /// Now, if nothing has been read yet.
+    /// The time of the last read, or now if nothing has been read yet.
     pub(crate) fn get(&self) -> Instant {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_else(Instant::now)
     }
@@ -102,8 +103,8 @@ impl LastRead {
 
 /// Makes a client for one watch. It calls `on_contact` for every successful answer, and notes when bytes arrive.
 ///
-/// kube's `watcher` yields nothing while a watch is quiet, established again or allowed again. Without this client the
-/// operator could tell neither a stale watch nor one that recovered without an event.
+/// kube's `watcher` yields nothing while a watch is quiet, and nothing when a watch is established or allowed again.
+/// Without this client the operator could detect neither a stale watch nor a watch that recovered without an event.
 pub(crate) fn observed(client: &Client, on_contact: impl Fn() + Send + Sync + 'static) -> (Client, LastRead) {
     let namespace = client.default_namespace().to_owned();
     let last_read = LastRead::default();
@@ -133,7 +134,7 @@ impl Service<Request<Body>> for Observed {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let this = self.clone();
         Box::pin(async move {
-            // Only until the answer begins, because a watch goes on for as long as it may.
+            // The timeout ends when the answer begins, because a watch then stays open.
             let answer = tokio::time::timeout(ANSWER_TIMEOUT, this.client.send(request));
             let response = answer.await.map_err(|elapsed| kube::Error::Service(elapsed.into()))??;
             if response.status().is_success() {

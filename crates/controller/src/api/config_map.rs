@@ -24,9 +24,9 @@ use super::{
 
 /// Applies the manifest, server-side. Also returns when the request was sent, if it was.
 ///
-/// Onto an existing ConfigMap the manifest carries the uid of the one that the decision was made for. If that one has been
-/// replaced since, the API server refuses with a conflict, so a stranger's object is safe. Without a uid there was no
-/// ConfigMap; then the apply takes no field over by force, for the same reason.
+/// If the ConfigMap exists, the manifest contains the uid of the object that the decision was made for. If that object
+/// has been replaced since, the API server answers with a conflict, so an object of another owner is not overwritten.
+/// Without a uid, the ConfigMap did not exist. Then the apply is not forced, for the same reason.
 pub(crate) async fn apply(
     writer: &Writer,
     term: Term,
@@ -49,7 +49,8 @@ pub(crate) async fn apply(
 
 /// Removes our data keys from the managed fields of every other field manager, before an object is adopted.
 ///
-/// A key that two field managers own survives when one of them drops it, so `toolset.json` would outlive its format.
+/// A key that two field managers own is not removed when only one of them stops applying it. So `toolset.json` would
+/// stay after its format is removed from the spec.
 pub(crate) async fn disown_others(writer: &Writer, term: Term, name: &NamespacedName, uid: &str) -> Result<(), Error> {
     let api: Api<ConfigMap> = Api::namespaced(writer.client(), &name.namespace);
     let live = within_timeout(api.get(&name.name)).await?;
@@ -64,7 +65,7 @@ pub(crate) async fn disown_others(writer: &Writer, term: Term, name: &Namespaced
     writer.send(term, Lane::Output, api.patch(&name.name, &request::patch(), &merge)).await.map(drop)
 }
 
-/// The managed fields without our data keys under other field managers; `None` if there are none.
+/// The managed fields without our data keys under other field managers. `None` if no other field manager owns our keys.
 fn without_our_keys(entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsEntry>> {
     let mut changed = false;
     let kept = entries.iter().cloned().filter_map(|mut entry| {

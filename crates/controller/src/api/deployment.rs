@@ -1,4 +1,4 @@
-//! `consumer.reload: RolloutRestart`: the one Deployment that may be patched.
+//! The agent's Deployment, which `consumer.reload: RolloutRestart` restarts. No other Deployment is patched.
 
 use std::time::Duration;
 
@@ -19,22 +19,22 @@ use super::{
 /// The annotation of the pod template that holds the hash of the file which the agent runs with.
 const HASH_ANNOTATION: &str = "kubernaut.io/toolset-hash";
 
-/// What the Deployment of an agent says.
+/// The state of an agent's Deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AgentState {
-    /// The hash that its pod template carries; empty if none.
+    /// The hash in its pod template. Empty if there is none.
     pub(crate) hash: String,
     /// How long ago the operator last restarted it, if ever.
     pub(crate) restarted_ago: Option<Duration>,
 }
 
-/// Reads what the Deployment carries.
+/// Reads the state of the Deployment.
 pub(crate) async fn read(writer: &Writer, name: &NamespacedName) -> Result<AgentState, Error> {
     let deployment = within_timeout(api(writer, name).get(&name.name)).await?;
     Ok(AgentState { hash: hash(&deployment), restarted_ago: restarted_ago(&deployment, Timestamp::now()) })
 }
 
-/// Restarts the agent: a changed pod template is rolled out.
+/// Restarts the agent. The changed pod template starts a rollout.
 pub(crate) async fn restart(writer: &Writer, term: Term, name: &NamespacedName, hash: &str) -> Result<(), Error> {
     let merge = Patch::Merge(json!({"spec": {"template": {"metadata": {"annotations": {HASH_ANNOTATION: hash}}}}}));
     writer.send(term, Lane::Reload, api(writer, name).patch(&name.name, &request::patch(), &merge)).await.map(drop)

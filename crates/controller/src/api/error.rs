@@ -1,4 +1,4 @@
-//! Why a request to the API server failed: for metrics, conditions, and the decision whether to try again.
+//! Why a request to the API server failed. Metrics, conditions and retries depend on it.
 
 use std::{fmt, time::Duration};
 
@@ -11,7 +11,7 @@ pub(crate) enum Error {
     #[error("no answer from the API server within {} s", .0.as_secs_f32())]
     Timeout(Duration),
     /// This replica does not hold the lease, or its renewal is overdue. Nothing was sent.
-    #[error("not sent: this replica does not hold the lease")]
+    #[error("not sent, because this replica does not hold the lease")]
     NotLeading,
     /// The API server refused, or could not be reached.
     #[error("{}", message(.0))]
@@ -35,7 +35,7 @@ impl Error {
     }
 }
 
-/// The message of an error. kube's own repeats the whole Status behind it.
+/// The message of an error. kube's own message also contains the whole Status.
 pub(crate) fn message(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
@@ -64,7 +64,7 @@ pub(crate) enum Cause {
     Unauthorized,
     /// The object, or its kind, does not exist.
     NotFound,
-    /// A uid or resource version no longer holds, another field manager owns a field, or the object to create exists.
+    /// A uid or resource version does not match, another field manager owns a field, or the object to create exists.
     Conflict,
     /// The resource version is too old, so the next list starts over.
     Gone,
@@ -132,7 +132,7 @@ impl Cause {
         }
     }
 
-    /// As metrics and log lines spell it.
+    /// The value in metrics and log lines.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Forbidden => "Forbidden",

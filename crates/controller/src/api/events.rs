@@ -1,7 +1,7 @@
-//! Events, where people look first: on the ToolsetConfig, and on a Service that is rejected.
+//! Events about ToolsetConfigs and about rejected Services.
 //!
-//! The name of an Event is a hash of its text, so a restart or another replica does not repeat it. The queue is bounded and
-//! paced, so a flood of Services is not a flood of Events.
+//! The name of an Event contains a hash of its text, so a restart or another replica does not create it again. The
+//! queue and the rate are limited, so many Services do not cause many Events at once.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -37,22 +37,17 @@ use super::{
 
 /// How many Events may wait. More are dropped, because the status and the metrics report the same.
 const QUEUE: usize = 512;
-/// The pace at which they are sent.
+/// The shortest time between two Events.
 const PACE: Duration = Duration::from_millis(100);
-/// The most characters of a note; the API server refuses more than 1024 bytes.
+/// The most bytes of a note. The API server refuses more than 1024 bytes.
 const NOTE: usize = 1000;
 
 /// What an Event is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum About {
     /// A ToolsetConfig.
-    Config {
-        /// Which.
-        name: NamespacedName,
-        /// Its uid.
-        uid: String,
-    },
-    /// A Service, whose uid is looked up when the Event is sent: `kubectl describe` finds Events by it.
+    Config { name: NamespacedName, uid: String },
+    /// A Service. Its uid is read when the Event is sent, because `kubectl describe` finds Events by uid.
     Service(NamespacedName),
 }
 
@@ -68,19 +63,19 @@ pub(crate) enum Kind {
 /// One Event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
-    /// The term in which it was observed. It is not sent in another one.
+    /// The term in which the cause was observed. The Event is not sent in another term.
     pub(crate) term: Term,
     /// The object.
     pub(crate) about: About,
     pub(crate) kind: Kind,
-    /// From a closed set.
+    /// One of a closed set.
     pub(crate) reason: &'static str,
     /// What the operator was doing.
     pub(crate) action: &'static str,
     pub(crate) note: String,
 }
 
-/// The queue of the task that sends them.
+/// Queues Events for the task that sends them.
 #[derive(Clone)]
 pub(crate) struct Events(mpsc::Sender<Event>);
 
@@ -104,14 +99,14 @@ async fn run(writer: Writer, mut leadership: Leadership, mut queue: mpsc::Receiv
     let mut last_failure = None;
     while let Some(event) = queue.recv().await {
         pace.tick().await;
-        // Another term reports what it observes itself.
+        // An Event of an old term is dropped, because the new term reports what it observes.
         while leadership.term() == Some(event.term) {
             let Err(error) = publish(&writer, &instance, &event).await else {
                 last_failure = None;
                 break;
             };
             match error.cause() {
-                // Refused because a renewal was late: the next renewal lets it pass.
+                // The renewal of the lease is late. The Event is sent after it.
                 Cause::NotLeading => leadership.reopened().await,
                 // The object or its namespace is being deleted.
                 Cause::NotFound | Cause::Terminating => break,
@@ -150,7 +145,7 @@ async fn publish(writer: &Writer, instance: &str, event: &Event) -> Result<(), E
     };
     let api: Api<ApiEvent> = Api::namespaced(writer.client(), &namespace);
     match writer.send(event.term, Lane::Event, api.create(&PostParams::default(), &object)).await {
-        // The same Event was sent before. Its time moves, as for any repeated Event.
+        // The Event exists already. Only its time is updated, as for any repeated Event.
         Err(Error::Api(kube::Error::Api(status))) if status.is_already_exists() => {
             let series = json!({"series": {"count": 2, "lastObservedTime": now}});
             writer
@@ -186,7 +181,7 @@ async fn regarding(writer: &Writer, about: &About) -> Result<ObjectReference, Er
     })
 }
 
-/// The same for the same text about the same object.
+/// The name of an Event. Events with the same text about the same object have the same name.
 fn event_name(regarding: &ObjectReference, event: &Event) -> String {
     let mut hash = DefaultHasher::new();
     (&regarding.uid, event.reason, &event.note).hash(&mut hash);

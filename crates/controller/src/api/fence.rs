@@ -1,7 +1,7 @@
-//! Who leads, and until when this replica may start a write.
+//! Whether this replica leads, and until when it may start a write.
 //!
-//! Leadership is a [`Term`] and not a flag: a task that slept through "lost" and "regained" sees another number, so it
-//! knows that what it remembers may no longer be true.
+//! Leadership is a [`Term`] and not a flag. If this replica loses the lease and acquires it again, the number of the
+//! term changes. So a task that did not run in between detects that its memory may be outdated.
 
 use std::fmt;
 
@@ -28,17 +28,17 @@ struct State {
     terms: u64,
 }
 
-/// Writers ask the fence before each request. It counts on the monotonic clock, which runs on while a process is stopped:
-/// a leader that was stopped for a minute finds that its time is over before it sends anything.
+/// Every write checks the fence first. The fence uses the monotonic clock, which continues while a process is stopped.
+/// So a leader that was stopped for a minute detects that its time is over before it sends anything.
 #[derive(Debug)]
 pub(crate) struct Fence {
     state: watch::Sender<State>,
-    /// Counts renewals, for those whose write was refused because a renewal was late. Nobody else listens.
+    /// Counts renewals. Only tasks whose write was refused because of a late renewal wait for the next one.
     renewals: watch::Sender<u64>,
 }
 
 impl Fence {
-    /// For a program that is the only replica: its one term never ends.
+    /// For a program that is the only replica. Its one term never ends.
     pub(crate) fn without_election() -> Self {
         Self::new(State { term: Some(Term(1)), until: None, terms: 1 })
     }
@@ -52,7 +52,7 @@ impl Fence {
         Self { state: watch::Sender::new(state), renewals: watch::Sender::new(0) }
     }
 
-    /// The present term, if this replica leads.
+    /// The current term, if this replica leads.
     pub(crate) fn term(&self) -> Option<Term> {
         self.state.borrow().term
     }
@@ -66,16 +66,16 @@ impl Fence {
         if open { Ok(()) } else { Err(Error::NotLeading) }
     }
 
-    /// Whether the time of the present term is over, although nobody has ended it yet.
+    /// Whether the time of the current term is over, although the term has not been closed yet.
     pub(crate) fn is_overdue(&self, now: Instant) -> bool {
         let state = self.state.borrow();
         state.term.is_some() && state.until.is_some_and(|until| now >= until)
     }
 
-    /// The lease is held until then. Returns the term if a new one begins.
+    /// Records that the lease is held until then. Returns the term if a new one begins.
     pub(crate) fn held_until(&self, until: Instant) -> Option<Term> {
         let mut begun = None;
-        // A renewal is no change for anybody who waits for a term.
+        // A renewal does not trigger the tasks that wait for another term.
         self.state.send_if_modified(|state| {
             state.until = Some(until);
             if state.term.is_some() {
@@ -90,7 +90,7 @@ impl Fence {
         begun
     }
 
-    /// The term ends; no write may start any more.
+    /// Ends the term. No write may start after this.
     pub(crate) fn close(&self) {
         self.state.send_if_modified(|state| state.term.take().is_some());
     }
@@ -111,13 +111,13 @@ pub(crate) struct Leadership {
 }
 
 impl Leadership {
-    /// The present term, if this replica leads. What happens from now on counts as a change.
+    /// The current term, if this replica leads. [`Self::changed`] reports only changes after this call.
     pub(crate) fn term(&mut self) -> Option<Term> {
         self.renewals.mark_unchanged();
         self.state.borrow_and_update().term
     }
 
-    /// Waits until another term begins or the present one ends; returns at once the first time.
+    /// Waits until another term begins or the current one ends. The first call returns at once.
     pub(crate) async fn changed(&mut self) {
         if self.state.changed().await.is_err() {
             // The fence is gone, so the program is about to end.
@@ -125,12 +125,13 @@ impl Leadership {
         }
     }
 
-    /// As [`Self::changed`], and as [`Self::reopened`] for a task whose write was refused.
+    /// Like [`Self::changed`]. For a task whose write was refused, like [`Self::reopened`].
     pub(crate) async fn changed_or(&mut self, refused: bool) {
         if refused { self.reopened().await } else { self.changed().await }
     }
 
-    /// Waits for whatever may let a refused write pass: another term, or a renewal since the last call of [`Self::term`].
+    /// Waits until a refused write may succeed. This is after a change of the term, or after a renewal since the last
+    /// call of [`Self::term`].
     pub(crate) async fn reopened(&mut self) {
         let Self { state, renewals } = self;
         tokio::select! {

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use kube::Resource;
 
-/// Namespace and name of a namespaced object; orders by namespace, then name. Cheap to clone.
+/// Namespace and name of a namespaced object. It is ordered by namespace, then name, and cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NamespacedName {
     pub(crate) namespace: Arc<str>,
@@ -16,7 +16,7 @@ impl NamespacedName {
         Self { namespace: namespace.into(), name: name.into() }
     }
 
-    /// The name of an object that came from the API server; such an object always has both parts.
+    /// The name of an object from the API server, which always has both parts.
     pub(crate) fn of<K: Resource>(object: &K) -> Self {
         let meta = object.meta();
         Self::new(meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default())

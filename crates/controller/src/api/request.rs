@@ -1,7 +1,7 @@
-//! The parameters of writes, and requests whose body is ready and whose answer is only the metadata.
+//! The parameters of writes, and apply requests that ask for the metadata only.
 //!
-//! A write returns the whole object, and the watch shows it once more. The operator reads the object on the watch, so the
-//! answer has to say only which version it became.
+//! By default a write returns the whole object, and the watch sends it again. The operator reads the object from the
+//! watch, so it needs only the new resource version from the answer.
 
 use axum::http::{HeaderValue, Request, header};
 use kube::{
@@ -26,7 +26,7 @@ pub(super) fn apply<K: Resource<DynamicType = ()>>(
     body: Vec<u8>,
 ) -> kube::Result<Request<Vec<u8>>> {
     let requests = request::Request::new(K::url_path(&(), Some(&name.namespace)));
-    // kube validates the parameters and builds the rest of the request. The body is serialised already.
+    // kube validates the parameters and builds the rest of the request. The body is already serialised.
     let patch = Patch::Apply(());
     let request = match subresource {
         None => requests.patch(&name.name, params, &patch),

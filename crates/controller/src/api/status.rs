@@ -44,8 +44,8 @@ pub(crate) async fn apply(
     Ok(answer.version())
 }
 
-/// Writes parts of the status of an object that cannot be read as a whole. The API server cannot apply to it server-side,
-/// because a live object that does not fit its schema has no fields to merge by.
+/// Merges parts of a status into an object that cannot be read as a whole. Server-side apply does not work here,
+/// because the stored object does not match its schema.
 pub(crate) async fn merge_untyped(
     writer: &Writer,
     term: Term,

@@ -1,4 +1,5 @@
-//! Thin API objects: only what the operator reads is parsed, so an event costs little and a page of a list stays small.
+//! Thin API objects. Only the fields that the operator reads are parsed, so events are cheap and pages of a list are
+//! small.
 //!
 //! Half of a typical object is `managedFields`, and parsing it as a tree of JSON values costs more than the rest.
 
@@ -19,7 +20,6 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// A Service.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ThinService {
     #[serde(deserialize_with = "metadata")]
@@ -27,7 +27,6 @@ pub(crate) struct ThinService {
     pub(crate) spec: Option<ServiceSpec>,
 }
 
-/// An EndpointSlice.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ThinSlice {
     #[serde(deserialize_with = "metadata")]
@@ -42,14 +41,12 @@ pub(crate) struct ThinEndpoint {
     pub(crate) conditions: Option<EndpointConditions>,
 }
 
-/// A Namespace.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ThinNamespace {
     #[serde(deserialize_with = "metadata")]
     pub(crate) metadata: ObjectMeta,
 }
 
-/// A ConfigMap.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "ConfigMapParts")]
 pub(crate) struct ThinConfigMap {
@@ -124,8 +121,8 @@ impl From<ConfigMapParts> for ThinConfigMap {
     }
 }
 
-/// A ToolsetConfig whose spec and status are parsed only if they are needed. A malformed one does not spoil the list of the
-/// others, and the echo of our own status costs no parsing of the spec.
+/// A ToolsetConfig whose spec and status are parsed only if they are needed. So a malformed object does not break the
+/// list, and the spec is not parsed when only our own status changed.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ThinToolsetConfig {
     #[serde(deserialize_with = "metadata")]
@@ -159,7 +156,8 @@ impl Answer {
     }
 }
 
-/// A resource version as a number: Kubernetes orders the versions of one object by it since 1.35, and etcd always did.
+/// A resource version as a number. Since 1.35, Kubernetes guarantees that the versions of an object are ordered. With
+/// etcd they always were.
 pub(crate) fn version(resource_version: Option<&str>) -> u64 {
     resource_version.and_then(|version| version.parse().ok()).unwrap_or_default()
 }
@@ -204,7 +202,7 @@ fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D:
     Metadata::<IgnoredAny>::deserialize(deserializer).map(Metadata::fields)
 }
 
-/// Lets kube treat a thin type as the kind that it stands for.
+/// Lets kube use a thin type as the kind that it stands for.
 macro_rules! stands_for {
     ($thin:ty, $kind:ty, $scope:ty) => {
         impl Resource for $thin {

@@ -1,4 +1,4 @@
-//! The gate that every write passes: a permit first, then the lease, then the request with its timeout.
+//! Sends every write. A write waits for a permit, checks the lease, and then sends the request with a timeout.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -14,10 +14,11 @@ use super::{
     fence::{Fence, Term},
 };
 
-/// How long a request keeps its permit. The request goes on after that, so a slow admission webhook holds up nobody else.
+/// How long a request keeps its permit. The request continues without it, so a slow admission webhook does not delay
+/// others.
 const PERMIT: Duration = Duration::from_millis(500);
 
-/// Kinds of writes. Each has permits of its own, so slow writes of one kind never hold up another.
+/// Kinds of writes. Each kind has its own permits, so slow writes of one kind do not delay another kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
     /// ConfigMaps.
@@ -30,7 +31,7 @@ pub(crate) enum Lane {
     Event,
 }
 
-/// How many requests of each kind may be young at once.
+/// How many requests of each kind may have a permit at the same time.
 #[derive(Debug)]
 struct Permits {
     output: Semaphore,
@@ -63,13 +64,13 @@ impl Writer {
         self.client.clone()
     }
 
-    /// The present term, if this replica leads.
+    /// The current term, if this replica leads.
     pub(crate) fn term(&self) -> Option<Term> {
         self.fence.term()
     }
 
-    /// Sends one request of a term, unless that term is over. A future does nothing before it is polled, so nothing has
-    /// been sent when the lease is checked; and it is checked after the permit, because the wait for that may be long.
+    /// Sends one request of a term, unless that term is over. The lease is checked after the wait for a permit, because
+    /// this wait may be long. Nothing has been sent by then, because a future does nothing before it is polled.
     pub(crate) async fn send<T>(
         &self,
         term: Term,
@@ -82,7 +83,7 @@ impl Writer {
             Lane::Reload => &self.permits.reload,
             Lane::Event => &self.permits.event,
         };
-        // Nobody closes the semaphores.
+        // The semaphores are never closed.
         let permit = permits.acquire().await.ok();
         self.fence.check(term, Instant::now())?;
         let mut request = pin!(within_timeout(request));

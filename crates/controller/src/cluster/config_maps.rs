@@ -1,11 +1,11 @@
-//! The ConfigMaps that the operator writes, and base files: one watch each, by name.
+//! The ConfigMaps that the operator writes, and the base files. Each is watched by name.
 //!
-//! A watch that is filtered by our labels could not see a stranger's ConfigMap of that name, and a forced apply would
+//! A watch with a label selector could not see a ConfigMap of that name without our labels, and a forced apply would
 //! overwrite its keys.
 //!
-//! An apply comes back twice, as its answer and as its echo on the watch. The answer says only which version the ConfigMap
-//! became. The echo is read and compared with what was sent, so a change by a webhook or by somebody else in between is
-//! seen. The echo may arrive before the answer.
+//! The API server answers an apply, and the watch sends an event about it, the echo. The answer contains only the new
+//! resource version. The echo is compared with what was sent, so the operator detects a change by a webhook or by
+//! another field manager. The echo may arrive before the answer.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,7 +28,7 @@ pub(crate) struct ConfigMapState {
     version: u64,
     /// `None` if there is no such ConfigMap.
     pub(crate) view: Option<Arc<ConfigMapView>>,
-    /// The keys that can be ours and that our field manager owns.
+    /// Those of our data keys that our field manager owns.
     pub(crate) owned: BTreeSet<String>,
 }
 
@@ -41,7 +41,7 @@ impl ConfigMapState {
         }
     }
 
-    /// Which state of the object this is.
+    /// The resource version.
     pub(crate) fn version(&self) -> u64 {
         self.version
     }
@@ -51,7 +51,7 @@ impl ConfigMapState {
 struct Slot {
     /// `None` before the first list.
     seen: Option<ConfigMapState>,
-    /// How the ConfigMap looks once the apply that is under way is carried out.
+    /// The ConfigMap that is expected after the apply in progress.
     expected: Option<ConfigMapView>,
 }
 
@@ -60,19 +60,19 @@ struct Slot {
 pub(crate) struct ConfigMaps(Mutex<BTreeMap<NamespacedName, Slot>>);
 
 impl ConfigMaps {
-    /// One, as last seen; `None` if no watch of it has listed.
+    /// A ConfigMap as last seen. `None` if its watch has not listed yet.
     pub(crate) fn get(&self, name: &NamespacedName) -> Option<ConfigMapState> {
         self.lock().get(name)?.seen.clone()
     }
 
-    /// An apply is about to be sent, after which the ConfigMap should look like this.
+    /// Records what is expected after the apply that is about to be sent.
     pub(crate) fn expect(&self, name: &NamespacedName, expected: ConfigMapView) {
         self.lock().entry(name.clone()).or_default().expected = Some(expected);
     }
 
-    /// The API server acknowledged the apply: the object `uid` now has this version. False if the watch has already shown
-    /// that the ConfigMap is not as expected. No further event may follow, because a webhook that turns the apply into what
-    /// was there before leaves the version as it was.
+    /// Records that the API server acknowledged the apply, and that the object `uid` has this version. Returns false if
+    /// the watch has already shown that the ConfigMap is not as expected. The caller must not wait for another event
+    /// then, because a webhook that restores the previous content leaves the version unchanged.
     pub(crate) fn acknowledged(&self, name: &NamespacedName, uid: &str, version: u64) -> bool {
         let mut slots = self.lock();
         let Some(slot) = slots.get_mut(name) else { return true };
@@ -86,20 +86,20 @@ impl ConfigMaps {
         true
     }
 
-    /// The apply failed, or its outcome is unknown. Whatever the watch shows is news.
+    /// Records that the apply failed or that its outcome is unknown. Every change on the watch is unexpected then.
     pub(crate) fn failed(&self, name: &NamespacedName) {
         if let Some(slot) = self.lock().get_mut(name) {
             slot.expected = None;
         }
     }
 
-    /// Takes what the watch shows, unless something newer is known. True if it is news: neither what was known nor what an
-    /// apply was to make of it.
+    /// Stores a state from the watch, unless a newer one is known. Returns true if the state is neither the known one
+    /// nor the one that is expected after an apply.
     pub(super) fn applied(&self, name: &NamespacedName, object: &ThinConfigMap) -> bool {
         self.observe(name, ConfigMapState::of(object))
     }
 
-    /// Takes the state of the list, which is true whatever was known.
+    /// Stores the state from a list, which replaces any other. Returns true if the state changed.
     pub(super) fn listed(&self, name: &NamespacedName, object: Option<&ThinConfigMap>) -> bool {
         let state = object.map(ConfigMapState::of).unwrap_or_default();
         let mut slots = self.lock();
@@ -109,13 +109,13 @@ impl ConfigMaps {
         news
     }
 
-    /// The ConfigMap was deleted. True if that is news.
+    /// Records that the ConfigMap was deleted. Returns true if this was not known.
     pub(super) fn deleted(&self, name: &NamespacedName, object: &ThinConfigMap) -> bool {
         let version = version(object.metadata.resource_version.as_deref());
         self.observe(name, ConfigMapState { version, ..ConfigMapState::default() })
     }
 
-    /// No ToolsetConfig needs it any more.
+    /// Removes a ConfigMap that no ToolsetConfig needs any more.
     pub(super) fn forget(&self, name: &NamespacedName) {
         self.lock().remove(name);
     }
@@ -141,7 +141,7 @@ impl ConfigMaps {
     }
 }
 
-/// Whether nothing changed that the operator decides by.
+/// Whether two states are the same in everything that decisions depend on.
 fn same(old: Option<&ConfigMapView>, new: Option<&ConfigMapView>) -> bool {
     match (old, new) {
         (Some(old), Some(new)) => old.uid == new.uid && same_content(old, new),
@@ -150,7 +150,7 @@ fn same(old: Option<&ConfigMapView>, new: Option<&ConfigMapView>) -> bool {
     }
 }
 
-/// Field managers are left out: they only name the other side of a fight, and an apply may change them.
+/// Field managers are not compared, because decisions do not depend on them and an apply may change them.
 fn same_content(old: &ConfigMapView, new: &ConfigMapView) -> bool {
     old.data == new.data
         && old.labels == new.labels

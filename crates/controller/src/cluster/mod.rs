@@ -1,13 +1,13 @@
-//! What is known of the cluster: one task per watch, the health of each watch, and the state that they keep.
+//! The known state of the cluster, and the watches that keep it up to date. Each watch has a task and a health.
 //!
 //! ```text
-//! supervisor ── starts and stops, as the ToolsetConfigs need ──► watch ── one task each
-//!   watch ── events ──► feed/ ──► state (index, ToolsetConfigs, ConfigMaps) ── whom it concerns ──► triggers ──► workers
-//!     └──── errors, contact, lists ──► watch_health ── whom it concerns ──► triggers
+//! supervisor ── starts and stops, as the ToolsetConfigs need ──► watch, one task each
+//!   watch ── events ──► feed/ ──► state (index, ToolsetConfigs, ConfigMaps) ── if affected ──► triggers ──► workers
+//!     └──── errors, contact, lists ──► watch_health ── if affected ──► triggers
 //! ```
 //!
-//! An error never enters a stream that triggers anything. With kube's `Controller` one forbidden watch would delay every
-//! other trigger by its backoff.
+//! Errors never enter a stream that triggers reconciles. In kube's `Controller`, the backoff of one forbidden watch
+//! would delay every other trigger.
 
 mod config_maps;
 mod feed;

@@ -36,8 +36,8 @@ fn by_namespace(input: Input, namespaces: &[String]) -> Vec<WatchId> {
 
 /// Every watch that these ToolsetConfigs need.
 ///
-/// Namespaces are watched only if a source selects by their labels. Otherwise an install without cluster-wide rights would
-/// make requests that the API server refuses.
+/// Namespaces are watched only if a source selects by their labels. Otherwise an installation without cluster-wide
+/// permissions would send requests that the API server refuses.
 pub(super) fn needed(scope: &Scope, configs: &[Arc<ToolsetConfig>]) -> BTreeSet<WatchId> {
     let mut needed = scope.always();
     if configs.iter().any(|config| required_inputs(config).contains(&Input::Namespace)) {

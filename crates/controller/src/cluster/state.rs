@@ -1,4 +1,4 @@
-//! What this process knows of the cluster: the watches write it, the workers read it.
+//! The known state of the cluster. The watches write it, and the workers read it.
 
 use std::{
     collections::BTreeSet,
@@ -20,19 +20,19 @@ use super::{
 };
 use crate::api::NamespacedName;
 
-/// What this process knows of the cluster. Locks are held for moments and never across an await.
+/// The known state of the cluster. Locks are held briefly and never across an await.
 pub(crate) struct Cluster {
     pub(crate) scope: Scope,
     index: RwLock<Index>,
     pub(crate) watches: Watches,
     pub(crate) toolset_configs: ToolsetConfigs,
     pub(crate) config_maps: ConfigMaps,
-    /// The set of ToolsetConfigs changed, so other watches may be needed.
+    /// Notified when the set of ToolsetConfigs changed, because other watches may be needed.
     pub(super) needs_changed: Notify,
 }
 
 impl Cluster {
-    /// Nothing is known yet.
+    /// An empty state.
     pub(crate) fn new(scope: Scope, toolset_configs: ToolsetConfigs) -> Self {
         Self {
             scope,

@@ -30,12 +30,12 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// No watch runs yet.
+    /// A supervisor that runs no watch yet.
     pub(crate) fn new(cluster: Arc<Cluster>, triggers: Arc<Triggers>, metrics: Arc<Metrics>, client: Client) -> Self {
         Self { cluster, triggers, metrics, client, running: BTreeMap::new() }
     }
 
-    /// Keeps the right watches running. Never returns; dropping it stops them all.
+    /// Keeps the needed watches running. It never returns, and dropping it stops all watches.
     pub(crate) async fn run(mut self) {
         loop {
             self.adjust(&needed(&self.cluster.scope, &self.cluster.toolset_configs.all()));

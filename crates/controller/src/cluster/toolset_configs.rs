@@ -1,4 +1,4 @@
-//! The ToolsetConfigs: those that can be read, and those that cannot.
+//! All ToolsetConfigs, with those that cannot be read.
 
 use std::{
     collections::BTreeMap,
@@ -23,10 +23,10 @@ use crate::api::{
     thin::{ThinToolsetConfig, version},
 };
 
-/// What the Controller knows of a ToolsetConfig: its name and its metadata. The workers read the rest here.
+/// The metadata of a ToolsetConfig, for the Controller. The workers read the rest from [`ToolsetConfigs`].
 pub(crate) type Root = PartialObjectMeta<ToolsetConfig>;
 
-/// A stored object that cannot be read, for example because an older schema let it in.
+/// A stored object that cannot be read, for example because an older schema accepted it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unreadable {
     pub(crate) uid: String,
@@ -38,7 +38,7 @@ pub(crate) struct Unreadable {
 /// A status that the operator wrote or is about to write.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Written {
-    /// The resource version that the object got by it; `None` until the API server has answered.
+    /// The resource version of the object after the write. `None` until the API server has answered.
     pub(crate) version: Option<u64>,
     pub(crate) status: Arc<ToolsetConfigStatus>,
 }
@@ -54,28 +54,28 @@ struct Known {
 pub(crate) struct ToolsetConfigs {
     known: Mutex<BTreeMap<NamespacedName, Known>>,
     unreadable: Mutex<BTreeMap<NamespacedName, Unreadable>>,
-    /// The set of unreadable ones changed.
+    /// Notified when the set of unreadable ones changed.
     pub(crate) unreadable_changed: Notify,
     controller: Mutex<Writer<Root>>,
     store: Store<Root>,
     changed: mpsc::UnboundedSender<Root>,
 }
 
-/// What is new about a ToolsetConfig.
+/// What changed in a ToolsetConfig.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
-    /// Nothing but what the operator wrote itself.
+    /// Nothing, or only what the operator wrote itself.
     Nothing,
-    /// It was not known before, or is another object of the same name.
+    /// It is new, or it is another object of the same name.
     Arrived,
-    /// Its spec, or its deletion.
+    /// Its spec changed, or its deletion began.
     Changed,
     /// Somebody else changed what the operator wrote into its status.
     Status,
 }
 
 impl ToolsetConfigs {
-    /// None yet. The receiver yields those that the Controller has to reconcile.
+    /// An empty set. The receiver yields the ToolsetConfigs that the Controller has to reconcile.
     pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Root>) {
         let mut controller = Writer::new(());
         // The store is ready from the start, because the workers wait for their inputs themselves. Several watches may
@@ -98,7 +98,7 @@ impl ToolsetConfigs {
         self.store.clone()
     }
 
-    /// One, if it exists and can be read.
+    /// A ToolsetConfig, if it exists and can be read.
     pub(crate) fn get(&self, name: &NamespacedName) -> Option<Arc<ToolsetConfig>> {
         lock(&self.known).get(name).map(|known| known.config.clone())
     }
@@ -118,7 +118,7 @@ impl ToolsetConfigs {
         lock(&self.unreadable).clone()
     }
 
-    /// The status that is about to be written, or has been: its echo on the watch is no news.
+    /// Records a status that was written or is about to be. Its echo on the watch causes no reconcile.
     pub(crate) fn wrote_status(&self, name: &NamespacedName, uid: &str, written: Written) {
         if let Some(known) = lock(&self.known).get_mut(name)
             && known.config.metadata.uid.as_deref() == Some(uid)
@@ -127,7 +127,7 @@ impl ToolsetConfigs {
         }
     }
 
-    /// The newest status that is known of the object with that uid: what the watch showed, or what was written after it.
+    /// The newest known status of the object with that uid. It comes from the watch, or from a later write.
     pub(crate) fn newest_status(&self, name: &NamespacedName, uid: &str) -> Option<Arc<ToolsetConfigStatus>> {
         let known = lock(&self.known);
         let known = known.get(name).filter(|known| known.config.metadata.uid.as_deref() == Some(uid))?;
@@ -138,8 +138,8 @@ impl ToolsetConfigs {
         }
     }
 
-    /// Takes a new or changed one. Its spec is parsed only if it changed. `Err` if it cannot be read; what was written for it
-    /// then stays as it is.
+    /// Stores a new or changed ToolsetConfig. Its spec is parsed only if it changed. Returns `Err` if it cannot be
+    /// read. Its ConfigMap is not changed then.
     pub(super) fn apply(&self, name: &NamespacedName, object: &ThinToolsetConfig) -> Result<News, Unreadable> {
         match self.read(name, object) {
             Ok((config, news)) => {
@@ -158,7 +158,7 @@ impl ToolsetConfigs {
         }
     }
 
-    /// Forgets one that is gone. True if it could be read.
+    /// Removes a deleted ToolsetConfig. Returns true if it could be read.
     pub(super) fn delete(&self, name: &NamespacedName) -> bool {
         if lock(&self.unreadable).remove(name).is_some() {
             self.unreadable_changed.notify_one();
@@ -214,7 +214,7 @@ impl ToolsetConfigs {
     }
 }
 
-/// The metadata by which the Controller knows a ToolsetConfig.
+/// The part of the metadata that the Controller needs.
 fn root(metadata: &ObjectMeta) -> Root {
     let metadata = ObjectMeta {
         name: metadata.name.clone(),
@@ -226,7 +226,7 @@ fn root(metadata: &ObjectMeta) -> Root {
     metadata.into_response_partial()
 }
 
-/// Whether two versions of a status say the same about what the operator writes. Conditions of others do not count.
+/// Whether two versions of a status are the same in what the operator writes. Other condition types are not compared.
 pub(crate) fn same_status(a: Option<&ToolsetConfigStatus>, b: Option<&ToolsetConfigStatus>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => status::same_status(a, b),
@@ -234,7 +234,7 @@ pub(crate) fn same_status(a: Option<&ToolsetConfigStatus>, b: Option<&ToolsetCon
     }
 }
 
-/// Whether two versions of one object ask for the same. A change of the spec moves the generation.
+/// Whether two versions of one object have the same spec and deletion. A change of the spec increases the generation.
 fn asks_for_the_same(old: &ObjectMeta, new: &ObjectMeta) -> bool {
     old.generation == new.generation && old.deletion_timestamp == new.deletion_timestamp
 }

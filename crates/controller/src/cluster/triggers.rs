@@ -1,8 +1,8 @@
-//! Which ToolsetConfigs have to reconcile, and since when the event that caused it has been waiting.
+//! Triggers for the reconciles of ToolsetConfigs. A trigger remembers when the event arrived that caused it.
 //!
-//! A trigger wakes the worker of its ToolsetConfig directly. It does not go through kube's `Controller`, whose scheduler puts
-//! every request through a `DelayQueue`: deadlines are rounded up to whole milliseconds there, and again by the timer, so an
-//! event would wait 2.0 to 3.2 ms of the 2.7 to 3.9 ms from its arrival to the apply.
+//! A trigger notifies the worker of its ToolsetConfig directly and not through kube's `Controller`. The Controller's
+//! scheduler puts every request into a `DelayQueue`, which rounds deadlines up to whole milliseconds, as the timer does
+//! again. Of the 2.7 to 3.9 ms from the arrival of an event to the apply, the event would wait there for 2.0 to 3.2 ms.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,7 @@ use crate::api::NamespacedName;
 #[derive(Debug, Default)]
 pub(crate) struct Triggers(Mutex<BTreeMap<NamespacedName, Arc<Trigger>>>);
 
-/// What wakes the tasks of one ToolsetConfig. A signal that nobody waits for is kept until somebody does.
+/// The trigger of one ToolsetConfig's tasks. A notification is kept until a task waits for it.
 #[derive(Debug, Default)]
 pub(crate) struct Trigger {
     reconcile: Notify,
@@ -27,17 +27,18 @@ pub(crate) struct Trigger {
 }
 
 impl Triggers {
-    /// The trigger of a ToolsetConfig, which it has from now on.
+    /// The trigger of a ToolsetConfig, which is created if there is none.
     pub(crate) fn of(&self, name: &NamespacedName) -> Arc<Trigger> {
         self.lock().entry(name.clone()).or_default().clone()
     }
 
-    /// The tasks of a ToolsetConfig have ended. Until then they keep the trigger, even if another object of that name appears.
+    /// Removes the trigger of a ToolsetConfig whose tasks have ended. Until then the tasks keep it, even if another
+    /// object of that name is created.
     pub(crate) fn remove(&self, name: &NamespacedName) {
         self.lock().remove(name);
     }
 
-    /// One ToolsetConfig has to reconcile, because of an event that was received at that time.
+    /// Triggers one ToolsetConfig because of an event that was received at that time.
     pub(crate) fn one(&self, name: &NamespacedName, received: Option<Instant>) {
         if let Some(trigger) = self.lock().get(name) {
             trigger.reconcile(received);
@@ -50,18 +51,18 @@ impl Triggers {
 }
 
 impl Trigger {
-    /// The ToolsetConfig has to reconcile.
+    /// Triggers a reconcile.
     pub(crate) fn reconcile(&self, received: Option<Instant>) {
         self.note(received);
         self.reconcile.notify_one();
     }
 
-    /// Somebody else changed what the operator wrote into the status.
+    /// Reports that somebody else changed what the operator wrote into the status.
     pub(super) fn status_changed(&self) {
         self.status.notify_one();
     }
 
-    /// Waits until the ToolsetConfig has to reconcile.
+    /// Waits until a reconcile is triggered.
     pub(crate) async fn reconcile_needed(&self) {
         self.reconcile.notified().await;
     }
@@ -71,14 +72,14 @@ impl Trigger {
         self.status.notified().await;
     }
 
-    /// An event waits for a reconcile. Also used if a reconcile could not complete, so that the event waits on.
+    /// Records that an event waits for a reconcile. If a reconcile does not complete, its event is recorded again.
     pub(crate) fn note(&self, received: Option<Instant>) {
         let mut since = self.received();
         *since = since.into_iter().chain(received).min();
     }
 
-    /// The caller's reconcile answers everything that has been asked for so far. Returns when the earliest event arrived that
-    /// no reconcile has answered yet.
+    /// Takes every trigger so far for the caller's reconcile. Returns when the earliest event arrived that waits for a
+    /// reconcile.
     pub(crate) fn take(&self) -> Option<Instant> {
         let _asked = self.reconcile.notified().now_or_never();
         self.received().take()

@@ -1,4 +1,4 @@
-//! One watch: kube's `watcher` with its errors kept out of every stream.
+//! One watch. It uses kube's `watcher`, and keeps errors out of the streams that trigger reconciles.
 
 use std::{fmt::Debug, pin::pin, sync::Arc, time::Duration};
 
@@ -28,30 +28,30 @@ use crate::{
 /// Objects per page of a list. A page is parsed as a whole, so small pages keep the peak of memory low.
 const PAGE: u32 = 250;
 
-/// How long a watcher must have lived before a new one replaces it to list at once. An API server that demands a list again
-/// and again meets the backoff instead.
+/// How long a watcher must have run before a new one replaces it to list at once. If the API server requires a list
+/// more often, the backoff applies.
 const LIST_AGAIN: Duration = Duration::from_secs(5);
 
-/// Takes the objects of one watch. Each is converted and dropped at once; none is kept as the API server sent it.
+/// Receives the objects of one watch. Each object is converted and dropped at once.
 ///
 /// `received` is when the event was read from the connection. Freshness counts from then.
 pub(super) trait Feed: Send + 'static {
     /// What the watch yields.
     type Object;
 
-    /// A list begins. What was collected of an earlier list that did not finish is void.
+    /// Begins a list. The objects of an earlier list that did not complete are dropped.
     fn begin(&mut self);
 
-    /// One object of the list.
+    /// Adds an object to the list.
     fn collect(&mut self, object: Self::Object);
 
-    /// The list is complete and replaces what was known. Nothing else announces what was deleted during a watch gap.
+    /// Completes the list, which replaces what was known. Only the list shows what was deleted while no watch ran.
     fn complete(&mut self, received: Instant);
 
     /// A new or changed object.
     fn applied(&mut self, object: Self::Object, received: Instant);
 
-    /// An object is gone.
+    /// A deleted object.
     fn deleted(&mut self, object: Self::Object, received: Instant);
 }
 
@@ -89,8 +89,8 @@ impl Watch {
                         Some(Ok(event)) => this.take(&mut feed, event, last_read.get()),
                         Some(Err(error)) => {
                             this.failed(&error);
-                            // The API server asks for a list, which is no problem. kube's watcher would make it only after
-                            // its backoff, which an earlier outage may have raised to 30 s. A new watcher lists at once.
+                            // The API server requires a new list, which is not a problem. kube's watcher would list
+                            // after its backoff, which is up to 30 s after an outage. A new watcher lists at once.
                             if Cause::of_watch(&error) == Cause::Gone && begun.elapsed() >= LIST_AGAIN {
                                 break;
                             }
@@ -104,7 +104,7 @@ impl Watch {
                             this.stale();
                             break;
                         }
-                        // The watch was in contact meanwhile, with or without an event.
+                        // The watch has been in contact in the meantime, with or without an event.
                         stale.as_mut().reset(stale_at);
                     }
                 }
@@ -129,7 +129,7 @@ impl Watch {
 
     fn recovered(&self, change: HealthChange) {
         if change.problem {
-            info!(input = self.id.input.as_str(), watch = %self.id, "in contact again");
+            info!(input = self.id.input.as_str(), watch = %self.id, "watch recovered");
         }
         self.report(change);
     }
@@ -139,7 +139,7 @@ impl Watch {
         self.metrics.watch_failed(self.id.input, cause);
         let message = watch_message(error);
         let change = self.cluster.watches.failed(&self.id, cause, &message, Instant::now());
-        // An expired resource version is how the API server asks for a new list.
+        // If the resource version has expired, the API server only requires a new list.
         if change.problem && cause != Cause::Gone {
             let hint = match (self.id.input, cause) {
                 (Input::ToolsetConfig, Cause::NotFound) => " (is the CustomResourceDefinition installed?)",
@@ -152,9 +152,9 @@ impl Watch {
     }
 
     fn stale(&self) {
-        warn!(input = self.id.input.as_str(), watch = %self.id, "stale: no contact for three watch timeouts");
+        warn!(input = self.id.input.as_str(), watch = %self.id, "watch is stale, no contact for three watch timeouts");
         self.report(HealthChange { health: true, problem: false });
-        // Start over with a list, because a resource version of an etcd that was restored since never works again.
+        // Start again with a list. If etcd was restored from a backup, the old resource version never works again.
         self.cluster.watches.restarted(&self.id, Instant::now());
     }
 

@@ -1,4 +1,4 @@
-//! How far each watch can be relied on: listed, refused, stale. Pure but for the lock; the caller passes the time.
+//! The health of each watch. The caller passes the time.
 
 use std::{
     collections::BTreeMap,
@@ -12,16 +12,15 @@ use toolset::status::Input;
 
 use crate::api::Cause;
 
-/// After how many seconds the API server ends a watch. A dead connection is noticed 5 s later; kube's default is 290.
+/// After how many seconds the API server ends a watch. A dead connection is detected 5 s later. kube's default is 290.
 pub(crate) const WATCH_TIMEOUT_SECONDS: u32 = 60;
 
-/// After how long without contact a watch is stale: three watch timeouts.
+/// After how long without contact a watch is stale. These are three watch timeouts.
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(3 * WATCH_TIMEOUT_SECONDS as u64);
 
-/// One watch: a kind, perhaps in one namespace, perhaps of one name.
+/// One watch of a kind. It can be limited to one namespace and to one name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct WatchId {
-    /// The kind.
     pub(crate) input: Input,
     /// Only in this namespace.
     pub(crate) namespace: Option<String>,
@@ -58,14 +57,14 @@ impl fmt::Display for WatchId {
     }
 }
 
-/// How far the operator can rely on a watch.
+/// The health of a watch, from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum WatchHealth {
     /// Listed, and in contact.
     Synced,
     /// Not listed yet.
     Pending,
-    /// Out of contact for too long.
+    /// Without contact for too long.
     Stale,
     /// The API server refuses to list or watch.
     Forbidden,
@@ -109,12 +108,12 @@ impl WatchState {
     }
 }
 
-/// The health of all watches of one input together.
+/// The combined health of all watches of one input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct InputHealth {
-    /// The worst of them; `Pending` if there is no watch.
+    /// The worst health of these watches. `Pending` if there is no watch.
     pub(crate) health: WatchHealth,
-    /// Whether every one has listed at some time, so that what is in the index may be old but is not partial.
+    /// Whether every watch has listed once. Then the index may be outdated, but it is complete.
     pub(crate) listed: bool,
     /// Since when the input has been forbidden or stale, if it is.
     pub(crate) problem_since: Option<Instant>,
@@ -122,12 +121,12 @@ pub(crate) struct InputHealth {
     pub(crate) message: String,
 }
 
-/// What an observation changed.
+/// What has changed in the health of a watch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HealthChange {
-    /// The health of the watch, so every ToolsetConfig that needs it has to reconcile.
+    /// The health changed, so every ToolsetConfig that needs the watch has to be reconciled.
     pub(crate) health: bool,
-    /// The kind of its problem, which deserves a log line.
+    /// The kind of its problem changed, which is logged.
     pub(crate) problem: bool,
 }
 
@@ -136,17 +135,17 @@ pub(crate) struct HealthChange {
 pub(crate) struct Watches(Mutex<BTreeMap<WatchId, WatchState>>);
 
 impl Watches {
-    /// A watch starts.
+    /// Records that a watch starts.
     pub(crate) fn started(&self, id: &WatchId, now: Instant) {
         self.lock().insert(id.clone(), WatchState::new(now));
     }
 
-    /// A watch ended, because no ToolsetConfig needs it any more.
+    /// Removes a watch that no ToolsetConfig needs any more.
     pub(crate) fn stopped(&self, id: &WatchId) {
         self.lock().remove(id);
     }
 
-    /// A list is complete.
+    /// Records that a list is complete.
     pub(crate) fn listed(&self, id: &WatchId, now: Instant) -> HealthChange {
         self.update(id, now, |state| {
             state.listed = true;
@@ -156,7 +155,7 @@ impl Watches {
         })
     }
 
-    /// The API server answered with success.
+    /// Records that the API server answered with success.
     pub(crate) fn contact(&self, id: &WatchId, now: Instant) -> HealthChange {
         self.update(id, now, |state| {
             state.problem = None;
@@ -164,14 +163,14 @@ impl Watches {
         })
     }
 
-    /// The watch met an error.
+    /// Records an error of the watch.
     pub(crate) fn failed(&self, id: &WatchId, cause: Cause, message: &str, now: Instant) -> HealthChange {
         self.update(id, now, |state| {
             if state.problem.is_none() {
                 state.problem_since = now;
             }
-            // A refusal stands until the next successful answer, because a broken connection after it allows nothing. The
-            // first message stands while the kind of the problem stays, so that a status made of it does not move.
+            // A refusal counts until the next successful answer, because a broken connection does not end it. The first
+            // message is kept while the kind of the problem is the same, so that the status does not change.
             if state.problem != Some(Cause::Forbidden) && state.problem != Some(cause) {
                 state.problem = Some(cause);
                 message.clone_into(&mut state.message);
@@ -180,12 +179,12 @@ impl Watches {
         })
     }
 
-    /// When a watch becomes stale, or has been stale for another three timeouts, if nothing arrives until then.
+    /// When a watch becomes stale, or has been stale for another three timeouts, if it has no contact until then.
     pub(crate) fn stale_at(&self, id: &WatchId, now: Instant) -> Instant {
         self.lock().get(id).map_or(now, |state| state.contact.max(state.restarted)) + STALE_AFTER
     }
 
-    /// A stale watch starts over. It stays stale until something arrives.
+    /// Records that a stale watch starts again. It stays stale until it is in contact.
     pub(crate) fn restarted(&self, id: &WatchId, now: Instant) {
         if let Some(state) = self.lock().get_mut(id) {
             state.restarted = now;
@@ -199,7 +198,7 @@ impl Watches {
         })
     }
 
-    /// The health of these watches. One that does not run has not listed.
+    /// The health of these watches. A watch that does not run has not listed.
     pub(crate) fn health_of(&self, now: Instant, ids: &[WatchId]) -> InputHealth {
         self.sum_up(now, |states| ids.iter().map(|id| states.get(id)).collect())
     }
@@ -222,7 +221,7 @@ impl Watches {
         InputHealth { health, listed, problem_since: stale_since.chain(refused_since).min(), message }
     }
 
-    /// Whether every one of `needed` has listed or been refused.
+    /// Whether each of the needed watches has listed or been refused.
     pub(crate) fn all_answered<'a>(&self, needed: impl IntoIterator<Item = &'a WatchId>) -> bool {
         let states = self.lock();
         needed.into_iter().all(|id| states.get(id).is_some_and(|state| state.answered))
@@ -230,7 +229,7 @@ impl Watches {
 
     fn update(&self, id: &WatchId, now: Instant, change: impl FnOnce(&mut WatchState)) -> HealthChange {
         let mut states = self.lock();
-        // A late observation of a watch that was stopped.
+        // The watch was stopped in the meantime.
         let Some(state) = states.get_mut(id) else { return HealthChange::default() };
         let (health, problem) = (state.health(now), state.problem);
         change(state);

@@ -1,4 +1,5 @@
-//! Runs the election: it carries out what [`step`] decides. Its requests need no permit, so slow writes never cost the lease.
+//! Runs the election. It carries out what [`step`] decides. Its requests need no permit, so slow writes do not delay a
+//! renewal.
 
 use std::{pin::pin, sync::Arc};
 
@@ -18,7 +19,7 @@ use crate::{
     cluster::WATCH_TIMEOUT_SECONDS,
 };
 
-/// One replica's part in the election.
+/// Takes part in the election for this replica.
 pub(crate) struct Elector {
     api: Api<Lease>,
     name: String,
@@ -52,7 +53,8 @@ impl Elector {
             watcher::Config::default().fields(&format!("metadata.name={}", self.name)).timeout(WATCH_TIMEOUT_SECONDS);
         let mut events = pin!(watcher(self.api.clone(), watch).default_backoff());
         let mut stop = pin!(stop);
-        // Without the right to watch, the elector reads the Lease at the pace of the retries to see the renewals of others.
+        // Without permission to watch, the elector reads the Lease at every retry to see the renewals of other
+        // replicas.
         let mut watching = false;
         info!(lease = %self.name, identity = %self.me, "taking part in the election");
         loop {
@@ -73,11 +75,11 @@ impl Elector {
         self.release().await;
     }
 
-    /// Does what is due and returns when something is due next.
+    /// Does what is due, and returns when the next step is due.
     async fn advance(&mut self, watching: bool) -> Instant {
         let now = Instant::now();
         if self.fence.is_overdue(now) {
-            self.lose("the renewal is overdue");
+            self.lose("the renewal of the lease is overdue");
         }
         if self.must_read && !self.refresh().await {
             return Instant::now() + RETRY;
@@ -95,7 +97,7 @@ impl Elector {
         }
     }
 
-    /// Without a watch, a replica that does not lead asks at the pace of the retries.
+    /// Without a watch, a replica that does not lead reads the Lease at every retry.
     fn poll_unless_held(&mut self, time: std::time::Duration) -> std::time::Duration {
         self.must_read = self.fence.term().is_none();
         time.min(RETRY)
@@ -117,7 +119,7 @@ impl Elector {
 
     async fn write(&mut self) -> bool {
         let sent = Instant::now();
-        // What the Lease says is unknown until the answer is read, also if this future is dropped before.
+        // The content of the Lease is unknown until the answer is read. This holds also if this future is dropped.
         self.must_read = true;
         let lease = Record::held_by(self.seen.as_ref(), &self.name, &self.me, MicroTime(jiff::Timestamp::now()));
         let params = PostParams::default();
@@ -130,22 +132,22 @@ impl Elector {
                 self.last_failure = None;
                 self.must_read = false;
                 self.observe(Some(&lease), sent);
-                // Counted from the request, because the answer may have taken its time.
+                // The time counts from the request, because the answer may be slow.
                 if let Some(term) = self.fence.held_until(sent + RENEW_DEADLINE) {
                     info!(lease = %self.name, identity = %self.me, %term, "leading");
                 }
                 true
             }
             Err(error) => {
-                // 409: another replica was faster. Any other request may or may not have been carried out. Read before the
-                // next try.
+                // With 409, another replica was faster. After any other error, the write may have succeeded. So the
+                // Lease is read before the next attempt.
                 self.failed("write", &error);
                 false
             }
         }
     }
 
-    /// Logs each kind of failure once and not every two seconds.
+    /// Logs each kind of failure once, and not at every retry.
     fn failed(&mut self, what: &str, error: &Error) {
         let cause = error.cause();
         if self.last_failure.replace(cause) != Some(cause) && cause != Cause::Conflict {
@@ -181,13 +183,13 @@ impl Elector {
         }
         self.seen = new;
         if self.fence.term().is_some() && self.seen.as_ref().is_none_or(|record| record.holder != self.me) {
-            self.lose("another replica holds it");
+            self.lose("another replica holds the lease");
         }
     }
 
     fn lose(&self, why: &str) {
         self.fence.close();
-        warn!(lease = %self.name, identity = %self.me, "no longer leading: {why}");
+        warn!(lease = %self.name, identity = %self.me, "no longer leading, because {why}");
     }
 
     async fn release(&mut self) {
@@ -205,7 +207,8 @@ impl Elector {
     }
 }
 
-/// A name that no other replica has: the host's, which is the pod's, and a random part for a restart on the same host.
+/// The unique name of this replica. It consists of the host name, which is the pod's name, and of a random part,
+/// because the program may restart on the same host.
 fn identity() -> String {
     use std::hash::{BuildHasher, RandomState};
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What to do next about the Lease; pure.
+//! Decides the next step of the election. Pure.
 
 use std::time::Duration;
 
@@ -9,33 +9,33 @@ use k8s_openapi::{
 use kube::api::ObjectMeta;
 use tokio::time::Instant;
 
-/// How long a lease is good for without renewal. Another replica may take it then.
+/// How long a lease is valid without a renewal. Another replica may acquire it then.
 const LEASE: Duration = Duration::from_secs(15);
-/// How long after its last renewal the holder may still start a request. It leaves five seconds between the last write of one
-/// leader and the first of the next.
+/// How long after its last renewal the holder may still start a request. It leaves five seconds between the last write
+/// of one leader and the first of the next.
 pub(super) const RENEW_DEADLINE: Duration = Duration::from_secs(10);
-/// The pace of renewals, and of attempts after a failure.
+/// The interval of renewals and of retries.
 pub(super) const RETRY: Duration = Duration::from_secs(2);
 
 /// A Lease as last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
-    /// Who holds it; empty when it was released.
+    /// The identity of the holder. Empty if the lease was released.
     pub(super) holder: String,
-    /// How long it is good for without renewal, as its holder says.
+    /// How long the lease is valid without a renewal, according to its holder.
     pub(super) duration: Duration,
-    /// How often it changed hands.
+    /// How often the holder changed.
     pub(super) transitions: i32,
-    /// The holder's clock; only compared for being another one than before.
+    /// When it was renewed, by the holder's clock. It is only compared for equality.
     pub(super) renewed: Option<MicroTime>,
-    /// Since when it is held, by the holder's clock.
+    /// When it was acquired, by the holder's clock.
     pub(super) acquired: Option<MicroTime>,
     /// For compare-and-swap.
     pub(super) resource_version: Option<String>,
 }
 
 impl Record {
-    /// Reads a Lease; what is missing reads as a lease that anybody may take.
+    /// Reads a Lease. If it has no holder, any replica may acquire it.
     pub(super) fn of(lease: &Lease) -> Self {
         let spec = lease.spec.clone().unwrap_or_default();
         let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
@@ -49,13 +49,13 @@ impl Record {
         }
     }
 
-    /// Whether `other` says the same; its resourceVersion may differ, for example after somebody labelled the Lease.
+    /// Whether `other` has the same holder and renewal. The resource version may differ, for example after a new label.
     pub(super) fn says_the_same(&self, other: &Self) -> bool {
         let spec = |record: &Self| (record.holder.clone(), record.transitions, record.renewed.clone());
         spec(self) == spec(other)
     }
 
-    /// The Lease to write for holding it as `me` from `now` on.
+    /// The Lease to write to acquire or renew it as `me`.
     pub(super) fn held_by(old: Option<&Self>, name: &str, me: &str, now: MicroTime) -> Lease {
         let mine = old.filter(|old| old.holder == me);
         let transitions = old.map_or(0, |old| if mine.is_some() { old.transitions } else { old.transitions + 1 });
@@ -74,7 +74,7 @@ impl Record {
         )
     }
 
-    /// The Lease to write for giving it up.
+    /// The Lease to write to release it.
     pub(super) fn released(&self, name: &str, now: MicroTime) -> Lease {
         Self::lease(
             Some(self),
@@ -101,17 +101,18 @@ impl Record {
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// There is no Lease: create it.
+    /// Create the Lease, because there is none.
     Create,
-    /// It is free or has expired: take it.
+    /// Acquire the Lease, because it is free or has expired.
     Take,
-    /// It is ours and due for renewal.
+    /// Renew the Lease, because it is ours and a renewal is due.
     Renew,
-    /// Nothing to do for so long, unless the Lease changes.
+    /// Wait for this time, or until the Lease changes.
     Wait(Duration),
 }
 
-/// Decides from the Lease, our own name, and when *we* saw the Lease say something new: clocks of others are not believed.
+/// Decides from the Lease, our identity, and the time when this replica saw the last change of the Lease. The clocks of
+/// other replicas are not used.
 pub(super) fn step(lease: Option<&Record>, me: &str, observed_at: Instant, now: Instant) -> Step {
     let age = now.saturating_duration_since(observed_at);
     let due =

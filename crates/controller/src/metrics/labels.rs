@@ -1,4 +1,4 @@
-//! The labels: structs for the registry, and the closed sets that their values come from.
+//! The labels of metrics, and the closed sets of their values.
 
 use prometheus_client::encoding::EncodeLabelSet;
 
@@ -52,7 +52,7 @@ pub(crate) enum ReconcileResult {
     Applied,
     /// The ConfigMap is as planned.
     Unchanged,
-    /// The output waits for inputs or for the end of a fight, or the mode or another owner forbids the write.
+    /// The output waits for inputs or for the end of a conflict, or the mode or another owner prevents the write.
     Held,
     /// A request failed.
     Failed,
@@ -63,7 +63,7 @@ pub(crate) enum ReconcileResult {
 impl ReconcileResult {
     pub(super) const ALL: [Self; 5] = [Self::Applied, Self::Unchanged, Self::Held, Self::Failed, Self::Unreadable];
 
-    /// As metrics spell it.
+    /// The value in metrics.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "applied",
@@ -82,16 +82,16 @@ pub(crate) enum Operation {
     Create,
     /// Its content changed.
     Update,
-    /// Somebody had changed or deleted it.
+    /// Somebody else changed or deleted it.
     Repair,
-    /// It was the predecessor's, or a stranger's and `conflictPolicy` is Adopt.
+    /// It belonged to the predecessor, or to another owner and `conflictPolicy` is Adopt.
     Adopt,
 }
 
 impl Operation {
     pub(super) const ALL: [Self; 4] = [Self::Create, Self::Update, Self::Repair, Self::Adopt];
 
-    /// As metrics and log lines spell it.
+    /// The value in metrics and log lines.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Create => "create",

@@ -1,4 +1,4 @@
-//! What is counted. Labels come from closed sets; no Service, namespace or message is ever one.
+//! The metrics. The values of labels come from closed sets, and never contain a Service, a namespace or a message.
 
 mod labels;
 mod plans;
@@ -27,21 +27,21 @@ use self::{
 };
 use crate::api::{Cause, NamespacedName};
 
-/// The name of every metric of ours begins with it.
+/// The prefix of the names of our metrics.
 const PREFIX: &str = "dynamictoolset";
 
 /// Every input.
 const INPUTS: [Input; 5] =
     [Input::Service, Input::EndpointSlice, Input::Namespace, Input::ToolsetConfig, Input::ConfigMap];
 
-/// From a cache hit to a control plane in distress.
+/// Buckets for requests, from a fast answer to an overloaded control plane.
 const LATENCIES: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-/// Pure computation: from a handful of Services to tens of thousands.
+/// Buckets for computations, from a few Services to tens of thousands.
 const COMPUTATIONS: [f64; 11] = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5];
 
 type Seconds = Gauge<f64, AtomicU64>;
 
-/// Every metric, and the registry that shows them.
+/// All metrics and their registry.
 pub(crate) struct Metrics {
     registry: Registry,
     plans: Mutex<Plans>,
@@ -69,7 +69,7 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// All at zero.
+    /// All metrics at zero.
     pub(crate) fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::default(),
@@ -95,7 +95,7 @@ impl Metrics {
         metrics
     }
 
-    /// A rate over a series that appears with its first error misses that error.
+    /// Creates the series at zero, because a rate over a series that appears with its first error misses that error.
     fn start_at_zero(&self) {
         for result in ReconcileResult::ALL {
             self.reconciles.get_or_create(&WithResult { result: result.as_str() }).inc_by(0);
@@ -136,7 +136,7 @@ impl Metrics {
             "Size of the generated keys of all ConfigMaps",
             self.gauges.configmap_bytes.clone(),
         );
-        ours.register("services_watched", "Services known, of whatever kind", self.services_watched.clone());
+        ours.register("services_watched", "Services that are watched", self.services_watched.clone());
         ours.register(
             "discovery_duration_seconds",
             "Time to plan and render one ToolsetConfig",
@@ -186,7 +186,7 @@ impl Metrics {
         );
         ours.register("watch_errors", "Errors of watches, by input and reason", self.watch_errors.clone());
         ours.register("leader", "1 if this replica writes", self.leader.clone());
-        ours.register("build", "What is running", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        ours.register("build", "Version of the operator", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         self.registry.register_collector(Box::new(Process));
     }
 
@@ -199,56 +199,56 @@ impl Metrics {
         Ok(text)
     }
 
-    /// How many Services are known.
+    /// Sets the number of known Services.
     pub(crate) fn services_watched(&self, count: usize) {
         self.services_watched.set(number(count));
     }
 
-    /// An event of an input arrived.
+    /// Records the time of an input's last event.
     pub(crate) fn event_received(&self, input: Input) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.watch_last_event.get_or_create(&OfInput { input: input.as_str() }).set(now.as_secs_f64());
     }
 
-    /// A watch met an error.
+    /// Counts an error of a watch.
     pub(crate) fn watch_failed(&self, input: Input, cause: Cause) {
         let labels = OfInputWithReason { input: input.as_str(), reason: cause.as_str() };
         self.watch_errors.get_or_create(&labels).inc();
     }
 
-    /// Whether every watch of an input has listed and is in contact.
+    /// Sets whether every watch of an input has listed and is in contact.
     pub(crate) fn watch_synced(&self, input: Input, synced: bool) {
         self.watch_synced.get_or_create(&OfInput { input: input.as_str() }).set(i64::from(synced));
     }
 
-    /// No ToolsetConfig needs this input any more, so it is neither synced nor in trouble.
+    /// Removes the series of an input that no ToolsetConfig needs any more.
     pub(crate) fn watch_unneeded(&self, input: Input) {
         self.watch_synced.remove(&OfInput { input: input.as_str() });
     }
 
-    /// Whether this replica leads.
+    /// Sets whether this replica leads.
     pub(crate) fn leader(&self, leads: bool) {
         self.leader.set(i64::from(leads));
     }
 
-    /// An output was held because of an input.
+    /// Counts an output that is held because of an input.
     pub(crate) fn held(&self, input: Input, forbidden: bool) {
         let reason = if forbidden { HELD_FORBIDDEN } else { HELD_STALE };
         self.discovery_errors.get_or_create(&OfInputWithReason { input: input.as_str(), reason }).inc();
     }
 
-    /// A reconcile ended.
+    /// Counts a reconcile and its duration.
     pub(crate) fn reconciled(&self, result: ReconcileResult, took: Duration) {
         self.reconciles.get_or_create(&WithResult { result: result.as_str() }).inc();
         self.reconcile_duration.observe(took.as_secs_f64());
     }
 
-    /// A ConfigMap was found changed by somebody else.
+    /// Counts a change of a ConfigMap by somebody else.
     pub(crate) fn drifted(&self) {
         self.configmap_drift.inc();
     }
 
-    /// A ConfigMap was written; `since` is how long ago the event arrived that led to it.
+    /// Counts a write of a ConfigMap. `since` is how long ago the event arrived that caused it.
     pub(crate) fn applied(&self, operation: Operation, since: Option<Duration>) {
         self.configmap_updates.get_or_create(&WithOperation { operation: operation.as_str() }).inc();
         if let Some(since) = since {
@@ -256,7 +256,7 @@ impl Metrics {
         }
     }
 
-    /// A plan was made.
+    /// Records a plan.
     pub(crate) fn planned(&self, name: &NamespacedName, plan: &Plan, bytes: usize, took: Duration, health: Duration) {
         self.discovery_duration.observe(took.as_secs_f64());
         self.health_check_duration.observe(health.as_secs_f64());
@@ -280,17 +280,17 @@ impl Metrics {
         self.plans().planned(&self.gauges, name, plan, bytes);
     }
 
-    /// The Ready condition of a ToolsetConfig has this reason.
+    /// Records the reason of a ToolsetConfig's Ready condition.
     pub(crate) fn ready(&self, name: &NamespacedName, reason: Reason) {
         self.plans().ready(&self.gauges, name, reason);
     }
 
-    /// Another replica leads and reports its plans.
+    /// Removes all plans, because another replica leads and reports its own.
     pub(crate) fn forget_all(&self) {
         self.plans().forget_all(&self.gauges);
     }
 
-    /// A ToolsetConfig is gone, or cannot be read.
+    /// Removes a ToolsetConfig that was deleted or cannot be read.
     pub(crate) fn forget(&self, name: &NamespacedName) {
         self.plans().forget(&self.gauges, name);
     }

@@ -1,5 +1,5 @@
-//! The gauges that sum up all plans. Each plan changes them by its difference to the one before, so a plan costs the same
-//! with one ToolsetConfig and with a hundred.
+//! The gauges that sum up all plans. Each plan changes them by its difference to the previous plan, so the cost of a
+//! plan does not depend on the number of ToolsetConfigs.
 
 use std::{collections::BTreeMap, fmt::Debug, hash::Hash, sync::atomic::AtomicI64};
 
@@ -59,7 +59,7 @@ pub(super) struct Plans {
 }
 
 impl Plans {
-    /// A plan replaces the one before.
+    /// Records a plan, which replaces the previous one.
     pub(super) fn planned(&mut self, gauges: &Gauges, name: &NamespacedName, plan: &Plan, bytes: usize) {
         let share = Share::of(plan, bytes);
         if self.shares.get(name) != Some(&share) {
@@ -68,7 +68,7 @@ impl Plans {
         }
     }
 
-    /// The Ready condition of a ToolsetConfig has this reason.
+    /// Records the reason of a ToolsetConfig's Ready condition.
     pub(super) fn ready(&mut self, gauges: &Gauges, name: &NamespacedName, reason: Reason) {
         let old = self.ready.insert(name.clone(), reason);
         if old != Some(reason) {
@@ -76,7 +76,7 @@ impl Plans {
         }
     }
 
-    /// A ToolsetConfig is gone, or cannot be read.
+    /// Removes a ToolsetConfig that was deleted or cannot be read.
     pub(super) fn forget(&mut self, gauges: &Gauges, name: &NamespacedName) {
         if let Some(old) = self.shares.remove(name) {
             replace(gauges, &old, &Share::default());
@@ -86,7 +86,7 @@ impl Plans {
         }
     }
 
-    /// Another replica leads and reports its plans.
+    /// Removes all plans, because another replica leads and reports its own.
     pub(super) fn forget_all(&mut self, gauges: &Gauges) {
         let names: Vec<_> = self.shares.keys().chain(self.ready.keys()).cloned().collect();
         for name in &names {
@@ -109,7 +109,7 @@ fn count_reason(gauges: &Gauges, old: Option<Reason>, new: Option<Reason>) {
     change(&gauges.toolsetconfigs, &labels(old), &labels(new));
 }
 
-/// Moves the gauges by the difference. A series that falls to zero is removed.
+/// Changes the gauges by the difference. A series that falls to zero is removed.
 fn change<L>(family: &Family<L, Count>, old: &BTreeMap<L, i64>, new: &BTreeMap<L, i64>)
 where
     L: Clone + Debug + Hash + Ord + EncodeLabelSet,

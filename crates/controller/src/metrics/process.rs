@@ -1,4 +1,4 @@
-//! The metrics of this process, from /proc, read when they are asked for.
+//! The metrics of this process. They are read from /proc at every scrape.
 
 use std::{fs, time::Duration};
 
@@ -9,7 +9,7 @@ use prometheus_client::{
     registry::Unit,
 };
 
-/// Clock ticks per second in /proc; Linux fixed it at 100 for user space.
+/// Clock ticks per second in /proc. Linux always uses 100 for user space.
 const TICKS: f64 = 100.0;
 
 /// Reads /proc. What cannot be read is left out.

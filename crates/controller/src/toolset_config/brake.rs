@@ -1,31 +1,32 @@
-//! The brake in a fight with another field manager, and the pace of attempts after failures. Pure; the caller passes the time.
+//! Slows down repairs in a conflict with another field manager, and retries after failures. Pure. The caller passes the
+//! time.
 
 use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
-/// How many repairs within [`WINDOW`] are made at once.
+/// How many repairs within [`WINDOW`] are made without a delay.
 const FREE: usize = 5;
-/// The time in which repairs are counted. After as long without one, the fight is over.
+/// The time in which repairs are counted. After the same time without a repair, the conflict is over.
 const WINDOW: Duration = Duration::from_secs(60);
-/// How long the first braked repair waits.
+/// The delay of the first repair that is slowed down.
 const FIRST: Duration = Duration::from_secs(1);
-/// How long a repair waits at most.
+/// The longest delay of a repair.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// Slows down the repairs of one object: after 5 in 60 s the next waits 1 s, and each further one twice as long, up to
-/// 5 minutes.
+/// Slows down the repairs of one object. After 5 repairs in 60 s the next one waits 1 s, and each further one twice as
+/// long, up to 5 minutes.
 #[derive(Debug, Default)]
 pub(super) struct Brake {
     repairs: VecDeque<Instant>,
-    /// How long the next repair has to wait; zero while there is no fight.
+    /// How long the next repair has to wait. Zero while there is no conflict.
     delay: Duration,
-    /// When the repair that waits may happen.
+    /// When the waiting repair may be made.
     due: Option<Instant>,
 }
 
 impl Brake {
-    /// When a repair that is needed now may happen: at once (`None`), or at the time returned. Asking again does not move it.
+    /// When a repair that is needed now may be made. `None` means at once. Further calls return the same time.
     pub(super) fn wait_until(&mut self, now: Instant) -> Option<Instant> {
         self.forget_old(now);
         if self.delay.is_zero() {
@@ -35,7 +36,7 @@ impl Brake {
         (now < due).then_some(due)
     }
 
-    /// A repair was made.
+    /// Records a repair.
     pub(super) fn repaired(&mut self, now: Instant) {
         self.due = None;
         self.repairs.push_back(now);
@@ -51,20 +52,20 @@ impl Brake {
         }
     }
 
-    /// There is nothing to repair any more.
+    /// Records that there is nothing to repair.
     pub(super) fn unneeded(&mut self, now: Instant) {
         self.due = None;
         self.forget_old(now);
     }
 
-    /// When the fight counts as over if nobody reverts a repair until then; `None` if there is no fight.
+    /// When the conflict is over if no repair is reverted until then. `None` if there is no conflict.
     pub(super) fn over_at(&self) -> Option<Instant> {
         let last = self.repairs.back().filter(|_| !self.delay.is_zero())?;
         Some(*last + WINDOW)
     }
 
-    /// A revert later than [`WINDOW`] after a repair is an edit and not a fight. A repair that waits is part of the fight,
-    /// however long it waits.
+    /// A revert later than [`WINDOW`] after a repair is an edit and not a conflict. A waiting repair is part of the
+    /// conflict, even if it waits longer than that.
     fn forget_old(&mut self, now: Instant) {
         let quiet = self.repairs.back().is_none_or(|last| now.saturating_duration_since(*last) > WINDOW);
         if quiet && self.due.is_none() {
@@ -74,7 +75,7 @@ impl Brake {
     }
 }
 
-/// How long to wait after this number of failures in a row: 1 s, doubling to 60 s.
+/// How long to wait after this number of failures in a row. It starts at 1 s and doubles up to 60 s.
 pub(super) fn retry_after(failures: u32) -> Duration {
     Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(Duration::from_secs(60))
 }
@@ -83,7 +84,7 @@ pub(super) fn retry_after(failures: u32) -> Duration {
 mod tests {
     use super::*;
 
-    /// Another writer reverts each repair at once; returns how long each repair had to wait.
+    /// Another field manager reverts each repair at once. Returns how long each repair had to wait.
     fn fight(brake: &mut Brake, now: &mut Instant, rounds: usize) -> Vec<u64> {
         let round = |_| {
             let waited = brake.wait_until(*now).map_or(Duration::ZERO, |due| due - *now);

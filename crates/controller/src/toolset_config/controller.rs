@@ -1,7 +1,8 @@
-//! kube's `Controller` over ToolsetConfigs: it keeps one task per ToolsetConfig alive and tells it of a new spec.
+//! kube's `Controller` for ToolsetConfigs. It keeps one task per ToolsetConfig running, and triggers it if the spec
+//! changes.
 //!
-//! Everything else wakes the task directly, see [`Triggers`]. The Controller's scheduler rounds up to whole milliseconds,
-//! which a new spec can afford and an event of a Service cannot.
+//! All other changes trigger the task directly, see [`Triggers`]. The Controller's scheduler rounds up to whole
+//! milliseconds. This delay is acceptable for a new spec, but not for an event of a Service.
 
 use std::{
     collections::BTreeSet,
@@ -87,8 +88,8 @@ impl Workers {
         }
     }
 
-    /// The task of one ToolsetConfig. The parts are polled in this order, so the reporter never sees a snapshot before the
-    /// reloader has.
+    /// The task of one ToolsetConfig. The parts are polled in this order, so the reporter never sees a snapshot before
+    /// the reloader.
     async fn task(&self, name: &NamespacedName) {
         let (snapshots, of_reloader) = watch::channel(None);
         let of_reporter = snapshots.subscribe();
@@ -127,8 +128,8 @@ impl Workers {
         futures::join!(worker.run(), reloader.run(), reporter.run());
     }
 
-    /// Whether the task of a ToolsetConfig has ended for good. If an object of that name has been created meanwhile, the task
-    /// goes on with it, because the Controller found it running.
+    /// Whether the task of a ToolsetConfig may end. If an object of that name has been created in the meantime, the
+    /// task continues, because the Controller started no other task for it.
     fn ended(&self, name: &NamespacedName) -> bool {
         let mut tasks = self.tasks();
         let gone = *self.stop.borrow() || self.cluster.toolset_configs.get(name).is_none();

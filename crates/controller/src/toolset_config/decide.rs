@@ -1,4 +1,4 @@
-//! What to do about the ConfigMap. Pure: a situation in, one decision out.
+//! Decides what to do with the ConfigMap. Pure.
 
 use crd_types::{ConflictPolicy, Mode, ToolsetConfig};
 use kube::ResourceExt;
@@ -10,16 +10,16 @@ use toolset::{
 use super::gate::Gate;
 use crate::{cluster::ConfigMapState, metrics::Operation};
 
-/// What the decision rests on.
+/// What the decision depends on.
 pub(super) struct Situation<'a> {
     pub(super) config: &'a ToolsetConfig,
-    /// What the inputs allow; never [`Gate::Shut`], which allows no plan.
+    /// What the inputs allow. Never [`Gate::Shut`], because then there is no plan.
     pub(super) gate: Gate,
     /// The older ToolsetConfig that writes the same ConfigMap.
     pub(super) older_rival: Option<String>,
     /// The ConfigMap as last seen.
     pub(super) existing: &'a ConfigMapState,
-    /// The ConfigMap as planned.
+    /// The planned ConfigMap.
     pub(super) manifest: &'a Manifest,
     /// What this process last applied.
     pub(super) applied: Option<&'a Manifest>,
@@ -46,14 +46,14 @@ pub(super) struct Change {
     pub(super) operation: Operation,
     /// The first difference between the ConfigMap and the plan.
     pub(super) found: Drift,
-    /// Whether somebody else changed the ConfigMap since this process last applied it. Then the brake applies, whatever the
-    /// operation is.
+    /// Whether somebody else changed the ConfigMap since this process last applied it. Then the brake applies to every
+    /// operation.
     pub(super) reverts: bool,
 }
 
 /// The state of an output that is held.
 pub(super) fn held() -> OutputState {
-    OutputState::Held { message: "the ConfigMap is held as it is until the inputs recover".to_owned() }
+    OutputState::Held { message: "the ConfigMap is not changed until the inputs recover".to_owned() }
 }
 
 /// Decides.
@@ -65,7 +65,8 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
     }
     if let Some(older) = &situation.older_rival {
         let message = format!(
-            "ToolsetConfig {older} is older and writes ConfigMap {name}; give one of them another output.configMapName"
+            "ToolsetConfig {older} is older and writes ConfigMap {name}; delete this ToolsetConfig, or create a \
+             ToolsetConfig with another output.configMapName instead"
         );
         return Decision::Leave(OutputState::Conflict { message });
     }
@@ -84,8 +85,8 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
         Ownership::Stranger { .. } if situation.config.spec.output.conflict_policy == ConflictPolicy::Adopt => true,
         Ownership::Stranger { who } => {
             let message = format!(
-                "ConfigMap {name} belongs to {who}; set output.conflictPolicy: Adopt to take it over, or choose another \
-                 output.configMapName"
+                "ConfigMap {name} belongs to {who}; set output.conflictPolicy: Adopt to take it over, or create a \
+                 ToolsetConfig with another output.configMapName"
             );
             return Decision::Leave(OutputState::Conflict { message });
         }
@@ -105,8 +106,8 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
     Decision::Write(Change { operation, found, reverts: situation.applied.is_some_and(lacks) })
 }
 
-/// The name of the ToolsetConfig that writes the same ConfigMap and precedes this one: the older, then the lesser name. A
-/// ToolsetConfig that is being deleted precedes none.
+/// The name of the ToolsetConfig that writes the same ConfigMap and takes precedence over this one. The oldest takes
+/// precedence, and among equally old ones the first by name. A ToolsetConfig that is being deleted is ignored.
 pub(super) fn older_rival<'a>(
     config: &ToolsetConfig,
     all: impl IntoIterator<Item = &'a ToolsetConfig>,
@@ -172,7 +173,7 @@ mod tests {
     }
 
     impl Case {
-        /// All is well: what was applied is there and wanted.
+        /// The ConfigMap is as applied and as planned.
         fn at_rest() -> Self {
             let (config, rendered) = (config(&[]), rendered("a"));
             let manifest = Manifest::new(&config, &rendered);

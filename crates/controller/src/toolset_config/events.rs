@@ -1,4 +1,4 @@
-//! Which Events follow from a status and a plan. Each cause is reported once.
+//! The Events about a status and a plan. Each cause is reported once.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,8 @@ use crate::api::{
     fence::Term,
 };
 
-/// One Event per condition that turned bad, changed its reason, or recovered. Conditions with the same reason share one.
+/// One Event per condition that turned bad, changed its reason, or recovered. Conditions with the same reason share
+/// one.
 pub(super) fn condition_events(
     term: Term,
     name: &NamespacedName,
@@ -44,7 +45,7 @@ fn transition(before: Option<&Condition>, now: &Condition) -> Option<(Reason, Ki
         ![Reason::AsExpected, Reason::WaitingForInputs].iter().any(|fine| fine.as_str() == before.reason)
     };
     match reason {
-        // Only a recovery deserves an Event: neither a first "as expected", nor a restart that waits for its time.
+        // Only a recovery is reported, but not the first "as expected", and not a restart that is due later.
         Reason::AsExpected if now.status == "True" && before.is_some_and(was_bad) => Some((reason, Kind::Normal)),
         Reason::AsExpected | Reason::WaitingForInputs => None,
         Reason::Preview | Reason::Suspended => Some((reason, Kind::Normal)),
@@ -52,8 +53,8 @@ fn transition(before: Option<&Condition>, now: &Condition) -> Option<(Reason, Ki
     }
 }
 
-/// Reports each rejection to the owner of the Service, once per reason. What the status said before this process started has
-/// been reported.
+/// Reports each rejection to the owner of the Service, once per reason. The rejections that were in the status when
+/// this process started have been reported before.
 pub(super) fn service_events(
     events: &Events,
     term: Term,
@@ -89,13 +90,13 @@ pub(super) fn service_events(
     *reported = now;
 }
 
-/// A decision needs no report to the person who made it: the owner of the Service by opting out, or of the ToolsetConfig by
-/// its spec.
+/// Whether a rejection is reported on the Service. It is not if the owner of the Service opted out, or if the spec of
+/// the ToolsetConfig rejects the Service.
 fn is_reported(reason: ServiceReason) -> bool {
     !matches!(reason, ServiceReason::OptedOut | ServiceReason::DetectorDisabled | ServiceReason::OverriddenOff)
 }
 
-/// Whether the owner of the Service may have meant something else.
+/// Whether the owner of the Service may have to change it.
 fn asks_for_action(reason: ServiceReason) -> bool {
     !matches!(
         reason,

@@ -13,7 +13,7 @@ use crate::cluster::{InputHealth, WatchHealth, WatchId, Watches, config_map_watc
 pub(super) enum Gate {
     /// Not every required input has listed once, so what is known may be partial. No plan, no write.
     Shut,
-    /// Everything is known, but not everything is fresh enough to write. The ConfigMap is held as it is.
+    /// Everything is known, but not everything is up to date. The ConfigMap is not changed.
     Held,
     /// Plan and write.
     Open,
@@ -25,7 +25,7 @@ pub(super) struct GateDecision {
     pub(super) gate: Gate,
     /// The state of each required input, for the status.
     pub(super) inputs: BTreeMap<Input, InputState>,
-    /// Since when EndpointSlices have been forbidden or stale. Health does not change from then on.
+    /// Since when EndpointSlices have been forbidden or stale. The health of tools does not change after that.
     pub(super) health_frozen_since: Option<Instant>,
 }
 
@@ -38,9 +38,9 @@ impl GateDecision {
 
 /// Decides from the health of the watches.
 ///
-/// - Services or the ConfigMap itself forbidden or stale: no write.
-/// - EndpointSlices forbidden or stale: the last health stands, Services still come and go.
-/// - Namespaces forbidden or stale: the last membership stands.
+/// - If Services or the ConfigMap are forbidden or stale, nothing is written.
+/// - If EndpointSlices are forbidden or stale, the last known health is used. Services are still added and removed.
+/// - If Namespaces are forbidden or stale, the last known labels are used.
 pub(super) fn decide(config: &ToolsetConfig, watches: &Watches, now: Instant) -> GateDecision {
     let mut decision = GateDecision { gate: Gate::Open, inputs: BTreeMap::new(), health_frozen_since: None };
     for input in required_inputs(config) {
@@ -63,7 +63,7 @@ pub(super) fn decide(config: &ToolsetConfig, watches: &Watches, now: Instant) ->
     decision
 }
 
-/// Of the ConfigMaps only those count that this ToolsetConfig writes or reads.
+/// The health of one input. For ConfigMaps, only those count that this ToolsetConfig writes or reads.
 fn health(config: &ToolsetConfig, watches: &Watches, input: Input, now: Instant) -> InputHealth {
     if input != Input::ConfigMap {
         return watches.input_health(input, now);

@@ -1,4 +1,4 @@
-//! What the worker of one ToolsetConfig remembers between two reconciles. Losing it costs nothing but a repetition.
+//! What the worker of one ToolsetConfig remembers between two reconciles. If it is lost, some work is repeated.
 
 use tokio::time::{Duration, Instant};
 use toolset::{HealthStage, config_map::Manifest};
@@ -6,31 +6,31 @@ use toolset::{HealthStage, config_map::Manifest};
 use super::brake::Brake;
 use crate::api::fence::Term;
 
-/// How long after a write further changes are collected, so that a burst becomes two writes and not many.
+/// How long further changes are collected after a write, so that a burst causes two writes and not many.
 const WINDOW: Duration = Duration::from_millis(50);
 
 /// What the worker remembers of one object during one term.
 #[derive(Debug)]
 pub(super) struct Memory {
     pub(super) term: Term,
-    /// The ToolsetConfig's.
+    /// The uid of the ToolsetConfig.
     pub(super) uid: String,
     /// The health stage counts from then.
     began: Instant,
     /// Since when tools have been without endpoints.
     pub(super) health: HealthStage,
-    /// Slows down a fight.
+    /// Slows down repairs in a conflict.
     pub(super) brake: Brake,
-    /// The ConfigMap as this process last applied it and the API server acknowledged it. It restores the ConfigMap without
-    /// a plan, and says what is in the output while the ConfigMap does not exist.
+    /// The ConfigMap as this process last applied it and the API server acknowledged it. It is used to restore the
+    /// ConfigMap without a plan, and to know what is in the output while the ConfigMap does not exist.
     pub(super) applied: Option<Manifest>,
-    /// The state of the ConfigMap in which drift was last found, so that each drift is counted once.
+    /// The version of the ConfigMap in which drift was last found, so that each drift is counted once.
     pub(super) drifted_at: Option<u64>,
     /// Failures to write in a row.
     pub(super) failures: u32,
     /// When the ToolsetConfig began to wait for its inputs.
     pub(super) waiting_since: Option<Instant>,
-    /// Whether the last write was refused because the lease was not held. The next renewal lets it pass.
+    /// Whether the last write was refused because the lease was not held. It is made after the next renewal.
     pub(super) refused: bool,
     /// When the last write began.
     last_write: Option<Instant>,
@@ -58,18 +58,19 @@ impl Memory {
         now.saturating_duration_since(self.began)
     }
 
-    /// The moment of a time on the clock of the health stage.
+    /// The instant of a time on the clock of the health stage.
     pub(super) fn moment(&self, health_time: Duration) -> Instant {
         self.began + health_time
     }
 
-    /// A write begins. Only writes count: a reconcile without one must not delay the next.
+    /// Records that a write begins. A reconcile without a write is not recorded, because it must not delay the next
+    /// one.
     pub(super) fn write_begins(&mut self, now: Instant) {
         self.last_write = Some(now);
     }
 
-    /// Until when a change that arrives now waits for others; `None`: not at all. The first change after a quiet time is
-    /// written at once, and those right after it together.
+    /// Until when a change that arrives now waits for other changes. `None` if it does not wait. The first change after
+    /// a quiet time is written at once, and the changes right after it are written together.
     pub(super) fn collects_until(&self, now: Instant) -> Option<Instant> {
         self.last_write.map(|last| last + WINDOW).filter(|ends| now < *ends)
     }

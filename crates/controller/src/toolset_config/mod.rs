@@ -1,4 +1,4 @@
-//! One ToolsetConfig: from a trigger to the ConfigMap, and from there to the status.
+//! Reconciles one ToolsetConfig, from a trigger to the ConfigMap and then to the status.
 //!
 //! ```text
 //! controller ── keeps one task per ToolsetConfig ──► worker, reloader, reporter
@@ -7,8 +7,8 @@
 //!                         └──────► reporter: report, events   the status, at most once a second
 //! ```
 //!
-//! The three parts own their memory as local state, so there are no locks and no flags between them. A slow request of one
-//! part or of one ToolsetConfig holds up no other.
+//! Each part keeps its memory as local state, so there are no locks and no flags between them. A slow request of one
+//! part or of one ToolsetConfig does not delay the others.
 
 mod brake;
 mod controller;

@@ -1,4 +1,4 @@
-//! What one reconcile found and did: the outcome for the worker, and the snapshot for those that report it.
+//! The result of one reconcile. The worker uses the outcome, and the reporter and the reloader use the snapshot.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,15 +9,15 @@ use toolset::status::{Input, InputState, OutputState};
 use super::plan::Planned;
 use crate::{api::fence::Term, metrics::ReconcileResult};
 
-/// What one reconcile found and did.
+/// The result of one reconcile, for the worker.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    /// What was planned, if anything could be.
+    /// The plan, if one could be made.
     pub(super) planned: Option<Arc<Planned>>,
-    /// What became of the output; `None` if there is nothing to report.
+    /// The state of the output. `None` if there is nothing to report.
     pub(super) output: Option<OutputState>,
     pub(super) result: ReconcileResult,
-    /// When to reconcile again if nothing triggers it before.
+    /// When to reconcile again if no trigger comes first.
     pub(super) requeue_at: Option<Instant>,
 }
 
@@ -26,24 +26,25 @@ impl Outcome {
         Self { planned: None, output: Some(output), result, requeue_at: None }
     }
 
-    /// Nothing was to be written, or nothing may be.
+    /// No write was needed or allowed.
     pub(super) fn held(output: OutputState) -> Self {
         Self::new(output, ReconcileResult::Held)
     }
 
-    /// Nothing came of it, and the status does not change.
+    /// The reconcile has no result to report, and the status does not change.
     pub(super) fn unreported() -> Self {
         Self { planned: None, output: None, result: ReconcileResult::Held, requeue_at: None }
     }
 
-    /// Reconciles again at that time, too.
+    /// Also reconciles again at that time.
     pub(super) fn requeue(mut self, at: Option<Instant>) -> Self {
         self.requeue_at = earliest(self.requeue_at, at);
         self
     }
 }
 
-/// What a reconcile found and did. The worker takes it after the output's result, so it never reports what has not happened.
+/// The result of one reconcile, for the status and the reload. The worker makes it after the write, so it reports only
+/// what has happened.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
     pub(super) term: Term,
@@ -51,9 +52,9 @@ pub(super) struct Snapshot {
     pub(super) config: Arc<ToolsetConfig>,
     /// The state of the required inputs.
     pub(super) inputs: BTreeMap<Input, InputState>,
-    /// What was planned; `None` if nothing could be.
+    /// The plan. `None` if none could be made.
     pub(super) planned: Option<Arc<Planned>>,
-    /// What became of the output.
+    /// The state of the output.
     pub(super) output: OutputState,
 }
 
@@ -63,7 +64,7 @@ impl Snapshot {
     }
 }
 
-/// The earlier of two moments that may not be.
+/// The earlier of two optional instants.
 pub(super) fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     a.into_iter().chain(b).min()
 }

@@ -1,4 +1,4 @@
-//! Runs the pure middle on what is known now.
+//! Runs the pipeline on the known state.
 
 use std::{
     collections::BTreeSet,
@@ -26,7 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Planned {
     pub(super) plan: Plan,
-    /// What the ConfigMap is to hold.
+    /// The planned content of the ConfigMap.
     pub(super) rendered: Rendered,
     /// When a grace period ends.
     pub(super) recheck_at: Option<Instant>,
@@ -36,7 +36,7 @@ pub(super) struct Planned {
     pub(super) health_took: Duration,
 }
 
-/// Plans and renders one ToolsetConfig. It only reads the index, so it holds up no watch for longer than one plan takes.
+/// Plans and renders one ToolsetConfig. It only reads the index, and delays a watch only while the plan is made.
 pub(super) fn plan(
     cluster: &Cluster,
     cluster_domain: &str,
@@ -68,8 +68,8 @@ pub(super) fn plan(
     }
 }
 
-/// Which Services are in the output. The ConfigMap says it, so a restart or a change of leader changes nothing. While the
-/// ConfigMap does not exist, memory says it.
+/// Which Services are in the output. They are read from the ConfigMap, so a restart or a change of the leader does not
+/// change them. While the ConfigMap does not exist, they are read from what this process last applied.
 fn services_in_output(
     existing: &ConfigMapState,
     applied: Option<&Manifest>,
@@ -82,7 +82,7 @@ fn services_in_output(
     in_output(DATA_KEYS.iter().filter_map(text).map(|text| &**text), cluster_domain)
 }
 
-/// The user's own toolsets, or why they cannot be had.
+/// The user's own toolsets, or why they cannot be read.
 enum BaseText {
     Text(std::sync::Arc<str>),
     Missing(String),

@@ -1,21 +1,21 @@
-//! When the agent is restarted: pure scheduling.
+//! Decides when the agent is restarted. Pure.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long the output has to stay the same first.
+/// How long the output has to stay the same before a restart.
 const SETTLE: Duration = Duration::from_secs(10);
 
 /// The restarts of one agent.
 ///
-/// It waits until the output settles and until the interval since the last restart is over. A change within the interval is
-/// not forgotten: the restart follows when the interval ends.
+/// A restart waits until the output settles and until the interval since the last restart is over. A change within the
+/// interval causes a restart when the interval ends.
 #[derive(Debug, Default)]
 pub(super) struct Reload {
-    /// The hash that the output has, and since when.
+    /// The hash of the output, and since when it is the same.
     wanted: Option<(String, Instant)>,
-    /// The hash that the agent's Deployment is known to carry.
+    /// The hash in the agent's Deployment, if it is known.
     carried: Option<String>,
     /// When the operator last restarted the Deployment.
     last: Option<Instant>,
@@ -26,9 +26,9 @@ pub(super) struct Reload {
 /// What to do about the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// Nothing, because it runs with what is written.
+    /// Nothing, because the agent runs with the current output.
     Nothing,
-    /// Read its Deployment, because what it carries is not known.
+    /// Read its Deployment, because the hash in it is not known.
     Read,
     /// Wait until then.
     At(Instant),
@@ -37,7 +37,7 @@ pub(super) enum Due {
 }
 
 impl Reload {
-    /// What to do about an agent that should run with the content of this hash.
+    /// What to do with an agent that should run with the content of this hash.
     pub(super) fn due(&mut self, hash: &str, least_interval: Duration, now: Instant) -> Due {
         let since = match &self.wanted {
             Some((wanted, since)) if wanted == hash => *since,
@@ -59,21 +59,21 @@ impl Reload {
         }
     }
 
-    /// The Deployment carries this hash, and the operator last restarted it so long ago, if ever.
+    /// Records the hash in the Deployment, and how long ago the operator last restarted it, if it ever did.
     pub(super) fn observed(&mut self, carries: &str, restarted: Option<Duration>, now: Instant) {
         carries.clone_into(self.carried.get_or_insert_default());
         self.last = restarted.and_then(|ago| now.checked_sub(ago)).or(self.last);
         self.not_before = None;
     }
 
-    /// The Deployment was restarted with that hash.
+    /// Records that the Deployment was restarted with that hash.
     pub(super) fn restarted(&mut self, hash: &str, now: Instant) {
         self.carried = Some(hash.to_owned());
         self.last = Some(now);
         self.not_before = None;
     }
 
-    /// A read or a restart failed, so what the Deployment carries is not known any more.
+    /// Records that a read or a restart failed, so the hash in the Deployment is not known any more.
     pub(super) fn failed(&mut self, retry_at: Instant) {
         self.carried = None;
         self.not_before = Some(retry_at);

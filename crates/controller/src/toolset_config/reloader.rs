@@ -41,11 +41,11 @@ struct Memory {
     reload: Reload,
 }
 
-/// When something is due next.
+/// When the next step is due.
 #[derive(Default)]
 struct Next {
     at: Option<Instant>,
-    /// The lease was not held. The next renewal lets the request pass.
+    /// The lease was not held. The request is made after the next renewal.
     refused: bool,
 }
 
@@ -74,7 +74,7 @@ impl Reloader {
         }
     }
 
-    /// Does what is due. Returns the state for the status and when to do the next.
+    /// Does what is due. Returns the state for the status, and when the next step is due.
     async fn advance(&self, memory: &mut Option<Memory>, snapshot: &Snapshot) -> (ReloadState, Next) {
         let consumer = &snapshot.config.spec.consumer;
         let (ReloadMode::RolloutRestart, Some(deployment)) = (consumer.reload, &consumer.deployment_ref) else {
@@ -82,7 +82,7 @@ impl Reloader {
         };
         let hash = snapshot.planned.as_ref().and_then(|planned| planned.rendered.holmesgpt_hash.as_deref());
         let (OutputState::Applied, Some(hash)) = (&snapshot.output, hash) else {
-            let message = "waits until the ConfigMap holds what was planned".to_owned();
+            let message = "the restart waits until the ConfigMap holds what was planned".to_owned();
             return (ReloadState::Due { message }, Next::default());
         };
         let deployment = self.name.sibling(&deployment.name);
@@ -97,7 +97,8 @@ impl Reloader {
                 Due::Nothing => return (ReloadState::Current, Next::default()),
                 Due::At(at) => {
                     let name = &memory.deployment.name;
-                    let message = format!("the content changed; Deployment {name} is restarted when it has settled");
+                    let message =
+                        format!("the content changed; Deployment {name} is restarted when the content is stable");
                     return (ReloadState::Due { message }, Next { at: Some(at), refused: false });
                 }
                 Due::Read => self.read(memory).await,
@@ -134,7 +135,7 @@ impl Reloader {
     fn failed(&self, memory: &mut Memory, error: &Error, retry_at: Instant) -> (ReloadState, Next) {
         let reason = error.cause();
         if reason == Cause::NotLeading {
-            let message = "waits for the lease".to_owned();
+            let message = "the restart waits until this replica holds the lease".to_owned();
             return (ReloadState::Due { message }, Next { at: None, refused: true });
         }
         memory.reload.failed(retry_at);

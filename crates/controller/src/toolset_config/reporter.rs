@@ -1,8 +1,8 @@
 //! Writes the status of one ToolsetConfig, and sends Events about what changed in it.
 //!
-//! The status is not written for each reconcile. The first change after a quiet second is written at once; after that, one
-//! write a second carries the newest snapshot. Transition times and Events follow from the status that was last *written*,
-//! so what a skipped snapshot said is still reported.
+//! The status is not written for each reconcile. The first change after a quiet second is written at once. After that,
+//! one write per second contains the newest snapshot. Transition times and Events are computed from the status that was
+//! last *written*, so changes in a skipped snapshot are still reported.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -55,12 +55,12 @@ struct Memory {
     written: Option<Arc<ToolsetConfigStatus>>,
     /// The rejections that were reported on the Services, so that each is reported once.
     reported: BTreeMap<ServiceKey, ServiceReason>,
-    /// Slows down a fight about the status.
+    /// Slows down repairs of the status in a conflict.
     brake: Brake,
     failures: u32,
-    /// No write starts before that time.
+    /// When the next write may start.
     not_before: Option<Instant>,
-    /// The last write was refused because the lease was not held. The next renewal lets it pass.
+    /// The last write was refused because the lease was not held. It is made after the next renewal.
     refused: bool,
 }
 
@@ -99,7 +99,7 @@ impl Reporter {
             Some(memory) if memory.term == snapshot.term && memory.uid == snapshot.uid() => memory,
             old => old.insert(Memory::new(&snapshot)),
         };
-        // The reloader says in a moment what it knows of the agent.
+        // Without the state of the reload there is no report yet. The reloader sends it soon and triggers this again.
         let reload = reload?;
         let now = Instant::now();
         if let Some(not_before) = memory.not_before.filter(|at| !last && now < *at) {
@@ -178,7 +178,7 @@ impl Reporter {
     fn failed(&self, memory: &mut Memory, snapshot: &Snapshot, error: &Error) -> Option<Instant> {
         let reason = error.cause();
         memory.refused = reason == Cause::NotLeading;
-        // Refused writes wait for a renewal; what is gone or is being deleted needs no status.
+        // A write without the lease waits for a renewal. A ToolsetConfig that is deleted needs no status.
         if matches!(reason, Cause::NotLeading | Cause::NotFound | Cause::Terminating) {
             return None;
         }

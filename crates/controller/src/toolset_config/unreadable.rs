@@ -1,4 +1,4 @@
-//! A ToolsetConfig that cannot be read gets a status, an Event and a count, too. A silent skip would help nobody.
+//! Reports a ToolsetConfig that cannot be read in its status, an Event and the metrics.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -56,8 +56,8 @@ pub(crate) async fn report(
                         refused = true;
                         continue;
                     }
-                    // Where a rule cannot even be evaluated on what is stored, the API server accepts no write. Then the
-                    // Event, the metric and the log have to do.
+                    // If a validation rule cannot be evaluated on the stored object, the API server accepts no write.
+                    // Then only the Event, the metric and the log report the problem.
                     Cause::Invalid => {
                         warn!(%namespace, name = %name.name, %reason, %error, "cannot write the status");
                     }
@@ -85,7 +85,7 @@ async fn write(writer: &Writer, term: Term, name: &NamespacedName, unreadable: &
     status::merge_untyped(writer, term, name, &new).await
 }
 
-/// The conditions with Ready: False instead of the old Ready. Everything else stays, as the output does.
+/// The old conditions with Ready set to False. The rest of the status and the ConfigMap are not changed.
 fn with_ready_false(old: &Value, unreadable: &Unreadable, now: &str) -> Value {
     let ready = ConditionType::Ready.as_str();
     let conditions = old.get("conditions").and_then(Value::as_array).cloned().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The worker of one ToolsetConfig: it waits for a trigger and reconciles. Nothing carries over from one reconcile to the next
-//! but timers and memory of what was written, so a reconcile can be skipped, repeated or lost.
+//! The worker of one ToolsetConfig. It waits for a trigger and reconciles. Between reconciles it keeps only timers and
+//! the memory of what was written, so a reconcile can be skipped, repeated or lost.
 
 use std::{future::pending, sync::Arc, time::Duration};
 
@@ -27,10 +27,10 @@ use crate::{
     metrics::{Metrics, ReconcileResult},
 };
 
-/// How long a ToolsetConfig may wait for its inputs before its status says so, because a start is no news.
+/// How long a ToolsetConfig may wait for its inputs before its status reports it. A normal start takes less time.
 const QUIET_WAIT: Duration = Duration::from_secs(2);
 
-/// Reconciles one ToolsetConfig whenever something concerns it.
+/// Reconciles one ToolsetConfig when it is triggered.
 pub(super) struct Worker {
     pub(super) name: NamespacedName,
     pub(super) trigger: Arc<Trigger>,
@@ -45,7 +45,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Returns when the ToolsetConfig is gone, or when the program is about to end and no write is under way.
+    /// Returns when the ToolsetConfig is deleted, or when the program is about to end and no write is in progress.
     pub(super) async fn run(mut self) {
         let mut memory: Option<Memory> = None;
         let mut requeue_at = None;
@@ -59,16 +59,17 @@ impl Worker {
             }
             requeue_at = None;
             let Some(config) = self.cluster.toolset_configs.get(&self.name) else {
-                // Nobody reports on what is gone.
+                // A deleted ToolsetConfig has no status to report.
                 self.snapshots.send_replace(None);
                 return;
             };
             let Some(term) = self.leadership.term() else {
-                // Another replica writes, so what this one remembers will not be true any more.
+                // Another replica may write, so the memory of this replica becomes outdated.
                 (memory, _) = (None, self.trigger.take());
                 continue;
             };
-            // A write for what is being deleted would fight the garbage collector.
+            // Nothing is written for a ToolsetConfig that is being deleted, because the garbage collector deletes the
+            // ConfigMap.
             if config.metadata.deletion_timestamp.is_some() {
                 self.trigger.take();
                 continue;
@@ -86,7 +87,7 @@ impl Worker {
         }
     }
 
-    /// One reconcile. Returns when the next is due if nothing triggers it before.
+    /// Reconciles once. Returns when the next reconcile is due if no trigger comes first.
     async fn reconcile(&self, config: &Arc<ToolsetConfig>, memory: &mut Memory) -> Option<Instant> {
         let (began, received) = (Instant::now(), self.trigger.take());
         memory.refused = false;
@@ -96,7 +97,7 @@ impl Worker {
             // The event has not reached the ConfigMap yet.
             self.trigger.note(received);
         }
-        // Everything that only informs comes after the write.
+        // Metrics and the status come after the write.
         let requeue_at = outcome.requeue_at;
         self.inform(config, memory, gate, outcome, began);
         requeue_at
@@ -119,7 +120,7 @@ impl Worker {
         let Some(existing) = existing else { return wait_for_inputs(memory, gate, now) };
         memory.waiting_since = None;
 
-        // While EndpointSlices cannot be seen, time does not pass for health.
+        // While EndpointSlices cannot be watched, the clock of the health stage stands still.
         let health_at = gate.health_frozen_since.unwrap_or(now);
         let planned = plan::plan(&self.cluster, &self.cluster_domain, config, &existing, memory, health_at);
         let manifest = Manifest::new(config, &planned.rendered);
@@ -163,7 +164,7 @@ impl Worker {
         outcome: Outcome,
         began: Instant,
     ) {
-        // What a run of an old term found is not reported.
+        // The result of a reconcile in an old term is not reported.
         if self.writer.term() != Some(memory.term) {
             return;
         }
@@ -199,7 +200,7 @@ impl Worker {
 fn wait_for_inputs(memory: &mut Memory, gate: &GateDecision, now: Instant) -> Outcome {
     let since = *memory.waiting_since.get_or_insert(now);
     if gate.is_forbidden() {
-        let message = "nothing is written before every required input has been listed once".to_owned();
+        let message = "the ConfigMap is not written before every required input has been listed once".to_owned();
         return Outcome::held(OutputState::Held { message });
     }
     if now < since + QUIET_WAIT {
@@ -214,7 +215,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
-/// Waits until that moment, or for ever.
+/// Waits until that instant. Never returns if there is none.
 pub(super) async fn moment(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,

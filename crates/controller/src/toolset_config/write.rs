@@ -1,4 +1,4 @@
-//! Carries out the decision to write: the brake before it, what is remembered after it, and what a failure means.
+//! Carries out the decision to write. The brake may delay the write, and its result is remembered.
 
 use crd_types::{DeletionPolicy, ToolsetConfig};
 use kube::{Api, Resource, ResourceExt, core::PartialObjectMeta};
@@ -34,7 +34,7 @@ pub(super) struct Output<'a> {
     pub(super) target: &'a NamespacedName,
     /// The ConfigMap that the decision was made for.
     pub(super) existing: &'a ConfigMapState,
-    /// When the event arrived that led to this reconcile.
+    /// When the event arrived that caused this reconcile.
     pub(super) received: Option<Instant>,
     /// When the reconcile began.
     pub(super) now: Instant,
@@ -42,18 +42,18 @@ pub(super) struct Output<'a> {
 
 /// A write that the API server acknowledged.
 struct Sent {
-    /// Whether the ConfigMap looks as it should after it, as far as the watch has shown.
+    /// Whether the ConfigMap is as expected after it, as far as the watch has shown.
     as_expected: bool,
-    /// From the bytes of the event to the request; `None` if no event led to the write.
+    /// The time from the arrival of the event to the request. `None` if no event caused the write.
     in_process: Option<Duration>,
 }
 
 impl Output<'_> {
-    /// Nothing is to be written: the ConfigMap is as planned.
+    /// No write is needed, because the ConfigMap is as planned.
     pub(super) fn unchanged(&self, memory: &mut Memory, manifest: Manifest) -> Outcome {
         memory.brake.unneeded(self.now);
         memory.failures = 0;
-        // After a restart the ConfigMap may be as planned although this process did not write it. From now on a difference
+        // After a restart, the ConfigMap may be as planned although this process did not write it. A later difference
         // is drift.
         memory.applied = Some(manifest);
         match memory.brake.over_at() {
@@ -97,7 +97,7 @@ impl Output<'_> {
         );
         let again = (!sent.as_expected).then(Instant::now);
         let outcome = match memory.brake.over_at() {
-            // It is applied for the moment. The status reports the fight until it is over.
+            // The ConfigMap is applied now, but the status reports the conflict until it is over.
             Some(over) => Outcome::new(self.contested(), ReconcileResult::Applied).requeue(Some(over)),
             None => Outcome::new(OutputState::Applied, ReconcileResult::Applied),
         };
@@ -120,7 +120,7 @@ impl Output<'_> {
         }
     }
 
-    /// Holds a write back because another field manager keeps reverting it. Counts each drift once.
+    /// Delays a write if another field manager keeps reverting it. Counts each drift once.
     fn brake(&self, memory: &mut Memory) -> Option<Outcome> {
         let version = self.existing.version();
         if memory.drifted_at.replace(version) != Some(version) {
@@ -130,7 +130,7 @@ impl Output<'_> {
         Some(Outcome::held(self.contested()).requeue(Some(due)))
     }
 
-    /// The one place from which the ConfigMap is written.
+    /// Writes the ConfigMap. There is no other place that does.
     async fn send(
         &self,
         memory: &mut Memory,
@@ -165,7 +165,8 @@ impl Output<'_> {
         }
     }
 
-    /// Whether the ToolsetConfig still exists. Its ConfigMap may be gone because it is, and two watches report in any order.
+    /// Whether the ToolsetConfig still exists. The ConfigMap may have been deleted together with it, because the events
+    /// of two watches arrive in any order.
     async fn is_still_wanted(&self) -> bool {
         if self.config.spec.output.deletion_policy == DeletionPolicy::Orphan {
             return true;
@@ -174,12 +175,12 @@ impl Output<'_> {
         match within_timeout(api.get_opt(&self.name.name)).await {
             Ok(Some(live)) => live.uid() == self.config.uid() && live.meta().deletion_timestamp.is_none(),
             Ok(None) => false,
-            // What makes this fail makes the write fail, too, and is reported there.
+            // The write fails for the same reason and reports it.
             Err(_) => true,
         }
     }
 
-    /// A request failed: report it, and try again later.
+    /// Reports a failed request, and requeues the ToolsetConfig.
     fn failed(&self, memory: &mut Memory, error: &Error) -> Outcome {
         let cause = error.cause();
         match cause {
@@ -194,9 +195,9 @@ impl Output<'_> {
         memory.failures = memory.failures.saturating_add(1);
         let retry_at = Some(Instant::now() + retry_after(memory.failures));
         let (namespace, name, config_map) = (&self.name.namespace, &self.name.name, &self.target.name);
-        // Somebody replaced it between the decision and the write. The watch is about to show it.
+        // The ConfigMap was replaced between the decision and the write. The watch will show the new one.
         if cause == Cause::Conflict && memory.failures == 1 {
-            info!(%namespace, %name, %config_map, reason = %cause, %error, "the ConfigMap changed meanwhile, trying again");
+            info!(%namespace, %name, %config_map, reason = %cause, %error, "the ConfigMap has changed, trying again");
             return Outcome { result: ReconcileResult::Failed, ..Outcome::unreported() }.requeue(retry_at);
         }
         let failures = memory.failures;
@@ -208,11 +209,12 @@ impl Output<'_> {
     /// The state of an output that another field manager keeps reverting.
     fn contested(&self) -> OutputState {
         let who = match self.existing.view.as_deref() {
-            None => "somebody keeps deleting it".to_owned(),
+            None => "it is deleted again and again".to_owned(),
             Some(view) if view.other_managers.is_empty() => "another field manager keeps changing it back".to_owned(),
             Some(view) => format!("field manager {} keeps changing it back", view.other_managers.join(", ")),
         };
-        let message = format!("ConfigMap {}: {who}; repairs wait longer and longer until it stops", self.target.name);
+        let message =
+            format!("ConfigMap {}: {who}; repairs are delayed by up to 5 minutes until this stops", self.target.name);
         OutputState::Contested { message }
     }
 }

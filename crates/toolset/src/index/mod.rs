@@ -1,13 +1,14 @@
 //! What is known of the cluster: Services with what is recognised in them, EndpointSlice readiness, Namespace labels.
 //!
-//! It takes `apply`, `delete` and lists, returns exactly what changed, and has no client. Everything is kept by namespace.
-//! Services that something recognises are kept apart from the others, so that nobody scans the others.
+//! It takes `apply`, `delete` and lists, returns exactly what changed, and has no client. Everything is kept by
+//! namespace. Services that something recognises are kept apart from the others, so that the others need not be
+//! scanned.
 //!
 //! # Lists
-//! A list replaces what was known, because a watch does not announce what was deleted during a gap. The objects of a list
-//! come one by one. `collect_*` only marks an object that is as known. Other objects wait in the list, so nothing is held
-//! twice. `finish_*` moves all of them into the index at once and drops what is not in the list. If a list breaks off, it
-//! is dropped, and the index stays as it was.
+//! A list replaces what was known, because a watch does not announce what was deleted during a gap. The objects of a
+//! list come one by one. `collect_*` only marks an object that is as known. Other objects wait in the list, so nothing
+//! is held twice. `finish_*` moves all of them into the index at once and drops what is not in the list. If a list
+//! breaks off, it is dropped, and the index stays as it was.
 
 mod by_namespace;
 mod change;

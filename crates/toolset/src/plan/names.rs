@@ -119,7 +119,7 @@ impl TakenNames {
         self.0.insert(folded(name))
     }
 
-    /// For each wish, whether the name is not taken and nobody else wishes for it.
+    /// For each wish, whether the name is not taken and no other tool wishes for it.
     fn free(&self, wishes: &[Wish]) -> Vec<bool> {
         let mut count: BTreeMap<&str, usize> = BTreeMap::new();
         for wish in wishes {

@@ -1,7 +1,8 @@
 //! Selects candidates among the Services, and says why each one is chosen or rejected. Health comes later.
 //!
 //! ```text
-//! source ─► opt-out ─► annotations ─► claim (signature, stated type, rules) ─► trust ─► detector ─► role, port ─► evidence
+//! source ─► opt-out ─► annotations ─► claim (signature, stated type, rules) ─► trust ─► detector ─► role, port ─►
+//! evidence
 //!        ─► endpoint ─► second stage (per namespace) ─► tenant caps
 //! ```
 
@@ -186,8 +187,8 @@ fn outcome(
 
 /// Rejects headless twins and Services for which there is a preferred endpoint, among the Trusted of one namespace.
 ///
-/// Tenants take no part. Their Services are always stated, so they are never displaced; they displace nobody else's;
-/// and a flood of them would cost time before the caps apply.
+/// Services of Tenants are not compared. They are always stated, so they are never displaced, and they must not
+/// displace others. Many of them would also cost time before the caps apply.
 fn second_stage(index: &Index, candidates: &mut [Candidate]) {
     let counts = |candidate: &Candidate| candidate.trust == Trust::Trusted && candidate.endpoint().is_some();
     let counted: Vec<usize> = (0..candidates.len()).filter(|position| counts(&candidates[*position])).collect();

@@ -53,7 +53,7 @@ pub(super) fn refusal(
             ServiceReason::SelectorlessNotAllowed,
             "it has no selector, so somebody sets its addresses by hand",
         );
-        // Whoever allows a Service without a selector also allows the slices that somebody made for it.
+        // A source that allows Services without a selector also allows slices that were made by hand.
         if refused.is_some() {
             return refused;
         }

@@ -103,12 +103,14 @@ fn worst(inputs: &BTreeMap<Input, InputState>) -> Option<Problem> {
         InputState::Forbidden { message } => Problem {
             status: "False",
             reason: Reason::InputForbidden,
-            message: format!("{names}: {message}; nothing is removed until the watch is allowed again"),
+            message: format!("{names}: {message}; the last known state is used until the watch is allowed again"),
         },
         InputState::Stale { message } => Problem {
             status: "False",
             reason: Reason::InputStale,
-            message: format!("{names}: the watch has no news ({message}); nothing is removed until it recovers"),
+            message: format!(
+                "{names}: the watch has no contact ({message}); the last known state is used until it recovers"
+            ),
         },
         InputState::Pending | InputState::Synced => Problem {
             status: "Unknown",

@@ -52,7 +52,7 @@ pub(super) fn fill(status: &mut ToolsetConfigStatus, plan: &Plan) {
     status.truncated = plan.tools.len() > MAX_TOOLS || plan.rejected.len() > MAX_REJECTED;
 }
 
-/// The first `most`, Trusted before Tenants, so that a flood of tenants' Services hides nobody else.
+/// The first `most`, Trusted before Tenants, so that many tenants' Services do not hide others.
 fn first_trusted<T>(all: &[T], most: usize, trust: impl Fn(&T) -> Trust) -> Vec<&T> {
     let (trusted, tenants): (Vec<&T>, Vec<&T>) = all.iter().partition(|one| trust(one) == Trust::Trusted);
     trusted.into_iter().chain(tenants).take(most).collect()

@@ -1,4 +1,4 @@
-//! From a Service's change to the ConfigMap's: how long the operator takes, beside the least that it could take.
+//! The time from the change of a Service to the change of the ConfigMap, compared with a floor.
 //!
 //! ```text
 //!             ┌ patch Service ──► acknowledged ─────────── measured ──────────► ConfigMap seen ┐
@@ -6,9 +6,10 @@
 //!             └────────────► API server ──► watch ──► operator or floor ──► apply ──► API server ┘
 //! ```
 //!
-//! All run all the time, each a process of its own with one thread. The operator and a floor are changed in turn half a
-//! period apart, so whatever else the machine does meets both. There are two floors, whose turns alternate: one writes an
-//! object as large as the operator's, the other one a tiny object. The first changes are not counted.
+//! All programs run all the time. Each is a process of its own with one thread. The operator and a floor get changes in
+//! turn, half a period apart, so other load on the machine affects both. There are two floors, which alternate. One
+//! writes an object as large as the operator's, and the other one writes a tiny object. The first changes are not
+//! counted.
 
 mod subject;
 mod table;
@@ -37,14 +38,13 @@ use crate::{
     harness::{Account, DEADLINE, DEFAULT_CONFIG_MAP, World, services, within},
 };
 
-/// Changes that are not counted: connections are made and pages are touched.
+/// Changes that are not counted, because connections are opened and memory is touched for the first time.
 const WARM_UP: usize = 20;
-/// How long after the last change the operator may still have something to say about it: it writes a status at most once a
-/// second.
+/// How long after the last change the operator may still write, because it writes a status at most once per second.
 const SETTLE: Duration = Duration::from_millis(1500);
 /// The Service that changes.
 const PROBE: &str = "probe";
-/// What the changes are called.
+/// The prefix of the changes.
 const WORD: probe::Word = "change";
 /// The ToolsetConfig of each case.
 const CONFIG: &str = "default";
@@ -121,7 +121,7 @@ async fn measure(world: &mut World, plane: &ControlPlane, options: &Options) -> 
             phase.print();
             phase.report(&mut report);
         }
-        // It goes on counting its changes: its ConfigMap shows the last one.
+        // The number of changes continues, because the ConfigMap shows the last one.
         [_, _, subject_of_tiny] = subjects;
     }
     print("");
@@ -171,7 +171,7 @@ impl Case {
     }
 }
 
-/// A bare loop, in a namespace of its own.
+/// A floor, in a namespace of its own.
 struct Floor {
     process: Process,
     account: Account,
@@ -183,7 +183,7 @@ impl Floor {
     async fn start(world: &mut World, name: &str, bytes: Option<usize>) -> Result<Self> {
         let namespace = world.namespace(name).await?;
         let account = account(world, &namespace, name).await?;
-        // An application: the operator reads its events, as it does everybody's, and no more.
+        // For the operator this Service is an application, so it only reads its events.
         world.create(&services::web_shop(&namespace, PROBE)).await?;
         let process = floor::start(world, &account, &namespace, bytes)?;
         Ok(Self { process, account, namespace, name: if bytes.is_some() { "floor" } else { "tiny floor" } })
@@ -200,7 +200,7 @@ impl Floor {
     }
 }
 
-/// Changes the three at one rate, and says what it took each of them.
+/// Changes the Services of the three programs at one rate, and returns what was measured.
 async fn phase(
     subjects: &mut [Subject; 3],
     plane: &ControlPlane,

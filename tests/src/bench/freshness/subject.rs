@@ -1,4 +1,4 @@
-//! Those that are compared, and how they are changed.
+//! The programs that are compared, and the changes to their Services.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::bench::{
     usage,
 };
 
-/// One of those that are compared.
+/// One of the compared programs.
 pub(super) struct Subject {
     pub(super) name: &'static str,
     pub(super) pid: u32,
@@ -27,11 +27,11 @@ impl Subject {
     }
 }
 
-/// Changes the first one so many times, and in between, half a period later, one of the others in turn. Returns how long
-/// each answer took, in milliseconds.
+/// Changes the Service of the first program once per period, and half a period later that of one of the others in turn.
+/// Returns how long each answer took, in milliseconds.
 pub(super) async fn change(subjects: &mut [Subject; 3], changes: usize, period: Duration) -> Result<[Vec<f64>; 3]> {
     let mut ticks = interval(period / 2);
-    // A late change shifts those after it rather than crowding them.
+    // A late change delays the changes after it, so the distance stays.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let first = subjects.each_ref().map(|subject| subject.probe.changes() + 1);
     let mut acknowledged: [Vec<Instant>; 3] = Default::default();
@@ -48,7 +48,7 @@ pub(super) async fn change(subjects: &mut [Subject; 3], changes: usize, period: 
     Ok(times)
 }
 
-/// Whose turn it is: 0, 1, 0, 2, 0, 1, …
+/// The order of the programs, which is 0, 1, 0, 2, 0, 1, …
 fn turns(changes: usize) -> impl Iterator<Item = usize> {
     (0..changes).flat_map(|round| [0, 1 + round % 2])
 }

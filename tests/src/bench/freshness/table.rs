@@ -1,4 +1,4 @@
-//! What was measured at one rate, as a table, as pairs, and against what is promised.
+//! The results at one rate, as a table, as pairs, and compared with the promises.
 
 use std::time::Duration;
 
@@ -22,17 +22,17 @@ const CPU: f64 = 1.0;
 const CPU_OVER_FLOOR: f64 = 3.0;
 const CPU_TOOLS: usize = 15;
 
-/// What was measured of one of those that are compared.
+/// What was measured of one program.
 pub(super) struct Measured {
     name: &'static str,
     answer: Quantiles,
-    /// `None` where nothing says it.
+    /// `None` if it is not logged.
     in_process: Option<Quantiles>,
     /// CPU per change, in milliseconds.
     cpu: f64,
-    /// Requests per change, the lease's aside: those go by time.
+    /// Requests per change, without those for the lease, which depend on time.
     requests: f64,
-    /// Which.
+    /// The name of the program.
     requested: String,
 }
 
@@ -100,7 +100,7 @@ impl Phase {
         }
     }
 
-    /// Adds all of it to the report, and whether it is as promised.
+    /// Adds the results to the report, and whether the promises are kept.
     pub(super) fn report(&self, report: &mut Report) {
         let [controller, floor, tiny] = &self.measured;
         let prefix = format!("tools{}_{}ms", self.tools, self.period.as_millis());
@@ -133,7 +133,7 @@ impl Phase {
         report.at_most(P50_OVER_FLOOR, "×", what, Some(over(floor, p50)));
         let what = format!("{case}: p95 over the floor's with an object of the same size");
         report.at_most(P95_OVER_FLOOR, "×", what, Some(over(floor, |quantiles| quantiles.p95)));
-        // An object of 15 tools costs even the bare loop half as much again as a tiny one.
+        // Even for the floor, an object of 15 tools costs 1.5 times as much as a tiny one.
         if self.tools == 1 {
             let what = format!("{case}: p50 over the floor's with a tiny object");
             report.at_most(P50_OVER_TINY, "×", what, Some(over(tiny, p50)));

@@ -1,8 +1,8 @@
-//! A proxy in front of the API server that holds, delays, refuses and rewrites requests, as a test tells it to.
+//! A proxy in front of the API server that holds, delays, refuses and rewrites requests for a test.
 //!
-//! A controller with the proxy's kubeconfig reaches the API server only through the proxy, over plain HTTP. The proxy has the
-//! administrator's rights. It forwards at once what no fault concerns, and it streams watches. It keeps a log of all requests
-//! and their times, so that a test can compare what came first instead of measuring time.
+//! A controller with the proxy's kubeconfig reaches the API server only through the proxy, over plain HTTP. The proxy
+//! has the administrator's rights. It forwards at once what no fault concerns, and it streams watches. It keeps a log
+//! of all requests and their times, so that a test can compare what came first instead of measuring time.
 
 mod request;
 
@@ -57,7 +57,7 @@ enum Effect {
     Delay(Duration),
     /// They reach the API server at once, and the client has the answer when the fault ends.
     HoldAnswer,
-    /// What a watch has to tell reaches the client when the fault ends.
+    /// The events of a watch reach the client when the fault ends.
     HoldEvents,
     /// They are answered with this status and never reach the API server.
     Refuse(StatusCode),
@@ -301,7 +301,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     response
 }
 
-/// An exchange under way. A client that goes away drops it.
+/// An exchange in progress. A client that goes away drops it.
 struct Entry {
     shared: Arc<Shared>,
     index: usize,

@@ -1,4 +1,5 @@
-//! Services, EndpointSlices and Namespaces: into the index. Only the ToolsetConfigs that a change concerns are triggered.
+//! Puts Services, EndpointSlices and Namespaces into the index. A change triggers only the ToolsetConfigs that it
+//! concerns.
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ pub(in crate::cluster) struct Services {
     triggers: Arc<Triggers>,
     metrics: Arc<Metrics>,
     namespace: Option<String>,
-    /// The list that is under way.
+    /// The list in progress.
     list: Option<ServiceList>,
 }
 
@@ -177,7 +178,7 @@ impl Feed for Namespaces {
     }
 }
 
-/// Namespace and name of an object; the first is empty for a Namespace.
+/// Namespace and name of an object. The namespace of a Namespace is empty.
 fn name(metadata: &ObjectMeta) -> (&str, &str) {
     (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
 }

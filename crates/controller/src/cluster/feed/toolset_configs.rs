@@ -36,12 +36,12 @@ impl ToolsetConfigFeed {
                 if news == News::Arrived {
                     info!(namespace = %name.namespace, name = %name.name, "ToolsetConfig found");
                 }
-                // The Controller wakes the worker, and starts it first if there is none.
+                // The Controller triggers the worker, and starts it first if it does not run.
                 self.triggers.of(&name).note(Some(received));
             }
             Err(unreadable) => {
                 let (namespace, error) = (&name.namespace, &unreadable.error);
-                warn!(%namespace, name = %name.name, %error, "cannot read the ToolsetConfig; its output stays as it is");
+                warn!(%namespace, name = %name.name, %error, "cannot read the ToolsetConfig; its ConfigMap is kept");
                 self.triggers.one(&name, None);
                 self.metrics.forget(&name);
             }
@@ -54,7 +54,7 @@ impl ToolsetConfigFeed {
         self.known.remove(name);
         let rivals = self.cluster.writers_of_the_same(name);
         if self.cluster.toolset_configs.delete(name) {
-            info!(namespace = %name.namespace, name = %name.name, "ToolsetConfig gone");
+            info!(namespace = %name.namespace, name = %name.name, "ToolsetConfig deleted");
         }
         self.triggers.one(name, None);
         self.metrics.forget(name);
@@ -62,7 +62,8 @@ impl ToolsetConfigFeed {
         self.cluster.needs_changed.notify_one();
     }
 
-    /// Of several ToolsetConfigs with one ConfigMap the oldest writes it. So each of them may have to begin or to stop.
+    /// If several ToolsetConfigs name the same ConfigMap, the oldest one writes it. So the others may have to start or
+    /// stop writing it.
     fn rivals_reconcile(&self, mut rivals: BTreeSet<NamespacedName>, name: &NamespacedName) {
         rivals.append(&mut self.cluster.writers_of_the_same(name));
         for rival in &rivals {
