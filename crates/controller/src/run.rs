@@ -9,7 +9,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{oneshot, watch},
     task::JoinSet,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tracing::{info, warn};
 
@@ -30,6 +30,9 @@ use crate::{
 /// How much of the shutdown timeout is reserved for releasing the lease.
 const FOR_THE_LEASE: Duration = Duration::from_secs(1);
 
+/// How long the Events of the last status may take.
+const FOR_EVENTS: Duration = Duration::from_millis(300);
+
 /// Runs the operator until a signal ends it.
 ///
 /// Fails if no cluster is configured or if an address is in use. If the API server cannot be reached, it waits.
@@ -49,8 +52,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
     let writer = Writer::new(client.clone(), fence.clone());
     let (events, send_events) = Events::new(writer.clone(), fence.subscribe());
+    let mut send_events = tokio::spawn(send_events);
     let mut tasks = JoinSet::new();
-    tasks.spawn(send_events);
     tasks.spawn(report_leadership(metrics.clone(), fence.subscribe()));
     tasks.spawn(report_unreadable(cluster.clone(), metrics.clone(), writer.clone(), events.clone(), fence.subscribe()));
     tasks.spawn(Supervisor::new(cluster.clone(), triggers.clone(), metrics.clone(), client.clone()).run());
@@ -81,8 +84,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
     signals.next().await;
     // A twentieth is reserved for the end of the process.
-    let timeout = args.shutdown_timeout.mul_f64(0.95);
-    let deadline = Instant::now() + timeout;
+    let grace = args.shutdown_timeout.mul_f64(0.95);
+    let deadline = Instant::now() + grace;
     admin.stop();
     let orderly = async {
         // No new reconcile starts. The running reconciles end, with a timeout for each request, and write their status.
@@ -92,10 +95,15 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             let _ended = (&mut controller).await;
             workers.drain().await;
         };
-        if timeout_at(deadline - FOR_THE_LEASE.min(timeout / 2), ended).await.is_err() {
+        if timeout_at(deadline - FOR_THE_LEASE.min(grace / 2), ended).await.is_err() {
             warn!("a write did not end within the shutdown timeout and is dropped");
         }
         tasks.shutdown().await;
+        // The queue closes with its last sender, and then the task ends.
+        drop(workers);
+        if timeout(FOR_EVENTS, &mut send_events).await.is_err() {
+            send_events.abort();
+        }
         // The lease is released last, because no other replica may write while a write of this one is in progress.
         if let Some(election) = election {
             let _ended = stop_election.send(());

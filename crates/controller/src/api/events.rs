@@ -98,8 +98,10 @@ async fn run(writer: Writer, mut leadership: Leadership, mut queue: mpsc::Receiv
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last_failure = None;
     while let Some(event) = queue.recv().await {
-        pace.tick().await;
         // An Event of an old term is dropped, because the new term reports what it observes.
+        if leadership.term() == Some(event.term) {
+            pace.tick().await;
+        }
         while leadership.term() == Some(event.term) {
             let Err(error) = publish(&writer, &instance, &event).await else {
                 last_failure = None;

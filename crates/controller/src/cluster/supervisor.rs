@@ -16,7 +16,7 @@ use super::{
     state::Cluster,
     triggers::Triggers,
     watch::Watch,
-    watch_health::WatchId,
+    watch_health::{WatchHealth, WatchId},
 };
 use crate::{api::NamespacedName, metrics::Metrics};
 
@@ -93,7 +93,10 @@ impl Supervisor {
             task.abort();
         }
         self.cluster.watches.stopped(id);
-        if !self.running.keys().any(|other| other.input == id.input) {
+        if self.running.keys().any(|other| other.input == id.input) {
+            let health = self.cluster.watches.input_health(id.input, Instant::now()).health;
+            self.metrics.watch_synced(id.input, health == WatchHealth::Synced);
+        } else {
             self.metrics.watch_unneeded(id.input);
         }
         if id.input == Input::ConfigMap {

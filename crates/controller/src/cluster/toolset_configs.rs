@@ -103,6 +103,11 @@ impl ToolsetConfigs {
         lock(&self.known).get(name).map(|known| known.config.clone())
     }
 
+    /// Whether the object with that uid still exists and can be read.
+    pub(crate) fn holds(&self, name: &NamespacedName, uid: &str) -> bool {
+        lock(&self.known).get(name).is_some_and(|known| known.config.metadata.uid.as_deref() == Some(uid))
+    }
+
     /// All that can be read, by namespace and name.
     pub(crate) fn all(&self) -> Vec<Arc<ToolsetConfig>> {
         lock(&self.known).values().map(|known| known.config.clone()).collect()

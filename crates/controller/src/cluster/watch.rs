@@ -152,8 +152,12 @@ impl Watch {
     }
 
     fn stale(&self) {
-        warn!(input = self.id.input.as_str(), watch = %self.id, "watch is stale, no contact for three watch timeouts");
-        self.report(HealthChange { health: true, problem: false });
+        // A refused watch, or one that has never listed, has no contact either.
+        if self.cluster.watches.health_of(Instant::now(), std::slice::from_ref(&self.id)).health == WatchHealth::Stale {
+            let input = self.id.input.as_str();
+            warn!(input, watch = %self.id, "watch is stale, no contact for three watch timeouts");
+            self.report(HealthChange { health: true, problem: false });
+        }
         // Start again with a list. If etcd was restored from a backup, the old resource version never works again.
         self.cluster.watches.restarted(&self.id, Instant::now());
     }

@@ -80,6 +80,8 @@ struct WatchState {
     problem_since: Instant,
     contact: Instant,
     restarted: Instant,
+    /// Since when it has been stale, while it makes a new list.
+    relists_since: Option<Instant>,
 }
 
 impl WatchState {
@@ -92,6 +94,7 @@ impl WatchState {
             problem_since: now,
             contact: now,
             restarted: now,
+            relists_since: None,
         }
     }
 
@@ -100,11 +103,18 @@ impl WatchState {
             WatchHealth::Forbidden
         } else if !self.listed {
             WatchHealth::Pending
-        } else if now >= self.contact + STALE_AFTER {
+        } else if self.stale_since(now).is_some() {
             WatchHealth::Stale
         } else {
             WatchHealth::Synced
         }
+    }
+
+    /// Since when it has been stale, if it is. A watch that starts again is stale until its list is complete, because the
+    /// first bytes of an answer say nothing about what happened meanwhile.
+    fn stale_since(&self, now: Instant) -> Option<Instant> {
+        let silent_since = self.contact + STALE_AFTER;
+        self.relists_since.or((now >= silent_since).then_some(silent_since))
     }
 }
 
@@ -149,6 +159,7 @@ impl Watches {
     pub(crate) fn listed(&self, id: &WatchId, now: Instant) -> HealthChange {
         self.update(id, now, |state| {
             state.listed = true;
+            state.relists_since = None;
             state.answered = true;
             state.problem = None;
             state.contact = now;
@@ -166,7 +177,8 @@ impl Watches {
     /// Records an error of the watch.
     pub(crate) fn failed(&self, id: &WatchId, cause: Cause, message: &str, now: Instant) -> HealthChange {
         self.update(id, now, |state| {
-            if state.problem.is_none() {
+            // A refusal is a problem of its own, which begins now even if the connection was broken before.
+            if state.problem.is_none() || cause == Cause::Forbidden && state.problem != Some(Cause::Forbidden) {
                 state.problem_since = now;
             }
             // A refusal counts until the next successful answer, because a broken connection does not end it. The first
@@ -184,10 +196,13 @@ impl Watches {
         self.lock().get(id).map_or(now, |state| state.contact.max(state.restarted)) + STALE_AFTER
     }
 
-    /// Records that a stale watch starts again. It stays stale until it is in contact.
+    /// Records that a stale watch starts again. It stays stale until it has listed.
     pub(crate) fn restarted(&self, id: &WatchId, now: Instant) {
         if let Some(state) = self.lock().get_mut(id) {
             state.restarted = now;
+            if state.listed {
+                state.relists_since = state.stale_since(now).or(Some(now));
+            }
         }
     }
 
@@ -215,7 +230,7 @@ impl Watches {
         let health = worst.map_or(WatchHealth::Pending, |state| state.health(now));
         let message = worst.map(|state| state.message.clone()).unwrap_or_default();
         let listed = !picked.is_empty() && picked.iter().all(|state| state.is_some_and(|state| state.listed));
-        let stale_since = of_kind().map(|state| state.contact + STALE_AFTER).filter(|since| *since <= now);
+        let stale_since = of_kind().filter_map(|state| state.stale_since(now));
         let refused_since =
             of_kind().filter(|state| state.problem == Some(Cause::Forbidden)).map(|state| state.problem_since);
         InputHealth { health, listed, problem_since: stale_since.chain(refused_since).min(), message }
@@ -290,6 +305,29 @@ mod tests {
         assert_eq!(inputs.input_health(Input::Service, almost).health, WatchHealth::Synced);
         let summary = inputs.input_health(Input::Service, now + STALE_AFTER);
         assert_eq!((summary.health, summary.listed), (WatchHealth::Stale, true));
+    }
+
+    #[test]
+    fn a_stale_watch_that_starts_again_is_stale_until_its_list_is_complete() {
+        let (watches, now) = started();
+        watches.listed(&service(), now);
+        let later = now + STALE_AFTER + Duration::from_secs(1);
+        watches.restarted(&service(), later);
+        watches.contact(&service(), later);
+        let health = watches.input_health(Input::Service, later);
+        assert_eq!((health.health, health.problem_since), (WatchHealth::Stale, Some(now + STALE_AFTER)));
+        assert!(watches.listed(&service(), later).health);
+        assert_eq!(watches.input_health(Input::Service, later).health, WatchHealth::Synced);
+    }
+
+    #[test]
+    fn a_refusal_after_a_broken_connection_counts_from_the_refusal() {
+        let (watches, now) = started();
+        watches.listed(&service(), now);
+        watches.failed(&service(), Cause::Transport, "refused", now);
+        let later = now + Duration::from_secs(100);
+        watches.failed(&service(), Cause::Forbidden, "no", later);
+        assert_eq!(watches.input_health(Input::Service, later).problem_since, Some(later));
     }
 
     #[test]

@@ -17,6 +17,10 @@ pub(super) struct Memory {
     pub(super) uid: String,
     /// The health stage counts from then.
     began: Instant,
+    /// For how long the clock of the health stage has stood still.
+    frozen_for: Duration,
+    /// Since when it stands still, if it does.
+    frozen_from: Option<Instant>,
     /// Since when tools have been without endpoints.
     pub(super) health: HealthStage,
     /// Slows down repairs in a conflict.
@@ -42,6 +46,8 @@ impl Memory {
             term,
             uid,
             began: now,
+            frozen_for: Duration::ZERO,
+            frozen_from: None,
             health: HealthStage::default(),
             brake: Brake::default(),
             applied: None,
@@ -53,14 +59,29 @@ impl Memory {
         }
     }
 
-    /// The time on the clock of the health stage.
-    pub(super) fn health_time(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.began)
+    /// The time on the clock of the health stage. The clock stands still while EndpointSlices cannot be seen, so that an
+    /// outage of their watch is no part of a tool's grace period.
+    pub(super) fn health_time(&mut self, now: Instant, frozen_since: Option<Instant>) -> Duration {
+        let at = if let Some(since) = frozen_since {
+            *self.frozen_from.get_or_insert(since)
+        } else {
+            self.frozen_for += self.frozen_from.take().map_or(Duration::ZERO, |from| now - from);
+            now
+        };
+        at.saturating_duration_since(self.began).saturating_sub(self.frozen_for)
     }
 
     /// The instant of a time on the clock of the health stage.
     pub(super) fn moment(&self, health_time: Duration) -> Instant {
-        self.began + health_time
+        self.began + self.frozen_for + health_time
+    }
+
+    /// Forgets what is remembered of the output, because the ToolsetConfig now writes another ConfigMap.
+    pub(super) fn forget_other_than(&mut self, config_map: &str) {
+        if self.applied.as_ref().is_some_and(|applied| applied.name() != config_map) {
+            (self.applied, self.drifted_at, self.failures) = (None, None, 0);
+            self.brake = Brake::default();
+        }
     }
 
     /// Records that a write begins. A reconcile without a write is not recorded, because it must not delay the next
@@ -89,5 +110,19 @@ mod tests {
         memory.write_begins(now);
         assert_eq!(memory.collects_until(now + Duration::from_millis(10)), Some(now + WINDOW));
         assert_eq!(memory.collects_until(now + WINDOW), None);
+    }
+
+    #[test]
+    fn an_outage_of_endpoint_slices_is_no_part_of_a_grace_period() {
+        let began = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut memory = Memory::new(Fence::without_election().term().unwrap(), "u".to_owned(), began);
+        assert_eq!(memory.health_time(began + second * 10, None), second * 10);
+        for later in [20, 500] {
+            assert_eq!(memory.health_time(began + second * later, Some(began + second * 15)), second * 15);
+        }
+        assert_eq!(memory.health_time(began + second * 1000, None), second * 15);
+        assert_eq!(memory.health_time(began + second * 1005, None), second * 20);
+        assert_eq!(memory.moment(second * 20), began + second * 1005);
     }
 }

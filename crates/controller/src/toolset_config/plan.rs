@@ -43,12 +43,13 @@ pub(super) fn plan(
     config: &ToolsetConfig,
     existing: &ConfigMapState,
     memory: &mut Memory,
-    health_at: Instant,
+    now: Instant,
+    health_frozen_since: Option<Instant>,
 ) -> Planned {
     let began = WallInstant::now();
     let applied = memory.applied.clone();
     let in_output = || services_in_output(existing, applied.as_ref(), cluster_domain);
-    let now = memory.health_time(health_at);
+    let now = memory.health_time(now, health_frozen_since);
     let legacy_overrides = existing.view.as_ref().and_then(|view| view.data.get(LEGACY_OVERRIDES_KEY));
     let base = BaseText::of(cluster, config);
     let outcome = pipeline::run(Input {

@@ -78,6 +78,10 @@ impl Reporter {
                 () = moment(requeue_at) => false,
                 () = self.leadership.changed_or(refused) => false,
             };
+            if last {
+                // The last report waits for what the reloader has under way.
+                while self.reload.changed().await.is_ok() {}
+            }
             // Boxed, so that a task at rest is small.
             requeue_at = Box::pin(self.report(&mut memory, last)).await;
             if last {
@@ -91,7 +95,10 @@ impl Reporter {
         let term = self.leadership.term();
         let snapshot = self.snapshots.borrow_and_update().clone();
         let reload = self.reload.borrow_and_update().clone();
-        let Some(snapshot) = snapshot.filter(|snapshot| Some(snapshot.term) == term) else {
+        let current = |snapshot: &Arc<Snapshot>| {
+            Some(snapshot.term) == term && self.cluster.toolset_configs.holds(&self.name, snapshot.uid())
+        };
+        let Some(snapshot) = snapshot.filter(current) else {
             *memory = None;
             return None;
         };
@@ -128,10 +135,16 @@ impl Reporter {
         let requeue_at = if same_status(live.as_deref(), Some(&new)) {
             memory.brake.unneeded(now);
             memory.refused = false;
+            // A write that was not acknowledged may have been carried out. Its transitions are reported now.
+            if let Some(written) = memory.written.clone().filter(|written| !same_status(Some(&**written), Some(&new))) {
+                self.report_transitions(memory, Some(&written), &new);
+                memory.written = Some(Arc::new(new));
+            }
             None
         } else {
             let reverted = memory.written.is_some() && !same_status(live.as_deref(), memory.written.as_deref());
             if reverted && let Some(due) = memory.brake.wait_until(now) {
+                memory.refused = false;
                 return Some(due);
             }
             self.write(memory, &snapshot, old.as_deref(), new, reverted).await
@@ -159,9 +172,7 @@ impl Reporter {
         match api::apply(&self.writer, memory.term, &self.name, &memory.uid, &new).await {
             Ok(version) => {
                 wrote(Some(version));
-                for event in condition_events(memory.term, &self.name, &memory.uid, old, &new) {
-                    self.events.send(event);
-                }
+                self.report_transitions(memory, old, &new);
                 if reverted {
                     memory.brake.repaired(Instant::now());
                 }
@@ -172,6 +183,12 @@ impl Reporter {
                 None
             }
             Err(error) => self.failed(memory, snapshot, &error),
+        }
+    }
+
+    fn report_transitions(&self, memory: &Memory, old: Option<&ToolsetConfigStatus>, new: &ToolsetConfigStatus) {
+        for event in condition_events(memory.term, &self.name, &memory.uid, old, new) {
+            self.events.send(event);
         }
     }
 

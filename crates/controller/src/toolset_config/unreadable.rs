@@ -45,6 +45,8 @@ pub(crate) async fn report(
         for (name, unreadable) in current {
             let report = (term, unreadable);
             if reported.get(&name) == Some(&report) {
+                // Every event of the object clears its metrics.
+                metrics.ready(&name, Reason::InvalidConfig);
                 continue;
             }
             let (began, unreadable) = (Instant::now(), &report.1);
@@ -67,6 +69,10 @@ pub(crate) async fn report(
                         continue;
                     }
                 }
+            }
+            // Meanwhile another replica may lead, or somebody may have corrected or deleted the object.
+            if writer.term() != Some(term) || cluster.toolset_configs.unreadable().get(&name) != Some(unreadable) {
+                continue;
             }
             metrics.reconciled(ReconcileResult::Unreadable, began.elapsed());
             metrics.ready(&name, Reason::InvalidConfig);

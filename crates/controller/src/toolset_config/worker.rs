@@ -52,6 +52,8 @@ impl Worker {
         loop {
             let refused = memory.as_ref().is_some_and(|memory| memory.refused);
             tokio::select! {
+                biased;
+                // First, so that no reconcile starts after it.
                 () = stopped(&mut self.stop) => return,
                 () = self.trigger.reconcile_needed() => {}
                 () = moment(requeue_at) => {}
@@ -71,7 +73,7 @@ impl Worker {
             // Nothing is written for a ToolsetConfig that is being deleted, because the garbage collector deletes the
             // ConfigMap.
             if config.metadata.deletion_timestamp.is_some() {
-                self.trigger.take();
+                (memory, _) = (None, self.trigger.take());
                 continue;
             }
             let (now, uid) = (Instant::now(), config.metadata.uid.as_deref().unwrap_or_default());
@@ -116,13 +118,13 @@ impl Worker {
             return Outcome::held(OutputState::Suspended);
         }
         let target = self.name.sibling(&config.spec.output.config_map_name);
+        memory.forget_other_than(&target.name);
         let existing = self.cluster.config_maps.get(&target).filter(|_| gate.gate != Gate::Shut);
         let Some(existing) = existing else { return wait_for_inputs(memory, gate, now) };
         memory.waiting_since = None;
 
-        // While EndpointSlices cannot be watched, the clock of the health stage stands still.
-        let health_at = gate.health_frozen_since.unwrap_or(now);
-        let planned = plan::plan(&self.cluster, &self.cluster_domain, config, &existing, memory, health_at);
+        let frozen_since = gate.health_frozen_since;
+        let planned = plan::plan(&self.cluster, &self.cluster_domain, config, &existing, memory, now, frozen_since);
         let manifest = Manifest::new(config, &planned.rendered);
         let all = self.cluster.toolset_configs.all();
         let decision = decide::decide(&Situation {
@@ -165,7 +167,7 @@ impl Worker {
         began: Instant,
     ) {
         // The result of a reconcile in an old term is not reported.
-        if self.writer.term() != Some(memory.term) {
+        if self.writer.term() != Some(memory.term) || !self.cluster.toolset_configs.holds(&self.name, &memory.uid) {
             return;
         }
         self.metrics.reconciled(outcome.result, began.elapsed());
