@@ -26,30 +26,19 @@ impl fmt::Display for ServiceKey {
     }
 }
 
-/// A read-only map of strings in two allocations, sorted by key.
+/// A read-only map of strings in one allocation, sorted by key.
 ///
-/// A `BTreeMap<String, String>` of a typical Service's labels needs three to four times the memory.
+/// A `BTreeMap<String, String>` of a typical Service's labels needs four to five times the memory.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct StringMap {
-    /// All keys and values, one after the other.
+    /// For each entry the lengths of key and value, each as one character, and then both.
     text: Box<str>,
-    /// Where each of them ends in `text`. Keys and values alternate.
-    ends: Box<[u32]>,
 }
 
 impl StringMap {
     /// The value of `key`. The time is linear, because these maps have few entries.
     pub fn get(&self, key: &str) -> Option<&str> {
-        let mut start = 0;
-        for &[key_end, value_end] in self.ends.as_chunks::<2>().0 {
-            let (key_end, value_end) = (key_end as usize, value_end as usize);
-            // The length distinguishes most keys, without a look at the text.
-            if key_end - start == key.len() && &self.text[start..key_end] == key {
-                return Some(&self.text[key_end..value_end]);
-            }
-            start = value_end;
-        }
-        None
+        self.iter().find_map(|(one, value)| (one == key).then_some(value))
     }
 
     /// Whether there is an entry with this key.
@@ -59,22 +48,23 @@ impl StringMap {
 
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.text.is_empty()
     }
 
     /// The number of entries.
     pub fn len(&self) -> usize {
-        self.ends.len() / 2
+        self.iter().count()
     }
 
     /// All entries, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut start = 0;
-        self.ends.as_chunks::<2>().0.iter().map(move |&[key_end, value_end]| {
-            let (key_end, value_end) = (key_end as usize, value_end as usize);
-            let entry = (&self.text[start..key_end], &self.text[key_end..value_end]);
-            start = value_end;
-            entry
+        let mut rest = &*self.text;
+        std::iter::from_fn(move || {
+            let mut characters = rest.chars();
+            let (key, value) = (from_character(characters.next()?), from_character(characters.next()?));
+            let (entry, others) = characters.as_str().split_at_checked(key + value)?;
+            rest = others;
+            entry.split_at_checked(key)
         })
     }
 
@@ -84,21 +74,42 @@ impl StringMap {
     }
 }
 
+/// The first code point that is a surrogate, and how many there are. They are no characters, so lengths skip them.
+const SURROGATES: (u32, u32) = (0xD800, 0x800);
+
+/// A length as a character. `None` for a length of more than a million, which no label, selector or kept annotation has.
+fn to_character(length: usize) -> Option<char> {
+    let code = u32::try_from(length).ok()?;
+    char::from_u32(if code < SURROGATES.0 { code } else { code.checked_add(SURROGATES.1)? })
+}
+
+fn from_character(character: char) -> usize {
+    let code = u32::from(character);
+    let length = if code < SURROGATES.0 { code } else { code - SURROGATES.1 };
+    usize::try_from(length).unwrap_or(usize::MAX)
+}
+
 impl<K: AsRef<str>, V: AsRef<str>> FromIterator<(K, V)> for StringMap {
-    /// Takes entries in any order. Of two with the same key it keeps the last. It drops entries after 4 GiB of text.
+    /// Takes entries in any order. Of two with the same key it keeps the last. It drops an entry whose key or value has
+    /// more than a million bytes.
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        let sorted: std::collections::BTreeMap<String, String> =
-            entries.into_iter().map(|(k, v)| (k.as_ref().to_owned(), v.as_ref().to_owned())).collect();
-        let mut text = String::new();
-        let mut ends = Vec::with_capacity(sorted.len() * 2);
-        for (key, value) in &sorted {
-            let key_end = text.len() + key.len();
-            let (Ok(k), Ok(v)) = (u32::try_from(key_end), u32::try_from(key_end + value.len())) else { break };
-            text.push_str(key);
-            text.push_str(value);
-            ends.extend([k, v]);
+        let mut entries: Vec<(K, V)> = entries.into_iter().collect();
+        // A stable sort, so that the last of two with the same key stays the last.
+        entries.sort_by(|(a, _), (b, _)| a.as_ref().cmp(b.as_ref()));
+        let mut text =
+            String::with_capacity(entries.iter().map(|(k, v)| k.as_ref().len() + v.as_ref().len() + 2).sum());
+        for (position, (key, value)) in entries.iter().enumerate() {
+            let (key, value) = (key.as_ref(), value.as_ref());
+            let is_last = entries.get(position + 1).is_none_or(|(next, _)| next.as_ref() != key);
+            if is_last
+                && let (Some(key_length), Some(value_length)) = (to_character(key.len()), to_character(value.len()))
+            {
+                text.extend([key_length, value_length]);
+                text.push_str(key);
+                text.push_str(value);
+            }
         }
-        Self { text: text.into_boxed_str(), ends: ends.into_boxed_slice() }
+        Self { text: text.into_boxed_str() }
     }
 }
 
@@ -195,4 +206,40 @@ pub struct ServiceView {
     pub external_ips: bool,
     /// `metadata.creationTimestamp` in seconds since 1970, or 0 in offline input without one.
     pub created: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_string_map_holds_what_a_tree_holds(
+            entries in proptest::collection::vec((".{0,12}", ".{0,300}"), 0..8),
+            absent in ".{0,12}",
+        ) {
+            let tree: BTreeMap<String, String> = entries.iter().cloned().collect();
+            let map: StringMap = entries.into_iter().collect();
+            prop_assert_eq!(map.len(), tree.len());
+            prop_assert_eq!(map.is_empty(), tree.is_empty());
+            prop_assert!(map.iter().eq(tree.iter().map(|(key, value)| (key.as_str(), value.as_str()))));
+            prop_assert_eq!(map.get(&absent), tree.get(&absent).map(String::as_str));
+            for (key, value) in &tree {
+                prop_assert_eq!(map.get(key), Some(value.as_str()));
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_around_the_surrogates_are_kept() {
+        for length in [0, 127, 128, 0xD7FF, 0xD800, 0xDFFF, 0xE000, 0x10_0000] {
+            let value = "x".repeat(length);
+            let map: StringMap = [("key", value.as_str())].into_iter().collect();
+            assert_eq!(map.get("key").map(str::len), Some(length));
+        }
+    }
 }

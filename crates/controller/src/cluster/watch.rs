@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Objects per page of a list. A page is parsed as a whole, so small pages keep the peak of memory low.
-const PAGE: u32 = 250;
+const PAGE: u32 = 100;
 
 /// How long a watcher must have run before a new one replaces it to list at once. If the API server requires a list
 /// more often, the backoff applies.

@@ -75,7 +75,11 @@ impl Services {
         match self.get_mut(&view.key) {
             Some(known) if known.view == view => known.listed = list.number,
             _ => {
-                let service = Box::new(Recognised::new(view));
+                let mut service = Box::new(Recognised::new(view));
+                // The Services of a namespace share the text of its name.
+                if let Some(sibling) = list.waiting.of(&service.view.key.namespace).first() {
+                    service.view.key.namespace = sibling.view.key.namespace.clone();
+                }
                 list.waiting.insert(&service.view.key.namespace.clone(), service);
             }
         }
