@@ -76,14 +76,6 @@ impl Memory {
         self.began + self.frozen_for + health_time
     }
 
-    /// Forgets what is remembered of the output, because the ToolsetConfig now writes another ConfigMap.
-    pub(super) fn forget_other_than(&mut self, config_map: &str) {
-        if self.applied.as_ref().is_some_and(|applied| applied.name() != config_map) {
-            (self.applied, self.drifted_at, self.failures) = (None, None, 0);
-            self.brake = Brake::default();
-        }
-    }
-
     /// Records that a write begins. A reconcile without a write is not recorded, because it must not delay the next
     /// one.
     pub(super) fn write_begins(&mut self, now: Instant) {

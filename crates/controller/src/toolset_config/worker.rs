@@ -118,7 +118,6 @@ impl Worker {
             return Outcome::held(OutputState::Suspended);
         }
         let target = self.name.sibling(&config.spec.output.config_map_name);
-        memory.forget_other_than(&target.name);
         let existing = self.cluster.config_maps.get(&target).filter(|_| gate.gate != Gate::Shut);
         let Some(existing) = existing else { return wait_for_inputs(memory, gate, now) };
         memory.waiting_since = None;
