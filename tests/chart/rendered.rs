@@ -150,7 +150,11 @@ fn a_restart_is_granted_for_the_named_deployments_only() -> Result<()> {
     let named = json!({"apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["a", "b"], "verbs": ["get", "patch"]});
     assert_eq!(granted("rolloutRestart: [{name: b}, {name: a}]")?, [named]);
     // No ToolsetConfig there is honoured.
-    refused(&helm, "rolloutRestart: [{name: a, namespace: elsewhere}]", "a is in namespace elsewhere")
+    refused(
+        &helm,
+        "rolloutRestart: [{name: a, namespace: elsewhere}]",
+        "Deployment a in namespace elsewhere, which is not one of configNamespaces",
+    )
 }
 
 #[test]
