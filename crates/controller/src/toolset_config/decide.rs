@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_changes_what_was_applied_is_reverted_whatever_the_operation_is() {
+    fn a_write_over_a_foreign_change_is_a_revert_for_every_operation() {
         let mut case = Case::at_rest();
         case.rendered = rendered("b");
         assert!(!case.reverts(), "only the plan changed");
