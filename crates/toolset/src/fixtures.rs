@@ -167,3 +167,27 @@ pub(crate) fn tools_with_colliding_names() -> impl Strategy<Value = Vec<Tool>> {
         tools
     })
 }
+
+/// A Trusted Jaeger.
+pub(crate) fn jaeger(namespace: &str, name: &str) -> Tool {
+    tool(Product::Jaeger, namespace, name)
+}
+
+/// The tool with a name that somebody chose.
+pub(crate) fn chosen(mut tool: Tool, name: &str) -> Tool {
+    tool.chosen_name = Some(name.to_owned());
+    tool
+}
+
+/// The tool as one of a Tenant source.
+pub(crate) fn tenant(mut tool: Tool) -> Tool {
+    tool.trust = Trust::Tenant;
+    tool
+}
+
+/// A Jaeger from `spec.tools`.
+pub(crate) fn from_spec(name: &str) -> Tool {
+    let mut tool = chosen(jaeger("none", "none"), name);
+    tool.key = None;
+    tool
+}

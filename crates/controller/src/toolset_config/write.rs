@@ -48,6 +48,13 @@ struct Sent {
     in_process: Option<Duration>,
 }
 
+impl Sent {
+    /// Reconciles again at once if the ConfigMap is not as expected, because no event may follow.
+    fn requeue(&self, outcome: Outcome) -> Outcome {
+        outcome.requeue((!self.as_expected).then(Instant::now))
+    }
+}
+
 impl Output<'_> {
     /// No write is needed, because the ConfigMap is as planned.
     pub(super) fn unchanged(&self, memory: &mut Memory, manifest: Manifest) -> Outcome {
@@ -95,13 +102,11 @@ impl Output<'_> {
         info!(
             %namespace, %name, %config_map, operation, ?found, tools, bytes, %hash, in_process_us, "ConfigMap applied"
         );
-        let again = (!sent.as_expected).then(Instant::now);
-        let outcome = match memory.brake.over_at() {
+        sent.requeue(match memory.brake.over_at() {
             // The ConfigMap is applied now, but the status reports the conflict until it is over.
             Some(over) => Outcome::new(self.contested(), ReconcileResult::Applied).requeue(Some(over)),
             None => Outcome::new(OutputState::Applied, ReconcileResult::Applied),
-        };
-        outcome.requeue(again)
+        })
     }
 
     /// Restores a ConfigMap that was deleted during a hold, as it was last applied.
@@ -115,7 +120,7 @@ impl Output<'_> {
         }
         self.metrics.drifted();
         match self.send(memory, applied, Operation::Repair, true, None).await {
-            Ok(sent) => Outcome::new(held(), ReconcileResult::Applied).requeue((!sent.as_expected).then(Instant::now)),
+            Ok(sent) => sent.requeue(Outcome::new(held(), ReconcileResult::Applied)),
             Err(outcome) => outcome,
         }
     }

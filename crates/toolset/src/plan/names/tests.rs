@@ -1,28 +1,7 @@
-use detectors::Product;
 use proptest::prelude::*;
 
 use super::*;
-use crate::fixtures::{tool, tools_with_colliding_names};
-
-fn jaeger(namespace: &str, name: &str) -> Tool {
-    tool(Product::Jaeger, namespace, name)
-}
-
-fn chosen(mut tool: Tool, name: &str) -> Tool {
-    tool.chosen_name = Some(name.to_owned());
-    tool
-}
-
-fn tenant(mut tool: Tool) -> Tool {
-    tool.trust = Trust::Tenant;
-    tool
-}
-
-fn from_spec(name: &str) -> Tool {
-    let mut tool = chosen(jaeger("none", "none"), name);
-    tool.key = None;
-    tool
-}
+use crate::fixtures::{chosen, from_spec, jaeger, tenant, tools_with_colliding_names};
 
 fn names(tools: &[Tool]) -> Vec<&str> {
     tools.iter().map(|tool| tool.name.as_str()).collect()

@@ -6,29 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    fixtures::{tool, tools_with_colliding_names},
+    fixtures::{chosen, from_spec, jaeger, tenant, tool, tools_with_colliding_names},
     plan::names::{assign, folded},
 };
-
-fn jaeger(namespace: &str, name: &str) -> Tool {
-    tool(Product::Jaeger, namespace, name)
-}
-
-fn chosen(mut tool: Tool, name: &str) -> Tool {
-    tool.chosen_name = Some(name.to_owned());
-    tool
-}
-
-fn tenant(mut tool: Tool) -> Tool {
-    tool.trust = Trust::Tenant;
-    tool
-}
-
-fn from_spec(name: &str) -> Tool {
-    let mut tool = chosen(jaeger("none", "none"), name);
-    tool.key = None;
-    tool
-}
 
 fn entry_names(tools: &[Tool]) -> Vec<String> {
     entries(tools, std::iter::empty()).into_values().collect()
