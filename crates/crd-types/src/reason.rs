@@ -33,12 +33,19 @@ closed! {
         InputForbidden,
         /// The operator has had no contact with the API server about an input for too long.
         InputStale,
+        /// The operator cannot read an input in some of the watched namespaces. It does not change the tools of these
+        /// namespaces, except that it removes what the spec takes away.
+        InputPartiallyHeld,
+        /// A source names a namespace that the operator does not watch.
+        NamespaceNotWatched,
         /// A ConfigMap of this name belongs to another owner or to an older ToolsetConfig.
         OutputConflict,
         /// A write of the ConfigMap failed. The message has the error.
         ApplyFailed,
         /// Another field manager keeps changing the ConfigMap.
         OutputContested,
+        /// The ConfigMap is being deleted, and a finalizer of somebody else holds it.
+        OutputTerminating,
         /// The output exceeds its size limit, so the operator left tools out.
         OutputTooLarge,
         /// An override matches no tool.
@@ -53,6 +60,8 @@ closed! {
         BaseInvalid,
         /// The operator could not restart the agent.
         ReloadFailed,
+        /// A restart of the agent is due, and the operator has not made it yet.
+        ReloadPending,
         /// The operator cannot read the stored object, for example because it was created with an older schema.
         InvalidConfig,
     }
@@ -79,6 +88,9 @@ closed! {
         ExternalNameNotAllowed,
         /// The Service has no selector, and its source does not allow it.
         SelectorlessNotAllowed,
+        /// The source of the Service is Tenant, and the operator has not seen EndpointSlices that belong to the Service
+        /// for long enough.
+        AwaitingEndpointSlices,
         /// The Service has external IPs or manual EndpointSlices that its source does not allow, or an endpoint that is
         /// never allowed.
         EndpointNotAllowed,
