@@ -14,6 +14,7 @@ mod fights;
 mod forbidden;
 mod harness;
 mod health;
+mod holds;
 mod many;
 mod modes;
 mod outputs;

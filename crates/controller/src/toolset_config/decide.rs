@@ -7,14 +7,13 @@ use toolset::{
     status::OutputState,
 };
 
-use super::gate::Gate;
 use crate::{cluster::ConfigMapState, metrics::Operation};
 
 /// What the decision depends on.
 pub(super) struct Situation<'a> {
     pub(super) config: &'a ToolsetConfig,
-    /// What the inputs allow. Never [`Gate::Shut`], because then there is no plan.
-    pub(super) gate: Gate,
+    /// Whether an input cannot be seen, so that nothing may enter the output.
+    pub(super) held: bool,
     /// The older ToolsetConfig that writes the same ConfigMap.
     pub(super) older_rival: Option<String>,
     /// The ConfigMap as last seen.
@@ -23,6 +22,8 @@ pub(super) struct Situation<'a> {
     pub(super) manifest: &'a Manifest,
     /// What this process last applied.
     pub(super) applied: Option<&'a Manifest>,
+    /// Whether the ConfigMap was last written for another spec, or this process does not know.
+    pub(super) spec_changed: bool,
 }
 
 /// What to do.
@@ -53,9 +54,11 @@ pub(super) struct Change {
     pub(super) plan_changed: bool,
 }
 
-/// The state of an output that is held.
-pub(super) fn held() -> OutputState {
-    OutputState::Held { message: "the ConfigMap is not changed until the inputs recover".to_owned() }
+/// The state of an output that is held. `written` says whether the ConfigMap is as rendered.
+pub(super) fn held(written: bool) -> OutputState {
+    let message =
+        "nothing is added to the ConfigMap until the inputs recover, and only what the spec takes away is removed";
+    OutputState::Held { message: message.to_owned(), written }
 }
 
 /// Decides.
@@ -72,10 +75,11 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
         );
         return Decision::Leave(OutputState::Conflict { message });
     }
-    if situation.gate == Gate::Held {
+    // During a hold, the plan has only what is in the output. So it differs only by what the spec takes away.
+    if situation.held && !(situation.spec_changed && (view.is_some() || situation.applied.is_some())) {
         return match (view, situation.applied) {
             (None, Some(_)) => Decision::Restore,
-            _ => Decision::Leave(held()),
+            _ => Decision::Leave(held(false)),
         };
     }
     if view.is_some_and(|view| view.terminating && view.foreign_finalizers().is_empty()) {
@@ -182,11 +186,12 @@ mod tests {
 
     struct Case {
         config: ToolsetConfig,
-        gate: Gate,
+        held: bool,
         rival: Option<String>,
         existing: ConfigMapState,
         rendered: Rendered,
         applied: Option<Manifest>,
+        spec_changed: bool,
     }
 
     impl Case {
@@ -197,21 +202,23 @@ mod tests {
             Self {
                 existing: applied(&manifest),
                 config,
-                gate: Gate::Open,
+                held: false,
                 rival: None,
                 rendered,
                 applied: Some(manifest),
+                spec_changed: false,
             }
         }
 
         fn decide(&self) -> Decision {
             decide(&Situation {
                 config: &self.config,
-                gate: self.gate,
+                held: self.held,
                 older_rival: self.rival.clone(),
                 existing: &self.existing,
                 manifest: &Manifest::new(&self.config, &self.rendered),
                 applied: self.applied.as_ref(),
+                spec_changed: self.spec_changed,
             })
         }
 
@@ -287,12 +294,23 @@ mod tests {
     #[test]
     fn during_a_hold_only_a_deleted_config_map_comes_back_and_only_if_this_process_wrote_it() {
         let mut case = Case::at_rest();
-        (case.gate, case.rendered) = (Gate::Held, rendered("b"));
-        assert_eq!(case.decide(), Decision::Leave(held()));
+        (case.held, case.rendered) = (true, rendered("b"));
+        assert_eq!(case.decide(), Decision::Leave(held(false)));
         case.existing = ConfigMapState::default();
         assert_eq!(case.decide(), Decision::Restore);
         case.applied = None;
-        assert_eq!(case.decide(), Decision::Leave(held()));
+        assert_eq!(case.decide(), Decision::Leave(held(false)));
+        case.spec_changed = true;
+        assert_eq!(case.decide(), Decision::Leave(held(false)), "nothing is known of what was in it");
+    }
+
+    #[test]
+    fn during_a_hold_a_changed_spec_is_written() {
+        let mut case = Case::at_rest();
+        (case.held, case.rendered, case.spec_changed) = (true, rendered("less"), true);
+        assert_eq!(case.operation(), Operation::Update);
+        case.existing = ConfigMapState::default();
+        assert_eq!(case.operation(), Operation::Create);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::{Api, Resource, ResourceExt, core::PartialObjectMeta};
 use tokio::time::{Duration, Instant};
 use toolset::{
+    Rendered,
     config_map::{ConfigMapView, Manifest},
     status::OutputState,
 };
@@ -15,7 +16,6 @@ use super::{
     decide::{Change, held},
     memory::Memory,
     outcome::Outcome,
-    plan::Planned,
 };
 use crate::{
     api::{Cause, Error, NamespacedName, Writer, client::within_timeout, config_map, fence::Term, thin::Answer},
@@ -39,6 +39,8 @@ pub(super) struct Output<'a> {
     pub(super) received: Option<Instant>,
     /// When the reconcile began.
     pub(super) now: Instant,
+    /// Whether the inputs hold the output.
+    pub(super) held: bool,
 }
 
 /// A write that the API server acknowledged.
@@ -64,6 +66,7 @@ impl Output<'_> {
         // After a restart, the ConfigMap may be as planned although this process did not write it. A later difference
         // is drift.
         memory.applied = Some(manifest);
+        memory.settled = self.config.metadata.generation;
         self.settled(memory, ReconcileResult::Unchanged)
     }
 
@@ -71,7 +74,7 @@ impl Output<'_> {
     pub(super) async fn write(
         &self,
         memory: &mut Memory,
-        planned: &Planned,
+        rendered: &Rendered,
         manifest: Manifest,
         change: &Change,
     ) -> Outcome {
@@ -99,12 +102,13 @@ impl Output<'_> {
             Err(outcome) => return outcome,
         };
         let (namespace, name, config_map) = (&self.name.namespace, &self.name.name, &self.target.name);
-        let (tools, bytes, hash) = (planned.rendered.entries, planned.rendered.bytes, &planned.rendered.hash);
+        let (tools, bytes, hash) = (rendered.entries, rendered.bytes, &rendered.hash);
         let (operation, found) = (change.operation.as_str(), &change.found);
         let in_process_us = sent.in_process.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
         info!(
             %namespace, %name, %config_map, operation, ?found, tools, bytes, %hash, in_process_us, "ConfigMap applied"
         );
+        memory.settled = self.config.metadata.generation;
         sent.requeue(self.settled(memory, ReconcileResult::Applied))
     }
 
@@ -114,20 +118,21 @@ impl Output<'_> {
             return Outcome::new(self.contested(memory), result).requeue(Some(over));
         }
         let state = self.existing.view.as_deref().and_then(|view| terminating(self.target, view));
-        Outcome::new(state.unwrap_or(OutputState::Applied), result)
+        let as_planned = if self.held { held(true) } else { OutputState::Applied };
+        Outcome::new(state.unwrap_or(as_planned), result)
     }
 
     /// Restores a ConfigMap that was deleted during a hold, as it was last applied.
     pub(super) async fn restore(&self, memory: &mut Memory) -> Outcome {
-        let Some(applied) = memory.applied.clone() else { return Outcome::held(held()) };
+        let Some(applied) = memory.applied.clone() else { return Outcome::held(held(false)) };
         if let Some(due) = memory.brake.wait_until(self.now) {
-            return Outcome::held(held()).requeue(Some(due));
+            return Outcome::held(held(false)).requeue(Some(due));
         }
         if !self.is_still_wanted().await {
             return Outcome::unreported();
         }
         match self.send(memory, applied, Operation::Repair, true, None).await {
-            Ok(sent) => sent.requeue(Outcome::new(held(), ReconcileResult::Applied)),
+            Ok(sent) => sent.requeue(Outcome::new(held(false), ReconcileResult::Applied)),
             Err(outcome) => outcome,
         }
     }
