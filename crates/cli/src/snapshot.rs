@@ -78,7 +78,7 @@ impl Snapshot {
             let texts = data.into_iter().flatten().filter(|(key, _)| DATA_KEYS.contains(&key.as_str()));
             in_output(texts.map(|(_, text)| text.as_str()), cluster_domain)
         };
-        let mut stage = HealthStage::default();
+        let mut stage = HealthStage::without_waiting();
         let health = if self.slices_known {
             HealthInput::Observed { stage: &mut stage, now: Duration::ZERO, in_output: &present }
         } else {

@@ -36,7 +36,7 @@ pub struct Input<'a> {
 
 /// Where health comes from.
 pub enum HealthInput<'a> {
-    /// EndpointSlices are not observed, so the health of every tool is unknown and no tool is withheld.
+    /// EndpointSlices are not observed, so the health of every tool is unknown and no tool is withheld or waits.
     Unobserved,
     /// The index holds the EndpointSlices.
     Observed {
@@ -45,7 +45,7 @@ pub enum HealthInput<'a> {
         /// Now, on any monotonic clock. Every run uses the same clock.
         now: Duration,
         /// Reads which Services the `ConfigMap` names, see [`in_output`](crate::health::in_output). Called only if a tool is
-        /// unhealthy.
+        /// unhealthy or comes from a Tenant.
         in_output: &'a dyn Fn() -> BTreeSet<ServiceKey>,
     },
 }
@@ -57,7 +57,7 @@ pub struct Outcome {
     pub plan: Plan,
     /// What the `ConfigMap` is to hold.
     pub rendered: Rendered,
-    /// When the next grace period ends, on the clock of the input. Run again then.
+    /// When the next grace period or wait ends, on the clock of the input. Run again then.
     pub recheck_at: Option<Duration>,
     /// How long it took to judge health. For metrics only; nothing else depends on it.
     pub health_took: Duration,

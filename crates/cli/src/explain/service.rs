@@ -186,7 +186,7 @@ pub(super) fn health(case: &Case<'_>) -> Vec<String> {
     let health = if readiness.serving { Health::Healthy } else { planned.health };
     let text = match health {
         Health::Healthy => "at least one endpoint is serving".to_owned(),
-        Health::Unhealthy if planned.withheld => {
+        Health::Unhealthy if planned.withheld.is_some() => {
             "no endpoint is serving, so the tool is withheld from the output until an endpoint is serving".to_owned()
         }
         Health::Unhealthy if spec.effect == HealthEffect::Report => {

@@ -26,7 +26,7 @@ pub use self::{
     namespaces::{NamespaceList, NamespaceView},
     recognised::Recognised,
     services::ServiceList,
-    slices::{Readiness, SliceList, SliceView},
+    slices::{Readiness, SliceList, SliceOwner, SliceView},
 };
 use self::{namespaces::Namespaces, services::Services, slices::Slices};
 
@@ -158,6 +158,12 @@ impl Index {
     /// What the EndpointSlices of a Service say; nothing is ready for a Service without any.
     pub fn readiness(&self, key: &ServiceKey) -> Readiness {
         self.slices.readiness(&key.namespace, &key.name)
+    }
+
+    /// The number of the last change of a Service's EndpointSlices; `None` if it has none. No number is used twice, so
+    /// equal numbers mean that nothing changed in between. A change of the number alone is not announced.
+    pub fn slices_changed_at(&self, key: &ServiceKey) -> Option<u64> {
+        self.slices.changed_at(&key.namespace, &key.name)
     }
 
     /// The labels of a namespace, if it has been seen.

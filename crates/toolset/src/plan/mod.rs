@@ -14,7 +14,7 @@ use detectors::{Confidence, Product};
 use self::{legacy::LEGACY_OVERRIDES_KEY, planned::PlannedTool};
 use crate::{
     endpoint::Endpoint,
-    health::{Health, HealthReport},
+    health::{Health, HealthReport, SLICES_SETTLE, Withheld},
     index::Index,
     select::{self, Context, candidate::Selection},
     tool::{Note, Rejection, Tool},
@@ -116,9 +116,24 @@ fn withheld(planned: &PlannedTool, health: &HealthReport) -> Option<Rejection> {
     if let Some(by) = &planned.off {
         return Rejection::of(tool, ServiceReason::OverriddenOff, format!("{by} switches it off"));
     }
-    let message = "none of its endpoints is serving; it enters the output when one is (see spec.health)";
-    let withheld = tool.key.as_ref().is_some_and(|key| health.of(key).withheld);
-    withheld.then(|| Rejection::of(tool, ServiceReason::Unhealthy, message)).flatten()
+    let (reason, message) = match health.of(tool.key.as_ref()?).withheld? {
+        Withheld::Unhealthy => (
+            ServiceReason::Unhealthy,
+            "none of its endpoints is serving; it enters the output when one is (see spec.health)".to_owned(),
+        ),
+        Withheld::NoSlices => (
+            ServiceReason::AwaitingEndpointSlices,
+            "it waits for EndpointSlices that the control plane makes for this Service, because its source is Tenant; if none comes, check that the EndpointSlice controller runs and that the operator may list EndpointSlices".to_owned(),
+        ),
+        Withheld::NewSlices => (
+            ServiceReason::AwaitingEndpointSlices,
+            format!(
+                "its EndpointSlices are new or have changed; it enters the output when they have not changed for {} s, because its source is Tenant",
+                SLICES_SETTLE.as_secs()
+            ),
+        ),
+    };
+    Rejection::of(tool, reason, message)
 }
 
 /// Adds `spec.tools` after the discovered tools of the same product.

@@ -45,6 +45,9 @@ pub struct Candidate {
     pub tool_name: Option<String>,
     /// A path to probe, if somebody named one.
     pub health_path: Option<String>,
+    /// The uid that its EndpointSlices must have as their owner, see [`ServiceView::uid`](detectors::ServiceView::uid).
+    /// `None` if they are not compared.
+    pub needs_slices_of: Option<u64>,
     /// What the agent should know, from the signature that matched.
     pub instructions: Option<String>,
     /// Whether it is chosen.
@@ -73,8 +76,8 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// The Services whose health decides whether they are in the output.
-    pub fn awaiting_health(&self) -> impl Iterator<Item = &ServiceKey> {
-        self.candidates.iter().filter(|candidate| candidate.endpoint().is_some()).map(|candidate| &candidate.key)
+    /// The candidates whose health and EndpointSlices decide whether they are in the output.
+    pub fn chosen(&self) -> impl Iterator<Item = &Candidate> {
+        self.candidates.iter().filter(|candidate| candidate.endpoint().is_some())
     }
 }

@@ -124,6 +124,7 @@ fn candidate(
         created: view.created,
         tool_name: stated.name.clone(),
         health_path: stated.health_path.clone().or_else(|| claim.and_then(|claim| claim.health_path.clone())),
+        needs_slices_of: trust::needs_own_slices(view, source).then_some(view.uid),
         instructions: claim.and_then(|claim| claim.instructions.clone()),
         outcome,
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     Index, Plan, SliceView,
-    fixtures::{annotated, config, grafana, index, labelled, planned, prometheus, service, trusting_monitoring},
+    fixtures::{annotated, config, grafana, index, labelled, planned, prometheus, service, slice, trusting_monitoring},
 };
 
 /// `name: endpoint` of every tool.
@@ -116,14 +116,8 @@ fn addresses_that_are_not_the_clusters_own_need_somebody_to_vouch() {
     let mut external = opted_in(service("monitoring", "external", &[("http", 80)]), "prometheus");
     external.external_ips = true;
     let manual = opted_in(service("monitoring", "manual", &[("http", 80)]), "prometheus");
+    let slice = SliceView { managed: false, ..slice(&manual, true) };
     let mut known = index([alias, bare, external, manual]);
-    let slice = SliceView {
-        namespace: "monitoring".into(),
-        name: "m".into(),
-        service: "manual".into(),
-        serving: true,
-        managed: false,
-    };
     known.apply_slice(slice);
 
     let plan = planned(&trusting_monitoring(), &known);
