@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     /// A slice as the control plane makes it, with this owner and these target references.
-    fn slice_of(owners: Value, targets: &[Value]) -> SliceView {
+    fn slice_of(owners: &Value, targets: &[Value]) -> SliceView {
         let endpoints: Vec<Value> =
             targets.iter().map(|target| json!({"addresses": ["10.0.0.1"], "targetRef": target})).collect();
         let slice: EndpointSlice = serde_json::from_value(json!({
@@ -216,30 +216,30 @@ mod tests {
             serde_json::from_value(json!({"metadata": {"namespace": "team", "name": "web", "uid": "u"}})).unwrap();
         let uid = super::service(&service.metadata, None).uid;
         assert_ne!(uid, 0);
-        assert_eq!(slice_of(json!([owner("Service", "u")]), &[]).owner, uid);
-        assert_ne!(slice_of(json!([owner("Service", "v")]), &[]).owner, uid);
+        assert_eq!(slice_of(&json!([owner("Service", "u")]), &[]).owner, uid);
+        assert_ne!(slice_of(&json!([owner("Service", "v")]), &[]).owner, uid);
         for nobody in [
             json!([]),
             json!([owner("Deployment", "u")]),
             json!([owner("Service", "u"), owner("Service", "v")]),
             json!([{"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "web", "uid": "u"}]),
         ] {
-            assert_eq!(slice_of(nobody.clone(), &[]).owner, 0, "{nobody}");
+            assert_eq!(slice_of(&nobody, &[]).owner, 0, "{nobody}");
         }
     }
 
     #[test]
     fn an_address_is_elsewhere_unless_it_is_a_pod_of_the_same_namespace() {
         let pod = json!({"kind": "Pod", "name": "p", "namespace": "team"});
-        assert!(!slice_of(json!([]), &[pod.clone(), json!({"kind": "Pod", "name": "p"})]).elsewhere);
-        assert!(!slice_of(json!([]), &[]).elsewhere);
+        assert!(!slice_of(&json!([]), &[pod.clone(), json!({"kind": "Pod", "name": "p"})]).elsewhere);
+        assert!(!slice_of(&json!([]), &[]).elsewhere);
         for other in [
             Value::Null,
             json!({"name": "p"}),
             json!({"kind": "Node", "name": "n"}),
             json!({"kind": "Pod", "name": "p", "namespace": "monitoring"}),
         ] {
-            assert!(slice_of(json!([]), &[pod.clone(), other.clone()]).elsewhere, "{other}");
+            assert!(slice_of(&json!([]), &[pod.clone(), other.clone()]).elsewhere, "{other}");
         }
     }
 }

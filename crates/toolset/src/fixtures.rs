@@ -141,6 +141,7 @@ pub(crate) fn tool(product: Product, namespace: &str, name: &str) -> Tool {
     Tool {
         endpoint: endpoint.unwrap(),
         key: Some(key),
+        created: 0,
         name: String::new(),
         chosen_name: None,
         product,

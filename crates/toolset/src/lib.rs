@@ -4,7 +4,8 @@
 //! Index ──► select ──► HealthStage::judge ──► plan ──► render ──► Manifest, status
 //!           sources,    the only clock        overrides,  one file     what is applied,
 //!           claims,                           ranks,      per format   and only if it
-//!           trust, caps                       names                    differs
+//!           trust                             limits,                  differs
+//!                                             names
 //!         └──────────────── pipeline::run ──────────────────┘
 //! ```
 //! The crate is pure: it has no client, no randomness, and no clock but the one that the caller passes to the health

@@ -58,7 +58,7 @@ fn a_tool_in_the_output_leaves_after_its_grace_and_not_before() {
     let mut scene = Scene::new();
     scene.output.insert(key());
     assert_eq!(scene.judge(at(10)), (ToolHealth { health: Health::Unhealthy, withheld: None }, Some(at(130))));
-    assert!(!scene.judge(at(129)).0.withheld.is_some());
+    assert!(scene.judge(at(129)).0.withheld.is_none());
     assert!(scene.judge(at(130)).0.withheld.is_some());
     assert!(scene.judge(at(131)).0.withheld.is_some(), "also while the output could not be written yet");
 }
@@ -80,7 +80,7 @@ fn a_restart_takes_nothing_out_early() {
     scene.output.insert(key());
     scene.judge(at(0));
     scene.stage = HealthStage::default();
-    assert!(!scene.judge(at(119)).0.withheld.is_some());
+    assert!(scene.judge(at(119)).0.withheld.is_none());
     assert!(scene.judge(at(239)).0.withheld.is_some());
 }
 
@@ -150,7 +150,7 @@ impl TenantScene {
         (outcome.plan.rejected.first().map(|rejection| rejection.reason), outcome.recheck_at)
     }
 
-    fn is_in_output(mut self) -> Self {
+    fn in_output(mut self) -> Self {
         self.output.insert(backend().key);
         self
     }
@@ -176,7 +176,7 @@ fn a_tenant_without_slices_of_its_present_service_waits_whatever_the_mode() {
 #[test]
 fn a_tenant_in_the_output_stays_through_changes_of_its_own_slices_only() {
     for mode in ["None", "Endpoints"] {
-        let mut scene = TenantScene::new(mode).is_in_output();
+        let mut scene = TenantScene::new(mode).in_output();
         scene.slice(slice(&backend(), true));
         assert_eq!(scene.at(0), (None, None), "{mode}: it was in before a restart");
         scene.slice(SliceView { revision: 2, ..slice(&backend(), true) });

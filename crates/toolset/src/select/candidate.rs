@@ -39,7 +39,7 @@ pub struct Candidate {
     pub origin: Origin,
     /// Its place among the instances of its product.
     pub rank: Rank,
-    /// When it was created, in seconds since 1970. The caps admit older Services first.
+    /// When it was created, in seconds since 1970. Older Services keep their places.
     pub created: i64,
     /// `toolset-name`.
     pub tool_name: Option<String>,

@@ -20,10 +20,6 @@ fn opted_in(view: ServiceView, type_: &str) -> ServiceView {
     annotated(view, &[("kubernaut.io/toolset", "enabled"), ("kubernaut.io/toolset-type", type_)])
 }
 
-fn tenants() -> crd_types::ToolsetConfig {
-    config(json!({"sources": [{"name": "teams", "trust": "Tenant", "namespaces": {"from": "All"}}]}))
-}
-
 #[test]
 fn a_recognised_service_of_a_source_becomes_a_tool() {
     let plan = planned(&trusting_monitoring(), &index([prometheus("monitoring", "prometheus-server")]));
@@ -149,20 +145,6 @@ fn a_tenant_must_opt_in_and_never_gives_an_mcp_server() {
     assert_eq!(plan.tools.len(), 1);
     assert_eq!(reason(&plan, "plain"), ServiceReason::TenantNotOptedIn);
     assert_eq!(reason(&plan, "mcp"), ServiceReason::EndpointNotAllowed);
-}
-
-#[test]
-fn a_flood_of_tenants_evicts_nobody_who_was_there_before() {
-    let early = opted_in(service("flood", "zz-early", &[("http", 80)]), "prometheus");
-    let flood = (0..500_i64).map(|number| {
-        let mut view = opted_in(service("flood", &format!("s{number}"), &[("http", 80)]), "prometheus");
-        view.created += 1 + number;
-        view
-    });
-    let plan = planned(&tenants(), &index(flood.chain([early])));
-    assert_eq!(plan.tools.len(), super::caps::PER_NAMESPACE);
-    assert!(plan.tools.iter().any(|tool| tool.key.as_ref().is_some_and(|key| &*key.name == "zz-early")));
-    assert_eq!(reason(&plan, "s499"), ServiceReason::LimitExceeded);
 }
 
 #[test]
