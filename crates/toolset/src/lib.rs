@@ -11,6 +11,7 @@
 //! The crate is pure: it has no client, no randomness, and no clock but the one that the caller passes to the health
 //! stage. The controller, the command line, the tests and the benchmarks run the same [`pipeline`].
 
+pub mod agent_names;
 pub mod checked;
 pub mod config_map;
 pub mod convert;
