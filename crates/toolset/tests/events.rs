@@ -170,7 +170,7 @@ fn differences(before: &Objects, after: &Objects) -> BTreeSet<String> {
 fn in_words(change: &Change) -> String {
     match change {
         Change::Service { key, before } => format!("{key} {:?}", before.as_ref().map(|before| &before.view)),
-        Change::Readiness { key } => format!("readiness {key}"),
+        Change::Readiness { key, .. } => format!("readiness {key}"),
         Change::Namespace { name, before } => format!("{name} {before:?}"),
     }
 }

@@ -109,6 +109,8 @@ enum Owners {
 
 /// The readiness of a namespace's Services before a change, by name.
 type Before = BTreeMap<Arc<str>, Readiness>;
+/// The name of a Service whose readiness changed, and its readiness before.
+type Changed = (Arc<str>, Readiness);
 
 impl Owners {
     /// Adds a slice of `owner` to `slices` others.
@@ -190,9 +192,9 @@ impl Slices {
         self.by_service.get(namespace, service).map(|tally| tally.changed)
     }
 
-    /// Takes a slice as it is now. `number` is that of the latest list. Returns the names of the Services whose
-    /// readiness changed, as all that follow.
-    pub(super) fn apply(&mut self, view: SliceView, number: u32) -> Vec<Arc<str>> {
+    /// Takes a slice as it is now. `number` is that of the latest list. Returns the Services whose readiness changed, as
+    /// all that follow.
+    pub(super) fn apply(&mut self, view: SliceView, number: u32) -> Vec<Changed> {
         let (namespace, slice) = Slice::of(view, number);
         if self.is_known(&namespace, &slice) {
             return Vec::new();
@@ -202,7 +204,7 @@ impl Slices {
         self.changed(&namespace, before).collect()
     }
 
-    pub(super) fn delete(&mut self, namespace: &str, name: &str) -> Option<Arc<str>> {
+    pub(super) fn delete(&mut self, namespace: &str, name: &str) -> Option<Changed> {
         let mut before = Before::new();
         let slice = self.by_name.remove(namespace, name)?;
         self.discount(namespace, &slice, &mut before);
@@ -216,8 +218,8 @@ impl Slices {
         }
     }
 
-    /// Calls `changed` with namespace and name of every Service whose readiness changed.
-    pub(super) fn finish(&mut self, list: SliceList, mut changed: impl FnMut(&str, &str)) {
+    /// Calls `changed` with the namespace and every Service whose readiness changed.
+    pub(super) fn finish(&mut self, list: SliceList, mut changed: impl FnMut(&str, Changed)) {
         let SliceList { namespace, number, waiting } = list;
         let mut rows: BTreeMap<Box<str>, Vec<Slice>> = match namespace {
             Some(one) => BTreeMap::from([(one, Vec::new())]),
@@ -232,7 +234,7 @@ impl Slices {
                 }
             }
             self.drop_unlisted(&namespace, number, &mut before);
-            self.changed(&namespace, before).for_each(|service| changed(&namespace, &service));
+            self.changed(&namespace, before).for_each(|service| changed(&namespace, service));
         }
     }
 
@@ -301,8 +303,7 @@ impl Slices {
         }
     }
 
-    fn changed(&self, namespace: &str, before: Before) -> impl Iterator<Item = Arc<str>> {
-        let differs = move |(service, was): &(Arc<str>, Readiness)| self.readiness(namespace, service) != *was;
-        before.into_iter().filter(differs).map(|(service, _)| service)
+    fn changed(&self, namespace: &str, before: Before) -> impl Iterator<Item = Changed> {
+        before.into_iter().filter(move |(service, was)| self.readiness(namespace, service) != *was)
     }
 }

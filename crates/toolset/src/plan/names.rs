@@ -75,7 +75,10 @@ fn new_names(tools: &[Tool]) -> Vec<(usize, String)> {
 pub fn refuse_chosen(tool: &mut Tool, problem: &str) -> Option<String> {
     let origin = tool.origin_in_words();
     let chosen = tool.chosen_name.take()?;
-    tool.reason = ServiceReason::NameConflict;
+    // There is one reason for a tool, and that credentials are withheld is the more important one.
+    if tool.reason == ServiceReason::Selected {
+        tool.reason = ServiceReason::NameConflict;
+    }
     // A tool from spec.tools has no other name to show.
     tool.name = plainly(&chosen);
     Some(format!("the name {chosen:?} of {origin} {problem}; choose another one"))
