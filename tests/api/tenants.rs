@@ -215,13 +215,20 @@ async fn slices_made_by_hand_are_not_taken_while_slices_are_unknown_whatever_the
         world.configure(&agent, CONFIG, &spec).await?;
         let trusted = json!({"output": {"configMapName": "trusted-only"}});
         world.configure(&agent, "trusted-only", &over(without_health(&[&platform]), trusted)).await?;
-        // It was configured later, so the other one could have been written as well.
-        present(&world.api::<ConfigMap>(&agent), "trusted-only", "is written without slices", |_| true).await?;
+        let config_maps: Api<ConfigMap> = world.api(&agent);
+        present(&config_maps, "trusted-only", "is written without slices", |_| true).await?;
+        // A change that concerns both. What the first one writes of it, the other one could have written as well.
+        world.create(&services::prometheus_server(&platform)).await?;
+        present(&config_maps, "trusted-only", "is written again", |config_map| {
+            Tools::of(config_map).is_ok_and(|tools| tools.names() == ["grafana", "prometheus-server"])
+        })
+        .await?;
 
         drop(held);
         controller.ready().await?;
         let honest = format!("honest-{tenant}");
-        world.tools(&agent, "lists the honest one", |tools| tools.names() == ["grafana", &honest]).await?;
+        let listed = ["grafana", "prometheus-server", &honest];
+        world.tools(&agent, "lists the honest one", |tools| tools.names() == listed).await?;
         let configs = toolset_configs(&world.client(), &agent);
         let refused = |config: &DynamicObject| rejects(config, "attack", "EndpointNotAllowed");
         present(&configs, CONFIG, "the attack is refused", refused).await?;
