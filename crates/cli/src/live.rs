@@ -61,8 +61,8 @@ async fn read(from: &From, given: Option<ToolsetConfig>) -> Result<Snapshot, Fai
     let slices_known = match list(&Api::<EndpointSlice>::all(client.clone()), "EndpointSlices").await {
         Ok(slices) => {
             for slice in slices {
-                let conditions = slice.endpoints.iter().map(|endpoint| endpoint.conditions.as_ref());
-                convert::slice(&slice.metadata, conditions).map(|view| index.apply_slice(view));
+                let endpoints = slice.endpoints.iter().map(Into::into);
+                convert::slice(&slice.metadata, endpoints).map(|view| index.apply_slice(view));
             }
             true
         }

@@ -39,7 +39,7 @@ pub struct Input<'a> {
 
 /// Where health comes from.
 pub enum HealthInput<'a> {
-    /// EndpointSlices are not observed, so the health of every tool is unknown and no tool is withheld.
+    /// EndpointSlices are not observed, so the health of every tool is unknown and no tool is withheld or waits.
     Unobserved,
     /// The index holds the EndpointSlices.
     Observed {
@@ -48,7 +48,7 @@ pub enum HealthInput<'a> {
         /// Reads the clock of a namespace. Every run uses the same clocks.
         time: &'a dyn Fn(&str) -> HealthTime,
         /// Reads which Services the `ConfigMap` names, see [`in_output`](crate::health::in_output). Called only if a tool is
-        /// unhealthy.
+        /// unhealthy or comes from a Tenant.
         in_output: &'a dyn Fn() -> BTreeSet<ServiceKey>,
     },
 }
@@ -60,7 +60,7 @@ pub struct Outcome {
     pub plan: Plan,
     /// What the `ConfigMap` is to hold.
     pub rendered: Rendered,
-    /// After how long the next grace period ends. Run again then.
+    /// After how long the next grace period or wait ends. Run again then.
     pub recheck_in: Option<Duration>,
     /// How long it took to judge health. For metrics only; nothing else depends on it.
     pub health_took: Duration,

@@ -1,6 +1,6 @@
 //! The sections about the Service, its source, its configuration and its health.
 
-use crd_types::{HealthEffect, HealthMode, NamespacesFrom, Override, Source, Trust};
+use crd_types::{HealthEffect, HealthMode, NamespacesFrom, OutputFormat, Override, Source, Trust};
 use detectors::{PortView, Protocol, ServiceType, StringMap, TargetPort};
 use toolset::{
     Health, override_matches,
@@ -135,8 +135,9 @@ pub(super) fn configuration(case: &Case<'_>) -> Vec<String> {
         entries.push(entry("signature", format!("{} {text}", signature.name)));
         applied = true;
     }
+    let for_holmesgpt = spec.output.formats.contains(&OutputFormat::HolmesGPT);
     for rule in spec.overrides.iter().filter(|rule| matches_override(case, rule)) {
-        entries.push(entry("override", format!("{} {}", rule.name, changes(rule))));
+        entries.push(entry("override", format!("{} {}", rule.name, changes(rule, for_holmesgpt))));
     }
     if entries.is_empty() {
         return entries;
@@ -156,7 +157,7 @@ fn matches_override(case: &Case<'_>, rule: &Override) -> bool {
     }
 }
 
-fn changes(rule: &Override) -> String {
+fn changes(rule: &Override, for_holmesgpt: bool) -> String {
     let mut changes: Vec<String> = Vec::new();
     changes.extend(rule.state.map(|state| format!("sets state: {state}")));
     changes.extend(rule.tool_name.as_ref().map(|name| format!("sets the name {name}")));
@@ -166,10 +167,10 @@ fn changes(rule: &Override) -> String {
     changes.extend(rule.tenant_id.as_ref().map(|tenant| format!("sets the tenant {tenant}")));
     changes.extend(rule.settings.as_ref().map(|_| "changes settings".to_owned()));
     changes.extend(rule.credentials.as_ref().map(|credentials| {
-        format!(
-            "sets {} credentials from the agent's environment variable {}; if the variable is not set, the agent rejects the whole entry with all its instances",
-            credentials.type_, credentials.env
-        )
+        let sets =
+            format!("sets {} credentials from the agent's environment variable {}", credentials.type_, credentials.env);
+        let without = "; if the variable is not set, the agent rejects the whole entry with all its instances";
+        if for_holmesgpt { format!("{sets}{without}") } else { sets }
     }));
     if changes.is_empty() { "changes nothing".to_owned() } else { changes.join(", ") }
 }
@@ -186,7 +187,7 @@ pub(super) fn health(case: &Case<'_>) -> Vec<String> {
     let health = if readiness.serving { Health::Healthy } else { planned.health };
     let text = match health {
         Health::Healthy => "at least one endpoint is serving".to_owned(),
-        Health::Unhealthy if planned.withheld => {
+        Health::Unhealthy if planned.withheld.is_some() => {
             "no endpoint is serving, so the tool is withheld from the output until an endpoint is serving".to_owned()
         }
         Health::Unhealthy if spec.effect == HealthEffect::Report => {

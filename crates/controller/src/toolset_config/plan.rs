@@ -11,7 +11,7 @@ use detectors::ServiceKey;
 use tokio::time::Instant;
 use toolset::{
     Plan, Rendered,
-    config_map::{LEGACY_OVERRIDES_KEY, Manifest},
+    config_map::{LEGACY_OVERRIDES_KEY, Manifest, refused_as_base},
     health::in_output,
     pipeline::{self, HealthInput, Input},
     render::{Base, DATA_KEYS},
@@ -104,9 +104,10 @@ impl BaseText {
         let view = cluster.config_maps.get(&name).and_then(|state| state.view);
         Some(match view {
             None => Self::Missing(format!("ConfigMap {} does not exist", base.config_map_name)),
-            Some(view) => match view.data.get(&base.key) {
-                Some(text) => Self::Text(text.clone()),
-                None => Self::Missing(format!("ConfigMap {} has no key {}", base.config_map_name, base.key)),
+            Some(view) => match (refused_as_base(&view), view.data.get(&base.key)) {
+                (Some(why), _) => Self::Missing(why),
+                (None, Some(text)) => Self::Text(text.clone()),
+                (None, None) => Self::Missing(format!("ConfigMap {} has no key {}", base.config_map_name, base.key)),
             },
         })
     }
