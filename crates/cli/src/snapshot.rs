@@ -1,6 +1,6 @@
 //! The objects that a command reads, and the plan that the operator's code makes from them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use crd_types::{NamespaceSelection, NamespacesFrom, Source, ToolsetConfig, ToolsetConfigSpec, Trust};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -81,7 +81,11 @@ impl Snapshot {
         let refused = self.base_config_map().and_then(|found| refused_as_base(&ownership_of(found)));
         let mut stage = HealthStage::without_waiting();
         let health = if self.slices_known {
-            HealthInput::Observed { stage: &mut stage, now: Duration::ZERO, in_output: &present }
+            HealthInput::Observed {
+                stage: &mut stage,
+                time: &|_| toolset::health::HealthTime::default(),
+                in_output: &present,
+            }
         } else {
             HealthInput::Unobserved
         };
@@ -89,6 +93,7 @@ impl Snapshot {
             config: &self.config,
             cluster_domain,
             index: &self.index,
+            admits: None,
             health,
             legacy_overrides: data.and_then(|data| data.get(LEGACY_OVERRIDES_KEY)).map(String::as_str),
             base: refused.as_deref().map(Base::Missing).or_else(|| self.base()),

@@ -63,8 +63,8 @@ pub enum Withheld {
 pub struct HealthReport {
     /// By Service. A Service that is not here is `Unknown` and not withheld.
     pub tools: BTreeMap<ServiceKey, ToolHealth>,
-    /// When the next grace period or wait ends, on the caller's clock. Judge again then.
-    pub recheck_at: Option<Duration>,
+    /// After how long the next grace period or wait ends. Judge again then.
+    pub recheck_in: Option<Duration>,
 }
 
 impl HealthReport {
@@ -78,9 +78,22 @@ impl HealthReport {
         self.tools.get(key).copied().unwrap_or_default()
     }
 
-    fn recheck(&mut self, at: Duration) {
-        self.recheck_at = Some(self.recheck_at.map_or(at, |earlier| earlier.min(at)));
+    /// Asks for a new judgement at this time. While the clock stands still, there is nothing to wait for.
+    fn recheck(&mut self, at: Duration, HealthTime { now, frozen }: HealthTime) {
+        if !frozen {
+            let left = at.saturating_sub(now);
+            self.recheck_in = Some(self.recheck_in.map_or(left, |other| other.min(left)));
+        }
     }
+}
+
+/// The time on the clock of one namespace. It is any monotonic clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HealthTime {
+    /// Now.
+    pub now: Duration,
+    /// Whether the clock stands still, because the inputs of the namespace cannot be seen.
+    pub frozen: bool,
 }
 
 /// How long the EndpointSlices of a Tenant's Service must be unchanged before it enters the output.
@@ -125,7 +138,7 @@ impl HealthStage {
         Self { settle: Duration::ZERO, ..Self::default() }
     }
 
-    /// Judges the chosen candidates. `now` is any monotonic clock, the same one at each call.
+    /// Judges the chosen candidates. `time` reads the clock of a namespace, the same one at each call.
     ///
     /// A tool that is not in the output enters when it is healthy. A tool that is in it leaves after
     /// `withholdAfterSeconds` without a usable endpoint. With effect Report no tool is withheld for its health, and with
@@ -133,7 +146,7 @@ impl HealthStage {
     /// were unchanged for [`SLICES_SETTLE`] when it enters.
     pub fn judge(
         &mut self,
-        now: Duration,
+        time: &dyn Fn(&str) -> HealthTime,
         spec: &crd_types::Health,
         selection: &Selection,
         index: &Index,
@@ -149,20 +162,25 @@ impl HealthStage {
             if spec.mode != HealthMode::None {
                 judged.health = health(index, key);
                 if judged.health == Health::Unhealthy && spec.effect == HealthEffect::Withhold {
-                    let since = is_in_output(key).then(|| down.get(key).copied().unwrap_or(now));
-                    judged.withheld = self.withheld_since(now, spec, key, since, &mut report);
+                    judged.withheld = Some(Withheld::Unhealthy);
+                    if is_in_output(key) {
+                        let time = time(&key.namespace);
+                        let since = down.get(key).copied().unwrap_or(time.now);
+                        judged.withheld = self.withheld_since(time, spec, key, since, &mut report);
+                    }
                 }
             }
             if let Some(uid) = candidate.needs_slices_of {
                 let known = slices.get(key).copied();
-                match self.awaited(now, (key, uid), known, index, &is_in_output) {
+                let time = time(&key.namespace);
+                match self.awaited(time.now, (key, uid), known, index, &is_in_output) {
                     Awaited::Nothing => {}
                     // This explains why no endpoint is serving.
                     Awaited::Slices => judged.withheld = Some(Withheld::NoSlices),
                     Awaited::Until(_) if judged.withheld.is_some() => {}
                     Awaited::Until(at) => {
                         judged.withheld = Some(Withheld::NewSlices);
-                        report.recheck(at);
+                        report.recheck(at, time);
                     }
                 }
                 if let Some(known) = self.slices.get_mut(key) {
@@ -176,24 +194,22 @@ impl HealthStage {
         report
     }
 
-    /// Whether a tool without a usable endpoint is withheld. `since` is since when it has been without one; `None` if
-    /// it is not in the output.
+    /// Whether a tool in the output that has been without a usable endpoint `since` then is withheld.
     fn withheld_since(
         &mut self,
-        now: Duration,
+        time: HealthTime,
         spec: &crd_types::Health,
         key: &ServiceKey,
-        since: Option<Duration>,
+        since: Duration,
         report: &mut HealthReport,
     ) -> Option<Withheld> {
-        let Some(since) = since else { return Some(Withheld::Unhealthy) };
         // Kept also after the grace period, because the tool stays in the output until that can be written.
         self.down_since.insert(key.clone(), since);
         let leaves_at = since + Duration::from_secs(u64::try_from(spec.withhold_after_seconds).unwrap_or_default());
-        if now >= leaves_at {
+        if time.now >= leaves_at {
             return Some(Withheld::Unhealthy);
         }
-        report.recheck(leaves_at);
+        report.recheck(leaves_at, time);
         None
     }
 

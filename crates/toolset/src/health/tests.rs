@@ -21,12 +21,19 @@ struct Scene {
     index: Index,
     spec: crd_types::Health,
     output: BTreeSet<ServiceKey>,
+    frozen: bool,
 }
 
 impl Scene {
     fn new() -> Self {
         let index = index([grafana("monitoring", "grafana")]);
-        Self { stage: HealthStage::default(), index, spec: crd_types::Health::default(), output: BTreeSet::new() }
+        Self {
+            stage: HealthStage::default(),
+            index,
+            spec: crd_types::Health::default(),
+            output: BTreeSet::new(),
+            frozen: false,
+        }
     }
 
     fn ready(&mut self, serving: bool) {
@@ -36,8 +43,9 @@ impl Scene {
     fn judge(&mut self, now: Duration) -> (ToolHealth, Option<Duration>) {
         let config = trusting_monitoring();
         let selection = select(&Context { config: &config, cluster_domain: DOMAIN }, &self.index);
-        let report = self.stage.judge(now, &self.spec, &selection, &self.index, &|| self.output.clone());
-        (report.of(&key()), report.recheck_at)
+        let time = |_: &str| HealthTime { now, frozen: self.frozen };
+        let report = self.stage.judge(&time, &self.spec, &selection, &self.index, &|| self.output.clone());
+        (report.of(&key()), report.recheck_in)
     }
 }
 
@@ -57,7 +65,7 @@ fn a_tool_enters_only_when_it_is_healthy() {
 fn a_tool_in_the_output_leaves_after_its_grace_and_not_before() {
     let mut scene = Scene::new();
     scene.output.insert(key());
-    assert_eq!(scene.judge(at(10)), (ToolHealth { health: Health::Unhealthy, withheld: None }, Some(at(130))));
+    assert_eq!(scene.judge(at(10)), (ToolHealth { health: Health::Unhealthy, withheld: None }, Some(at(120))));
     assert!(scene.judge(at(129)).0.withheld.is_none());
     assert!(scene.judge(at(130)).0.withheld.is_some());
     assert!(scene.judge(at(131)).0.withheld.is_some(), "also while the output could not be written yet");
@@ -71,7 +79,27 @@ fn recovery_in_between_starts_the_grace_anew() {
     scene.ready(true);
     assert_eq!(scene.judge(at(100)).1, None);
     scene.ready(false);
-    assert_eq!(scene.judge(at(110)).1, Some(at(230)));
+    assert_eq!(scene.judge(at(110)).1, Some(at(120)));
+}
+
+#[test]
+fn while_the_clock_stands_still_there_is_nothing_to_wait_for() {
+    let mut scene = Scene::new();
+    scene.output.insert(key());
+    scene.frozen = true;
+    assert_eq!(scene.judge(at(10)), (ToolHealth { health: Health::Unhealthy, withheld: None }, None));
+    scene.frozen = false;
+    assert_eq!(scene.judge(at(15)).1, Some(at(115)));
+}
+
+#[test]
+fn a_tenant_does_not_enter_while_the_clock_stands_still() {
+    let mut scene = TenantScene::new("None");
+    scene.slice(slice(&backend(), true));
+    scene.frozen = true;
+    assert_eq!(scene.at(0), (AWAITS, None));
+    scene.frozen = false;
+    assert_eq!(scene.at(0), (AWAITS, Some(at(5))));
 }
 
 #[test]
@@ -108,6 +136,7 @@ struct TenantScene {
     index: Index,
     spec: serde_json::Value,
     output: BTreeSet<ServiceKey>,
+    frozen: bool,
 }
 
 const UID: u64 = 7;
@@ -126,28 +155,32 @@ impl TenantScene {
             "sources": [{"name": "teams", "trust": "Tenant", "namespaces": {"from": "All"}}],
             "health": {"mode": mode},
         });
-        Self { stage: HealthStage::default(), index: index([backend()]), spec, output: BTreeSet::new() }
+        Self { stage: HealthStage::default(), index: index([backend()]), spec, output: BTreeSet::new(), frozen: false }
     }
 
     fn slice(&mut self, slice: SliceView) {
         self.index.apply_slice(slice);
     }
 
-    /// Why the Service is no tool at that second, and when to judge again.
+    /// Why the Service is no tool at that second, and at which second to judge again.
     fn at(&mut self, seconds: u64) -> (Option<ServiceReason>, Option<Duration>) {
         let outcome = pipeline::run(pipeline::Input {
             config: &config(self.spec.clone()),
             cluster_domain: DOMAIN,
             index: &self.index,
+            admits: None,
             health: pipeline::HealthInput::Observed {
                 stage: &mut self.stage,
-                now: at(seconds),
+                time: &|_| HealthTime { now: at(seconds), frozen: self.frozen },
                 in_output: &|| self.output.clone(),
             },
             legacy_overrides: None,
             base: None,
         });
-        (outcome.plan.rejected.first().map(|rejection| rejection.reason), outcome.recheck_at)
+        (
+            outcome.plan.rejected.first().map(|rejection| rejection.reason),
+            outcome.recheck_in.map(|left| at(seconds) + left),
+        )
     }
 
     fn in_output(mut self) -> Self {

@@ -31,6 +31,7 @@ fn reasons(formats: &serde_json::Value, base: Base<'_>) -> BTreeSet<Reason> {
         config: &config,
         cluster_domain: crate::DEFAULT_CLUSTER_DOMAIN,
         index: &index([prometheus("monitoring", "p"), jaeger]),
+        admits: None,
         health: HealthInput::Unobserved,
         legacy_overrides: None,
         base: Some(base),

@@ -76,6 +76,11 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Drops every chosen candidate that is not admitted. What is rejected stays, because its reason is known.
+    pub(crate) fn admit(&mut self, admits: &dyn Fn(&ServiceKey) -> bool) {
+        self.candidates.retain(|candidate| candidate.endpoint().is_none() || admits(&candidate.key));
+    }
+
     /// The candidates whose health and EndpointSlices decide whether they are in the output.
     pub fn chosen(&self) -> impl Iterator<Item = &Candidate> {
         self.candidates.iter().filter(|candidate| candidate.endpoint().is_some())
