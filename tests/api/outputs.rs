@@ -51,7 +51,7 @@ async fn services_that_were_there_before_the_controller_are_listed() -> Result<(
         let apps = world.namespace("apps").await?;
         let agent = world.namespace("agent").await?;
         world.create(&services::grafana(&apps)).await?;
-        world.configure(&agent, "default", &crate::stage::without_health(&[&apps])).await?;
+        world.configure(&agent, "default", &without_health(&[&apps])).await?;
 
         let _controller = world.start_controller(ControllerOptions::default()).await?;
 

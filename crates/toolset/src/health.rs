@@ -78,11 +78,11 @@ impl HealthReport {
         self.tools.get(key).copied().unwrap_or_default()
     }
 
-    /// Judge again at that time, unless the clock stands still.
-    fn recheck(&mut self, at: Duration, time: HealthTime) {
-        if !time.frozen {
-            let left = at.saturating_sub(time.now);
-            self.recheck_in = Some(self.recheck_in.map_or(left, |earlier| earlier.min(left)));
+    /// Asks for a new judgement at this time. While the clock stands still, there is nothing to wait for.
+    fn recheck(&mut self, at: Duration, HealthTime { now, frozen }: HealthTime) {
+        if !frozen {
+            let left = at.saturating_sub(now);
+            self.recheck_in = Some(self.recheck_in.map_or(left, |other| other.min(left)));
         }
     }
 }
@@ -158,17 +158,21 @@ impl HealthStage {
         let (down, slices) = (std::mem::take(&mut self.down_since), std::mem::take(&mut self.slices));
         for candidate in selection.chosen() {
             let key = &candidate.key;
-            let time = time(&key.namespace);
             let mut judged = ToolHealth::default();
             if spec.mode != HealthMode::None {
                 judged.health = health(index, key);
                 if judged.health == Health::Unhealthy && spec.effect == HealthEffect::Withhold {
-                    let since = is_in_output(key).then(|| down.get(key).copied().unwrap_or(time.now));
-                    judged.withheld = self.withheld_since(time, spec, key, since, &mut report);
+                    judged.withheld = Some(Withheld::Unhealthy);
+                    if is_in_output(key) {
+                        let time = time(&key.namespace);
+                        let since = down.get(key).copied().unwrap_or(time.now);
+                        judged.withheld = self.withheld_since(time, spec, key, since, &mut report);
+                    }
                 }
             }
             if let Some(uid) = candidate.needs_slices_of {
                 let known = slices.get(key).copied();
+                let time = time(&key.namespace);
                 match self.awaited(time.now, (key, uid), known, index, &is_in_output) {
                     Awaited::Nothing => {}
                     // This explains why no endpoint is serving.
@@ -190,17 +194,15 @@ impl HealthStage {
         report
     }
 
-    /// Whether a tool without a usable endpoint is withheld. `since` is since when it has been without one; `None` if
-    /// it is not in the output.
+    /// Whether a tool in the output that has been without a usable endpoint `since` then is withheld.
     fn withheld_since(
         &mut self,
         time: HealthTime,
         spec: &crd_types::Health,
         key: &ServiceKey,
-        since: Option<Duration>,
+        since: Duration,
         report: &mut HealthReport,
     ) -> Option<Withheld> {
-        let Some(since) = since else { return Some(Withheld::Unhealthy) };
         // Kept also after the grace period, because the tool stays in the output until that can be written.
         self.down_since.insert(key.clone(), since);
         let leaves_at = since + Duration::from_secs(u64::try_from(spec.withhold_after_seconds).unwrap_or_default());

@@ -93,6 +93,16 @@ fn while_the_clock_stands_still_there_is_nothing_to_wait_for() {
 }
 
 #[test]
+fn a_tenant_does_not_enter_while_the_clock_stands_still() {
+    let mut scene = TenantScene::new("None");
+    scene.slice(slice(&backend(), true));
+    scene.frozen = true;
+    assert_eq!(scene.at(0), (AWAITS, None));
+    scene.frozen = false;
+    assert_eq!(scene.at(0), (AWAITS, Some(at(5))));
+}
+
+#[test]
 fn a_restart_takes_nothing_out_early() {
     let mut scene = Scene::new();
     scene.output.insert(key());
@@ -126,6 +136,7 @@ struct TenantScene {
     index: Index,
     spec: serde_json::Value,
     output: BTreeSet<ServiceKey>,
+    frozen: bool,
 }
 
 const UID: u64 = 7;
@@ -144,14 +155,14 @@ impl TenantScene {
             "sources": [{"name": "teams", "trust": "Tenant", "namespaces": {"from": "All"}}],
             "health": {"mode": mode},
         });
-        Self { stage: HealthStage::default(), index: index([backend()]), spec, output: BTreeSet::new() }
+        Self { stage: HealthStage::default(), index: index([backend()]), spec, output: BTreeSet::new(), frozen: false }
     }
 
     fn slice(&mut self, slice: SliceView) {
         self.index.apply_slice(slice);
     }
 
-    /// Why the Service is no tool at that second, and when to judge again.
+    /// Why the Service is no tool at that second, and at which second to judge again.
     fn at(&mut self, seconds: u64) -> (Option<ServiceReason>, Option<Duration>) {
         let outcome = pipeline::run(pipeline::Input {
             config: &config(self.spec.clone()),
@@ -160,7 +171,7 @@ impl TenantScene {
             admits: None,
             health: pipeline::HealthInput::Observed {
                 stage: &mut self.stage,
-                time: &|_| HealthTime { now: at(seconds), frozen: false },
+                time: &|_| HealthTime { now: at(seconds), frozen: self.frozen },
                 in_output: &|| self.output.clone(),
             },
             legacy_overrides: None,
