@@ -1,10 +1,7 @@
 //! The one way from the index to the bytes of the `ConfigMap`: select, judge health, plan, render. The controller, the
 //! command line, the tests and the benchmarks call it.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use crd_types::ToolsetConfig;
 use detectors::ServiceKey;
@@ -59,8 +56,6 @@ pub struct Outcome {
     pub rendered: Rendered,
     /// When the next grace period ends, on the clock of the input. Run again then.
     pub recheck_at: Option<Duration>,
-    /// How long it took to judge health. For metrics only; nothing else depends on it.
-    pub health_took: Duration,
 }
 
 /// The intermediate results of a run, to explain a plan.
@@ -86,16 +81,14 @@ fn compose<T>(input: Input<'_>, keep: impl FnOnce(&Selection, &HealthReport) -> 
     let Input { config, cluster_domain, index, health, legacy_overrides, base } = input;
     let ctx = Context { config, cluster_domain };
     let selection = select(&ctx, index);
-    let began = Instant::now();
     let health = match health {
         HealthInput::Unobserved => HealthReport::unknown(),
         HealthInput::Observed { stage, now, in_output } => {
             stage.judge(now, &config.spec.health, &selection, index, in_output)
         }
     };
-    let health_took = began.elapsed();
     let kept = keep(&selection, &health);
     let mut plan = plan(&ctx, index, selection, &health, legacy_overrides);
     let rendered = render(config, &mut plan, base);
-    (Outcome { plan, rendered, recheck_at: health.recheck_at, health_took }, kept)
+    (Outcome { plan, rendered, recheck_at: health.recheck_at }, kept)
 }

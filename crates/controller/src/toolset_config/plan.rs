@@ -32,8 +32,6 @@ pub(super) struct Planned {
     pub(super) recheck_at: Option<Instant>,
     /// How long it took.
     pub(super) took: Duration,
-    /// How long the health stage of it took.
-    pub(super) health_took: Duration,
 }
 
 /// Plans and renders one ToolsetConfig. It only reads the index, and delays a watch only while the plan is made.
@@ -65,7 +63,6 @@ pub(super) fn plan(
         rendered: outcome.rendered,
         recheck_at: outcome.recheck_at.map(|at| memory.moment(at)),
         took: began.elapsed(),
-        health_took: outcome.health_took,
     }
 }
 
