@@ -25,6 +25,7 @@ pub mod render;
 pub mod select;
 pub mod status;
 pub mod tool;
+pub mod visible;
 mod yaml;
 
 pub use config_map::{ConfigMapView, Drift, Manifest, Ownership};
