@@ -5,6 +5,7 @@ mod annotations;
 mod at_rest;
 mod control_plane;
 mod crd;
+mod doors;
 mod drift;
 mod election;
 mod faults;
