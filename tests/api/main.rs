@@ -8,6 +8,7 @@ mod crd;
 mod doors;
 mod drift;
 mod election;
+mod events;
 mod faults;
 mod fence;
 mod fights;

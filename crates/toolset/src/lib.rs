@@ -13,7 +13,7 @@
 pub mod checked;
 pub mod config_map;
 pub mod convert;
-mod digest;
+pub mod digest;
 pub mod endpoint;
 #[cfg(test)]
 mod fixtures;

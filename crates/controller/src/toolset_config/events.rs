@@ -79,15 +79,16 @@ pub(super) fn service_events(
         let known = reported.get(key) == Some(&reason) || in_status(key, reason);
         let event = || Event {
             term,
-            about: About::Service(NamespacedName::new(&*key.namespace, &*key.name)),
+            about: About::Service(NamespacedName::new(key.namespace.clone(), key.name.clone())),
             kind: if asks_for_action(reason) { Kind::Warning } else { Kind::Normal },
             reason: reason.as_str(),
             action: "Select",
             note: rejection.message.clone(),
         };
-        if known || events.send(event()) {
-            now.insert(key.clone(), reason);
+        if !known {
+            events.send(event());
         }
+        now.insert(key.clone(), reason);
     }
     *reported = now;
 }
