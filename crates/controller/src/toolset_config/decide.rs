@@ -49,6 +49,8 @@ pub(super) struct Change {
     /// Whether somebody else changed the ConfigMap since this process last applied it. Then the brake applies to every
     /// operation.
     pub(super) reverts: bool,
+    /// Whether the plan has changed since then. A changed plan is written once without a delay.
+    pub(super) plan_changed: bool,
 }
 
 /// The state of an output that is held.
@@ -76,7 +78,7 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
             _ => Decision::Leave(held()),
         };
     }
-    if view.is_some_and(|view| view.terminating) {
+    if view.is_some_and(|view| view.terminating && view.foreign_finalizers().is_empty()) {
         return Decision::AwaitDeletion;
     }
     let adopts = match view.map_or(Ownership::Ours, |view| ownership(situation.config, view)) {
@@ -90,11 +92,21 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
             );
             return Decision::Leave(OutputState::Conflict { message });
         }
+        Ownership::Controlled { by } => {
+            let message = format!(
+                "ConfigMap {name} is controlled by {by}, and an object has at most one controller; remove this owner \
+                 reference from the ConfigMap, or create a ToolsetConfig with another output.configMapName"
+            );
+            return Decision::Leave(OutputState::Conflict { message });
+        }
     };
     let owned = |key: &str| situation.existing.owned.contains(key);
     let Some(found) = view.map_or(Some(Drift::Missing), |view| situation.manifest.drift(view, owned)) else {
         return Decision::Nothing;
     };
+    if let Some(message) = view.and_then(|view| situation.manifest.obstacle(view)) {
+        return Decision::Leave(OutputState::Conflict { message });
+    }
     let lacks = |manifest: &Manifest| view.is_none_or(|view| manifest.drift(view, owned).is_some());
     let operation = match view {
         Some(_) if adopts => Operation::Adopt,
@@ -103,7 +115,12 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
         Some(_) => Operation::Update,
         None => Operation::Create,
     };
-    Decision::Write(Change { operation, found, reverts: situation.applied.is_some_and(lacks) })
+    Decision::Write(Change {
+        operation,
+        found,
+        reverts: situation.applied.is_some_and(lacks),
+        plan_changed: situation.applied != Some(situation.manifest),
+    })
 }
 
 /// The name of the ToolsetConfig that writes the same ConfigMap and takes precedence over this one. The oldest takes
@@ -302,10 +319,36 @@ mod tests {
     }
 
     #[test]
-    fn what_is_being_deleted_is_waited_for() {
+    fn a_deletion_is_waited_for_unless_somebody_else_delays_it() {
         let mut case = Case::at_rest();
-        case.change(|view| view.terminating = true);
+        case.rendered = rendered("b");
+        case.change(|view| (view.terminating, view.finalizers) = (true, vec!["foregroundDeletion".to_owned()]));
         assert_eq!(case.decide(), Decision::AwaitDeletion);
+        case.change(|view| view.finalizers.push("example.com/keep".to_owned()));
+        assert_eq!(case.operation(), Operation::Update, "the agent still reads it");
+    }
+
+    #[test]
+    fn what_the_api_server_would_refuse_is_a_conflict_also_with_adopt() {
+        let conflict = |change: fn(&mut ConfigMapView)| {
+            let mut case = Case::at_rest();
+            case.config = config(&[("/spec/output", serde_json::json!({"conflictPolicy": "Adopt"}))]);
+            case.rendered = rendered("b");
+            case.change(change);
+            match case.decide() {
+                Decision::Leave(OutputState::Conflict { message }) => message,
+                other => panic!("not a conflict: {other:?}"),
+            }
+        };
+        let controlled = conflict(|view| {
+            let (kind, name, uid) = ("Deployment".to_owned(), "other".to_owned(), "x".to_owned());
+            view.controller = Some(toolset::config_map::Owner { kind, name, uid });
+        });
+        assert!(controlled.contains("Deployment other") && controlled.contains("owner reference"), "{controlled}");
+        let immutable = conflict(|view| view.immutable = true);
+        assert!(immutable.contains("immutable") && immutable.contains("delete"), "{immutable}");
+        let binary = conflict(|view| view.binary_keys.extend(["toolset.json".to_owned()]));
+        assert!(binary.contains("binaryData") && binary.contains("toolset.json"), "{binary}");
     }
 
     #[test]

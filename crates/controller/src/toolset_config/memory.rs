@@ -28,8 +28,8 @@ pub(super) struct Memory {
     /// The ConfigMap as this process last applied it and the API server acknowledged it. It is used to restore the
     /// ConfigMap without a plan, and to know what is in the output while the ConfigMap does not exist.
     pub(super) applied: Option<Manifest>,
-    /// The version of the ConfigMap in which drift was last found, so that each drift is counted once.
-    pub(super) drifted_at: Option<u64>,
+    /// Who last changed the ConfigMap against this process, for messages.
+    pub(super) rival: String,
     /// Failures to write in a row.
     pub(super) failures: u32,
     /// When the ToolsetConfig began to wait for its inputs.
@@ -51,7 +51,7 @@ impl Memory {
             health: HealthStage::default(),
             brake: Brake::default(),
             applied: None,
-            drifted_at: None,
+            rival: String::new(),
             failures: 0,
             waiting_since: None,
             refused: false,

@@ -98,6 +98,18 @@ pub enum OutputState {
         /// Who.
         message: String,
     },
+    /// The `ConfigMap` is as rendered, but it is being deleted, and a finalizer holds it.
+    Terminating {
+        /// Which finalizer.
+        message: String,
+    },
+}
+
+impl OutputState {
+    /// Whether the `ConfigMap` holds what was rendered.
+    pub fn is_written(&self) -> bool {
+        matches!(self, Self::Applied | Self::Terminating { .. })
+    }
 }
 
 /// The state of the agent's reload.

@@ -26,7 +26,7 @@ pub fn status(
     if let Some(plan) = report {
         lists::fill(&mut status, plan);
     }
-    if let (OutputState::Applied, Some(rendered)) = (&observed.output, observed.rendered) {
+    if let (true, Some(rendered)) = (observed.output.is_written(), observed.rendered) {
         status.output = Some(output(config, status.output.take(), rendered, observed.now));
     }
     let generation = config.metadata.generation;
