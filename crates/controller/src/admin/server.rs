@@ -93,8 +93,13 @@ async fn converse(stream: TcpStream, routes: Router, progress: Progress) {
     let service = {
         let progress = progress.clone();
         service_fn(move |request: hyper::Request<Incoming>| {
-            progress.enter(Phase::Answer);
-            routes.clone().call(request)
+            progress.enter(Phase::Answer { written: false });
+            let mut routes = routes.clone();
+            async move {
+                // One request at a time, so that a client that sends hundreds at once does not delay everything else.
+                yield_now().await;
+                routes.call(request).await
+            }
         })
     };
     let io = TokioIo::new(Watched { stream, progress: progress.clone() });
@@ -127,8 +132,8 @@ async fn converse(stream: TcpStream, routes: Router, progress: Progress) {
 enum Phase {
     /// The rest of a request.
     Request,
-    /// The client reads the answer.
-    Answer,
+    /// The client reads the answer, of which a part is written or not.
+    Answer { written: bool },
     /// The next request.
     Idle,
 }
@@ -148,7 +153,7 @@ impl State {
         self.since
             + match self.phase {
                 Phase::Request => REQUEST,
-                Phase::Answer => ANSWER,
+                Phase::Answer { .. } => ANSWER,
                 Phase::Idle => IDLE,
             }
     }
@@ -171,6 +176,13 @@ impl Progress {
         let mut state = self.state();
         state.answered |= phase == Phase::Idle;
         (state.phase, state.since) = (phase, Instant::now());
+    }
+
+    /// Notes that a part of the answer is written. The time limit does not begin again.
+    fn wrote(&self) {
+        if let Phase::Answer { written } = &mut self.state().phase {
+            *written = true;
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -197,7 +209,9 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
+        self.progress.wrote();
+        Poll::Ready(Ok(written))
     }
 
     fn poll_write_vectored(
@@ -205,7 +219,9 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bytes))?;
+        self.progress.wrote();
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -215,7 +231,7 @@ impl AsyncWrite for Watched {
     /// hyper flushes after it has written everything that it holds, and our answers have only one part.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        if self.progress.get().phase == Phase::Answer {
+        if self.progress.get().phase == (Phase::Answer { written: true }) {
             self.progress.enter(Phase::Idle);
         }
         Poll::Ready(Ok(()))
