@@ -15,7 +15,7 @@ pub mod agent_names;
 pub mod checked;
 pub mod config_map;
 pub mod convert;
-mod digest;
+pub mod digest;
 pub mod endpoint;
 #[cfg(test)]
 mod fixtures;
@@ -29,6 +29,7 @@ pub mod render;
 pub mod select;
 pub mod status;
 pub mod tool;
+pub mod visible;
 mod yaml;
 
 pub use config_map::{ConfigMapView, Drift, Manifest, Ownership};

@@ -33,8 +33,6 @@ pub(super) struct Planned {
     pub(super) recheck_in: Option<Duration>,
     /// How long it took.
     pub(super) took: Duration,
-    /// How long the health stage of it took.
-    pub(super) health_took: Duration,
 }
 
 /// Plans and renders one ToolsetConfig. It only reads the index, and delays a watch only while the plan is made.
@@ -73,7 +71,6 @@ pub(super) fn plan(
         rendered: outcome.rendered,
         recheck_in: outcome.recheck_in,
         took: began.elapsed(),
-        health_took: outcome.health_took,
     }
 }
 
