@@ -29,3 +29,4 @@ mod sources;
 mod stage;
 mod status;
 mod tenants;
+mod watches;

@@ -1,14 +1,10 @@
-//! One watch. It uses kube's `watcher`, and keeps errors out of the streams that trigger reconciles.
+//! One watch. It keeps errors out of the streams that trigger reconciles.
 
-use std::{fmt::Debug, pin::pin, sync::Arc, time::Duration};
+use std::{fmt::Debug, pin::pin, sync::Arc};
 
-use futures::StreamExt;
 use kube::{
     Api, Client, Resource,
-    runtime::{
-        WatchStreamExt,
-        watcher::{self, Event, watcher},
-    },
+    runtime::watcher::{self, Event},
 };
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep_until};
@@ -18,19 +14,18 @@ use tracing::{info, warn};
 use super::{
     state::Cluster,
     triggers::Triggers,
-    watch_health::{HealthChange, WATCH_TIMEOUT_SECONDS, WatchHealth, WatchId},
+    watch_health::{HealthChange, WatchHealth, WatchId},
 };
 use crate::{
-    api::{Cause, client::observed, error::watch_message},
+    api::{
+        Cause, Observer,
+        watching::{Problem, Watching},
+    },
     metrics::Metrics,
 };
 
 /// Objects per page of a list. A page is parsed as a whole, so small pages keep the peak of memory low.
 const PAGE: u32 = 100;
-
-/// How long a watcher must have run before a new one replaces it to list at once. If the API server requires a list
-/// more often, the backoff applies.
-const LIST_AGAIN: Duration = Duration::from_secs(5);
 
 /// Receives the objects of one watch. Each object is converted and dropped at once.
 ///
@@ -56,11 +51,22 @@ pub(super) trait Feed: Send + 'static {
 }
 
 /// One watch and what it reports to.
+#[derive(Clone)]
 pub(super) struct Watch {
     pub(super) id: WatchId,
     pub(super) cluster: Arc<Cluster>,
     pub(super) triggers: Arc<Triggers>,
     pub(super) metrics: Arc<Metrics>,
+}
+
+impl Observer for Watch {
+    fn answered(&self) {
+        self.recovered(self.cluster.watches.answered(&self.id, Instant::now()));
+    }
+
+    fn contact(&self) {
+        self.recovered(self.cluster.watches.contact(&self.id, Instant::now()));
+    }
 }
 
 impl Watch {
@@ -70,43 +76,25 @@ impl Watch {
         F: Feed,
         F::Object: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
     {
-        let this = Arc::new(self);
-        let contact = {
-            let this = this.clone();
-            move || this.recovered(this.cluster.watches.contact(&this.id, Instant::now()))
-        };
-        let (client, last_read) = observed(&client, contact);
-        let api = api(client);
-        let mut config = watcher::Config::default().timeout(WATCH_TIMEOUT_SECONDS).page_size(PAGE);
-        config.field_selector = this.id.name.as_ref().map(|name| format!("metadata.name={name}"));
+        let mut config = watcher::Config::default().page_size(PAGE);
+        config.field_selector = self.id.name.as_ref().map(|name| format!("metadata.name={name}"));
+        let mut watching = Watching::new(&client, api, config, self.clone());
+        let mut stale = pin!(sleep_until(self.cluster.watches.stale_at(&self.id, Instant::now())));
         loop {
-            let begun = Instant::now();
-            let mut events = pin!(watcher(api.clone(), config.clone()).default_backoff());
-            let mut stale = pin!(sleep_until(this.cluster.watches.stale_at(&this.id, begun)));
-            loop {
-                tokio::select! {
-                    event = events.next() => match event {
-                        Some(Ok(event)) => this.take(&mut feed, event, last_read.get()),
-                        Some(Err(error)) => {
-                            this.failed(&error);
-                            // The API server requires a new list, which is not a problem. kube's watcher would list
-                            // after its backoff, which is up to 30 s after an outage. A new watcher lists at once.
-                            if Cause::of_watch(&error) == Cause::Gone && begun.elapsed() >= LIST_AGAIN {
-                                break;
-                            }
-                        }
-                        None => break,
-                    },
-                    () = &mut stale => {
-                        let now = Instant::now();
-                        let stale_at = this.cluster.watches.stale_at(&this.id, now);
-                        if stale_at <= now {
-                            this.stale();
-                            break;
-                        }
-                        // The watch has been in contact in the meantime, with or without an event.
-                        stale.as_mut().reset(stale_at);
+            tokio::select! {
+                event = watching.next() => match event {
+                    Ok(event) => self.take(&mut feed, event, watching.last_read()),
+                    Err(problem) => self.failed(&problem),
+                },
+                () = &mut stale => {
+                    let now = Instant::now();
+                    let mut stale_at = self.cluster.watches.stale_at(&self.id, now);
+                    // The watch may have been in contact in the meantime, with or without an event.
+                    if stale_at <= now {
+                        stale_at = self.stale();
+                        watching.list_again();
                     }
+                    stale.as_mut().reset(stale_at);
                 }
             }
         }
@@ -134,10 +122,9 @@ impl Watch {
         self.report(change);
     }
 
-    fn failed(&self, error: &watcher::Error) {
-        let cause = Cause::of_watch(error);
+    fn failed(&self, problem: &Problem) {
+        let (cause, message) = (problem.cause(), problem.message());
         self.metrics.watch_failed(self.id.input, cause);
-        let message = watch_message(error);
         let change = self.cluster.watches.failed(&self.id, cause, &message, Instant::now());
         // If the resource version has expired, the API server only requires a new list.
         if change.problem && cause != Cause::Gone {
@@ -151,7 +138,8 @@ impl Watch {
         self.report(change);
     }
 
-    fn stale(&self) {
+    /// Reports that the watch is stale. Returns when it is stale for another three timeouts.
+    fn stale(&self) -> Instant {
         // A refused watch, or one that has never listed, has no contact either.
         if self.cluster.watches.health_of(Instant::now(), std::slice::from_ref(&self.id)).health == WatchHealth::Stale {
             let input = self.id.input.as_str();
@@ -159,7 +147,9 @@ impl Watch {
             self.report(HealthChange { health: true, problem: false });
         }
         // Start again with a list. If etcd was restored from a backup, the old resource version never works again.
-        self.cluster.watches.restarted(&self.id, Instant::now());
+        let now = Instant::now();
+        self.cluster.watches.restarted(&self.id, now);
+        self.cluster.watches.stale_at(&self.id, now)
     }
 
     fn report(&self, change: HealthChange) {

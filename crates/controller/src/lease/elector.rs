@@ -3,25 +3,23 @@
 
 use std::{pin::pin, sync::Arc};
 
-use futures::StreamExt;
 use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::MicroTime};
 use kube::{
     Api, Client,
     api::PostParams,
-    runtime::{WatchStreamExt, watcher},
+    runtime::watcher::{self, Event},
 };
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use super::step::{RENEW_DEADLINE, RETRY, Record, Step, step};
-use crate::{
-    api::{Cause, Error, client::within_timeout, fence::Fence},
-    cluster::WATCH_TIMEOUT_SECONDS,
-};
+use crate::api::{Cause, Error, Observer, client::within_timeout, fence::Fence, watching::Watching};
 
 /// Takes part in the election for this replica.
 pub(crate) struct Elector {
+    client: Client,
     api: Api<Lease>,
+    namespace: String,
     name: String,
     me: String,
     fence: Arc<Fence>,
@@ -36,7 +34,9 @@ impl Elector {
     /// An elector for the Lease `namespace`/`name`. The rest of the program sees the outcome in `fence`.
     pub(crate) fn new(client: Client, namespace: &str, name: &str, fence: Arc<Fence>) -> Self {
         Self {
-            api: Api::namespaced(client, namespace),
+            api: Api::namespaced(client.clone(), namespace),
+            client,
+            namespace: namespace.to_owned(),
             name: name.to_owned(),
             me: identity(),
             fence,
@@ -49,9 +49,10 @@ impl Elector {
 
     /// Takes part until `stop`, then releases the lease if this replica holds it.
     pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) {
-        let watch =
-            watcher::Config::default().fields(&format!("metadata.name={}", self.name)).timeout(WATCH_TIMEOUT_SECONDS);
-        let mut events = pin!(watcher(self.api.clone(), watch).default_backoff());
+        let config = watcher::Config::default().fields(&format!("metadata.name={}", self.name));
+        let namespace = self.namespace.clone();
+        let api = |client| Api::namespaced(client, &namespace);
+        let mut lease = Watching::new(&self.client, api, config, Unobserved);
         let mut stop = pin!(stop);
         // Without permission to watch, the elector reads the Lease at every retry to see the renewals of other
         // replicas.
@@ -66,9 +67,13 @@ impl Elector {
             tokio::select! {
                 () = &mut stop => break,
                 () = sleep_until(wake_at) => {}
-                event = events.next() => match event {
-                    Some(Ok(event)) => { watching = true; self.observe_event(event); }
-                    Some(Err(_)) | None => watching = false,
+                event = lease.next() => match event {
+                    Ok(event) => {
+                        // The beginning of a list says nothing. It may wait for a pause.
+                        watching |= matches!(event, Event::InitDone | Event::Apply(_) | Event::Delete(_));
+                        self.observe_event(event);
+                    }
+                    Err(_) => watching = false,
                 },
             }
         }
@@ -155,9 +160,9 @@ impl Elector {
         }
     }
 
-    fn observe_event(&mut self, event: watcher::Event<Lease>) {
+    fn observe_event(&mut self, event: Event<Lease>) {
         match event {
-            watcher::Event::Apply(lease) | watcher::Event::InitApply(lease) => {
+            Event::Apply(lease) | Event::InitApply(lease) => {
                 let new = Record::of(&lease);
                 let version = |record: &Record| record.resource_version.as_deref().and_then(|v| v.parse::<u64>().ok());
                 // The watch may show a version that this replica has overwritten since.
@@ -166,8 +171,8 @@ impl Elector {
                 }
             }
             // The Lease may have been created again since.
-            watcher::Event::Delete(_) => self.must_read = true,
-            watcher::Event::Init | watcher::Event::InitDone => {}
+            Event::Delete(_) => self.must_read = true,
+            Event::Init | Event::InitDone => {}
         }
     }
 
@@ -206,6 +211,11 @@ impl Elector {
         }
     }
 }
+
+/// The election reads the Lease by itself while the watch has a problem, so it does not observe the connection.
+struct Unobserved;
+
+impl Observer for Unobserved {}
 
 /// The unique name of this replica. It consists of the host name, which is the pod's name, and of a random part,
 /// because the program may restart on the same host.
