@@ -10,6 +10,7 @@ mod election;
 mod faults;
 mod fence;
 mod fights;
+mod flapping;
 mod forbidden;
 mod harness;
 mod health;

@@ -11,6 +11,7 @@
 
 mod config_maps;
 mod feed;
+mod flapping;
 mod needs;
 mod state;
 mod supervisor;
