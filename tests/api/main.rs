@@ -21,6 +21,7 @@ mod overrides;
 mod ownership;
 mod proxy;
 mod reload;
+mod restored;
 mod rights;
 mod scale;
 mod scenarios;

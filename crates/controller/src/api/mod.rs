@@ -15,6 +15,7 @@ pub(crate) mod name;
 mod observed;
 mod pace;
 mod request;
+pub(crate) mod restores;
 pub(crate) mod status;
 pub(crate) mod thin;
 pub(crate) mod watching;

@@ -43,8 +43,8 @@ impl Pace {
         }
     }
 
-    /// The resource version has expired, which is not a problem. The list that is required now starts at once, even
-    /// after long pauses. If the API server requires a list again and again, the pauses apply.
+    /// The resource version is of no use any more, which is not a problem. The list that is required now starts at once,
+    /// even after long pauses. If a list is required again and again, the pauses apply.
     pub(super) fn expired(&mut self, now: Instant) {
         if self.has_listed_again {
             return self.failed(now);

@@ -3,6 +3,7 @@
 //! | what happens | what follows |
 //! |---|---|
 //! | The request fails, or the connection breaks. | The same request, after a pause. |
+//! | The API server cannot be reached. It may come back with another state. | A list, after a pause. |
 //! | The watch ends after a while. | The next watch, at once. |
 //! | The watch ends too soon, after an event. | The next watch, after a pause. |
 //! | The watch ends too soon, without an event. It may never have one. | A list, after a pause. |
@@ -68,6 +69,7 @@ impl Problem {
         match self {
             Self::Ended
             | Self::Failed(watcher::Error::WatchError(_) | watcher::Error::WatchFailed(kube::Error::Api(_))) => true,
+            Self::Failed(watcher::Error::WatchStartFailed(error)) if Cause::of(error) == Cause::Transport => true,
             Self::Failed(_) => matches!(self.cause(), Cause::Gone | Cause::Ahead | Cause::Decode),
         }
     }
@@ -115,6 +117,13 @@ impl<K: Resource + Clone + DeserializeOwned + Debug + Send + 'static> Watching<K
             self.list_again();
         }
         Err(problem)
+    }
+
+    /// Starts again with a list, because the resource version is of no use any more. A pause that is due is left out,
+    /// but not again and again.
+    pub(crate) fn list_at_once(&mut self) {
+        self.connection.pace().expired(Instant::now());
+        self.list_again();
     }
 
     /// Starts again with a list. A pause that is due comes first.
@@ -362,8 +371,8 @@ mod tests {
         let (server, mut watching) = Server::start(&Answers { ends_after: MINUTES, ..watch(200, EVENT) });
         watch_for(&mut watching, Duration::from_secs(20)).await;
         let start = Instant::now();
-        watching.list_again();
-        watch_for(&mut watching, Duration::from_secs(1)).await;
+        watching.list_at_once();
+        watch_for(&mut watching, Duration::from_millis(1)).await;
         assert_eq!(server.lists.lock().unwrap().iter().filter(|at| **at >= start).count(), 1);
     }
 }

@@ -109,6 +109,13 @@ impl ConfigMaps {
         news
     }
 
+    /// Forgets the version, because etcd was restored and the next versions are lower.
+    pub(super) fn restored(&self, name: &NamespacedName) {
+        if let Some(seen) = self.lock().get_mut(name).and_then(|slot| slot.seen.as_mut()) {
+            seen.version = 0;
+        }
+    }
+
     /// Records that the ConfigMap was deleted. Returns true if this was not known.
     pub(super) fn deleted(&self, name: &NamespacedName, object: &ThinConfigMap) -> bool {
         let version = version(object.metadata.resource_version.as_deref());
@@ -222,6 +229,19 @@ mod tests {
         assert_eq!(content(&maps), "b");
         assert!(maps.deleted(&name(), &object("12", "b")));
         assert!(maps.get(&name()).unwrap().view.is_none());
+    }
+
+    #[test]
+    fn after_a_restore_lower_versions_are_news() {
+        let maps = ConfigMaps::default();
+        maps.applied(&name(), &object("100", "b"));
+        maps.restored(&name());
+        maps.expect(&name(), view(&object("", "c")));
+        assert!(maps.acknowledged(&name(), "u", 50));
+        assert_eq!((content(&maps), maps.get(&name()).unwrap().version()), ("c".to_owned(), 50));
+        assert!(maps.applied(&name(), &object("51", "d")));
+        assert!(maps.listed(&name(), Some(&object("40", "a"))), "a list replaces everything");
+        assert!(maps.applied(&name(), &object("41", "b")));
     }
 
     #[test]

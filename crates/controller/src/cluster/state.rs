@@ -19,7 +19,7 @@ use super::{
     triggers::Triggers,
     watch_health::{WatchId, Watches},
 };
-use crate::api::NamespacedName;
+use crate::api::{NamespacedName, restores::Restores};
 
 /// The known state of the cluster. Locks are held briefly and never across an await.
 pub(crate) struct Cluster {
@@ -28,6 +28,8 @@ pub(crate) struct Cluster {
     pub(crate) watches: Watches,
     pub(crate) toolset_configs: ToolsetConfigs,
     pub(crate) config_maps: ConfigMaps,
+    /// Reports that the API server has an earlier state than before.
+    pub(crate) restores: Restores,
     flapping: Arc<Flapping>,
     /// Notified when the set of ToolsetConfigs changed, because other watches may be needed.
     pub(super) needs_changed: Notify,
@@ -42,6 +44,7 @@ impl Cluster {
             watches: Watches::default(),
             toolset_configs,
             config_maps: ConfigMaps::default(),
+            restores: Restores::default(),
             flapping: Arc::default(),
             needs_changed: Notify::new(),
         }

@@ -48,6 +48,9 @@ pub(super) trait Feed: Send + 'static {
 
     /// A deleted object.
     fn deleted(&mut self, object: Self::Object, received: Instant);
+
+    /// Etcd was restored, so the versions that were seen say nothing about the next ones. A list follows.
+    fn restored(&mut self) {}
 }
 
 /// One watch and what it reports to.
@@ -79,12 +82,23 @@ impl Watch {
         let mut config = watcher::Config::default().page_size(PAGE);
         config.field_selector = self.id.name.as_ref().map(|name| format!("metadata.name={name}"));
         let mut watching = Watching::new(&client, api, config, self.clone());
+        let mut restored = self.cluster.restores.subscribe();
+        let mut lists_since_restore = true;
         let mut stale = pin!(sleep_until(self.cluster.watches.stale_at(&self.id, Instant::now())));
         loop {
             tokio::select! {
                 event = watching.next() => match event {
-                    Ok(event) => self.take(&mut feed, event, watching.last_read()),
+                    Ok(event) => {
+                        lists_since_restore |= matches!(event, Event::InitDone);
+                        self.take(&mut feed, event, watching.last_read());
+                    }
                     Err(problem) => self.failed(&problem),
+                },
+                // Several requests may find the same restore. The list that it requires is made once.
+                () = restored.wait() => if std::mem::take(&mut lists_since_restore) {
+                    feed.restored();
+                    self.outdated();
+                    watching.list_at_once();
                 },
                 () = &mut stale => {
                     let now = Instant::now();
@@ -150,6 +164,12 @@ impl Watch {
         let now = Instant::now();
         self.cluster.watches.restarted(&self.id, now);
         self.cluster.watches.stale_at(&self.id, now)
+    }
+
+    /// Reports that what is known is outdated until the next list is complete.
+    fn outdated(&self) {
+        self.cluster.watches.restarted(&self.id, Instant::now());
+        self.report(HealthChange { health: true, problem: false });
     }
 
     fn report(&self, change: HealthChange) {

@@ -153,6 +153,7 @@ impl Output<'_> {
         match answer {
             Ok(answer) => {
                 let now = Instant::now();
+                self.cluster.restores.compare("ConfigMap", self.existing.version(), answer.version());
                 let as_expected = config_maps.acknowledged(self.target, answer.uid(), answer.version());
                 self.metrics.applied(operation, self.received.map(|received| now - received));
                 if reverts {
