@@ -111,6 +111,18 @@ async fn a_restored_state_without_the_lease_and_the_config_map_is_read() -> Resu
 async fn a_restored_state_is_read_by_an_operator_that_writes_nothing() -> Result<()> {
     isolated("restored-quiet", Options::default(), async |world, plane| {
         let mut story = Story::tell(world, plane, true, false).await?;
+        // To restore etcd takes longer than to notice that the API server is away.
+        plane.stop_apiserver()?;
+        for input in ["Service", "ToolsetConfig", "ConfigMap"] {
+            let series = format!("dynamictoolset_watch_errors_total{{input=\"{input}\",reason=\"Transport\"}}");
+            let before = story.controller.metric(&series).await?.unwrap_or_default();
+            within(RETRIED, &format!("the watch of {input} has failed"), async || {
+                let failed = story.controller.metric(&series).await?.unwrap_or_default();
+                ensure!(failed > before, "{failed}");
+                Ok(())
+            })
+            .await?;
+        }
         plane.restore(&story.backup).await?;
         story.goes_on(world).await
     })

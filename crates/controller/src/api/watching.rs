@@ -3,7 +3,7 @@
 //! | what happens | what follows |
 //! |---|---|
 //! | The request fails, or the connection breaks. | The same request, after a pause. |
-//! | The API server cannot be reached. It may come back with another state. | A list, after a pause. |
+//! | The API server is away or cannot work. It may come back with another state. | A list, after a pause. |
 //! | The watch ends after a while. | The next watch, at once. |
 //! | The watch ends too soon, after an event. | The next watch, after a pause. |
 //! | The watch ends too soon, without an event. It may never have one. | A list, after a pause. |
@@ -69,7 +69,11 @@ impl Problem {
         match self {
             Self::Ended
             | Self::Failed(watcher::Error::WatchError(_) | watcher::Error::WatchFailed(kube::Error::Api(_))) => true,
-            Self::Failed(watcher::Error::WatchStartFailed(error)) if Cause::of(error) == Cause::Transport => true,
+            Self::Failed(watcher::Error::WatchStartFailed(error))
+                if matches!(Cause::of(error), Cause::Transport | Cause::Unavailable) =>
+            {
+                true
+            }
             Self::Failed(_) => matches!(self.cause(), Cause::Gone | Cause::Ahead | Cause::Decode),
         }
     }
