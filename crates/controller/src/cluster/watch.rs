@@ -2,6 +2,7 @@
 
 use std::{fmt::Debug, pin::pin, sync::Arc};
 
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client, Resource,
     runtime::watcher::{self, Event},
@@ -19,6 +20,7 @@ use super::{
 use crate::{
     api::{
         Cause, Observer,
+        client::within_timeout,
         watching::{Problem, Watching},
     },
     metrics::Metrics,
@@ -83,19 +85,23 @@ impl Watch {
         config.field_selector = self.id.name.as_ref().map(|name| format!("metadata.name={name}"));
         let mut watching = Watching::new(&client, api, config, self.clone());
         let mut restored = self.cluster.restores.subscribe();
-        let mut lists_since_restore = true;
+        let mut listed_since_restore = true;
         let mut stale = pin!(sleep_until(self.cluster.watches.stale_at(&self.id, Instant::now())));
         loop {
             tokio::select! {
                 event = watching.next() => match event {
                     Ok(event) => {
-                        lists_since_restore |= matches!(event, Event::InitDone);
+                        listed_since_restore |= matches!(event, Event::InitDone);
                         self.take(&mut feed, event, watching.last_read());
+                    }
+                    Err(problem) if self.namespace_is_gone(&client, &problem).await => {
+                        listed_since_restore = true;
+                        self.nothing_left(&mut feed);
                     }
                     Err(problem) => self.failed(&problem),
                 },
                 // Several requests may find the same restore. The list that it requires is made once.
-                () = restored.wait() => if std::mem::take(&mut lists_since_restore) {
+                () = restored.wait() => if std::mem::take(&mut listed_since_restore) {
                     feed.restored();
                     self.outdated();
                     watching.list_at_once();
@@ -112,6 +118,26 @@ impl Watch {
                 }
             }
         }
+    }
+
+    /// Whether the watch is refused because its namespace does not exist. A Role goes with its namespace, so only a
+    /// permission from a ClusterRole can show this.
+    async fn namespace_is_gone(&self, client: &Client, problem: &Problem) -> bool {
+        let Some(namespace) = self.id.namespace.as_deref() else { return false };
+        if problem.cause() != Cause::Forbidden {
+            return false;
+        }
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        matches!(within_timeout(namespaces.get_metadata_opt(namespace)).await, Ok(None))
+    }
+
+    /// The namespace of the watch does not exist, so nothing is left of what was known.
+    fn nothing_left<F: Feed>(&self, feed: &mut F) {
+        let now = Instant::now();
+        feed.begin();
+        let change = self.cluster.watches.namespace_gone(&self.id, now);
+        feed.complete(now);
+        self.recovered(change);
     }
 
     fn take<F: Feed>(&self, feed: &mut F, event: Event<F::Object>, received: Instant) {

@@ -163,6 +163,11 @@ impl Watches {
         })
     }
 
+    /// Records that the namespace of a watch does not exist. So the watch is refused, and nothing is missing.
+    pub(crate) fn namespace_gone(&self, id: &WatchId, now: Instant) -> HealthChange {
+        self.listed(id, now)
+    }
+
     /// Records that the API server began a successful answer. This ends a refusal and an outage, but it is no contact,
     /// because an answer may be empty or may make no sense.
     pub(crate) fn answered(&self, id: &WatchId, now: Instant) -> HealthChange {
