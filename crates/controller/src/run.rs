@@ -43,6 +43,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let (toolset_configs, changed) = ToolsetConfigs::new();
     let scope = Scope { watch_namespaces: args.watch_namespaces(), config_namespaces: args.config_namespaces() };
     let cluster = Arc::new(Cluster::new(scope, toolset_configs));
+    let restores = cluster.restores.clone();
     let (triggers, metrics) = (Arc::new(Triggers::default()), Arc::new(Metrics::new()));
     let admin = Admin::new(cluster.clone(), metrics.clone());
     let _endpoints = admin::serve(admin.clone(), args.health_addr, args.metrics_addr).await?;
@@ -77,7 +78,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let (stop_election, election_stops) = oneshot::channel::<()>();
     let election = args.leader_elect.then(|| {
         let namespace = args.lease_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
-        let elector = Elector::new(client.clone(), &namespace, &args.lease_name, fence);
+        let elector = Elector::new(client.clone(), &namespace, &args.lease_name, fence, restores);
         tokio::spawn(elector.run(async { drop(election_stops.await) }))
     });
 

@@ -34,7 +34,8 @@ const NAMES: usize = 64;
 const PROBE: &str = "probe";
 /// The first events are not counted.
 const WARM_UP: usize = 3;
-/// How long after the last ConfigMap the operator may still write, because it writes a status at most once per second.
+/// How long after the last ConfigMap the operator may still write, because it writes a status at most once per second. It
+/// also limits triggers to one per second and Service, so the same Service can change again after this time.
 const SETTLE: Duration = Duration::from_millis(1500);
 /// How long the CPU at rest is measured. It is subtracted from the cost of an event.
 const REST: Duration = Duration::from_secs(10);
@@ -102,10 +103,10 @@ async fn measure(world: &mut World, plane: &mut ControlPlane, options: Options, 
         ready.as_secs_f64(),
     ));
 
-    let config_map = (world.api(first), DEFAULT_CONFIG_MAP);
-    let one = Probe::new((world.api(one), PROBE), probe::PATH, "one", config_map);
-    let config_maps = (kube::Api::all(world.client()), DEFAULT_CONFIG_MAP);
-    let all = Probe::new((world.api(&shared), PROBE), probe::PATH, "all", config_maps);
+    let config_map = (vec![world.api(first)], DEFAULT_CONFIG_MAP);
+    let one = Probe::new(vec![(world.api(one), PROBE.to_owned())], probe::PATH, "one", config_map);
+    let config_maps = (vec![kube::Api::all(world.client())], DEFAULT_CONFIG_MAP);
+    let all = Probe::new(vec![(world.api(&shared), PROBE.to_owned())], probe::PATH, "all", config_maps);
     let mut report = Report::new("configs");
     report.pair("configs", options.configs);
     report.pair("services", options.services);

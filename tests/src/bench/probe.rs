@@ -1,6 +1,7 @@
-//! A Service that changes again and again, and when each change is seen in the ConfigMaps.
+//! Services that change in turn, and when each change is seen in the ConfigMaps.
 //!
 //! Each change has a number, which is part of the Service's path and with that of every endpoint that is rendered from it.
+//! The operator limits how often the same Service triggers, so a fast sequence of changes needs several Services.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,9 +33,13 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// The name of a change, before its number. No word may end in another one.
 pub(super) type Word = &'static str;
 
-/// A Prometheus, whose path changes.
+/// A Prometheus, whose path changes. Its instance label tells it from others in the same namespace.
 pub(super) fn prometheus(namespace: &str, name: &str, word: Word) -> Service {
-    let pods = [("app.kubernetes.io/name", "prometheus"), ("app.kubernetes.io/component", "server")];
+    let pods = [
+        ("app.kubernetes.io/name", "prometheus"),
+        ("app.kubernetes.io/component", "server"),
+        ("app.kubernetes.io/instance", name),
+    ];
     ServiceBuilder::new(namespace, name)
         .labels(&pods)
         .selector(&pods)
@@ -43,10 +48,12 @@ pub(super) fn prometheus(namespace: &str, name: &str, word: Word) -> Service {
         .build()
 }
 
-/// A Service under change.
+/// Services under change.
 pub(super) struct Probe {
-    services: Api<Service>,
-    name: String,
+    /// They change in this order, again and again.
+    services: Vec<(Api<Service>, String)>,
+    /// How many watches of ConfigMaps there are.
+    places: usize,
     annotation: &'static str,
     word: Word,
     sightings: Sightings,
@@ -57,27 +64,32 @@ pub(super) struct Probe {
 /// A ConfigMap that shows a change.
 #[derive(Clone, Debug)]
 struct Sighting {
+    /// The number of the watch that showed it.
+    place: usize,
     namespace: String,
     number: usize,
     at: Instant,
 }
 
-/// The watch of the ConfigMaps.
+/// The watches of the ConfigMaps.
 struct Sightings {
     received: mpsc::UnboundedReceiver<Sighting>,
-    watch: JoinHandle<()>,
+    watches: Vec<JoinHandle<()>>,
 }
 
 impl Probe {
-    /// Changes this annotation of a Service; the changes are seen in the ConfigMaps of this name.
+    /// Changes this annotation of one Service after the other. The changes are seen in the ConfigMaps of this name. If
+    /// there are several places, the first Service is seen in the first one, the second Service in the second one, and so
+    /// on from the beginning.
     pub(super) fn new(
-        (services, name): (Api<Service>, &str),
+        services: Vec<(Api<Service>, String)>,
         annotation: &'static str,
         word: Word,
-        (config_maps, config_map): (Api<ConfigMap>, &str),
+        (places, config_map): (Vec<Api<ConfigMap>>, &str),
     ) -> Self {
-        let sightings = Sightings::watch(config_maps, config_map, word);
-        Self { services, name: name.to_owned(), annotation, word, sightings, changes: 0 }
+        let places_count = places.len();
+        let sightings = Sightings::watch(places, config_map, word);
+        Self { services, places: places_count, annotation, word, sightings, changes: 0 }
     }
 
     /// The number of the last change.
@@ -90,7 +102,8 @@ impl Probe {
         self.changes += 1;
         let annotations = json!({self.annotation: path(self.word, self.changes)});
         let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
-        self.services.patch(&self.name, &PatchParams::default(), &patch).await?;
+        let (services, name) = &self.services[(self.changes - 1) % self.services.len()];
+        services.patch(name, &PatchParams::default(), &patch).await?;
         Ok(Instant::now())
     }
 
@@ -98,13 +111,12 @@ impl Probe {
     /// one is seen with that.
     pub(super) async fn seen_since(&mut self, first: usize) -> Result<Vec<Instant>> {
         let mut seen = BTreeMap::new();
-        let mut next = first;
-        while next <= self.changes {
+        let mut missing: BTreeSet<_> = (first..=self.changes).collect();
+        while let Some(&next) = missing.first() {
             let sighting = self.next(next).await?;
-            for number in next..=sighting.number {
-                seen.insert(number, sighting.at);
-            }
-            next = next.max(sighting.number + 1);
+            let shown = |number: &usize| *number <= sighting.number && (number - 1) % self.places == sighting.place;
+            seen.extend(missing.iter().copied().filter(shown).map(|number| (number, sighting.at)));
+            missing.retain(|number| !seen.contains_key(number));
         }
         Ok(seen.into_values().collect())
     }
@@ -125,35 +137,39 @@ impl Probe {
 
     async fn next(&mut self, number: usize) -> Result<Sighting> {
         let next = timeout(DEADLINE, self.sightings.received.recv()).await;
-        next.with_context(|| format!("change {number} of {} was not seen within {DEADLINE:?}", self.name))?
+        next.with_context(|| format!("{} {number} was not seen within {DEADLINE:?}", self.word))?
             .context("the watch of the ConfigMaps has ended")
     }
 }
 
 impl Sightings {
-    fn watch(config_maps: Api<ConfigMap>, name: &str, word: Word) -> Self {
+    fn watch(places: Vec<Api<ConfigMap>>, name: &str, word: Word) -> Self {
         let (sender, received) = mpsc::unbounded_channel();
         let named = watcher::Config::default().fields(&format!("metadata.name={name}"));
-        let watch = tokio::spawn(async move {
-            let mut events = pin!(watcher(config_maps, named).default_backoff());
-            while let Some(event) = events.next().await {
-                let at = Instant::now();
-                if let Ok(Event::Apply(config_map) | Event::InitApply(config_map)) = event
-                    && let Some(number) = number_of(&config_map, word)
-                    && let Some(namespace) = config_map.namespace()
-                    && sender.send(Sighting { namespace, number, at }).is_err()
-                {
-                    return;
+        let watches = places.into_iter().enumerate().map(|(place, config_maps)| {
+            let (sender, named) = (sender.clone(), named.clone());
+            tokio::spawn(async move {
+                let mut events = pin!(watcher(config_maps, named).default_backoff());
+                while let Some(event) = events.next().await {
+                    let at = Instant::now();
+                    if let Ok(Event::Apply(config_map) | Event::InitApply(config_map)) = event
+                        && let Some(number) = number_of(&config_map, word)
+                        && let Some(namespace) = config_map.namespace()
+                        && sender.send(Sighting { place, namespace, number, at }).is_err()
+                    {
+                        return;
+                    }
                 }
-            }
+            })
         });
-        Self { received, watch }
+        let watches = watches.collect();
+        Self { received, watches }
     }
 }
 
 impl Drop for Sightings {
     fn drop(&mut self) {
-        self.watch.abort();
+        self.watches.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -162,12 +178,11 @@ fn path(word: Word, number: usize) -> String {
     format!("/{word}-{number:06}")
 }
 
-/// The number of the change that a ConfigMap shows, the operator's or the floor's.
+/// The number of the last change that a ConfigMap shows, the operator's or the floor's.
 fn number_of(config_map: &ConfigMap, word: Word) -> Option<usize> {
     let before = format!("/{word}-");
-    let texts = config_map.data.as_ref()?.values();
-    let after = texts.filter_map(|text| text.split_once(&before)).map(|(_, after)| after).next()?;
-    after.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
+    let after = config_map.data.as_ref()?.values().flat_map(|text| text.split(&before).skip(1));
+    after.filter_map(|text| text.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()).max()
 }
 
 /// From one moment to another, in milliseconds; negative if the second one came first. A watch event may be faster than the
@@ -189,6 +204,8 @@ mod tests {
         let json = format!("{{\"endpoint\": \"http://probe.x.svc:9090{}\", \"n\": 1}}", path("one", 42));
         assert_eq!(number_of(&config_map("toolset.json", json.clone()), "one"), Some(42));
         assert_eq!(number_of(&config_map("toolset.json", json), "all"), None);
+        let several = [41, 43, 42].map(|number| path("one", number)).join("\n");
+        assert_eq!(number_of(&config_map("toolset.json", several), "one"), Some(43));
         assert_eq!(number_of(&config_map("change", path("all", 1_000_000)), "all"), Some(1_000_000));
         assert_eq!(number_of(&ConfigMap::default(), "one"), None);
     }

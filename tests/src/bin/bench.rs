@@ -25,6 +25,10 @@ enum Bench {
     /// operator's ConfigMap, and every other time, as a process of its own, a tiny one. "inside" is the time from the read of
     /// the watch event to the apply, which the operator logs.
     ///
+    /// The operator triggers at most once a second for the same Service. So the Services of each program change in turn, and
+    /// each of them changes again after 1.2 s or later: with one change per 100 ms, twelve Services. A case with fewer tools
+    /// has several ToolsetConfigs with that number of tools each, and their Services change in turn.
+    ///
     /// Promised: p50 at most 1.3 times and p95 at most 1.15 times the loop's, p50 at most 1.4 times that of the loop with a
     /// tiny object; 0.7 ms inside, p50; with 15 tools 1 ms CPU per change and 3 times the loop's.
     #[command(after_help = "Examples:
@@ -78,7 +82,7 @@ enum Bench {
 
 #[derive(Debug, Args)]
 struct Freshness {
-    /// Changes of the operator's Service in each case and at each rate; each of both loops is changed half as often
+    /// Changes of the operator's Services in each case and at each rate; each of both loops is changed half as often
     #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = value_parser!(u32).range(2..))]
     changes: u32,
     /// One change per so many milliseconds; may be given several times
@@ -89,7 +93,7 @@ struct Freshness {
         value_parser = value_parser!(u64).range(2..)
     )]
     periods: Vec<u64>,
-    /// A case: a ToolsetConfig of so many tools, with a source of its own; may be given several times
+    /// A case: ToolsetConfigs of so many tools, each with a source of its own; may be given several times
     #[arg(long, value_name = "NUMBER", default_values_t = [1, 15], value_parser = value_parser!(u32).range(1..=200))]
     tools: Vec<u32>,
     /// Other Services in the cluster, one in ten an observability system

@@ -31,6 +31,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Client};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 pub use self::{
@@ -95,6 +96,10 @@ pub struct ControlPlane {
     _folder: TempDir,
 }
 
+/// The data of a control plane at one time.
+#[derive(Debug)]
+pub struct Backup(TempDir);
+
 /// The files and ports of one control plane.
 #[derive(Debug)]
 struct Layout {
@@ -126,7 +131,7 @@ impl ControlPlane {
         layout.write_secrets()?;
 
         // Both at once: the API server waits for etcd.
-        let etcd = Process::spawn("etcd", &mut layout.etcd(&programs), layout.log("etcd"), &watchdog)?;
+        let etcd = spawn_etcd(&layout, &programs, &watchdog)?;
         let kube_apiserver = spawn_api_server(&layout, &programs, &watchdog)?;
         let cluster = Cluster::new(layout.kubeconfig());
         let mut plane = Self {
@@ -195,6 +200,39 @@ impl ControlPlane {
         self.wait_until_ready().await
     }
 
+    /// Copies the data of etcd, as a backup does. The API server is restarted.
+    pub async fn back_up(&mut self) -> Result<Backup> {
+        let backup = Backup(tempfile::tempdir().context("cannot create a temporary folder")?);
+        self.stop_apiserver()?;
+        self.stop_etcd().await?;
+        copy(&self.layout.data(), backup.0.path())?;
+        self.start_all().await?;
+        Ok(backup)
+    }
+
+    /// Restores the data of etcd from a backup, and restarts everything, as an administrator does. What was written since
+    /// then is lost, and the resource versions are lower.
+    pub async fn restore(&mut self, backup: &Backup) -> Result<()> {
+        self.controller_manager = None;
+        self.stop_apiserver()?;
+        self.stop_etcd().await?;
+        fs::remove_dir_all(self.layout.data())?;
+        copy(backup.0.path(), &self.layout.data())?;
+        self.start_all().await?;
+        self.start_controllers().await
+    }
+
+    /// Ends etcd in order, so that its data is complete.
+    async fn stop_etcd(&mut self) -> Result<()> {
+        self.etcd.signal(Signal::TERM)?;
+        self.etcd.wait(START).await.map(drop)
+    }
+
+    async fn start_all(&mut self) -> Result<()> {
+        self.etcd = spawn_etcd(&self.layout, &self.programs, &self.watchdog)?;
+        self.start_apiserver().await
+    }
+
     /// Fails, with the end of its log, if one of the programs has died.
     pub fn require_running(&mut self) -> Result<()> {
         let others = self.kube_apiserver.iter_mut().chain(self.controller_manager.iter_mut());
@@ -240,6 +278,25 @@ impl ControlPlane {
     }
 }
 
+fn spawn_etcd(layout: &Layout, programs: &Programs, watchdog: &Watchdog) -> Result<Process> {
+    Process::spawn("etcd", &mut layout.etcd(programs), layout.log("etcd"), watchdog)
+}
+
+/// Copies the files and folders in a folder.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for file in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let file = file?;
+        let target = to.join(file.file_name());
+        if file.file_type()?.is_dir() {
+            copy(&file.path(), &target)?;
+        } else {
+            fs::copy(file.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
 fn spawn_api_server(layout: &Layout, programs: &Programs, watchdog: &Watchdog) -> Result<Process> {
     let mut command = layout.api_server(&programs.kube_apiserver);
     Process::spawn("kube-apiserver", &mut command, layout.log("kube-apiserver"), watchdog)
@@ -269,6 +326,11 @@ impl Layout {
         self.path("certificates/apiserver.crt")
     }
 
+    /// The data of etcd.
+    fn data(&self) -> PathBuf {
+        self.path("etcd")
+    }
+
     fn audit_file(&self) -> PathBuf {
         self.path("audit.log")
     }
@@ -290,7 +352,7 @@ impl Layout {
         let mut command = command(&programs.etcd);
         command
             .arg("--data-dir")
-            .arg(self.path("etcd"))
+            .arg(self.data())
             .args(["--unsafe-no-fsync", "--log-level=warn", "--listen-peer-urls=http://127.0.0.1:0"])
             .args(["--listen-client-urls", &url, "--advertise-client-urls", &url]);
         command

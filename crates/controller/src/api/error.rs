@@ -68,6 +68,8 @@ pub(crate) enum Cause {
     Conflict,
     /// The resource version is too old, so the next list starts over.
     Gone,
+    /// The resource version is newer than the data of the API server, as after etcd was restored from a backup.
+    Ahead,
     /// The API server finds the request invalid.
     Invalid,
     /// The namespace is being deleted. Not an error.
@@ -82,6 +84,8 @@ pub(crate) enum Cause {
     Transport,
     /// The answer cannot be read.
     Decode,
+    /// A watch ended too soon, without an error and without an event.
+    Ended,
     /// Nothing was sent, because this replica does not hold the lease.
     NotLeading,
     /// Anything else.
@@ -103,9 +107,16 @@ impl Cause {
     /// The kind of a refusal.
     pub(crate) fn of_status(status: &Status) -> Self {
         // The admission plugin NamespaceLifecycle refuses with 403 and this cause.
-        let causes = status.details.iter().flat_map(|details| &details.causes);
-        if causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating") {
+        let has_cause = |reason: &str| {
+            let mut causes = status.details.iter().flat_map(|details| &details.causes);
+            causes.any(|cause| cause.reason == reason)
+        };
+        if has_cause("NamespaceTerminating") {
             return Self::Terminating;
+        }
+        // The code is that of a timeout, but another attempt with the same resource version does not help.
+        if status.message.contains("Too large resource version") || has_cause("ResourceVersionTooLarge") {
+            return Self::Ahead;
         }
         match status.code {
             401 => Self::Unauthorized,
@@ -140,6 +151,7 @@ impl Cause {
             Self::NotFound => "NotFound",
             Self::Conflict => "Conflict",
             Self::Gone => "Gone",
+            Self::Ahead => "ResourceVersionTooLarge",
             Self::Invalid => "Invalid",
             Self::Terminating => "NamespaceTerminating",
             Self::Throttled => "Throttled",
@@ -147,6 +159,7 @@ impl Cause {
             Self::Timeout => "Timeout",
             Self::Transport => "Transport",
             Self::Decode => "Decode",
+            Self::Ended => "Ended",
             Self::NotLeading => "NotLeading",
             Self::Other => "Other",
         }
@@ -186,6 +199,17 @@ mod tests {
             "details": {"causes": [{"reason": "NamespaceTerminating", "message": "x", "field": "metadata.namespace"}]}
         }));
         assert_eq!(Cause::of_status(&terminating), Cause::Terminating);
+    }
+
+    #[test]
+    fn a_resource_version_of_the_future_is_not_taken_for_a_timeout() {
+        let too_large = status(serde_json::json!({
+            "code": 504, "reason": "Timeout", "message": "Timeout: Too large resource version: 10, current: 5",
+            "details": {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]}
+        }));
+        assert_eq!(Cause::of_status(&too_large), Cause::Ahead);
+        let timeout = status(serde_json::json!({"code": 504, "reason": "Timeout", "message": "Timeout: later"}));
+        assert_eq!(Cause::of_status(&timeout), Cause::Unavailable);
     }
 
     #[test]

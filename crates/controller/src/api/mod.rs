@@ -1,7 +1,7 @@
 //! Everything that talks to the API server.
 //!
 //! ```text
-//! cluster/ ◄── watches ── client ◄──────────────────────────────┐
+//! cluster/, lease/ ◄── watching ── observed, pace ── client ◄───┐
 //! toolset_config/ ──► config_map, status, deployment, events ──► writer ── permit, fence, timeout ──► client
 //! ```
 
@@ -13,13 +13,18 @@ pub(crate) mod events;
 pub(crate) mod fence;
 mod managed_fields;
 pub(crate) mod name;
+mod observed;
+mod pace;
 mod request;
+pub(crate) mod restores;
 pub(crate) mod status;
 pub(crate) mod thin;
+pub(crate) mod watching;
 pub(crate) mod writer;
 
 pub(crate) use self::{
     error::{Cause, Error},
     name::NamespacedName,
+    observed::Observer,
     writer::Writer,
 };

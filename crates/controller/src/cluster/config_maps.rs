@@ -44,6 +44,11 @@ impl ConfigMapState {
             updated_by_us: ours(object).any(FieldManager::is_update),
         }
     }
+
+    /// The resource version. Zero if there is no such ConfigMap, or after a restore of etcd.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
 }
 
 #[derive(Debug, Default)]
@@ -114,6 +119,13 @@ impl ConfigMaps {
         let news = slot.seen.as_ref().is_none_or(|seen| !same(seen.view.as_deref(), state.view.as_deref()));
         slot.seen = Some(state);
         news
+    }
+
+    /// Forgets the version, because etcd was restored and the next versions are lower.
+    pub(super) fn restored(&self, name: &NamespacedName) {
+        if let Some(seen) = self.lock().get_mut(name).and_then(|slot| slot.seen.as_mut()) {
+            seen.version = 0;
+        }
     }
 
     /// Records that the ConfigMap was deleted. Returns true if this was not known.
@@ -252,6 +264,19 @@ mod tests {
         assert_eq!(content(&maps), "b");
         assert!(maps.deleted(&name(), &object("12", "b")));
         assert!(maps.get(&name()).unwrap().view.is_none());
+    }
+
+    #[test]
+    fn after_a_restore_lower_versions_are_news() {
+        let maps = ConfigMaps::default();
+        maps.applied(&name(), &object("100", "b"));
+        maps.restored(&name());
+        maps.expect(&name(), expected("c"));
+        assert!(maps.acknowledged(&name(), "u", 50));
+        assert_eq!((content(&maps), maps.get(&name()).unwrap().version()), ("c".to_owned(), 50));
+        assert!(maps.applied(&name(), &object("51", "d")));
+        assert!(maps.listed(&name(), Some(&object("40", "a"))), "a list replaces everything");
+        assert!(maps.applied(&name(), &object("41", "b")));
     }
 
     #[test]

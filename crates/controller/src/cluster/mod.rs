@@ -11,6 +11,7 @@
 
 mod config_maps;
 mod feed;
+mod flapping;
 mod needs;
 mod state;
 mod supervisor;
@@ -26,7 +27,7 @@ pub(crate) use self::{
     supervisor::Supervisor,
     toolset_configs::{Root, ToolsetConfigs, Unreadable, Written, same_status},
     triggers::{Trigger, Triggers},
-    watch_health::{InputHealth, WATCH_TIMEOUT_SECONDS, WatchHealth, WatchId, Watches},
+    watch_health::{InputHealth, WatchHealth, WatchId, Watches},
 };
 
 #[cfg(test)]

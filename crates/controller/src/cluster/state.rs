@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use tokio::{sync::Notify, time::Instant};
@@ -13,12 +13,13 @@ use toolset::{
 
 use super::{
     config_maps::ConfigMaps,
+    flapping::{Concerned, Flapping, Part},
     needs::Scope,
     toolset_configs::ToolsetConfigs,
     triggers::Triggers,
     watch_health::{WatchId, Watches},
 };
-use crate::api::NamespacedName;
+use crate::api::{NamespacedName, restores::Restores};
 
 /// The known state of the cluster. Locks are held briefly and never across an await.
 pub(crate) struct Cluster {
@@ -27,6 +28,9 @@ pub(crate) struct Cluster {
     pub(crate) watches: Watches,
     pub(crate) toolset_configs: ToolsetConfigs,
     pub(crate) config_maps: ConfigMaps,
+    /// Reports that the API server has an earlier state than before.
+    pub(crate) restores: Restores,
+    flapping: Arc<Flapping>,
     /// Notified when the set of ToolsetConfigs changed, because other watches may be needed.
     pub(super) needs_changed: Notify,
 }
@@ -40,6 +44,8 @@ impl Cluster {
             watches: Watches::default(),
             toolset_configs,
             config_maps: ConfigMaps::default(),
+            restores: Restores::default(),
+            flapping: Arc::default(),
             needs_changed: Notify::new(),
         }
     }
@@ -64,6 +70,32 @@ impl Cluster {
                 triggers.one(name, Some(received));
             }
         });
+    }
+
+    /// The same for the changes of one event. A Service that changes again and again triggers once a second, except
+    /// where it is taken away.
+    pub(super) fn trigger_limited(&self, triggers: &Arc<Triggers>, changes: &[Change], received: Instant) {
+        let index = self.index();
+        for change in changes {
+            let subject = match change {
+                Change::Service { key, .. } => Some((key.clone(), Part::Object)),
+                Change::Readiness { key, .. } if index.readiness(key).serving => Some((key.clone(), Part::Ready)),
+                Change::Readiness { key, .. } => Some((key.clone(), Part::NotReady)),
+                Change::Namespace { .. } => None,
+            };
+            let mut concerned = Concerned::default();
+            self.toolset_configs.for_each(|name, _, interest| {
+                if interest.concerns(change, &index) {
+                    let waits = subject.is_some() && !interest.withdraws(change, &index);
+                    let names = if waits { &mut concerned.limited } else { &mut concerned.at_once };
+                    names.push(name.clone());
+                }
+            });
+            match subject {
+                Some(subject) => self.flapping.trigger(triggers, subject, concerned, received),
+                None => triggers.each(&concerned.at_once, received),
+            }
+        }
     }
 
     /// Triggers the ToolsetConfigs that need this watch, because its health changed.

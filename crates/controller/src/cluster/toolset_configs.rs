@@ -48,6 +48,8 @@ struct Known {
     config: Arc<ToolsetConfig>,
     interest: Arc<Interest>,
     written: Option<Written>,
+    /// Etcd was restored since it was read. Its generation and its versions say nothing about the next state.
+    outdated: bool,
 }
 
 /// All ToolsetConfigs that were seen.
@@ -132,6 +134,27 @@ impl ToolsetConfigs {
         }
     }
 
+    /// The newest known version of an object. Zero if it is not known or if it says nothing.
+    pub(crate) fn newest_version(&self, name: &NamespacedName) -> u64 {
+        let known = lock(&self.known);
+        let Some(known) = known.get(name).filter(|known| !known.outdated) else { return 0 };
+        let written = known.written.as_ref().and_then(|written| written.version).unwrap_or_default();
+        version(known.config.metadata.resource_version.as_deref()).max(written)
+    }
+
+    /// Forgets the versions of these objects, because etcd was restored and the next versions are lower. The generation
+    /// may be the same although the spec is another one.
+    pub(super) fn restored<'a>(&self, names: impl IntoIterator<Item = &'a NamespacedName>) {
+        let mut all = lock(&self.known);
+        for name in names {
+            let Some(known) = all.get_mut(name) else { continue };
+            known.outdated = true;
+            if let Some(written) = &mut known.written {
+                written.version = None;
+            }
+        }
+    }
+
     /// The newest known status of the object with that uid. It comes from the watch, or from a later write.
     pub(crate) fn newest_status(&self, name: &NamespacedName, uid: &str) -> Option<Arc<ToolsetConfigStatus>> {
         let known = lock(&self.known);
@@ -180,7 +203,7 @@ impl ToolsetConfigs {
             let spec = serde_json::from_str(object.spec.as_deref().map_or("null", RawValue::get))?;
             return Ok((ToolsetConfig { metadata, spec, status }, News::Arrived));
         };
-        if !asks_for_the_same(&old.config.metadata, &metadata) {
+        if old.outdated || !asks_for_the_same(&old.config.metadata, &metadata) {
             let spec = serde_json::from_str(object.spec.as_deref().map_or("null", RawValue::get))?;
             return Ok((ToolsetConfig { metadata, spec, status }, News::Changed));
         }
@@ -200,7 +223,7 @@ impl ToolsetConfigs {
             _ => (Arc::new(Interest::of(&config)), None),
         };
         let root = matches!(news, News::Arrived | News::Changed).then(|| root(&config.metadata));
-        known.insert(name.clone(), Known { config: Arc::new(config), interest, written });
+        known.insert(name.clone(), Known { config: Arc::new(config), interest, written, outdated: false });
         drop(known);
         if lock(&self.unreadable).remove(name).is_some() {
             self.unreadable_changed.notify_one();

@@ -45,6 +45,13 @@ impl Triggers {
         }
     }
 
+    /// Triggers these ToolsetConfigs because of an event that was received at that time.
+    pub(super) fn each<'a>(&self, names: impl IntoIterator<Item = &'a NamespacedName>, received: Instant) {
+        for name in names {
+            self.one(name, Some(received));
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<NamespacedName, Arc<Trigger>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,15 +1,11 @@
-//! One watch. It uses kube's `watcher`, and keeps errors out of the streams that trigger reconciles.
+//! One watch. It keeps errors out of the streams that trigger reconciles.
 
-use std::{fmt::Debug, pin::pin, sync::Arc, time::Duration};
+use std::{fmt::Debug, pin::pin, sync::Arc};
 
-use futures::StreamExt;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client, Resource,
-    runtime::{
-        WatchStreamExt,
-        watcher::{self, Event, watcher},
-    },
+    runtime::watcher::{self, Event},
 };
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep_until};
@@ -19,23 +15,19 @@ use tracing::{info, warn};
 use super::{
     state::Cluster,
     triggers::Triggers,
-    watch_health::{HealthChange, WATCH_TIMEOUT_SECONDS, WatchHealth, WatchId},
+    watch_health::{HealthChange, WatchHealth, WatchId},
 };
 use crate::{
     api::{
-        Cause,
-        client::{observed, within_timeout},
-        error::watch_message,
+        Cause, Observer,
+        client::within_timeout,
+        watching::{Problem, Watching},
     },
     metrics::Metrics,
 };
 
 /// Objects per page of a list. A page is parsed as a whole, so small pages keep the peak of memory low.
 const PAGE: u32 = 100;
-
-/// How long a watcher must have run before a new one replaces it to list at once. If the API server requires a list
-/// more often, the backoff applies.
-const LIST_AGAIN: Duration = Duration::from_secs(5);
 
 /// Receives the objects of one watch. Each object is converted and dropped at once.
 ///
@@ -58,14 +50,28 @@ pub(super) trait Feed: Send + 'static {
 
     /// A deleted object.
     fn deleted(&mut self, object: Self::Object, received: Instant);
+
+    /// Etcd was restored, so the versions that were seen say nothing about the next ones. A list follows.
+    fn restored(&mut self) {}
 }
 
 /// One watch and what it reports to.
+#[derive(Clone)]
 pub(super) struct Watch {
     pub(super) id: WatchId,
     pub(super) cluster: Arc<Cluster>,
     pub(super) triggers: Arc<Triggers>,
     pub(super) metrics: Arc<Metrics>,
+}
+
+impl Observer for Watch {
+    fn answered(&self) {
+        self.recovered(self.cluster.watches.answered(&self.id, Instant::now()));
+    }
+
+    fn contact(&self) {
+        self.recovered(self.cluster.watches.contact(&self.id, Instant::now()));
+    }
 }
 
 impl Watch {
@@ -75,45 +81,40 @@ impl Watch {
         F: Feed,
         F::Object: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
     {
-        let this = Arc::new(self);
-        let contact = {
-            let this = this.clone();
-            move || this.recovered(this.cluster.watches.contact(&this.id, Instant::now()))
-        };
-        let plain = client.clone();
-        let (client, last_read) = observed(&client, contact);
-        let api = api(client);
-        let mut config = watcher::Config::default().timeout(WATCH_TIMEOUT_SECONDS).page_size(PAGE);
-        config.field_selector = this.id.name.as_ref().map(|name| format!("metadata.name={name}"));
+        let mut config = watcher::Config::default().page_size(PAGE);
+        config.field_selector = self.id.name.as_ref().map(|name| format!("metadata.name={name}"));
+        let mut watching = Watching::new(&client, api, config, self.clone());
+        let mut restored = self.cluster.restores.subscribe();
+        let mut listed_since_restore = true;
+        let mut stale = pin!(sleep_until(self.cluster.watches.stale_at(&self.id, Instant::now())));
         loop {
-            let begun = Instant::now();
-            let mut events = pin!(watcher(api.clone(), config.clone()).default_backoff());
-            let mut stale = pin!(sleep_until(this.cluster.watches.stale_at(&this.id, begun)));
-            loop {
-                tokio::select! {
-                    event = events.next() => match event {
-                        Some(Ok(event)) => this.take(&mut feed, event, last_read.get()),
-                        Some(Err(error)) if this.namespace_is_gone(&plain, &error).await => this.nothing_left(&mut feed),
-                        Some(Err(error)) => {
-                            this.failed(&error);
-                            // The API server requires a new list, which is not a problem. kube's watcher would list
-                            // after its backoff, which is up to 30 s after an outage. A new watcher lists at once.
-                            if Cause::of_watch(&error) == Cause::Gone && begun.elapsed() >= LIST_AGAIN {
-                                break;
-                            }
-                        }
-                        None => break,
-                    },
-                    () = &mut stale => {
-                        let now = Instant::now();
-                        let stale_at = this.cluster.watches.stale_at(&this.id, now);
-                        if stale_at <= now {
-                            this.stale();
-                            break;
-                        }
-                        // The watch has been in contact in the meantime, with or without an event.
-                        stale.as_mut().reset(stale_at);
+            tokio::select! {
+                event = watching.next() => match event {
+                    Ok(event) => {
+                        listed_since_restore |= matches!(event, Event::InitDone);
+                        self.take(&mut feed, event, watching.last_read());
                     }
+                    Err(problem) if self.namespace_is_gone(&client, &problem).await => {
+                        listed_since_restore = true;
+                        self.nothing_left(&mut feed);
+                    }
+                    Err(problem) => self.failed(&problem),
+                },
+                // Several requests may find the same restore. The list that it requires is made once.
+                () = restored.wait() => if std::mem::take(&mut listed_since_restore) {
+                    feed.restored();
+                    self.outdated();
+                    watching.list_at_once();
+                },
+                () = &mut stale => {
+                    let now = Instant::now();
+                    let mut stale_at = self.cluster.watches.stale_at(&self.id, now);
+                    // The watch may have been in contact in the meantime, with or without an event.
+                    if stale_at <= now {
+                        stale_at = self.stale();
+                        watching.list_again();
+                    }
+                    stale.as_mut().reset(stale_at);
                 }
             }
         }
@@ -121,9 +122,9 @@ impl Watch {
 
     /// Whether the watch is refused because its namespace does not exist. A Role goes with its namespace, so only a
     /// permission from a ClusterRole can show this.
-    async fn namespace_is_gone(&self, client: &Client, error: &watcher::Error) -> bool {
+    async fn namespace_is_gone(&self, client: &Client, problem: &Problem) -> bool {
         let Some(namespace) = self.id.namespace.as_deref() else { return false };
-        if Cause::of_watch(error) != Cause::Forbidden {
+        if problem.cause() != Cause::Forbidden {
             return false;
         }
         let namespaces: Api<Namespace> = Api::all(client.clone());
@@ -161,10 +162,9 @@ impl Watch {
         self.report(change);
     }
 
-    fn failed(&self, error: &watcher::Error) {
-        let cause = Cause::of_watch(error);
+    fn failed(&self, problem: &Problem) {
+        let (cause, message) = (problem.cause(), problem.message());
         self.metrics.watch_failed(self.id.input, cause);
-        let message = watch_message(error);
         let change = self.cluster.watches.failed(&self.id, cause, &message, Instant::now());
         // If the resource version has expired, the API server only requires a new list.
         if change.problem && cause != Cause::Gone {
@@ -178,7 +178,8 @@ impl Watch {
         self.report(change);
     }
 
-    fn stale(&self) {
+    /// Reports that the watch is stale. Returns when it is stale for another three timeouts.
+    fn stale(&self) -> Instant {
         // A refused watch, or one that has never listed, has no contact either.
         if self.cluster.watches.health_of(Instant::now(), std::slice::from_ref(&self.id)).health == WatchHealth::Stale {
             let input = self.id.input.as_str();
@@ -186,7 +187,15 @@ impl Watch {
             self.report(HealthChange { health: true, problem: false });
         }
         // Start again with a list. If etcd was restored from a backup, the old resource version never works again.
+        let now = Instant::now();
+        self.cluster.watches.restarted(&self.id, now);
+        self.cluster.watches.stale_at(&self.id, now)
+    }
+
+    /// Reports that what is known is outdated until the next list is complete.
+    fn outdated(&self) {
         self.cluster.watches.restarted(&self.id, Instant::now());
+        self.report(HealthChange { health: true, problem: false });
     }
 
     fn report(&self, change: HealthChange) {

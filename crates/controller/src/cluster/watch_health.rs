@@ -10,10 +10,7 @@ use std::{
 use tokio::time::Instant;
 use toolset::status::Input;
 
-use crate::api::Cause;
-
-/// After how many seconds the API server ends a watch. A dead connection is detected 5 s later. kube's default is 290.
-pub(crate) const WATCH_TIMEOUT_SECONDS: u32 = 60;
+use crate::api::{Cause, watching::WATCH_TIMEOUT_SECONDS};
 
 /// After how long without contact a watch is stale. These are three watch timeouts.
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(3 * WATCH_TIMEOUT_SECONDS as u64);
@@ -171,7 +168,17 @@ impl Watches {
         self.listed(id, now)
     }
 
-    /// Records that the API server answered with success.
+    /// Records that the API server began a successful answer. This ends a refusal and an outage, but it is no contact,
+    /// because an answer may be empty or may make no sense.
+    pub(crate) fn answered(&self, id: &WatchId, now: Instant) -> HealthChange {
+        self.update(id, now, |state| {
+            if !matches!(state.problem, Some(Cause::Ended | Cause::Decode | Cause::Ahead)) {
+                state.problem = None;
+            }
+        })
+    }
+
+    /// Records that the watch had an event, or that it was open for a while.
     pub(crate) fn contact(&self, id: &WatchId, now: Instant) -> HealthChange {
         self.update(id, now, |state| {
             state.problem = None;
@@ -297,8 +304,20 @@ mod tests {
         assert!(inputs.failed(&service(), Cause::Forbidden, "no", now).health);
         inputs.failed(&service(), Cause::Transport, "refused", now);
         assert_eq!(inputs.input_health(Input::Service, now).health, WatchHealth::Forbidden);
-        assert!(inputs.contact(&service(), now).health, "a recovery without any event must trigger");
+        assert!(inputs.answered(&service(), now).health, "a recovery without any event must trigger");
         assert_eq!(inputs.input_health(Input::Service, now).health, WatchHealth::Synced);
+    }
+
+    #[test]
+    fn the_beginning_of_an_answer_is_no_contact_and_does_not_end_the_problem_of_empty_answers() {
+        let (watches, now) = started();
+        watches.listed(&service(), now);
+        watches.failed(&service(), Cause::Ended, "empty", now);
+        let later = now + STALE_AFTER;
+        assert_eq!(watches.answered(&service(), later), HealthChange::default());
+        assert_eq!(watches.input_health(Input::Service, later).health, WatchHealth::Stale);
+        assert!(watches.contact(&service(), later).problem);
+        assert_eq!(watches.input_health(Input::Service, later).health, WatchHealth::Synced);
     }
 
     #[test]

@@ -3,30 +3,35 @@
 
 use std::{pin::pin, sync::Arc};
 
-use futures::StreamExt;
 use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::MicroTime};
 use kube::{
     Api, Client,
     api::PostParams,
-    runtime::{WatchStreamExt, watcher},
+    runtime::watcher::{self, Event},
 };
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use super::step::{RENEW_DEADLINE, RETRY, Record, Step, step};
-use crate::{
-    api::{Cause, Error, client::within_timeout, fence::Fence},
-    cluster::WATCH_TIMEOUT_SECONDS,
+use crate::api::{
+    Cause, Error, Observer, client::within_timeout, fence::Fence, restores::Restores, thin::version, watching::Watching,
 };
 
 /// Takes part in the election for this replica.
 pub(crate) struct Elector {
+    client: Client,
     api: Api<Lease>,
+    namespace: String,
     name: String,
     me: String,
     fence: Arc<Fence>,
+    restores: Restores,
     seen: Option<Record>,
     seen_at: Instant,
+    /// The newest version that was seen, also if the Lease does not exist any more.
+    newest: u64,
+    /// The list in progress has the Lease.
+    is_listed: bool,
     /// Whether `seen` may be out of date, as at the start and after a write that failed.
     must_read: bool,
     last_failure: Option<Cause>,
@@ -34,14 +39,19 @@ pub(crate) struct Elector {
 
 impl Elector {
     /// An elector for the Lease `namespace`/`name`. The rest of the program sees the outcome in `fence`.
-    pub(crate) fn new(client: Client, namespace: &str, name: &str, fence: Arc<Fence>) -> Self {
+    pub(crate) fn new(client: Client, namespace: &str, name: &str, fence: Arc<Fence>, restores: Restores) -> Self {
         Self {
-            api: Api::namespaced(client, namespace),
+            api: Api::namespaced(client.clone(), namespace),
+            client,
+            namespace: namespace.to_owned(),
             name: name.to_owned(),
             me: identity(),
             fence,
+            restores,
             seen: None,
             seen_at: Instant::now(),
+            newest: 0,
+            is_listed: false,
             must_read: true,
             last_failure: None,
         }
@@ -49,9 +59,11 @@ impl Elector {
 
     /// Takes part until `stop`, then releases the lease if this replica holds it.
     pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) {
-        let watch =
-            watcher::Config::default().fields(&format!("metadata.name={}", self.name)).timeout(WATCH_TIMEOUT_SECONDS);
-        let mut events = pin!(watcher(self.api.clone(), watch).default_backoff());
+        let config = watcher::Config::default().fields(&format!("metadata.name={}", self.name));
+        let namespace = self.namespace.clone();
+        let api = |client| Api::namespaced(client, &namespace);
+        let mut lease = Watching::new(&self.client, api, config, Unobserved);
+        let mut restored = self.restores.subscribe();
         let mut stop = pin!(stop);
         // Without permission to watch, the elector reads the Lease at every retry to see the renewals of other
         // replicas.
@@ -66,9 +78,18 @@ impl Elector {
             tokio::select! {
                 () = &mut stop => break,
                 () = sleep_until(wake_at) => {}
-                event = events.next() => match event {
-                    Some(Ok(event)) => { watching = true; self.observe_event(event); }
-                    Some(Err(_)) | None => watching = false,
+                () = restored.wait() => {
+                    self.must_read = true;
+                    self.newest = 0;
+                    lease.list_at_once();
+                }
+                event = lease.next() => match event {
+                    Ok(event) => {
+                        // The beginning of a list says nothing. It may wait for a pause.
+                        watching |= matches!(event, Event::InitDone | Event::Apply(_) | Event::Delete(_));
+                        self.observe_event(event);
+                    }
+                    Err(_) => watching = false,
                 },
             }
         }
@@ -104,9 +125,11 @@ impl Elector {
     }
 
     async fn refresh(&mut self) -> bool {
+        let newest = self.newest;
         match within_timeout(self.api.get_opt(&self.name)).await {
             Ok(lease) => {
                 self.must_read = false;
+                self.compare(newest, lease.as_ref());
                 self.observe(lease.as_ref(), Instant::now());
                 true
             }
@@ -118,7 +141,7 @@ impl Elector {
     }
 
     async fn write(&mut self) -> bool {
-        let sent = Instant::now();
+        let (sent, newest) = (Instant::now(), self.newest);
         // The content of the Lease is unknown until the answer is read. This holds also if this future is dropped.
         self.must_read = true;
         let lease = Record::held_by(self.seen.as_ref(), &self.name, &self.me, MicroTime(jiff::Timestamp::now()));
@@ -131,6 +154,7 @@ impl Elector {
             Ok(lease) => {
                 self.last_failure = None;
                 self.must_read = false;
+                self.compare(newest, Some(&lease));
                 self.observe(Some(&lease), sent);
                 // The time counts from the request, because the answer may be slow.
                 if let Some(term) = self.fence.held_until(sent + RENEW_DEADLINE) {
@@ -155,23 +179,32 @@ impl Elector {
         }
     }
 
-    fn observe_event(&mut self, event: watcher::Event<Lease>) {
+    fn observe_event(&mut self, event: Event<Lease>) {
         match event {
-            watcher::Event::Apply(lease) | watcher::Event::InitApply(lease) => {
-                let new = Record::of(&lease);
-                let version = |record: &Record| record.resource_version.as_deref().and_then(|v| v.parse::<u64>().ok());
+            Event::Apply(lease) | Event::InitApply(lease) => {
+                self.is_listed = true;
+                let version = version_of(Some(&lease));
                 // The watch may show a version that this replica has overwritten since.
-                if self.seen.as_ref().and_then(version) <= version(&new) {
+                if version == 0 || version >= self.newest {
                     self.observe(Some(&lease), Instant::now());
                 }
             }
             // The Lease may have been created again since.
-            watcher::Event::Delete(_) => self.must_read = true,
-            watcher::Event::Init | watcher::Event::InitDone => {}
+            Event::Delete(_) => self.must_read = true,
+            Event::Init => self.is_listed = false,
+            Event::InitDone => self.must_read |= !self.is_listed,
+        }
+    }
+
+    /// Compares an answer with the newest version that was seen before the request was sent.
+    fn compare(&mut self, newest: u64, lease: Option<&Lease>) {
+        if self.restores.compare("Lease", newest, version_of(lease)) {
+            self.newest = 0;
         }
     }
 
     fn observe(&mut self, lease: Option<&Lease>, at: Instant) {
+        self.newest = self.newest.max(version_of(lease));
         let new = lease.map(Record::of);
         let news = match (&self.seen, &new) {
             (Some(old), Some(new)) => !old.says_the_same(new),
@@ -206,6 +239,16 @@ impl Elector {
         }
     }
 }
+
+/// The version of the Lease. Zero if there is none or if the version is not a number.
+fn version_of(lease: Option<&Lease>) -> u64 {
+    version(lease.and_then(|lease| lease.metadata.resource_version.as_deref()))
+}
+
+/// The election reads the Lease by itself while the watch has a problem, so it does not observe the connection.
+struct Unobserved;
+
+impl Observer for Unobserved {}
 
 /// The unique name of this replica. It consists of the host name, which is the pod's name, and of a random part,
 /// because the program may restart on the same host.

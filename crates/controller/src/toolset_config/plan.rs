@@ -66,12 +66,7 @@ pub(super) fn plan(
         legacy_overrides: legacy_overrides.map(|text| &**text),
         base: base.as_ref().map(BaseText::as_base),
     });
-    Planned {
-        plan: outcome.plan,
-        rendered: outcome.rendered,
-        recheck_in: outcome.recheck_in,
-        took: began.elapsed(),
-    }
+    Planned { plan: outcome.plan, rendered: outcome.rendered, recheck_in: outcome.recheck_in, took: began.elapsed() }
 }
 
 /// Which Services are in the output. They are read from the ConfigMap, so a restart or a change of the leader does not

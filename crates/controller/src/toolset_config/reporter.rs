@@ -170,8 +170,10 @@ impl Reporter {
             self.cluster.toolset_configs.wrote_status(&self.name, &memory.uid, written);
         };
         wrote(None);
+        let seen = self.cluster.toolset_configs.newest_version(&self.name);
         match api::apply(&self.writer, memory.term, &self.name, &memory.uid, &new).await {
             Ok(version) => {
+                self.cluster.restores.compare("ToolsetConfig", seen, version);
                 wrote(Some(version));
                 self.report_transitions(memory, old, &new);
                 if reverted {

@@ -168,6 +168,7 @@ impl Output<'_> {
         match answer {
             Ok((uid, version)) => {
                 let now = Instant::now();
+                self.cluster.restores.compare("ConfigMap", self.existing.version(), version);
                 let as_expected = config_maps.acknowledged(self.target, &uid, version);
                 self.metrics.applied(operation, self.received.map(|received| now - received));
                 if reverts {

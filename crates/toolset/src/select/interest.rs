@@ -3,7 +3,7 @@
 use crd_types::{Signature, Source, ToolsetConfig, Trust};
 use detectors::{ServiceKey, StringMap};
 
-use super::{signature, source};
+use super::{annotation, signature, source};
 use crate::index::{Change, Index, Recognised};
 
 /// The part of a `ToolsetConfig` that decides whether a change concerns it.
@@ -50,6 +50,20 @@ impl Interest {
         }
     }
 
+    /// Whether a change takes a Service away from the `ToolsetConfig`. The Service can no longer be a candidate, its owner
+    /// opted out, or an EndpointSlice that was made by hand appeared.
+    pub fn withdraws(&self, change: &Change, index: &Index) -> bool {
+        let (key, before) = match change {
+            Change::Service { key, before } => (key, before),
+            Change::Readiness { key, before } => return index.readiness(key).manual && !before.manual,
+            Change::Namespace { .. } => return false,
+        };
+        let offered = |service: &Recognised| {
+            !annotation::is_opted_out(&service.view) && self.takes(key, std::iter::once(service), index, |_| true)
+        };
+        before.as_deref().is_some_and(offered) && !index.service(key).is_some_and(offered)
+    }
+
     /// Whether a Service, in any of these states, can be a candidate of a source that fits.
     fn takes<'a>(
         &self,
@@ -84,7 +98,7 @@ mod tests {
     use super::*;
     use crate::{
         NamespaceView,
-        fixtures::{config, grafana, service, slice},
+        fixtures::{annotated, config, grafana, service, slice},
     };
 
     /// A source, beside its name and trust.
@@ -130,6 +144,33 @@ mod tests {
         index.apply_service(grafana("a", "g"));
         let gone = index.delete_service(&ServiceKey::new("a", "g")).unwrap();
         assert!(only("a").concerns(&gone, &index));
+    }
+
+    #[test]
+    fn a_service_is_withdrawn_when_it_goes_or_opts_out_or_leaves_the_selector() {
+        let labelled = |app: &str| {
+            let mut view = grafana("a", "g");
+            view.labels = [("app.kubernetes.io/name", "grafana"), ("app", app)].into_iter().collect();
+            view
+        };
+        let selects = Interest::of(&config(json!({"sources": [{
+            "name": "s", "trust": "Trusted", "namespaces": {"from": "All"},
+            "serviceSelector": {"matchLabels": {"app": "ours"}},
+        }]})));
+        let mut index = Index::default();
+        let mut withdrawn = |view| {
+            let change = index.apply_service(view).unwrap();
+            selects.withdraws(&change, &index)
+        };
+        assert!(!withdrawn(labelled("ours")), "a new one");
+        assert!(!withdrawn(annotated(labelled("ours"), &[("kubernaut.io/toolset-path", "/x")])), "another endpoint");
+        assert!(withdrawn(annotated(labelled("ours"), &[("kubernaut.io/toolset", "disabled")])), "an opt-out");
+        assert!(!withdrawn(labelled("ours")), "an opt-out that is taken back");
+        assert!(withdrawn(labelled("theirs")), "another label");
+        assert!(!withdrawn(labelled("others")), "it was not selected");
+        assert!(!withdrawn(labelled("ours")));
+        let gone = index.delete_service(&ServiceKey::new("a", "g")).unwrap();
+        assert!(selects.withdraws(&gone, &index));
     }
 
     #[test]

@@ -10,6 +10,9 @@
 //! turn, half a period apart, so other load on the machine affects both. There are two floors, which alternate. One
 //! writes an object as large as the operator's, and the other one writes a tiny object. The first changes are not
 //! counted.
+//!
+//! The operator triggers at most once a second for the same Service, so the Services of each program change in turn. If a
+//! case has fewer tools than Services are needed, it has several ToolsetConfigs with that number of tools each.
 
 mod subject;
 mod table;
@@ -42,7 +45,9 @@ use crate::{
 const WARM_UP: usize = 20;
 /// How long after the last change the operator may still write, because it writes a status at most once per second.
 const SETTLE: Duration = Duration::from_millis(1500);
-/// The Service that changes.
+/// After how long the same Service may change again. The operator triggers once a second for it.
+const AGAIN: Duration = Duration::from_millis(1200);
+/// The Services that change. A number follows.
 const PROBE: &str = "probe";
 /// The prefix of the changes.
 const WORD: probe::Word = "change";
@@ -56,7 +61,7 @@ pub struct Options {
     pub changes: usize,
     /// One change of the operator's Service and one of a floor's per such period, one period after the other.
     pub periods: Vec<Duration>,
-    /// One case for each: a ToolsetConfig with so many tools, and a source of its own.
+    /// One case for each: ToolsetConfigs with so many tools, each with a source of its own.
     pub tools: Vec<usize>,
     /// Other Services in the cluster, which no source selects.
     pub services: usize,
@@ -75,11 +80,12 @@ pub async fn run(options: Options) -> Result<bool> {
 
 async fn measure(world: &mut World, plane: &ControlPlane, options: &Options) -> Result<bool> {
     population::create(&world.client(), &population::services(options.services, 10)?).await?;
+    let probes = options.probes();
     let mut cases = Vec::new();
     for &tools in &options.tools {
-        cases.push(Case::create(world, tools).await?);
+        cases.push(Case::create(world, tools, probes).await?);
     }
-    let agents: Vec<_> = cases.iter().map(|case| case.agent.clone()).collect();
+    let agents: Vec<_> = cases.iter().flat_map(|case| &case.agents).cloned().collect();
     let first = agents.first().context("no case was asked for")?;
     let mut operator = if options.chart {
         Operator::install(world, &agents).await?
@@ -88,16 +94,17 @@ async fn measure(world: &mut World, plane: &ControlPlane, options: &Options) -> 
         Operator::start(world, &account, first).await?
     };
     within(DEADLINE, "every case has its tools", async || {
-        for config in operator.applied(world, cases.len()).await? {
-            let namespace = config.metadata.namespace.as_deref();
-            let case = cases.iter().find(|case| Some(case.agent.as_str()) == namespace);
-            let (expected, found) = (case.context("a ToolsetConfig too many")?.tools, tools(&config)?);
+        for config in operator.applied(world, agents.len()).await? {
+            let found = tools(&config)?;
+            let namespace = config.metadata.namespace.unwrap_or_default();
+            let case = cases.iter().find(|case| case.agents.contains(&namespace));
+            let expected = case.context("a ToolsetConfig too many")?.tools;
             ensure!(found == u64::try_from(expected)?, "the case of {expected} tools has {found}");
         }
         Ok(())
     })
     .await?;
-    let tiny = Floor::start(world, "tiny", None).await?;
+    let tiny = Floor::start(world, "tiny", None, probes).await?;
     let mut subject_of_tiny = tiny.subject(world);
 
     print(&format!(
@@ -109,12 +116,13 @@ async fn measure(world: &mut World, plane: &ControlPlane, options: &Options) -> 
     report.pair("chart", options.chart);
     report.pair("changes", options.changes);
     for case in &cases {
-        let config_map = world.api::<ConfigMap>(&case.agent).get(DEFAULT_CONFIG_MAP).await?;
+        let agent = case.agents.first().context("a case has a ToolsetConfig")?;
+        let config_map = world.api::<ConfigMap>(agent).get(DEFAULT_CONFIG_MAP).await?;
         let bytes = floor::size(&config_map);
-        let same = Floor::start(world, &format!("floor-{}", case.tools), Some(bytes)).await?;
+        let same = Floor::start(world, &format!("floor-{}", case.tools), Some(bytes), probes).await?;
         report.pair(format_args!("tools{}_configmap_bytes", case.tools), bytes);
         let mut subjects = [case.subject(world, &mut operator), same.subject(world), subject_of_tiny];
-        change(&mut subjects, WARM_UP, Duration::from_millis(50)).await?;
+        change(&mut subjects, WARM_UP, options.shortest_period()).await?;
         for &period in &options.periods {
             let measured = phase(&mut subjects, plane, operator.log(), case, (options.changes, period)).await?;
             let phase = Phase { tools: case.tools, bytes, changes: options.changes, period, measured };
@@ -135,40 +143,69 @@ async fn measure(world: &mut World, plane: &ControlPlane, options: &Options) -> 
     Ok(report.end())
 }
 
-/// A ToolsetConfig with a source of its own, and the Services in it.
+impl Options {
+    fn shortest_period(&self) -> Duration {
+        self.periods.iter().min().copied().unwrap_or(AGAIN).max(Duration::from_millis(1))
+    }
+
+    /// How many Services must change in turn, so that none of them changes too soon.
+    fn probes(&self) -> usize {
+        usize::try_from(AGAIN.as_millis().div_ceil(self.shortest_period().as_millis())).unwrap_or(usize::MAX).max(1)
+    }
+}
+
+/// ToolsetConfigs with the same number of tools. Each has a source of its own.
 struct Case {
     tools: usize,
-    agent: String,
-    source: String,
+    agents: Vec<String>,
+    /// The Services that change in turn, with their namespaces. The first one is of the first agent, the second one of the
+    /// second agent, and so on.
+    probes: Vec<(String, String)>,
 }
 
 impl Case {
-    async fn create(world: &mut World, tools: usize) -> Result<Self> {
-        let agent = world.namespace(&format!("agent-{tools}")).await?;
-        let source = world.namespace(&format!("tools-{tools}")).await?;
-        let others = tools.checked_sub(1).context("a case has one tool or more: the Service that changes is one")?;
-        let mut services = population::tools(&source, others)?;
-        services.push(probe::prometheus(&source, PROBE, WORD));
-        for service in services {
-            world.backend(&world.create(&service).await?).await?;
+    async fn create(world: &mut World, tools: usize, probes: usize) -> Result<Self> {
+        ensure!(tools > 0, "a case has one tool or more, because the Services that change are tools");
+        let mut case = Self { tools, agents: Vec::new(), probes: Vec::new() };
+        let configs = probes.div_ceil(tools);
+        let probes = probes.div_ceil(configs);
+        let mut sources = Vec::new();
+        for number in 0..configs {
+            let agent = world.namespace(&format!("agent-{tools}-{number}")).await?;
+            let source = world.namespace(&format!("tools-{tools}-{number}")).await?;
+            let mut services = population::tools(&source, tools - probes)?;
+            services.extend((0..probes).map(|probe| probe::prometheus(&source, &probe_name(probe), WORD)));
+            for service in services {
+                world.backend(&world.create(&service).await?).await?;
+            }
+            let spec = json!({
+                "sources": [{"name": "own", "trust": "Trusted", "namespaces": {"from": "Names", "names": [source]}}],
+                "health": {"mode": "Endpoints"},
+            });
+            world.configure(&agent, CONFIG, &spec).await?;
+            case.agents.push(agent);
+            sources.push(source);
         }
-        let spec = json!({
-            "sources": [{"name": "own", "trust": "Trusted", "namespaces": {"from": "Names", "names": [source]}}],
-            "health": {"mode": "Endpoints"},
-        });
-        world.configure(&agent, CONFIG, &spec).await?;
-        Ok(Self { tools, agent, source })
+        let rounds =
+            (0..probes).flat_map(|probe| sources.iter().map(move |source| (source.clone(), probe_name(probe))));
+        case.probes = rounds.collect();
+        Ok(case)
     }
 
     fn subject(&self, world: &World, operator: &mut Operator) -> Subject {
-        let config_map = (world.api(&self.agent), DEFAULT_CONFIG_MAP);
+        let services = self.probes.iter().map(|(namespace, name)| (world.api(namespace), name.clone())).collect();
+        let config_maps = self.agents.iter().map(|agent| world.api(agent)).collect();
         Subject {
             name: "controller",
             pid: operator.pid(),
             user: operator.user().to_owned(),
-            probe: Probe::new((world.api(&self.source), PROBE), probe::PATH, WORD, config_map),
+            probe: Probe::new(services, probe::PATH, WORD, (config_maps, DEFAULT_CONFIG_MAP)),
         }
     }
+}
+
+fn probe_name(number: usize) -> String {
+    format!("{PROBE}-{number:03}")
 }
 
 /// A floor, in a namespace of its own.
@@ -177,25 +214,29 @@ struct Floor {
     account: Account,
     namespace: String,
     name: &'static str,
+    probes: usize,
 }
 
 impl Floor {
-    async fn start(world: &mut World, name: &str, bytes: Option<usize>) -> Result<Self> {
+    async fn start(world: &mut World, name: &str, bytes: Option<usize>, probes: usize) -> Result<Self> {
         let namespace = world.namespace(name).await?;
         let account = account(world, &namespace, name).await?;
-        // For the operator this Service is an application, so it only reads its events.
-        world.create(&services::web_shop(&namespace, PROBE)).await?;
+        // For the operator these Services are applications, so it only reads their events.
+        for probe in 0..probes {
+            world.create(&services::web_shop(&namespace, &probe_name(probe))).await?;
+        }
         let process = floor::start(world, &account, &namespace, bytes)?;
-        Ok(Self { process, account, namespace, name: if bytes.is_some() { "floor" } else { "tiny floor" } })
+        Ok(Self { process, account, namespace, name: if bytes.is_some() { "floor" } else { "tiny floor" }, probes })
     }
 
     fn subject(&self, world: &World) -> Subject {
-        let config_map = (world.api(&self.namespace), floor::CONFIG_MAP);
+        let config_map = (vec![world.api(&self.namespace)], floor::CONFIG_MAP);
+        let services = (0..self.probes).map(|probe| (world.api(&self.namespace), probe_name(probe))).collect();
         Subject {
             name: self.name,
             pid: self.process.pid(),
             user: self.account.user(),
-            probe: Probe::new((world.api(&self.namespace), PROBE), floor::ANNOTATION, WORD, config_map),
+            probe: Probe::new(services, floor::ANNOTATION, WORD, config_map),
         }
     }
 }
@@ -216,7 +257,9 @@ async fn phase(
     let after = Subject::cpu_of(subjects)?;
     let requests = plane.audited_requests()?.split_off(requests_before);
 
-    let mut in_process = [log.in_process(&case.agent, CONFIG)?, Vec::new(), Vec::new()].into_iter();
+    let in_process =
+        case.agents.iter().map(|agent| log.in_process(agent, CONFIG)).collect::<Result<Vec<_>>>()?.concat();
+    let mut in_process = [in_process, Vec::new(), Vec::new()].into_iter();
     let mut all =
         subjects.iter().zip(times).zip(before.into_iter().zip(after)).map(|((subject, times), (before, after))| {
             let requests = Requests::of(&subject.user, &requests);

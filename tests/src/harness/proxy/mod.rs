@@ -23,7 +23,7 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use kube::{
     Client, Config,
@@ -61,6 +61,10 @@ enum Effect {
     HoldEvents,
     /// They are answered with this status and never reach the API server.
     Refuse(StatusCode),
+    /// They are answered with 200 and without a body, and never reach the API server.
+    EmptyAnswer,
+    /// The bodies of their answers end after so many bytes, as if they were complete.
+    Cut(usize),
     /// They reach the API server with another body, as if a mutating webhook had changed it.
     Rewrite(Box<dyn Fn(&mut Value) + Send + Sync>),
 }
@@ -194,6 +198,16 @@ impl Proxy {
         self.fault(concerns, Effect::Refuse(status))
     }
 
+    /// Answers requests with 200 and without a body. They do not reach the API server.
+    pub fn empty_answer(&self, concerns: impl Fn(&ApiRequest) -> bool + Send + Sync + 'static) -> Fault {
+        self.fault(concerns, Effect::EmptyAnswer)
+    }
+
+    /// Ends the body of every answer after so many bytes, without an error.
+    pub fn cut(&self, bytes: usize, concerns: impl Fn(&ApiRequest) -> bool + Send + Sync + 'static) -> Fault {
+        self.fault(concerns, Effect::Cut(bytes))
+    }
+
     /// Changes the bodies of requests on the way to the API server, as a mutating webhook does.
     pub fn rewrite(
         &self,
@@ -240,16 +254,21 @@ impl Shared {
                 Effect::Hold => rule.end().await,
                 Effect::Delay(by) => tokio::time::sleep(*by).await,
                 Effect::Refuse(status) => return refusal(*status, "a test refuses it"),
+                Effect::EmptyAnswer => return Response::default(),
                 Effect::Rewrite(change) => body = rewritten(&body, change),
-                Effect::HoldAnswer | Effect::HoldEvents => {}
+                Effect::HoldAnswer | Effect::HoldEvents | Effect::Cut(_) => {}
             }
         }
-        let response = match self.forward(request, parts, body).await {
+        let mut response = match self.forward(request, parts, body).await {
             Ok(response) => response,
             Err(error) => refusal(StatusCode::BAD_GATEWAY, &format!("{error:#}")),
         };
-        for rule in rules.iter().filter(|rule| matches!(rule.effect, Effect::HoldAnswer)) {
-            rule.end().await;
+        for rule in &rules {
+            match rule.effect {
+                Effect::HoldAnswer => rule.end().await,
+                Effect::Cut(bytes) => response = response.map(|body| cut(body, bytes)),
+                _ => {}
+            }
         }
         response
     }
@@ -327,6 +346,18 @@ impl Drop for Entry {
     fn drop(&mut self) {
         self.end(End::Abandoned);
     }
+}
+
+/// The first bytes of a body. It ends with the last one of them, although the answer goes on.
+fn cut(body: Body, bytes: usize) -> Body {
+    let pieces = body.into_data_stream();
+    Body::from_stream(stream::try_unfold((pieces, bytes), async |(mut pieces, left)| {
+        if left == 0 {
+            return Ok(None);
+        }
+        let piece = pieces.try_next().await?.map(|piece| piece.slice(..piece.len().min(left)));
+        Ok::<_, axum::Error>(piece.map(|piece| (piece.clone(), (pieces, left - piece.len()))))
+    }))
 }
 
 fn rewritten(body: &Bytes, change: &(dyn Fn(&mut Value) + Send + Sync)) -> Bytes {

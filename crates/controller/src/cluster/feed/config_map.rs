@@ -5,7 +5,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::{
-    api::{NamespacedName, thin::ThinConfigMap},
+    api::{
+        NamespacedName,
+        thin::{ThinConfigMap, version},
+    },
     cluster::{state::Cluster, triggers::Triggers, watch::Feed},
 };
 
@@ -15,6 +18,8 @@ pub(in crate::cluster) struct OneConfigMap {
     pub(in crate::cluster) triggers: Arc<Triggers>,
     pub(in crate::cluster) name: NamespacedName,
     pub(in crate::cluster) listed: Option<ThinConfigMap>,
+    /// The version that was known when the list began.
+    pub(in crate::cluster) seen: u64,
 }
 
 impl OneConfigMap {
@@ -30,6 +35,7 @@ impl Feed for OneConfigMap {
 
     fn begin(&mut self) {
         self.listed = None;
+        self.seen = self.cluster.config_maps.get(&self.name).map_or(0, |state| state.version());
     }
 
     fn collect(&mut self, object: ThinConfigMap) {
@@ -38,6 +44,8 @@ impl Feed for OneConfigMap {
 
     fn complete(&mut self, received: Instant) {
         let listed = self.listed.take();
+        let version = version(listed.as_ref().and_then(|object| object.metadata.resource_version.as_deref()));
+        self.cluster.restores.compare("ConfigMap", self.seen, version);
         self.trigger_on(self.cluster.config_maps.listed(&self.name, listed.as_ref()), received);
     }
 
@@ -47,5 +55,9 @@ impl Feed for OneConfigMap {
 
     fn deleted(&mut self, object: ThinConfigMap, received: Instant) {
         self.trigger_on(self.cluster.config_maps.deleted(&self.name, &object), received);
+    }
+
+    fn restored(&mut self) {
+        self.cluster.config_maps.restored(&self.name);
     }
 }

@@ -37,8 +37,12 @@ impl Services {
         Self { cluster, triggers, metrics, namespace, list: None }
     }
 
-    fn changed(&self, changes: &[Change], received: Instant) {
-        self.cluster.trigger(&self.triggers, changes, received);
+    fn changed(&self, change: &[Change], received: Instant) {
+        self.cluster.trigger_limited(&self.triggers, change, received);
+        self.count();
+    }
+
+    fn count(&self) {
         self.metrics.services_watched(self.cluster.index().services_len());
     }
 }
@@ -60,7 +64,8 @@ impl Feed for Services {
     fn complete(&mut self, received: Instant) {
         let Some(list) = self.list.take() else { return };
         let changes = self.cluster.index_mut().finish_services(list);
-        self.changed(&changes, received);
+        self.cluster.trigger(&self.triggers, &changes, received);
+        self.count();
     }
 
     fn applied(&mut self, service: ThinService, received: Instant) {
@@ -119,12 +124,12 @@ impl Feed for EndpointSlices {
             // It may have lost the label that names its Service.
             None => delete_slice(&mut self.cluster.index_mut(), &slice.metadata),
         };
-        self.cluster.trigger(&self.triggers, &changes, received);
+        self.cluster.trigger_limited(&self.triggers, &changes, received);
     }
 
     fn deleted(&mut self, slice: ThinSlice, received: Instant) {
         let changes = delete_slice(&mut self.cluster.index_mut(), &slice.metadata);
-        self.cluster.trigger(&self.triggers, &changes, received);
+        self.cluster.trigger_limited(&self.triggers, &changes, received);
     }
 }
 

@@ -1,12 +1,18 @@
 //! ToolsetConfigs, of one namespace or of all.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::{
-    api::{NamespacedName, thin::ThinToolsetConfig},
+    api::{
+        NamespacedName,
+        thin::{ThinToolsetConfig, version},
+    },
     cluster::{state::Cluster, toolset_configs::News, triggers::Triggers, watch::Feed},
     metrics::Metrics,
 };
@@ -18,11 +24,13 @@ pub(in crate::cluster) struct ToolsetConfigFeed {
     metrics: Arc<Metrics>,
     known: BTreeSet<NamespacedName>,
     list: Vec<ThinToolsetConfig>,
+    /// The versions that were known when the list began.
+    seen: BTreeMap<NamespacedName, u64>,
 }
 
 impl ToolsetConfigFeed {
     pub(in crate::cluster) fn new(cluster: Arc<Cluster>, triggers: Arc<Triggers>, metrics: Arc<Metrics>) -> Self {
-        Self { cluster, triggers, metrics, known: BTreeSet::new(), list: Vec::new() }
+        Self { cluster, triggers, metrics, known: BTreeSet::new(), list: Vec::new(), seen: BTreeMap::new() }
     }
 
     fn apply(&mut self, object: &ThinToolsetConfig, received: Instant) {
@@ -77,6 +85,8 @@ impl Feed for ToolsetConfigFeed {
 
     fn begin(&mut self) {
         self.list = Vec::new();
+        let version = |name: &NamespacedName| (name.clone(), self.cluster.toolset_configs.newest_version(name));
+        self.seen = self.known.iter().map(version).collect();
     }
 
     fn collect(&mut self, object: Self::Object) {
@@ -84,7 +94,16 @@ impl Feed for ToolsetConfigFeed {
     }
 
     fn complete(&mut self, received: Instant) {
-        let list = std::mem::take(&mut self.list);
+        let (list, seen) = (std::mem::take(&mut self.list), std::mem::take(&mut self.seen));
+        let is_older = |object: &ThinToolsetConfig| {
+            let seen = seen.get(&NamespacedName::of(object)).copied().unwrap_or_default();
+            let listed = version(object.metadata.resource_version.as_deref());
+            self.cluster.restores.compare("ToolsetConfig", seen, listed)
+        };
+        // The versions and generations that are known say nothing about these objects.
+        if list.iter().any(is_older) {
+            self.restored();
+        }
         let listed: BTreeSet<_> = list.iter().map(NamespacedName::of).collect();
         for gone in self.known.difference(&listed).cloned().collect::<Vec<_>>() {
             self.delete(&gone);
@@ -100,5 +119,9 @@ impl Feed for ToolsetConfigFeed {
 
     fn deleted(&mut self, object: Self::Object, _: Instant) {
         self.delete(&NamespacedName::of(&object));
+    }
+
+    fn restored(&mut self) {
+        self.cluster.toolset_configs.restored(&self.known);
     }
 }
