@@ -7,6 +7,7 @@ mod control_plane;
 mod crd;
 mod drift;
 mod election;
+mod endurance;
 mod faults;
 mod fence;
 mod fights;
