@@ -9,6 +9,7 @@ mod drift;
 mod election;
 mod endurance;
 mod faults;
+mod faulty_proxy;
 mod fence;
 mod fights;
 mod forbidden;

@@ -59,7 +59,7 @@ async fn measure(world: &mut World, options: Options) -> Result<bool> {
         restricted: false,
         forget_logs: true,
     };
-    let outcome = endurance::run(world, &options, |line| print(line)).await?;
+    let outcome = endurance::run(world, &options, print).await?;
     let mut report = Report::new("endurance");
     report.pair("seconds", started.elapsed().as_secs());
     report.pair("seed", seed);

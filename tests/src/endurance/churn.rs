@@ -207,7 +207,9 @@ impl Churn {
         *next += 1;
         self.ledger.reconfigures(&config.name);
         let patch = Patch::Merge(json!({"spec": edit}));
-        toolset_configs(&self.client, &config.namespace).patch(&config.name, &by_hand(), &patch).await?;
+        let configs = toolset_configs(&self.client, &config.namespace);
+        let written = configs.patch(&config.name, &by_hand(), &patch).await?;
+        self.ledger.by_people(written.resource_version().unwrap_or_default());
         Ok(())
     }
 

@@ -80,6 +80,11 @@ impl Snapshot {
         self.index.services_len()
     }
 
+    /// The version of each `ToolsetConfig`.
+    pub(super) fn config_versions(&self) -> Vec<String> {
+        self.configs.values().filter_map(kube::ResourceExt::resource_version).collect()
+    }
+
     /// What the output of a `ToolsetConfig` must be once nothing changes any more.
     pub(super) fn expected(&self, place: &ConfigPlace) -> Result<Expected> {
         let config: ToolsetConfig = self.config(place)?.clone().try_parse()?;

@@ -13,7 +13,7 @@ pub(super) struct Ledger {
     touched: BTreeMap<ServiceKey, BTreeSet<String>>,
     /// The `ToolsetConfigs` whose spec, or whose namespaces' labels, may have changed.
     configs: BTreeSet<String>,
-    /// The versions of ConfigMaps that people wrote.
+    /// The versions of ConfigMaps and `ToolsetConfigs` that people wrote. No two objects share a version.
     by_people: BTreeSet<String>,
 }
 
@@ -29,7 +29,7 @@ impl Ledger {
         self.configs.insert(config.to_owned());
     }
 
-    /// A person wrote this version of a ConfigMap.
+    /// A person wrote this version.
     pub(super) fn by_people(&mut self, version: String) {
         self.by_people.insert(version);
     }
@@ -44,7 +44,7 @@ impl Ledger {
         self.configs.contains(config)
     }
 
-    /// Whether a person wrote this version of a ConfigMap.
+    /// Whether a person wrote this version.
     pub(super) fn is_by_people(&self, version: &str) -> bool {
         self.by_people.contains(version)
     }

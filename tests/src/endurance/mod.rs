@@ -28,7 +28,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use tokio::time::{Instant, sleep};
 
 use self::{
@@ -41,15 +41,19 @@ use self::{
     usage_over_time::UsageOverTime,
 };
 use crate::{
-    harness::{ControllerOptions, Faults, Traffic, World, within},
+    harness::{Applied, ControllerOptions, Faults, Traffic, World, within},
     random::Random,
 };
 
 /// How soon after the last fault every output is as planned. A lease lasts 15 s, and a watch that failed often is tried
 /// again after up to 30 s.
 const CONVERGED: Duration = Duration::from_secs(90);
+/// If it takes longer, the run says what was waited for.
+const LONG: Duration = Duration::from_secs(10);
 /// The time between two looks at the outputs.
 const LOOK: Duration = Duration::from_millis(200);
+/// Every run has at least so many rounds: without faults, and with each thing that can happen to a leader.
+const ROUNDS: usize = 4;
 /// In a long run, so many rounds with faults follow on one without.
 const FAULTY_ROUNDS: usize = 9;
 
@@ -91,7 +95,7 @@ pub struct Outcome {
     pub kills: usize,
     /// Writes that a replica was sending when it was stopped, and that arrived after its lease.
     pub in_flight: usize,
-    /// Writes of an output that changed nothing, while there were faults: an answer was lost, or a watch was late.
+    /// Writes of outputs and statuses that changed nothing, while there were faults: an answer was lost, or a watch was late.
     pub repeated: usize,
     /// The longest time from the last fault to the last output as planned, in seconds.
     pub converged: f64,
@@ -111,6 +115,7 @@ pub async fn run(world: &mut World, options: &Options, mut say: impl FnMut(&str)
     let mut run = Run {
         recorder: Recorder::start(&world.client(), &places.agents).await?,
         last: BTreeMap::new(),
+        statuses: Vec::new(),
         quiet: BTreeMap::new(),
         usage: UsageOverTime::default(),
         outcome: Outcome::default(),
@@ -119,13 +124,14 @@ pub async fn run(world: &mut World, options: &Options, mut say: impl FnMut(&str)
         watched,
     };
     run.first_plan(world).await?;
-    let mut replicas = Replicas::start(world, run.replica_options(options), options.seed).await?;
+    let mut replicas =
+        Replicas::start(world, run.replica_options(options), &run.places.agents[0], options.seed).await?;
     replicas.ready().await?;
     run.quiet_moment(world, &mut replicas).await?;
     say(&format!("seed {}: every output is as planned after the start", options.seed));
 
     let (started, mut random) = (Instant::now(), Random::new(options.seed, "rounds"));
-    while run.outcome.problems.is_empty() && (run.outcome.rounds < 3 || started.elapsed() < options.duration) {
+    while run.outcome.problems.is_empty() && (run.outcome.rounds < ROUNDS || started.elapsed() < options.duration) {
         let (time, faults, disturbance) = round(run.outcome.rounds, options, &mut random);
         replicas.faults(faults);
         let (changed, disturbed) =
@@ -133,15 +139,18 @@ pub async fn run(world: &mut World, options: &Options, mut say: impl FnMut(&str)
         changed.and(disturbed)?;
         replicas.restore(world).await?;
         replicas.faults(Faults::NONE);
-        let converged = run.quiet_moment(world, &mut replicas).await?;
+        let (took, waited_for) = run.quiet_moment(world, &mut replicas).await?;
         run.outcome.rounds += 1;
         say(&format!(
-            "round {}: {time:.0?}{}, leader: {disturbance:?}; as planned after {converged:.1?}; {} changes, {} versions",
+            "round {}: {time:.0?}{}, leader: {disturbance:?}; as planned after {took:.1?}; {} changes, {} versions",
             run.outcome.rounds,
             if faults == Faults::NONE { " without faults" } else { "" },
             run.churn.changes,
             run.outcome.versions,
         ));
+        if let Some(last) = waited_for.filter(|_| took > LONG) {
+            say(&format!("  the last difference: {last}"));
+        }
         if options.forget_logs && run.outcome.problems.is_empty() {
             replicas.forget_logs()?;
         }
@@ -162,6 +171,7 @@ fn round(number: usize, options: &Options, random: &mut Random) -> (Duration, Fa
         // Every run has both.
         1 => Disturbance::Stopped,
         2 => Disturbance::KilledWhoever,
+        3 => Disturbance::AllKilled,
         _ => match random.below(5) {
             0 => Disturbance::Nothing,
             1 | 2 => Disturbance::Stopped,
@@ -180,6 +190,8 @@ struct Run {
     watched: Option<Vec<String>>,
     /// The last version of each output.
     last: BTreeMap<(String, String), Version>,
+    /// The version of each `ToolsetConfig` at the last quiet moment.
+    statuses: Vec<String>,
     /// Each output at the last quiet moment.
     quiet: BTreeMap<String, Expected>,
     usage: UsageOverTime,
@@ -188,14 +200,12 @@ struct Run {
 
 impl Run {
     fn replica_options(&self, options: &Options) -> ControllerOptions {
-        let arguments = vec!["--leader-elect".to_owned(), format!("--lease-namespace={}", self.places.agents[0])];
         let restricted =
             |namespaces: &[String]| Some(if options.restricted { namespaces.to_vec() } else { Vec::new() });
         ControllerOptions {
             watch_namespaces: restricted(&self.places.apps),
             config_namespaces: restricted(&self.places.agents),
             log_level: Some("info".to_owned()),
-            arguments,
             ..ControllerOptions::default()
         }
     }
@@ -216,10 +226,11 @@ impl Run {
         .await
     }
 
-    /// Waits until every output is as planned, and checks all that was written. Returns how long it took.
-    async fn quiet_moment(&mut self, world: &World, replicas: &mut Replicas) -> Result<Duration> {
+    /// Waits until every output is as planned, and checks all that was written. Returns how long it took, and what was
+    /// waited for last.
+    async fn quiet_moment(&mut self, world: &World, replicas: &mut Replicas) -> Result<(Duration, Option<String>)> {
         let began = Instant::now();
-        let mut planned = BTreeMap::new();
+        let (mut planned, mut statuses, mut waited_for) = (BTreeMap::new(), Vec::new(), None);
         let converged = within(CONVERGED, "every output is as planned", async || {
             let snapshot = Snapshot::read(&world.client(), &self.places, self.watched.as_deref()).await?;
             planned.clear();
@@ -230,12 +241,16 @@ impl Run {
                 problem = problem.or(found.map(|found| format!("{}/{}: {found}", place.namespace, place.name)));
                 planned.insert(place.name.clone(), expected);
             }
-            if problem.is_some() {
+            if let Some(problem) = problem {
                 sleep(LOOK).await;
+                waited_for = Some(problem.clone());
+                bail!(problem);
             }
-            ensure!(problem.is_none(), "{}", problem.unwrap_or_default());
+            statuses = snapshot.config_versions();
             // Both have caught up, so nobody writes what was before this moment.
-            replicas.see(snapshot.services()).await
+            let seen = replicas.see(snapshot.services()).await;
+            waited_for = seen.as_ref().err().map(ToString::to_string).or(waited_for.take());
+            seen
         })
         .await;
         let took = began.elapsed();
@@ -244,9 +259,9 @@ impl Run {
         }
         self.outcome.converged = self.outcome.converged.max(took.as_secs_f64());
         self.check(&replicas.traffic()).await?;
-        self.quiet = planned;
+        (self.quiet, self.statuses) = (planned, statuses);
         self.usage.add(replicas.samples()?);
-        Ok(took)
+        Ok((took, waited_for))
     }
 
     /// Checks what was written since the last quiet moment.
@@ -254,11 +269,8 @@ impl Run {
         let record = self.recorder.take().await?;
         let ledger = std::mem::take(&mut self.churn.ledger);
         // A write that changes nothing is answered with a version that was there before.
-        let before = self
-            .last
-            .iter()
-            .map(|((namespace, name), version)| (namespace.clone(), name.clone(), version.number.clone()));
-        let mut seen: BTreeSet<_> = before.collect();
+        let outputs = self.last.values().map(|version| version.number.clone());
+        let mut seen: BTreeSet<_> = outputs.chain(std::mem::take(&mut self.statuses)).collect();
         for place in &self.places.configs {
             let name = (place.namespace.clone(), place.config_map.clone());
             let (Some(versions), Some(quiet)) = (record.get(&name), self.quiet.get(&place.name)) else { continue };
@@ -273,15 +285,13 @@ impl Run {
             let late = one.without_lease.iter();
             self.outcome.problems.extend(late.map(|write| format!("a replica without the lease writes: {write}")));
             for write in &one.applied {
-                let version = (write.namespace.clone(), write.name.clone(), write.version.clone());
-                if seen.insert(version) && !ledger.is_by_people(&write.version) {
+                if seen.insert(write.version.clone()) && !ledger.is_by_people(&write.version) {
                     continue;
                 }
                 if write.calm {
-                    let (namespace, name) = (&write.namespace, &write.name);
-                    self.outcome
-                        .problems
-                        .push(format!("a write of {namespace}/{name} changed nothing, without faults"));
+                    let Applied { resource, namespace, name, .. } = write;
+                    let problem = format!("a write of {resource} {namespace}/{name} changed nothing, without faults");
+                    self.outcome.problems.push(problem);
                 } else {
                     self.outcome.repeated += 1;
                 }

@@ -3,6 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams},
+};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -34,12 +39,16 @@ pub(super) enum Disturbance {
     Killed,
     /// It is killed, also if it is the first replica.
     KilledWhoever,
+    /// Both are killed, and somebody deletes the lease. So one of them leads before it has seen anything.
+    AllKilled,
 }
 
 /// Both replicas.
 pub(super) struct Replicas {
-    replicas: Vec<Replica>,
+    both: Vec<Replica>,
     options: ControllerOptions,
+    /// Where their lease is.
+    lease_namespace: String,
     /// How often each disturbance has happened.
     pub(super) stops: usize,
     pub(super) kills: usize,
@@ -55,20 +64,27 @@ struct Replica {
 
 impl Replicas {
     /// Starts both, without faults. `options` are those of each.
-    pub(super) async fn start(world: &mut World, options: ControllerOptions, seed: u64) -> Result<Self> {
+    pub(super) async fn start(
+        world: &mut World,
+        mut options: ControllerOptions,
+        lease_namespace: &str,
+        seed: u64,
+    ) -> Result<Self> {
+        options.arguments = vec!["--leader-elect".to_owned(), format!("--lease-namespace={lease_namespace}")];
         let mut replicas = Vec::new();
         for name in ["first", "second"] {
             let proxy = world.faulty_proxy(seed, name).await?;
             replicas.push(Replica { proxy, controller: None, stopped: false, starts: 0 });
         }
-        let mut this = Self { replicas, options, stops: 0, kills: 0 };
+        let mut this =
+            Self { both: replicas, options, lease_namespace: lease_namespace.to_owned(), stops: 0, kills: 0 };
         this.restore(world).await?;
         Ok(this)
     }
 
     /// From now on these faults happen between the replicas and the API server.
     pub(super) fn faults(&self, faults: Faults) {
-        for replica in &self.replicas {
+        for replica in &self.both {
             replica.proxy.set(faults);
         }
     }
@@ -86,10 +102,20 @@ impl Replicas {
         let Some(leader) = self.leader() else { return Ok(()) };
         match disturbance {
             Disturbance::Nothing => {}
+            Disturbance::AllKilled => {
+                for replica in &mut self.both {
+                    if let Some(mut controller) = replica.controller.take() {
+                        controller.process().kill()?;
+                        self.kills += 1;
+                    }
+                }
+                self.leases(world).delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
+                self.restore(world).await?;
+            }
             Disturbance::Killed | Disturbance::KilledWhoever
                 if leader > 0 || disturbance == Disturbance::KilledWhoever =>
             {
-                let replica = &mut self.replicas[leader];
+                let replica = &mut self.both[leader];
                 if let Some(mut controller) = replica.controller.take() {
                     controller.process().kill()?;
                     self.kills += 1;
@@ -101,12 +127,12 @@ impl Replicas {
                 }
             }
             Disturbance::Stopped | Disturbance::Killed | Disturbance::KilledWhoever => {
-                self.replicas[leader].stop()?;
+                self.both[leader].stop()?;
                 self.stops += 1;
                 let back = Instant::now() + random.between(STOPPED.0, STOPPED.1);
                 if back < end {
                     sleep_until(back).await;
-                    self.replicas[leader].go_on()?;
+                    self.both[leader].go_on()?;
                 }
             }
         }
@@ -114,9 +140,13 @@ impl Replicas {
         Ok(())
     }
 
+    fn leases(&self, world: &World) -> Api<Lease> {
+        world.api(&self.lease_namespace)
+    }
+
     /// Starts and continues whoever does not run.
     pub(super) async fn restore(&mut self, world: &mut World) -> Result<()> {
-        for replica in &mut self.replicas {
+        for replica in &mut self.both {
             replica.go_on()?;
             if let Some(controller) = &mut replica.controller {
                 controller.process().require_running()?;
@@ -136,13 +166,13 @@ impl Replicas {
 
     /// The replica that has renewed the lease last.
     fn leader(&self) -> Option<usize> {
-        let renewed = self.replicas.iter().enumerate().filter_map(|(number, one)| Some((one.proxy.renewed()?, number)));
+        let renewed = self.both.iter().enumerate().filter_map(|(number, one)| Some((one.proxy.renewed()?, number)));
         renewed.max().map(|(_, number)| number)
     }
 
     /// Fails unless every replica has seen so many Services.
     pub(super) async fn see(&mut self, services: usize) -> Result<()> {
-        for (number, replica) in self.replicas.iter_mut().enumerate() {
+        for (number, replica) in self.both.iter_mut().enumerate() {
             let controller = replica.running()?;
             controller.process().require_running()?;
             let seen = controller.metric("dynamictoolset_services_watched").await?.unwrap_or_default();
@@ -154,7 +184,7 @@ impl Replicas {
 
     /// Waits until both are ready.
     pub(super) async fn ready(&mut self) -> Result<()> {
-        for replica in &mut self.replicas {
+        for replica in &mut self.both {
             let controller = replica.running()?;
             crate::harness::within(READY, "a replica is ready", async || {
                 controller.process().require_running()?;
@@ -169,13 +199,13 @@ impl Replicas {
 
     /// What each has sent since the last call.
     pub(super) fn traffic(&self) -> Vec<Traffic> {
-        self.replicas.iter().map(|replica| replica.proxy.traffic()).collect()
+        self.both.iter().map(|replica| replica.proxy.traffic()).collect()
     }
 
     /// How often they have reconciled.
     pub(super) async fn reconciles(&mut self) -> Result<f64> {
         let mut all = 0.0;
-        for replica in &mut self.replicas {
+        for replica in &mut self.both {
             let metrics = replica.running()?.metrics().await?;
             let series = metrics.lines().filter(|line| line.starts_with(RECONCILES));
             let values = series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
@@ -187,7 +217,7 @@ impl Replicas {
     /// What each uses at present.
     pub(super) fn samples(&mut self) -> Result<Vec<Sample>> {
         let mut samples = Vec::new();
-        for (number, replica) in self.replicas.iter_mut().enumerate() {
+        for (number, replica) in self.both.iter_mut().enumerate() {
             let process = (number, replica.starts);
             let pid = replica.running()?.process().pid();
             let (memory, descriptors) = (usage::Memory::of(pid)?, usage::descriptors(pid)?);
@@ -198,7 +228,7 @@ impl Replicas {
 
     /// Empties the logs, which would fill the disk in an hour.
     pub(super) fn forget_logs(&mut self) -> Result<()> {
-        for replica in &mut self.replicas {
+        for replica in &mut self.both {
             let log = replica.running()?.process().log().to_owned();
             // It is open for appending, so the next line is its first.
             std::fs::OpenOptions::new().write(true).truncate(true).open(log)?;

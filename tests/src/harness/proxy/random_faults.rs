@@ -77,10 +77,12 @@ pub struct FaultyProxy {
     server: JoinHandle<()>,
 }
 
-/// A write of a ConfigMap that the API server has carried out.
+/// A write of a ConfigMap or of a status that the API server has carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
-    /// The namespace of the ConfigMap.
+    /// What was written: `configmaps` or `toolsetconfigs/status`.
+    pub resource: String,
+    /// The namespace of the object.
     pub namespace: String,
     /// Its name.
     pub name: String,
@@ -95,7 +97,7 @@ pub struct Applied {
 pub struct Traffic {
     /// How often it wrote what, by verb and resource.
     pub writes: BTreeMap<String, usize>,
-    /// The writes of ConfigMaps that were carried out.
+    /// The writes of ConfigMaps and statuses that were carried out.
     pub applied: Vec<Applied>,
     /// Writes that it began without a lease.
     pub without_lease: Vec<String>,
@@ -337,10 +339,11 @@ impl Shared {
         let mut state = self.state();
         match request.resource.as_str() {
             "leases" => state.renewed = Some(arrived),
-            "configmaps" => {
+            "configmaps" | "toolsetconfigs/status" => {
                 let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
                 let text = |field: &str| answer["metadata"][field].as_str().unwrap_or_default().to_owned();
                 let applied = Applied {
+                    resource: request.resource.clone(),
                     namespace: request.namespace.clone(),
                     name: text("name"),
                     version: text("resourceVersion"),
