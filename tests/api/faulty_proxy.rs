@@ -40,8 +40,9 @@ async fn some_failed_requests_never_arrive_and_of_some_the_answer_is_lost() -> R
         proxy.set(Faults::NONE);
         behind.create(&PostParams::default(), &named("last")?).await?;
         let traffic = proxy.traffic();
-        assert_eq!((traffic.faults, traffic.applied.len()), (30, made + 1));
-        assert_eq!(traffic.writes, [("create configmaps".to_owned(), 31)].into());
+        // The client repeats some requests that were refused.
+        ensure!(traffic.faults >= 30 && traffic.applied.len() == made + 1, "{traffic:?}");
+        assert_eq!(traffic.writes, [("create configmaps".to_owned(), traffic.faults + 1)].into());
         ensure!(traffic.applied.iter().all(|write| !write.calm), "there were faults before each of them");
         Ok(())
     })
@@ -79,8 +80,8 @@ async fn a_silent_watch_stays_open_until_the_faults_end() -> Result<()> {
         .await?;
 
         proxy.set(Faults::NONE);
-        let rest = tokio::time::timeout(e2e::harness::DEADLINE, events.try_collect::<Vec<_>>()).await?;
-        ensure!(rest.is_err(), "it breaks and shows nothing: {rest:?}");
+        let rest: Vec<_> = tokio::time::timeout(e2e::harness::DEADLINE, events.collect()).await?;
+        ensure!(rest.iter().all(Result::is_err), "it ends and shows nothing: {rest:?}");
         Ok(())
     })
     .await
@@ -116,9 +117,19 @@ async fn a_write_without_a_lease_is_noticed() -> Result<()> {
         assert_eq!(traffic.without_lease.len(), 1, "{:?}", traffic.without_lease);
 
         proxy.restarted();
-        behind.patch("before", &PatchParams::default(), &Patch::Merge(json!({"data": null}))).await?;
+        let again =
+            async || behind.patch("before", &PatchParams::default(), &Patch::Merge(json!({"data": null}))).await;
+        again().await?;
         let without = proxy.traffic().without_lease;
         ensure!(without.len() == 1 && without[0].starts_with("patch configmaps"), "{without:?}");
+
+        proxy.continued();
+        again().await?;
+        let traffic = proxy.traffic();
+        assert_eq!((traffic.in_flight, traffic.without_lease.len()), (1, 0), "it was on its way");
+        again().await?;
+        let traffic = proxy.traffic();
+        assert_eq!((traffic.in_flight, traffic.without_lease.len()), (0, 1), "only one of each object can be");
         Ok(())
     })
     .await

@@ -60,6 +60,9 @@ async fn measure(world: &mut World, options: Options) -> Result<bool> {
         forget_logs: true,
     };
     let outcome = endurance::run(world, &options, print).await?;
+    for log in &outcome.logs {
+        print(&format!("--- the end of the log of a replica:\n{log}\n"));
+    }
     let mut report = Report::new("endurance");
     report.pair("seconds", started.elapsed().as_secs());
     report.pair("seed", seed);

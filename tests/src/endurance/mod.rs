@@ -81,6 +81,8 @@ pub struct Options {
 pub struct Outcome {
     /// What is wrong. Empty if every promise is kept.
     pub problems: Vec<String>,
+    /// The ends of the logs of the replicas, if anything is wrong.
+    pub logs: Vec<String>,
     /// Rounds.
     pub rounds: usize,
     /// Changes of Services and endpoints.
@@ -157,6 +159,9 @@ pub async fn run(world: &mut World, options: &Options, mut say: impl FnMut(&str)
     }
     if run.outcome.problems.is_empty() {
         run.rest(world, &mut replicas, options.rest).await?;
+    }
+    if !run.outcome.problems.is_empty() {
+        run.outcome.logs = replicas.logs()?;
     }
     Ok(run.end(&replicas))
 }

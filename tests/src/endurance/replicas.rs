@@ -24,6 +24,8 @@ const READY: Duration = Duration::from_secs(60);
 const AWAY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 /// How long a replica is stopped. The lease lasts 15 s.
 const STOPPED: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(22));
+/// How much of a log is shown if something is wrong.
+const LOG_LINES: usize = 200;
 /// The number of all reconciles, whatever came of them.
 const RECONCILES: &str = "dynamictoolset_reconciles_total";
 
@@ -224,6 +226,11 @@ impl Replicas {
             samples.push(Sample { process, memory: usage::mebibytes(memory.resident), descriptors });
         }
         Ok(samples)
+    }
+
+    /// The ends of the logs.
+    pub(super) fn logs(&mut self) -> Result<Vec<String>> {
+        self.both.iter_mut().map(|replica| Ok(replica.running()?.process().log_tail(LOG_LINES))).collect()
     }
 
     /// Empties the logs, which would fill the disk in an hour.

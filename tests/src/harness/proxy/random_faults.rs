@@ -8,7 +8,7 @@
 //! watch that is cut or silent ends too. The faults depend on the seed and on the order of the requests.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -66,8 +66,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3);
 const LONGEST_LIFE: Duration = Duration::from_secs(10);
 /// How long after its last renewal a leader may write: 10 s as it counts, and what the request takes to arrive here.
 const LEASE_IS_HELD: Duration = Duration::from_secs(12);
-/// What a process was sending when it was stopped arrives so soon after it continues.
-const IN_FLIGHT: Duration = Duration::from_millis(250);
+/// What a process was sending when it was stopped arrives so soon after it continues: its requests have a timeout of 5 s.
+const IN_FLIGHT: Duration = Duration::from_secs(5);
 
 /// A running proxy for one replica. Dropping it closes its port.
 #[derive(Debug)]
@@ -121,6 +121,8 @@ struct Observed {
     renewed: Option<Instant>,
     /// When the process continued after it was stopped.
     continued: Option<Instant>,
+    /// What it has written without the lease since then. Of each object, one write may have been on its way.
+    late: BTreeSet<(String, String, String)>,
     traffic: Traffic,
 }
 
@@ -185,7 +187,14 @@ impl World {
 
 impl FaultyProxy {
     async fn start(kubeconfig: &Path, folder: &Path, random: Random) -> Result<Self> {
-        let state = Observed { random, disturbed: false, renewed: None, continued: None, traffic: Traffic::default() };
+        let state = Observed {
+            random,
+            disturbed: false,
+            renewed: None,
+            continued: None,
+            late: BTreeSet::new(),
+            traffic: Traffic::default(),
+        };
         let shared = Arc::new(Shared {
             upstream: upstream(kubeconfig).await?,
             faults: watch::Sender::new(Faults::NONE),
@@ -214,7 +223,9 @@ impl FaultyProxy {
 
     /// The process behind the proxy was stopped and continues. What it was sending may arrive too late.
     pub fn continued(&self) {
-        self.shared.state().continued = Some(Instant::now());
+        let mut state = self.shared.state();
+        state.continued = Some(Instant::now());
+        state.late.clear();
     }
 
     /// When the replica last acquired or renewed the lease.
@@ -318,13 +329,16 @@ impl Shared {
             *state.traffic.writes.entry(format!("{} {}", request.verb, request.resource)).or_default() += 1;
             let lease = state.renewed.is_some_and(|renewed| renewed.elapsed() < LEASE_IS_HELD);
             if request.resource != "leases" && !lease {
-                if state.continued.is_some_and(|continued| continued.elapsed() < IN_FLIGHT) {
+                let ApiRequest { verb, resource, namespace, name, .. } = request;
+                let soon = state.continued.is_some_and(|continued| continued.elapsed() < IN_FLIGHT);
+                if soon && state.late.insert((resource.clone(), namespace.clone(), name.clone())) {
                     state.traffic.in_flight += 1;
                 } else {
-                    let since = state.renewed.map(|renewed| renewed.elapsed());
-                    let ApiRequest { verb, resource, namespace, name, .. } = request;
-                    let write = format!("{verb} {resource} {namespace}/{name}, last renewal before {since:?}");
-                    state.traffic.without_lease.push(write);
+                    let [renewed, continued] = [state.renewed, state.continued].map(|at| at.map(|at| at.elapsed()));
+                    state.traffic.without_lease.push(format!(
+                        "{verb} {resource} {namespace}/{name}; renewed the lease {renewed:?} ago, was continued \
+                         {continued:?} ago"
+                    ));
                 }
             }
         }
