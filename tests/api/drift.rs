@@ -118,7 +118,7 @@ async fn an_immutable_config_map_is_reported_and_replaced_after_it_is_deleted() 
         stage.meddle(json!({"immutable": true})).await?;
 
         stage.world.create(&services::prometheus_server(&stage.apps)).await?;
-        let config = stage.ready(("False", "ApplyFailed")).await?;
+        let config = stage.ready(("False", "OutputConflict")).await?;
         assert!(message(&config, "Ready").contains("immutable"), "{}", message(&config, "Ready"));
 
         stage.config_maps().delete(DEFAULT_CONFIG_MAP, &DeleteParams::default()).await?;

@@ -26,6 +26,10 @@ fn writes_the_config_map(request: &ApiRequest) -> bool {
     request.is("patch", "configmaps") && request.name == DEFAULT_CONFIG_MAP
 }
 
+fn creates_a_config_map(request: &ApiRequest) -> bool {
+    request.is("create", "configmaps")
+}
+
 fn writes_the_status(request: &ApiRequest) -> bool {
     request.is("patch", "toolsetconfigs/status")
 }
@@ -152,7 +156,7 @@ async fn repeated_deletions_of_the_config_map_slow_down_its_repairs() -> Result<
         let proxy = world.proxy().await?;
         let stage = with_grafana(world, &proxy, json!({})).await?;
 
-        the_brake_holds(&proxy, writes_the_config_map, async || {
+        the_brake_holds(&proxy, creates_a_config_map, async || {
             match stage.config_maps().delete(DEFAULT_CONFIG_MAP, &DeleteParams::default()).await {
                 Ok(_) => Ok(true),
                 Err(kube::Error::Api(status)) if status.is_not_found() => Ok(false),
@@ -202,4 +206,58 @@ async fn a_conflict_about_our_condition_slows_down_the_status_and_not_the_config
         Ok(())
     })
     .await
+}
+
+#[tokio::test]
+async fn a_predecessor_that_still_runs_slows_down_repairs_and_is_named() -> Result<()> {
+    scenario("running-predecessor", async |world| {
+        let proxy = world.proxy().await?;
+        let stage = with_grafana(world, &proxy, json!({})).await?;
+        let params = PatchParams { field_manager: Some("dynamic-toolset".to_owned()), ..PatchParams::default() };
+        // It replaces what it knows, so our owner reference goes.
+        let theirs = json!({
+            "metadata": {
+                "labels": {
+                    "app.kubernetes.io/managed-by": "kubernaut", "app.kubernetes.io/component": "dynamic-toolset",
+                },
+                "ownerReferences": null,
+            },
+            "data": {"toolset.json": THEIRS},
+        });
+        let revert = async || {
+            let ours = data(&stage.output().await?, "toolset.json") != THEIRS;
+            if ours {
+                stage.config_maps().patch(DEFAULT_CONFIG_MAP, &params, &Patch::Merge(&theirs)).await?;
+            }
+            Ok(ours)
+        };
+
+        the_brake_holds(&proxy, applies_the_content, revert).await?;
+
+        let config = stage.ready(("False", "OutputContested")).await?;
+        let said = message(&config, "Ready");
+        assert!(said.contains("dynamic-toolset"), "{said}");
+
+        // A changed plan is written at once, and the conflict goes on.
+        revert().await?;
+        let since = proxy.exchanges_of(applies_the_content).len();
+        stage.world.create(&services::prometheus_server(&stage.apps)).await?;
+        stage.lists(&["grafana", "prometheus-server"]).await?;
+        revert().await?;
+        let writes = eventually("the changed plan is written, and then repaired", async || {
+            let writes = carried_out(&proxy, applies_the_content, since);
+            ensure!(writes.len() >= 2, "{} writes", writes.len());
+            Ok(writes)
+        })
+        .await?;
+        let took = writes[1].arrived - writes[0].arrived;
+        ensure!(took >= WAITS[2] * 2, "the repair came {took:?} after the changed plan");
+        Ok(())
+    })
+    .await
+}
+
+/// Applies of the content, without the changes of managed fields that precede an adoption.
+fn applies_the_content(request: &ApiRequest) -> bool {
+    writes_the_config_map(request) && request.applies
 }

@@ -264,3 +264,58 @@ async fn the_predecessors_config_map_is_adopted_and_keeps_the_keys_of_others() -
     })
     .await
 }
+
+/// A ConfigMap that cannot be adopted is a conflict that says why. `cure` ends the conflict.
+async fn cannot_be_adopted(object: Value, says: &[&str], cure: Value) -> Result<()> {
+    scenario("not-adopted", async |world| {
+        let agent = world.namespace("agent").await?;
+        let mut object = over(json!({"data": {"more.txt": "theirs"}}), object);
+        object["metadata"]["namespace"] = json!(agent);
+        object["metadata"]["name"] = json!(DEFAULT_CONFIG_MAP);
+        if let Some(owner) = object.pointer_mut("/metadata/ownerReferences/0") {
+            // The garbage collector deletes an object whose owner does not exist.
+            let real = json!({"metadata": {"namespace": agent, "name": "theirs"}});
+            owner["uid"] = json!(world.create::<ConfigMap>(&from_value(real)?).await?.metadata.uid);
+        }
+        let theirs: ConfigMap = world.create(&from_value(object)?).await?;
+        let _controller = world.start_controller(ControllerOptions::default()).await?;
+        let spec = over(without_health(&[&agent]), json!({"output": {"conflictPolicy": "Adopt"}}));
+        world.configure(&agent, CONFIG, &spec).await?;
+
+        let config = world.ready(&agent, CONFIG, ("False", "OutputConflict")).await?;
+        let said = message(&config, "Ready");
+        assert!(says.iter().all(|part| said.contains(part)), "{said}");
+        told(world, &agent, CONFIG, "OutputConflict").await?;
+        let config_maps: Api<ConfigMap> = world.api(&agent);
+        assert_eq!(version(&config_maps.get(DEFAULT_CONFIG_MAP).await?), version(&theirs));
+
+        if cure.is_null() {
+            config_maps.delete(DEFAULT_CONFIG_MAP, &DeleteParams::default()).await?;
+        } else {
+            patch(&config_maps, DEFAULT_CONFIG_MAP, cure).await?;
+        }
+        world.ready(&agent, CONFIG, ("True", "AsExpected")).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_config_map_that_another_object_controls_is_not_adopted() -> Result<()> {
+    let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "theirs", "controller": true});
+    let object = json!({"metadata": {"ownerReferences": [owner]}});
+    cannot_be_adopted(object, &["ConfigMap theirs", "owner reference"], json!({"metadata": {"ownerReferences": null}}))
+        .await
+}
+
+#[tokio::test]
+async fn a_config_map_whose_binary_data_has_our_key_is_not_adopted() -> Result<()> {
+    let object = json!({"metadata": {}, "binaryData": {"toolset.json": "AAEC"}});
+    cannot_be_adopted(object, &["binaryData", "toolset.json"], json!({"binaryData": null})).await
+}
+
+#[tokio::test]
+async fn an_immutable_config_map_is_not_adopted() -> Result<()> {
+    let object = json!({"metadata": {}, "immutable": true});
+    cannot_be_adopted(object, &["immutable", "delete"], Value::Null).await
+}

@@ -20,6 +20,18 @@ pub(crate) fn namespaces() -> Value {
     json!([rule("", &["namespaces"], &["list", "watch"])])
 }
 
+/// To notice that one of these namespaces does not exist.
+pub(crate) fn get_namespaces(names: &[&str]) -> Value {
+    let mut rule = rule("", &["namespaces"], &["get"]);
+    rule["resourceNames"] = json!(names);
+    json!([rule])
+}
+
+/// All that is watched in a namespace with Services.
+pub(crate) fn watched() -> Value {
+    json!([services()[0], endpoint_slices()[0]])
+}
+
 /// All other permissions, for ToolsetConfigs, their ConfigMaps, and Events.
 pub(crate) fn writing() -> Value {
     with_config_maps(&["get", "list", "watch", "create", "patch"])

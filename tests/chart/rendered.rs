@@ -134,6 +134,9 @@ fn the_right_to_namespaces_ends_with_the_feature_and_with_the_list() -> Result<(
     assert_eq!(granted("{}")?.context("no rule")?.get("resourceNames"), None);
     assert_eq!(granted("watchNamespaces: [b, a]")?.context("no rule")?["resourceNames"], json!(["a", "b"]));
     assert_eq!(granted("rbac: {namespaceSelectors: false}")?, None);
+    // To notice that a namespace does not exist.
+    let named = granted("{rbac: {namespaceSelectors: false}, watchNamespaces: [a]}")?.context("no rule")?;
+    assert_eq!((&named["resourceNames"], &named["verbs"]), (&json!(["a"]), &json!(["get"])));
     Ok(())
 }
 

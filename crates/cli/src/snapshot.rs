@@ -1,6 +1,6 @@
 //! The objects that a command reads, and the plan that the operator's code makes from them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use crd_types::{NamespaceSelection, NamespacesFrom, Source, ToolsetConfig, ToolsetConfigSpec, Trust};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -80,7 +80,11 @@ impl Snapshot {
         };
         let mut stage = HealthStage::default();
         let health = if self.slices_known {
-            HealthInput::Observed { stage: &mut stage, now: Duration::ZERO, in_output: &present }
+            HealthInput::Observed {
+                stage: &mut stage,
+                time: &|_| toolset::health::HealthTime::default(),
+                in_output: &present,
+            }
         } else {
             HealthInput::Unobserved
         };
@@ -88,6 +92,7 @@ impl Snapshot {
             config: &self.config,
             cluster_domain,
             index: &self.index,
+            admits: None,
             health,
             legacy_overrides: data.and_then(|data| data.get(LEGACY_OVERRIDES_KEY)).map(String::as_str),
             base: self.base(),

@@ -146,6 +146,7 @@ fn run(config: &ToolsetConfig, index: &Index) -> Outcome {
         config,
         cluster_domain: DEFAULT_CLUSTER_DOMAIN,
         index,
+        admits: None,
         health: HealthInput::Unobserved,
         legacy_overrides: None,
         base: None,

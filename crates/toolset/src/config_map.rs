@@ -1,6 +1,9 @@
 //! The `ConfigMap` as it is applied, who owns it, and whether it still is as applied.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crd_types::{DeletionPolicy, ToolsetConfig};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -41,10 +44,28 @@ pub struct ConfigMapView {
     pub blocks_owner_deletion: bool,
     /// All data keys.
     pub data: BTreeMap<String, Arc<str>>,
-    /// Field managers other than ours that own one of our keys, to name the other side of a conflict.
+    /// The keys of `binaryData`. A key cannot be in `data` and in `binaryData`.
+    pub binary_keys: BTreeSet<String>,
+    /// Whether the API server refuses every change of its data.
+    pub immutable: bool,
+    /// Field managers other than ours that own one of our fields, to name the other side of a conflict. If none does,
+    /// this is the other field manager that wrote last.
     pub other_managers: Vec<String>,
     /// Whether it is being deleted.
     pub terminating: bool,
+    /// What delays its deletion.
+    pub finalizers: Vec<String>,
+}
+
+/// The finalizers by which the garbage collector delays a deletion. It removes them by itself.
+const OF_THE_GARBAGE_COLLECTOR: [&str; 2] = ["foregroundDeletion", "orphan"];
+
+impl ConfigMapView {
+    /// The finalizers that somebody has to remove before it can be deleted.
+    pub fn foreign_finalizers(&self) -> Vec<&str> {
+        let foreign = |finalizer: &&str| !OF_THE_GARBAGE_COLLECTOR.contains(finalizer);
+        self.finalizers.iter().map(String::as_str).filter(foreign).collect()
+    }
 }
 
 /// An owner reference.
@@ -65,10 +86,16 @@ pub enum Ownership {
     Ours,
     /// The predecessor. Its `ConfigMap` is adopted without asking.
     Predecessor,
-    /// Somebody else.
+    /// Somebody else. It can be adopted if the spec says so.
     Stranger {
         /// Who, for the condition.
         who: String,
+    },
+    /// Another object, whose controller owner reference it has. It cannot be adopted, because an object has at most one
+    /// controller.
+    Controlled {
+        /// By what, for the condition.
+        by: String,
     },
 }
 
@@ -77,7 +104,7 @@ pub enum Ownership {
 pub fn ownership(config: &ToolsetConfig, existing: &ConfigMapView) -> Ownership {
     match &existing.controller {
         Some(owner) if Some(&owner.uid) == config.uid().as_ref() => Ownership::Ours,
-        Some(owner) => Ownership::Stranger { who: format!("{} {}", owner.kind, owner.name) },
+        Some(owner) => Ownership::Controlled { by: format!("{} {}", owner.kind, owner.name) },
         None => {
             let label = |key: &str| existing.labels.get(key).map(String::as_str);
             let managed_by = label(MANAGED_BY).or_else(|| label("managed-by"));
@@ -147,14 +174,27 @@ impl Manifest {
         &self.0.name
     }
 
+    /// Why the API server would refuse this content for an existing `ConfigMap`, and what to do. `None` if nothing of
+    /// that kind is in the way.
+    pub fn obstacle(&self, existing: &ConfigMapView) -> Option<String> {
+        let name = self.name();
+        if let Some(key) = self.0.data.keys().find(|key| existing.binary_keys.contains(**key)) {
+            return Some(format!("ConfigMap {name} has the key {key} in binaryData; remove it there"));
+        }
+        let differs = self.0.data.iter().any(|(key, text)| existing.data.get(*key) != Some(text));
+        (existing.immutable && differs).then(|| {
+            format!("ConfigMap {name} is immutable, so its content cannot change; delete it, and it is created again")
+        })
+    }
+
     /// Its content, by data key.
     pub fn data(&self) -> &BTreeMap<&'static str, Arc<str>> {
         &self.0.data
     }
 
-    /// The body of the server-side apply. `uid` is that of the `ConfigMap` that was read. If the `ConfigMap` was
-    /// replaced since then, the API server refuses the apply, so it overwrites no other object. Without a uid the
-    /// object is created.
+    /// The body of a server-side apply. `uid` is that of the `ConfigMap` that was read. If the `ConfigMap` was
+    /// replaced since then, the API server refuses the apply, so it overwrites no other object. Without a uid, this is
+    /// the object to create.
     pub fn to_json(&self, uid: Option<&str>) -> Vec<u8> {
         // Only string keys and no failing values, so it always serialises.
         serde_json::to_vec(&Body { wanted: &self.0, uid }).unwrap_or_default()

@@ -112,6 +112,7 @@ pub(crate) fn run(
         config,
         cluster_domain: crate::DEFAULT_CLUSTER_DOMAIN,
         index,
+        admits: None,
         health: pipeline::HealthInput::Unobserved,
         legacy_overrides,
         base: None,

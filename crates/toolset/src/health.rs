@@ -48,8 +48,8 @@ pub struct ToolHealth {
 pub struct HealthReport {
     /// By Service. A Service that is not here is `Unknown` and not withheld.
     pub tools: BTreeMap<ServiceKey, ToolHealth>,
-    /// When the next grace period ends, on the caller's clock. Judge again then.
-    pub recheck_at: Option<Duration>,
+    /// After how long the next grace period ends. Judge again then.
+    pub recheck_in: Option<Duration>,
 }
 
 impl HealthReport {
@@ -64,6 +64,15 @@ impl HealthReport {
     }
 }
 
+/// The time on the clock of one namespace. It is any monotonic clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HealthTime {
+    /// Now.
+    pub now: Duration,
+    /// Whether the clock stands still, because the inputs of the namespace cannot be seen.
+    pub frozen: bool,
+}
+
 /// Remembers since when tools in the output are without a usable endpoint. One per `ToolsetConfig`.
 ///
 /// The caller reads from the `ConfigMap` which tools are in the output. So a restart forgets only how much of a grace
@@ -74,13 +83,13 @@ pub struct HealthStage {
 }
 
 impl HealthStage {
-    /// Judges every chosen Service. `now` is any monotonic clock, the same one at each call.
+    /// Judges every chosen Service. `time` reads the clock of a namespace, the same one at each call.
     ///
     /// A tool that is not in the output enters when it is healthy. A tool that is in it leaves after
     /// `withholdAfterSeconds` without a usable endpoint. With effect Report no tool is withheld.
     pub fn judge(
         &mut self,
-        now: Duration,
+        time: &dyn Fn(&str) -> HealthTime,
         spec: &crd_types::Health,
         selection: &Selection,
         index: &Index,
@@ -106,13 +115,15 @@ impl HealthStage {
             if health == Health::Unhealthy && spec.effect == HealthEffect::Withhold {
                 withheld = true;
                 if in_output.contains(key) {
+                    let HealthTime { now, frozen } = time(&key.namespace);
                     let since = self.down_since.get(key).copied().unwrap_or(now);
                     let leaves_at = since + grace;
                     withheld = now >= leaves_at;
                     // Kept also after the grace period, because the tool stays in the output until that can be written.
                     down.insert(key.clone(), since);
-                    if !withheld {
-                        report.recheck_at = Some(report.recheck_at.map_or(leaves_at, |at| at.min(leaves_at)));
+                    if !withheld && !frozen {
+                        let left = leaves_at.saturating_sub(now);
+                        report.recheck_in = Some(report.recheck_in.map_or(left, |other| other.min(left)));
                     }
                 }
             }
@@ -163,12 +174,19 @@ mod tests {
         index: Index,
         spec: crd_types::Health,
         output: BTreeSet<ServiceKey>,
+        frozen: bool,
     }
 
     impl Scene {
         fn new() -> Self {
             let index = index([grafana("monitoring", "grafana")]);
-            Self { stage: HealthStage::default(), index, spec: crd_types::Health::default(), output: BTreeSet::new() }
+            Self {
+                stage: HealthStage::default(),
+                index,
+                spec: crd_types::Health::default(),
+                output: BTreeSet::new(),
+                frozen: false,
+            }
         }
 
         fn ready(&mut self, serving: bool) {
@@ -185,8 +203,9 @@ mod tests {
         fn judge(&mut self, now: Duration) -> (ToolHealth, Option<Duration>) {
             let config = trusting_monitoring();
             let selection = select(&Context { config: &config, cluster_domain: DOMAIN }, &self.index);
-            let report = self.stage.judge(now, &self.spec, &selection, &self.index, &|| self.output.clone());
-            (report.of(&key()), report.recheck_at)
+            let time = |_: &str| HealthTime { now, frozen: self.frozen };
+            let report = self.stage.judge(&time, &self.spec, &selection, &self.index, &|| self.output.clone());
+            (report.of(&key()), report.recheck_in)
         }
     }
 
@@ -206,7 +225,7 @@ mod tests {
     fn a_tool_in_the_output_leaves_after_its_grace_and_not_before() {
         let mut scene = Scene::new();
         scene.output.insert(key());
-        assert_eq!(scene.judge(at(10)), (ToolHealth { health: Health::Unhealthy, withheld: false }, Some(at(130))));
+        assert_eq!(scene.judge(at(10)), (ToolHealth { health: Health::Unhealthy, withheld: false }, Some(at(120))));
         assert!(!scene.judge(at(129)).0.withheld);
         assert!(scene.judge(at(130)).0.withheld);
         assert!(scene.judge(at(131)).0.withheld, "also while the output could not be written yet");
@@ -220,7 +239,17 @@ mod tests {
         scene.ready(true);
         assert_eq!(scene.judge(at(100)).1, None);
         scene.ready(false);
-        assert_eq!(scene.judge(at(110)).1, Some(at(230)));
+        assert_eq!(scene.judge(at(110)).1, Some(at(120)));
+    }
+
+    #[test]
+    fn while_the_clock_stands_still_there_is_nothing_to_wait_for() {
+        let mut scene = Scene::new();
+        scene.output.insert(key());
+        scene.frozen = true;
+        assert_eq!(scene.judge(at(10)), (ToolHealth { health: Health::Unhealthy, withheld: false }, None));
+        scene.frozen = false;
+        assert_eq!(scene.judge(at(15)).1, Some(at(115)));
     }
 
     #[test]

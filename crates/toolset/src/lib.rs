@@ -18,7 +18,9 @@ pub mod endpoint;
 #[cfg(test)]
 mod fixtures;
 pub mod health;
+pub mod hold;
 pub mod index;
+mod listed_tool;
 pub mod pipeline;
 pub mod plan;
 pub mod render;

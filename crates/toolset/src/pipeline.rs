@@ -10,7 +10,7 @@ use crd_types::ToolsetConfig;
 use detectors::ServiceKey;
 
 use crate::{
-    health::{HealthReport, HealthStage},
+    health::{HealthReport, HealthStage, HealthTime},
     index::Index,
     plan::{Plan, plan},
     render::{Base, Rendered, render},
@@ -25,6 +25,9 @@ pub struct Input<'a> {
     pub cluster_domain: &'a str,
     /// What is known of the cluster.
     pub index: &'a Index,
+    /// Which Services can be tools. `None` means all. While an input cannot be seen, only those can be tools that are in
+    /// the `ConfigMap`.
+    pub admits: Option<&'a dyn Fn(&ServiceKey) -> bool>,
     /// What is known of health.
     pub health: HealthInput<'a>,
     /// The text under [`LEGACY_OVERRIDES_KEY`](crate::config_map::LEGACY_OVERRIDES_KEY) of the `ConfigMap`, if there is
@@ -42,8 +45,8 @@ pub enum HealthInput<'a> {
     Observed {
         /// What is remembered from one run to the next. One per `ToolsetConfig`.
         stage: &'a mut HealthStage,
-        /// Now, on any monotonic clock. Every run uses the same clock.
-        now: Duration,
+        /// Reads the clock of a namespace. Every run uses the same clocks.
+        time: &'a dyn Fn(&str) -> HealthTime,
         /// Reads which Services the `ConfigMap` names, see [`in_output`](crate::health::in_output). Called only if a tool is
         /// unhealthy.
         in_output: &'a dyn Fn() -> BTreeSet<ServiceKey>,
@@ -57,8 +60,8 @@ pub struct Outcome {
     pub plan: Plan,
     /// What the `ConfigMap` is to hold.
     pub rendered: Rendered,
-    /// When the next grace period ends, on the clock of the input. Run again then.
-    pub recheck_at: Option<Duration>,
+    /// After how long the next grace period ends. Run again then.
+    pub recheck_in: Option<Duration>,
     /// How long it took to judge health. For metrics only; nothing else depends on it.
     pub health_took: Duration,
 }
@@ -83,19 +86,22 @@ pub fn run_with_trace(input: Input<'_>) -> (Outcome, Trace) {
 }
 
 fn compose<T>(input: Input<'_>, keep: impl FnOnce(&Selection, &HealthReport) -> T) -> (Outcome, T) {
-    let Input { config, cluster_domain, index, health, legacy_overrides, base } = input;
+    let Input { config, cluster_domain, index, admits, health, legacy_overrides, base } = input;
     let ctx = Context { config, cluster_domain };
-    let selection = select(&ctx, index);
+    let mut selection = select(&ctx, index);
+    if let Some(admits) = admits {
+        selection.admit(admits);
+    }
     let began = Instant::now();
     let health = match health {
         HealthInput::Unobserved => HealthReport::unknown(),
-        HealthInput::Observed { stage, now, in_output } => {
-            stage.judge(now, &config.spec.health, &selection, index, in_output)
+        HealthInput::Observed { stage, time, in_output } => {
+            stage.judge(time, &config.spec.health, &selection, index, in_output)
         }
     };
     let health_took = began.elapsed();
     let kept = keep(&selection, &health);
     let mut plan = plan(&ctx, index, selection, &health, legacy_overrides);
     let rendered = render(config, &mut plan, base);
-    (Outcome { plan, rendered, recheck_at: health.recheck_at, health_took }, kept)
+    (Outcome { plan, rendered, recheck_in: health.recheck_in, health_took }, kept)
 }

@@ -6,10 +6,7 @@
     reason = "a failed `unwrap` fails the test, and the names of tests say what they state"
 )]
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crd_types::ToolsetConfig;
 use detectors::{PortView, Protocol, ServiceKey, ServiceType, ServiceView, StringMap, TargetPort};
@@ -228,9 +225,10 @@ fn planned(config: &ToolsetConfig, index: &Index) -> (Rendered, Vec<Rejection>) 
         config,
         cluster_domain: DEFAULT_CLUSTER_DOMAIN,
         index,
+        admits: None,
         health: HealthInput::Observed {
             stage: &mut HealthStage::default(),
-            now: Duration::ZERO,
+            time: &|_| toolset::health::HealthTime::default(),
             in_output: &BTreeSet::new,
         },
         legacy_overrides: None,

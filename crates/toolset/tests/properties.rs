@@ -35,6 +35,7 @@ fn run(config: &ToolsetConfig, services: impl IntoIterator<Item = ServiceView>) 
         config,
         cluster_domain: DEFAULT_CLUSTER_DOMAIN,
         index: &index,
+        admits: None,
         health: HealthInput::Unobserved,
         legacy_overrides: None,
         base: None,

@@ -55,7 +55,8 @@ impl World {
 }
 
 impl Moment {
-    /// Everything that has happened to the ConfigMap of this name since then.
+    /// Everything that has happened to the ConfigMap of this name since then. The operator completes a create with a
+    /// change of the managed fields alone, which is no step of its own.
     pub async fn steps(&self, name: &str) -> Result<Vec<Step>> {
         tokio::time::timeout(PATIENCE, self.read(name)).await.context("the API server does not tell the history")?
     }
@@ -78,10 +79,22 @@ impl Moment {
                 WatchEvent::Bookmark(_) => continue,
                 WatchEvent::Error(status) => bail!("the API server does not tell the history: {status:?}"),
             };
-            if step.0 == name {
+            if step.0 == name && !completes(steps.last(), &step.1) {
                 steps.push(step.1);
             }
         }
         bail!("the watch ended before it came to the end of the history")
     }
+}
+
+/// Whether a step changes nothing but the managed fields of what was just created.
+fn completes(before: Option<&Step>, step: &Step) -> bool {
+    let (Some(Step::Created(created)), Step::Changed(changed)) = (before, step) else { return false };
+    let content = |config_map: &ConfigMap| {
+        let mut content = config_map.clone();
+        content.metadata.managed_fields = None;
+        content.metadata.resource_version = None;
+        content
+    };
+    content(created) == content(changed)
 }

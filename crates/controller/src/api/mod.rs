@@ -11,6 +11,7 @@ pub(crate) mod deployment;
 pub(crate) mod error;
 pub(crate) mod events;
 pub(crate) mod fence;
+mod managed_fields;
 pub(crate) mod name;
 mod request;
 pub(crate) mod status;

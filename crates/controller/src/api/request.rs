@@ -1,4 +1,4 @@
-//! The parameters of writes, and apply requests that ask for the metadata only.
+//! The parameters of writes, and requests that ask for the metadata only.
 //!
 //! By default a write returns the whole object, and the watch sends it again. The operator reads the object from the
 //! watch, so it needs only the new resource version from the answer.
@@ -6,7 +6,7 @@
 use axum::http::{HeaderValue, Request, header};
 use kube::{
     Error, Resource,
-    api::{Patch, PatchParams},
+    api::{Patch, PatchParams, PostParams},
     core::request,
 };
 
@@ -37,14 +37,21 @@ pub(super) fn apply<K: Resource<DynamicType = ()>>(
     Ok(request)
 }
 
+/// A `POST` of `body`. It fails if an object of that name exists.
+pub(super) fn create<K: Resource<DynamicType = ()>>(
+    name: &NamespacedName,
+    body: Vec<u8>,
+) -> kube::Result<Request<Vec<u8>>> {
+    let requests = request::Request::new(K::url_path(&(), Some(&name.namespace)));
+    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    let mut request = requests.create(&params, body).map_err(Error::BuildRequest)?;
+    request.headers_mut().insert(header::ACCEPT, METADATA_ONLY);
+    Ok(request)
+}
+
 /// Server-side apply under our one field manager that takes fields over from other field managers.
 pub(super) fn forced() -> PatchParams {
     PatchParams::apply(FIELD_MANAGER).force()
-}
-
-/// Server-side apply under our one field manager that fails where another field manager owns a field.
-pub(super) fn unforced() -> PatchParams {
-    PatchParams::apply(FIELD_MANAGER)
 }
 
 /// Any other patch under our field manager.

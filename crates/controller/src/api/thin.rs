@@ -3,7 +3,11 @@
 //!
 //! Half of a typical object is `managedFields`, and parsing it as a tree of JSON values costs more than the rest.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use k8s_openapi::{
     ClusterResourceScope, NamespaceResourceScope,
@@ -53,15 +57,20 @@ pub(crate) struct ThinConfigMap {
     pub(crate) metadata: ObjectMeta,
     pub(crate) field_managers: Vec<FieldManager>,
     pub(crate) data: BTreeMap<String, Arc<str>>,
+    /// The keys of `binaryData`.
+    pub(crate) binary_keys: BTreeSet<String>,
+    pub(crate) immutable: bool,
 }
 
-/// An entry of `managedFields`: who owns which data keys.
+/// An entry of `managedFields`: who owns which fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub(crate) struct FieldManager {
-    #[serde(default)]
     pub(crate) manager: String,
-    #[serde(default, rename = "fieldsV1")]
+    operation: String,
+    /// When it last changed a field, in a form that sorts.
+    pub(crate) time: String,
+    #[serde(rename = "fieldsV1")]
     fields: OwnedFields,
 }
 
@@ -70,12 +79,39 @@ impl FieldManager {
     pub(crate) fn data_keys(&self) -> &[String] {
         &self.fields.data.0
     }
+
+    /// The labels that it owns.
+    pub(crate) fn labels(&self) -> &[String] {
+        &self.fields.metadata.labels.0
+    }
+
+    /// The annotations that it owns.
+    pub(crate) fn annotations(&self) -> &[String] {
+        &self.fields.metadata.annotations.0
+    }
+
+    /// Whether it wrote by other means than server-side apply.
+    pub(crate) fn is_update(&self) -> bool {
+        self.operation == "Update"
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 struct OwnedFields {
-    #[serde(default, rename = "f:data")]
+    #[serde(rename = "f:data")]
     data: OwnedKeys,
+    #[serde(rename = "f:metadata")]
+    metadata: OwnedMetadata,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct OwnedMetadata {
+    #[serde(rename = "f:labels")]
+    labels: OwnedKeys,
+    #[serde(rename = "f:annotations")]
+    annotations: OwnedKeys,
 }
 
 /// The keys of `{"f:<key>": …}`.
@@ -105,10 +141,13 @@ impl<'de> Deserialize<'de> for OwnedKeys {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(clippy::zero_sized_map_values, reason = "serde reads the keys of a map only as a map")]
 struct ConfigMapParts {
     metadata: Metadata<Vec<FieldManager>>,
-    #[serde(default)]
     data: Option<BTreeMap<String, Box<str>>>,
+    binary_data: Option<BTreeMap<String, IgnoredAny>>,
+    immutable: Option<bool>,
 }
 
 impl From<ConfigMapParts> for ThinConfigMap {
@@ -117,6 +156,8 @@ impl From<ConfigMapParts> for ThinConfigMap {
             field_managers: std::mem::take(&mut parts.metadata.managed_fields),
             metadata: parts.metadata.fields(),
             data: parts.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into())).collect(),
+            binary_keys: parts.binary_data.unwrap_or_default().into_keys().collect(),
+            immutable: parts.immutable == Some(true),
         }
     }
 }
@@ -131,22 +172,30 @@ pub(crate) struct ThinToolsetConfig {
     pub(crate) status: Option<Box<RawValue>>,
 }
 
-/// The answer to a write of which only the metadata was asked for.
+/// The answer to a write of which only the metadata was asked for. `M` is what is read of the managed fields.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Answer {
-    metadata: AnswerMetadata,
+#[serde(bound(deserialize = "M: Default + Deserialize<'de>"))]
+pub(crate) struct Answer<M = IgnoredAny> {
+    metadata: AnswerMetadata<M>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct AnswerMetadata {
-    #[serde(default)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, bound(deserialize = "M: Default + Deserialize<'de>"))]
+struct AnswerMetadata<M> {
     uid: String,
-    #[serde(default)]
     resource_version: String,
+    managed_fields: M,
 }
 
-impl Answer {
+impl<M> Answer<M> {
+    pub(crate) fn managed_fields(&self) -> &M {
+        &self.metadata.managed_fields
+    }
+
+    pub(crate) fn resource_version(&self) -> &str {
+        &self.metadata.resource_version
+    }
+
     pub(crate) fn uid(&self) -> &str {
         &self.metadata.uid
     }
@@ -176,6 +225,7 @@ struct Metadata<M> {
     creation_timestamp: Option<Time>,
     deletion_timestamp: Option<Time>,
     owner_references: Option<Vec<OwnerReference>>,
+    finalizers: Option<Vec<String>>,
     managed_fields: M,
 }
 
@@ -193,6 +243,7 @@ impl<M> Metadata<M> {
             creation_timestamp: self.creation_timestamp,
             deletion_timestamp: self.deletion_timestamp,
             owner_references: self.owner_references,
+            finalizers: self.finalizers,
             ..ObjectMeta::default()
         }
     }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use toolset::{
-    config_map::{ConfigMapView, FIELD_MANAGER, Owner},
+    config_map::{ConfigMapView, FIELD_MANAGER, HASH_ANNOTATION, LABELS, Owner},
     render::DATA_KEYS,
 };
 
@@ -30,6 +30,9 @@ pub(crate) struct ConfigMapState {
     pub(crate) view: Option<Arc<ConfigMapView>>,
     /// Those of our data keys that our field manager owns.
     pub(crate) owned: BTreeSet<String>,
+    /// Whether our field manager owns fields by an update, and not only by server-side apply. A field that both own is
+    /// not removed when the apply no longer contains it.
+    pub(crate) updated_by_us: bool,
 }
 
 impl ConfigMapState {
@@ -37,13 +40,9 @@ impl ConfigMapState {
         Self {
             version: version(object.metadata.resource_version.as_deref()),
             view: Some(Arc::new(view(object))),
-            owned: owned(object),
+            owned: ours(object).flat_map(FieldManager::data_keys).cloned().collect(),
+            updated_by_us: ours(object).any(FieldManager::is_update),
         }
-    }
-
-    /// The resource version.
-    pub(crate) fn version(&self) -> u64 {
-        self.version
     }
 }
 
@@ -51,8 +50,16 @@ impl ConfigMapState {
 struct Slot {
     /// `None` before the first list.
     seen: Option<ConfigMapState>,
-    /// The ConfigMap that is expected after the apply in progress.
-    expected: Option<ConfigMapView>,
+    /// The ConfigMap that is expected after the write in progress.
+    expected: Option<Expected>,
+}
+
+/// What a write is expected to lead to.
+#[derive(Clone, Debug)]
+pub(crate) struct Expected {
+    pub(crate) view: ConfigMapView,
+    /// The data keys that our field manager then owns.
+    pub(crate) owned: BTreeSet<String>,
 }
 
 /// The ConfigMaps that are watched.
@@ -65,12 +72,12 @@ impl ConfigMaps {
         self.lock().get(name)?.seen.clone()
     }
 
-    /// Records what is expected after the apply that is about to be sent.
-    pub(crate) fn expect(&self, name: &NamespacedName, expected: ConfigMapView) {
+    /// Records what is expected after the write that is about to be sent.
+    pub(crate) fn expect(&self, name: &NamespacedName, expected: Expected) {
         self.lock().entry(name.clone()).or_default().expected = Some(expected);
     }
 
-    /// Records that the API server acknowledged the apply, and that the object `uid` has this version. Returns false if
+    /// Records that the API server acknowledged the write, and that the object `uid` has this version. Returns false if
     /// the watch has already shown that the ConfigMap is not as expected. The caller must not wait for another event
     /// then, because a webhook that restores the previous content leaves the version unchanged.
     pub(crate) fn acknowledged(&self, name: &NamespacedName, uid: &str, version: u64) -> bool {
@@ -78,11 +85,11 @@ impl ConfigMaps {
         let Some(slot) = slots.get_mut(name) else { return true };
         let Some(expected) = slot.expected.take() else { return true };
         if let Some(seen) = slot.seen.as_ref().filter(|seen| seen.version >= version) {
-            return seen.view.as_deref().is_some_and(|view| view.uid == uid && same_content(&expected, view));
+            return seen.view.as_deref().is_some_and(|view| view.uid == uid && same_content(&expected.view, view));
         }
-        let owned = slot.seen.take().map(|seen| seen.owned).unwrap_or_default();
-        let view = ConfigMapView { uid: uid.to_owned(), ..expected };
-        slot.seen = Some(ConfigMapState { version, view: Some(Arc::new(view)), owned });
+        let updated_by_us = slot.seen.take().is_some_and(|seen| seen.updated_by_us);
+        let view = ConfigMapView { uid: uid.to_owned(), ..expected.view };
+        slot.seen = Some(ConfigMapState { version, view: Some(Arc::new(view)), owned: expected.owned, updated_by_us });
         true
     }
 
@@ -129,8 +136,8 @@ impl ConfigMaps {
         let as_known = slot.seen.as_ref().is_some_and(|seen| same(seen.view.as_deref(), state.view.as_deref()));
         let as_expected = slot.expected.as_ref().zip(state.view.as_deref()).is_some_and(|(expected, view)| {
             // The uid of an object that is being created is not known before the answer.
-            let uid = if expected.uid.is_empty() { &view.uid } else { &expected.uid };
-            *uid == view.uid && same_content(expected, view)
+            let uid = if expected.view.uid.is_empty() { &view.uid } else { &expected.view.uid };
+            *uid == view.uid && same_content(&expected.view, view)
         });
         slot.seen = Some(state);
         !as_known && !as_expected
@@ -157,14 +164,15 @@ fn same_content(old: &ConfigMapView, new: &ConfigMapView) -> bool {
         && old.annotations == new.annotations
         && old.controller == new.controller
         && old.blocks_owner_deletion == new.blocks_owner_deletion
+        && old.binary_keys == new.binary_keys
+        && old.immutable == new.immutable
         && old.terminating == new.terminating
+        && old.finalizers == new.finalizers
 }
 
 fn view(object: &ThinConfigMap) -> ConfigMapView {
     let metadata = &object.metadata;
     let controller = metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
-    let owns_ours = |keys: &[String]| keys.iter().any(|key| DATA_KEYS.contains(&key.as_str()));
-    let others = object.field_managers.iter().filter(|one| one.manager != FIELD_MANAGER && owns_ours(one.data_keys()));
     ConfigMapView {
         uid: metadata.uid.clone().unwrap_or_default(),
         labels: metadata.labels.clone().unwrap_or_default(),
@@ -176,14 +184,32 @@ fn view(object: &ThinConfigMap) -> ConfigMapView {
         }),
         blocks_owner_deletion: controller.is_some_and(|owner| owner.block_owner_deletion == Some(true)),
         data: object.data.clone(),
-        other_managers: others.map(|one| one.manager.clone()).collect(),
+        binary_keys: object.binary_keys.clone(),
+        immutable: object.immutable,
+        other_managers: other_managers(object),
         terminating: metadata.deletion_timestamp.is_some(),
+        finalizers: metadata.finalizers.clone().unwrap_or_default(),
     }
 }
 
-fn owned(object: &ThinConfigMap) -> BTreeSet<String> {
-    let ours = object.field_managers.iter().filter(|one| one.manager == FIELD_MANAGER);
-    ours.flat_map(FieldManager::data_keys).cloned().collect()
+fn ours(object: &ThinConfigMap) -> impl Iterator<Item = &FieldManager> {
+    object.field_managers.iter().filter(|one| one.manager == FIELD_MANAGER)
+}
+
+/// The other field managers that own a field of ours. If none does, the one that wrote last, because it may have
+/// removed a field.
+fn other_managers(object: &ThinConfigMap) -> Vec<String> {
+    let others = || object.field_managers.iter().filter(|one| one.manager != FIELD_MANAGER);
+    let owns_ours = |one: &&FieldManager| {
+        one.data_keys().iter().any(|key| DATA_KEYS.contains(&key.as_str()))
+            || one.labels().iter().any(|key| LABELS.iter().any(|(label, _)| label == key))
+            || one.annotations().iter().any(|key| key == HASH_ANNOTATION)
+    };
+    let mut names: BTreeSet<&str> = others().filter(owns_ours).map(|one| one.manager.as_str()).collect();
+    if names.is_empty() {
+        names.extend(others().max_by(|a, b| a.time.cmp(&b.time)).map(|last| last.manager.as_str()));
+    }
+    names.into_iter().map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -209,6 +235,10 @@ mod tests {
         NamespacedName::new("n", "c")
     }
 
+    fn expected(content: &str) -> Expected {
+        Expected { view: view(&object("", content)), owned: BTreeSet::new() }
+    }
+
     fn content(maps: &ConfigMaps) -> String {
         maps.get(&name()).unwrap().view.unwrap().data["toolset.json"].to_string()
     }
@@ -229,7 +259,7 @@ mod tests {
         for echo_first in [true, false] {
             let maps = ConfigMaps::default();
             maps.applied(&name(), &object("9", "a"));
-            maps.expect(&name(), view(&object("", "b")));
+            maps.expect(&name(), expected("b"));
             if !echo_first {
                 assert!(maps.acknowledged(&name(), "u", 10));
                 assert_eq!(content(&maps), "b");
@@ -244,7 +274,7 @@ mod tests {
     fn what_a_webhook_made_of_an_apply_is_news() {
         let maps = ConfigMaps::default();
         maps.applied(&name(), &object("9", "a"));
-        maps.expect(&name(), view(&object("", "b")));
+        maps.expect(&name(), expected("b"));
         assert!(maps.acknowledged(&name(), "u", 10));
         assert!(maps.applied(&name(), &object("10", "b, changed by a webhook")));
     }
@@ -253,7 +283,7 @@ mod tests {
     fn an_apply_that_a_webhook_turns_into_nothing_is_not_taken_for_done() {
         let maps = ConfigMaps::default();
         maps.applied(&name(), &object("10", "b, changed by a webhook"));
-        maps.expect(&name(), view(&object("", "b")));
+        maps.expect(&name(), expected("b"));
         assert!(!maps.acknowledged(&name(), "u", 10));
         assert_eq!(content(&maps), "b, changed by a webhook");
     }
@@ -262,7 +292,7 @@ mod tests {
     fn an_edit_between_the_apply_and_its_echo_is_news() {
         let maps = ConfigMaps::default();
         maps.applied(&name(), &object("9", "a"));
-        maps.expect(&name(), view(&object("", "c")));
+        maps.expect(&name(), expected("c"));
         assert!(maps.applied(&name(), &object("10", "b")), "the edit");
         assert!(!maps.applied(&name(), &object("11", "c")), "the echo");
         assert!(maps.acknowledged(&name(), "u", 11));
@@ -273,7 +303,7 @@ mod tests {
     fn after_a_failed_apply_everything_is_news() {
         let maps = ConfigMaps::default();
         maps.applied(&name(), &object("9", "a"));
-        maps.expect(&name(), view(&object("", "b")));
+        maps.expect(&name(), expected("b"));
         maps.failed(&name());
         assert!(maps.applied(&name(), &object("10", "b")));
     }
@@ -282,6 +312,35 @@ mod tests {
     fn field_managers_of_our_keys_are_kept_apart_from_those_of_other_keys() {
         let object = object("1", "a");
         assert_eq!(view(&object).other_managers, ["kubectl-edit"]);
-        assert_eq!(owned(&object), BTreeSet::from(["toolset.json".to_owned()]));
+        let state = ConfigMapState::of(&object);
+        assert_eq!((state.owned, state.updated_by_us), (BTreeSet::from(["toolset.json".to_owned()]), false));
+    }
+
+    #[test]
+    fn the_other_side_of_a_conflict_is_who_owns_a_field_of_ours_or_else_who_wrote_last() {
+        let managed_by = |entries: serde_json::Value| {
+            let object = serde_json::json!({"metadata": {"uid": "u", "managedFields": entries}});
+            view(&serde_json::from_value(object).unwrap()).other_managers
+        };
+        let label = serde_json::json!({"f:metadata": {"f:labels": {"f:app.kubernetes.io/managed-by": {}}}});
+        let (early, late) = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
+        let mut entries = serde_json::json!([
+            {"manager": "labeller", "operation": "Update", "time": early, "fieldsV1": label},
+            {"manager": "last", "operation": "Update", "time": late, "fieldsV1": {"f:data": {"f:own": {}}}},
+            {"manager": "toolset-operator", "operation": "Apply", "time": late, "fieldsV1": {}}
+        ]);
+        assert_eq!(managed_by(entries.clone()), ["labeller"]);
+        entries[0]["fieldsV1"] = serde_json::json!({});
+        assert_eq!(managed_by(entries), ["last"]);
+    }
+
+    #[test]
+    fn what_a_create_owns_is_known_before_its_echo() {
+        let maps = ConfigMaps::default();
+        maps.listed(&name(), None);
+        let owned = BTreeSet::from(["toolset.json".to_owned()]);
+        maps.expect(&name(), Expected { owned: owned.clone(), ..expected("b") });
+        assert!(maps.acknowledged(&name(), "u", 10));
+        assert_eq!(maps.get(&name()).unwrap().owned, owned);
     }
 }

@@ -20,7 +20,7 @@ mod watch;
 mod watch_health;
 
 pub(crate) use self::{
-    config_maps::ConfigMapState,
+    config_maps::{ConfigMapState, Expected},
     needs::{Scope, config_maps as config_map_watches},
     state::Cluster,
     supervisor::Supervisor,

@@ -3,6 +3,7 @@
 use std::{fmt::Debug, pin::pin, sync::Arc, time::Duration};
 
 use futures::StreamExt;
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client, Resource,
     runtime::{
@@ -21,7 +22,11 @@ use super::{
     watch_health::{HealthChange, WATCH_TIMEOUT_SECONDS, WatchHealth, WatchId},
 };
 use crate::{
-    api::{Cause, client::observed, error::watch_message},
+    api::{
+        Cause,
+        client::{observed, within_timeout},
+        error::watch_message,
+    },
     metrics::Metrics,
 };
 
@@ -75,6 +80,7 @@ impl Watch {
             let this = this.clone();
             move || this.recovered(this.cluster.watches.contact(&this.id, Instant::now()))
         };
+        let plain = client.clone();
         let (client, last_read) = observed(&client, contact);
         let api = api(client);
         let mut config = watcher::Config::default().timeout(WATCH_TIMEOUT_SECONDS).page_size(PAGE);
@@ -87,6 +93,7 @@ impl Watch {
                 tokio::select! {
                     event = events.next() => match event {
                         Some(Ok(event)) => this.take(&mut feed, event, last_read.get()),
+                        Some(Err(error)) if this.namespace_is_gone(&plain, &error).await => this.nothing_left(&mut feed),
                         Some(Err(error)) => {
                             this.failed(&error);
                             // The API server requires a new list, which is not a problem. kube's watcher would list
@@ -110,6 +117,26 @@ impl Watch {
                 }
             }
         }
+    }
+
+    /// Whether the watch is refused because its namespace does not exist. A Role goes with its namespace, so only a
+    /// permission from a ClusterRole can show this.
+    async fn namespace_is_gone(&self, client: &Client, error: &watcher::Error) -> bool {
+        let Some(namespace) = self.id.namespace.as_deref() else { return false };
+        if Cause::of_watch(error) != Cause::Forbidden {
+            return false;
+        }
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        matches!(within_timeout(namespaces.get_metadata_opt(namespace)).await, Ok(None))
+    }
+
+    /// The namespace of the watch does not exist, so nothing is left of what was known.
+    fn nothing_left<F: Feed>(&self, feed: &mut F) {
+        let now = Instant::now();
+        feed.begin();
+        let change = self.cluster.watches.namespace_gone(&self.id, now);
+        feed.complete(now);
+        self.recovered(change);
     }
 
     fn take<F: Feed>(&self, feed: &mut F, event: Event<F::Object>, received: Instant) {

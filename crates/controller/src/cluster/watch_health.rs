@@ -166,6 +166,11 @@ impl Watches {
         })
     }
 
+    /// Records that the namespace of a watch does not exist. So the watch is refused, and nothing is missing.
+    pub(crate) fn namespace_gone(&self, id: &WatchId, now: Instant) -> HealthChange {
+        self.listed(id, now)
+    }
+
     /// Records that the API server answered with success.
     pub(crate) fn contact(&self, id: &WatchId, now: Instant) -> HealthChange {
         self.update(id, now, |state| {

@@ -7,14 +7,13 @@ use toolset::{
     status::OutputState,
 };
 
-use super::gate::Gate;
 use crate::{cluster::ConfigMapState, metrics::Operation};
 
 /// What the decision depends on.
 pub(super) struct Situation<'a> {
     pub(super) config: &'a ToolsetConfig,
-    /// What the inputs allow. Never [`Gate::Shut`], because then there is no plan.
-    pub(super) gate: Gate,
+    /// Whether an input cannot be seen, so that nothing may enter the output.
+    pub(super) held: bool,
     /// The older ToolsetConfig that writes the same ConfigMap.
     pub(super) older_rival: Option<String>,
     /// The ConfigMap as last seen.
@@ -23,6 +22,8 @@ pub(super) struct Situation<'a> {
     pub(super) manifest: &'a Manifest,
     /// What this process last applied.
     pub(super) applied: Option<&'a Manifest>,
+    /// Whether the ConfigMap was last written for another spec, or this process does not know.
+    pub(super) spec_changed: bool,
 }
 
 /// What to do.
@@ -49,11 +50,15 @@ pub(super) struct Change {
     /// Whether somebody else changed the ConfigMap since this process last applied it. Then the brake applies to every
     /// operation.
     pub(super) reverts: bool,
+    /// Whether the plan has changed since then. A changed plan is written once without a delay.
+    pub(super) plan_changed: bool,
 }
 
-/// The state of an output that is held.
-pub(super) fn held() -> OutputState {
-    OutputState::Held { message: "the ConfigMap is not changed until the inputs recover".to_owned() }
+/// The state of an output that is held. `written` says whether the ConfigMap is as rendered.
+pub(super) fn held(written: bool) -> OutputState {
+    let message =
+        "nothing is added to the ConfigMap until the inputs recover, and only what the spec takes away is removed";
+    OutputState::Held { message: message.to_owned(), written }
 }
 
 /// Decides.
@@ -70,13 +75,14 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
         );
         return Decision::Leave(OutputState::Conflict { message });
     }
-    if situation.gate == Gate::Held {
+    // During a hold, the plan has only what is in the output. So it differs only by what the spec takes away.
+    if situation.held && !(situation.spec_changed && (view.is_some() || situation.applied.is_some())) {
         return match (view, situation.applied) {
             (None, Some(_)) => Decision::Restore,
-            _ => Decision::Leave(held()),
+            _ => Decision::Leave(held(false)),
         };
     }
-    if view.is_some_and(|view| view.terminating) {
+    if view.is_some_and(|view| view.terminating && view.foreign_finalizers().is_empty()) {
         return Decision::AwaitDeletion;
     }
     let adopts = match view.map_or(Ownership::Ours, |view| ownership(situation.config, view)) {
@@ -90,11 +96,21 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
             );
             return Decision::Leave(OutputState::Conflict { message });
         }
+        Ownership::Controlled { by } => {
+            let message = format!(
+                "ConfigMap {name} is controlled by {by}, and an object has at most one controller; remove this owner \
+                 reference from the ConfigMap, or create a ToolsetConfig with another output.configMapName"
+            );
+            return Decision::Leave(OutputState::Conflict { message });
+        }
     };
     let owned = |key: &str| situation.existing.owned.contains(key);
     let Some(found) = view.map_or(Some(Drift::Missing), |view| situation.manifest.drift(view, owned)) else {
         return Decision::Nothing;
     };
+    if let Some(message) = view.and_then(|view| situation.manifest.obstacle(view)) {
+        return Decision::Leave(OutputState::Conflict { message });
+    }
     let lacks = |manifest: &Manifest| view.is_none_or(|view| manifest.drift(view, owned).is_some());
     let operation = match view {
         Some(_) if adopts => Operation::Adopt,
@@ -103,7 +119,12 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
         Some(_) => Operation::Update,
         None => Operation::Create,
     };
-    Decision::Write(Change { operation, found, reverts: situation.applied.is_some_and(lacks) })
+    Decision::Write(Change {
+        operation,
+        found,
+        reverts: situation.applied.is_some_and(lacks),
+        plan_changed: situation.applied != Some(situation.manifest),
+    })
 }
 
 /// The name of the ToolsetConfig that writes the same ConfigMap and takes precedence over this one. The oldest takes
@@ -165,11 +186,12 @@ mod tests {
 
     struct Case {
         config: ToolsetConfig,
-        gate: Gate,
+        held: bool,
         rival: Option<String>,
         existing: ConfigMapState,
         rendered: Rendered,
         applied: Option<Manifest>,
+        spec_changed: bool,
     }
 
     impl Case {
@@ -180,21 +202,23 @@ mod tests {
             Self {
                 existing: applied(&manifest),
                 config,
-                gate: Gate::Open,
+                held: false,
                 rival: None,
                 rendered,
                 applied: Some(manifest),
+                spec_changed: false,
             }
         }
 
         fn decide(&self) -> Decision {
             decide(&Situation {
                 config: &self.config,
-                gate: self.gate,
+                held: self.held,
                 older_rival: self.rival.clone(),
                 existing: &self.existing,
                 manifest: &Manifest::new(&self.config, &self.rendered),
                 applied: self.applied.as_ref(),
+                spec_changed: self.spec_changed,
             })
         }
 
@@ -270,12 +294,23 @@ mod tests {
     #[test]
     fn during_a_hold_only_a_deleted_config_map_comes_back_and_only_if_this_process_wrote_it() {
         let mut case = Case::at_rest();
-        (case.gate, case.rendered) = (Gate::Held, rendered("b"));
-        assert_eq!(case.decide(), Decision::Leave(held()));
+        (case.held, case.rendered) = (true, rendered("b"));
+        assert_eq!(case.decide(), Decision::Leave(held(false)));
         case.existing = ConfigMapState::default();
         assert_eq!(case.decide(), Decision::Restore);
         case.applied = None;
-        assert_eq!(case.decide(), Decision::Leave(held()));
+        assert_eq!(case.decide(), Decision::Leave(held(false)));
+        case.spec_changed = true;
+        assert_eq!(case.decide(), Decision::Leave(held(false)), "nothing is known of what was in it");
+    }
+
+    #[test]
+    fn during_a_hold_a_changed_spec_is_written() {
+        let mut case = Case::at_rest();
+        (case.held, case.rendered, case.spec_changed) = (true, rendered("less"), true);
+        assert_eq!(case.operation(), Operation::Update);
+        case.existing = ConfigMapState::default();
+        assert_eq!(case.operation(), Operation::Create);
     }
 
     #[test]
@@ -302,10 +337,36 @@ mod tests {
     }
 
     #[test]
-    fn what_is_being_deleted_is_waited_for() {
+    fn a_deletion_is_waited_for_unless_somebody_else_delays_it() {
         let mut case = Case::at_rest();
-        case.change(|view| view.terminating = true);
+        case.rendered = rendered("b");
+        case.change(|view| (view.terminating, view.finalizers) = (true, vec!["foregroundDeletion".to_owned()]));
         assert_eq!(case.decide(), Decision::AwaitDeletion);
+        case.change(|view| view.finalizers.push("example.com/keep".to_owned()));
+        assert_eq!(case.operation(), Operation::Update, "the agent still reads it");
+    }
+
+    #[test]
+    fn what_the_api_server_would_refuse_is_a_conflict_also_with_adopt() {
+        let conflict = |change: fn(&mut ConfigMapView)| {
+            let mut case = Case::at_rest();
+            case.config = config(&[("/spec/output", serde_json::json!({"conflictPolicy": "Adopt"}))]);
+            case.rendered = rendered("b");
+            case.change(change);
+            match case.decide() {
+                Decision::Leave(OutputState::Conflict { message }) => message,
+                other => panic!("not a conflict: {other:?}"),
+            }
+        };
+        let controlled = conflict(|view| {
+            let (kind, name, uid) = ("Deployment".to_owned(), "other".to_owned(), "x".to_owned());
+            view.controller = Some(toolset::config_map::Owner { kind, name, uid });
+        });
+        assert!(controlled.contains("Deployment other") && controlled.contains("owner reference"), "{controlled}");
+        let immutable = conflict(|view| view.immutable = true);
+        assert!(immutable.contains("immutable") && immutable.contains("delete"), "{immutable}");
+        let binary = conflict(|view| view.binary_keys.extend(["toolset.json".to_owned()]));
+        assert!(binary.contains("binaryData") && binary.contains("toolset.json"), "{binary}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use tokio::time::{Duration, Instant};
 use toolset::{HealthStage, config_map::Manifest};
 
-use super::brake::Brake;
+use super::{brake::Brake, health_clocks::HealthClocks};
 use crate::api::fence::Term;
 
 /// How long further changes are collected after a write, so that a burst causes two writes and not many.
@@ -15,12 +15,8 @@ pub(super) struct Memory {
     pub(super) term: Term,
     /// The uid of the ToolsetConfig.
     pub(super) uid: String,
-    /// The health stage counts from then.
-    began: Instant,
-    /// For how long the clock of the health stage has stood still.
-    frozen_for: Duration,
-    /// Since when it stands still, if it does.
-    frozen_from: Option<Instant>,
+    /// The clocks of the health stage.
+    pub(super) clocks: HealthClocks,
     /// Since when tools have been without endpoints.
     pub(super) health: HealthStage,
     /// Slows down repairs in a conflict.
@@ -28,8 +24,10 @@ pub(super) struct Memory {
     /// The ConfigMap as this process last applied it and the API server acknowledged it. It is used to restore the
     /// ConfigMap without a plan, and to know what is in the output while the ConfigMap does not exist.
     pub(super) applied: Option<Manifest>,
-    /// The version of the ConfigMap in which drift was last found, so that each drift is counted once.
-    pub(super) drifted_at: Option<u64>,
+    /// Who last changed the ConfigMap against this process, for messages.
+    pub(super) rival: String,
+    /// The generation of the spec that the ConfigMap was last written for, or found to be as planned.
+    pub(super) settled: Option<i64>,
     /// Failures to write in a row.
     pub(super) failures: u32,
     /// When the ToolsetConfig began to wait for its inputs.
@@ -45,35 +43,17 @@ impl Memory {
         Self {
             term,
             uid,
-            began: now,
-            frozen_for: Duration::ZERO,
-            frozen_from: None,
+            clocks: HealthClocks::new(now),
             health: HealthStage::default(),
             brake: Brake::default(),
             applied: None,
-            drifted_at: None,
+            rival: String::new(),
+            settled: None,
             failures: 0,
             waiting_since: None,
             refused: false,
             last_write: None,
         }
-    }
-
-    /// The time on the clock of the health stage. The clock stands still while EndpointSlices cannot be seen, so that an
-    /// outage of their watch is no part of a tool's grace period.
-    pub(super) fn health_time(&mut self, now: Instant, frozen_since: Option<Instant>) -> Duration {
-        let at = if let Some(since) = frozen_since {
-            *self.frozen_from.get_or_insert(since)
-        } else {
-            self.frozen_for += self.frozen_from.take().map_or(Duration::ZERO, |from| now - from);
-            now
-        };
-        at.saturating_duration_since(self.began).saturating_sub(self.frozen_for)
-    }
-
-    /// The instant of a time on the clock of the health stage.
-    pub(super) fn moment(&self, health_time: Duration) -> Instant {
-        self.began + self.frozen_for + health_time
     }
 
     /// Records that a write begins. A reconcile without a write is not recorded, because it must not delay the next
@@ -102,19 +82,5 @@ mod tests {
         memory.write_begins(now);
         assert_eq!(memory.collects_until(now + Duration::from_millis(10)), Some(now + WINDOW));
         assert_eq!(memory.collects_until(now + WINDOW), None);
-    }
-
-    #[test]
-    fn an_outage_of_endpoint_slices_is_no_part_of_a_grace_period() {
-        let began = Instant::now();
-        let second = Duration::from_secs(1);
-        let mut memory = Memory::new(Fence::without_election().term().unwrap(), "u".to_owned(), began);
-        assert_eq!(memory.health_time(began + second * 10, None), second * 10);
-        for later in [20, 500] {
-            assert_eq!(memory.health_time(began + second * later, Some(began + second * 15)), second * 15);
-        }
-        assert_eq!(memory.health_time(began + second * 1000, None), second * 15);
-        assert_eq!(memory.health_time(began + second * 1005, None), second * 20);
-        assert_eq!(memory.moment(second * 20), began + second * 1005);
     }
 }

@@ -15,6 +15,7 @@ mod controller;
 mod decide;
 mod events;
 mod gate;
+mod health_clocks;
 mod memory;
 mod outcome;
 mod plan;

@@ -1,10 +1,11 @@
 //! The result of one reconcile. The worker uses the outcome, and the reporter and the reloader use the snapshot.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use crd_types::ToolsetConfig;
+use detectors::ServiceKey;
 use tokio::time::Instant;
-use toolset::status::{Input, InputState, OutputState};
+use toolset::status::{Inputs, OutputState};
 
 use super::plan::Planned;
 use crate::{api::fence::Term, metrics::ReconcileResult};
@@ -14,6 +15,8 @@ use crate::{api::fence::Term, metrics::ReconcileResult};
 pub(super) struct Outcome {
     /// The plan, if one could be made.
     pub(super) planned: Option<Arc<Planned>>,
+    /// The Services that the ConfigMap lists, if it was reduced without a plan.
+    pub(super) left: Option<BTreeSet<ServiceKey>>,
     /// The state of the output. `None` if there is nothing to report.
     pub(super) output: Option<OutputState>,
     pub(super) result: ReconcileResult,
@@ -23,7 +26,7 @@ pub(super) struct Outcome {
 
 impl Outcome {
     pub(super) fn new(output: OutputState, result: ReconcileResult) -> Self {
-        Self { planned: None, output: Some(output), result, requeue_at: None }
+        Self { planned: None, left: None, output: Some(output), result, requeue_at: None }
     }
 
     /// No write was needed or allowed.
@@ -33,7 +36,7 @@ impl Outcome {
 
     /// The reconcile has no result to report, and the status does not change.
     pub(super) fn unreported() -> Self {
-        Self { planned: None, output: None, result: ReconcileResult::Held, requeue_at: None }
+        Self { planned: None, left: None, output: None, result: ReconcileResult::Held, requeue_at: None }
     }
 
     /// Also reconciles again at that time.
@@ -51,9 +54,11 @@ pub(super) struct Snapshot {
     /// The ToolsetConfig that was reconciled, with its uid and generation.
     pub(super) config: Arc<ToolsetConfig>,
     /// The state of the required inputs.
-    pub(super) inputs: BTreeMap<Input, InputState>,
+    pub(super) inputs: Inputs,
     /// The plan. `None` if none could be made.
     pub(super) planned: Option<Arc<Planned>>,
+    /// The Services that the ConfigMap lists, if it was reduced without a plan.
+    pub(super) left: Option<BTreeSet<ServiceKey>>,
     /// The state of the output.
     pub(super) output: OutputState,
 }

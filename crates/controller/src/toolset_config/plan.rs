@@ -1,6 +1,7 @@
 //! Runs the pipeline on the known state.
 
 use std::{
+    cell::LazyCell,
     collections::BTreeSet,
     time::{Duration, Instant as WallInstant},
 };
@@ -16,7 +17,7 @@ use toolset::{
     render::{Base, DATA_KEYS},
 };
 
-use super::memory::Memory;
+use super::{gate::GateDecision, memory::Memory};
 use crate::{
     api::NamespacedName,
     cluster::{Cluster, ConfigMapState},
@@ -28,8 +29,8 @@ pub(super) struct Planned {
     pub(super) plan: Plan,
     /// The planned content of the ConfigMap.
     pub(super) rendered: Rendered,
-    /// When a grace period ends.
-    pub(super) recheck_at: Option<Instant>,
+    /// After how long a grace period ends.
+    pub(super) recheck_in: Option<Duration>,
     /// How long it took.
     pub(super) took: Duration,
     /// How long the health stage of it took.
@@ -43,27 +44,34 @@ pub(super) fn plan(
     config: &ToolsetConfig,
     existing: &ConfigMapState,
     memory: &mut Memory,
+    gate: &GateDecision,
     now: Instant,
-    health_frozen_since: Option<Instant>,
 ) -> Planned {
     let began = WallInstant::now();
     let applied = memory.applied.clone();
-    let in_output = || services_in_output(existing, applied.as_ref(), cluster_domain);
-    let now = memory.health_time(now, health_frozen_since);
+    let in_output = LazyCell::new(|| services_in_output(existing, applied.as_ref(), cluster_domain));
+    memory.clocks.set(now, &gate.frozen);
+    let clocks = &memory.clocks;
+    let admits = |key: &ServiceKey| gate.admits_new_from(&key.namespace) || in_output.contains(key);
     let legacy_overrides = existing.view.as_ref().and_then(|view| view.data.get(LEGACY_OVERRIDES_KEY));
     let base = BaseText::of(cluster, config);
     let outcome = pipeline::run(Input {
         config,
         cluster_domain,
         index: &cluster.index(),
-        health: HealthInput::Observed { stage: &mut memory.health, now, in_output: &in_output },
+        admits: gate.holds_new().then_some(&admits),
+        health: HealthInput::Observed {
+            stage: &mut memory.health,
+            time: &|namespace| clocks.time(now, namespace),
+            in_output: &|| in_output.clone(),
+        },
         legacy_overrides: legacy_overrides.map(|text| &**text),
         base: base.as_ref().map(BaseText::as_base),
     });
     Planned {
         plan: outcome.plan,
         rendered: outcome.rendered,
-        recheck_at: outcome.recheck_at.map(|at| memory.moment(at)),
+        recheck_in: outcome.recheck_in,
         took: began.elapsed(),
         health_took: outcome.health_took,
     }
@@ -71,7 +79,7 @@ pub(super) fn plan(
 
 /// Which Services are in the output. They are read from the ConfigMap, so a restart or a change of the leader does not
 /// change them. While the ConfigMap does not exist, they are read from what this process last applied.
-fn services_in_output(
+pub(super) fn services_in_output(
     existing: &ConfigMapState,
     applied: Option<&Manifest>,
     cluster_domain: &str,

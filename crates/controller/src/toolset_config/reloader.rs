@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crd_types::Reload as ReloadMode;
 use kube::ResourceExt as _;
 use tokio::{sync::watch, time::Instant};
-use toolset::status::{OutputState, ReloadState};
+use toolset::status::ReloadState;
 use tracing::{info, warn};
 
 use super::{
@@ -81,7 +81,7 @@ impl Reloader {
             return (ReloadState::NotAsked, Next::default());
         };
         let hash = snapshot.planned.as_ref().and_then(|planned| planned.rendered.holmesgpt_hash.as_deref());
-        let (OutputState::Applied, Some(hash)) = (&snapshot.output, hash) else {
+        let (true, Some(hash)) = (snapshot.output.is_written(), hash) else {
             let message = "the restart waits until the ConfigMap holds what was planned".to_owned();
             return (ReloadState::Due { message }, Next::default());
         };

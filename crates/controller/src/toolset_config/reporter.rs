@@ -124,6 +124,7 @@ impl Reporter {
                 now: api::now(),
                 plan: planned.map(|planned| &planned.plan),
                 rendered: planned.map(|planned| &planned.rendered),
+                left: snapshot.left.as_ref(),
                 inputs: &snapshot.inputs,
                 output: snapshot.output.clone(),
                 reload,

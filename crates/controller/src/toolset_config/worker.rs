@@ -10,6 +10,8 @@ use tokio::{
 };
 use toolset::{
     config_map::Manifest,
+    hold::{Reduced, reduce},
+    in_output,
     status::{InputState, OutputState},
 };
 
@@ -18,13 +20,13 @@ use super::{
     gate::{self, Gate, GateDecision},
     memory::Memory,
     outcome::{Outcome, Snapshot},
-    plan,
+    plan::{self, services_in_output},
     write::Output,
 };
 use crate::{
     api::{NamespacedName, Writer, fence::Leadership},
-    cluster::{Cluster, Trigger},
-    metrics::{Metrics, ReconcileResult},
+    cluster::{Cluster, ConfigMapState, Trigger},
+    metrics::{Metrics, Operation, ReconcileResult},
 };
 
 /// How long a ToolsetConfig may wait for its inputs before its status reports it. A normal start takes less time.
@@ -93,8 +95,10 @@ impl Worker {
     async fn reconcile(&self, config: &Arc<ToolsetConfig>, memory: &mut Memory) -> Option<Instant> {
         let (began, received) = (Instant::now(), self.trigger.take());
         memory.refused = false;
-        let gate = gate::decide(config, &self.cluster.watches, began);
-        let outcome = self.output(config, memory, &gate, received, began).await;
+        let target = self.name.sibling(&config.spec.output.config_map_name);
+        let existing = self.cluster.config_maps.get(&target);
+        let gate = self.gate(config, memory, existing.as_ref(), began);
+        let outcome = self.output(config, memory, (&target, existing), &gate, received, began).await;
         if memory.refused || outcome.result == ReconcileResult::Failed {
             // The event has not reached the ConfigMap yet.
             self.trigger.note(received);
@@ -105,11 +109,32 @@ impl Worker {
         requeue_at
     }
 
+    fn gate(
+        &self,
+        config: &ToolsetConfig,
+        memory: &Memory,
+        existing: Option<&ConfigMapState>,
+        now: Instant,
+    ) -> GateDecision {
+        let known = gate::Known {
+            watches: &self.cluster.watches,
+            watch_namespaces: &self.cluster.scope.watch_namespaces,
+            labels: &|namespace| self.cluster.index().namespace_labels(namespace).cloned(),
+            namespaces_in_output: &|| {
+                let services = existing
+                    .map(|existing| services_in_output(existing, memory.applied.as_ref(), &self.cluster_domain));
+                services.into_iter().flatten().map(|key| key.namespace.to_string()).collect()
+            },
+        };
+        gate::decide(config, &known, now)
+    }
+
     /// Plans, decides and writes.
     async fn output(
         &self,
         config: &ToolsetConfig,
         memory: &mut Memory,
+        (target, existing): (&NamespacedName, Option<ConfigMapState>),
         gate: &GateDecision,
         received: Option<Instant>,
         now: Instant,
@@ -117,43 +142,80 @@ impl Worker {
         if config.spec.mode == Mode::Suspended {
             return Outcome::held(OutputState::Suspended);
         }
-        let target = self.name.sibling(&config.spec.output.config_map_name);
-        let existing = self.cluster.config_maps.get(&target).filter(|_| gate.gate != Gate::Shut);
         let Some(existing) = existing else { return wait_for_inputs(memory, gate, now) };
-        memory.waiting_since = None;
-
-        let frozen_since = gate.health_frozen_since;
-        let planned = plan::plan(&self.cluster, &self.cluster_domain, config, &existing, memory, now, frozen_since);
-        let manifest = Manifest::new(config, &planned.rendered);
-        let all = self.cluster.toolset_configs.all();
-        let decision = decide::decide(&Situation {
-            config,
-            gate: gate.gate,
-            older_rival: decide::older_rival(config, all.iter().map(AsRef::as_ref)),
-            existing: &existing,
-            manifest: &manifest,
-            applied: memory.applied.as_ref(),
-        });
         let output = Output {
             cluster: &self.cluster,
             metrics: &self.metrics,
             writer: &self.writer,
             config,
             name: &self.name,
-            target: &target,
+            target,
             existing: &existing,
             received,
             now,
+            held: gate.gate != Gate::Open,
         };
-        let outcome = match decision {
+        if gate.gate == Gate::Shut {
+            return if gate.is_in_trouble() {
+                self.without_index(&output, memory).await
+            } else {
+                wait_for_inputs(memory, gate, now)
+            };
+        }
+        memory.waiting_since = None;
+        let planned = plan::plan(&self.cluster, &self.cluster_domain, config, &existing, memory, gate, now);
+        let manifest = Manifest::new(config, &planned.rendered);
+        let spec_changed = memory.settled != config.metadata.generation;
+        let outcome = match self.decide(&output, memory, &manifest, spec_changed) {
             Decision::Leave(state) => Outcome::held(state),
             Decision::AwaitDeletion => Outcome::unreported(),
             Decision::Restore => output.restore(memory).await,
             Decision::Nothing => output.unchanged(memory, manifest),
-            Decision::Write(change) => output.write(memory, &planned, manifest, &change).await,
+            Decision::Write(change) => output.write(memory, &planned.rendered, manifest, &change).await,
         };
-        let recheck_at = planned.recheck_at.filter(|_| gate.health_frozen_since.is_none());
+        let recheck_at = planned.recheck_in.map(|time| now + time);
         Outcome { planned: Some(Arc::new(planned)), ..outcome }.requeue(recheck_at)
+    }
+
+    /// An input cannot be listed, so there is no plan. What the spec takes away is removed from what the ConfigMap lists.
+    async fn without_index(&self, output: &Output<'_>, memory: &mut Memory) -> Outcome {
+        let Some(view) = output.existing.view.as_deref() else { return Outcome::held(never_listed("")) };
+        let Reduced { rendered, removed, unjudged } = match reduce(output.config, &self.cluster_domain, &view.data) {
+            Ok(reduced) => reduced,
+            Err(why) => return Outcome::held(never_listed(&format!("; the ConfigMap cannot be read back: {why}"))),
+        };
+        let mut note = unjudged.into_iter().collect::<Vec<_>>().join(", ");
+        if !note.is_empty() {
+            note = format!("; the spec may take away more, because the ConfigMap does not say of which type {note} is");
+        }
+        let left = in_output(rendered.data.values().map(|text| &**text), &self.cluster_domain);
+        let drops_a_format = output.existing.owned.iter().any(|key| !rendered.data.contains_key(key.as_str()));
+        let outcome = if removed.is_empty() && !drops_a_format {
+            Outcome::held(never_listed(&note))
+        } else {
+            let manifest = Manifest::new(output.config, &rendered);
+            match self.decide(output, memory, &manifest, true) {
+                Decision::Leave(state) => Outcome::held(state),
+                Decision::Write(change) if change.operation != Operation::Adopt => {
+                    output.write(memory, &rendered, manifest, &change).await
+                }
+                _ => Outcome::held(never_listed(&note)),
+            }
+        };
+        Outcome { left: Some(left), ..outcome }
+    }
+
+    fn decide(&self, output: &Output<'_>, memory: &Memory, manifest: &Manifest, spec_changed: bool) -> Decision {
+        let all = self.cluster.toolset_configs.all();
+        decide::decide(&Situation {
+            config: output.config,
+            held: output.held,
+            older_rival: decide::older_rival(output.config, all.iter().map(AsRef::as_ref)),
+            existing: output.existing,
+            manifest,
+            applied: memory.applied.as_ref(),
+            spec_changed,
+        })
     }
 
     /// Metrics, and the snapshot for the status and the agent's restart.
@@ -182,13 +244,14 @@ impl Worker {
             config: config.clone(),
             inputs: gate.inputs,
             planned: outcome.planned,
+            left: outcome.left,
             output,
         };
         self.snapshots.send_replace(Some(Arc::new(snapshot)));
     }
 
     fn count_hold(&self, gate: &GateDecision) {
-        for (input, state) in &gate.inputs {
+        for (input, state) in &gate.inputs.states {
             match state {
                 InputState::Forbidden { .. } => self.metrics.held(*input, true),
                 InputState::Stale { .. } => self.metrics.held(*input, false),
@@ -201,13 +264,18 @@ impl Worker {
 fn wait_for_inputs(memory: &mut Memory, gate: &GateDecision, now: Instant) -> Outcome {
     let since = *memory.waiting_since.get_or_insert(now);
     if gate.is_forbidden() {
-        let message = "the ConfigMap is not written before every required input has been listed once".to_owned();
-        return Outcome::held(OutputState::Held { message });
+        return Outcome::held(never_listed(""));
     }
     if now < since + QUIET_WAIT {
         return Outcome::unreported().requeue(Some(since + QUIET_WAIT));
     }
     Outcome::held(OutputState::Waiting)
+}
+
+/// The state of an output that cannot be planned, because an input was never listed.
+fn never_listed(note: &str) -> OutputState {
+    let message = format!("nothing is added to the ConfigMap before every required input has been listed once{note}");
+    OutputState::Held { message, written: false }
 }
 
 /// Waits until the program is about to end.

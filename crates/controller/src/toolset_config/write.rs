@@ -1,24 +1,25 @@
 //! Carries out the decision to write. The brake may delay the write, and its result is remembered.
 
 use crd_types::{DeletionPolicy, ToolsetConfig};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::{Api, Resource, ResourceExt, core::PartialObjectMeta};
 use tokio::time::{Duration, Instant};
 use toolset::{
-    config_map::{ConfigMapView, Drift, Manifest},
+    Rendered,
+    config_map::{ConfigMapView, Manifest},
     status::OutputState,
 };
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{
     brake::retry_after,
     decide::{Change, held},
     memory::Memory,
     outcome::Outcome,
-    plan::Planned,
 };
 use crate::{
-    api::{Cause, Error, NamespacedName, Writer, client::within_timeout, config_map},
-    cluster::{Cluster, ConfigMapState},
+    api::{Cause, Error, NamespacedName, Writer, client::within_timeout, config_map, fence::Term, thin::Answer},
+    cluster::{Cluster, ConfigMapState, Expected},
     metrics::{Metrics, Operation, ReconcileResult},
 };
 
@@ -38,6 +39,8 @@ pub(super) struct Output<'a> {
     pub(super) received: Option<Instant>,
     /// When the reconcile began.
     pub(super) now: Instant,
+    /// Whether the inputs hold the output.
+    pub(super) held: bool,
 }
 
 /// A write that the API server acknowledged.
@@ -63,76 +66,75 @@ impl Output<'_> {
         // After a restart, the ConfigMap may be as planned although this process did not write it. A later difference
         // is drift.
         memory.applied = Some(manifest);
-        match memory.brake.over_at() {
-            Some(over) => Outcome::new(self.contested(), ReconcileResult::Unchanged).requeue(Some(over)),
-            None => Outcome::new(OutputState::Applied, ReconcileResult::Unchanged),
-        }
+        memory.settled = self.config.metadata.generation;
+        self.settled(memory, ReconcileResult::Unchanged)
     }
 
     /// Writes what was planned, unless the brake is on.
     pub(super) async fn write(
         &self,
         memory: &mut Memory,
-        planned: &Planned,
+        rendered: &Rendered,
         manifest: Manifest,
         change: &Change,
     ) -> Outcome {
+        let onto = self.existing.view.as_deref();
         if change.reverts {
-            if let Some(outcome) = self.brake(memory) {
-                return outcome;
-            }
-            if change.found == Drift::Missing && !self.is_still_wanted().await {
-                return Outcome::unreported();
+            memory.rival = rival(onto);
+            let due = memory.brake.wait_until(self.now).filter(|_| !change.plan_changed);
+            if let Some(due) = due {
+                return Outcome::held(self.contested(memory)).requeue(Some(due));
             }
         }
-        if let (Operation::Adopt, Some(view)) = (change.operation, self.existing.view.as_deref())
-            && let Err(error) = config_map::disown_others(self.writer, memory.term, self.target, &view.uid).await
+        // The ConfigMap may be deleted together with its ToolsetConfig.
+        let deleted = change.reverts && onto.is_none() || onto.is_some_and(|view| view.terminating);
+        if deleted && !self.is_still_wanted().await {
+            return Outcome::unreported();
+        }
+        let adopts = change.operation == Operation::Adopt;
+        if let Some(view) = onto.filter(|_| adopts || self.existing.updated_by_us)
+            && let Err(error) = config_map::own_alone(self.writer, memory.term, self.target, &view.uid, adopts).await
         {
             return self.failed(memory, &error);
         }
-        let onto = self.existing.view.as_deref();
         let sent = match self.send(memory, manifest, change.operation, change.reverts, onto).await {
             Ok(sent) => sent,
             Err(outcome) => return outcome,
         };
         let (namespace, name, config_map) = (&self.name.namespace, &self.name.name, &self.target.name);
-        let (tools, bytes, hash) = (planned.rendered.entries, planned.rendered.bytes, &planned.rendered.hash);
+        let (tools, bytes, hash) = (rendered.entries, rendered.bytes, &rendered.hash);
         let (operation, found) = (change.operation.as_str(), &change.found);
         let in_process_us = sent.in_process.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
         info!(
             %namespace, %name, %config_map, operation, ?found, tools, bytes, %hash, in_process_us, "ConfigMap applied"
         );
-        sent.requeue(match memory.brake.over_at() {
-            // The ConfigMap is applied now, but the status reports the conflict until it is over.
-            Some(over) => Outcome::new(self.contested(), ReconcileResult::Applied).requeue(Some(over)),
-            None => Outcome::new(OutputState::Applied, ReconcileResult::Applied),
-        })
+        memory.settled = self.config.metadata.generation;
+        sent.requeue(self.settled(memory, ReconcileResult::Applied))
+    }
+
+    /// The ConfigMap is as planned. A conflict is reported until it is over.
+    fn settled(&self, memory: &Memory, result: ReconcileResult) -> Outcome {
+        if let Some(over) = memory.brake.over_at() {
+            return Outcome::new(self.contested(memory), result).requeue(Some(over));
+        }
+        let state = self.existing.view.as_deref().and_then(|view| terminating(self.target, view));
+        let as_planned = if self.held { held(true) } else { OutputState::Applied };
+        Outcome::new(state.unwrap_or(as_planned), result)
     }
 
     /// Restores a ConfigMap that was deleted during a hold, as it was last applied.
     pub(super) async fn restore(&self, memory: &mut Memory) -> Outcome {
-        let Some(applied) = memory.applied.clone() else { return Outcome::held(held()) };
+        let Some(applied) = memory.applied.clone() else { return Outcome::held(held(false)) };
         if let Some(due) = memory.brake.wait_until(self.now) {
-            return Outcome::held(held()).requeue(Some(due));
+            return Outcome::held(held(false)).requeue(Some(due));
         }
         if !self.is_still_wanted().await {
             return Outcome::unreported();
         }
-        self.metrics.drifted();
         match self.send(memory, applied, Operation::Repair, true, None).await {
-            Ok(sent) => sent.requeue(Outcome::new(held(), ReconcileResult::Applied)),
+            Ok(sent) => sent.requeue(Outcome::new(held(false), ReconcileResult::Applied)),
             Err(outcome) => outcome,
         }
-    }
-
-    /// Delays a write if another field manager keeps reverting it. Counts each drift once.
-    fn brake(&self, memory: &mut Memory) -> Option<Outcome> {
-        let version = self.existing.version();
-        if memory.drifted_at.replace(version) != Some(version) {
-            self.metrics.drifted();
-        }
-        let due = memory.brake.wait_until(self.now)?;
-        Some(Outcome::held(self.contested()).requeue(Some(due)))
     }
 
     /// Writes the ConfigMap. There is no other place that does.
@@ -146,20 +148,37 @@ impl Output<'_> {
     ) -> Result<Sent, Outcome> {
         memory.write_begins(Instant::now());
         let config_maps = &self.cluster.config_maps;
-        let uid = onto.map(|view| view.uid.as_str());
+        let uid = onto.map_or("", |view| view.uid.as_str());
         let owned = |key: &str| self.existing.owned.contains(key);
-        config_maps.expect(self.target, manifest.applied_onto(onto, uid.unwrap_or_default(), owned));
-        let (answer, sent) = config_map::apply(self.writer, memory.term, self.target, &manifest, uid).await;
+        config_maps.expect(
+            self.target,
+            Expected {
+                view: manifest.applied_onto(onto, uid, owned),
+                owned: manifest.data().keys().map(|key| (*key).to_owned()).collect(),
+            },
+        );
+        let (term, mut created) = (memory.term, None);
+        let (answer, sent) = if onto.is_some() {
+            let (answer, sent) = config_map::apply(self.writer, term, self.target, &manifest, uid).await;
+            (answer.map(|answer| (answer.uid().to_owned(), answer.version())), sent)
+        } else {
+            let (answer, sent) = config_map::create(self.writer, term, self.target, &manifest).await;
+            (answer.map(|answer| (answer.uid().to_owned(), created.insert(answer).version())), sent)
+        };
         match answer {
-            Ok(answer) => {
+            Ok((uid, version)) => {
                 let now = Instant::now();
-                let as_expected = config_maps.acknowledged(self.target, answer.uid(), answer.version());
+                let as_expected = config_maps.acknowledged(self.target, &uid, version);
                 self.metrics.applied(operation, self.received.map(|received| now - received));
                 if reverts {
                     memory.brake.repaired(now);
+                    self.metrics.drifted();
                 }
                 memory.applied = Some(manifest);
                 memory.failures = 0;
+                if let Some(created) = created {
+                    self.own_by_apply(term, &created).await;
+                }
                 let in_process = self.received.zip(sent).map(|(from, to)| to.saturating_duration_since(from));
                 Ok(Sent { as_expected, in_process })
             }
@@ -167,6 +186,14 @@ impl Output<'_> {
                 config_maps.failed(self.target);
                 Err(self.failed(memory, &error))
             }
+        }
+    }
+
+    /// Completes a create. If this fails, the watch shows it, and it is repeated before the next apply.
+    async fn own_by_apply(&self, term: Term, created: &Answer<Vec<ManagedFieldsEntry>>) {
+        if let Err(error) = config_map::own_by_apply(self.writer, term, self.target, created).await {
+            let (namespace, config_map, reason) = (&self.target.namespace, &self.target.name, error.cause());
+            debug!(%namespace, %config_map, %reason, %error, "cannot change the managed fields yet");
         }
     }
 
@@ -212,14 +239,30 @@ impl Output<'_> {
     }
 
     /// The state of an output that another field manager keeps reverting.
-    fn contested(&self) -> OutputState {
-        let who = match self.existing.view.as_deref() {
-            None => "it is deleted again and again".to_owned(),
-            Some(view) if view.other_managers.is_empty() => "another field manager keeps changing it back".to_owned(),
-            Some(view) => format!("field manager {} keeps changing it back", view.other_managers.join(", ")),
-        };
-        let message =
-            format!("ConfigMap {}: {who}; repairs are delayed by up to 5 minutes until this stops", self.target.name);
+    fn contested(&self, memory: &Memory) -> OutputState {
+        let (name, rival) = (&self.target.name, &memory.rival);
+        let message = format!("ConfigMap {name}: {rival}; repairs are delayed by up to 5 minutes until this stops");
         OutputState::Contested { message }
     }
+}
+
+/// Who changes the ConfigMap against the operator, from what is left of it.
+fn rival(existing: Option<&ConfigMapView>) -> String {
+    match existing {
+        None => "it is deleted again and again".to_owned(),
+        Some(view) if view.other_managers.is_empty() => "another field manager keeps changing it back".to_owned(),
+        Some(view) => format!("field manager {} keeps changing it back", view.other_managers.join(", ")),
+    }
+}
+
+/// The state of an output whose deletion somebody delays.
+fn terminating(name: &NamespacedName, view: &ConfigMapView) -> Option<OutputState> {
+    let finalizers = view.foreign_finalizers().join(", ");
+    (view.terminating && !finalizers.is_empty()).then(|| OutputState::Terminating {
+        message: format!(
+            "ConfigMap {} is being deleted, and finalizer {finalizers} holds it; it is kept up to date until then, and \
+             created again afterwards; if nothing removes the finalizer, remove it from metadata.finalizers",
+            name.name
+        ),
+    })
 }

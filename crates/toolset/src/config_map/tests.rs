@@ -135,7 +135,7 @@ fn a_config_map_is_ours_by_owner_or_by_label_if_nobody_controls_it() {
     }
     let mut taken = applied();
     taken.controller = Some(Owner { uid: "other".to_owned(), ..owner() });
-    assert!(matches!(ownership(&config, &taken), Ownership::Stranger { .. }));
+    assert!(matches!(ownership(&config, &taken), Ownership::Controlled { .. }));
 }
 
 #[test]

@@ -73,6 +73,11 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Drops every chosen candidate that is not admitted. What is rejected stays, because its reason is known.
+    pub(crate) fn admit(&mut self, admits: &dyn Fn(&ServiceKey) -> bool) {
+        self.candidates.retain(|candidate| candidate.endpoint().is_none() || admits(&candidate.key));
+    }
+
     /// The Services whose health decides whether they are in the output.
     pub fn awaiting_health(&self) -> impl Iterator<Item = &ServiceKey> {
         self.candidates.iter().filter(|candidate| candidate.endpoint().is_some()).map(|candidate| &candidate.key)

@@ -1,6 +1,6 @@
 //! The conditions of a status.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crd_types::{ConditionType, Reason, ToolsetConfigStatus};
 use k8s_openapi::{
@@ -9,7 +9,7 @@ use k8s_openapi::{
 };
 
 use super::{
-    input::{Input, InputState, Observed, OutputState, ReloadState},
+    input::{InputState, Inputs, Observed, OutputState, ReloadState},
     lists::cut,
 };
 use crate::tool::Note;
@@ -67,6 +67,7 @@ fn ready(observed: &Observed<'_>) -> PendingCondition {
         OutputState::Conflict { message } => condition("False", Reason::OutputConflict, message),
         OutputState::Contested { message } => condition("False", Reason::OutputContested, message),
         OutputState::Failed { message } => condition("False", Reason::ApplyFailed, message),
+        OutputState::Terminating { message } => condition("False", Reason::OutputTerminating, message),
         OutputState::Preview => match worst(observed.inputs) {
             Some(problem) => condition(problem.status, problem.reason, &problem.message),
             None => condition("True", Reason::Preview, "spec.mode is Preview; the status shows what would be written"),
@@ -88,7 +89,8 @@ struct Problem {
 }
 
 /// The worst problem of the inputs: forbidden before stale before pending.
-fn worst(inputs: &BTreeMap<Input, InputState>) -> Option<Problem> {
+fn worst(inputs: &Inputs) -> Option<Problem> {
+    let inputs = &inputs.states;
     let grade = |state: &InputState| match state {
         InputState::Synced => 0,
         InputState::Pending => 1,
@@ -120,8 +122,9 @@ fn worst(inputs: &BTreeMap<Input, InputState>) -> Option<Problem> {
     })
 }
 
-fn inputs_synced(inputs: &BTreeMap<Input, InputState>) -> PendingCondition {
-    match worst(inputs) {
+fn inputs_synced(inputs: &Inputs) -> PendingCondition {
+    let problem = worst(inputs).or_else(|| partly_held(inputs)).or_else(|| unwatched(inputs));
+    match problem {
         Some(problem) => {
             PendingCondition::new(ConditionType::InputsSynced, problem.status, problem.reason, problem.message)
         }
@@ -132,6 +135,44 @@ fn inputs_synced(inputs: &BTreeMap<Input, InputState>) -> PendingCondition {
             "every required input is listed and up to date",
         ),
     }
+}
+
+/// Some of the watched namespaces cannot be read.
+fn partly_held(inputs: &Inputs) -> Option<Problem> {
+    let (_, (input, state)) = inputs.held_namespaces.first_key_value()?;
+    let why = match state {
+        InputState::Forbidden { message } => message.clone(),
+        InputState::Stale { message } => format!("the watch has no contact ({message})"),
+        InputState::Pending | InputState::Synced => "the first list is not complete yet".to_owned(),
+    };
+    let namespaces = names(inputs.held_namespaces.keys());
+    let message = format!(
+        "{} in {namespaces}: {why}; of these namespaces the last known state is used, and only what the spec takes \
+         away is removed",
+        input.as_str()
+    );
+    Some(Problem { status: "False", reason: Reason::InputPartiallyHeld, message })
+}
+
+/// A source names a namespace that the operator does not watch.
+fn unwatched(inputs: &Inputs) -> Option<Problem> {
+    if inputs.unwatched_namespaces.is_empty() {
+        return None;
+    }
+    let sources: BTreeSet<&String> = inputs.unwatched_namespaces.values().collect();
+    let message = format!(
+        "the operator does not watch {}, which source {} names; add it to --watch-namespaces (watchNamespaces in the \
+         chart), or remove it from the source",
+        names(inputs.unwatched_namespaces.keys()),
+        sources.into_iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+    );
+    Some(Problem { status: "False", reason: Reason::NamespaceNotWatched, message })
+}
+
+/// `namespace a`, or `namespaces a, b`.
+fn names<'a>(namespaces: impl ExactSizeIterator<Item = &'a String>) -> String {
+    let noun = if namespaces.len() == 1 { "namespace" } else { "namespaces" };
+    format!("{noun} {}", namespaces.map(String::as_str).collect::<Vec<_>>().join(", "))
 }
 
 fn output_applied(observed: &Observed<'_>) -> PendingCondition {
@@ -156,13 +197,14 @@ fn output_applied(observed: &Observed<'_>) -> PendingCondition {
         OutputState::Waiting => {
             condition("Unknown", Reason::WaitingForInputs, "nothing is written before the first lists are complete")
         }
-        OutputState::Held { message } => {
+        OutputState::Held { message, .. } => {
             let reason = worst(observed.inputs).map_or(Reason::InputStale, |problem| problem.reason);
             condition("False", reason, message)
         }
         OutputState::Conflict { message } => condition("False", Reason::OutputConflict, message),
         OutputState::Failed { message } => condition("False", Reason::ApplyFailed, message),
         OutputState::Contested { message } => condition("False", Reason::OutputContested, message),
+        OutputState::Terminating { message } => condition("False", Reason::OutputTerminating, message),
     }
 }
 

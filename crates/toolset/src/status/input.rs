@@ -1,8 +1,9 @@
 //! All that the status is computed from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crd_types::{HealthMode, NamespacesFrom, ToolsetConfig};
+use crd_types::{HealthMode, NamespacesFrom, ToolsetConfig, Trust};
+use detectors::ServiceKey;
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{plan::Plan, render::Rendered};
@@ -54,11 +55,30 @@ pub enum InputState {
     },
 }
 
+/// The state of the inputs that a `ToolsetConfig` needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inputs {
+    /// By kind. Synced ones may be left out.
+    pub states: BTreeMap<Input, InputState>,
+    /// The namespaces in which an input cannot be read, although it can be read in others.
+    pub held_namespaces: BTreeMap<String, (Input, InputState)>,
+    /// The namespaces that a source names and the operator does not watch, with that source.
+    pub unwatched_namespaces: BTreeMap<String, String>,
+}
+
+impl From<BTreeMap<Input, InputState>> for Inputs {
+    fn from(states: BTreeMap<Input, InputState>) -> Self {
+        Self { states, ..Self::default() }
+    }
+}
+
 /// The inputs that a `ToolsetConfig` needs before its output is written. These are always Services and its own
-/// `ConfigMap`; `EndpointSlices` unless `health.mode` is None; and `Namespaces` only if a source selects them by label.
+/// `ConfigMap`; `EndpointSlices` unless `health.mode` is None and no source is Tenant; and `Namespaces` only if a source
+/// selects them by label.
 pub fn required_inputs(config: &ToolsetConfig) -> Vec<Input> {
     let mut inputs = vec![Input::Service, Input::ConfigMap];
-    if config.spec.health.mode != HealthMode::None {
+    let tenants = config.spec.sources.iter().any(|source| source.trust == Trust::Tenant);
+    if config.spec.health.mode != HealthMode::None || tenants {
         inputs.push(Input::EndpointSlice);
     }
     if config.spec.sources.iter().any(|source| source.namespaces.from == NamespacesFrom::Selector) {
@@ -78,10 +98,12 @@ pub enum OutputState {
     Suspended,
     /// The first lists of the required inputs are not complete.
     Waiting,
-    /// An input is forbidden or stale, so the output stays as it is.
+    /// An input is forbidden or stale, so nothing is added to the output.
     Held {
         /// Why.
         message: String,
+        /// Whether the `ConfigMap` is as rendered, without what the spec takes away.
+        written: bool,
     },
     /// The `ConfigMap` belongs to somebody else.
     Conflict {
@@ -98,6 +120,18 @@ pub enum OutputState {
         /// Who.
         message: String,
     },
+    /// The `ConfigMap` is as rendered, but it is being deleted, and a finalizer holds it.
+    Terminating {
+        /// Which finalizer.
+        message: String,
+    },
+}
+
+impl OutputState {
+    /// Whether the `ConfigMap` holds what was rendered.
+    pub fn is_written(&self) -> bool {
+        matches!(self, Self::Applied | Self::Terminating { .. } | Self::Held { written: true, .. })
+    }
 }
 
 /// The state of the agent's reload.
@@ -128,8 +162,10 @@ pub struct Observed<'a> {
     pub plan: Option<&'a Plan>,
     /// What was rendered.
     pub rendered: Option<&'a Rendered>,
-    /// The required inputs, except that synced ones may be left out.
-    pub inputs: &'a BTreeMap<Input, InputState>,
+    /// The Services that the `ConfigMap` still lists, if it was reduced without a plan.
+    pub left: Option<&'a BTreeSet<ServiceKey>>,
+    /// The required inputs.
+    pub inputs: &'a Inputs,
     /// The state of the output.
     pub output: OutputState,
     /// What became of the reload.

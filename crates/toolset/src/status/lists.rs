@@ -1,9 +1,11 @@
 //! The lists and counts of the status.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crd_types::{DetectorSummary, RejectedStatus, ServiceReason, Summary, ToolStatus, ToolsetConfigStatus, Trust};
-use detectors::Product;
+use crd_types::{
+    DetectorSummary, RejectedStatus, ServiceReason, Summary, ToolStatus, ToolsetConfig, ToolsetConfigStatus, Trust,
+};
+use detectors::{Product, ServiceKey};
 
 use crate::{
     health::Health,
@@ -17,6 +19,20 @@ pub const MAX_TOOLS: usize = 100;
 pub const MAX_REJECTED: usize = 50;
 /// The most characters of a message in the status.
 const MAX_MESSAGE: usize = 1024;
+
+/// Without a plan, the tools that the `ConfigMap` no longer lists are dropped.
+pub(super) fn keep(status: &mut ToolsetConfigStatus, config: &ToolsetConfig, left: &BTreeSet<ServiceKey>) {
+    let before = status.tools.len();
+    status.tools.retain(|tool| {
+        if tool.service.is_empty() {
+            return config.spec.tools.iter().any(|one| one.name == tool.name);
+        }
+        left.contains(&ServiceKey::new(tool.namespace.as_str(), tool.service.as_str()))
+    });
+    if let Some(summary) = &mut status.summary {
+        summary.tools = summary.tools.saturating_sub(count(before - status.tools.len()));
+    }
+}
 
 pub(super) fn fill(status: &mut ToolsetConfigStatus, plan: &Plan) {
     status.summary = Some(Summary {

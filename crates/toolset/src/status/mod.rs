@@ -9,7 +9,7 @@ use crd_types::{ConditionType, Mode, OutputStatus, ToolsetConfig, ToolsetConfigS
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 
 pub use self::{
-    input::{Input, InputState, Observed, OutputState, ReloadState, required_inputs},
+    input::{Input, InputState, Inputs, Observed, OutputState, ReloadState, required_inputs},
     lists::{MAX_REJECTED, MAX_TOOLS},
 };
 use crate::render::Rendered;
@@ -25,8 +25,10 @@ pub fn status(
     let report = observed.plan.filter(|_| config.spec.mode != Mode::Suspended);
     if let Some(plan) = report {
         lists::fill(&mut status, plan);
+    } else if let Some(left) = observed.left {
+        lists::keep(&mut status, config, left);
     }
-    if let (OutputState::Applied, Some(rendered)) = (&observed.output, observed.rendered) {
+    if let (true, Some(rendered)) = (observed.output.is_written(), observed.rendered) {
         status.output = Some(output(config, status.output.take(), rendered, observed.now));
     }
     let generation = config.metadata.generation;

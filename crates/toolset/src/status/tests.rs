@@ -4,7 +4,7 @@ use crd_types::{Reason, ToolsetConfigStatus};
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
 use serde_json::json;
 
-use super::{Input, InputState, Observed, OutputState, ReloadState, required_inputs, same_status, status};
+use super::{Input, InputState, Inputs, Observed, OutputState, ReloadState, required_inputs, same_status, status};
 use crate::{
     Note, Plan, Rendered,
     fixtures::{config, grafana, index, planned, prometheus, rendered, trusting_monitoring},
@@ -21,7 +21,7 @@ fn plan_and_render() -> (Plan, Rendered) {
 
 fn observe(
     second: i64,
-    inputs: &BTreeMap<Input, InputState>,
+    inputs: &Inputs,
     output: OutputState,
     old: Option<&ToolsetConfigStatus>,
 ) -> ToolsetConfigStatus {
@@ -30,6 +30,7 @@ fn observe(
         now: at(second),
         plan: Some(&plan),
         rendered: Some(&rendered),
+        left: None,
         inputs,
         output,
         reload: ReloadState::NotAsked,
@@ -45,8 +46,8 @@ fn condition(status: &ToolsetConfigStatus, type_: &str) -> String {
 
 #[test]
 fn nothing_moves_at_rest() {
-    let first = observe(0, &BTreeMap::new(), OutputState::Applied, None);
-    let second = observe(60, &BTreeMap::new(), OutputState::Applied, Some(&first));
+    let first = observe(0, &Inputs::default(), OutputState::Applied, None);
+    let second = observe(60, &Inputs::default(), OutputState::Applied, Some(&first));
     assert_eq!(first, second);
     assert_eq!(condition(&first, "Ready"), "True/AsExpected");
     assert_eq!(first.summary.unwrap().tools, 2);
@@ -54,10 +55,10 @@ fn nothing_moves_at_rest() {
 
 #[test]
 fn a_strangers_condition_is_no_reason_to_write() {
-    let ours = observe(0, &BTreeMap::new(), OutputState::Applied, None);
+    let ours = observe(0, &Inputs::default(), OutputState::Applied, None);
     let mut stored = ours.clone();
     stored.conditions.insert(0, Condition { type_: "Audited".to_owned(), ..ours.conditions[0].clone() });
-    let again = observe(60, &BTreeMap::new(), OutputState::Applied, Some(&stored));
+    let again = observe(60, &Inputs::default(), OutputState::Applied, Some(&stored));
     assert!(same_status(&stored, &again));
     assert!(again.conditions.iter().all(|condition| condition.type_ != "Audited"), "it is not ours to write");
     let mut changed = again.clone();
@@ -69,18 +70,19 @@ fn a_strangers_condition_is_no_reason_to_write() {
 
 #[test]
 fn the_truth_table_of_ready() {
-    let forbidden = BTreeMap::from([(Input::Service, InputState::Forbidden { message: "no".to_owned() })]);
-    let stale = BTreeMap::from([(Input::Service, InputState::Stale { message: "eof".to_owned() })]);
-    let pending = BTreeMap::from([(Input::Service, InputState::Pending)]);
-    let none = BTreeMap::new();
+    let forbidden =
+        Inputs::from(BTreeMap::from([(Input::Service, InputState::Forbidden { message: "no".to_owned() })]));
+    let stale = Inputs::from(BTreeMap::from([(Input::Service, InputState::Stale { message: "eof".to_owned() })]));
+    let pending = Inputs::from(BTreeMap::from([(Input::Service, InputState::Pending)]));
+    let none = Inputs::default();
     let text = || "m".to_owned();
     let cases = [
         (&none, OutputState::Applied, "True/AsExpected"),
         (&none, OutputState::Preview, "True/Preview"),
         (&none, OutputState::Suspended, "False/Suspended"),
         (&pending, OutputState::Waiting, "Unknown/WaitingForInputs"),
-        (&forbidden, OutputState::Held { message: text() }, "False/InputForbidden"),
-        (&stale, OutputState::Held { message: text() }, "False/InputStale"),
+        (&forbidden, OutputState::Held { message: text(), written: false }, "False/InputForbidden"),
+        (&stale, OutputState::Held { message: text(), written: false }, "False/InputStale"),
         (&none, OutputState::Conflict { message: text() }, "False/OutputConflict"),
         (&none, OutputState::Failed { message: text() }, "False/ApplyFailed"),
         (&none, OutputState::Contested { message: text() }, "False/OutputContested"),
@@ -93,9 +95,9 @@ fn the_truth_table_of_ready() {
 #[test]
 fn a_transition_time_moves_only_when_the_status_flips() {
     let time = |status: &ToolsetConfigStatus| status.conditions[0].last_transition_time.0;
-    let applied = observe(0, &BTreeMap::new(), OutputState::Applied, None);
-    let failed = observe(10, &BTreeMap::new(), OutputState::Failed { message: "timeout".to_owned() }, Some(&applied));
-    let still = observe(20, &BTreeMap::new(), OutputState::Failed { message: "conflict".to_owned() }, Some(&failed));
+    let applied = observe(0, &Inputs::default(), OutputState::Applied, None);
+    let failed = observe(10, &Inputs::default(), OutputState::Failed { message: "timeout".to_owned() }, Some(&applied));
+    let still = observe(20, &Inputs::default(), OutputState::Failed { message: "conflict".to_owned() }, Some(&failed));
     assert_eq!((time(&applied), time(&failed), time(&still)), (at(0), at(10), at(10)));
 }
 
@@ -103,11 +105,12 @@ fn a_transition_time_moves_only_when_the_status_flips() {
 fn a_spec_that_asks_for_what_cannot_be_leaves_ready_alone_and_is_said() {
     let (mut plan, rendered) = plan_and_render();
     plan.notes.push(Note::new(Reason::OverrideUnmatched, "override x matches no tool"));
-    let inputs = BTreeMap::new();
+    let inputs = Inputs::default();
     let observed = Observed {
         now: at(0),
         plan: Some(&plan),
         rendered: Some(&rendered),
+        left: None,
         inputs: &inputs,
         output: OutputState::Applied,
         reload: ReloadState::NotAsked,
@@ -119,10 +122,10 @@ fn a_spec_that_asks_for_what_cannot_be_leaves_ready_alone_and_is_said() {
 
 #[test]
 fn the_last_change_time_follows_the_hash() {
-    let first = observe(0, &BTreeMap::new(), OutputState::Applied, None);
+    let first = observe(0, &Inputs::default(), OutputState::Applied, None);
     let mut older = first.clone();
     older.output.as_mut().unwrap().hash = "before".to_owned();
-    let changed = observe(30, &BTreeMap::new(), OutputState::Applied, Some(&older));
+    let changed = observe(30, &Inputs::default(), OutputState::Applied, Some(&older));
     assert_eq!(changed.output.unwrap().last_change_time.unwrap().0, at(30));
 }
 
@@ -130,17 +133,45 @@ fn the_last_change_time_follows_the_hash() {
 fn the_lists_are_bounded_and_say_so() {
     let config = config(json!({"sources": [{"name": "all", "trust": "Trusted", "namespaces": {"from": "All"}}]}));
     let plan = planned(&config, &index((0..150).map(|number| grafana("m", &format!("g{number}")))));
-    let inputs = BTreeMap::new();
+    let inputs = Inputs::default();
     let observed = Observed {
         now: at(0),
         plan: Some(&plan),
         rendered: None,
+        left: None,
         inputs: &inputs,
         output: OutputState::Preview,
         reload: ReloadState::NotAsked,
     };
     let status = status(&config, None, &observed);
     assert_eq!((status.tools.len(), status.truncated, status.summary.unwrap().tools), (super::MAX_TOOLS, true, 150));
+}
+
+#[test]
+fn a_namespace_that_cannot_be_read_leaves_ready_alone_and_is_reported() {
+    let forbidden = (Input::Service, InputState::Forbidden { message: "no".to_owned() });
+    let mut inputs = Inputs {
+        held_namespaces: BTreeMap::from([("b".to_owned(), forbidden)]),
+        unwatched_namespaces: BTreeMap::from([("x".to_owned(), "platform".to_owned())]),
+        ..Inputs::default()
+    };
+    let status = observe(0, &inputs, OutputState::Applied, None);
+    assert_eq!(condition(&status, "Ready"), "True/AsExpected");
+    assert_eq!(condition(&status, "InputsSynced"), "False/InputPartiallyHeld");
+    inputs.held_namespaces.clear();
+    let status = observe(0, &inputs, OutputState::Applied, None);
+    assert_eq!(condition(&status, "Ready"), "True/AsExpected");
+    assert_eq!(condition(&status, "InputsSynced"), "False/NamespaceNotWatched");
+}
+
+#[test]
+fn endpoint_slices_are_required_by_tenants_whatever_the_health_mode() {
+    let spec = |trust| {
+        let source = json!({"name": "s", "trust": trust, "namespaces": {"from": "All"}});
+        config(json!({"sources": [source], "health": {"mode": "None"}}))
+    };
+    assert!(required_inputs(&spec("Tenant")).contains(&Input::EndpointSlice));
+    assert!(!required_inputs(&spec("Trusted")).contains(&Input::EndpointSlice));
 }
 
 #[test]

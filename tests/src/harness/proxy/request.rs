@@ -18,6 +18,8 @@ pub struct ApiRequest {
     pub namespace: String,
     /// The object's name, also where a list or watch selects one object by `metadata.name`. Empty for the others.
     pub name: String,
+    /// Whether it is a forced server-side apply.
+    pub applies: bool,
 }
 
 impl ApiRequest {
@@ -41,7 +43,8 @@ impl ApiRequest {
         let query = uri.query().unwrap_or_default();
         let verb = verb(method, name, query);
         let name = if name.is_empty() { selected_name(query) } else { name.to_owned() };
-        Self { verb, group: group.to_owned(), resource, namespace: namespace.to_owned(), name }
+        let applies = verb == "patch" && query.split('&').any(|part| part == "force=true");
+        Self { verb, group: group.to_owned(), resource, namespace: namespace.to_owned(), name, applies }
     }
 
     /// Whether it is this verb on this resource.
@@ -115,7 +118,7 @@ mod tests {
     use super::*;
 
     fn parsed(method: &str, uri: &str) -> [String; 5] {
-        let ApiRequest { verb, group, resource, namespace, name } =
+        let ApiRequest { verb, group, resource, namespace, name, .. } =
             ApiRequest::of(&method.parse().unwrap(), &uri.parse().unwrap());
         [verb.to_owned(), group, resource, namespace, name]
     }

@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use crd_types::{CredentialsType, State};
 use serde_json::json;
@@ -103,9 +103,10 @@ fn messages(formats: &serde_json::Value, index: &Index) -> Vec<String> {
         config: &config,
         cluster_domain: DEFAULT_CLUSTER_DOMAIN,
         index,
+        admits: None,
         health: HealthInput::Observed {
             stage: &mut HealthStage::default(),
-            now: Duration::ZERO,
+            time: &|_| crate::health::HealthTime::default(),
             in_output: &BTreeSet::new,
         },
         legacy_overrides: None,
