@@ -20,7 +20,7 @@ use toolset::{
     DEFAULT_CLUSTER_DOMAIN, HealthStage, Index, Manifest,
     config_map::LEGACY_OVERRIDES_KEY,
     convert,
-    health::in_output,
+    health::{HealthTime, in_output},
     pipeline::{self, HealthInput, Input},
     render::{Base, DATA_KEYS},
 };
@@ -98,10 +98,11 @@ impl Snapshot {
             config: &config,
             cluster_domain: DEFAULT_CLUSTER_DOMAIN,
             index: &self.index,
+            admits: None,
             // Nothing is in the output, so a tool without endpoints is left out, as after its grace period.
             health: HealthInput::Observed {
                 stage: &mut HealthStage::default(),
-                now: std::time::Duration::ZERO,
+                time: &|_| HealthTime::default(),
                 in_output: &BTreeSet::new,
             },
             legacy_overrides: data(&place.config_map, LEGACY_OVERRIDES_KEY).map(String::as_str),
