@@ -74,7 +74,11 @@ async fn a_killed_leader_is_succeeded_when_its_lease_expires() -> Result<()> {
         world.create(&services::grafana(&agent)).await?;
 
         lists_grafana(world, &agent, AFTER_DEATH).await?;
-        leads(&other, 1.0).await
+        leads(&other, 1.0).await?;
+        // The time for which it waited for the lease is no part of its freshness.
+        let freshness = other.metric("dynamictoolset_event_to_apply_seconds_sum").await?;
+        ensure!(freshness.is_some_and(|seconds| seconds < 1.0), "{freshness:?}");
+        Ok(())
     })
     .await
 }
