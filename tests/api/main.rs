@@ -17,6 +17,7 @@ mod forbidden;
 mod harness;
 mod health;
 mod holds;
+mod lost_answers;
 mod many;
 mod modes;
 mod outputs;

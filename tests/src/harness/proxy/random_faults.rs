@@ -43,6 +43,8 @@ use crate::{harness::World, random::Random};
 pub struct Faults {
     /// Requests and watches that fail: a third is refused, a third never arrives, and of a third the answer is lost.
     pub errors: usize,
+    /// Writes that are carried out and whose answer is lost, beside those among the errors.
+    pub lost_answers: usize,
     /// Requests that wait for up to [`LONGEST_WAIT`], before or after they are carried out.
     pub slow: usize,
     /// Watches that break after up to [`LONGEST_LIFE`].
@@ -55,9 +57,9 @@ pub struct Faults {
 
 impl Faults {
     /// None.
-    pub const NONE: Self = Self { errors: 0, slow: 0, cut: 0, silent: 0, empty: 0 };
+    pub const NONE: Self = Self { errors: 0, lost_answers: 0, slow: 0, cut: 0, silent: 0, empty: 0 };
     /// Three of ten requests fail, and most watches do not live long.
-    pub const MANY: Self = Self { errors: 30, slow: 15, cut: 30, silent: 15, empty: 10 };
+    pub const MANY: Self = Self { errors: 30, lost_answers: 0, slow: 15, cut: 30, silent: 15, empty: 10 };
 }
 
 /// The longest time that a slow request waits. The operator gives up after 5 s.
@@ -148,6 +150,9 @@ impl Fate {
                 1 => Self::Lose,
                 _ => Self::LoseAnswer,
             };
+        }
+        if request.writes() && random.percent(faults.lost_answers) {
+            return Self::LoseAnswer;
         }
         if !watches {
             let wait = random.between(Duration::ZERO, LONGEST_WAIT);
