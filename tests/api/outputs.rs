@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use e2e::harness::{
+    DEFAULT_CONFIG_MAP,
     prelude::*,
     services::{self, ServiceBuilder},
 };
@@ -10,7 +11,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::{Api, api::DeleteParams};
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, data, patch};
+use crate::stage::{CONFIG, Stage, data, message, over, patch, without_health};
 
 #[tokio::test]
 async fn a_new_service_appears() -> Result<()> {
@@ -50,7 +51,7 @@ async fn services_that_were_there_before_the_controller_are_listed() -> Result<(
         let apps = world.namespace("apps").await?;
         let agent = world.namespace("agent").await?;
         world.create(&services::grafana(&apps)).await?;
-        world.configure(&agent, "default", &crate::stage::without_health(&[&apps])).await?;
+        world.configure(&agent, "default", &without_health(&[&apps])).await?;
 
         let _controller = world.start_controller(ControllerOptions::default()).await?;
 
@@ -302,6 +303,41 @@ async fn the_config_map_names_its_owner_and_copies_nothing_from_the_toolset_conf
             })
             .await
             .with_context(|| format!("the hash was {hash:?}"))?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_output_is_no_base_of_another_one_so_a_deleted_service_leaves_both() -> Result<()> {
+    scenario("circle", async |world| {
+        let base = |other: &str| json!({"output": {"base": {"configMapName": other}}});
+        let stage = Stage::set(world, base("other")).await?;
+        let other = over(
+            without_health(&[&stage.apps]),
+            json!({"output": {
+                "configMapName": "other", "base": {"configMapName": DEFAULT_CONFIG_MAP},
+            }}),
+        );
+        stage.world.configure(&stage.agent, "other", &other).await?;
+        stage.world.create(&services::grafana(&stage.apps)).await?;
+        stage.lists(&["grafana"]).await?;
+        let configs = stage.configs();
+        for name in [CONFIG, "other"] {
+            let config = present(&configs, name, "its base is refused", |config| {
+                condition(config, "OverridesApplied") == Some(("False", "BaseInvalid"))
+                    && message(config, "OverridesApplied").contains("output itself")
+            });
+            assert_eq!(condition(&config.await?, "Ready"), Some(("True", "AsExpected")));
+        }
+
+        stage.delete_service("grafana").await?;
+        for name in [DEFAULT_CONFIG_MAP, "other"] {
+            present(&stage.config_maps(), name, "Grafana has left it", |output| {
+                !data(output, "custom_toolset.yaml").contains("grafana")
+            })
+            .await?;
+        }
         Ok(())
     })
     .await

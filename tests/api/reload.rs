@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     rights,
-    stage::{CONFIG, data, message, over, patch, without_health},
+    stage::{CONFIG, RETRIED, counts, data, message, over, patch, without_health},
 };
 
 /// Longer than a change takes to settle.
@@ -22,6 +22,8 @@ const SETTLED: Duration = Duration::from_secs(12);
 const ANNOTATION: &str = "kubernaut.io/toolset-hash";
 
 struct Cast {
+    /// Boxed, so that the tests' futures are small.
+    account: Box<Account>,
     _controller: Controller,
     deployments: Api<Deployment>,
     agent: String,
@@ -56,7 +58,7 @@ async fn cast(world: &mut World, consumer: Value) -> Result<Cast> {
         ControllerOptions { kubeconfig: Some(account.kubeconfig().to_owned()), ..ControllerOptions::default() };
     let controller = world.start_controller(options).await?;
     world.configure(&agent, CONFIG, &over(without_health(&[&agent]), json!({"consumer": consumer}))).await?;
-    Ok(Cast { _controller: controller, deployments: world.api(&agent), agent })
+    Ok(Cast { account: Box::new(account), _controller: controller, deployments: world.api(&agent), agent })
 }
 
 fn restart(name: &str, interval: u32) -> Value {
@@ -159,7 +161,7 @@ async fn restarts_respect_the_interval_and_include_the_last_change() -> Result<(
         world.tools(&cast.agent, "lists Grafana", |tools| tools.names() == ["grafana"]).await?;
         let configs = toolset_configs(&world.client(), &cast.agent);
         present(&configs, CONFIG, "the restart is due", |config| {
-            condition(config, "ConsumerReloaded") == Some(("False", "AsExpected"))
+            condition(config, "ConsumerReloaded") == Some(("Unknown", "ReloadPending"))
         })
         .await?;
         let second = cast.follows(world).await?;
@@ -184,10 +186,28 @@ async fn a_deployment_that_may_not_be_restarted_is_reported_and_the_output_is_wr
             condition(config, "ConsumerReloaded") == Some(("False", "ReloadFailed"))
         })
         .await?;
-        assert!(message(&config, "ConsumerReloaded").contains("other"), "{}", message(&config, "ConsumerReloaded"));
+        let told = message(&config, "ConsumerReloaded");
+        let cure = format!("add {{name: other, namespace: {}}} to the value rolloutRestart", cast.agent);
+        assert!(told.contains("\"other\" is forbidden") && told.contains(&cure), "{told}");
+
+        // A change between two attempts does not hide the failure.
         world.create(&services::grafana(&cast.agent)).await?;
         world.tools(&cast.agent, "lists Grafana", |tools| tools.names() == ["grafana"]).await?;
+        let config = present(&configs, CONFIG, "counts Grafana", |config| counts(config, 1)).await?;
+        assert_eq!(condition(&config, "ConsumerReloaded"), Some(("False", "ReloadFailed")));
         assert_eq!(changes(&cast.deployments.get("other").await?), 0);
+
+        let restart = json!([{
+            "apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["other"], "verbs": ["get", "patch"],
+        }]);
+        cast.account.grant(&cast.agent, "restart-other", &restart).await?;
+        within(RETRIED, "the next attempt succeeds", async || {
+            let config = configs.get(CONFIG).await?;
+            ensure!(condition(&config, "ConsumerReloaded") == Some(("True", "AsExpected")));
+            Ok(())
+        })
+        .await?;
+        assert_eq!(changes(&cast.deployments.get("other").await?), 1);
         Ok(())
     })
     .await

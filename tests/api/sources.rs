@@ -1,15 +1,21 @@
 //! Which namespaces and Services the sources select, and how far they are trusted.
 
 use anyhow::Result;
-use e2e::harness::{
-    prelude::*,
-    services::{self, ServiceBuilder},
+use e2e::{
+    controlplane::controllers_run,
+    harness::{
+        prelude::*,
+        services::{self, ServiceBuilder},
+    },
 };
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use serde_json::{Value, json};
 
-use crate::stage::{CONFIG, data, over, patch};
+use crate::{
+    harness::skipped,
+    stage::{CONFIG, data, over, patch},
+};
 
 fn spec(sources: &Value) -> Value {
     over(json!({"health": {"mode": "None"}}), json!({"sources": sources}))
@@ -86,6 +92,9 @@ async fn a_source_may_select_by_the_labels_of_services() -> Result<()> {
 
 #[tokio::test]
 async fn a_tenants_service_needs_an_opt_in_and_has_its_own_entry() -> Result<()> {
+    if !controllers_run() {
+        return skipped("EndpointSlices need kube-controller-manager");
+    }
     scenario("tenant", async |world| {
         let (platform, team) = (world.namespace("platform").await?, world.namespace("team").await?);
         let agent = world.namespace("agent").await?;

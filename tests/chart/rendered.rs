@@ -250,6 +250,9 @@ fn a_misspelt_or_mistyped_value_is_refused() -> Result<()> {
         ("watchNamespaces: [Not_A_Name]", "at '/watchNamespaces/0': 'Not_A_Name'"),
         ("image: {digest: latest}", "at '/image/digest': 'latest'"),
         ("log: {format: xml}", "at '/log/format'"),
+        ("log: {level: nonsense}", "at '/log/level'"),
+        ("log: {level: 'info,kube'}", "at '/log/level'"),
+        ("clusterDomain: a..b", "at '/clusterDomain'"),
         ("toolsetConfigs: [{name: x}]", "at '/toolsetConfigs/0': missing property 'spec'"),
         (
             "metrics: {serviceMonitor: {enabled: true}, podMonitor: {enabled: true}}",
@@ -258,6 +261,7 @@ fn a_misspelt_or_mistyped_value_is_refused() -> Result<()> {
     ] {
         refused(&helm, values, named)?;
     }
+    helm.template("{log: {level: 'warn,controller::api=trace'}, clusterDomain: corp.example}")?;
     // Umbrella charts hand it to every chart.
     helm.template("global: {anything: true}")?;
     Ok(())

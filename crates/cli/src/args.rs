@@ -154,6 +154,11 @@ pub(crate) struct From {
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
     /// The DNS domain of the cluster
-    #[arg(long, value_name = "DOMAIN", default_value = toolset::DEFAULT_CLUSTER_DOMAIN)]
+    #[arg(
+        long,
+        value_name = "DOMAIN",
+        default_value = toolset::DEFAULT_CLUSTER_DOMAIN,
+        value_parser = toolset::checked::cluster_domain
+    )]
     pub cluster_domain: String,
 }

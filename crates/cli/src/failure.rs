@@ -1,7 +1,5 @@
 //! The errors of a command.
 
-use std::fmt;
-
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -16,13 +14,12 @@ impl Failure {
     pub(crate) fn input(problem: impl Into<String>) -> Self {
         Self::Input(vec![problem.into()])
     }
-}
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// What to print, line by line.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &str> {
         match self {
-            Self::Input(problems) => f.write_str(&problems.join("\n")),
-            Self::Usage(problem) => f.write_str(problem),
+            Self::Input(problems) => problems.iter().map(String::as_str),
+            Self::Usage(problem) => std::slice::from_ref(problem).iter().map(String::as_str),
         }
     }
 }

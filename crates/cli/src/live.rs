@@ -61,8 +61,8 @@ async fn read(from: &From, given: Option<ToolsetConfig>) -> Result<Snapshot, Fai
     let slices_known = match list(&Api::<EndpointSlice>::all(client.clone()), "EndpointSlices").await {
         Ok(slices) => {
             for slice in slices {
-                let conditions = slice.endpoints.iter().map(|endpoint| endpoint.conditions.as_ref());
-                convert::slice(&slice.metadata, conditions).map(|view| index.apply_slice(view));
+                let endpoints = slice.endpoints.iter().map(Into::into);
+                convert::slice(&slice.metadata, endpoints).map(|view| index.apply_slice(view));
             }
             true
         }
@@ -102,7 +102,7 @@ async fn connect(context: Option<&str>) -> Result<Client, Failure> {
     };
     let mut config = config.map_err(|error| {
         Failure::input(format!(
-            "error: no cluster is configured: {error}\nSet KUBECONFIG, or pass the objects in files with -f"
+            "error: no cluster is configured: {error}; set KUBECONFIG, or pass the objects in files with -f"
         ))
     })?;
     config.connect_timeout = Some(Duration::from_secs(10));
@@ -221,6 +221,6 @@ fn cause(error: &dyn std::error::Error) -> String {
 
 /// The text of a failure without its prefix, for use in a note.
 fn message_of(failure: &Failure) -> String {
-    let text = failure.to_string();
+    let text = failure.lines().collect::<Vec<_>>().join("; ");
     text.strip_prefix("error: ").unwrap_or(&text).to_owned()
 }

@@ -25,29 +25,54 @@ use std::{
 };
 
 use args::{Cli, Command, From};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, error::ErrorKind};
 use failure::Failure;
 use outcome::Outcome;
 use paint::Paint;
 use snapshot::Snapshot;
+use text::Text;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and the version, in colour.
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => {
+            wrong_command_line(&error);
+            return ExitCode::from(2);
+        }
+    };
     match run(cli) {
         Ok(outcome) => {
             for note in &outcome.notes {
-                let _ = writeln!(io::stderr(), "note: {note}");
+                say(&format!("note: {note}"));
             }
-            print(&outcome.output)
+            print(outcome.output.as_str())
         }
         Err(failure) => {
-            // If standard error is closed, the failure cannot be reported.
-            let _ = writeln!(io::stderr(), "{failure}");
+            for line in failure.lines() {
+                say(line);
+            }
             match failure {
                 Failure::Input(_) => ExitCode::from(1),
                 Failure::Usage(_) => ExitCode::from(2),
             }
         }
+    }
+}
+
+/// Writes one line to standard error. If standard error is closed, nothing can be reported.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{}", Text::from(line).as_str());
+}
+
+/// Reports what is wrong with the command line. If it is only a value, the usage does not help.
+fn wrong_command_line(error: &clap::Error) {
+    let text = error.to_string();
+    if error.kind() == ErrorKind::ValueValidation {
+        say(text.split("\n\n").next().unwrap_or_default());
+    } else {
+        text.lines().for_each(say);
     }
 }
 
@@ -65,11 +90,11 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
             explain::run(&snapshot, &args, paint)
         }
         Command::Validate(args) => validate::run(&args.files),
-        Command::Crds => crd_types::crds_yaml().map(Outcome::of).map_err(|error| Failure::input(error.to_string())),
+        Command::Crds => crd_types::crds_yaml().map(Outcome::exact).map_err(|error| Failure::input(error.to_string())),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "kubectl-toolset", &mut script);
-            String::from_utf8(script).map(Outcome::of).map_err(|error| Failure::input(error.to_string()))
+            String::from_utf8(script).map(Outcome::exact).map_err(|error| Failure::input(error.to_string()))
         }
     }
 }

@@ -1,17 +1,42 @@
 //! The result of a command that succeeded.
 
+use crate::text::Text;
+
 /// The text that a command prints.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outcome {
     /// The text for standard output.
-    pub output: String,
+    pub output: Output,
     /// Notes for standard error. Each note is one line.
     pub notes: Vec<String>,
 }
 
+/// What goes to standard output.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// For programs. Every byte counts, so nothing is escaped.
+    Exact(String),
+    /// For people.
+    Shown(Text),
+}
+
+impl Output {
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Exact(text) => text,
+            Self::Shown(text) => text.as_str(),
+        }
+    }
+}
+
 impl Outcome {
-    /// Output without notes.
-    pub(crate) fn of(output: String) -> Self {
-        Self { output, notes: Vec::new() }
+    /// Output for programs, without notes.
+    pub(crate) fn exact(output: String) -> Self {
+        Self { output: Output::Exact(output), notes: Vec::new() }
+    }
+
+    /// Output for people.
+    pub(crate) fn shown(output: Text, notes: Vec<String>) -> Self {
+        Self { output: Output::Shown(output), notes }
     }
 }

@@ -5,7 +5,10 @@ use std::{
     io::{self, IsTerminal},
 };
 
-use crate::args::ColorWhen;
+use crate::{
+    args::ColorWhen,
+    text::{IntoText, Text},
+};
 
 /// Adds colours to text if colours are enabled. It also knows the width of the terminal.
 #[derive(Clone, Copy, Debug)]
@@ -31,31 +34,32 @@ impl Paint {
         }
     }
 
-    fn code(self, code: &str, text: &str) -> String {
-        if self.enabled && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    fn code(self, code: u8, text: impl IntoText) -> Text {
+        let text = text.into_text();
+        if self.enabled && !text.is_empty() { text.coloured(code) } else { text }
     }
 
-    pub(crate) fn bold(self, text: &str) -> String {
-        self.code("1", text)
+    pub(crate) fn bold(self, text: impl IntoText) -> Text {
+        self.code(1, text)
     }
 
-    pub(crate) fn dim(self, text: &str) -> String {
-        self.code("2", text)
+    pub(crate) fn dim(self, text: impl IntoText) -> Text {
+        self.code(2, text)
     }
 
-    pub(crate) fn good(self, text: &str) -> String {
-        self.code("32", text)
+    pub(crate) fn good(self, text: impl IntoText) -> Text {
+        self.code(32, text)
     }
 
-    pub(crate) fn warn(self, text: &str) -> String {
-        self.code("33", text)
+    pub(crate) fn warn(self, text: impl IntoText) -> Text {
+        self.code(33, text)
     }
 
-    pub(crate) fn bad(self, text: &str) -> String {
-        self.code("31", text)
+    pub(crate) fn bad(self, text: impl IntoText) -> Text {
+        self.code(31, text)
     }
 
-    pub(crate) fn link(self, text: &str) -> String {
-        self.code("36", text)
+    pub(crate) fn link(self, text: impl IntoText) -> Text {
+        self.code(36, text)
     }
 }

@@ -9,10 +9,11 @@ use toolset::{Manifest, Plan, Tool, render::HOLMESGPT_KEY, tool::Rejection};
 use crate::{
     args::Format,
     failure::Failure,
-    outcome::Outcome,
+    outcome::{Outcome, Output},
     paint::Paint,
     snapshot::{Planned, Snapshot},
-    table::{Table, health_colour, plain},
+    table::{Table, cell, health_colour, plain},
+    text::{Text, text},
 };
 
 /// Makes the plan and prints it in a format.
@@ -29,14 +30,16 @@ pub(crate) fn run(
     snapshot_notes.extend(notes);
     snapshot_notes.dedup();
     let output = match format {
-        Format::Table => table(snapshot, &plan, paint),
-        Format::Json => json(&plan)?,
-        Format::Configmap => yaml(&Manifest::new(&snapshot.config, &rendered))?,
-        Format::Holmesgpt => rendered.data.get(HOLMESGPT_KEY).map(ToString::to_string).ok_or_else(|| {
-            Failure::input(
-                "error: the operator does not write this file, because spec.output.formats of the ToolsetConfig does not contain HolmesGPT",
-            )
-        })?,
+        Format::Table => Output::Shown(table(snapshot, &plan, paint)),
+        Format::Json => Output::Exact(json(&plan)?),
+        Format::Configmap => Output::Exact(yaml(&Manifest::new(&snapshot.config, &rendered))?),
+        Format::Holmesgpt => Output::Exact(rendered.data.get(HOLMESGPT_KEY).map(ToString::to_string).ok_or_else(
+            || {
+                Failure::input(
+                    "error: the operator does not write this file, because spec.output.formats of the ToolsetConfig does not contain HolmesGPT",
+                )
+            },
+        )?),
     };
     Ok(Outcome { output, notes: snapshot_notes })
 }
@@ -115,10 +118,10 @@ fn rejected_row(rejection: &Rejection) -> RejectedRow<'_> {
     }
 }
 
-fn table(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> String {
+fn table(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> Text {
     let mut lines = vec![summary(snapshot, plan, paint)];
     if !plan.tools.is_empty() {
-        lines.push(String::new());
+        lines.push(Text::default());
         lines.push(paint.bold("Tools"));
         let health_known = snapshot.slices_known;
         let mut headers = vec!["TYPE", "SERVICE", "ENDPOINT", "CONFIDENCE", "SOURCE"];
@@ -131,21 +134,21 @@ fn table(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> String {
                 source => format!("{source} ({})", tool.trust),
             };
             let mut row = vec![
-                (tool.type_name().to_owned(), Paint::good as _),
-                (service, plain as _),
-                (tool.endpoint.to_string(), Paint::link as _),
-                (tool.confidence.to_string(), plain as _),
-                (source, plain as _),
+                cell(tool.type_name(), Paint::good),
+                cell(service, plain),
+                cell(tool.endpoint.to_string(), Paint::link),
+                cell(tool.confidence.to_string(), plain),
+                cell(source, plain),
             ];
             if health_known {
-                row.push((tool.health.as_str().to_owned(), health_colour(tool.health)));
+                row.push(cell(tool.health.as_str(), health_colour(tool.health)));
             }
             table.row(row);
         }
         lines.extend(table.lines(paint, "  "));
     }
     if !plan.rejected.is_empty() {
-        lines.push(String::new());
+        lines.push(Text::default());
         lines.push(paint.bold("Rejected"));
         let mut table = Table::new(&["TYPE", "SERVICE", "REASON", "MESSAGE"]);
         // Services that the user may want to change come first.
@@ -157,28 +160,28 @@ fn table(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> String {
         });
         for rejection in unexpected.into_iter().chain(expected) {
             table.row(vec![
-                (rejection.type_name().to_owned(), plain),
-                (rejection.key.to_string(), plain),
-                (rejection.reason.to_string(), Paint::warn),
-                (rejection.message.clone(), Paint::dim),
+                cell(rejection.type_name(), plain),
+                cell(rejection.key.to_string(), plain),
+                cell(rejection.reason.as_str(), Paint::warn),
+                cell(&rejection.message, Paint::dim),
             ]);
         }
         lines.extend(table.lines(paint, "  "));
     }
-    lines.join("\n") + "\n"
+    Text::joined(&lines).ended()
 }
 
 /// One line with the numbers of Services, tools and rejected Services.
-fn summary(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> String {
+fn summary(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> Text {
     let services = count(snapshot.index.services_len(), "Service");
     let tools = count(plan.tools.len(), "tool");
-    let tools = if plan.tools.is_empty() { paint.warn(&tools) } else { paint.good(&tools) };
+    let tools = if plan.tools.is_empty() { paint.warn(tools) } else { paint.good(tools) };
     let config = if snapshot.config_given {
         format!("ToolsetConfig {}", snapshot.config_name())
     } else {
         "no ToolsetConfig, so every namespace is Trusted".to_owned()
     };
-    format!("{tools} from {services}, {} rejected ({config})", plan.rejected.len())
+    text!(tools, format!(" from {services}, {} rejected ({config})", plan.rejected.len()))
 }
 
 fn count(number: usize, noun: &str) -> String {

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use toolset::{
     Base, HealthStage, Index, Plan, Rendered,
-    config_map::LEGACY_OVERRIDES_KEY,
+    config_map::{ConfigMapView, LEGACY_OVERRIDES_KEY, Owner, refused_as_base},
     in_output,
     pipeline::{self, HealthInput, Trace},
     render::DATA_KEYS,
@@ -78,7 +78,8 @@ impl Snapshot {
             let texts = data.into_iter().flatten().filter(|(key, _)| DATA_KEYS.contains(&key.as_str()));
             in_output(texts.map(|(_, text)| text.as_str()), cluster_domain)
         };
-        let mut stage = HealthStage::default();
+        let refused = self.base_config_map().and_then(|found| refused_as_base(&ownership_of(found)));
+        let mut stage = HealthStage::without_waiting();
         let health = if self.slices_known {
             HealthInput::Observed {
                 stage: &mut stage,
@@ -95,7 +96,7 @@ impl Snapshot {
             admits: None,
             health,
             legacy_overrides: data.and_then(|data| data.get(LEGACY_OVERRIDES_KEY)).map(String::as_str),
-            base: self.base(),
+            base: refused.as_deref().map(Base::Missing).or_else(|| self.base()),
         });
         Planned { trace, plan: outcome.plan, rendered: outcome.rendered }
     }
@@ -103,7 +104,7 @@ impl Snapshot {
     /// The user's own toolsets, if the ToolsetConfig names any.
     fn base(&self) -> Option<Base<'_>> {
         let spec = self.config.spec.output.base.as_ref()?;
-        let found = self.config_map(&spec.config_map_name);
+        let found = self.base_config_map();
         let text = found.and_then(|found| found.data.as_ref()).and_then(|data| data.get(&spec.key));
         let missing = match (found, self.live) {
             (None, true) => "the cluster does not have this ConfigMap",
@@ -111,6 +112,10 @@ impl Snapshot {
             (Some(_), _) => "the ConfigMap does not have this key",
         };
         Some(text.map_or(Base::Missing(missing), |text| Base::Text(text)))
+    }
+
+    fn base_config_map(&self) -> Option<&ConfigMap> {
+        self.config_map(&self.config.spec.output.base.as_ref()?.config_map_name)
     }
 
     /// The namespace and the name of the ToolsetConfig, as messages write them.
@@ -122,5 +127,20 @@ impl Snapshot {
     fn config_map(&self, name: &str) -> Option<&ConfigMap> {
         let namespace = self.config.namespace().unwrap_or_default();
         self.config_maps.get(&(namespace, name.to_owned()))
+    }
+}
+
+/// What shows who owns a ConfigMap.
+fn ownership_of(found: &ConfigMap) -> ConfigMapView {
+    let owners = found.metadata.owner_references.as_deref().unwrap_or_default();
+    let controller = owners.iter().find(|owner| owner.controller == Some(true));
+    ConfigMapView {
+        labels: found.metadata.labels.clone().unwrap_or_default(),
+        controller: controller.map(|owner| Owner {
+            kind: owner.kind.clone(),
+            name: owner.name.clone(),
+            uid: owner.uid.clone(),
+        }),
+        ..ConfigMapView::default()
     }
 }

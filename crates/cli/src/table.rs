@@ -1,10 +1,11 @@
 //! Prints tables.
 
-use std::iter::repeat_n;
-
 use toolset::Health;
 
-use crate::{paint::Paint, text::wrap_to};
+use crate::{
+    paint::Paint,
+    text::{IntoText, Text, text, wrap_to},
+};
 
 /// The number of spaces between two columns.
 const GAP: usize = 2;
@@ -12,17 +13,23 @@ const GAP: usize = 2;
 const MIN_LAST_WIDTH: usize = 30;
 
 /// Adds a colour to a cell.
-pub(crate) type Brush = fn(Paint, &str) -> String;
+pub(crate) type Brush = fn(Paint, Text) -> Text;
 
 /// A table with a header row. Lines have no trailing spaces.
 pub(crate) struct Table {
-    headers: Vec<&'static str>,
-    rows: Vec<Vec<(String, Brush)>>,
+    headers: Vec<Text>,
+    rows: Vec<Vec<(Text, Brush)>>,
+}
+
+/// A cell with its colour. An empty cell is shown as `-`.
+pub(crate) fn cell(text: impl IntoText, brush: Brush) -> (Text, Brush) {
+    let text = text.into_text();
+    (if text.is_empty() { Text::from("-") } else { text }, brush)
 }
 
 /// Adds no colour.
-pub(crate) fn plain(_: Paint, text: &str) -> String {
-    text.to_owned()
+pub(crate) fn plain(_: Paint, text: Text) -> Text {
+    text
 }
 
 /// The colour of a health state.
@@ -36,48 +43,47 @@ pub(crate) fn health_colour(health: Health) -> Brush {
 
 impl Table {
     pub(crate) fn new(headers: &[&'static str]) -> Self {
-        Self { headers: headers.to_vec(), rows: Vec::new() }
+        Self { headers: headers.iter().map(Text::from).collect(), rows: Vec::new() }
     }
 
-    /// Adds a row. An empty cell is shown as `-`.
-    pub(crate) fn row(&mut self, cells: Vec<(String, Brush)>) {
+    /// Adds a row.
+    pub(crate) fn row(&mut self, cells: Vec<(Text, Brush)>) {
         self.rows.push(cells);
     }
 
     /// The lines of the table, each with `indent` in front. If the last cell of a row is wider than the terminal, the
     /// row takes several lines.
-    pub(crate) fn lines(&self, paint: Paint, indent: &str) -> Vec<String> {
-        let mut widths: Vec<usize> = self.headers.iter().map(|header| header.chars().count()).collect();
+    pub(crate) fn lines(&self, paint: Paint, indent: &str) -> Vec<Text> {
+        let mut widths: Vec<usize> = self.headers.iter().map(Text::width).collect();
         for row in &self.rows {
             for (width, (text, _)) in widths.iter_mut().zip(row) {
-                *width = (*width).max(shown(text).chars().count());
+                *width = (*width).max(text.width());
             }
         }
         let offset = indent.len() + widths.iter().rev().skip(1).map(|width| width + GAP).sum::<usize>();
         // Only the last column is broken into lines, and only if it has enough space.
         let max =
             paint.columns.filter(|columns| columns.saturating_sub(offset) >= MIN_LAST_WIDTH).unwrap_or(usize::MAX);
-        let line = |cells: Vec<(&str, Brush)>| {
+        let lines = |cells: Vec<(&Text, Brush)>| {
             let last = cells.len().saturating_sub(1);
-            let mut line = indent.to_owned();
+            let mut start = Text::from(indent);
             for (column, (text, brush)) in cells.iter().take(last).enumerate() {
-                line.push_str(&brush(paint, text));
-                let blanks = widths.get(column).copied().unwrap_or_default().saturating_sub(text.chars().count()) + GAP;
-                line.extend(repeat_n(' ', blanks));
+                start += brush(paint, (*text).clone());
+                let blanks = widths.get(column).copied().unwrap_or_default().saturating_sub(text.width()) + GAP;
+                start += Text::from(" ".repeat(blanks));
             }
             let Some((text, brush)) = cells.last() else {
-                return line;
+                return vec![start];
             };
-            let lines = wrap_to(max.saturating_sub(offset), "", text);
-            let broken = format!("\n{}", " ".repeat(offset));
-            line + &lines.iter().map(|line| brush(paint, line)).collect::<Vec<_>>().join(&broken)
+            let mut lines = Vec::new();
+            for part in wrap_to(max.saturating_sub(offset), "", (*text).clone()) {
+                lines.push(text!(start, brush(paint, part)));
+                start = Text::from(" ".repeat(offset));
+            }
+            lines
         };
-        let header = line(self.headers.iter().map(|header| (*header, Paint::dim as Brush)).collect());
-        let rows = self.rows.iter().map(|row| line(row.iter().map(|(text, brush)| (shown(text), *brush)).collect()));
-        std::iter::once(header).chain(rows).collect()
+        let header = lines(self.headers.iter().map(|header| (header, Paint::dim as Brush)).collect());
+        let rows = self.rows.iter().flat_map(|row| lines(row.iter().map(|(text, brush)| (text, *brush)).collect()));
+        header.into_iter().chain(rows).collect()
     }
-}
-
-fn shown(text: &str) -> &str {
-    if text.is_empty() { "-" } else { text }
 }

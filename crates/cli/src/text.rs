@@ -1,22 +1,110 @@
-//! Formats text for the terminal.
+//! Text for a terminal.
+
+use std::ops::AddAssign;
+
+use toolset::visible::escaped;
 
 /// The maximum width of a line.
 const WIDTH: usize = 110;
 
+/// Text for people. Every character that a terminal would obey is escaped, except our own colours and line breaks.
+///
+/// Names, annotations and messages can come from anybody, so all output for people is of this type. It has no
+/// `Display`, so that text which is escaped already cannot become a part of text which is not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Text(String);
+
+impl<S: AsRef<str>> From<S> for Text {
+    fn from(text: S) -> Self {
+        Self(escaped(text.as_ref()).into_owned())
+    }
+}
+
+impl AddAssign for Text {
+    fn add_assign(&mut self, more: Self) {
+        self.0.push_str(&more.0);
+    }
+}
+
+impl Text {
+    /// The text with a colour, as the number of an escape sequence.
+    pub(crate) fn coloured(self, code: u8) -> Self {
+        Self(format!("\u{1b}[{code}m{}\u{1b}[0m", self.0))
+    }
+
+    /// The lines with line breaks between them.
+    pub(crate) fn joined(lines: &[Self]) -> Self {
+        Self(lines.iter().map(|line| line.0.as_str()).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// The text and a line break.
+    pub(crate) fn ended(mut self) -> Self {
+        self.0.push('\n');
+        self
+    }
+
+    /// The text without spaces at its end.
+    pub(crate) fn trim_end(&self) -> Self {
+        Self(self.0.trim_end().to_owned())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What to write to the terminal.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The number of columns that the text takes. Colour codes take none.
+    pub(crate) fn width(&self) -> usize {
+        width(&self.0)
+    }
+}
+
+/// Puts parts together. A part is text that is escaped here, or a [`Text`].
+macro_rules! text {
+    ($($part:expr),+ $(,)?) => {{
+        let mut text = $crate::text::Text::default();
+        $(text += $crate::text::IntoText::into_text($part);)+
+        text
+    }};
+}
+pub(crate) use text;
+
+/// What can be a part of a text.
+pub(crate) trait IntoText {
+    fn into_text(self) -> Text;
+}
+
+impl IntoText for Text {
+    fn into_text(self) -> Text {
+        self
+    }
+}
+
+impl<S: AsRef<str>> IntoText for S {
+    fn into_text(self) -> Text {
+        Text::from(self)
+    }
+}
+
 /// Breaks text between words. The first line starts with `first`, and the other lines start with as many spaces.
-pub(crate) fn wrap(first: &str, text: &str) -> Vec<String> {
+pub(crate) fn wrap(first: impl IntoText, text: impl IntoText) -> Vec<Text> {
     wrap_to(WIDTH, first, text)
 }
 
 /// As `wrap`, with a maximum width.
-pub(crate) fn wrap_to(max: usize, first: &str, text: &str) -> Vec<String> {
-    let indent = " ".repeat(width(first));
+pub(crate) fn wrap_to(max: usize, first: impl IntoText, text: impl IntoText) -> Vec<Text> {
+    let (first, text) = (first.into_text().0, text.into_text().0);
+    let indent = " ".repeat(width(&first));
     let mut lines = Vec::new();
-    let mut line = first.to_owned();
+    let mut line = first;
     let mut empty = true;
     for word in text.split(' ') {
         if !empty && width(&line) + 1 + width(word) > max {
-            lines.push(std::mem::replace(&mut line, indent.clone()));
+            lines.push(Text(std::mem::replace(&mut line, indent.clone())));
             empty = true;
         }
         if !empty {
@@ -25,12 +113,11 @@ pub(crate) fn wrap_to(max: usize, first: &str, text: &str) -> Vec<String> {
         line.push_str(word);
         empty = false;
     }
-    lines.push(line);
+    lines.push(Text(line));
     lines
 }
 
-/// The number of columns that text takes. Colour codes take none.
-pub(crate) fn width(text: &str) -> usize {
+fn width(text: &str) -> usize {
     text.split('\u{1b}')
         .enumerate()
         .map(|(index, part)| match (index, part.split_once('m')) {
@@ -56,10 +143,15 @@ pub(crate) fn capitalised(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn strings(lines: &[Text]) -> Vec<&str> {
+        lines.iter().map(Text::as_str).collect()
+    }
+
     #[test]
     fn long_text_breaks_between_words_and_is_indented() {
         let text = ["word"; 40].join(" ");
-        let lines = wrap("  label  ", &text);
+        let lines = wrap("  label  ", text);
+        let lines = strings(&lines);
         assert!(lines.len() > 1);
         assert!(lines.iter().all(|line| line.chars().count() <= WIDTH));
         assert!(lines.iter().skip(1).all(|line| line.starts_with("         word")));
@@ -68,15 +160,22 @@ mod tests {
 
     #[test]
     fn colour_codes_have_no_width() {
-        assert_eq!(width("\u{1b}[32mgood\u{1b}[0m news"), 9);
-        assert_eq!(width("good news"), 9);
-        assert_eq!(width(""), 0);
+        assert_eq!(text!(Text::from("good").coloured(32), " news").width(), 9);
+        assert_eq!(Text::from("good news").width(), 9);
+        assert_eq!(Text::default().width(), 0);
+    }
+
+    #[test]
+    fn only_our_own_colours_and_line_breaks_stay() {
+        let line = text!("a\u{1b}[31m", Text::from("b\u{202e}\n").coloured(32), String::from("\u{9b}"));
+        assert_eq!(line.as_str(), "a\\u{1b}[31m\u{1b}[32mb\\u{202e}\\n\u{1b}[0m\\u{9b}");
+        assert_eq!(Text::joined(&[line.clone(), Text::from("c")]).as_str(), format!("{}\nc", line.as_str()));
     }
 
     #[test]
     fn a_word_that_is_too_long_has_its_own_line() {
         let long = "x".repeat(300);
-        assert_eq!(wrap("", &format!("a {long} b")), ["a".to_owned(), long, "b".to_owned()]);
+        assert_eq!(strings(&wrap("", format!("a {long} b"))), ["a", long.as_str(), "b"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::{
     failure::Failure,
     input::{self, object_name},
     outcome::Outcome,
+    text::Text,
 };
 use serde_json::Value;
 
@@ -22,7 +23,7 @@ pub(crate) fn run(files: &[PathBuf]) -> Result<Outcome, Failure> {
                     let name = object_name("ToolsetConfig", config);
                     let found = crd_types::validate(config);
                     if found.is_empty() {
-                        valid.push(format!("{place}: {name} is valid\n"));
+                        valid.push(Text::from(format!("{place}: {name} is valid")));
                     }
                     problems.extend(found.iter().map(|problem| format!("{place}: {name}: {problem}")));
                 }
@@ -35,7 +36,7 @@ pub(crate) fn run(files: &[PathBuf]) -> Result<Outcome, Failure> {
     if valid.is_empty() {
         return Err(Failure::input("error: the input contains no ToolsetConfig"));
     }
-    Ok(Outcome::of(valid.concat()))
+    Ok(Outcome::shown(Text::joined(&valid).ended(), Vec::new()))
 }
 
 /// The ToolsetConfigs of a document. A document is one object or a list of objects.

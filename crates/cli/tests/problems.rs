@@ -178,3 +178,44 @@ fn completion_scripts_are_accepted_by_bash() {
     bash.stdin.take().unwrap().write_all(run(&["completions", "bash"]).stdout.as_bytes()).unwrap();
     assert!(bash.wait().unwrap().success());
 }
+
+#[test]
+fn a_list_without_items_is_empty() {
+    for list in ["List", "ServiceList"] {
+        let input = format!("{{\"apiVersion\": \"v1\", \"kind\": \"{list}\", \"items\": null}}");
+        let run = run_with_input(&RENDER, &input);
+        assert!(run.json()["tools"].as_array().unwrap().is_empty());
+        assert!(run.stderr.contains("no Services"), "{}", run.stderr);
+    }
+    run_with_input(&RENDER, "{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": {}}")
+        .refused(&["items is not a list"]);
+}
+
+#[test]
+fn an_object_that_is_in_the_input_twice_is_reported_with_the_one_that_counts() {
+    let run = run(&["render", "-o", "json", "-f", &fixture("stack.yaml"), "-f", &fixture("config.yaml")]);
+    assert!(!run.stderr.contains("twice"), "{}", run.stderr);
+    let grafana = |port: u16| {
+        format!(
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: grafana, namespace: monitoring, labels: \
+             {{app.kubernetes.io/name: grafana}}}}\nspec: {{clusterIP: 10.0.0.1, selector: {{app: grafana}}, ports: [{{name: http, port: {port}}}]}}\n"
+        )
+    };
+    let run = run_with_input(&RENDER, &(grafana(3000) + &grafana(3001)));
+    assert!(run.stdout.contains("grafana.monitoring.svc.cluster.local:3001"), "{}", run.stdout);
+    let note =
+        "note: Service monitoring/grafana is in the input twice; the last one counts (standard input, document 2)";
+    assert!(run.stderr.contains(note), "{}", run.stderr);
+    let run = run_with_input(&RENDER, &(grafana(3000) + &grafana(3001) + &grafana(3002)));
+    assert!(run.stderr.contains("is in the input 3 times"), "{}", run.stderr);
+}
+
+#[test]
+fn a_cluster_domain_that_is_none_is_refused_in_one_line() {
+    for bad in ["evil{{", "a..b", "", ".", "A.b", "a b", "a\u{1b}[31m", "a\u{202e}"] {
+        let run = run(&["render", "-f", &fixture("stack.yaml"), &format!("--cluster-domain={bad}")]);
+        run.misused(&["--cluster-domain", "cluster.local"]);
+        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+        assert!(!run.stderr.trim_end().contains(|c: char| c.is_control() || c == '\u{202e}'), "{:?}", run.stderr);
+    }
+}

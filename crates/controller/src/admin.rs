@@ -1,5 +1,7 @@
 //! `/health`, `/ready` and `/metrics`.
 
+mod server;
+
 use std::{
     net::SocketAddr,
     sync::{
@@ -75,8 +77,7 @@ async fn listen(what: &'static str, address: SocketAddr, routes: Router) -> anyh
     let listener = TcpListener::bind(address).await.with_context(|| format!("--{what}-addr {address}"))?;
     let address = listener.local_addr()?;
     info!(endpoint = what, %address, "listening");
-    // axum's server ends only on an error that it handles itself.
-    Ok(async move { drop(axum::serve(listener, routes).await) })
+    Ok(server::serve(listener, routes))
 }
 
 async fn ready(State(admin): State<Arc<Admin>>) -> impl IntoResponse {

@@ -1,8 +1,9 @@
 //! Flags and the environment variables that stand for them.
 
-use std::{fs, net::SocketAddr, path::Path, time::Duration};
+use std::{collections::BTreeSet, fs, net::SocketAddr, path::Path, time::Duration};
 
 use clap::{ArgAction, Parser, ValueEnum};
+use toolset::checked::{cluster_domain, is_dns_label, is_dns_subdomain};
 
 /// Watches Services, recognises the observability systems among them, and keeps one ConfigMap per ToolsetConfig.
 ///
@@ -20,7 +21,7 @@ pub struct Args {
     pub metrics_addr: SocketAddr,
 
     /// The cluster's DNS domain [default: the svc. search line of /etc/resolv.conf, else cluster.local]
-    #[arg(long, env = "TOOLSET_CLUSTER_DOMAIN", value_name = "DOMAIN", value_parser = domain)]
+    #[arg(long, env = "TOOLSET_CLUSTER_DOMAIN", value_name = "DOMAIN", value_parser = cluster_domain)]
     pub cluster_domain: Option<String>,
 
     /// Namespaces whose Services, EndpointSlices and labels are watched, comma-separated [default: all]
@@ -49,11 +50,18 @@ pub struct Args {
     pub lease_namespace: Option<String>,
 
     /// The name of the Lease.
-    #[arg(long, env = "TOOLSET_LEASE_NAME", value_name = "NAME", default_value = "toolset-operator")]
+    #[arg(
+        long,
+        env = "TOOLSET_LEASE_NAME",
+        value_name = "NAME",
+        default_value = "toolset-operator",
+        value_parser = subdomain
+    )]
     pub lease_name: String,
 
-    /// The log level, or tracing directives such as info,controller=debug.
-    #[arg(long, env = "TOOLSET_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    /// The log level, or tracing directives such as info,controller=debug. A level is off, error, warn, info, debug or
+    /// trace.
+    #[arg(long, env = "TOOLSET_LOG_LEVEL", value_name = "LEVEL", default_value = "info", value_parser = directives)]
     pub log_level: String,
 
     /// The format of log lines.
@@ -75,6 +83,16 @@ pub enum LogFormat {
 }
 
 impl Args {
+    /// The namespaces whose Services are watched, each one once.
+    pub(crate) fn watch_namespaces(&self) -> Vec<String> {
+        distinct(&self.watch_namespaces)
+    }
+
+    /// The namespaces whose ToolsetConfigs are reconciled, each one once.
+    pub(crate) fn config_namespaces(&self) -> Vec<String> {
+        distinct(&self.config_namespaces)
+    }
+
     /// The cluster's DNS domain: the flag, else what the kubelet wrote into the pod's resolv.conf, else
     /// `cluster.local`.
     pub fn cluster_domain(&self) -> String {
@@ -92,26 +110,49 @@ fn search_domain(resolv_conf: &str) -> Option<String> {
         .lines()
         .filter_map(|line| line.trim().strip_prefix("search"))
         .flat_map(str::split_whitespace)
-        .find_map(|entry| domain(entry.trim_end_matches('.').strip_prefix("svc.")?).ok())
+        .find_map(|entry| cluster_domain(entry.strip_prefix("svc.")?).ok())
 }
 
-fn domain(text: &str) -> Result<String, String> {
-    let text = text.trim_end_matches('.');
-    if text.len() <= 253 && text.split('.').all(|part| label(part).is_ok()) {
-        Ok(text.to_owned())
-    } else {
-        Err("not a DNS domain in lower case, such as cluster.local".to_owned())
-    }
+fn distinct(names: &[String]) -> Vec<String> {
+    names.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn label(text: &str) -> Result<String, String> {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let dash_free_ends = !text.starts_with('-') && !text.ends_with('-');
-    if (1..=63).contains(&text.len()) && text.bytes().all(inner) && dash_free_ends {
+    if is_dns_label(text) {
         Ok(text.to_owned())
     } else {
         Err("not a name of at most 63 lower-case letters, digits and inner dashes".to_owned())
     }
+}
+
+fn subdomain(text: &str) -> Result<String, String> {
+    if is_dns_subdomain(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("not a name of lower-case letters, digits, dots and inner dashes".to_owned())
+    }
+}
+
+/// Tracing's own parser takes any word for the name of a target, so a misspelt level would switch the log off.
+fn directives(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+    let is_target = |word: &str| {
+        !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ':'))
+    };
+    for directive in text.split(',') {
+        let fine = match directive.split_once('=') {
+            None => is_level(directive),
+            Some((target, level)) => is_target(target) && is_level(level),
+        };
+        if !fine {
+            return Err(format!("{directive:?} is no level ({}) and no target=level", LEVELS.join(", ")));
+        }
+    }
+    if text.split(',').filter(|directive| !directive.contains('=')).count() > 1 {
+        return Err("it has more than one level without a target".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -158,7 +199,57 @@ mod tests {
     fn namespaces_are_comma_separated() {
         let args = Args::parse_from(["toolset-controller", "--watch-namespaces", "a,b"]);
         assert_eq!(args.watch_namespaces, ["a", "b"]);
-        assert!(Args::try_parse_from(["toolset-controller", "--watch-namespaces", "A_b"]).is_err());
+        let twice = Args::parse_from(["toolset-controller", "--watch-namespaces=b,a,b", "--config-namespaces=c,c"]);
+        assert_eq!(twice.watch_namespaces(), ["a", "b"]);
+        assert_eq!(twice.config_namespaces(), ["c"]);
+        // An empty list is a mistake of a template. It does not mean all namespaces.
+        for bad in ["A_b", "", "a,", ",a", "a, b"] {
+            refused("--watch-namespaces", bad);
+            refused("--config-namespaces", bad);
+        }
+    }
+
+    /// Fails unless the value is refused as a wrong value.
+    fn refused(flag: &str, value: &str) {
+        let error = Args::try_parse_from(["toolset-controller", &format!("{flag}={value}")]).unwrap_err();
+        assert_eq!(error.kind(), clap::error::ErrorKind::ValueValidation, "{flag}={value}");
+        assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn a_log_level_that_is_none_is_refused() {
+        for good in ["info", "OFF", "Debug", "info,controller=debug", "controller::api=trace,warn", "kube=off"] {
+            let args = Args::try_parse_from(["toolset-controller", &format!("--log-level={good}")]).unwrap();
+            assert_eq!(args.log_level, good);
+        }
+        for bad in [
+            "nonsense",
+            "",
+            "info,",
+            "info,kube",
+            "kube=",
+            "=info",
+            "kube=loud",
+            "info,debug",
+            "in fo",
+            "5",
+            "a[b]=info",
+        ] {
+            refused("--log-level", bad);
+        }
+    }
+
+    #[test]
+    fn names_that_the_api_server_would_refuse_are_refused() {
+        for bad in ["A_B", "", ".", "a..b", "-a", "a/b"] {
+            refused("--lease-name", bad);
+            refused("--lease-namespace", bad);
+        }
+        let args = Args::parse_from(["toolset-controller", "--lease-name=a.b-c"]);
+        assert_eq!(args.lease_name, "a.b-c");
+        for bad in ["evil{{", "a..b", "", "A.b"] {
+            refused("--cluster-domain", bad);
+        }
     }
 
     #[test]

@@ -41,8 +41,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let (client, url) = client::connect().await?;
     let fence = Arc::new(if args.leader_elect { Fence::with_election() } else { Fence::without_election() });
     let (toolset_configs, changed) = ToolsetConfigs::new();
-    let scope =
-        Scope { watch_namespaces: args.watch_namespaces.clone(), config_namespaces: args.config_namespaces.clone() };
+    let scope = Scope { watch_namespaces: args.watch_namespaces(), config_namespaces: args.config_namespaces() };
     let cluster = Arc::new(Cluster::new(scope, toolset_configs));
     let (triggers, metrics) = (Arc::new(Triggers::default()), Arc::new(Metrics::new()));
     let admin = Admin::new(cluster.clone(), metrics.clone());

@@ -144,6 +144,7 @@ fn view(raw: &Value) -> ServiceView {
         },
         headless: text("clusterIP") == "None",
         external_ips: false,
+        uid: 0,
         created: 0,
     }
 }

@@ -9,7 +9,7 @@
 //!   coordinating nodes.
 //! * Of several Services for the same Pods one is used.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use crate::{
     engine::{identities::NAME_LABEL, role::release, rule::FALLBACK_TIER},
@@ -30,10 +30,13 @@ const INSTALL_KEYS: &[&str] = &[
 ///
 /// The endpoints can be of any products and in any order. Only those of one product and one namespace are compared. A
 /// finding that is no endpoint is ignored.
-///
-/// The time grows with the square of the number of endpoints that one product has in one namespace. Limit it before the
-/// call.
 pub fn displaced_endpoints(endpoints: &[(&ServiceView, &Finding)]) -> Vec<Option<Displaced>> {
+    displaced(endpoints).0
+}
+
+/// As [`displaced_endpoints`], and how many pairs of endpoints were compared.
+fn displaced(endpoints: &[(&ServiceView, &Finding)]) -> (Vec<Option<Displaced>>, usize) {
+    let mut compared = 0;
     let mut displaced: Vec<Option<Displaced>> = vec![None; endpoints.len()];
     let mut usable: Vec<Endpoint<'_>> = endpoints
         .iter()
@@ -45,16 +48,109 @@ pub fn displaced_endpoints(endpoints: &[(&ServiceView, &Finding)]) -> Vec<Option
     for group in usable.chunk_by(|a, b| a.group() == b.group()) {
         // The position of the one that is used instead of each. It is final for all that come before.
         let mut used: Vec<usize> = (0..group.len()).collect();
+        let mut earlier = Earlier::of(group);
         for (this, endpoint) in group.iter().enumerate() {
-            let mut preferred = group[..this].iter().enumerate();
-            if let Some((other, because)) = preferred.find_map(|(at, other)| Some((at, endpoint.gives_way_to(other)?)))
-            {
+            if let Some((other, because)) = earlier.first_preferred_to(endpoint) {
                 used[this] = used[other];
                 displaced[endpoint.at] = Some(Displaced { by: group[used[other]].view.key.clone(), because });
             }
+            earlier.add(this);
+        }
+        compared += earlier.compared;
+    }
+    (displaced, compared)
+}
+
+/// An entry of a selector.
+type Pair<'a> = (&'a str, &'a str);
+/// The labels of [`Endpoint::has_same_labels`].
+type Labels<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
+
+/// The endpoints of a group that come before one in the order of preference. They are found by what
+/// [`Endpoint::gives_way_to`] compares, because a comparison with each of them would take quadratic time.
+struct Earlier<'g, 'a> {
+    group: &'g [Endpoint<'a>],
+    /// How many endpoints of the group have an entry in their selector.
+    frequency: BTreeMap<Pair<'a>, usize>,
+    by_pair: BTreeMap<Pair<'a>, Vec<usize>>,
+    /// Every endpoint once, by the rarest entry of its selector.
+    by_rarest_pair: BTreeMap<Pair<'a>, Vec<usize>>,
+    /// The first one with a cluster IP.
+    by_labels: BTreeMap<Labels<'a>, usize>,
+    /// Those with a cluster IP.
+    by_name: BTreeMap<&'a str, usize>,
+    /// The first one of each tier that is lower than all tiers before.
+    by_install: BTreeMap<Option<&'a str>, Vec<(u8, usize)>>,
+    compared: usize,
+}
+
+impl<'g, 'a> Earlier<'g, 'a> {
+    fn of(group: &'g [Endpoint<'a>]) -> Self {
+        let mut frequency = BTreeMap::new();
+        for pair in group.iter().flat_map(|endpoint| endpoint.view.selector.iter()) {
+            *frequency.entry(pair).or_default() += 1;
+        }
+        let (by_pair, by_rarest_pair, by_labels) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (by_name, by_install) = (BTreeMap::new(), BTreeMap::new());
+        Self { group, frequency, by_pair, by_rarest_pair, by_labels, by_name, by_install, compared: 0 }
+    }
+
+    fn add(&mut self, at: usize) {
+        let endpoint = &self.group[at];
+        for pair in endpoint.view.selector.iter() {
+            self.by_pair.entry(pair).or_default().push(at);
+        }
+        if let Some(rarest) = self.rarest_pair(endpoint) {
+            self.by_rarest_pair.entry(rarest).or_default().push(at);
+        }
+        if !endpoint.view.headless {
+            self.by_labels.entry(endpoint.labels()).or_insert(at);
+            self.by_name.entry(&endpoint.view.key.name).or_insert(at);
+        }
+        let tiers = self.by_install.entry(endpoint.install).or_default();
+        let tier = endpoint.finding.rank.tier;
+        if tiers.last().is_none_or(|(lowest, _)| tier < *lowest) {
+            tiers.push((tier, at));
         }
     }
-    displaced
+
+    fn rarest_pair(&self, endpoint: &Endpoint<'a>) -> Option<Pair<'a>> {
+        endpoint.view.selector.iter().min_by_key(|pair| (self.frequency.get(pair), *pair))
+    }
+
+    /// The first endpoint that is preferred to this one, and why.
+    fn first_preferred_to(&mut self, endpoint: &Endpoint<'a>) -> Option<(usize, DisplacedBecause)> {
+        let tier = endpoint.finding.rank.tier;
+        // It gives way to every other endpoint, which all come before it.
+        let first = (tier == FALLBACK_TIER && !self.by_install.is_empty()).then_some(0);
+        let tiers = self.by_install.get(&endpoint.install).into_iter().flatten();
+        let same_install = tiers.copied().find(|(earlier, _)| *earlier < tier).map(|(_, at)| at);
+        let same_labels = self.by_labels.get(&endpoint.labels()).copied().filter(|_| endpoint.view.headless);
+        let twin = endpoint.named_after().and_then(|name| self.by_name.get(name)).copied();
+        let named_after = twin.filter(|_| endpoint.view.headless);
+        let same_pods = self.first_with_same_pods(endpoint);
+        let mut places: Vec<usize> =
+            [first, same_install, same_labels, named_after, same_pods].into_iter().flatten().collect();
+        places.sort_unstable();
+        places.into_iter().find_map(|at| Some((at, endpoint.gives_way_to(&self.group[at])?)))
+    }
+
+    fn first_with_same_pods(&mut self, endpoint: &Endpoint<'a>) -> Option<usize> {
+        let rarest = self.rarest_pair(endpoint)?;
+        // Where the other selector includes this one, it has every entry of this one. Where this one includes the other,
+        // it has every entry of the other.
+        let wider = self.by_pair.get(&rarest);
+        let narrower = endpoint.view.selector.iter().filter_map(|pair| self.by_rarest_pair.get(&pair));
+        let (group, compared) = (self.group, &mut self.compared);
+        let mut first_of = |places: &Vec<usize>| {
+            let has_same_pods = |at: &usize| {
+                *compared += 1;
+                endpoint.has_same_pods(&group[*at])
+            };
+            places.iter().copied().find(has_same_pods)
+        };
+        wider.into_iter().chain(narrower).filter_map(&mut first_of).min()
+    }
 }
 
 /// An endpoint, with the labels that every comparison needs.
@@ -114,7 +210,7 @@ impl<'a> Endpoint<'a> {
         let same_pods = self.has_same_pods(other);
         if self.view.headless
             && !other.view.headless
-            && (same_pods || self.has_same_labels(other) || self.is_named_after(other))
+            && (same_pods || self.has_same_labels(other) || self.named_after() == Some(&*other.view.key.name))
         {
             return Some(DisplacedBecause::HeadlessTwin);
         }
@@ -130,17 +226,23 @@ impl<'a> Endpoint<'a> {
         !narrow.is_empty() && narrow.is_subset_of(wide)
     }
 
-    fn is_named_after(&self, other: &Endpoint<'_>) -> bool {
-        let end = self.view.key.name.strip_prefix(&*other.view.key.name);
-        matches!(end, Some("-headless" | "-hl"))
+    /// The name of the Service of which this one is the headless twin by its own name.
+    fn named_after(&self) -> Option<&'a str> {
+        let name: &'a str = &self.view.key.name;
+        ["-headless", "-hl"].iter().find_map(|end| name.strip_suffix(end))
+    }
+
+    /// Release, recommended name label and legacy name label.
+    fn labels(&self) -> Labels<'a> {
+        (self.release, self.name_label, self.view.labels.get("app"))
     }
 
     /// Whether both belong to the same instance, and have the same name under the recommended label and under the
     /// legacy one.
     fn has_same_labels(&self, other: &Endpoint<'_>) -> bool {
-        self.release.is_some()
-            && self.release == other.release
-            && self.name_label == other.name_label
-            && self.view.labels.get("app") == other.view.labels.get("app")
+        self.release.is_some() && self.labels() == other.labels()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -189,6 +189,9 @@ pub struct PortView {
 pub struct ServiceView {
     /// The namespace and name.
     pub key: ServiceKey,
+    /// A hash of `metadata.uid`, or 0 in offline input without one. It tells whether an EndpointSlice belongs to this
+    /// Service or to an earlier one of the same name.
+    pub uid: u64,
     /// All labels.
     pub labels: StringMap,
     /// Annotations whose value has at most 256 characters. Longer values of this project's own annotations are cut to

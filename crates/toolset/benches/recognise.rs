@@ -206,6 +206,7 @@ fn service(number: usize, services: usize, tools: usize) -> ServiceView {
         service_type: ServiceType::ClusterIP,
         headless: false,
         external_ips: false,
+        uid: 0,
         created: 0,
     }
 }

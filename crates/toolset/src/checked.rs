@@ -2,6 +2,8 @@
 //!
 //! `HolmesGPT` expands `{{ env.X }}` and renders Jinja, so text that a tenant wrote must not contain an expansion.
 
+use crate::visible::is_invisible;
+
 /// What starts a template or shell expansion in some reader of the output.
 const EXPANSIONS: [&str; 5] = ["{{", "{%", "${", "$(", "`"];
 /// Longest path, in characters, without the leading slash.
@@ -21,12 +23,6 @@ pub fn text(text: &str, max_chars: usize) -> Result<(), String> {
         Some(c) => Err(format!("contains the control character U+{:04X}", c as u32)),
         None => Ok(()),
     }
-}
-
-/// Control characters and those that reorder or hide text (bidirectional overrides, zero-width, line separators).
-fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{061C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }
 
 /// A path as the output may hold it, without a trailing slash (`/` becomes the empty path). `Err` says what is wrong.
@@ -67,6 +63,22 @@ pub fn is_tool_name(name: &str) -> bool {
 pub fn is_dns_label(name: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     (1..=63).contains(&name.len()) && name.chars().all(inner) && !name.starts_with('-') && !name.ends_with('-')
+}
+
+/// Whether `name` is a DNS subdomain (RFC 1123): labels with single dots between them, at most 253 characters.
+pub fn is_dns_subdomain(name: &str) -> bool {
+    name.len() <= 253 && name.split('.').all(is_dns_label)
+}
+
+/// The domain of a cluster's Service names, as both programs take it on the command line. A single trailing dot is
+/// dropped. `Err` says what is wrong.
+pub fn cluster_domain(text: &str) -> Result<String, String> {
+    let domain = text.strip_suffix('.').unwrap_or(text);
+    if is_dns_subdomain(domain) {
+        Ok(domain.to_owned())
+    } else {
+        Err("not a DNS domain in lower case, such as cluster.local".to_owned())
+    }
 }
 
 /// Whether `name` can be the name of a user's own type: `^[a-z][a-z0-9-]{0,31}$`.
@@ -112,6 +124,17 @@ mod tests {
         ) {
             let taken = schema_takes(serde_json::json!({"endpoint": {"path": given}}));
             prop_assert!(path(&given).is_ok() || !taken, "{}", given);
+        }
+    }
+
+    #[test]
+    fn a_cluster_domain_is_a_dns_domain() {
+        assert_eq!(cluster_domain("cluster.local").as_deref(), Ok("cluster.local"));
+        assert_eq!(cluster_domain("corp.example.").as_deref(), Ok("corp.example"));
+        assert_eq!(cluster_domain("local").as_deref(), Ok("local"));
+        let long = ["a".repeat(63).as_str(); 4].join(".");
+        for bad in ["", ".", "..", "a..b", ".a", "a..", "evil{{", "A.b", "a_b", "-a.b", "a b", "a.b\n", long.as_str()] {
+            assert!(cluster_domain(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -26,6 +26,8 @@ pub const LABELS: [(&str, &str); 3] = [
 ];
 /// The label that says who manages an object.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The same label, as the predecessor also wrote it.
+const MANAGED_BY_WITHOUT_PREFIX: &str = "managed-by";
 /// The predecessor's value of the managed-by label. It wrote the label with and without the prefix.
 const PREDECESSOR: &str = "kubernaut";
 
@@ -107,7 +109,7 @@ pub fn ownership(config: &ToolsetConfig, existing: &ConfigMapView) -> Ownership 
         Some(owner) => Ownership::Controlled { by: format!("{} {}", owner.kind, owner.name) },
         None => {
             let label = |key: &str| existing.labels.get(key).map(String::as_str);
-            let managed_by = label(MANAGED_BY).or_else(|| label("managed-by"));
+            let managed_by = label(MANAGED_BY).or_else(|| label(MANAGED_BY_WITHOUT_PREFIX));
             let component = label("app.kubernetes.io/component").or_else(|| label("component"));
             match (managed_by, component) {
                 (Some(FIELD_MANAGER), _) => Ownership::Ours,
@@ -119,6 +121,18 @@ pub fn ownership(config: &ToolsetConfig, existing: &ConfigMapView) -> Ownership 
             }
         }
     }
+}
+
+/// Why a `ConfigMap` cannot be `spec.output.base`, if it cannot: it is an output itself. Two outputs that are each
+/// other's base would keep a tool for ever after its Service is gone.
+pub fn refused_as_base(existing: &ConfigMapView) -> Option<String> {
+    let by_owner = existing.controller.as_ref().filter(|owner| owner.kind == "ToolsetConfig");
+    let who = by_owner.map(|owner| format!("of ToolsetConfig {}", owner.name)).or_else(|| {
+        let labels = [MANAGED_BY, MANAGED_BY_WITHOUT_PREFIX].into_iter().filter_map(|key| existing.labels.get(key));
+        let mut managers = labels.filter(|manager| [FIELD_MANAGER, PREDECESSOR].contains(&manager.as_str()));
+        managers.next().map(|manager| format!("of {manager}, as its label managed-by says"))
+    })?;
+    Some(format!("the ConfigMap is an output itself, {who}; copy your own toolsets to a ConfigMap of your own"))
 }
 
 /// What a `ConfigMap` lacks of what it should be.

@@ -3,11 +3,13 @@
 //! A typed Service takes 11.3 KB in a store, a view less than half a KB. The functions take the parts of an object, so
 //! that a caller can deserialise less than the whole.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use detectors::{PortView, Protocol, ServiceKey, ServiceType, ServiceView, StringMap, TargetPort};
 use k8s_openapi::{
     api::{
         core::v1::{ServicePort, ServiceSpec},
-        discovery::v1::EndpointConditions,
+        discovery::v1::{Endpoint, EndpointConditions},
     },
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
@@ -26,6 +28,25 @@ const SLICE_CONTROLLER: &str = "endpointslice-controller.k8s.io";
 /// Annotations that deployment tools leave on nearly every object. No rule and no signature reads them.
 const BOOKKEEPING: [&str; 3] =
     ["kubectl.kubernetes.io/last-applied-configuration", "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"];
+
+/// What counts of one endpoint of an EndpointSlice.
+#[derive(Clone, Copy, Debug)]
+pub struct EndpointParts<'a> {
+    /// `conditions`.
+    pub conditions: Option<&'a EndpointConditions>,
+    /// Kind and namespace of `targetRef`.
+    pub target: Option<(&'a str, Option<&'a str>)>,
+}
+
+impl<'a> From<&'a Endpoint> for EndpointParts<'a> {
+    fn from(endpoint: &'a Endpoint) -> Self {
+        let target = endpoint.target_ref.as_ref();
+        Self {
+            conditions: endpoint.conditions.as_ref(),
+            target: target.map(|target| (target.kind.as_deref().unwrap_or_default(), target.namespace.as_deref())),
+        }
+    }
+}
 
 /// The view of a Service, from its metadata and spec. Ports with a number outside 1..=65535 are left out, because the
 /// API server refuses them anyway.
@@ -48,25 +69,54 @@ pub fn service(metadata: &ObjectMeta, spec: Option<&ServiceSpec>) -> ServiceView
             _ => ServiceType::ClusterIP,
         },
         headless: spec.and_then(|s| s.cluster_ip.as_deref()) == Some("None"),
+        uid: metadata.uid.as_deref().map_or(0, hash_of),
         external_ips: spec.and_then(|s| s.external_ips.as_ref()).is_some_and(|ips| !ips.is_empty()),
         created: metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
     }
 }
 
-/// The view of an EndpointSlice, from its metadata and the conditions of its endpoints. `None` if it names no Service.
-pub fn slice<'a>(
-    metadata: &ObjectMeta,
-    endpoints: impl IntoIterator<Item = Option<&'a EndpointConditions>>,
-) -> Option<SliceView> {
+/// The view of an EndpointSlice, from its metadata and its endpoints. `None` if it names no Service.
+pub fn slice<'a>(metadata: &ObjectMeta, endpoints: impl IntoIterator<Item = EndpointParts<'a>>) -> Option<SliceView> {
     let labels = metadata.labels.as_ref()?;
     let service = labels.get(SERVICE_NAME).filter(|name| !name.is_empty())?;
+    let namespace = metadata.namespace.as_deref().unwrap_or_default();
+    let (mut serving, mut elsewhere) = (false, false);
+    for endpoint in endpoints {
+        serving |= is_serving(endpoint.conditions);
+        elsewhere |= !is_pod_of(namespace, endpoint.target);
+    }
     Some(SliceView {
-        namespace: metadata.namespace.as_deref().unwrap_or_default().into(),
+        namespace: namespace.into(),
         name: metadata.name.as_deref().unwrap_or_default().into(),
         service: service.as_str().into(),
-        serving: endpoints.into_iter().any(is_serving),
+        serving,
         managed: labels.get(SLICE_MANAGER).is_some_and(|manager| manager == SLICE_CONTROLLER),
+        elsewhere,
+        owner: owning_service(metadata),
+        revision: hash_of(&(metadata.uid.as_deref(), metadata.generation)),
     })
+}
+
+/// The hash of the uid of the Service that owns an object, or 0 if not exactly one Service does.
+fn owning_service(metadata: &ObjectMeta) -> u64 {
+    let mut services = metadata.owner_references.iter().flatten().filter(|owner| owner.kind == "Service");
+    match (services.next(), services.next()) {
+        (Some(owner), None) if owner.api_version == "v1" => hash_of(owner.uid.as_str()),
+        _ => 0,
+    }
+}
+
+/// A target reference without a namespace means the namespace of its slice.
+fn is_pod_of(namespace: &str, target: Option<(&str, Option<&str>)>) -> bool {
+    target.is_some_and(|(kind, of)| kind == "Pod" && of.is_none_or(|of| of.is_empty() || of == namespace))
+}
+
+/// A hash that is never 0. Eight bytes per object are enough to compare, because they are no proof: the author of a
+/// slice can write every owner into it.
+fn hash_of<T: Hash + ?Sized>(value: &T) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish().max(1)
 }
 
 /// The view of a Namespace, from its metadata.
@@ -127,5 +177,69 @@ fn target(target: &IntOrString) -> Option<TargetPort> {
             Ok(number) => TargetPort::Number(number),
             Err(_) => TargetPort::Name(name.as_str().into()),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A slice as the control plane makes it, with this owner and these target references.
+    fn slice_of(owners: &Value, targets: &[Value]) -> SliceView {
+        let endpoints: Vec<Value> =
+            targets.iter().map(|target| json!({"addresses": ["10.0.0.1"], "targetRef": target})).collect();
+        let slice: EndpointSlice = serde_json::from_value(json!({
+            "metadata": {
+                "namespace": "team", "name": "web-x7k2p", "uid": "s", "generation": 1, "ownerReferences": owners,
+                "labels": {
+                    "kubernetes.io/service-name": "web",
+                    "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+                },
+            },
+            "addressType": "IPv4",
+            "endpoints": endpoints,
+        }))
+        .unwrap();
+        super::slice(&slice.metadata, slice.endpoints.iter().map(Into::into)).unwrap()
+    }
+
+    fn owner(kind: &str, uid: &str) -> Value {
+        json!({"apiVersion": "v1", "kind": kind, "name": "web", "uid": uid, "controller": true})
+    }
+
+    #[test]
+    fn a_slice_belongs_to_the_one_service_that_owns_it_by_uid() {
+        let service: Service =
+            serde_json::from_value(json!({"metadata": {"namespace": "team", "name": "web", "uid": "u"}})).unwrap();
+        let uid = super::service(&service.metadata, None).uid;
+        assert_ne!(uid, 0);
+        assert_eq!(slice_of(&json!([owner("Service", "u")]), &[]).owner, uid);
+        assert_ne!(slice_of(&json!([owner("Service", "v")]), &[]).owner, uid);
+        for nobody in [
+            json!([]),
+            json!([owner("Deployment", "u")]),
+            json!([owner("Service", "u"), owner("Service", "v")]),
+            json!([{"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "web", "uid": "u"}]),
+        ] {
+            assert_eq!(slice_of(&nobody, &[]).owner, 0, "{nobody}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_elsewhere_unless_it_is_a_pod_of_the_same_namespace() {
+        let pod = json!({"kind": "Pod", "name": "p", "namespace": "team"});
+        assert!(!slice_of(&json!([]), &[pod.clone(), json!({"kind": "Pod", "name": "p"})]).elsewhere);
+        assert!(!slice_of(&json!([]), &[]).elsewhere);
+        for other in [
+            Value::Null,
+            json!({"name": "p"}),
+            json!({"kind": "Node", "name": "n"}),
+            json!({"kind": "Pod", "name": "p", "namespace": "monitoring"}),
+        ] {
+            assert!(slice_of(&json!([]), &[pod.clone(), other.clone()]).elsewhere, "{other}");
+        }
     }
 }

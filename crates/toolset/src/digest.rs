@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 /// The digest of all parts. Each one is preceded by its length, so that no two sequences of parts hash alike.
-pub(crate) fn of_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());

@@ -6,7 +6,7 @@ use crd_types::Trust;
 use detectors::{PortView, Product, ServiceKey, ServiceView, TargetPort};
 use proptest::prelude::*;
 
-use crate::{pipeline, tool::Tool};
+use crate::{index::SliceView, pipeline, tool::Tool};
 
 /// A Service with a selector, a cluster IP and the given ports; further fields are set on what it returns.
 pub(crate) fn service(namespace: &str, name: &str, ports: &[(&str, u16)]) -> ServiceView {
@@ -28,7 +28,22 @@ pub(crate) fn service(namespace: &str, name: &str, ports: &[(&str, u16)]) -> Ser
         service_type: detectors::ServiceType::ClusterIP,
         headless: false,
         external_ips: false,
+        uid: 0,
         created: 1_700_000_000,
+    }
+}
+
+/// The EndpointSlice that the control plane makes for a Service.
+pub(crate) fn slice(service: &ServiceView, serving: bool) -> SliceView {
+    SliceView {
+        namespace: (&*service.key.namespace).into(),
+        name: format!("{}-x7k2p", service.key.name).into(),
+        service: (&*service.key.name).into(),
+        serving,
+        managed: true,
+        elsewhere: false,
+        owner: service.uid,
+        revision: 1,
     }
 }
 
@@ -127,6 +142,7 @@ pub(crate) fn tool(product: Product, namespace: &str, name: &str) -> Tool {
     Tool {
         endpoint: endpoint.unwrap(),
         key: Some(key),
+        created: 0,
         name: String::new(),
         chosen_name: None,
         product,

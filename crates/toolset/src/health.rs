@@ -1,4 +1,5 @@
-//! Judges the health of tools. This is the only stage with a clock.
+//! Judges the health of tools, and whether the EndpointSlices of Tenants are trustworthy. This is the only stage with a
+//! clock.
 
 use std::{
     cell::LazyCell,
@@ -9,7 +10,10 @@ use std::{
 use crd_types::{HealthEffect, HealthMode};
 use detectors::{ServiceKey, ServiceType};
 
-use crate::{index::Index, select::candidate::Selection};
+use crate::{
+    index::{Index, SliceOwner},
+    select::candidate::Selection,
+};
 
 /// What is known of a tool's health.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,8 +43,19 @@ impl Health {
 pub struct ToolHealth {
     /// Its health.
     pub health: Health,
-    /// Whether it stays out of the output.
-    pub withheld: bool,
+    /// Why it stays out of the output, if it does.
+    pub withheld: Option<Withheld>,
+}
+
+/// Why a tool stays out of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    /// None of its endpoints is serving.
+    Unhealthy,
+    /// No EndpointSlice is known that belongs to this Service.
+    NoSlices,
+    /// Its EndpointSlices changed a moment ago.
+    NewSlices,
 }
 
 /// The health of all chosen Services.
@@ -48,7 +63,7 @@ pub struct ToolHealth {
 pub struct HealthReport {
     /// By Service. A Service that is not here is `Unknown` and not withheld.
     pub tools: BTreeMap<ServiceKey, ToolHealth>,
-    /// After how long the next grace period ends. Judge again then.
+    /// After how long the next grace period or wait ends. Judge again then.
     pub recheck_in: Option<Duration>,
 }
 
@@ -62,6 +77,14 @@ impl HealthReport {
     pub fn of(&self, key: &ServiceKey) -> ToolHealth {
         self.tools.get(key).copied().unwrap_or_default()
     }
+
+    /// Asks for a new judgement at this time. While the clock stands still, there is nothing to wait for.
+    fn recheck(&mut self, at: Duration, HealthTime { now, frozen }: HealthTime) {
+        if !frozen {
+            let left = at.saturating_sub(now);
+            self.recheck_in = Some(self.recheck_in.map_or(left, |other| other.min(left)));
+        }
+    }
 }
 
 /// The time on the clock of one namespace. It is any monotonic clock.
@@ -73,20 +96,54 @@ pub struct HealthTime {
     pub frozen: bool,
 }
 
-/// Remembers since when tools in the output are without a usable endpoint. One per `ToolsetConfig`.
+/// How long the EndpointSlices of a Tenant's Service must be unchanged before it enters the output.
 ///
-/// The caller reads from the `ConfigMap` which tools are in the output. So a restart forgets only how much of a grace
-/// period has passed. The period starts again, and no tool leaves early.
-#[derive(Clone, Debug, Default)]
+/// Whoever may write EndpointSlices can make one that looks like the control plane's. The EndpointSlice controller
+/// deletes or corrects it when it syncs the Service, which it does after every change of a slice, within a second or
+/// two. With this wait it comes first, also if it is busy.
+pub const SLICES_SETTLE: Duration = Duration::from_secs(5);
+
+/// Remembers since when tools in the output are without a usable endpoint, and since when the EndpointSlices of
+/// Tenants that are not in it are unchanged. One per `ToolsetConfig`.
+///
+/// The caller reads from the `ConfigMap` which tools are in the output. So a restart forgets only how much of a period
+/// has passed. The period starts again, and no tool leaves early.
+#[derive(Clone, Debug)]
 pub struct HealthStage {
     down_since: BTreeMap<ServiceKey, Duration>,
+    slices: BTreeMap<ServiceKey, KnownSlices>,
+    settle: Duration,
+}
+
+/// The EndpointSlices of a Tenant's Service that is not in the output.
+#[derive(Clone, Copy, Debug)]
+struct KnownSlices {
+    /// The number of their last change.
+    change: u64,
+    /// When that change was first seen.
+    since: Duration,
+    /// Whether they were unchanged for long enough once. Then the tool is on its way into the output.
+    settled: bool,
+}
+
+impl Default for HealthStage {
+    fn default() -> Self {
+        Self { down_since: BTreeMap::new(), slices: BTreeMap::new(), settle: SLICES_SETTLE }
+    }
 }
 
 impl HealthStage {
-    /// Judges every chosen Service. `time` reads the clock of a namespace, the same one at each call.
+    /// A stage for a single plan, which cannot wait: EndpointSlices may have changed just now.
+    pub fn without_waiting() -> Self {
+        Self { settle: Duration::ZERO, ..Self::default() }
+    }
+
+    /// Judges the chosen candidates. `time` reads the clock of a namespace, the same one at each call.
     ///
     /// A tool that is not in the output enters when it is healthy. A tool that is in it leaves after
-    /// `withholdAfterSeconds` without a usable endpoint. With effect Report no tool is withheld.
+    /// `withholdAfterSeconds` without a usable endpoint. With effect Report no tool is withheld for its health, and with
+    /// mode None health is not judged. Independently of these, a Tenant's tool needs EndpointSlices of its own, which
+    /// were unchanged for [`SLICES_SETTLE`] when it enters.
     pub fn judge(
         &mut self,
         time: &dyn Fn(&str) -> HealthTime,
@@ -95,42 +152,108 @@ impl HealthStage {
         index: &Index,
         in_output: &dyn Fn() -> BTreeSet<ServiceKey>,
     ) -> HealthReport {
-        if spec.mode == HealthMode::None {
-            self.down_since.clear();
-            return HealthReport::unknown();
-        }
-        let grace = Duration::from_secs(u64::try_from(spec.withhold_after_seconds).unwrap_or_default());
         let mut report = HealthReport::default();
-        let mut down = BTreeMap::new();
         let in_output = LazyCell::new(in_output);
-        for key in selection.awaiting_health() {
-            let alias =
-                index.service(key).is_some_and(|service| service.view.service_type == ServiceType::ExternalName);
-            let health = match index.readiness(key).serving {
-                true => Health::Healthy,
-                false if alias => Health::Unknown,
-                false => Health::Unhealthy,
-            };
-            let mut withheld = false;
-            if health == Health::Unhealthy && spec.effect == HealthEffect::Withhold {
-                withheld = true;
-                if in_output.contains(key) {
-                    let HealthTime { now, frozen } = time(&key.namespace);
-                    let since = self.down_since.get(key).copied().unwrap_or(now);
-                    let leaves_at = since + grace;
-                    withheld = now >= leaves_at;
-                    // Kept also after the grace period, because the tool stays in the output until that can be written.
-                    down.insert(key.clone(), since);
-                    if !withheld && !frozen {
-                        let left = leaves_at.saturating_sub(now);
-                        report.recheck_in = Some(report.recheck_in.map_or(left, |other| other.min(left)));
+        let is_in_output = |key: &ServiceKey| in_output.contains(key);
+        let (down, slices) = (std::mem::take(&mut self.down_since), std::mem::take(&mut self.slices));
+        for candidate in selection.chosen() {
+            let key = &candidate.key;
+            let mut judged = ToolHealth::default();
+            if spec.mode != HealthMode::None {
+                judged.health = health(index, key);
+                if judged.health == Health::Unhealthy && spec.effect == HealthEffect::Withhold {
+                    judged.withheld = Some(Withheld::Unhealthy);
+                    if is_in_output(key) {
+                        let time = time(&key.namespace);
+                        let since = down.get(key).copied().unwrap_or(time.now);
+                        judged.withheld = self.withheld_since(time, spec, key, since, &mut report);
                     }
                 }
             }
-            report.tools.insert(key.clone(), ToolHealth { health, withheld });
+            if let Some(uid) = candidate.needs_slices_of {
+                let known = slices.get(key).copied();
+                let time = time(&key.namespace);
+                match self.awaited(time.now, (key, uid), known, index, &is_in_output) {
+                    Awaited::Nothing => {}
+                    // This explains why no endpoint is serving.
+                    Awaited::Slices => judged.withheld = Some(Withheld::NoSlices),
+                    Awaited::Until(_) if judged.withheld.is_some() => {}
+                    Awaited::Until(at) => {
+                        judged.withheld = Some(Withheld::NewSlices);
+                        report.recheck(at, time);
+                    }
+                }
+                if let Some(known) = self.slices.get_mut(key) {
+                    known.settled &= judged.withheld.is_none();
+                }
+            }
+            if judged != ToolHealth::default() {
+                report.tools.insert(key.clone(), judged);
+            }
         }
-        self.down_since = down;
         report
+    }
+
+    /// Whether a tool in the output that has been without a usable endpoint `since` then is withheld.
+    fn withheld_since(
+        &mut self,
+        time: HealthTime,
+        spec: &crd_types::Health,
+        key: &ServiceKey,
+        since: Duration,
+        report: &mut HealthReport,
+    ) -> Option<Withheld> {
+        // Kept also after the grace period, because the tool stays in the output until that can be written.
+        self.down_since.insert(key.clone(), since);
+        let leaves_at = since + Duration::from_secs(u64::try_from(spec.withhold_after_seconds).unwrap_or_default());
+        if time.now >= leaves_at {
+            return Some(Withheld::Unhealthy);
+        }
+        report.recheck(leaves_at, time);
+        None
+    }
+
+    /// What a Tenant's tool has to wait for. `known` is what was known of its EndpointSlices before.
+    fn awaited(
+        &mut self,
+        now: Duration,
+        (key, uid): (&ServiceKey, u64),
+        known: Option<KnownSlices>,
+        index: &Index,
+        is_in_output: &dyn Fn(&ServiceKey) -> bool,
+    ) -> Awaited {
+        let other = matches!(index.readiness(key).owner, SliceOwner::One(other) if other != uid);
+        let Some(change) = index.slices_changed_at(key).filter(|_| !other) else { return Awaited::Slices };
+        if is_in_output(key) {
+            return Awaited::Nothing;
+        }
+        let mut known = known.filter(|known| known.settled || known.change == change).unwrap_or(KnownSlices {
+            change,
+            since: now,
+            settled: false,
+        });
+        let enters_at = known.since + self.settle;
+        known.settled |= now >= enters_at;
+        self.slices.insert(key.clone(), known);
+        if known.settled { Awaited::Nothing } else { Awaited::Until(enters_at) }
+    }
+}
+
+/// What a Tenant's tool waits for.
+enum Awaited {
+    Nothing,
+    /// EndpointSlices that belong to its Service.
+    Slices,
+    /// This time.
+    Until(Duration),
+}
+
+fn health(index: &Index, key: &ServiceKey) -> Health {
+    let alias = || index.service(key).is_some_and(|service| service.view.service_type == ServiceType::ExternalName);
+    match index.readiness(key).serving {
+        true => Health::Healthy,
+        false if alias() => Health::Unknown,
+        false => Health::Unhealthy,
     }
 }
 
@@ -154,128 +277,4 @@ pub fn in_output<'a>(data: impl IntoIterator<Item = &'a str>, cluster_domain: &s
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        SliceView,
-        fixtures::{grafana, index, trusting_monitoring},
-        select::{Context, select},
-    };
-
-    const DOMAIN: &str = "cluster.local";
-
-    fn at(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    /// A stage, an index with one Grafana, and what the output holds.
-    struct Scene {
-        stage: HealthStage,
-        index: Index,
-        spec: crd_types::Health,
-        output: BTreeSet<ServiceKey>,
-        frozen: bool,
-    }
-
-    impl Scene {
-        fn new() -> Self {
-            let index = index([grafana("monitoring", "grafana")]);
-            Self {
-                stage: HealthStage::default(),
-                index,
-                spec: crd_types::Health::default(),
-                output: BTreeSet::new(),
-                frozen: false,
-            }
-        }
-
-        fn ready(&mut self, serving: bool) {
-            let slice = SliceView {
-                namespace: "monitoring".into(),
-                name: "g".into(),
-                service: "grafana".into(),
-                serving,
-                managed: true,
-            };
-            self.index.apply_slice(slice);
-        }
-
-        fn judge(&mut self, now: Duration) -> (ToolHealth, Option<Duration>) {
-            let config = trusting_monitoring();
-            let selection = select(&Context { config: &config, cluster_domain: DOMAIN }, &self.index);
-            let time = |_: &str| HealthTime { now, frozen: self.frozen };
-            let report = self.stage.judge(&time, &self.spec, &selection, &self.index, &|| self.output.clone());
-            (report.of(&key()), report.recheck_in)
-        }
-    }
-
-    fn key() -> ServiceKey {
-        ServiceKey::new("monitoring", "grafana")
-    }
-
-    #[test]
-    fn a_tool_enters_only_when_it_is_healthy() {
-        let mut scene = Scene::new();
-        assert_eq!(scene.judge(at(0)).0, ToolHealth { health: Health::Unhealthy, withheld: true });
-        scene.ready(true);
-        assert_eq!(scene.judge(at(1)).0, ToolHealth { health: Health::Healthy, withheld: false });
-    }
-
-    #[test]
-    fn a_tool_in_the_output_leaves_after_its_grace_and_not_before() {
-        let mut scene = Scene::new();
-        scene.output.insert(key());
-        assert_eq!(scene.judge(at(10)), (ToolHealth { health: Health::Unhealthy, withheld: false }, Some(at(120))));
-        assert!(!scene.judge(at(129)).0.withheld);
-        assert!(scene.judge(at(130)).0.withheld);
-        assert!(scene.judge(at(131)).0.withheld, "also while the output could not be written yet");
-    }
-
-    #[test]
-    fn recovery_in_between_starts_the_grace_anew() {
-        let mut scene = Scene::new();
-        scene.output.insert(key());
-        scene.judge(at(0));
-        scene.ready(true);
-        assert_eq!(scene.judge(at(100)).1, None);
-        scene.ready(false);
-        assert_eq!(scene.judge(at(110)).1, Some(at(120)));
-    }
-
-    #[test]
-    fn while_the_clock_stands_still_there_is_nothing_to_wait_for() {
-        let mut scene = Scene::new();
-        scene.output.insert(key());
-        scene.frozen = true;
-        assert_eq!(scene.judge(at(10)), (ToolHealth { health: Health::Unhealthy, withheld: false }, None));
-        scene.frozen = false;
-        assert_eq!(scene.judge(at(15)).1, Some(at(115)));
-    }
-
-    #[test]
-    fn a_restart_takes_nothing_out_early() {
-        let mut scene = Scene::new();
-        scene.output.insert(key());
-        scene.judge(at(0));
-        scene.stage = HealthStage::default();
-        assert!(!scene.judge(at(119)).0.withheld);
-        assert!(scene.judge(at(239)).0.withheld);
-    }
-
-    #[test]
-    fn with_effect_report_and_with_mode_none_nothing_is_withheld() {
-        let mut scene = Scene::new();
-        scene.spec.effect = HealthEffect::Report;
-        assert_eq!(scene.judge(at(0)).0, ToolHealth { health: Health::Unhealthy, withheld: false });
-        scene.spec.mode = HealthMode::None;
-        assert_eq!(scene.judge(at(0)).0, ToolHealth { health: Health::Unknown, withheld: false });
-    }
-
-    #[test]
-    fn the_output_is_read_from_the_endpoints_in_it() {
-        let yaml = "prometheus_url: http://grafana.monitoring.svc.cluster.local:80/x\nurl: \"https://a.b.svc.cluster.local:443\"";
-        let other = "http://grafana.com http://x.y.svc.other.domain:80 http://.svc.cluster.local";
-        let found = in_output([yaml, other], DOMAIN);
-        assert_eq!(found, BTreeSet::from([key(), ServiceKey::new("b", "a")]));
-    }
-}
+mod tests;

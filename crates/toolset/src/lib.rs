@@ -4,16 +4,18 @@
 //! Index ──► select ──► HealthStage::judge ──► plan ──► render ──► Manifest, status
 //!           sources,    the only clock        overrides,  one file     what is applied,
 //!           claims,                           ranks,      per format   and only if it
-//!           trust, caps                       names                    differs
+//!           trust                             limits,                  differs
+//!                                             names
 //!         └──────────────── pipeline::run ──────────────────┘
 //! ```
 //! The crate is pure: it has no client, no randomness, and no clock but the one that the caller passes to the health
 //! stage. The controller, the command line, the tests and the benchmarks run the same [`pipeline`].
 
+pub mod agent_names;
 pub mod checked;
 pub mod config_map;
 pub mod convert;
-mod digest;
+pub mod digest;
 pub mod endpoint;
 #[cfg(test)]
 mod fixtures;
@@ -27,11 +29,12 @@ pub mod render;
 pub mod select;
 pub mod status;
 pub mod tool;
+pub mod visible;
 mod yaml;
 
 pub use config_map::{ConfigMapView, Drift, Manifest, Ownership};
 pub use endpoint::{DEFAULT_CLUSTER_DOMAIN, Endpoint};
-pub use health::{Health, HealthReport, HealthStage, ToolHealth, in_output};
+pub use health::{Health, HealthReport, HealthStage, ToolHealth, Withheld, in_output};
 pub use index::{Change, Index, NamespaceView, SliceView};
 pub use plan::{Plan, overrides::override_matches};
 pub use render::{Base, Rendered};

@@ -1,10 +1,7 @@
 //! The one way from the index to the bytes of the `ConfigMap`: select, judge health, plan, render. The controller, the
 //! command line, the tests and the benchmarks call it.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use crd_types::ToolsetConfig;
 use detectors::ServiceKey;
@@ -39,7 +36,7 @@ pub struct Input<'a> {
 
 /// Where health comes from.
 pub enum HealthInput<'a> {
-    /// EndpointSlices are not observed, so the health of every tool is unknown and no tool is withheld.
+    /// EndpointSlices are not observed, so the health of every tool is unknown and no tool is withheld or waits.
     Unobserved,
     /// The index holds the EndpointSlices.
     Observed {
@@ -48,7 +45,7 @@ pub enum HealthInput<'a> {
         /// Reads the clock of a namespace. Every run uses the same clocks.
         time: &'a dyn Fn(&str) -> HealthTime,
         /// Reads which Services the `ConfigMap` names, see [`in_output`](crate::health::in_output). Called only if a tool is
-        /// unhealthy.
+        /// unhealthy or comes from a Tenant.
         in_output: &'a dyn Fn() -> BTreeSet<ServiceKey>,
     },
 }
@@ -60,10 +57,8 @@ pub struct Outcome {
     pub plan: Plan,
     /// What the `ConfigMap` is to hold.
     pub rendered: Rendered,
-    /// After how long the next grace period ends. Run again then.
+    /// After how long the next grace period or wait ends. Run again then.
     pub recheck_in: Option<Duration>,
-    /// How long it took to judge health. For metrics only; nothing else depends on it.
-    pub health_took: Duration,
 }
 
 /// The intermediate results of a run, to explain a plan.
@@ -92,16 +87,14 @@ fn compose<T>(input: Input<'_>, keep: impl FnOnce(&Selection, &HealthReport) -> 
     if let Some(admits) = admits {
         selection.admit(admits);
     }
-    let began = Instant::now();
     let health = match health {
         HealthInput::Unobserved => HealthReport::unknown(),
         HealthInput::Observed { stage, time, in_output } => {
             stage.judge(time, &config.spec.health, &selection, index, in_output)
         }
     };
-    let health_took = began.elapsed();
     let kept = keep(&selection, &health);
     let mut plan = plan(&ctx, index, selection, &health, legacy_overrides);
     let rendered = render(config, &mut plan, base);
-    (Outcome { plan, rendered, recheck_in: health.recheck_in, health_took }, kept)
+    (Outcome { plan, rendered, recheck_in: health.recheck_in }, kept)
 }

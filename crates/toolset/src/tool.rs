@@ -10,6 +10,8 @@ use crate::{endpoint::Endpoint, health::Health, select::claim::Origin};
 pub struct Tool {
     /// The Service; `None` for a tool from `spec.tools`.
     pub key: Option<ServiceKey>,
+    /// When the Service was created, in seconds since 1970.
+    pub created: i64,
     /// The name in the status and in `toolset.json`: the chosen name, else the Service's, made unique.
     pub name: String,
     /// The name somebody chose (`toolName`, `toolset-name`, or the name in `spec.tools`), if it is still free.

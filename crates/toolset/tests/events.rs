@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use toolset::{
     Change, DEFAULT_CLUSTER_DOMAIN, HealthStage, Index, Interest, NamespaceView, Rejection, Rendered, SliceView,
-    index::Readiness,
+    index::{Readiness, SliceOwner},
     pipeline::{self, HealthInput, Input},
 };
 
@@ -77,6 +77,12 @@ impl Objects {
             let one = all.entry(ServiceKey::new(&*slice.namespace, &*slice.service)).or_default();
             one.serving |= slice.serving;
             one.manual |= !slice.managed;
+            one.elsewhere |= slice.elsewhere;
+            one.owner = match one.owner {
+                SliceOwner::NoSlices => SliceOwner::One(slice.owner),
+                SliceOwner::One(owner) if owner == slice.owner => one.owner,
+                SliceOwner::One(_) | SliceOwner::Several => SliceOwner::Several,
+            };
         }
         all
     }
@@ -161,7 +167,7 @@ fn differences(before: &Objects, after: &Objects) -> BTreeSet<String> {
 fn in_words(change: &Change) -> String {
     match change {
         Change::Service { key, before } => format!("{key} {:?}", before.as_ref().map(|before| &before.view)),
-        Change::Readiness { key } => format!("readiness {key}"),
+        Change::Readiness { key, .. } => format!("readiness {key}"),
         Change::Namespace { name, before } => format!("{name} {before:?}"),
     }
 }
@@ -227,7 +233,7 @@ fn planned(config: &ToolsetConfig, index: &Index) -> (Rendered, Vec<Rejection>) 
         index,
         admits: None,
         health: HealthInput::Observed {
-            stage: &mut HealthStage::default(),
+            stage: &mut HealthStage::without_waiting(),
             time: &|_| toolset::health::HealthTime::default(),
             in_output: &BTreeSet::new,
         },
@@ -254,8 +260,8 @@ fn any_service() -> impl Strategy<Value = ServiceView> {
         1 => Just(vec![("acme.io/kind", "db")]),
     ];
     let key = (prop::sample::select(NAMESPACES.to_vec()), prop::sample::select(NAMES.to_vec()));
-    (key, labels, annotations, prop::sample::select(vec![80_u16, 9090, 3000]), any::<(bool, bool)>()).prop_map(
-        |((namespace, name), labels, annotations, port, (headless, bare))| ServiceView {
+    (key, labels, annotations, prop::sample::select(vec![80_u16, 9090, 3000]), any::<(bool, bool)>(), 0..3_u64)
+        .prop_map(|((namespace, name), labels, annotations, port, (headless, bare), uid)| ServiceView {
             key: ServiceKey::new(namespace, name),
             labels: labels.into_iter().collect(),
             annotations: annotations.into_iter().collect(),
@@ -270,9 +276,9 @@ fn any_service() -> impl Strategy<Value = ServiceView> {
             service_type: ServiceType::ClusterIP,
             headless,
             external_ips: false,
+            uid,
             created: 0,
-        },
-    )
+        })
 }
 
 fn slice_name() -> impl Strategy<Value = String> {
@@ -281,9 +287,19 @@ fn slice_name() -> impl Strategy<Value = String> {
 
 fn any_slice() -> impl Strategy<Value = SliceView> {
     let key = (prop::sample::select(NAMESPACES.to_vec()), slice_name(), prop::sample::select(NAMES.to_vec()));
-    (key, any::<bool>(), prop::bool::weighted(0.8)).prop_map(|((namespace, name, service), serving, managed)| {
-        SliceView { namespace: namespace.into(), name: name.into(), service: service.into(), serving, managed }
-    })
+    let flags = (any::<bool>(), prop::bool::weighted(0.8), prop::bool::weighted(0.1));
+    (key, flags, 0..3_u64, 0..3_u64).prop_map(
+        |((namespace, name, service), (serving, managed, elsewhere), owner, revision)| SliceView {
+            namespace: namespace.into(),
+            name: name.into(),
+            service: service.into(),
+            serving,
+            managed,
+            elsewhere,
+            owner,
+            revision,
+        },
+    )
 }
 
 fn any_namespace() -> impl Strategy<Value = NamespaceView> {

@@ -106,6 +106,7 @@ fn service() -> impl Strategy<Value = ServiceView> {
             service_type: ServiceType::ClusterIP,
             headless,
             external_ips: false,
+            uid: 0,
             created,
         },
     )
@@ -164,6 +165,7 @@ proptest! {
             service_type: ServiceType::ClusterIP,
             headless: false,
             external_ips: false,
+            uid: 0,
             created: 0,
         });
         prop_assert_eq!(run(&config, services).1, run(&config, more).1);

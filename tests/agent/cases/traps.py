@@ -98,7 +98,7 @@ def two_entries_can_have_the_same_tool_name(world: World) -> None:
 
 
 def the_list_of_built_in_toolsets_is_complete(world: World) -> None:
-    """The list in crates/toolset/src/render/holmesgpt/builtin.rs is complete, so a baseline may name every toolset."""
+    """The list in crates/toolset/src/agent_names.rs is complete, so a baseline may name every toolset."""
     names = built_ins()
     operator: Operator = world.operator
     for start in range(0, len(names), 60):

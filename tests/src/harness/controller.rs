@@ -92,6 +92,16 @@ impl Controller {
         self.process.require_running()
     }
 
+    /// The port of `/health` and `/ready`.
+    pub fn health_port(&self) -> u16 {
+        self.health_port
+    }
+
+    /// The port of `/metrics`.
+    pub fn metrics_port(&self) -> u16 {
+        self.metrics_port
+    }
+
     /// Where `/metrics` is answered.
     pub fn metrics_url(&self) -> String {
         format!("http://127.0.0.1:{}/metrics", self.metrics_port)

@@ -5,21 +5,22 @@ use detectors::{Product, Protocol};
 use toolset::select::annotation;
 
 use super::{case::Case, classification::Classification};
+use crate::text::{Text, text};
 
-pub(super) fn section(case: &Case<'_>) -> Vec<String> {
+pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
     let advice = match (&case.classification, case.classification.reason()) {
         (Classification::Unrecognised, _) => annotate(case, None),
         (_, Some(ServiceReason::NotEnoughEvidence)) => {
             let mut advice = annotate(case, case.classification.product());
             if let Some(product) = case.classification.product() {
-                advice.push("Or accept this confidence for every Service, in the ToolsetConfig:".to_owned());
+                advice.push(Text::from("Or accept this confidence for every Service, in the ToolsetConfig:"));
                 advice.push(code(case, &format!("spec.detectors: [{{type: {product}, minConfidence: Low}}]")));
             }
             advice
         }
         (_, Some(ServiceReason::NoUsablePort)) => annotate(case, case.classification.product()),
         (_, Some(ServiceReason::OptedOut)) => vec![
-            "Remove the annotation that opts the Service out:".to_owned(),
+            Text::from("Remove the annotation that opts the Service out:"),
             code(
                 case,
                 &format!(
@@ -33,13 +34,12 @@ pub(super) fn section(case: &Case<'_>) -> Vec<String> {
         (_, Some(ServiceReason::NamespaceNotSelected)) => sources(case),
         (_, Some(ServiceReason::Unhealthy)) => pods(case),
         (_, Some(ServiceReason::HeadlessTwin | ServiceReason::LostToPreferred)) => {
-            vec!["Usually nothing, because the agent reaches the same data through the other Service.".to_owned()]
+            vec![Text::from("Usually nothing, because the agent reaches the same data through the other Service.")]
         }
         (_, Some(ServiceReason::NotAnEndpoint)) => {
-            vec![
-                "Usually nothing. The candidates below show whether another Service of the product serves queries."
-                    .to_owned(),
-            ]
+            vec![Text::from(
+                "Usually nothing. The candidates below show whether another Service of the product serves queries.",
+            )]
         }
         _ => Vec::new(),
     };
@@ -47,20 +47,20 @@ pub(super) fn section(case: &Case<'_>) -> Vec<String> {
         return advice;
     }
     let mut lines = vec![case.heading("What you can do")];
-    lines.extend(advice.into_iter().map(|line| format!("  {line}")));
+    lines.extend(advice.into_iter().map(|line| text!("  ", line)));
     lines
 }
 
 /// A command that annotates the Service with its type.
-fn annotate(case: &Case<'_>, product: Option<Product>) -> Vec<String> {
+fn annotate(case: &Case<'_>, product: Option<Product>) -> Vec<Text> {
     let mut ports = case.service.view.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
     let (Some(port), several) = (ports.next(), ports.next().is_some()) else {
-        return vec!["Nothing, because the Service declares no TCP port that an agent can call.".to_owned()];
+        return vec![Text::from("Nothing, because the Service declares no TCP port that an agent can call.")];
     };
     let type_ = product.map_or_else(|| "<type>".to_owned(), Product::lower);
     let port = if several { "<port>".to_owned() } else { port.port.to_string() };
     let mut advice = vec![
-        "If the agent should query this Service, annotate it:".to_owned(),
+        Text::from("If the agent should query this Service, annotate it:"),
         code(
             case,
             &format!(
@@ -74,19 +74,18 @@ fn annotate(case: &Case<'_>, product: Option<Product>) -> Vec<String> {
         ),
     ];
     if product.is_none() {
-        advice.push(
-            "Replace <type> with a product, such as prometheus, or with a name of your own, such as vector-database."
-                .to_owned(),
-        );
+        advice.push(Text::from(
+            "Replace <type> with a product, such as prometheus, or with a name of your own, such as vector-database.",
+        ));
     }
     advice
 }
 
 /// How to add the namespace to a source.
-fn sources(case: &Case<'_>) -> Vec<String> {
+fn sources(case: &Case<'_>) -> Vec<Text> {
     let sources = &case.snapshot.config.spec.sources;
     let by_name = sources.iter().find(|source| source.namespaces.from == NamespacesFrom::Names);
-    let mut advice = vec!["Add the namespace to a source, in the ToolsetConfig:".to_owned()];
+    let mut advice = vec![Text::from("Add the namespace to a source, in the ToolsetConfig:")];
     advice.push(match by_name {
         Some(source) => code(
             case,
@@ -107,24 +106,24 @@ fn sources(case: &Case<'_>) -> Vec<String> {
         ),
     });
     if sources.iter().any(|source| source.namespaces.from == NamespacesFrom::Selector) {
-        advice.push("Or add the labels that a source selects to the namespace (see Sources).".to_owned());
+        advice.push(Text::from("Or add the labels that a source selects to the namespace (see Sources)."));
     }
     advice
 }
 
 /// How to find the pods of a Service without usable endpoints.
-fn pods(case: &Case<'_>) -> Vec<String> {
+fn pods(case: &Case<'_>) -> Vec<Text> {
     let selector: Vec<String> =
         case.service.view.selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
     if selector.is_empty() {
         return Vec::new();
     }
     vec![
-        "Check the pods. The tool returns to the output as soon as a pod is ready:".to_owned(),
+        Text::from("Check the pods. The tool returns to the output as soon as a pod is ready:"),
         code(case, &format!("kubectl get pods -n {} -l {}", case.key().namespace, selector.join(","))),
     ]
 }
 
-fn code(case: &Case<'_>, text: &str) -> String {
-    format!("  {}", case.paint.link(text))
+fn code(case: &Case<'_>, command: &str) -> Text {
+    text!("  ", case.paint.link(command))
 }

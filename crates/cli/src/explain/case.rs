@@ -7,8 +7,11 @@ use super::classification::Classification;
 use crate::{
     paint::Paint,
     snapshot::{Planned, Snapshot},
-    text::wrap,
+    text::{IntoText, Text, text, wrap},
 };
+
+/// The width of the labels.
+const LABEL: usize = 12;
 
 /// The input of the sections.
 pub(super) struct Case<'a> {
@@ -25,12 +28,14 @@ impl Case<'_> {
         &self.service.view.key
     }
 
-    pub(super) fn heading(&self, text: &str) -> String {
+    pub(super) fn heading(&self, text: &str) -> Text {
         self.paint.bold(text)
     }
 }
 
 /// A line with a label and a text. A long text continues on the next line.
-pub(super) fn entry(label: &str, text: impl AsRef<str>) -> String {
-    wrap(&format!("  {label:<12} "), text.as_ref()).join("\n")
+pub(super) fn entry(label: impl IntoText, text: impl IntoText) -> Text {
+    let label = label.into_text();
+    let blanks = " ".repeat(LABEL.saturating_sub(label.width()) + 1);
+    Text::joined(&wrap(text!("  ", label, blanks), text))
 }

@@ -7,11 +7,11 @@ use super::{
     case::{Case, entry},
     classification::Classification,
 };
-use crate::text::{sentence, wrap};
+use crate::text::{Text, sentence, text, wrap};
 
-pub(super) fn section(case: &Case<'_>) -> Vec<String> {
+pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
     let paint = case.paint;
-    let service = paint.bold(&case.key().to_string());
+    let service = paint.bold(case.key().to_string());
     match &case.classification {
         Classification::Tool(tool) => {
             let by = match &tool.origin {
@@ -20,12 +20,12 @@ pub(super) fn section(case: &Case<'_>) -> Vec<String> {
                 Some(Origin::Rules) | None => format!("recognised with confidence {}", tool.confidence),
             };
             let mut lines = vec![
-                format!("{service} {}: {}, {by}", paint.good("is a tool"), tool.type_name()),
-                entry("endpoint", paint.link(&tool.endpoint.to_string())),
+                text!(service, " ", paint.good("is a tool"), format!(": {}, {by}", tool.type_name())),
+                entry("endpoint", paint.link(tool.endpoint.to_string())),
                 entry("name", &tool.name),
             ];
             if tool.reason != ServiceReason::Selected {
-                lines.push(entry("problem", paint.warn(&format!("{}: {}", tool.reason, explain_reason(tool.reason)))));
+                lines.push(entry("problem", paint.warn(format!("{}: {}", tool.reason, explain_reason(tool.reason)))));
             }
             lines
         }
@@ -34,12 +34,15 @@ pub(super) fn section(case: &Case<'_>) -> Vec<String> {
                 "" => String::new(),
                 type_name => format!(" (recognised as {type_name})"),
             };
-            let mut lines = vec![format!(
-                "{service} {}: {}{what}",
+            let mut lines = vec![text!(
+                service,
+                " ",
                 paint.bad("is not a tool"),
-                paint.warn(rejection.reason.as_str())
+                ": ",
+                paint.warn(rejection.reason.as_str()),
+                what
             )];
-            lines.extend(wrap("  ", &sentence(&rejection.message)));
+            lines.extend(wrap("  ", sentence(&rejection.message)));
             lines
         }
         Classification::Outside(outside) => {
@@ -58,14 +61,15 @@ pub(super) fn section(case: &Case<'_>) -> Vec<String> {
                         .to_owned(),
                 ),
             };
-            let mut lines = vec![format!("{service} {}: {}", paint.bad("is not a tool"), paint.warn(reason.as_str()))];
-            lines.extend(wrap("  ", &format!("{why} The operator ignores Services that no source selects.")));
+            let mut lines = vec![text!(service, " ", paint.bad("is not a tool"), ": ", paint.warn(reason.as_str()))];
+            lines.extend(wrap("  ", format!("{why} The operator ignores Services that no source selects.")));
             lines
         }
         Classification::Unrecognised => vec![
-            format!("{service} {}: it is not recognised", paint.bad("is not a tool")),
-            "  No annotation, no signature and no built-in detector recognises it, so it is not a candidate."
-                .to_owned(),
+            text!(service, " ", paint.bad("is not a tool"), ": it is not recognised"),
+            Text::from(
+                "  No annotation, no signature and no built-in detector recognises it, so it is not a candidate.",
+            ),
         ],
     }
 }

@@ -5,26 +5,30 @@ use detectors::{Confidence, Evidence, Explanation, Outcome};
 use toolset::select;
 
 use super::{case::Case, classification::Classification};
-use crate::{paint::Paint, text::wrap};
+use crate::{
+    paint::Paint,
+    text::{Text, text, wrap},
+};
 
-pub(super) fn section(case: &Case<'_>) -> Vec<String> {
+pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
     let disabled = select::disabled(&case.snapshot.config);
     let (with_evidence, without): (Vec<Explanation>, Vec<Explanation>) = detectors::explain(&case.service.view)
         .into_iter()
         .partition(|one| one.finding.is_some() || one.evidence.iter().any(|evidence| evidence.supports));
     let mut lines = vec![case.heading("Detectors")];
     if is_stated(case) {
-        lines.push("  Annotations and signatures take precedence over the detectors.".to_owned());
+        lines.push(Text::from("  Annotations and signatures take precedence over the detectors."));
     }
     for one in &with_evidence {
         let name = one.product.as_str();
         let marker = if disabled.contains(&one.product) {
             case.paint.warn(" (Disabled in the ToolsetConfig)")
         } else {
-            String::new()
+            Text::default()
         };
-        lines.push(format!("  {}{marker}  {}", case.paint.bold(&format!("{name:<15}")), conclusion(case.paint, one)));
-        lines.extend(one.evidence.iter().map(|evidence| format!("      {}", evidence_line(case.paint, evidence))));
+        let name = case.paint.bold(format!("{name:<15}"));
+        lines.push(text!("  ", name, marker, "  ", conclusion(case.paint, one)));
+        lines.extend(one.evidence.iter().map(|evidence| text!("      ", evidence_line(case.paint, evidence))));
         if hint_helps(case, one) {
             lines.extend(wrap("      → ", &one.hint));
         }
@@ -36,7 +40,7 @@ pub(super) fn section(case: &Case<'_>) -> Vec<String> {
         } else {
             format!("No evidence for {}", names.join(", "))
         };
-        lines.extend(wrap("  ", &text).into_iter().map(|line| case.paint.dim(&line)));
+        lines.extend(wrap("  ", text).into_iter().map(|line| case.paint.dim(line)));
     }
     lines
 }
@@ -59,25 +63,25 @@ fn is_stated(case: &Case<'_>) -> bool {
     candidate.is_some_and(|candidate| candidate.origin != select::claim::Origin::Rules)
 }
 
-fn conclusion(paint: Paint, one: &Explanation) -> String {
+fn conclusion(paint: Paint, one: &Explanation) -> Text {
     let Some(finding) = &one.finding else {
         return paint.dim("not enough evidence");
     };
     let outcome = match &finding.outcome {
         Outcome::Endpoint(target) => {
-            paint.good(&format!("serves queries on {} port {}{}", target.scheme, target.port, path(&target.path)))
+            paint.good(format!("serves queries on {} port {}{}", target.scheme, target.port, path(&target.path)))
         }
-        Outcome::NotAnEndpoint { role } => paint.warn(&format!("serves no queries (endpoint role: {role})")),
+        Outcome::NotAnEndpoint { role } => paint.warn(format!("serves no queries (endpoint role: {role})")),
         Outcome::NoUsablePort => paint.warn("none of its ports is known to serve queries"),
     };
-    format!("{outcome} (confidence {})", finding.confidence)
+    text!(outcome, format!(" (confidence {})", finding.confidence))
 }
 
 fn path(path: &str) -> String {
     if path.is_empty() { String::new() } else { format!(", path {path}") }
 }
 
-fn evidence_line(paint: Paint, evidence: &Evidence) -> String {
+fn evidence_line(paint: Paint, evidence: &Evidence) -> Text {
     let mark = if evidence.supports { paint.good("+") } else { paint.bad("-") };
-    format!("{mark} {}", evidence.detail)
+    text!(mark, " ", &evidence.detail)
 }

@@ -7,13 +7,14 @@ use toolset::{Tool, tool::Rejection};
 use super::case::Case;
 use crate::{
     paint::Paint,
-    table::{Table, plain},
+    table::{Table, cell, plain},
+    text::Text,
 };
 
 /// The maximum number of rejected candidates in the list.
 const MAX_REJECTED: usize = 10;
 
-pub(super) fn section(case: &Case<'_>) -> Vec<String> {
+pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
     let Some(product) = case.classification.product() else {
         return Vec::new();
     };
@@ -34,10 +35,10 @@ pub(super) fn section(case: &Case<'_>) -> Vec<String> {
         |key: Option<&ServiceKey>| if key == Some(case.key()) { "← this one".to_owned() } else { " ".to_owned() };
     for (rank, tool) in tools.iter().enumerate() {
         table.row(vec![
-            ((rank + 1).to_string(), plain),
-            (tool.origin_in_words(), plain),
-            ("tool".to_owned(), Paint::good),
-            (note(case, tool, this(tool.key.as_ref())), Paint::dim),
+            cell((rank + 1).to_string(), plain),
+            cell(tool.origin_in_words(), plain),
+            cell("tool", Paint::good),
+            cell(note(case, tool, this(tool.key.as_ref())), Paint::dim),
         ]);
     }
     // The explained Service is always listed.
@@ -47,16 +48,16 @@ pub(super) fn section(case: &Case<'_>) -> Vec<String> {
         .partition(|(index, rejection)| *index < MAX_REJECTED || rejection.key == *case.key());
     for (_, rejection) in shown {
         table.row(vec![
-            (String::new(), plain),
-            (rejection.key.to_string(), plain),
-            (rejection.reason.to_string(), Paint::warn),
-            (this(Some(&rejection.key)), Paint::dim),
+            cell("", plain),
+            cell(rejection.key.to_string(), plain),
+            cell(rejection.reason.as_str(), Paint::warn),
+            cell(this(Some(&rejection.key)), Paint::dim),
         ]);
     }
     let mut lines = vec![case.heading(&heading(product))];
-    lines.extend(table.lines(case.paint, "  ").into_iter().map(|line| line.trim_end().to_owned()));
+    lines.extend(table.lines(case.paint, "  ").into_iter().map(|line| line.trim_end()));
     if !cut.is_empty() {
-        lines.push(case.paint.dim(&format!("  and {} more that are not tools", cut.len())));
+        lines.push(case.paint.dim(format!("  and {} more that are not tools", cut.len())));
     }
     lines
 }

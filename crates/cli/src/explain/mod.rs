@@ -15,7 +15,7 @@ use crd_types::closest;
 
 use case::Case;
 
-use crate::{args::Explain, failure::Failure, outcome::Outcome, paint::Paint, snapshot::Snapshot};
+use crate::{args::Explain, failure::Failure, outcome::Outcome, paint::Paint, snapshot::Snapshot, text::Text};
 
 /// Explains one Service.
 pub(crate) fn run(snapshot: &Snapshot, args: &Explain, paint: Paint) -> Result<Outcome, Failure> {
@@ -39,9 +39,14 @@ pub(crate) fn run(snapshot: &Snapshot, args: &Explain, paint: Paint) -> Result<O
         service::health(&case),
         status::section(&case),
     ];
-    let written: Vec<String> =
-        sections.into_iter().filter(|lines| !lines.is_empty()).map(|lines| lines.join("\n")).collect();
-    Ok(Outcome { output: written.join("\n\n") + "\n", notes })
+    let mut written: Vec<Text> = Vec::new();
+    for lines in sections.into_iter().filter(|lines| !lines.is_empty()) {
+        if !written.is_empty() {
+            written.push(Text::default());
+        }
+        written.extend(lines);
+    }
+    Ok(Outcome::shown(Text::joined(&written).ended(), notes))
 }
 
 /// Finds the Service that the user names as `NAME`, `NAMESPACE/NAME` or `svc/NAME`. If the user gives no namespace and

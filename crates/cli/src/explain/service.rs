@@ -1,6 +1,6 @@
 //! The sections about the Service, its source, its configuration and its health.
 
-use crd_types::{HealthEffect, HealthMode, NamespacesFrom, Override, Source, Trust};
+use crd_types::{HealthEffect, HealthMode, NamespacesFrom, OutputFormat, Override, Source, Trust};
 use detectors::{PortView, Protocol, ServiceType, StringMap, TargetPort};
 use toolset::{
     Health, override_matches,
@@ -12,10 +12,10 @@ use super::{
     classification::Classification,
     selector,
 };
-use crate::table::health_colour;
+use crate::{table::health_colour, text::Text};
 
 /// The section about the spec of the Service.
-pub(super) fn service(case: &Case<'_>) -> Vec<String> {
+pub(super) fn service(case: &Case<'_>) -> Vec<Text> {
     let view = &case.service.view;
     let kind = match view.service_type {
         ServiceType::ExternalName => "ExternalName (an alias for another DNS name)",
@@ -60,14 +60,14 @@ fn pairs(map: &StringMap) -> String {
 }
 
 /// The section about the sources.
-pub(super) fn sources(case: &Case<'_>) -> Vec<String> {
+pub(super) fn sources(case: &Case<'_>) -> Vec<Text> {
     let config = &case.snapshot.config;
     let namespace = &*case.key().namespace;
     let covering = source::covering(config, namespace, case.snapshot.index.namespace_labels(namespace));
     let selected = source::select(&covering, &case.service.view).ok();
     let mut lines = vec![case.heading("Sources")];
     if !case.snapshot.config_given {
-        lines.push("  There is no ToolsetConfig, so every namespace is Trusted.".to_owned());
+        lines.push(Text::from("  There is no ToolsetConfig, so every namespace is Trusted."));
         return lines;
     }
     for source in &config.spec.sources {
@@ -78,13 +78,14 @@ pub(super) fn sources(case: &Case<'_>) -> Vec<String> {
                 Trust::Tenant => "selects the Service (Tenant, so the Service must opt in and never gets credentials)",
             })
         } else if !covers {
-            format!("does not cover namespace {namespace}; {}", covered(case, source))
+            Text::from(format!("does not cover namespace {namespace}; {}", covered(case, source)))
         } else if selected.is_none() {
             let selector = source.service_selector.as_ref().map(selector::to_text).unwrap_or_default();
-            format!("covers the namespace, but selects only Services with {selector}")
+            Text::from(format!("covers the namespace, but selects only Services with {selector}"))
         } else {
-            "does not apply, because another source selects the Service first or serviceSelector does not match"
-                .to_owned()
+            Text::from(
+                "does not apply, because another source selects the Service first or serviceSelector does not match",
+            )
         };
         lines.push(entry(&source.name, text));
     }
@@ -114,7 +115,7 @@ fn covered(case: &Case<'_>, source: &Source) -> String {
 }
 
 /// The section about annotations, signatures and overrides.
-pub(super) fn configuration(case: &Case<'_>) -> Vec<String> {
+pub(super) fn configuration(case: &Case<'_>) -> Vec<Text> {
     let view = &case.service.view;
     let spec = &case.snapshot.config.spec;
     let mut entries = Vec::new();
@@ -135,8 +136,9 @@ pub(super) fn configuration(case: &Case<'_>) -> Vec<String> {
         entries.push(entry("signature", format!("{} {text}", signature.name)));
         applied = true;
     }
+    let for_holmesgpt = spec.output.formats.contains(&OutputFormat::HolmesGPT);
     for rule in spec.overrides.iter().filter(|rule| matches_override(case, rule)) {
-        entries.push(entry("override", format!("{} {}", rule.name, changes(rule))));
+        entries.push(entry("override", format!("{} {}", rule.name, changes(rule, for_holmesgpt))));
     }
     if entries.is_empty() {
         return entries;
@@ -156,7 +158,7 @@ fn matches_override(case: &Case<'_>, rule: &Override) -> bool {
     }
 }
 
-fn changes(rule: &Override) -> String {
+fn changes(rule: &Override, for_holmesgpt: bool) -> String {
     let mut changes: Vec<String> = Vec::new();
     changes.extend(rule.state.map(|state| format!("sets state: {state}")));
     changes.extend(rule.tool_name.as_ref().map(|name| format!("sets the name {name}")));
@@ -166,16 +168,16 @@ fn changes(rule: &Override) -> String {
     changes.extend(rule.tenant_id.as_ref().map(|tenant| format!("sets the tenant {tenant}")));
     changes.extend(rule.settings.as_ref().map(|_| "changes settings".to_owned()));
     changes.extend(rule.credentials.as_ref().map(|credentials| {
-        format!(
-            "sets {} credentials from the agent's environment variable {}; if the variable is not set, the agent rejects the whole entry with all its instances",
-            credentials.type_, credentials.env
-        )
+        let sets =
+            format!("sets {} credentials from the agent's environment variable {}", credentials.type_, credentials.env);
+        let without = "; if the variable is not set, the agent rejects the whole entry with all its instances";
+        if for_holmesgpt { format!("{sets}{without}") } else { sets }
     }));
     if changes.is_empty() { "changes nothing".to_owned() } else { changes.join(", ") }
 }
 
 /// The section about health.
-pub(super) fn health(case: &Case<'_>) -> Vec<String> {
+pub(super) fn health(case: &Case<'_>) -> Vec<Text> {
     let spec = &case.snapshot.config.spec.health;
     let candidate = matches!(&case.classification, Classification::Tool(_) | Classification::Rejected(_));
     if !candidate || spec.mode == HealthMode::None {
@@ -186,7 +188,7 @@ pub(super) fn health(case: &Case<'_>) -> Vec<String> {
     let health = if readiness.serving { Health::Healthy } else { planned.health };
     let text = match health {
         Health::Healthy => "at least one endpoint is serving".to_owned(),
-        Health::Unhealthy if planned.withheld => {
+        Health::Unhealthy if planned.withheld.is_some() => {
             "no endpoint is serving, so the tool is withheld from the output until an endpoint is serving".to_owned()
         }
         Health::Unhealthy if spec.effect == HealthEffect::Report => {
@@ -202,5 +204,5 @@ pub(super) fn health(case: &Case<'_>) -> Vec<String> {
         }
         Health::Unknown => "not checked, because the Service is not a tool for another reason".to_owned(),
     };
-    vec![case.heading("Health"), entry(&health_colour(health)(case.paint, health.as_str()), text)]
+    vec![case.heading("Health"), entry(health_colour(health)(case.paint, Text::from(health.as_str())), text)]
 }

@@ -4,9 +4,9 @@ use super::{
     case::{Case, entry},
     classification::Classification,
 };
-use crate::text::wrap;
+use crate::text::{Text, wrap};
 
-pub(super) fn section(case: &Case<'_>) -> Vec<String> {
+pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
     // The operator does not know a ToolsetConfig from a file.
     if !case.snapshot.live || case.snapshot.config.metadata.uid.is_none() {
         return Vec::new();
@@ -40,7 +40,7 @@ pub(super) fn section(case: &Case<'_>) -> Vec<String> {
     let text = if agrees {
         case.paint.good("yes")
     } else if cut {
-        "unknown, because the status is truncated and may not list the Service".to_owned()
+        Text::from("unknown, because the status is truncated and may not list the Service")
     } else if status.observed_generation != generation {
         case.paint.warn("no, because the status is about an older generation of the ToolsetConfig")
     } else {
@@ -52,7 +52,7 @@ pub(super) fn section(case: &Case<'_>) -> Vec<String> {
     {
         lines.push(entry(
             &condition.type_,
-            case.paint.warn(&format!("{} ({}): {}", condition.status, condition.reason, condition.message)),
+            case.paint.warn(format!("{} ({}): {}", condition.status, condition.reason, condition.message)),
         ));
     }
     lines

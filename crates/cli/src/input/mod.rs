@@ -4,6 +4,7 @@
 //! If an object cannot be read, the command fails and reports all problems with file, document and object. It does not
 //! continue with the other Services, because the result would be wrong.
 
+mod copies;
 mod document;
 mod object;
 
@@ -14,6 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use copies::Copies;
 use document::Document;
 pub(crate) use object::{DEFAULT_NAMESPACE, object_name};
 use object::{Kinds, Object};
@@ -83,6 +85,7 @@ struct ReadObjects {
     config_maps: BTreeMap<(String, String), k8s_openapi::api::core::v1::ConfigMap>,
     config: Option<(String, crd_types::ToolsetConfig)>,
     kinds: Kinds,
+    copies: Copies,
     problems: Vec<String>,
 }
 
@@ -106,16 +109,21 @@ impl ReadObjects {
         let Some((api_version, list)) = object::list_of(&value) else {
             return self.object(place, value);
         };
-        let Some(items) = value.get_mut("items").and_then(Value::as_array_mut) else {
-            return self.problems.push(format!("error: {place}: the list has no field items"));
+        let items = match value.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) => items,
+            // A program writes null for a list that is empty.
+            Some(Value::Null) => Vec::new(),
+            Some(_) => return self.problems.push(format!("error: {place}: items is not a list")),
+            None => return self.problems.push(format!("error: {place}: the list has no field items")),
         };
-        for (index, item) in std::mem::take(items).into_iter().enumerate() {
+        for (index, item) in items.into_iter().enumerate() {
             let place = format!("{place}, item {}", index + 1);
             self.value(&place, item, list.as_deref().map(|kind| (api_version.as_str(), kind)));
         }
     }
 
     fn object(&mut self, place: &str, value: Value) {
+        self.copies.add(place, &value);
         match object::read(value, &mut self.kinds) {
             Ok(Object::Service(view)) => self.services.push(*view),
             Ok(Object::Slice(view)) => self.slices.extend(view),
@@ -147,7 +155,7 @@ impl ReadObjects {
 
     fn into_snapshot(mut self) -> Result<Snapshot, Failure> {
         self.fail_on_problems()?;
-        let mut notes = Vec::new();
+        let mut notes = self.copies.notes();
         if self.services.is_empty() {
             notes.push(self.kinds.without_services());
         }

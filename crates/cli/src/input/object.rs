@@ -76,10 +76,7 @@ pub(super) fn read(value: Value, kinds: &mut Kinds) -> Result<Object, Vec<String
             kinds.slices += 1;
             let mut slice: EndpointSlice = typed(&kind, value)?;
             default_namespace(&mut slice.metadata);
-            Ok(Object::Slice(convert::slice(
-                &slice.metadata,
-                slice.endpoints.iter().map(|endpoint| endpoint.conditions.as_ref()),
-            )))
+            Ok(Object::Slice(convert::slice(&slice.metadata, slice.endpoints.iter().map(Into::into))))
         }
         ("v1", "Namespace") => {
             kinds.namespaces += 1;

@@ -1,226 +1,185 @@
 //! Events about ToolsetConfigs and about rejected Services.
 //!
-//! The name of an Event contains a hash of its text, so a restart or another replica does not create it again. The
-//! queue and the rate are limited, so many Services do not cause many Events at once.
+//! ```text
+//! reporter, reloader ──► queue: ToolsetConfigs first, a limited rate ──► publish: the name says whether it exists
+//! ```
+//! The queue empties itself. No reconcile is needed, because none runs while nothing changes.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-    time::Duration,
-};
+mod event;
+mod publish;
+mod queue;
 
-use crd_types::ToolsetConfig;
-use k8s_openapi::{
-    api::{
-        core::v1::{ObjectReference, Service},
-        events::v1::Event as ApiEvent,
-    },
-    apimachinery::pkg::apis::meta::v1::MicroTime,
-    jiff::Timestamp,
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
 };
-use kube::{
-    Api, Resource, ResourceExt,
-    api::{ObjectMeta, Patch, PatchParams, PostParams},
-    core::PartialObjectMeta,
-};
-use serde_json::json;
-use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tracing::{debug, warn};
 
+pub(crate) use self::event::{About, Event, Kind};
+use self::{
+    event::Observed,
+    publish::Publisher,
+    queue::{Next, Of, Queue, Waiting},
+};
 use super::{
-    client::within_timeout,
     error::{Cause, Error},
-    fence::{Leadership, Term},
-    name::NamespacedName,
-    writer::{Lane, Writer},
+    fence::Leadership,
+    writer::Writer,
 };
 
-/// How many Events may wait. More are dropped, because the status and the metrics report the same.
-const QUEUE: usize = 512;
-/// The shortest time between two Events.
-const PACE: Duration = Duration::from_millis(100);
-/// The most bytes of a note. The API server refuses more than 1024 bytes.
-const NOTE: usize = 1000;
-
-/// What an Event is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum About {
-    /// A ToolsetConfig.
-    Config { name: NamespacedName, uid: String },
-    /// A Service. Its uid is read when the Event is sent, because `kubectl describe` finds Events by uid.
-    Service(NamespacedName),
-}
-
-/// Whether somebody should act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// For information.
-    Normal,
-    /// Somebody should act.
-    Warning,
-}
-
-/// One Event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Event {
-    /// The term in which the cause was observed. The Event is not sent in another term.
-    pub(crate) term: Term,
-    /// The object.
-    pub(crate) about: About,
-    pub(crate) kind: Kind,
-    /// One of a closed set.
-    pub(crate) reason: &'static str,
-    /// What the operator was doing.
-    pub(crate) action: &'static str,
-    pub(crate) note: String,
-}
+/// How many Events of one queue may be in progress, so that a slow admission webhook of one namespace does not delay
+/// the Events of the others.
+const IN_PROGRESS: usize = 4;
 
 /// Queues Events for the task that sends them.
 #[derive(Clone)]
-pub(crate) struct Events(mpsc::Sender<Event>);
+pub(crate) struct Events(mpsc::UnboundedSender<Observed>);
 
 impl Events {
     /// The queue, and the task that empties it.
     pub(crate) fn new(writer: Writer, leadership: Leadership) -> (Self, impl Future<Output = ()>) {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        (Self(sender), run(writer, leadership, receiver))
+        // The task takes every Event at once, so the channel stays short.
+        let (sender, incoming) = mpsc::unbounded_channel();
+        let publisher = Publisher::new(writer);
+        let publish = move |observed: Observed| {
+            let publisher = publisher.clone();
+            async move { publisher.publish(&observed).await }
+        };
+        (Self(sender), run(publish, leadership, incoming))
     }
 
-    /// Queues an Event. False if the queue is full.
-    pub(crate) fn send(&self, event: Event) -> bool {
-        self.0.try_send(event).is_ok()
+    /// Queues an Event.
+    pub(crate) fn send(&self, event: Event) {
+        // The task ends only after the last sender.
+        drop(self.0.send(Observed::now(event)));
     }
 }
 
-async fn run(writer: Writer, mut leadership: Leadership, mut queue: mpsc::Receiver<Event>) {
-    let instance: Arc<str> = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().into();
-    let mut pace = tokio::time::interval(PACE);
-    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last_failure = None;
-    while let Some(event) = queue.recv().await {
-        // An Event of an old term is dropped, because the new term reports what it observes.
-        if leadership.term() == Some(event.term) {
-            pace.tick().await;
-        }
-        while leadership.term() == Some(event.term) {
-            let Err(error) = publish(&writer, &instance, &event).await else {
-                last_failure = None;
-                break;
-            };
-            match error.cause() {
-                // The renewal of the lease is late. The Event is sent after it.
-                Cause::NotLeading => leadership.reopened().await,
-                // The object or its namespace is being deleted.
-                Cause::NotFound | Cause::Terminating => break,
-                cause => {
-                    if last_failure.replace(cause) == Some(cause) {
-                        debug!(reason = %cause, %error, "cannot write an Event");
-                    } else {
-                        warn!(reason = %cause, %error, "cannot write Events");
+/// Sends Events until all senders are gone. Then it sends what is left about ToolsetConfigs, and returns.
+async fn run<F: Future<Output = Result<(), Error>>>(
+    publish: impl Fn(Observed) -> F,
+    mut leadership: Leadership,
+    mut incoming: mpsc::UnboundedReceiver<Observed>,
+) {
+    let start = |waiting: Waiting| {
+        let publishing = publish(waiting.observed.clone());
+        async move { (waiting, publishing.await) }
+    };
+    let (mut configs, mut services) = (FuturesUnordered::new(), FuturesUnordered::new());
+    let mut queue = Queue::new(Instant::now());
+    let mut report = Report::default();
+    let (mut term, mut refused, mut open) = (leadership.term(), false, true);
+    loop {
+        let mut wake = None;
+        for (of, in_progress) in [(Of::Configs, &mut configs), (Of::Services, &mut services)] {
+            while !refused && open && in_progress.len() < IN_PROGRESS {
+                match queue.next(of, Instant::now()) {
+                    Next::Send(waiting) => in_progress.push(Box::pin(start(*waiting))),
+                    Next::At(at) => {
+                        wake = Some(wake.map_or(at, |wake: Instant| wake.min(at)));
+                        break;
                     }
-                    break;
+                    Next::Nothing => break,
+                }
+            }
+        }
+        if !open {
+            while let Some(waiting) = queue.last() {
+                configs.push(Box::pin(start(waiting)));
+            }
+            if configs.is_empty() {
+                return;
+            }
+        }
+        let (waiting, result) = tokio::select! {
+            // First, so that the order in which Events come and go does not depend on chance.
+            biased;
+            () = leadership.changed_or(refused) => {
+                (term, refused) = (leadership.term(), false);
+                queue.keep(term);
+                continue;
+            }
+            event = incoming.recv(), if open => {
+                match event {
+                    Some(observed) => report.full(!queue.add(observed, Instant::now())),
+                    None => open = false,
+                }
+                continue;
+            }
+            Some(done) = configs.next(), if !configs.is_empty() => done,
+            Some(done) = services.next(), if !services.is_empty() => done,
+            () = at(wake) => continue,
+        };
+        let Err(error) = result else {
+            report.succeeded();
+            continue;
+        };
+        match error.cause() {
+            // The renewal of the lease is late. The Event is sent after it.
+            Cause::NotLeading if term == Some(waiting.observed.event.term) && open => {
+                refused = true;
+                queue.refused(waiting);
+            }
+            // The term is over, or the object or its namespace is being deleted.
+            Cause::NotLeading | Cause::NotFound | Cause::Terminating => {}
+            cause => {
+                report.failed(cause, &error);
+                if may_succeed(cause) && open {
+                    queue.failed(waiting, Instant::now());
                 }
             }
         }
     }
 }
 
-async fn publish(writer: &Writer, instance: &str, event: &Event) -> Result<(), Error> {
-    let regarding = regarding(writer, &event.about).await?;
-    let namespace = regarding.namespace.clone().unwrap_or_default();
-    let name = event_name(&regarding, event);
-    let now = MicroTime(Timestamp::now());
-    let object = ApiEvent {
-        metadata: ObjectMeta { name: Some(name.clone()), namespace: Some(namespace.clone()), ..ObjectMeta::default() },
-        event_time: Some(now.clone()),
-        type_: Some(match event.kind {
-            Kind::Normal => "Normal".to_owned(),
-            Kind::Warning => "Warning".to_owned(),
-        }),
-        reason: Some(event.reason.to_owned()),
-        action: Some(event.action.to_owned()),
-        note: Some(cut(&event.note)),
-        regarding: Some(regarding),
-        reporting_controller: Some("kubernaut.io/toolset-operator".to_owned()),
-        reporting_instance: Some(if instance.is_empty() { "toolset-controller" } else { instance }.to_owned()),
-        ..ApiEvent::default()
-    };
-    let api: Api<ApiEvent> = Api::namespaced(writer.client(), &namespace);
-    match writer.send(event.term, Lane::Event, api.create(&PostParams::default(), &object)).await {
-        // The Event exists already. Only its time is updated, as for any repeated Event.
-        Err(Error::Api(kube::Error::Api(status))) if status.is_already_exists() => {
-            let series = json!({"series": {"count": 2, "lastObservedTime": now}});
-            writer
-                .send(event.term, Lane::Event, api.patch(&name, &PatchParams::default(), &Patch::Merge(&series)))
-                .await
-                .map(drop)
-        }
-        other => other.map(drop),
+/// Whether a later attempt may succeed without a change by somebody.
+fn may_succeed(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::Timeout
+            | Cause::Transport
+            | Cause::Throttled
+            | Cause::Unavailable
+            | Cause::Unauthorized
+            | Cause::Conflict
+    )
+}
+
+async fn at(wake: Option<Instant>) {
+    match wake {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
-async fn regarding(writer: &Writer, about: &About) -> Result<ObjectReference, Error> {
-    let (api_version, kind, name, uid) = match about {
-        About::Config { name, uid } => (
-            ToolsetConfig::api_version(&()),
-            ToolsetConfig::kind(&()),
-            name,
-            Some(uid.clone()).filter(|uid| !uid.is_empty()),
-        ),
-        About::Service(name) => {
-            let api: Api<PartialObjectMeta<Service>> = Api::namespaced(writer.client(), &name.namespace);
-            let service = within_timeout(api.get(&name.name)).await?;
-            (Service::api_version(&()), Service::kind(&()), name, service.uid())
+/// Logs failures. A failure with the cause of the one before it is a detail.
+#[derive(Default)]
+struct Report {
+    last: Option<Cause>,
+    full: bool,
+}
+
+impl Report {
+    fn succeeded(&mut self) {
+        self.last = None;
+    }
+
+    fn failed(&mut self, cause: Cause, error: &Error) {
+        if self.last.replace(cause) == Some(cause) {
+            debug!(reason = %cause, %error, "cannot write an Event");
+        } else {
+            warn!(reason = %cause, %error, "cannot write Events");
         }
-    };
-    Ok(ObjectReference {
-        api_version: Some(api_version.into_owned()),
-        kind: Some(kind.into_owned()),
-        namespace: Some(name.namespace.to_string()),
-        name: Some(name.name.to_string()),
-        uid,
-        ..ObjectReference::default()
-    })
-}
+    }
 
-/// The name of an Event. Events with the same text about the same object have the same name.
-fn event_name(regarding: &ObjectReference, event: &Event) -> String {
-    let mut hash = DefaultHasher::new();
-    (&regarding.uid, event.reason, &event.note).hash(&mut hash);
-    let name = regarding.name.as_deref().unwrap_or_default();
-    // 253 characters at most, of which the hash and its dot take 17.
-    format!("{}.{:016x}", name.get(..236).unwrap_or(name), hash.finish())
-}
-
-fn cut(note: &str) -> String {
-    let end =
-        note.char_indices().map(|(at, char)| at + char.len_utf8()).take_while(|end| *end <= NOTE).last().unwrap_or(0);
-    note[..end].to_owned()
+    fn full(&mut self, full: bool) {
+        if full && !self.full {
+            warn!("too many rejected Services wait for their Events; no Events about further ones are written");
+        }
+        self.full = full;
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::fence::Fence;
-
-    fn event(note: &str) -> Event {
-        let about = About::Service(NamespacedName::new("n", "s"));
-        let term = Fence::without_election().term().unwrap();
-        Event { term, about, kind: Kind::Warning, reason: "InvalidAnnotation", action: "Select", note: note.to_owned() }
-    }
-
-    #[test]
-    fn the_same_text_about_the_same_object_is_one_event() {
-        let object = ObjectReference { name: Some("s".to_owned()), uid: Some("u".to_owned()), ..Default::default() };
-        let reborn = ObjectReference { uid: Some("v".to_owned()), ..object.clone() };
-        assert_eq!(event_name(&object, &event("a")), event_name(&object, &event("a")));
-        assert_ne!(event_name(&object, &event("a")), event_name(&object, &event("b")));
-        assert_ne!(event_name(&object, &event("a")), event_name(&reborn, &event("a")));
-    }
-
-    #[test]
-    fn a_long_note_is_cut_between_characters() {
-        assert_eq!(cut(&"ä".repeat(600)).len(), 1000);
-        assert_eq!(cut("short"), "short");
-    }
-}
+mod tests;

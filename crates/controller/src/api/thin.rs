@@ -23,6 +23,7 @@ use serde::{
     de::{IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
+use toolset::convert::EndpointParts;
 
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ThinService {
@@ -41,8 +42,28 @@ pub(crate) struct ThinSlice {
 
 /// An endpoint of an EndpointSlice.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct ThinEndpoint {
-    pub(crate) conditions: Option<EndpointConditions>,
+    conditions: Option<EndpointConditions>,
+    target_ref: Option<ThinTarget>,
+}
+
+/// What an address of an EndpointSlice belongs to.
+#[derive(Clone, Debug, Deserialize)]
+struct ThinTarget {
+    #[serde(default)]
+    kind: Box<str>,
+    namespace: Option<Box<str>>,
+}
+
+impl ThinEndpoint {
+    pub(crate) fn parts(&self) -> EndpointParts<'_> {
+        let target = self.target_ref.as_ref();
+        EndpointParts {
+            conditions: self.conditions.as_ref(),
+            target: target.map(|target| (&*target.kind, target.namespace.as_deref())),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

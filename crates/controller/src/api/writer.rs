@@ -27,8 +27,10 @@ pub(crate) enum Lane {
     Status,
     /// The agents' Deployments.
     Reload,
-    /// Events.
+    /// Events about ToolsetConfigs.
     Event,
+    /// Events about Services.
+    ServiceEvent,
 }
 
 /// How many requests of each kind may have a permit at the same time.
@@ -38,6 +40,7 @@ struct Permits {
     status: Semaphore,
     reload: Semaphore,
     event: Semaphore,
+    service_event: Semaphore,
 }
 
 /// Sends writes while this replica leads.
@@ -54,7 +57,8 @@ impl Writer {
             output: Semaphore::new(16),
             status: Semaphore::new(8),
             reload: Semaphore::new(4),
-            event: Semaphore::new(1),
+            event: Semaphore::new(4),
+            service_event: Semaphore::new(4),
         };
         Self { client, fence, permits: Arc::new(permits) }
     }
@@ -82,6 +86,7 @@ impl Writer {
             Lane::Status => &self.permits.status,
             Lane::Reload => &self.permits.reload,
             Lane::Event => &self.permits.event,
+            Lane::ServiceEvent => &self.permits.service_event,
         };
         // The semaphores are never closed.
         let permit = permits.acquire().await.ok();

@@ -14,12 +14,6 @@ pub(super) struct OfTypeAndHealth {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
-pub(super) struct OfTypeAndResult {
-    pub(super) r#type: &'static str,
-    pub(super) result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub(super) struct WithReason {
     pub(super) reason: &'static str,
 }

@@ -5,23 +5,22 @@ mod plans;
 mod process;
 
 use std::{
-    collections::BTreeMap,
     fmt,
     sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crd_types::{Reason, ServiceReason};
+use crd_types::Reason;
 use prometheus_client::{
     encoding::text,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
-use toolset::{Health, Plan, status::Input};
+use toolset::{Plan, status::Input};
 
 pub(crate) use self::labels::{Operation, ReconcileResult};
 use self::{
-    labels::{OfInput, OfInputWithReason, OfTypeAndResult, WithOperation, WithResult},
+    labels::{OfInput, OfInputWithReason, WithOperation, WithResult},
     plans::{Count, Gauges, Plans, number},
     process::Process,
 };
@@ -54,8 +53,6 @@ pub(crate) struct Metrics {
     event_to_apply: Histogram,
     configmap_updates: Family<WithOperation, Counter>,
     configmap_drift: Counter,
-    health_checks: Family<OfTypeAndResult, Counter>,
-    health_check_duration: Histogram,
     watch_synced: Family<OfInput, Count>,
     watch_last_event: Family<OfInput, Seconds>,
     watch_errors: Family<OfInputWithReason, Counter>,
@@ -83,8 +80,6 @@ impl Metrics {
             event_to_apply: Histogram::new(LATENCIES),
             configmap_updates: Family::default(),
             configmap_drift: Counter::default(),
-            health_checks: Family::default(),
-            health_check_duration: Histogram::new(COMPUTATIONS),
             watch_synced: Family::default(),
             watch_last_event: Family::default(),
             watch_errors: Family::default(),
@@ -167,12 +162,6 @@ impl Metrics {
             "configmap_drift_detected",
             "Times a ConfigMap was found changed by others",
             self.configmap_drift.clone(),
-        );
-        ours.register("health_checks", "Health decisions, by type and result", self.health_checks.clone());
-        ours.register(
-            "health_check_duration_seconds",
-            "Time to decide the health of one plan",
-            self.health_check_duration.clone(),
         );
         ours.register(
             "watch_synced",
@@ -257,26 +246,8 @@ impl Metrics {
     }
 
     /// Records a plan.
-    pub(crate) fn planned(&self, name: &NamespacedName, plan: &Plan, bytes: usize, took: Duration, health: Duration) {
+    pub(crate) fn planned(&self, name: &NamespacedName, plan: &Plan, bytes: usize, took: Duration) {
         self.discovery_duration.observe(took.as_secs_f64());
-        self.health_check_duration.observe(health.as_secs_f64());
-        let mut checks: BTreeMap<OfTypeAndResult, u64> = BTreeMap::new();
-        for tool in &plan.tools {
-            let result = match tool.health {
-                Health::Healthy => "healthy",
-                Health::Unhealthy => "unhealthy",
-                Health::Unknown => continue,
-            };
-            *checks.entry(OfTypeAndResult { r#type: tool.product.as_str(), result }).or_default() += 1;
-        }
-        for rejection in &plan.rejected {
-            if let (ServiceReason::Unhealthy, Some(product)) = (rejection.reason, rejection.product) {
-                *checks.entry(OfTypeAndResult { r#type: product.as_str(), result: "unhealthy" }).or_default() += 1;
-            }
-        }
-        for (labels, count) in checks {
-            self.health_checks.get_or_create(&labels).inc_by(count);
-        }
         self.plans().planned(&self.gauges, name, plan, bytes);
     }
 
@@ -342,6 +313,8 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }
+        // They count probes, and nothing probes yet.
+        assert!(!text.contains("health_check"), "{text}");
     }
 
     #[test]
@@ -349,7 +322,7 @@ mod tests {
         let (metrics, name) = (Metrics::new(), NamespacedName::new("n", "c"));
         let mut plan = Plan::default();
         plan.candidates.insert(detectors::Product::Grafana, 2);
-        metrics.planned(&name, &plan, 100, Duration::ZERO, Duration::ZERO);
+        metrics.planned(&name, &plan, 100, Duration::ZERO);
         assert!(metrics.encode().unwrap().contains("dynamictoolset_services_discovered{type=\"Grafana\"} 2"));
         metrics.forget(&name);
         assert!(!metrics.encode().unwrap().contains("Grafana"));

@@ -42,12 +42,14 @@ fn transition(before: Option<&Condition>, now: &Condition) -> Option<(Reason, Ki
     }
     let reason = Reason::ALL.iter().copied().find(|reason| reason.as_str() == now.reason)?;
     let was_bad = |before: &Condition| {
-        ![Reason::AsExpected, Reason::WaitingForInputs].iter().any(|fine| fine.as_str() == before.reason)
+        ![Reason::AsExpected, Reason::WaitingForInputs, Reason::ReloadPending]
+            .iter()
+            .any(|fine| fine.as_str() == before.reason)
     };
     match reason {
-        // Only a recovery is reported, but not the first "as expected", and not a restart that is due later.
+        // Only a recovery is reported, but not the first "as expected". A restart is reported when it has been made.
         Reason::AsExpected if now.status == "True" && before.is_some_and(was_bad) => Some((reason, Kind::Normal)),
-        Reason::AsExpected | Reason::WaitingForInputs => None,
+        Reason::AsExpected | Reason::WaitingForInputs | Reason::ReloadPending => None,
         Reason::Preview | Reason::Suspended => Some((reason, Kind::Normal)),
         _ => Some((reason, Kind::Warning)),
     }
@@ -77,15 +79,16 @@ pub(super) fn service_events(
         let known = reported.get(key) == Some(&reason) || in_status(key, reason);
         let event = || Event {
             term,
-            about: About::Service(NamespacedName::new(&*key.namespace, &*key.name)),
+            about: About::Service(NamespacedName::new(key.namespace.clone(), key.name.clone())),
             kind: if asks_for_action(reason) { Kind::Warning } else { Kind::Normal },
             reason: reason.as_str(),
             action: "Select",
             note: rejection.message.clone(),
         };
-        if known || events.send(event()) {
-            now.insert(key.clone(), reason);
+        if !known {
+            events.send(event());
         }
+        now.insert(key.clone(), reason);
     }
     *reported = now;
 }
@@ -131,5 +134,12 @@ mod tests {
         assert_eq!(transition(Some(&good), &bad), Some((Reason::InputForbidden, Kind::Warning)));
         assert_eq!(transition(Some(&bad), &bad), None);
         assert_eq!(transition(Some(&bad), &good), Some((Reason::AsExpected, Kind::Normal)));
+    }
+
+    #[test]
+    fn a_restart_that_is_pending_is_no_event_and_its_end_is_no_recovery() {
+        let (good, pending) = (condition("True", Reason::AsExpected), condition("Unknown", Reason::ReloadPending));
+        assert_eq!(transition(Some(&good), &pending), None);
+        assert_eq!(transition(Some(&pending), &good), None);
     }
 }

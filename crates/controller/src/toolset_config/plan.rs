@@ -11,7 +11,7 @@ use detectors::ServiceKey;
 use tokio::time::Instant;
 use toolset::{
     Plan, Rendered,
-    config_map::{LEGACY_OVERRIDES_KEY, Manifest},
+    config_map::{LEGACY_OVERRIDES_KEY, Manifest, refused_as_base},
     health::in_output,
     pipeline::{self, HealthInput, Input},
     render::{Base, DATA_KEYS},
@@ -33,8 +33,6 @@ pub(super) struct Planned {
     pub(super) recheck_in: Option<Duration>,
     /// How long it took.
     pub(super) took: Duration,
-    /// How long the health stage of it took.
-    pub(super) health_took: Duration,
 }
 
 /// Plans and renders one ToolsetConfig. It only reads the index, and delays a watch only while the plan is made.
@@ -68,13 +66,7 @@ pub(super) fn plan(
         legacy_overrides: legacy_overrides.map(|text| &**text),
         base: base.as_ref().map(BaseText::as_base),
     });
-    Planned {
-        plan: outcome.plan,
-        rendered: outcome.rendered,
-        recheck_in: outcome.recheck_in,
-        took: began.elapsed(),
-        health_took: outcome.health_took,
-    }
+    Planned { plan: outcome.plan, rendered: outcome.rendered, recheck_in: outcome.recheck_in, took: began.elapsed() }
 }
 
 /// Which Services are in the output. They are read from the ConfigMap, so a restart or a change of the leader does not
@@ -104,9 +96,10 @@ impl BaseText {
         let view = cluster.config_maps.get(&name).and_then(|state| state.view);
         Some(match view {
             None => Self::Missing(format!("ConfigMap {} does not exist", base.config_map_name)),
-            Some(view) => match view.data.get(&base.key) {
-                Some(text) => Self::Text(text.clone()),
-                None => Self::Missing(format!("ConfigMap {} has no key {}", base.config_map_name, base.key)),
+            Some(view) => match (refused_as_base(&view), view.data.get(&base.key)) {
+                (Some(why), _) => Self::Missing(why),
+                (None, Some(text)) => Self::Text(text.clone()),
+                (None, None) => Self::Missing(format!("ConfigMap {} has no key {}", base.config_map_name, base.key)),
             },
         })
     }

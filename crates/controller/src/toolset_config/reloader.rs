@@ -39,6 +39,37 @@ struct Memory {
     term: Term,
     deployment: NamespacedName,
     reload: Reload,
+    /// The attempt that failed, until one of its kind succeeds. Until then the status reports it, also between the
+    /// attempts.
+    failure: Option<Failure>,
+}
+
+/// An attempt that failed.
+struct Failure {
+    attempt: Attempt,
+    message: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Attempt {
+    Read,
+    /// It needs a successful read first.
+    Restart,
+}
+
+impl Memory {
+    /// The state of a restart that has not been made.
+    fn pending(&self, message: String) -> ReloadState {
+        match &self.failure {
+            Some(failure) => ReloadState::Failed { message: failure.message.clone() },
+            None => ReloadState::Pending { message },
+        }
+    }
+
+    /// Forgets the failure that this success makes up for.
+    fn succeeded(&mut self, attempt: Attempt) {
+        self.failure.take_if(|failure| failure.attempt <= attempt);
+    }
 }
 
 /// When the next step is due.
@@ -80,32 +111,36 @@ impl Reloader {
         let (ReloadMode::RolloutRestart, Some(deployment)) = (consumer.reload, &consumer.deployment_ref) else {
             return (ReloadState::NotAsked, Next::default());
         };
-        let hash = snapshot.planned.as_ref().and_then(|planned| planned.rendered.holmesgpt_hash.as_deref());
-        let (true, Some(hash)) = (snapshot.output.is_written(), hash) else {
-            let message = "the restart waits until the ConfigMap holds what was planned".to_owned();
-            return (ReloadState::Due { message }, Next::default());
-        };
         let deployment = self.name.sibling(&deployment.name);
         let memory = match memory {
             Some(memory) if memory.term == snapshot.term && memory.deployment == deployment => memory,
-            old => old.insert(Memory { term: snapshot.term, deployment, reload: Reload::default() }),
+            old => old.insert(Memory { term: snapshot.term, deployment, reload: Reload::default(), failure: None }),
+        };
+        let hash = snapshot.planned.as_ref().and_then(|planned| planned.rendered.holmesgpt_hash.as_deref());
+        let (true, Some(hash)) = (snapshot.output.is_written(), hash) else {
+            let message = "the restart waits until the ConfigMap holds what was planned".to_owned();
+            return (memory.pending(message), Next::default());
         };
         let interval = Duration::from_secs(u64::try_from(consumer.min_interval_seconds).unwrap_or_default());
         loop {
             let now = Instant::now();
-            let attempt = match memory.reload.due(hash, interval, now) {
-                Due::Nothing => return (ReloadState::Current, Next::default()),
+            let (attempt, result) = match memory.reload.due(hash, interval, now) {
+                Due::Nothing => {
+                    memory.failure = None;
+                    return (ReloadState::Current, Next::default());
+                }
                 Due::At(at) => {
                     let name = &memory.deployment.name;
                     let message =
                         format!("the content changed; Deployment {name} is restarted when the content is stable");
-                    return (ReloadState::Due { message }, Next { at: Some(at), refused: false });
+                    return (memory.pending(message), Next { at: Some(at), refused: false });
                 }
-                Due::Read => self.read(memory).await,
-                Due::Now => self.restart(memory, snapshot, hash).await,
+                Due::Read => (Attempt::Read, self.read(memory).await),
+                Due::Now => (Attempt::Restart, self.restart(memory, snapshot, hash).await),
             };
-            if let Err(error) = attempt {
-                return self.failed(memory, &error, now + RETRY);
+            match result {
+                Ok(()) => memory.succeeded(attempt),
+                Err(error) => return self.failed(memory, attempt, &error, now + RETRY),
             }
         }
     }
@@ -132,16 +167,27 @@ impl Reloader {
         Ok(())
     }
 
-    fn failed(&self, memory: &mut Memory, error: &Error, retry_at: Instant) -> (ReloadState, Next) {
+    fn failed(&self, memory: &mut Memory, attempt: Attempt, error: &Error, retry_at: Instant) -> (ReloadState, Next) {
         let reason = error.cause();
         if reason == Cause::NotLeading {
             let message = "the restart waits until this replica holds the lease".to_owned();
-            return (ReloadState::Due { message }, Next { at: None, refused: true });
+            return (memory.pending(message), Next { at: None, refused: true });
         }
         memory.reload.failed(retry_at);
         let (namespace, name, deployment) = (&self.name.namespace, &self.name.name, &memory.deployment.name);
         warn!(%namespace, %name, %deployment, %reason, %error, "cannot restart the agent");
-        let message = format!("Deployment {deployment}: {error}");
+        let cure = if reason == Cause::Forbidden { grant(&memory.deployment) } else { String::new() };
+        let message = format!("Deployment {deployment}: {error}{cure}");
+        memory.failure = Some(Failure { attempt, message: message.clone() });
         (ReloadState::Failed { message }, Next { at: Some(retry_at), refused: false })
     }
+}
+
+/// How to allow the restart.
+fn grant(deployment: &NamespacedName) -> String {
+    let NamespacedName { namespace, name } = deployment;
+    format!(
+        "; to allow the restart, add {{name: {name}, namespace: {namespace}}} to the value rolloutRestart of the Helm \
+         chart, or grant the operator get and patch of this Deployment"
+    )
 }

@@ -236,7 +236,7 @@ impl Worker {
         }
         self.metrics.reconciled(outcome.result, began.elapsed());
         if let Some(planned) = &outcome.planned {
-            self.metrics.planned(&self.name, &planned.plan, planned.rendered.bytes, planned.took, planned.health_took);
+            self.metrics.planned(&self.name, &planned.plan, planned.rendered.bytes, planned.took);
             if gate.gate == Gate::Held {
                 self.count_hold(&gate);
             }

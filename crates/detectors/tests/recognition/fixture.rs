@@ -16,6 +16,7 @@ pub(crate) fn service(name: &str) -> Fixture {
         service_type: ServiceType::ClusterIP,
         headless: false,
         external_ips: false,
+        uid: 0,
         created: 0,
     })
 }

@@ -133,6 +133,7 @@ fn any_service() -> impl Strategy<Value = ServiceView> {
             service_type,
             headless,
             external_ips,
+            uid: 0,
             created: 0,
         },
     )

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{ConfigMapView, Drift, HASH_ANNOTATION, LABELS, Manifest, Owner, Ownership, ownership};
+use super::{ConfigMapView, Drift, HASH_ANNOTATION, LABELS, Manifest, Owner, Ownership, ownership, refused_as_base};
 use crate::{
     Rendered,
     fixtures::{config, trusting_monitoring},
@@ -160,4 +160,36 @@ fn a_key_that_is_no_longer_wanted_goes_only_if_it_is_ours() {
     let wanted = Manifest::new(&trusting_monitoring(), &only_yaml);
     assert!(!wanted.applied_onto(Some(&applied()), "u", |_| true).data.contains_key("toolset.json"));
     assert!(wanted.applied_onto(Some(&applied()), "u", |_| false).data.contains_key("toolset.json"));
+}
+
+#[test]
+fn an_output_is_no_base_and_everything_else_is() {
+    let labelled = |key: &str, value: &str| ConfigMapView {
+        labels: BTreeMap::from([(key.to_owned(), value.to_owned())]),
+        ..ConfigMapView::default()
+    };
+    let owned = |kind: &str| ConfigMapView {
+        controller: Some(Owner { kind: kind.to_owned(), ..owner() }),
+        ..ConfigMapView::default()
+    };
+    for key in ["app.kubernetes.io/managed-by", "managed-by"] {
+        for manager in ["toolset-operator", "kubernaut"] {
+            let why = refused_as_base(&labelled(key, manager)).unwrap();
+            assert!(why.contains(manager), "{why}");
+        }
+        for other in ["Helm", "argocd", "kubernaut-agent", ""] {
+            assert_eq!(refused_as_base(&labelled(key, other)), None, "{key}: {other}");
+        }
+    }
+    let both = ConfigMapView {
+        labels: BTreeMap::from([
+            ("app.kubernetes.io/managed-by".to_owned(), "Helm".to_owned()),
+            ("managed-by".to_owned(), "kubernaut".to_owned()),
+        ]),
+        ..ConfigMapView::default()
+    };
+    assert!(refused_as_base(&both).is_some());
+    assert!(refused_as_base(&owned("ToolsetConfig")).unwrap().contains("ToolsetConfig default"));
+    assert_eq!(refused_as_base(&owned("Application")), None);
+    assert_eq!(refused_as_base(&ConfigMapView::default()), None);
 }

@@ -2,7 +2,7 @@
 
 use detectors::{ServiceKey, StringMap};
 
-use super::recognised::Recognised;
+use super::{recognised::Recognised, slices::Readiness};
 
 /// One change. The index holds the new state, and the change holds the old one.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub enum Change {
     Readiness {
         /// The Service.
         key: ServiceKey,
+        /// Its readiness as it was.
+        before: Readiness,
     },
     /// A Namespace came, went or changed its labels.
     Namespace {

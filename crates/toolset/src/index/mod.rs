@@ -26,7 +26,7 @@ pub use self::{
     namespaces::{NamespaceList, NamespaceView},
     recognised::Recognised,
     services::ServiceList,
-    slices::{Readiness, SliceList, SliceView},
+    slices::{Readiness, SliceList, SliceOwner, SliceView},
 };
 use self::{namespaces::Namespaces, services::Services, slices::Slices};
 
@@ -72,13 +72,13 @@ impl Index {
         let number = *self.lists.get_mut();
         let namespace = slice.namespace.clone();
         let changed = self.slices.apply(slice, number);
-        changed.iter().map(|service| readiness_change(&self.services, &namespace, service)).collect()
+        changed.into_iter().map(|changed| readiness_change(&self.services, &namespace, changed)).collect()
     }
 
     /// Forgets an EndpointSlice.
     pub fn delete_slice(&mut self, namespace: &str, name: &str) -> Option<Change> {
         let changed = self.slices.delete(namespace, name)?;
-        Some(readiness_change(&self.services, namespace, &changed))
+        Some(readiness_change(&self.services, namespace, changed))
     }
 
     /// Begins a list of the EndpointSlices of one namespace or of all.
@@ -95,7 +95,7 @@ impl Index {
     pub fn finish_slices(&mut self, list: SliceList) -> Vec<Change> {
         let mut changes = Vec::new();
         let services = &self.services;
-        self.slices.finish(list, |namespace, service| changes.push(readiness_change(services, namespace, service)));
+        self.slices.finish(list, |namespace, changed| changes.push(readiness_change(services, namespace, changed)));
         changes
     }
 
@@ -160,6 +160,12 @@ impl Index {
         self.slices.readiness(&key.namespace, &key.name)
     }
 
+    /// The number of the last change of a Service's EndpointSlices; `None` if it has none. No number is used twice, so
+    /// equal numbers mean that nothing changed in between. A change of the number alone is not announced.
+    pub fn slices_changed_at(&self, key: &ServiceKey) -> Option<u64> {
+        self.slices.changed_at(&key.namespace, &key.name)
+    }
+
     /// The labels of a namespace, if it has been seen.
     pub fn namespace_labels(&self, name: &str) -> Option<&StringMap> {
         self.namespaces.labels(name)
@@ -170,9 +176,13 @@ impl Index {
     }
 }
 /// The key of a known Service is shared with it.
-fn readiness_change(services: &Services, namespace: &str, service: &str) -> Change {
-    let known = services.find(namespace, service).map(|known| known.view.key.clone());
-    Change::Readiness { key: known.unwrap_or_else(|| ServiceKey::new(namespace, service)) }
+fn readiness_change(
+    services: &Services,
+    namespace: &str,
+    (service, before): (std::sync::Arc<str>, Readiness),
+) -> Change {
+    let known = services.find(namespace, &service).map(|known| known.view.key.clone());
+    Change::Readiness { key: known.unwrap_or_else(|| ServiceKey::new(namespace, service)), before }
 }
 
 #[cfg(test)]

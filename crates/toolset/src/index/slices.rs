@@ -21,6 +21,12 @@ pub struct SliceView {
     /// Whether the EndpointSlice controller made it (label `endpointslice.kubernetes.io/managed-by`). A slice that
     /// somebody made by hand can point anywhere.
     pub managed: bool,
+    /// Whether at least one address is not that of a Pod of the slice's own namespace.
+    pub elsewhere: bool,
+    /// [`ServiceView::uid`](detectors::ServiceView::uid) of the Service that owns it, or 0 if not exactly one does.
+    pub owner: u64,
+    /// Differs after every change of the slice.
+    pub revision: u64,
 }
 
 /// The readiness of a Service, by all of its EndpointSlices.
@@ -30,6 +36,22 @@ pub struct Readiness {
     pub serving: bool,
     /// At least one slice was made by hand.
     pub manual: bool,
+    /// At least one address is not that of a Pod of the Service's own namespace.
+    pub elsewhere: bool,
+    /// The owner of the slices.
+    pub owner: SliceOwner,
+}
+
+/// The Service that owns all EndpointSlices which name a Service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SliceOwner {
+    /// There are no slices.
+    #[default]
+    NoSlices,
+    /// The Service with this [`uid`](detectors::ServiceView::uid); 0 is none.
+    One(u64),
+    /// Not all slices have the same owner.
+    Several,
 }
 
 /// A list of EndpointSlices on its way into the index. It holds only those that are new or changed.
@@ -45,6 +67,8 @@ pub struct SliceList {
 pub(super) struct Slices {
     by_name: ByNamespace<Slice>,
     by_service: ByNamespace<Tally>,
+    /// How often any slice changed. It numbers the changes.
+    changes: u64,
 }
 
 #[derive(Debug)]
@@ -54,21 +78,76 @@ struct Slice {
     service: Arc<str>,
     /// The latest list that holds it.
     listed: u32,
+    owner: u64,
+    revision: u64,
     serving: bool,
     managed: bool,
+    elsewhere: bool,
 }
 
 /// The slices of one Service, counted.
 #[derive(Debug)]
 struct Tally {
     service: Arc<str>,
+    owners: Owners,
+    /// The number of the last change of these slices.
+    changed: u64,
     slices: u32,
     serving: u32,
     manual: u32,
+    elsewhere: u32,
+}
+
+/// The owners of a Service's slices. Nearly always there is one.
+#[derive(Debug)]
+enum Owners {
+    One(u64),
+    /// The number of slices of each owner.
+    #[allow(clippy::box_collection, reason = "one pointer instead of three words in every tally, and it is rare")]
+    Several(Box<BTreeMap<u64, u32>>),
 }
 
 /// The readiness of a namespace's Services before a change, by name.
 type Before = BTreeMap<Arc<str>, Readiness>;
+/// The name of a Service whose readiness changed, and its readiness before.
+type Changed = (Arc<str>, Readiness);
+
+impl Owners {
+    /// Adds a slice of `owner` to `slices` others.
+    fn add(&mut self, owner: u64, slices: u32) {
+        match self {
+            Self::One(only) if *only == owner => {}
+            Self::One(only) => *self = Self::Several(Box::new(BTreeMap::from([(*only, slices), (owner, 1)]))),
+            Self::Several(counts) => *counts.entry(owner).or_default() += 1,
+        }
+    }
+
+    /// Takes a slice of `owner` away.
+    fn take(&mut self, owner: u64) {
+        let Self::Several(counts) = self else { return };
+        if let Entry::Occupied(mut count) = counts.entry(owner) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+        if counts.len() == 1
+            && let Some((only, _)) = counts.pop_first()
+        {
+            *self = Self::One(only);
+        }
+    }
+}
+
+impl Tally {
+    fn readiness(&self) -> Readiness {
+        let owner = match self.owners {
+            Owners::One(owner) => SliceOwner::One(owner),
+            Owners::Several(_) => SliceOwner::Several,
+        };
+        Readiness { serving: self.serving > 0, manual: self.manual > 0, elsewhere: self.elsewhere > 0, owner }
+    }
+}
 
 impl Named for Slice {
     fn name(&self) -> &str {
@@ -91,25 +170,31 @@ impl SliceList {
 impl Slice {
     /// The slice beside its namespace.
     fn of(view: SliceView, listed: u32) -> (Box<str>, Self) {
-        let SliceView { namespace, name, service, serving, managed } = view;
-        (namespace, Self { name, service: service.into(), listed, serving, managed })
+        let SliceView { namespace, name, service, serving, managed, elsewhere, owner, revision } = view;
+        let service = service.into();
+        (namespace, Self { name, service, listed, owner, revision, serving, managed, elsewhere })
     }
 
     fn is_as(&self, other: &Self) -> bool {
-        self.service == other.service && self.serving == other.serving && self.managed == other.managed
+        let Self { name: _, service, listed: _, owner, revision, serving, managed, elsewhere } = self;
+        let same = *service == other.service && *owner == other.owner && *revision == other.revision;
+        same && *serving == other.serving && *managed == other.managed && *elsewhere == other.elsewhere
     }
 }
 
 impl Slices {
     pub(super) fn readiness(&self, namespace: &str, service: &str) -> Readiness {
-        self.by_service
-            .get(namespace, service)
-            .map_or_else(Readiness::default, |tally| Readiness { serving: tally.serving > 0, manual: tally.manual > 0 })
+        self.by_service.get(namespace, service).map(Tally::readiness).unwrap_or_default()
     }
 
-    /// Takes a slice as it is now. `number` is that of the latest list. Returns the names of the Services whose
-    /// readiness changed, as all that follow.
-    pub(super) fn apply(&mut self, view: SliceView, number: u32) -> Vec<Arc<str>> {
+    /// The number of the last change of a Service's slices. No number is used twice.
+    pub(super) fn changed_at(&self, namespace: &str, service: &str) -> Option<u64> {
+        self.by_service.get(namespace, service).map(|tally| tally.changed)
+    }
+
+    /// Takes a slice as it is now. `number` is that of the latest list. Returns the Services whose readiness changed, as
+    /// all that follow.
+    pub(super) fn apply(&mut self, view: SliceView, number: u32) -> Vec<Changed> {
         let (namespace, slice) = Slice::of(view, number);
         if self.is_known(&namespace, &slice) {
             return Vec::new();
@@ -119,7 +204,7 @@ impl Slices {
         self.changed(&namespace, before).collect()
     }
 
-    pub(super) fn delete(&mut self, namespace: &str, name: &str) -> Option<Arc<str>> {
+    pub(super) fn delete(&mut self, namespace: &str, name: &str) -> Option<Changed> {
         let mut before = Before::new();
         let slice = self.by_name.remove(namespace, name)?;
         self.discount(namespace, &slice, &mut before);
@@ -133,8 +218,8 @@ impl Slices {
         }
     }
 
-    /// Calls `changed` with namespace and name of every Service whose readiness changed.
-    pub(super) fn finish(&mut self, list: SliceList, mut changed: impl FnMut(&str, &str)) {
+    /// Calls `changed` with the namespace and every Service whose readiness changed.
+    pub(super) fn finish(&mut self, list: SliceList, mut changed: impl FnMut(&str, Changed)) {
         let SliceList { namespace, number, waiting } = list;
         let mut rows: BTreeMap<Box<str>, Vec<Slice>> = match namespace {
             Some(one) => BTreeMap::from([(one, Vec::new())]),
@@ -149,7 +234,7 @@ impl Slices {
                 }
             }
             self.drop_unlisted(&namespace, number, &mut before);
-            self.changed(&namespace, before).for_each(|service| changed(&namespace, &service));
+            self.changed(&namespace, before).for_each(|service| changed(&namespace, service));
         }
     }
 
@@ -171,32 +256,42 @@ impl Slices {
         if let Some(tally) = self.by_service.get(namespace, &slice.service) {
             slice.service = Arc::clone(&tally.service);
         }
-        if let Some(old) = self.by_name.remove(namespace, &slice.name) {
+        // Counted before the old one is taken away, so that the tally of a Service whose only slice changes stays.
+        self.count(namespace, &slice, before);
+        if let Some(old) = self.by_name.insert(namespace, slice) {
             self.discount(namespace, &old, before);
         }
-        self.count(namespace, &slice, before);
-        self.by_name.insert(namespace, slice);
     }
 
     fn count(&mut self, namespace: &str, slice: &Slice, before: &mut Before) {
         self.remember(namespace, slice, before);
+        self.changes += 1;
         let (serving, manual) = (u32::from(slice.serving), u32::from(!slice.managed));
+        let elsewhere = u32::from(slice.elsewhere);
         if let Some(tally) = self.by_service.get_mut(namespace, &slice.service) {
+            tally.owners.add(slice.owner, tally.slices);
+            tally.changed = self.changes;
             tally.slices += 1;
             tally.serving += serving;
             tally.manual += manual;
+            tally.elsewhere += elsewhere;
         } else {
-            let tally = Tally { service: Arc::clone(&slice.service), slices: 1, serving, manual };
+            let (service, owners) = (Arc::clone(&slice.service), Owners::One(slice.owner));
+            let tally = Tally { service, owners, changed: self.changes, slices: 1, serving, manual, elsewhere };
             self.by_service.insert(namespace, tally);
         }
     }
 
     fn discount(&mut self, namespace: &str, slice: &Slice, before: &mut Before) {
         self.remember(namespace, slice, before);
+        self.changes += 1;
         let Some(tally) = self.by_service.get_mut(namespace, &slice.service) else { return };
+        tally.owners.take(slice.owner);
+        tally.changed = self.changes;
         tally.slices -= 1;
         tally.serving -= u32::from(slice.serving);
         tally.manual -= u32::from(!slice.managed);
+        tally.elsewhere -= u32::from(slice.elsewhere);
         if tally.slices == 0 {
             self.by_service.remove(namespace, &slice.service);
         }
@@ -208,8 +303,7 @@ impl Slices {
         }
     }
 
-    fn changed(&self, namespace: &str, before: Before) -> impl Iterator<Item = Arc<str>> {
-        let differs = move |(service, was): &(Arc<str>, Readiness)| self.readiness(namespace, service) != *was;
-        before.into_iter().filter(differs).map(|(service, _)| service)
+    fn changed(&self, namespace: &str, before: Before) -> impl Iterator<Item = Changed> {
+        before.into_iter().filter(move |(service, was)| self.readiness(namespace, service) != *was)
     }
 }

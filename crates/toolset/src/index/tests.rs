@@ -1,10 +1,10 @@
 use detectors::ServiceKey;
 
 use super::{Change, Index, NamespaceView, SliceView};
-use crate::fixtures::{grafana, labelled, prometheus, service};
+use crate::fixtures::{self, grafana, labelled, prometheus, service};
 
 fn slice(name: &str, service: &str, serving: bool) -> SliceView {
-    SliceView { namespace: "m".into(), name: name.into(), service: service.into(), serving, managed: true }
+    SliceView { name: name.into(), ..fixtures::slice(&fixtures::service("m", service, &[]), serving) }
 }
 
 fn namespace(name: &str, label: &str) -> NamespaceView {
@@ -15,7 +15,7 @@ fn namespace(name: &str, label: &str) -> NamespaceView {
 fn words(changes: impl IntoIterator<Item = Change>) -> Vec<String> {
     let word = |change| match change {
         Change::Service { key, before } => format!("{}service {key}", if before.is_some() { "~" } else { "" }),
-        Change::Readiness { key } => format!("readiness {key}"),
+        Change::Readiness { key, .. } => format!("readiness {key}"),
         Change::Namespace { name, before } => format!("{}namespace {name}", if before.is_some() { "~" } else { "" }),
     };
     changes.into_iter().map(word).collect()

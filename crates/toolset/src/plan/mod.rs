@@ -1,6 +1,7 @@
 //! The plan: which candidates become tools, with which names and overrides, and why the others do not.
 
 pub mod legacy;
+pub mod limits;
 pub mod names;
 pub mod overrides;
 mod planned;
@@ -14,7 +15,7 @@ use detectors::{Confidence, Product};
 use self::{legacy::LEGACY_OVERRIDES_KEY, planned::PlannedTool};
 use crate::{
     endpoint::Endpoint,
-    health::{Health, HealthReport},
+    health::{Health, HealthReport, SLICES_SETTLE, Withheld},
     index::Index,
     select::{self, Context, candidate::Selection},
     tool::{Note, Rejection, Tool},
@@ -81,12 +82,15 @@ pub fn plan(
     });
     rank::sort(&mut planned);
     rank::keep_single(ctx.config, &mut planned, &mut plan.rejected);
+    let of_spec = static_tools(ctx.config, &mut plan.notes);
+    limits::admit(of_spec.len(), &mut planned, &mut plan.rejected);
     let healthy = |PlannedTool { mut tool, .. }: PlannedTool| {
         tool.health = tool.key.as_ref().map_or(Health::Unknown, |key| health.of(key).health);
         tool
     };
-    plan.tools = planned.into_iter().map(healthy).collect();
-    add_static(ctx.config, &mut plan);
+    plan.tools = planned.into_iter().map(healthy).chain(of_spec).collect();
+    // A stable sort: spec.tools come after the discovered tools of the same product.
+    plan.tools.sort_by(|a, b| (a.product, &a.custom, a.key.is_none()).cmp(&(b.product, &b.custom, b.key.is_none())));
     for clash in names::assign(&mut plan.tools) {
         // A name that a tenant cannot have is no problem of the spec. The tenant's tool has the reason NameConflict.
         if plan.tools[clash.index].trust == Trust::Trusted {
@@ -116,28 +120,45 @@ fn withheld(planned: &PlannedTool, health: &HealthReport) -> Option<Rejection> {
     if let Some(by) = &planned.off {
         return Rejection::of(tool, ServiceReason::OverriddenOff, format!("{by} switches it off"));
     }
-    let message = "none of its endpoints is serving; it enters the output when one is (see spec.health)";
-    let withheld = tool.key.as_ref().is_some_and(|key| health.of(key).withheld);
-    withheld.then(|| Rejection::of(tool, ServiceReason::Unhealthy, message)).flatten()
+    let (reason, message) = match health.of(tool.key.as_ref()?).withheld? {
+        Withheld::Unhealthy => (
+            ServiceReason::Unhealthy,
+            "none of its endpoints is serving; it enters the output when one is (see spec.health)".to_owned(),
+        ),
+        Withheld::NoSlices => (
+            ServiceReason::AwaitingEndpointSlices,
+            "it waits for EndpointSlices that the control plane makes for this Service, because its source is Tenant; if none comes, check that the EndpointSlice controller runs and that the operator may list EndpointSlices".to_owned(),
+        ),
+        Withheld::NewSlices => (
+            ServiceReason::AwaitingEndpointSlices,
+            format!(
+                "its EndpointSlices are new or have changed; it enters the output when they have not changed for {} s, because its source is Tenant",
+                SLICES_SETTLE.as_secs()
+            ),
+        ),
+    };
+    Rejection::of(tool, reason, message)
 }
 
-/// Adds `spec.tools` after the discovered tools of the same product.
-fn add_static(config: &ToolsetConfig, plan: &mut Plan) {
+/// The tools of `spec.tools` whose endpoints are URLs.
+fn static_tools(config: &ToolsetConfig, notes: &mut Vec<Note>) -> Vec<Tool> {
+    let mut tools = Vec::with_capacity(config.spec.tools.len());
     for spec in &config.spec.tools {
         match Endpoint::of_url(&spec.endpoint) {
-            Ok(endpoint) => plan.tools.push(static_tool(spec, endpoint)),
+            Ok(endpoint) => tools.push(static_tool(spec, endpoint)),
             Err(why) => {
                 let message = format!("tool {}: its endpoint {why}", spec.name);
-                plan.notes.push(Note::new(Reason::OverrideUnmatched, message));
+                notes.push(Note::new(Reason::OverrideUnmatched, message));
             }
         }
     }
-    plan.tools.sort_by(|a, b| (a.product, &a.custom, a.key.is_none()).cmp(&(b.product, &b.custom, b.key.is_none())));
+    tools
 }
 
 fn static_tool(spec: &StaticTool, endpoint: Endpoint) -> Tool {
     Tool {
         key: None,
+        created: 0,
         name: String::new(),
         chosen_name: Some(spec.name.clone()),
         product: spec.type_,

@@ -8,7 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crd_types::{ServiceReason, Trust};
 
-use crate::{checked, digest, tool::Tool};
+use crate::{
+    agent_names::{self, folded},
+    checked, digest,
+    tool::Tool,
+};
 
 /// A chosen name that its tool could not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +64,8 @@ fn new_names(tools: &[Tool]) -> Vec<(usize, String)> {
     names.extend(taken.settle(tools, clashing, usize::MAX));
     let of_tenants = of_trust(Trust::Tenant).map(|place| {
         let tool = &tools[place];
-        Wish::new(place, with_namespace(tool, tool.chosen_name.as_deref().unwrap_or(plain_name(tool))))
+        let name = with_namespace(tool, tool.chosen_name.as_deref().unwrap_or(plain_name(tool)));
+        Wish::new(place, if is_confusing(tool, &name) { told_apart(tool, &name) } else { name })
     });
     names.extend(taken.settle(tools, of_tenants.collect(), usize::MAX));
     names
@@ -70,27 +75,13 @@ fn new_names(tools: &[Tool]) -> Vec<(usize, String)> {
 pub fn refuse_chosen(tool: &mut Tool, problem: &str) -> Option<String> {
     let origin = tool.origin_in_words();
     let chosen = tool.chosen_name.take()?;
-    tool.reason = ServiceReason::NameConflict;
+    // There is one reason for a tool, and that credentials are withheld is the more important one.
+    if tool.reason == ServiceReason::Selected {
+        tool.reason = ServiceReason::NameConflict;
+    }
     // A tool from spec.tools has no other name to show.
     tool.name = plainly(&chosen);
     Some(format!("the name {chosen:?} of {origin} {problem}; choose another one"))
-}
-
-/// A name without its case and its kinds of separators. People and agents overlook both, so two tools with the same
-/// folded name would be taken for one.
-pub fn folded(name: &str) -> String {
-    let mut folded = String::with_capacity(name.len());
-    let mut separated = false;
-    for c in name.chars() {
-        if c.is_ascii_alphanumeric() {
-            if separated && !folded.is_empty() {
-                folded.push('_');
-            }
-            folded.push(c.to_ascii_lowercase());
-        }
-        separated = !c.is_ascii_alphanumeric();
-    }
-    folded
 }
 
 /// A name that a tool would like to have.
@@ -158,12 +149,28 @@ impl TakenNames {
             let folded = folded(&name);
             (name, folded)
         };
-        let free = |(_, folded): &(String, String)| !self.0.contains(folded);
+        let free = |(name, folded): &(String, String)| !self.0.contains(folded) && !is_confusing(tool, name);
         [8, 16, 32].into_iter().map(with).find(free).unwrap_or_else(|| with(40))
     }
 }
 
-/// Takes chosen names away that another tool has, or that are no names.
+/// Why a tool cannot have a name that the agent uses itself, after "the name … of …".
+pub const OF_THE_AGENT: &str = "is the name of something in the agent itself";
+
+/// Whether the agent, or whoever reads the agent's tools, would take a name for something of the agent's own.
+///
+/// A Tenant's name may not even look so. This also applies to names in `toolset.json`.
+pub fn is_confusing(tool: &Tool, name: &str) -> bool {
+    if tool.trust == Trust::Tenant { agent_names::looks_built_in(name) } else { agent_names::is_taken(name) }
+}
+
+/// A name with a start that nothing in the agent has.
+pub fn told_apart(tool: &Tool, name: &str) -> String {
+    let start = if tool.trust == Trust::Tenant { "tenant" } else { "service" };
+    format!("{start}-{name}")
+}
+
+/// Takes chosen names away that another tool or the agent has, or that are no names.
 fn settle_chosen(tools: &mut [Tool]) -> Vec<NameClash> {
     let mut order: Vec<usize> = (0..tools.len()).filter(|place| tools[*place].chosen_name.is_some()).collect();
     order.sort_by_key(|place| (tools[*place].trust == Trust::Tenant, tools[*place].key.is_some(), *place));
@@ -172,10 +179,12 @@ fn settle_chosen(tools: &mut [Tool]) -> Vec<NameClash> {
     for index in order {
         let tool = &mut tools[index];
         let Some(chosen) = tool.chosen_name.as_deref() else { continue };
-        let effective =
-            if tool.trust == Trust::Tenant { folded(&with_namespace(tool, chosen)) } else { folded(chosen) };
+        let effective = if tool.trust == Trust::Tenant { with_namespace(tool, chosen) } else { chosen.to_owned() };
+        let of_agent = tool.trust == Trust::Tenant && is_confusing(tool, &effective);
+        let effective = folded(&effective);
         let problem = match owners.get(&effective) {
             _ if !checked::is_tool_name(chosen) => "is not a valid name".to_owned(),
+            _ if of_agent => OF_THE_AGENT.to_owned(),
             Some(owner) => format!("is taken by {owner}"),
             None => {
                 owners.insert(effective, tool.origin_in_words());

@@ -53,6 +53,7 @@ impl PlannedTool {
             rank: candidate.rank,
         };
         let tool = Tool {
+            created: candidate.created,
             name: String::new(),
             chosen_name: candidate.tool_name,
             product,

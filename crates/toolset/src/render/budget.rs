@@ -2,16 +2,14 @@
 //! an old file or find none.
 
 use std::{
-    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use crd_types::{Reason, ServiceReason, Trust};
-use detectors::Product;
+use crd_types::{Reason, ServiceReason};
 
 use crate::{
-    plan::Plan,
+    plan::{Plan, limits::seniority},
     tool::{Note, Rejection, Tool},
 };
 
@@ -35,8 +33,8 @@ pub(super) fn size(data: &BTreeMap<&'static str, Arc<str>>) -> usize {
 
 /// Renders the plan. If it does not fit, tools are left out.
 ///
-/// Tenants' tools are left out first, then the other discovered ones by rank, the last instances of every product
-/// before its first. Baseline, base file and `spec.tools` stay. If these alone are too large, `spec.tools` lose their
+/// The discovered tools are left out in the reverse order of their [`seniority`], so a later Service never evicts an
+/// older one. Baseline, base file and `spec.tools` stay. If these alone are too large, `spec.tools` lose their
 /// instructions, the last ones first. Which tools are left out depends on the plan alone. They become rejections with
 /// reason `LimitExceeded`, and a note has the reason `OutputTooLarge`.
 pub(super) fn fit(plan: &mut Plan, notes: &mut Vec<Note>, render: impl Fn(&[Tool]) -> Files) -> Files {
@@ -52,7 +50,7 @@ fn within(max: usize, plan: &mut Plan, notes: &mut Vec<Note>, render: impl Fn(&[
     let order = expendable(&plan.tools);
     let (cut, mut files) = smallest_cut(order.len(), max, |count| render(&without(&plan.tools, &order[..count])));
     let rejected = order[..cut].iter().filter_map(|place| {
-        let message = format!("the output may have {MAX_BYTES} bytes, and tools that rank higher use them up");
+        let message = format!("the output may have {MAX_BYTES} bytes, and Trusted and older Services use them up");
         Rejection::of(&plan.tools[*place], ServiceReason::LimitExceeded, message)
     });
     plan.rejected.extend(rejected);
@@ -91,15 +89,9 @@ fn smallest_cut(most: usize, max: usize, render: impl Fn(usize) -> Files) -> (us
 
 /// The places of the tools that can be left out, in the order in which they are.
 fn expendable(tools: &[Tool]) -> Vec<usize> {
-    let mut ranks: BTreeMap<(Product, Option<&str>), usize> = BTreeMap::new();
-    let mut places: Vec<(bool, usize, usize)> = Vec::new();
-    for (index, tool) in tools.iter().enumerate().filter(|(_, tool)| tool.key.is_some()) {
-        let rank = ranks.entry((tool.product, tool.custom.as_deref())).or_default();
-        places.push((tool.trust == Trust::Tenant, *rank, index));
-        *rank += 1;
-    }
-    places.sort_by_key(|place| Reverse(*place));
-    places.into_iter().map(|(_, _, index)| index).collect()
+    let mut places: Vec<usize> = (0..tools.len()).filter(|place| tools[*place].key.is_some()).collect();
+    places.sort_by(|a, b| seniority(&tools[*b]).cmp(&seniority(&tools[*a])));
+    places
 }
 
 /// The tools without those at these places.
@@ -119,15 +111,18 @@ fn silenced(tools: &[Tool], count: usize) -> Vec<Tool> {
 
 #[cfg(test)]
 mod tests {
+    use crd_types::Trust;
+    use detectors::Product;
+
     use super::*;
 
-    fn tool(product: Product, namespace: &str, trust: Trust) -> Tool {
+    fn tool(product: Product, namespace: &str, trust: Trust, created: i64) -> Tool {
         let name = format!("{namespace}/{}", product.lower());
-        Tool { name, trust, ..crate::fixtures::tool(product, namespace, &product.lower()) }
+        Tool { created, name, trust, ..crate::fixtures::tool(product, namespace, &product.lower()) }
     }
 
     fn from_spec(name: &str, instructions: usize) -> Tool {
-        let mut tool = tool(Product::Prometheus, "none", Trust::Trusted);
+        let mut tool = tool(Product::Prometheus, "none", Trust::Trusted, 0);
         (tool.key, tool.name, tool.instructions) = (None, name.to_owned(), Some("x".repeat(instructions)));
         tool
     }
@@ -144,11 +139,11 @@ mod tests {
 
     fn mixed() -> Plan {
         let tools = vec![
-            tool(Product::Prometheus, "a", Trust::Trusted),
-            tool(Product::Prometheus, "b", Trust::Trusted),
-            tool(Product::Prometheus, "t", Trust::Tenant),
+            tool(Product::Prometheus, "young", Trust::Trusted, 3),
+            tool(Product::Prometheus, "old", Trust::Trusted, 1),
+            tool(Product::Prometheus, "oldest", Trust::Tenant, 0),
             from_spec("corp", 0),
-            tool(Product::Loki, "a", Trust::Trusted),
+            tool(Product::Loki, "middle", Trust::Trusted, 2),
         ];
         Plan { tools, ..Plan::default() }
     }
@@ -161,11 +156,11 @@ mod tests {
     }
 
     #[test]
-    fn tenants_go_first_then_the_lowest_rank_and_never_what_the_spec_lists() {
+    fn tenants_go_first_then_the_youngest_and_never_what_the_spec_lists() {
         for (max, expected) in [
-            (40, vec!["a/prometheus", "b/prometheus", "corp", "a/loki"]),
-            (30, vec!["a/prometheus", "corp", "a/loki"]),
-            (20, vec!["a/prometheus", "corp"]),
+            (40, vec!["young/prometheus", "old/prometheus", "corp", "middle/loki"]),
+            (30, vec!["old/prometheus", "corp", "middle/loki"]),
+            (20, vec!["old/prometheus", "corp"]),
             (10, vec!["corp"]),
         ] {
             let (mut plan, mut notes) = (mixed(), Vec::new());
@@ -180,7 +175,7 @@ mod tests {
 
     #[test]
     fn when_the_spec_alone_is_too_large_its_last_tools_lose_their_instructions() {
-        let tools = vec![tool(Product::Loki, "a", Trust::Trusted), from_spec("one", 50), from_spec("two", 50)];
+        let tools = vec![tool(Product::Loki, "a", Trust::Trusted, 0), from_spec("one", 50), from_spec("two", 50)];
         let (mut plan, mut notes) = (Plan { tools, ..Plan::default() }, Vec::new());
         let files = within(70, &mut plan, &mut notes, ten_bytes_each);
         assert_eq!(names(&plan), ["one", "two"]);

@@ -56,8 +56,10 @@ pub struct Rendered {
 /// budget. The plan and the notes say so.
 pub fn render(config: &ToolsetConfig, plan: &mut Plan, base: Option<Base<'_>>) -> Rendered {
     let mut notes = Vec::new();
-    let base = base.and_then(|base| read_base(config, base, &mut notes));
-    if config.spec.output.formats.contains(&OutputFormat::HolmesGPT) {
+    // What HolmesGPT cannot take matters only where its file is written.
+    let for_holmesgpt = config.spec.output.formats.contains(&OutputFormat::HolmesGPT);
+    let base = base.filter(|_| for_holmesgpt).and_then(|base| read_base(config, base, &mut notes));
+    if for_holmesgpt {
         holmesgpt::refuse_reserved(plan);
         notes.extend(holmesgpt::unsupported(config, plan));
     }
@@ -119,3 +121,6 @@ fn read_base(config: &ToolsetConfig, base: Base<'_>, notes: &mut Vec<Note>) -> O
     })
     .ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,9 +60,8 @@ impl StatedType {
     /// A detector type in any case, or a free name.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text.parse::<Product>() {
-            Ok(Product::Custom) => {
-                Err("is \"custom\"; write the name of what it is, e.g. \"vector-database\"".to_owned())
-            }
+            // The predecessor's documentation uses this value, so it is a free name like any other.
+            Ok(Product::Custom) => Ok(Self { product: Product::Custom, custom: Some(Product::Custom.lower()) }),
             Ok(product) => Ok(Self { product, custom: None }),
             Err(()) if checked::is_custom_type(text) => {
                 Ok(Self { product: Product::Custom, custom: Some(text.to_owned()) })
@@ -125,7 +124,7 @@ impl Annotations {
     pub(crate) fn check_domain(&self, key: &ServiceKey, cluster_domain: &str) -> Result<(), Malformed> {
         match self.domains.iter().find(|named| !named.domain.eq_ignore_ascii_case(cluster_domain)) {
             None => Ok(()),
-            Some(named) => Err(malformed(named.annotation, &foreign_host(&named.host, key))),
+            Some(named) => Err(malformed(named.annotation, &foreign_host(named.annotation, &named.host, key))),
         }
     }
 }
@@ -269,23 +268,32 @@ fn own_host(
     domains: &mut Vec<NamedDomain>,
 ) -> Result<(), String> {
     let lower = host.to_ascii_lowercase();
-    let rest = lower.strip_prefix(&*key.name).ok_or_else(|| foreign_host(host, key))?;
+    let rest = lower.strip_prefix(&*key.name).ok_or_else(|| foreign_host(annotation, host, key))?;
     if rest.is_empty() {
         return Ok(());
     }
     let rest = rest.strip_prefix('.').and_then(|rest| rest.strip_prefix(&*key.namespace));
-    match rest.ok_or_else(|| foreign_host(host, key))? {
+    match rest.ok_or_else(|| foreign_host(annotation, host, key))? {
         "" | ".svc" => Ok(()),
         rest => {
-            let domain = rest.strip_prefix(".svc.").ok_or_else(|| foreign_host(host, key))?;
+            let domain = rest.strip_prefix(".svc.").ok_or_else(|| foreign_host(annotation, host, key))?;
             domains.push(NamedDomain { annotation, host: host.into(), domain: domain.into() });
             Ok(())
         }
     }
 }
 
-fn foreign_host(host: &str, key: &ServiceKey) -> String {
-    format!("has the host {host:?}; only the Service itself is allowed, {}.{}.svc", key.name, key.namespace)
+fn foreign_host(annotation: &str, host: &str, key: &ServiceKey) -> String {
+    let allowed =
+        format!("has the host {host:?}; only the Service itself is allowed, {}.{}.svc", key.name, key.namespace);
+    if annotation != ENDPOINT {
+        return allowed;
+    }
+    // The predecessor took every URL.
+    format!(
+        "{allowed}; for another address, remove the annotations and add a tool to the ToolsetConfig, like spec.tools: [{{name: {}, type: Prometheus, endpoint: \"https://…\"}}]",
+        key.name
+    )
 }
 
 fn malformed(annotation: &'static str, why: &str) -> Malformed {

@@ -39,12 +39,15 @@ pub struct Candidate {
     pub origin: Origin,
     /// Its place among the instances of its product.
     pub rank: Rank,
-    /// When it was created, in seconds since 1970. The caps admit older Services first.
+    /// When it was created, in seconds since 1970. Older Services keep their places.
     pub created: i64,
     /// `toolset-name`.
     pub tool_name: Option<String>,
     /// A path to probe, if somebody named one.
     pub health_path: Option<String>,
+    /// The uid that its EndpointSlices must have as their owner, see [`ServiceView::uid`](detectors::ServiceView::uid).
+    /// `None` if they are not compared.
+    pub needs_slices_of: Option<u64>,
     /// What the agent should know, from the signature that matched.
     pub instructions: Option<String>,
     /// Whether it is chosen.
@@ -78,8 +81,8 @@ impl Selection {
         self.candidates.retain(|candidate| candidate.endpoint().is_none() || admits(&candidate.key));
     }
 
-    /// The Services whose health decides whether they are in the output.
-    pub fn awaiting_health(&self) -> impl Iterator<Item = &ServiceKey> {
-        self.candidates.iter().filter(|candidate| candidate.endpoint().is_some()).map(|candidate| &candidate.key)
+    /// The candidates whose health and EndpointSlices decide whether they are in the output.
+    pub fn chosen(&self) -> impl Iterator<Item = &Candidate> {
+        self.candidates.iter().filter(|candidate| candidate.endpoint().is_some())
     }
 }

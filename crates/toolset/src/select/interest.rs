@@ -1,6 +1,6 @@
 //! Which changes concern a `ToolsetConfig`. After an event only those are planned whose plan can differ because of it.
 
-use crd_types::{Signature, Source, ToolsetConfig};
+use crd_types::{Signature, Source, ToolsetConfig, Trust};
 use detectors::{ServiceKey, StringMap};
 
 use super::{signature, source};
@@ -31,9 +31,15 @@ impl Interest {
     pub fn concerns(&self, change: &Change, index: &Index) -> bool {
         match change {
             Change::Service { key, before } => {
-                self.takes(key, before.as_deref().into_iter().chain(index.service(key)), index)
+                self.takes(key, before.as_deref().into_iter().chain(index.service(key)), index, |_| true)
             }
-            Change::Readiness { key } => self.takes(key, index.service(key).into_iter(), index),
+            Change::Readiness { key, before } => {
+                let now = index.readiness(key);
+                let only_whose = (now.serving, now.manual) == (before.serving, before.manual);
+                // To whom slices belong counts only for Tenants. Nearly every new Service gets slices a moment later.
+                let fits = |source: &Source| !only_whose || source.trust == Trust::Tenant;
+                self.takes(key, index.service(key).into_iter(), index, fits)
+            }
             // This holds also if no Service of the namespace is known, because it may have gone at the same time.
             Change::Namespace { name, before } => {
                 let after = index.namespace_labels(name);
@@ -44,14 +50,21 @@ impl Interest {
         }
     }
 
-    /// Whether a Service, in any of these states, can be a candidate.
-    fn takes<'a>(&self, key: &ServiceKey, mut states: impl Iterator<Item = &'a Recognised>, index: &Index) -> bool {
+    /// Whether a Service, in any of these states, can be a candidate of a source that fits.
+    fn takes<'a>(
+        &self,
+        key: &ServiceKey,
+        mut states: impl Iterator<Item = &'a Recognised>,
+        index: &Index,
+        fits: impl Fn(&Source) -> bool,
+    ) -> bool {
         let labels = index.namespace_labels(&key.namespace);
         let covering: Vec<&Source> =
             self.sources.iter().filter(|source| self.covers(source, &key.namespace, labels)).collect();
         !covering.is_empty()
             && states.any(|service| {
-                self.recognises(service) && covering.iter().any(|source| source::wants(source, &service.view))
+                let source = covering.iter().find(|source| source::wants(source, &service.view));
+                self.recognises(service) && source.is_some_and(|source| fits(source))
             })
     }
 
@@ -71,7 +84,7 @@ mod tests {
     use super::*;
     use crate::{
         NamespaceView,
-        fixtures::{config, grafana, service},
+        fixtures::{config, grafana, service, slice},
     };
 
     /// A source, beside its name and trust.
@@ -139,5 +152,19 @@ mod tests {
         index.apply_service(grafana("n", "g"));
         let changes = [index.delete_service(&ServiceKey::new("n", "g")).unwrap(), index.delete_namespace("n").unwrap()];
         assert!(changes.iter().any(|change| by_label.concerns(change, &index)));
+    }
+
+    #[test]
+    fn to_whom_slices_belong_concerns_only_those_to_whom_the_service_is_a_tenant() {
+        let mut index = Index::default();
+        let grafana = grafana("a", "g");
+        index.apply_service(grafana.clone());
+        let tenant = Interest::of(&config(json!({
+            "sources": [{"name": "s", "trust": "Tenant", "namespaces": {"from": "All"}}],
+        })));
+        let [came] = &index.apply_slice(slice(&grafana, false))[..] else { panic!("one change") };
+        assert!(tenant.concerns(came, &index) && !only("a").concerns(came, &index));
+        let [serves] = &index.apply_slice(slice(&grafana, true))[..] else { panic!("one change") };
+        assert!(tenant.concerns(serves, &index) && only("a").concerns(serves, &index));
     }
 }

@@ -3,12 +3,11 @@
 //! ```text
 //! source ─► opt-out ─► annotations ─► claim (signature, stated type, rules) ─► trust ─► detector ─► role, port ─►
 //! evidence
-//!        ─► endpoint ─► second stage (per namespace) ─► tenant caps
+//!        ─► endpoint ─► second stage (per namespace)
 //! ```
 
 pub mod annotation;
 pub mod candidate;
-mod caps;
 pub mod claim;
 pub mod interest;
 pub mod selector;
@@ -56,7 +55,6 @@ pub fn select(ctx: &Context<'_>, index: &Index) -> Selection {
         }
     });
     second_stage(index, &mut selection.candidates);
-    caps::admit(&mut selection.candidates);
     selection
 }
 
@@ -85,7 +83,7 @@ fn named_namespaces(config: &ToolsetConfig) -> Option<BTreeSet<&str>> {
     Some(names)
 }
 
-/// The candidate that a Service is on its own, without its neighbours and the caps. `None` if nothing recognises it.
+/// The candidate that a Service is on its own, without its neighbours. `None` if nothing recognises it.
 fn judge(ctx: &Context<'_>, index: &Index, service: &Recognised, source: &Source) -> Option<Candidate> {
     let view = &service.view;
     let (stated, malformed) = match service.annotations(ctx.cluster_domain) {
@@ -124,6 +122,7 @@ fn candidate(
         created: view.created,
         tool_name: stated.name.clone(),
         health_path: stated.health_path.clone().or_else(|| claim.and_then(|claim| claim.health_path.clone())),
+        needs_slices_of: trust::needs_own_slices(view, source).then_some(view.uid),
         instructions: claim.and_then(|claim| claim.instructions.clone()),
         outcome,
     }
@@ -188,7 +187,7 @@ fn outcome(
 /// Rejects headless twins and Services for which there is a preferred endpoint, among the Trusted of one namespace.
 ///
 /// Services of Tenants are not compared. They are always stated, so they are never displaced, and they must not
-/// displace others. Many of them would also cost time before the caps apply.
+/// displace others.
 fn second_stage(index: &Index, candidates: &mut [Candidate]) {
     let counts = |candidate: &Candidate| candidate.trust == Trust::Trusted && candidate.endpoint().is_some();
     let counted: Vec<usize> = (0..candidates.len()).filter(|position| counts(&candidates[*position])).collect();

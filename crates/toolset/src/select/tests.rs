@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     Index, Plan, SliceView,
-    fixtures::{annotated, config, grafana, index, labelled, planned, prometheus, service, trusting_monitoring},
+    fixtures::{annotated, config, grafana, index, labelled, planned, prometheus, service, slice, trusting_monitoring},
 };
 
 /// `name: endpoint` of every tool.
@@ -18,10 +18,6 @@ fn reason(plan: &Plan, name: &str) -> ServiceReason {
 
 fn opted_in(view: ServiceView, type_: &str) -> ServiceView {
     annotated(view, &[("kubernaut.io/toolset", "enabled"), ("kubernaut.io/toolset-type", type_)])
-}
-
-fn tenants() -> crd_types::ToolsetConfig {
-    config(json!({"sources": [{"name": "teams", "trust": "Tenant", "namespaces": {"from": "All"}}]}))
 }
 
 #[test]
@@ -116,14 +112,8 @@ fn addresses_that_are_not_the_clusters_own_need_somebody_to_vouch() {
     let mut external = opted_in(service("monitoring", "external", &[("http", 80)]), "prometheus");
     external.external_ips = true;
     let manual = opted_in(service("monitoring", "manual", &[("http", 80)]), "prometheus");
+    let slice = SliceView { managed: false, ..slice(&manual, true) };
     let mut known = index([alias, bare, external, manual]);
-    let slice = SliceView {
-        namespace: "monitoring".into(),
-        name: "m".into(),
-        service: "manual".into(),
-        serving: true,
-        managed: false,
-    };
     known.apply_slice(slice);
 
     let plan = planned(&trusting_monitoring(), &known);
@@ -155,20 +145,6 @@ fn a_tenant_must_opt_in_and_never_gives_an_mcp_server() {
     assert_eq!(plan.tools.len(), 1);
     assert_eq!(reason(&plan, "plain"), ServiceReason::TenantNotOptedIn);
     assert_eq!(reason(&plan, "mcp"), ServiceReason::EndpointNotAllowed);
-}
-
-#[test]
-fn a_flood_of_tenants_evicts_nobody_who_was_there_before() {
-    let early = opted_in(service("flood", "zz-early", &[("http", 80)]), "prometheus");
-    let flood = (0..500_i64).map(|number| {
-        let mut view = opted_in(service("flood", &format!("s{number}"), &[("http", 80)]), "prometheus");
-        view.created += 1 + number;
-        view
-    });
-    let plan = planned(&tenants(), &index(flood.chain([early])));
-    assert_eq!(plan.tools.len(), super::caps::PER_NAMESPACE);
-    assert!(plan.tools.iter().any(|tool| tool.key.as_ref().is_some_and(|key| &*key.name == "zz-early")));
-    assert_eq!(reason(&plan, "s499"), ServiceReason::LimitExceeded);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crd_types::{AllowanceKind, ServiceReason, Source, Trust};
 use detectors::{Product, ServiceType, ServiceView};
 
 use super::{annotation, source};
-use crate::index::Readiness;
+use crate::index::{Readiness, SliceOwner};
 
 /// Why a Service that claims to be this product is refused, if it is.
 pub(super) fn refusal(
@@ -57,12 +57,8 @@ pub(super) fn refusal(
         if refused.is_some() {
             return refused;
         }
-    } else if readiness.manual {
-        let refused = refuse(
-            AllowanceKind::ManualSlices,
-            ServiceReason::EndpointNotAllowed,
-            "it has hand-made EndpointSlices, which can point anywhere",
-        );
+    } else if let Some(what) = distrusted_slices(view, readiness, source) {
+        let refused = refuse(AllowanceKind::ManualSlices, ServiceReason::EndpointNotAllowed, what);
         if refused.is_some() {
             return refused;
         }
@@ -71,4 +67,32 @@ pub(super) fn refusal(
         return refuse(AllowanceKind::ExternalIPs, ServiceReason::EndpointNotAllowed, "it has externalIPs");
     }
     None
+}
+
+/// What is wrong with the EndpointSlices of a Service with a selector, if something is.
+///
+/// The author of a slice writes its label, its owner and its target references, and the EndpointSlice controller
+/// corrects them only later. So they are a filter and no proof, and a Tenant has to pass all of them.
+fn distrusted_slices(view: &ServiceView, readiness: Readiness, source: &Source) -> Option<&'static str> {
+    if readiness.manual {
+        return Some("it has hand-made EndpointSlices, which can point anywhere");
+    }
+    // Objects in files can be without uids and without what the control plane writes.
+    if source.trust == Trust::Trusted || view.uid == 0 {
+        return None;
+    }
+    if matches!(readiness.owner, SliceOwner::Several | SliceOwner::One(0)) {
+        return Some("it has EndpointSlices that do not belong to this Service");
+    }
+    readiness.elsewhere.then_some("its EndpointSlices have addresses that are not Pods of its namespace")
+}
+
+/// Whether a Service becomes a tool only while it has EndpointSlices of its own, which have not changed for some time.
+pub(super) fn needs_own_slices(view: &ServiceView, source: &Source) -> bool {
+    let allowed = |kind| source::allows(source, &view.key, kind);
+    source.trust == Trust::Tenant
+        && view.uid != 0
+        && view.service_type != ServiceType::ExternalName
+        && !view.selector.is_empty()
+        && !allowed(AllowanceKind::ManualSlices)
 }

@@ -249,7 +249,7 @@ fn consumer_reloaded(reload: &ReloadState) -> Option<PendingCondition> {
         ReloadState::Current => {
             Some(condition("True", Reason::AsExpected, "the agent's Deployment has the hash of the output"))
         }
-        ReloadState::Due { message } => Some(condition("False", Reason::AsExpected, message)),
+        ReloadState::Pending { message } => Some(condition("Unknown", Reason::ReloadPending, message)),
         ReloadState::Failed { message } => Some(condition("False", Reason::ReloadFailed, message)),
     }
 }

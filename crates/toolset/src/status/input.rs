@@ -141,14 +141,14 @@ pub enum ReloadState {
     NotAsked,
     /// The agent's Deployment has the hash of the output.
     Current,
-    /// A restart is due at a later time.
-    Due {
+    /// A restart is due and has not been made yet.
+    Pending {
         /// Why it waits.
         message: String,
     },
-    /// It failed.
+    /// The last attempt failed, and none has succeeded since.
     Failed {
-        /// How.
+        /// How, and what to do.
         message: String,
     },
 }

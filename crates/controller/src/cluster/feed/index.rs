@@ -12,7 +12,7 @@ use toolset::{
 };
 
 use crate::{
-    api::thin::{ThinNamespace, ThinService, ThinSlice},
+    api::thin::{ThinEndpoint, ThinNamespace, ThinService, ThinSlice},
     cluster::{state::Cluster, triggers::Triggers, watch::Feed},
     metrics::Metrics,
 };
@@ -91,8 +91,7 @@ impl EndpointSlices {
 }
 
 fn slice_view(slice: &ThinSlice) -> Option<SliceView> {
-    let endpoints = slice.endpoints.iter().flatten();
-    convert::slice(&slice.metadata, endpoints.map(|endpoint| endpoint.conditions.as_ref()))
+    convert::slice(&slice.metadata, slice.endpoints.iter().flatten().map(ThinEndpoint::parts))
 }
 
 impl Feed for EndpointSlices {

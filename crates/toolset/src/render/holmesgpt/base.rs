@@ -90,7 +90,12 @@ pub(super) fn parse_within(text: &str, max: usize) -> Result<BaseFile, String> {
 /// One entry. `Err` says why the agent would not take it.
 fn entry(name: &str, value: Read) -> Result<(Key, Block), String> {
     let Some(key) = Key::new(name) else {
-        return Err("is left out: the agent refuses a whole file for a name with a dot; rename it".to_owned());
+        let why = match name {
+            "" => "its name is empty; give it a name",
+            _ if name.contains('.') => "the agent refuses a whole file for a name with a dot; rename it",
+            _ => "its name contains a line break or another control character; rename it",
+        };
+        return Err(format!("is left out: {why}"));
     };
     match value.0 {
         Ok(Node::Map(block)) => Ok((key, block)),

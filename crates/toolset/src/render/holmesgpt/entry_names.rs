@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crd_types::{Reason, Trust};
 
-use super::{builtin, toolsets::Toolset};
+use super::toolsets::Toolset;
 use crate::{
+    agent_names,
     plan::{
         Plan,
         names::{self, TakenNames, Wish},
@@ -20,11 +21,10 @@ pub(super) const MAX_ENTRY: usize = 48;
 /// Renames the Trusted tools of a plan whose chosen names the agent uses for something of its own.
 pub fn refuse_reserved(plan: &mut Plan) {
     let reserved = |tool: &Tool| {
-        has_own_entry(tool, Trust::Trusted) && tool.chosen_name.as_deref().is_some_and(builtin::is_reserved)
+        has_own_entry(tool, Trust::Trusted) && tool.chosen_name.as_deref().is_some_and(agent_names::is_taken)
     };
     let refused = plan.tools.iter_mut().filter(|tool| reserved(tool));
-    let messages: Vec<String> =
-        refused.filter_map(|tool| names::refuse_chosen(tool, "is the name of something in the agent itself")).collect();
+    let messages: Vec<String> = refused.filter_map(|tool| names::refuse_chosen(tool, names::OF_THE_AGENT)).collect();
     if messages.is_empty() {
         return;
     }
@@ -66,14 +66,16 @@ fn has_own_entry(tool: &Tool, trust: Trust) -> bool {
     tool.trust == trust && Toolset::of(tool.product, tool.trust).has_own_entries()
 }
 
-/// `<type>-<namespace>-<service>`, or a Tenant's chosen name with its namespace.
+/// `<type>-<namespace>-<service>`, or a Tenant's chosen name with its namespace. It has another start if it is like a
+/// name of the agent's.
 fn entry_name(tool: &Tool) -> String {
     let type_ = tool.type_name().to_ascii_lowercase();
-    match (&tool.key, &tool.chosen_name) {
+    let name = match (&tool.key, &tool.chosen_name) {
         (Some(_), Some(chosen)) if tool.trust == Trust::Tenant => names::with_namespace(tool, chosen),
         (Some(key), _) => format!("{type_}-{}-{}", key.namespace, key.name),
         (None, _) => format!("{type_}-{}", tool.name),
-    }
+    };
+    if names::is_confusing(tool, &name) { names::told_apart(tool, &name) } else { name }
 }
 
 #[cfg(test)]

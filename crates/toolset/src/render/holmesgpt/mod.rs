@@ -12,7 +12,6 @@
 //! it with the agent itself.
 
 mod base;
-mod builtin;
 mod credentials;
 mod entries;
 mod entry_names;
@@ -35,6 +34,7 @@ pub use self::{
     unsupported::notes as unsupported,
 };
 use crate::{
+    agent_names,
     tool::{Note, Tool},
     yaml::{self, Block, Key, Node},
 };
@@ -128,7 +128,7 @@ impl FileBuilder {
             self.switch(CORE, true);
         }
         for Baseline { name, state } in baseline {
-            if builtin::exists(name) || self.toolsets.contains_key(name.as_str()) {
+            if agent_names::is_toolset(name) || self.toolsets.contains_key(name.as_str()) {
                 self.switch(name, *state == State::Enabled);
             } else {
                 let message = format!(

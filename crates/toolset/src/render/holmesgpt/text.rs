@@ -2,9 +2,9 @@
 
 use crd_types::{Reason, Trust};
 
-use super::{builtin, http_api};
+use super::http_api;
 use crate::{
-    checked,
+    agent_names, checked,
     tool::{Note, Tool},
 };
 
@@ -74,9 +74,9 @@ pub(super) fn usage(tool: &Tool, entry: &str, notes: &mut Vec<Note>) -> String {
     } else if api.usage.is_empty() {
         lines.push(format!("Nothing is known of its API. Start with GET {url}/ and follow what it answers."));
     } else {
-        let request = builtin::mapped(entry);
+        let request = agent_names::mapped(entry);
         lines.push(format!(
-            "GET with {request}_request, appended to the base URL (encode values; write your own for capitals):"
+            "GET with {request}, appended to the base URL (encode values; write your own for capitals):"
         ));
         lines.extend(api.usage.iter().map(|question| format!("- {question}")));
     }

@@ -38,6 +38,23 @@ fn a_type_is_a_product_in_any_case_or_a_free_name() {
 }
 
 #[test]
+fn custom_is_a_free_name_like_any_other() {
+    for text in ["custom", "Custom"] {
+        let free = accepted(&[(TOOLSET, "enabled"), (TYPE, text)]).stated.unwrap();
+        assert_eq!((free.product, free.custom.as_deref()), (Product::Custom, Some("custom")));
+    }
+}
+
+#[test]
+fn a_foreign_host_is_refused_with_what_replaces_it() {
+    for host in ["api.example", "vectors.db.svc.other.domain"] {
+        let why = refused(&[(ENDPOINT, &format!("https://{host}:8080/"))]);
+        assert!(why.contains("spec.tools: [{name: vectors, type: Prometheus, endpoint: "), "{why}");
+    }
+    assert!(!refused(&[(HEALTH_ENDPOINT, "https://api.example/")]).contains("spec.tools"));
+}
+
+#[test]
 fn opting_in_without_a_type_is_malformed() {
     assert!(refused(&[(TOOLSET, "enabled")]).contains("toolset-type"));
 }
@@ -120,7 +137,6 @@ fn the_predecessors_health_annotation_is_read_as_a_path_or_a_url_of_the_service(
 fn other_malformed_forms_are_refused_in_words() {
     assert!(refused(&[(TOOLSET, "yes")]).contains("\"enabled\" or \"disabled\""));
     refused(&[(TYPE, "Vector DB")]);
-    refused(&[(TYPE, "custom")]);
     refused(&[(TYPE, "")]);
     refused(&[(SCHEME, "HTTPS")]);
     refused(&[(PATH, "@evil.example/x")]);

@@ -28,6 +28,18 @@ fn an_entry_for_which_the_agent_would_refuse_the_whole_file_is_left_out_and_said
 }
 
 #[test]
+fn a_name_that_cannot_be_used_gets_a_message_that_fits() {
+    let problem = |yaml: &str| parse(&format!("toolsets:\n  {yaml}: {{enabled: true}}\n")).unwrap().problems().join("");
+    assert_eq!(problem("''"), "toolsets \"\" is left out: its name is empty; give it a name");
+    assert!(problem("my.http").contains("a name with a dot; rename it"));
+    for name in ["\"a\\nb\"", "\"a\\tb\"", "\"\\e[31m\""] {
+        let said = problem(name);
+        assert!(said.contains("line break or another control character") && !said.contains("dot"), "{said}");
+        assert!(!said.contains(char::is_control), "{said:?}");
+    }
+}
+
+#[test]
 fn an_empty_file_or_section_is_no_error() {
     for text in ["", "# nothing\n", "{}", "toolsets:\n", "toolsets: {}\nmcp_servers: null\n", "toolsets: []\n"] {
         assert_eq!(parse(text), Ok(BaseFile::default()), "{text:?}");

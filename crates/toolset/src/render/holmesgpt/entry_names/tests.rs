@@ -6,8 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    agent_names::folded,
     fixtures::{chosen, from_spec, jaeger, tenant, tool, tools_with_colliding_names},
-    plan::names::{assign, folded},
+    plan::names::assign,
 };
 
 fn entry_names(tools: &[Tool]) -> Vec<String> {

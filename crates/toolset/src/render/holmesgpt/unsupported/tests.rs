@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    DEFAULT_CLUSTER_DOMAIN, HealthStage, Index, SliceView,
-    fixtures::{config, index, prometheus},
+    DEFAULT_CLUSTER_DOMAIN, HealthStage, Index,
+    fixtures::{config, index, prometheus, slice},
     pipeline::{self, HealthInput},
     tool::Tool,
 };
@@ -117,14 +117,9 @@ fn messages(formats: &serde_json::Value, index: &Index) -> Vec<String> {
 
 #[test]
 fn what_the_agent_cannot_take_is_said_only_where_its_file_is_written() {
-    let mut ready = index([prometheus("monitoring", "p")]);
-    ready.apply_slice(SliceView {
-        namespace: "monitoring".into(),
-        name: "p-1".into(),
-        service: "p".into(),
-        serving: true,
-        managed: true,
-    });
+    let prometheus = prometheus("monitoring", "p");
+    let mut ready = index([prometheus.clone()]);
+    ready.apply_slice(slice(&prometheus, true));
     assert!(messages(&json!(["HolmesGPT"]), &ready)[0].starts_with("override o: settings.timeoutSeconds is left out"));
     assert_eq!(messages(&json!(["ToolsetJSON"]), &ready), [] as [&str; 0]);
 }
