@@ -1,6 +1,9 @@
 //! The plan from scratch: what each output must be, from the state of the API server and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use crd_types::ToolsetConfig;
@@ -28,6 +31,9 @@ use toolset::{
 use super::places::{ConfigPlace, Places};
 use crate::harness::{condition, toolset_configs};
 
+/// Every wait and every grace period is over then.
+const LATER: Duration = Duration::from_secs(3600);
+
 /// The state of the API server.
 pub(super) struct Snapshot {
     index: Index,
@@ -54,8 +60,8 @@ impl Snapshot {
             index.apply_service(convert::service(&service.metadata, service.spec.as_ref()));
         }
         for slice in list_in::<EndpointSlice>(client, watched).await? {
-            let conditions = slice.endpoints.iter().map(|endpoint| endpoint.conditions.as_ref());
-            convert::slice(&slice.metadata, conditions).map(|view| index.apply_slice(view));
+            let endpoints = slice.endpoints.iter().map(Into::into);
+            convert::slice(&slice.metadata, endpoints).map(|view| index.apply_slice(view));
         }
         for namespace in Api::<Namespace>::all(client.clone()).list(&ListParams::default()).await? {
             if watched.is_none_or(|watched| watched.contains(&namespace.name_any())) {
@@ -94,20 +100,26 @@ impl Snapshot {
         };
         let base = config.spec.output.base.as_ref();
         let base = base.map(|base| data(&base.config_map_name, &base.key).context("there is no base")).transpose()?;
-        let outcome = pipeline::run(Input {
-            config: &config,
-            cluster_domain: DEFAULT_CLUSTER_DOMAIN,
-            index: &self.index,
-            admits: None,
-            // Nothing is in the output, so a tool without endpoints is left out, as after its grace period.
-            health: HealthInput::Observed {
-                stage: &mut HealthStage::default(),
-                time: &|_| HealthTime::default(),
-                in_output: &BTreeSet::new,
-            },
-            legacy_overrides: data(&place.config_map, LEGACY_OVERRIDES_KEY).map(String::as_str),
-            base: base.map(|text| Base::Text(text)),
-        });
+        let mut stage = HealthStage::default();
+        let mut plan = |now: Duration| {
+            pipeline::run(Input {
+                config: &config,
+                cluster_domain: DEFAULT_CLUSTER_DOMAIN,
+                index: &self.index,
+                admits: None,
+                // Nothing is in the output, so a tool without endpoints is left out, as after its grace period.
+                health: HealthInput::Observed {
+                    stage: &mut stage,
+                    time: &|_| HealthTime { now, ..HealthTime::default() },
+                    in_output: &BTreeSet::new,
+                },
+                legacy_overrides: data(&place.config_map, LEGACY_OVERRIDES_KEY).map(String::as_str),
+                base: base.map(|text| Base::Text(text)),
+            })
+        };
+        // A Tenant's tool enters only after its EndpointSlices have been the same for a while.
+        plan(Duration::ZERO);
+        let outcome = plan(LATER);
         let manifest = Manifest::new(&config, &outcome.rendered);
         let services = manifest.data().iter().map(|(key, text)| (*key, in_output([&**text], DEFAULT_CLUSTER_DOMAIN)));
         Ok(Expected {
