@@ -46,6 +46,14 @@ pub(crate) enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Check every write of two replicas for an hour, under changes of the cluster, faults of the network and deaths of the
+    /// leader.
+    #[command(disable_help_flag = true)]
+    Endurance {
+        /// The options that `cargo xtask bench endurance --help` lists.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 /// Builds the optimised programs and runs a benchmark.
@@ -55,6 +63,7 @@ pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
         Bench::Configs { arguments } => ("configs", arguments),
         Bench::Recognise { arguments } => ("recognise", arguments),
         Bench::Idle { arguments } => ("idle", arguments),
+        Bench::Endurance { arguments } => ("endurance", arguments),
     };
     if has(arguments, "--help") || has(arguments, "-h") {
         // The help needs no optimised build, which takes minutes.

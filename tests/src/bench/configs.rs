@@ -21,11 +21,11 @@ use super::{
     probe::{self, Probe, milliseconds},
     quantiles::Quantiles,
     report::{Report, print},
-    usage::mebibytes,
 };
 use crate::{
     controlplane::ControlPlane,
     harness::{DEFAULT_CONFIG_MAP, World},
+    usage::mebibytes,
 };
 
 /// How many namespaces one source may name.

@@ -14,11 +14,11 @@ use super::{
     report::{Report, print},
     requests::Requests,
     trusted_all,
-    usage::mebibytes,
 };
 use crate::{
     controlplane::ControlPlane,
     harness::{DEFAULT_CONFIG_MAP, World, toolset_configs, within},
+    usage::mebibytes,
 };
 
 /// CPU, in thousandths of a core.

@@ -14,11 +14,11 @@ use super::{
     population,
     report::{Report, print},
     trusted_all,
-    usage::{Memory, mebibytes},
 };
 use crate::{
     controlplane::ControlPlane,
     harness::{Account, World, within},
+    usage::{Memory, mebibytes},
 };
 
 /// Resident memory with at most so many Services, in MiB.

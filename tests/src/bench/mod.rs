@@ -15,6 +15,7 @@
 //! pairs. Ctrl-C ends a benchmark at once; the control plane's watchdog ends what it started.
 
 pub mod configs;
+pub mod endurance;
 pub mod floor;
 pub mod freshness;
 pub mod idle;
@@ -27,7 +28,6 @@ mod probe;
 mod quantiles;
 mod report;
 mod requests;
-mod usage;
 
 use anyhow::Result;
 use serde_json::{Value, json};

@@ -11,10 +11,11 @@ use kube::{
     api::{DynamicObject, ListParams},
 };
 
-use super::{metrics, usage};
+use super::metrics;
 use crate::{
     chart::Release,
     harness::{Account, Controller, ControllerOptions, World, condition, toolset_config_resource, within},
+    usage,
 };
 
 /// How long a start may take with the largest number of Services on a busy machine.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, value_parser};
-use e2e::bench::{configs, floor, freshness, idle, memory};
+use e2e::bench::{configs, endurance, floor, freshness, idle, memory};
 
 /// Measures the operator on a real API server, with leader election on as its chart runs it
 ///
@@ -69,6 +69,21 @@ enum Bench {
   cargo xtask bench idle                 ten minutes
   cargo xtask bench idle --seconds 60    a minute and a half")]
     Idle(Idle),
+    /// Whether the operator keeps its promises under changes and faults of all kinds
+    ///
+    /// Ten ToolsetConfigs, 20 changes of Services a second, edits of specs, labels and ConfigMaps. Two replicas reach the API
+    /// server through proxies with faults: 30 % of the requests fail, answers are slow, watches are cut, silent or empty.
+    /// The leader is stopped or killed in most rounds. After each round, changes and faults stop for a moment.
+    ///
+    /// Promised: after each round, every ConfigMap and every status is what a plan from scratch says. No version of a
+    /// ConfigMap in between lacks a tool that did not change, lists a tool that did not exist, or repeats the version
+    /// before. Nobody writes without the lease. At rest nothing is written and nothing is reconciled. Memory and
+    /// descriptors stay flat.
+    #[command(after_help = "Examples:
+  cargo xtask bench endurance                          an hour
+  cargo xtask bench endurance --minutes 1              two minutes
+  cargo xtask bench endurance --minutes 5 --seed 42    the changes and faults of an earlier run, in the same order")]
+    Endurance(Endurance),
     /// The bare loop, which `freshness` starts as a process of its own
     #[command(hide = true)]
     Floor {
@@ -149,6 +164,19 @@ struct Idle {
     services: u32,
 }
 
+#[derive(Debug, Args)]
+struct Endurance {
+    /// For how long rounds start
+    #[arg(long, value_name = "NUMBER", default_value_t = 60, value_parser = value_parser!(u64).range(1..))]
+    minutes: u64,
+    /// Decides on changes and faults; printed at the start and at the end [default: at random]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// Changes a second
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = value_parser!(u32).range(1..=1000))]
+    changes: u32,
+}
+
 fn main() -> Result<ExitCode> {
     let bench = Arguments::parse().bench;
     // The loop has one thread, as the operator has.
@@ -189,6 +217,10 @@ async fn run(bench: Bench) -> Result<bool> {
         Bench::Idle(Idle { seconds, services }) => {
             let duration = Duration::from_secs(seconds);
             idle::run(idle::Options { duration, services: usize::try_from(services)? }).await
+        }
+        Bench::Endurance(Endurance { minutes, seed, changes }) => {
+            let duration = Duration::from_secs(60 * minutes);
+            endurance::run(endurance::Options { duration, seed, changes }).await
         }
         Bench::Floor { kubeconfig, namespace, bytes } => {
             floor::run(&kubeconfig, &namespace, bytes).await.map(|()| true)

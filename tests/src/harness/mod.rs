@@ -41,7 +41,7 @@ pub use self::{
     controller::{Controller, ControllerOptions},
     history::{Moment, Step},
     programs::kubectl_toolset,
-    proxy::{ApiRequest, End, Exchange, Fault, Proxy},
+    proxy::{ApiRequest, Applied, End, Exchange, Fault, Faults, FaultyProxy, Proxy, Traffic},
     shared::cluster,
     wait::{DEADLINE, absent, eventually, holds, present, within},
     world::{World, isolated, scenario},

@@ -75,9 +75,10 @@ impl Brake {
     }
 }
 
-/// How long to wait after this number of failures in a row. It starts at 1 s and doubles up to 60 s.
+/// How long to wait after this number of failures in a row. It starts at 1 s and doubles up to 16 s, so that the
+/// operator continues soon after an outage.
 pub(super) fn retry_after(failures: u32) -> Duration {
-    Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(Duration::from_secs(60))
+    Duration::from_secs(1 << failures.saturating_sub(1).min(4))
 }
 
 #[cfg(test)]
@@ -138,6 +139,6 @@ mod tests {
     #[test]
     fn failures_are_retried_ever_more_slowly() {
         let waits: Vec<_> = (1..=8).map(|failures| retry_after(failures).as_secs()).collect();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(waits, [1, 2, 4, 8, 16, 16, 16, 16]);
     }
 }

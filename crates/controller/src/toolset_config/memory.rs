@@ -4,10 +4,13 @@ use tokio::time::{Duration, Instant};
 use toolset::{HealthStage, config_map::Manifest};
 
 use super::{brake::Brake, health_clocks::HealthClocks};
-use crate::api::fence::Term;
+use crate::{api::fence::Term, cluster::ConfigMapState};
 
 /// How long further changes are collected after a write, so that a burst causes two writes and not many.
 const WINDOW: Duration = Duration::from_millis(50);
+
+/// How many writes without an answer are remembered.
+const UNANSWERED: usize = 8;
 
 /// What the worker remembers of one object during one term.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub(super) struct Memory {
     /// The ConfigMap as this process last applied it and the API server acknowledged it. It is used to restore the
     /// ConfigMap without a plan, and to know what is in the output while the ConfigMap does not exist.
     pub(super) applied: Option<Manifest>,
+    /// What was sent since then without an answer of success, oldest first. Some of it may have been carried out.
+    unanswered: Vec<Manifest>,
     /// Who last changed the ConfigMap against this process, for messages.
     pub(super) rival: String,
     /// The generation of the spec that the ConfigMap was last written for, or found to be as planned.
@@ -47,6 +52,7 @@ impl Memory {
             health: HealthStage::default(),
             brake: Brake::default(),
             applied: None,
+            unanswered: Vec::new(),
             rival: String::new(),
             settled: None,
             failures: 0,
@@ -62,6 +68,31 @@ impl Memory {
         self.last_write = Some(now);
     }
 
+    /// Records a write that the API server acknowledged.
+    pub(super) fn acknowledged(&mut self, manifest: Manifest) {
+        self.applied = Some(manifest);
+        self.unanswered.clear();
+    }
+
+    /// Records a write that failed. It may have been carried out, because only its answer may be lost.
+    pub(super) fn unanswered(&mut self, manifest: Manifest) {
+        if self.unanswered.len() == UNANSWERED {
+            self.unanswered.remove(0);
+        }
+        self.unanswered.push(manifest);
+    }
+
+    /// Compares the ConfigMap with the writes without an answer. If it is as one of them, that one was carried out, and
+    /// nobody else changed the ConfigMap.
+    pub(super) fn recognise(&mut self, existing: &ConfigMapState) {
+        let Some(view) = existing.view.as_deref() else { return };
+        let owned = |key: &str| existing.owned.contains(key);
+        let Some(carried_out) = self.unanswered.iter().position(|sent| sent.drift(view, owned).is_none()) else {
+            return;
+        };
+        self.applied = self.unanswered.drain(..=carried_out).next_back();
+    }
+
     /// Until when a change that arrives now waits for other changes. `None` if it does not wait. The first change after
     /// a quiet time is written at once, and the changes right after it are written together.
     pub(super) fn collects_until(&self, now: Instant) -> Option<Instant> {
@@ -71,8 +102,50 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use toolset::Rendered;
+
     use super::*;
     use crate::api::fence::Fence;
+
+    fn memory() -> Memory {
+        Memory::new(Fence::without_election().term().unwrap(), "u".to_owned(), Instant::now())
+    }
+
+    fn manifest(text: &str) -> Manifest {
+        let config = serde_json::from_value(serde_json::json!({
+            "apiVersion": "toolset.kubernaut.io/v1alpha1", "kind": "ToolsetConfig",
+            "metadata": {"name": "c", "namespace": "n", "uid": "u"},
+            "spec": {"sources": [{"name": "s", "trust": "Trusted", "namespaces": {"from": "All"}}]}
+        }));
+        let rendered =
+            Rendered { data: [("toolset.json", text.into())].into(), hash: text.into(), ..Default::default() };
+        Manifest::new(&config.unwrap(), &rendered)
+    }
+
+    fn as_written(text: &str) -> ConfigMapState {
+        let mut state = ConfigMapState::default();
+        state.view = Some(Arc::new(manifest(text).applied_onto(None, "x", |_| true)));
+        state
+    }
+
+    #[test]
+    fn a_write_without_an_answer_that_was_carried_out_is_what_was_applied() {
+        let mut memory = memory();
+        memory.acknowledged(manifest("first"));
+        for text in ["second", "third", "fourth"] {
+            memory.unanswered(manifest(text));
+        }
+        memory.recognise(&as_written("somebody else's"));
+        assert_eq!(memory.applied, Some(manifest("first")));
+        memory.recognise(&as_written("third"));
+        assert_eq!(memory.applied, Some(manifest("third")));
+        memory.recognise(&as_written("second"));
+        assert_eq!(memory.applied, Some(manifest("third")), "somebody else went back to it");
+        memory.recognise(&as_written("fourth"));
+        assert_eq!(memory.applied, Some(manifest("fourth")));
+    }
 
     #[test]
     fn the_first_change_is_written_at_once_and_the_next_ones_together() {

@@ -97,6 +97,9 @@ impl Worker {
         memory.refused = false;
         let target = self.name.sibling(&config.spec.output.config_map_name);
         let existing = self.cluster.config_maps.get(&target);
+        if let Some(existing) = &existing {
+            memory.recognise(existing);
+        }
         let gate = self.gate(config, memory, existing.as_ref(), began);
         let outcome = self.output(config, memory, (&target, existing), &gate, received, began).await;
         if memory.refused || outcome.result == ReconcileResult::Failed {

@@ -65,7 +65,7 @@ impl Output<'_> {
         memory.failures = 0;
         // After a restart, the ConfigMap may be as planned although this process did not write it. A later difference
         // is drift.
-        memory.applied = Some(manifest);
+        memory.acknowledged(manifest);
         memory.settled = self.config.metadata.generation;
         self.settled(memory, ReconcileResult::Unchanged)
     }
@@ -175,7 +175,7 @@ impl Output<'_> {
                     memory.brake.repaired(now);
                     self.metrics.drifted();
                 }
-                memory.applied = Some(manifest);
+                memory.acknowledged(manifest);
                 memory.failures = 0;
                 if let Some(created) = created {
                     self.own_by_apply(term, &created).await;
@@ -185,6 +185,10 @@ impl Output<'_> {
             }
             Err(error) => {
                 config_maps.failed(self.target);
+                // Without the lease, nothing was sent.
+                if error.cause() != Cause::NotLeading {
+                    memory.unanswered(manifest);
+                }
                 Err(self.failed(memory, &error))
             }
         }

@@ -34,11 +34,11 @@ use super::{
     probe::{self, Probe},
     report::{Report, print},
     requests::Requests,
-    usage::{Memory, mebibytes},
 };
 use crate::{
     controlplane::{ControlPlane, Process, controllers_run},
     harness::{Account, DEADLINE, DEFAULT_CONFIG_MAP, World, services, within},
+    usage::{Memory, mebibytes},
 };
 
 /// Changes that are not counted, because connections are opened and memory is touched for the first time.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::bench::{
-    probe::{Probe, milliseconds},
+use crate::{
+    bench::probe::{Probe, milliseconds},
     usage,
 };
 

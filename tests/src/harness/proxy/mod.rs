@@ -4,6 +4,8 @@
 //! has the administrator's rights. It forwards at once what no fault concerns, and it streams watches. It keeps a log
 //! of all requests and their times, so that a test can compare what came first instead of measuring time.
 
+mod forwarding;
+mod random_faults;
 mod request;
 
 use std::{
@@ -16,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -24,22 +26,17 @@ use axum::{
     response::Response,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use http::{HeaderMap, HeaderName, StatusCode, header};
-use kube::{
-    Client, Config,
-    client::ClientBuilder,
-    config::{KubeConfigOptions, Kubeconfig},
+use http::StatusCode;
+use kube::Client;
+use serde_json::Value;
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
+
+use self::forwarding::{passed_on, refusal};
+pub use self::{
+    random_faults::{Applied, Faults, FaultyProxy, Traffic},
+    request::{ApiRequest, End, Exchange},
 };
-use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
-
-pub use self::request::{ApiRequest, End, Exchange};
 use super::World;
-use crate::controlplane::{nonce, write_private};
-
-/// Headers that concern one connection only. They are not forwarded.
-const OF_ONE_CONNECTION: [HeaderName; 5] =
-    [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH, header::AUTHORIZATION];
 
 /// A running proxy. Dropping it closes its port.
 #[derive(Debug)]
@@ -129,32 +126,10 @@ impl World {
 
 impl Proxy {
     async fn start(kubeconfig: &Path, folder: &Path) -> Result<Self> {
-        let file = Kubeconfig::read_from(kubeconfig)?;
-        let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
-        // The client is to notice that the API server is away.
-        config.default_retry = false;
-        let shared = Arc::new(Shared {
-            upstream: ClientBuilder::try_from(config)?.build(),
-            rules: Mutex::default(),
-            exchanges: Mutex::default(),
-        });
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}", listener.local_addr()?);
+        let upstream = forwarding::upstream(kubeconfig).await?;
+        let shared = Arc::new(Shared { upstream, rules: Mutex::default(), exchanges: Mutex::default() });
         let router = Router::new().fallback(answer).with_state(shared.clone());
-        let server = tokio::spawn(async move {
-            // Its clients see why it fails.
-            _ = axum::serve(listener, router).await;
-        });
-        let kubeconfig = folder.join(format!("proxy-{}.kubeconfig", nonce()?));
-        let config = json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "proxy", "cluster": {"server": url}}],
-            "users": [{"name": "anybody", "user": {}}],
-            "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "anybody"}}],
-            "current-context": "proxy",
-        });
-        write_private(&kubeconfig, config.to_string().as_bytes())?;
+        let (kubeconfig, server) = forwarding::serve(router, folder).await?;
         Ok(Self { shared, kubeconfig, server })
     }
 
@@ -279,11 +254,7 @@ impl Shared {
         parts: &http::request::Parts,
         body: Bytes,
     ) -> Result<Response> {
-        let path = parts.uri.path_and_query().context("a request without a path")?;
-        let mut forwarded =
-            http::Request::builder().method(&parts.method).uri(path.as_str()).body(kube::client::Body::from(body))?;
-        *forwarded.headers_mut() = passed_on(&parts.headers);
-        let (head, body) = self.upstream.send(forwarded).await?.into_parts();
+        let (head, body) = forwarding::forward(&self.upstream, parts, body).await?.into_parts();
         let body = if request.verb == "watch" { self.stream(request.clone(), body) } else { Body::new(body) };
         let mut response = Response::new(body);
         *response.status_mut() = head.status;
@@ -364,29 +335,4 @@ fn rewritten(body: &Bytes, change: &(dyn Fn(&mut Value) + Send + Sync)) -> Bytes
     let Ok(mut value) = serde_json::from_slice(body) else { return body.clone() };
     change(&mut value);
     value.to_string().into()
-}
-
-fn passed_on(headers: &HeaderMap) -> HeaderMap {
-    let mut headers = headers.clone();
-    for name in OF_ONE_CONNECTION {
-        headers.remove(name);
-    }
-    headers
-}
-
-/// A failure in the form that the API server has for it.
-fn refusal(status: StatusCode, message: &str) -> Response {
-    let object = json!({
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Failure",
-        "reason": status.canonical_reason().unwrap_or_default().replace(' ', ""),
-        "message": message,
-        "code": status.as_u16(),
-    });
-    let mut response = Response::new(Body::from(object.to_string()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-    response
 }

@@ -6,18 +6,18 @@ use anyhow::{Context as _, Result};
 
 /// Resident memory, in KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     /// All of it, the program's own pages included.
-    pub(super) resident: u64,
+    pub(crate) resident: u64,
     /// What the kernel cannot take back: heap and stacks.
-    pub(super) anonymous: u64,
+    pub(crate) anonymous: u64,
     /// The most that was ever resident.
-    pub(super) peak: u64,
+    pub(crate) peak: u64,
 }
 
 impl Memory {
     /// Fails if there is no such process.
-    pub(super) fn of(pid: u32) -> Result<Self> {
+    pub(crate) fn of(pid: u32) -> Result<Self> {
         let path = format!("/proc/{pid}/status");
         Self::parse(&fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?)
     }
@@ -40,14 +40,20 @@ impl fmt::Display for Memory {
 }
 
 /// KiB as MiB.
-pub(super) fn mebibytes(kib: u64) -> f64 {
+pub(crate) fn mebibytes(kib: u64) -> f64 {
     // Exact up to 4 TiB.
     u32::try_from(kib).map_or(f64::MAX, f64::from) / 1024.0
 }
 
+/// How many descriptors a process has open.
+pub(crate) fn descriptors(pid: u32) -> Result<usize> {
+    let path = format!("/proc/{pid}/fd");
+    Ok(fs::read_dir(&path).with_context(|| format!("cannot read {path}"))?.count())
+}
+
 /// User and system CPU time of a process since its start: exact to the nanosecond, or in steps of 10 ms where the
 /// kernel keeps no statistics of its scheduler. Threads that have ended count in the second case only.
-pub(super) fn cpu(pid: u32) -> Result<Duration> {
+pub(crate) fn cpu(pid: u32) -> Result<Duration> {
     let exact = scheduled(Path::new(&format!("/proc/{pid}/task"))).unwrap_or_default();
     // A running process has been scheduled, so zero means that the kernel keeps no statistics.
     if !exact.is_zero() {
