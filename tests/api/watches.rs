@@ -167,7 +167,7 @@ async fn a_first_list_that_the_api_server_does_not_take_is_reported() -> Result<
 async fn a_first_list_that_is_cut_is_reported() -> Result<()> {
     scenario("list-cut", async |world| {
         let fault = |proxy: &Proxy| proxy.cut(40, |request| request.is("list", "services"));
-        first_list_fails(world, "", fault).await
+        first_list_fails(world, "EOF while parsing", fault).await
     })
     .await
 }

@@ -31,7 +31,8 @@ closed! {
         WaitingForInputs,
         /// The operator is not allowed to read an input.
         InputForbidden,
-        /// The operator has had no contact with the API server about an input for too long.
+        /// The operator has had no contact with the API server about an input for too long, or the first list of the
+        /// input fails.
         InputStale,
         /// The operator cannot read an input in some of the watched namespaces. It does not change the tools of these
         /// namespaces, except that it removes what the spec takes away.
