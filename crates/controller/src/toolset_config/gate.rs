@@ -284,6 +284,16 @@ mod tests {
     }
 
     #[test]
+    fn a_base_is_waited_for_only_where_the_file_for_holmesgpt_is_written() {
+        let (watches, now) = (all_listed(Instant::now()), Instant::now());
+        for (format, gate) in [("HolmesGPT", Gate::Shut), ("ToolsetJSON", Gate::Open)] {
+            let output = serde_json::json!({"formats": [format], "base": {"configMapName": "base"}});
+            let config = config(&serde_json::json!({"output": output}));
+            assert_eq!(gate_of(&config, &watches, &[], now).gate, gate, "{format}");
+        }
+    }
+
+    #[test]
     fn endpoint_slices_are_not_waited_for_without_health() {
         let (watches, now) = (all_listed(Instant::now()), Instant::now());
         watches.stopped(&WatchId::all(Input::EndpointSlice));

@@ -119,7 +119,7 @@ enum BaseText {
 
 impl BaseText {
     fn of(cluster: &Cluster, config: &ToolsetConfig) -> Option<Self> {
-        let base = config.spec.output.base.as_ref()?;
+        let base = config.spec.output.used_base()?;
         let name = NamespacedName::of(config).sibling(&base.config_map_name);
         let view = cluster.config_maps.get(&name).and_then(|state| state.view);
         Some(match view {
