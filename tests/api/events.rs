@@ -75,6 +75,29 @@ async fn every_rejected_service_gets_its_event_and_a_restart_writes_none_again()
 }
 
 #[tokio::test]
+async fn every_rejected_service_gets_its_event_although_the_leader_ends_meanwhile() -> Result<()> {
+    scenario("told-later", async |world| {
+        let apps = world.namespace("apps").await?;
+        let agent = world.namespace("agent").await?;
+        reject(world, &apps, REJECTED).await?;
+        let mut first = world.start_controller(ControllerOptions::default()).await?;
+        world.configure(&agent, CONFIG, &without_health(&[&apps])).await?;
+        present(&toolset_configs(&world.client(), &agent), CONFIG, "the status lists rejections", |config| {
+            config.data.to_string().contains("InvalidAnnotation")
+        })
+        .await?;
+        ensure!(first.terminate().await?.success());
+        let told = about(world, &apps, "InvalidAnnotation").await?.len();
+        ensure!(told < REJECTED, "all Events were sent before the leader ended");
+
+        let _second = world.start_controller(ControllerOptions::default()).await?;
+        all_told(world, &apps, REJECTED).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
 async fn an_event_about_the_toolset_config_comes_before_hundreds_about_services() -> Result<()> {
     scenario("own-first", async |world| {
         let apps = world.namespace("apps").await?;

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Result, ensure};
 use e2e::harness::{DEFAULT_CONFIG_MAP, Fault, Proxy, Tools, prelude::*, services};
+use http::StatusCode;
 use serde_json::json;
 
-use crate::stage::{RETRIED, Stage, behind};
+use crate::stage::{RETRIED, Stage, behind, message};
 
 /// The first seconds of a watch.
 const FIRST: Duration = Duration::from_secs(3);
@@ -112,6 +113,61 @@ async fn empty_lists_are_repeated_ever_more_slowly_and_do_not_mean_that_nothing_
         let steps = moment.steps(DEFAULT_CONFIG_MAP).await?;
         ensure!(steps.len() == 1, "one write, for Prometheus: {steps:?}");
         Ok(())
+    })
+    .await
+}
+
+/// Restarts the operator while its first list of Services fails, and checks that the status says why, that nothing is
+/// lost, and that what the spec takes away goes.
+async fn first_list_fails(world: &mut World, says: &str, fault: impl FnOnce(&Proxy) -> Fault) -> Result<()> {
+    let proxy = world.proxy().await?;
+    let mut stage = Stage::behind(world, &proxy, json!({})).await?;
+    stage.world.create(&services::grafana(&stage.apps)).await?;
+    stage.world.create(&services::prometheus_server(&stage.apps)).await?;
+    stage.lists(&["grafana", "prometheus-server"]).await?;
+    stage.controller.terminate().await?;
+
+    let moment = stage.world.moment(&stage.agent).await?;
+    let proxy = stage.world.proxy().await?;
+    let fault = fault(&proxy);
+    stage.controller = stage.world.start_controller(ControllerOptions { do_not_wait: true, ..behind(&proxy) }).await?;
+    within(RETRIED, "the status has the error", async || {
+        let config = stage.config().await?;
+        for kind in ["Ready", "InputsSynced"] {
+            ensure!(condition(&config, kind) == Some(("False", "InputStale")), "{:?}", condition(&config, kind));
+        }
+        ensure!(message(&config, "InputsSynced").contains(says), "{}", message(&config, "InputsSynced"));
+        Ok(())
+    })
+    .await?;
+    ensure!(moment.steps(DEFAULT_CONFIG_MAP).await?.is_empty(), "nothing is written for what cannot be seen");
+    let off = json!([{"name": "off", "match": {"service": "grafana"}, "state": "Disabled"}]);
+    stage.respec(json!({"overrides": off})).await?;
+    stage.lists(&["prometheus-server"]).await?;
+
+    drop(fault);
+    within(RETRIED, "Ready again", async || {
+        let config = stage.config().await?;
+        ensure!(condition(&config, "Ready") == Some(("True", "AsExpected")), "{:?}", condition(&config, "Ready"));
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_first_list_that_the_api_server_does_not_take_is_reported() -> Result<()> {
+    scenario("list-401", async |world| {
+        let fault = |proxy: &Proxy| proxy.refuse(StatusCode::UNAUTHORIZED, |request| request.is("list", "services"));
+        first_list_fails(world, "a test refuses it", fault).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_first_list_that_is_cut_is_reported() -> Result<()> {
+    scenario("list-cut", async |world| {
+        let fault = |proxy: &Proxy| proxy.cut(40, |request| request.is("list", "services"));
+        first_list_fails(world, "", fault).await
     })
     .await
 }

@@ -227,7 +227,7 @@ impl<M> Answer<M> {
 }
 
 /// A resource version as a number. Since 1.35, Kubernetes guarantees that the versions of an object are ordered. With
-/// etcd they always were.
+/// etcd they always were. Zero if it is not a number. Such a version says nothing, so what comes later is newer.
 pub(crate) fn version(resource_version: Option<&str>) -> u64 {
     resource_version.and_then(|version| version.parse().ok()).unwrap_or_default()
 }

@@ -89,7 +89,7 @@ impl ConfigMaps {
         let mut slots = self.lock();
         let Some(slot) = slots.get_mut(name) else { return true };
         let Some(expected) = slot.expected.take() else { return true };
-        if let Some(seen) = slot.seen.as_ref().filter(|seen| seen.version >= version) {
+        if let Some(seen) = slot.seen.as_ref().filter(|seen| version > 0 && seen.version >= version) {
             return seen.view.as_deref().is_some_and(|view| view.uid == uid && same_content(&expected.view, view));
         }
         let updated_by_us = slot.seen.take().is_some_and(|seen| seen.updated_by_us);
@@ -142,7 +142,7 @@ impl ConfigMaps {
     fn observe(&self, name: &NamespacedName, state: ConfigMapState) -> bool {
         let mut slots = self.lock();
         let slot = slots.entry(name.clone()).or_default();
-        if slot.seen.as_ref().is_some_and(|seen| state.version < seen.version) {
+        if slot.seen.as_ref().is_some_and(|seen| state.version > 0 && state.version < seen.version) {
             return false;
         }
         let as_known = slot.seen.as_ref().is_some_and(|seen| same(seen.view.as_deref(), state.view.as_deref()));
@@ -263,6 +263,20 @@ mod tests {
         assert!(!maps.deleted(&name(), &object("10", "stale")));
         assert_eq!(content(&maps), "b");
         assert!(maps.deleted(&name(), &object("12", "b")));
+        assert!(maps.get(&name()).unwrap().view.is_none());
+    }
+
+    #[test]
+    fn a_version_that_is_not_a_number_is_newer_than_any_other() {
+        let maps = ConfigMaps::default();
+        maps.applied(&name(), &object("100", "a"));
+        maps.expect(&name(), expected("b"));
+        assert!(maps.acknowledged(&name(), "u", version(Some("opaque"))));
+        assert_eq!(content(&maps), "b");
+        assert!(maps.applied(&name(), &object("101", "c")));
+        assert!(maps.applied(&name(), &object("opaque", "d")));
+        assert_eq!(content(&maps), "d");
+        assert!(maps.deleted(&name(), &object("opaque", "d")));
         assert!(maps.get(&name()).unwrap().view.is_none());
     }
 

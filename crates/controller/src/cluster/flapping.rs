@@ -1,11 +1,16 @@
 //! Limits how often the same Service triggers, so that one Service that changes all the time does not keep every
 //! ToolsetConfig writing.
 //!
-//! The first change after a quiet second triggers at once. If more changes follow within the second, they trigger
-//! together when it is over. The index always has the present state, so a reconcile for another reason contains it.
+//! - A Service has three parts: itself, its endpoints if one is ready, and its endpoints if none is. A part that has
+//!   not triggered for a second triggers at once, so a new Service and its first ready endpoint do.
+//! - Everything else waits in one place. It triggers together, a second after the last trigger of the Service.
+//! - A Service may trigger three times in a row, once for each part, and then once a second. So the parts together
+//!   trigger once a second in the long run.
+//!
+//! The index always has the present state, so a reconcile for another reason contains it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,11 +21,12 @@ use tokio::time::{Instant, sleep_until};
 use super::triggers::Triggers;
 use crate::api::NamespacedName;
 
-/// The shortest time between two triggers because of the same Service, except those that never wait.
+/// The time in which a Service triggers once in the long run, except for what never waits.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How many triggers of a Service may follow each other without a pause. One for each part.
+const BURST: u32 = 3;
 
-/// What of a Service changed. Each part counts separately, so a new Service and its first ready endpoint trigger at
-/// once.
+/// What of a Service changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     /// The Service itself.
@@ -40,35 +46,45 @@ pub(super) struct Concerned {
     pub(super) limited: Vec<NamespacedName>,
 }
 
-type Subject = (ServiceKey, Part);
-
-/// The Services that triggered within the last second.
+/// The Services that triggered within the last seconds.
 #[derive(Debug, Default)]
 pub(super) struct Flapping(Mutex<Recent>);
 
 #[derive(Debug, Default)]
 struct Recent {
-    waiting: BTreeMap<Subject, Option<Waiting>>,
-    /// When the second of each is over. All seconds have the same length, so the first one ends first.
-    ends: VecDeque<(Instant, Subject)>,
-    /// A task waits for the end of a second.
+    services: BTreeMap<ServiceKey, Service>,
+    /// When each Service is looked at again. What waits triggers then, or the Service is forgotten.
+    due: BTreeSet<(Instant, ServiceKey)>,
+    /// A task waits for what waits.
     has_timer: bool,
+}
+
+/// The triggers of one Service.
+#[derive(Debug)]
+struct Service {
+    /// When each part last triggered.
+    triggered: BTreeMap<Part, Instant>,
+    /// When the whole burst is available again. Each trigger puts it off by an interval.
+    rested_at: Instant,
+    waiting: Option<Waiting>,
 }
 
 /// Changes that have not triggered yet.
 #[derive(Debug)]
 struct Waiting {
+    parts: BTreeSet<Part>,
     names: BTreeSet<NamespacedName>,
     /// When the first of them arrived.
     received: Instant,
+    due: Instant,
 }
 
 impl Flapping {
-    /// Triggers what a change concerns, now or at the end of the second.
+    /// Triggers what a change concerns, now or a second after the last trigger of the Service.
     pub(super) fn trigger(
         self: &Arc<Self>,
         triggers: &Arc<Triggers>,
-        subject: Subject,
+        (key, part): (ServiceKey, Part),
         concerned: Concerned,
         received: Instant,
     ) {
@@ -79,30 +95,31 @@ impl Flapping {
         let now = Instant::now();
         let mut recent = self.lock();
         recent.end(triggers, now);
-        if let Some(waiting) = recent.waiting.get_mut(&subject) {
-            if let Some(waiting) = waiting {
-                waiting.names.retain(|name| !at_once.contains(name));
-            }
-            if !limited.is_empty() {
-                let waiting = waiting.get_or_insert_with(|| Waiting { names: BTreeSet::new(), received });
-                waiting.names.extend(limited);
-                if !std::mem::replace(&mut recent.has_timer, true) {
-                    tokio::spawn(self.clone().wait(triggers.clone()));
-                }
-            }
+        let mut service = recent.take(&key).unwrap_or_else(|| Service::new(now));
+        let waits = !limited.is_empty() && !service.may_trigger(part, now);
+        let (mut names, mut since) = (at_once, received);
+        if waits {
+            service.wait(part, limited, received, now);
         } else {
-            recent.begin(subject, now);
-            triggers.each(&limited, received);
+            names.extend(limited);
         }
-        triggers.each(&at_once, received);
+        if !names.is_empty() {
+            service.trigger([part], now);
+            since = since.min(service.stop_waiting(&names).unwrap_or(since));
+        }
+        recent.put(key, service);
+        if waits && !std::mem::replace(&mut recent.has_timer, true) {
+            tokio::spawn(self.clone().run_timer(triggers.clone()));
+        }
+        triggers.each(&names, since);
     }
 
     /// Triggers what waits. Ends when nothing waits.
-    async fn wait(self: Arc<Self>, triggers: Arc<Triggers>) {
+    async fn run_timer(self: Arc<Self>, triggers: Arc<Triggers>) {
         loop {
-            let end = self.lock().next_end();
-            let Some(end) = end else { return };
-            sleep_until(end).await;
+            let due = self.lock().next_due();
+            let Some(due) = due else { return };
+            sleep_until(due).await;
             self.lock().end(&triggers, Instant::now());
         }
     }
@@ -113,147 +130,84 @@ impl Flapping {
 }
 
 impl Recent {
-    fn begin(&mut self, subject: Subject, now: Instant) {
-        self.waiting.insert(subject.clone(), None);
-        self.ends.push_back((now + INTERVAL, subject));
+    fn take(&mut self, key: &ServiceKey) -> Option<Service> {
+        let service = self.services.remove(key)?;
+        self.due.remove(&(service.due(), key.clone()));
+        Some(service)
     }
 
-    /// When to look again. `None` if nothing waits. Then the timer is over.
-    fn next_end(&mut self) -> Option<Instant> {
-        let waits = |subject: &Subject| self.waiting.get(subject).is_some_and(Option::is_some);
-        let end = self.ends.iter().find(|(_, subject)| waits(subject)).map(|(end, _)| *end);
-        self.has_timer = end.is_some();
-        end
+    fn put(&mut self, key: ServiceKey, service: Service) {
+        self.due.insert((service.due(), key.clone()));
+        self.services.insert(key, service);
     }
 
-    /// Ends the seconds that are over. What waits triggers, which begins another second.
+    /// When something that waits triggers. `None` if nothing waits. Then the timer is over.
+    fn next_due(&mut self) -> Option<Instant> {
+        let waits = |key: &ServiceKey| self.services.get(key).is_some_and(|service| service.waiting.is_some());
+        let due = self.due.iter().find(|(_, key)| waits(key)).map(|(due, _)| *due);
+        self.has_timer = due.is_some();
+        due
+    }
+
+    /// Triggers what has waited long enough, and forgets the Services that have rested.
     fn end(&mut self, triggers: &Triggers, now: Instant) {
-        while self.ends.front().is_some_and(|(end, _)| *end <= now) {
-            let Some((_, subject)) = self.ends.pop_front() else { return };
-            if let Some(Some(Waiting { names, received })) = self.waiting.remove(&subject) {
+        while self.due.first().is_some_and(|(due, _)| *due <= now) {
+            let Some((_, key)) = self.due.pop_first() else { return };
+            let Some(mut service) = self.services.remove(&key) else { continue };
+            if let Some(Waiting { parts, names, received, .. }) = service.waiting.take() {
+                service.trigger(parts, now);
+                self.put(key, service);
                 triggers.each(&names, received);
-                self.begin(subject, now);
             }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use futures::FutureExt as _;
-    use tokio::time::sleep;
-
-    use super::*;
-
-    const MOMENT: Duration = Duration::from_millis(10);
-
-    fn name(config: &str) -> NamespacedName {
-        NamespacedName::new("n", config)
+impl Service {
+    fn new(now: Instant) -> Self {
+        Self { triggered: BTreeMap::new(), rested_at: now, waiting: None }
     }
 
-    /// ToolsetConfigs `a` and `b`.
-    fn start() -> (Arc<Flapping>, Arc<Triggers>) {
-        let triggers = Arc::new(Triggers::default());
-        for config in ["a", "b"] {
-            triggers.of(&name(config));
-        }
-        (Arc::default(), triggers)
+    fn due(&self) -> Instant {
+        self.waiting.as_ref().map_or(self.rested_at, |waiting| waiting.due)
     }
 
-    /// Whether a ToolsetConfig was triggered since the last question.
-    fn triggered(triggers: &Triggers, config: &str) -> bool {
-        triggers.of(&name(config)).reconcile_needed().now_or_never().is_some()
+    /// Whether a change of a part triggers at once.
+    fn may_trigger(&self, part: Part, now: Instant) -> bool {
+        let is_quiet = self.triggered.get(&part).is_none_or(|at| now >= *at + INTERVAL);
+        let waits = self.waiting.as_ref().is_some_and(|waiting| waiting.parts.contains(&part));
+        is_quiet && !waits && self.rested_at <= now + INTERVAL * (BURST - 1)
     }
 
-    fn of(service: &str, part: Part) -> Subject {
-        (ServiceKey::new("n", service), part)
+    fn trigger(&mut self, parts: impl IntoIterator<Item = Part>, now: Instant) {
+        self.triggered.extend(parts.into_iter().map(|part| (part, now)));
+        // What never waits counts too, but not without end.
+        self.rested_at = (self.rested_at.max(now) + INTERVAL).min(now + INTERVAL * BURST);
     }
 
-    fn limited(config: &str) -> Concerned {
-        Concerned { limited: vec![name(config)], ..Concerned::default() }
+    fn wait(&mut self, part: Part, names: Vec<NamespacedName>, received: Instant, now: Instant) {
+        let due = self.triggered.values().max().copied().unwrap_or(now) + INTERVAL;
+        let waiting = self.waiting.get_or_insert_with(|| Waiting {
+            parts: BTreeSet::new(),
+            names: BTreeSet::new(),
+            received,
+            due,
+        });
+        waiting.parts.insert(part);
+        waiting.names.extend(names);
     }
 
-    fn at_once(config: &str) -> Concerned {
-        Concerned { at_once: vec![name(config)], ..Concerned::default() }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_service_that_flaps_triggers_at_once_and_then_once_a_second() {
-        let (flapping, triggers) = start();
-        let (mut count, began) = (0, Instant::now());
-        while began.elapsed() < Duration::from_secs(5) {
-            flapping.trigger(&triggers, of("s", Part::Object), limited("a"), Instant::now());
-            sleep(MOMENT).await;
-            count += usize::from(triggered(&triggers, "a"));
-        }
-        assert!((5..=6).contains(&count), "{count}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_last_change_triggers_and_then_nothing_is_left() {
-        let (flapping, triggers) = start();
-        let arrivals = [Instant::now(), Instant::now() + MOMENT, Instant::now() + 2 * MOMENT];
-        for received in arrivals {
-            flapping.trigger(&triggers, of("s", Part::Object), limited("a"), received);
-        }
-        assert!(triggered(&triggers, "a"));
-        assert_eq!(triggers.of(&name("a")).take(), Some(arrivals[0]));
-        sleep(INTERVAL / 2).await;
-        assert!(!triggered(&triggers, "a"), "not before the second is over");
-        sleep(INTERVAL / 2 + MOMENT).await;
-        assert!(triggered(&triggers, "a"));
-        assert_eq!(triggers.of(&name("a")).take(), Some(arrivals[1]), "freshness counts from the first that waited");
-        sleep(2 * INTERVAL).await;
-        assert!(!triggered(&triggers, "a"));
-        assert!(!flapping.lock().has_timer, "no timer at rest");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn each_service_and_each_part_of_it_counts_separately() {
-        let (flapping, triggers) = start();
-        let subjects = [of("s", Part::Object), of("t", Part::Object), of("s", Part::NotReady), of("s", Part::Ready)];
-        for subject in subjects {
-            flapping.trigger(&triggers, subject, limited("a"), Instant::now());
-            assert!(triggered(&triggers, "a"));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_takes_a_service_away_never_waits() {
-        let (flapping, triggers) = start();
-        let subject = || of("s", Part::Object);
-        let both = Concerned { at_once: vec![], limited: vec![name("a"), name("b")] };
-        flapping.trigger(&triggers, subject(), limited("a"), Instant::now());
-        flapping.trigger(&triggers, subject(), both, Instant::now());
-        assert!(triggered(&triggers, "a"));
-        flapping.trigger(&triggers, subject(), at_once("a"), Instant::now());
-        assert!(triggered(&triggers, "a") && !triggered(&triggers, "b"));
-        sleep(INTERVAL + MOMENT).await;
-        assert!(triggered(&triggers, "b"), "it still waited");
-        assert!(!triggered(&triggers, "a"), "it was triggered already");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn after_it_was_taken_away_a_service_comes_back_within_a_second() {
-        let (flapping, triggers) = start();
-        let subject = || of("s", Part::Object);
-        flapping.trigger(&triggers, subject(), at_once("a"), Instant::now());
-        assert!(triggered(&triggers, "a"));
-        flapping.trigger(&triggers, subject(), limited("a"), Instant::now());
-        assert!(!triggered(&triggers, "a"));
-        sleep(INTERVAL + MOMENT).await;
-        assert!(triggered(&triggers, "a"));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn only_the_last_second_is_remembered() {
-        let (flapping, triggers) = start();
-        for service in 0..1000 {
-            flapping.trigger(&triggers, of(&service.to_string(), Part::Object), limited("a"), Instant::now());
-        }
-        sleep(INTERVAL).await;
-        flapping.trigger(&triggers, of("s", Part::Object), limited("a"), Instant::now());
-        let recent = flapping.lock();
-        assert_eq!((recent.waiting.len(), recent.ends.len()), (1, 1));
+    /// These are triggered for another change, and a reconcile takes the present state. Returns since when one of them
+    /// has waited, if one has.
+    fn stop_waiting(&mut self, names: &[NamespacedName]) -> Option<Instant> {
+        let waiting = self.waiting.as_mut()?;
+        let before = waiting.names.len();
+        waiting.names.retain(|name| !names.contains(name));
+        let since = (waiting.names.len() < before).then_some(waiting.received);
+        self.waiting.take_if(|waiting| waiting.names.is_empty());
+        since
     }
 }
+
+#[cfg(test)]
+mod tests;

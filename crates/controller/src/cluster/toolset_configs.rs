@@ -38,7 +38,8 @@ pub(crate) struct Unreadable {
 /// A status that the operator wrote or is about to write.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Written {
-    /// The resource version of the object after the write. `None` until the API server has answered.
+    /// The resource version of the object after the write. `None` until the API server has answered, and after an event
+    /// that is newer although the versions do not show it.
     pub(crate) version: Option<u64>,
     pub(crate) status: Arc<ToolsetConfigStatus>,
 }
@@ -161,7 +162,10 @@ impl ToolsetConfigs {
         let known = known.get(name).filter(|known| known.config.metadata.uid.as_deref() == Some(uid))?;
         let seen = version(known.config.metadata.resource_version.as_deref());
         match &known.written {
-            Some(Written { version: Some(written), status }) if *written > seen => Some(status.clone()),
+            // A version that is not a number counts as newer than what came before.
+            Some(Written { version: Some(written), status }) if *written == 0 || *written > seen => {
+                Some(status.clone())
+            }
             _ => known.config.status.clone().map(Arc::new),
         }
     }
@@ -215,7 +219,14 @@ impl ToolsetConfigs {
 
     fn store_readable(&self, name: &NamespacedName, config: ToolsetConfig, news: News) {
         let mut known = lock(&self.known);
-        let old = known.remove(name);
+        let mut old = known.remove(name);
+        let seen = version(config.metadata.resource_version.as_deref());
+        // Without two numbers, what comes later is newer.
+        if let Some(written) = old.as_mut().and_then(|old| old.written.as_mut())
+            && written.version.is_some_and(|written| written == 0 || seen == 0)
+        {
+            written.version = None;
+        }
         let same_object = news != News::Arrived;
         let (interest, written) = match old {
             Some(old) if same_object && news != News::Changed => (old.interest, old.written),
@@ -269,4 +280,60 @@ fn asks_for_the_same(old: &ObjectMeta, new: &ObjectMeta) -> bool {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name() -> NamespacedName {
+        NamespacedName::new("n", "c")
+    }
+
+    fn status(generation: i64) -> ToolsetConfigStatus {
+        ToolsetConfigStatus { observed_generation: Some(generation), ..ToolsetConfigStatus::default() }
+    }
+
+    fn see(configs: &ToolsetConfigs, version: &str, generation: i64) {
+        let object = serde_json::json!({
+            "metadata": {"name": "c", "namespace": "n", "uid": "u", "resourceVersion": version, "generation": 1},
+            "spec": {"sources": []}, "status": status(generation),
+        });
+        configs.apply(&name(), &serde_json::from_str(&object.to_string()).unwrap()).unwrap();
+    }
+
+    fn write(configs: &ToolsetConfigs, version: u64, generation: i64) {
+        configs.wrote_status(&name(), "u", Written { version: Some(version), status: Arc::new(status(generation)) });
+    }
+
+    fn newest(configs: &ToolsetConfigs) -> Option<i64> {
+        configs.newest_status(&name(), "u").and_then(|status| status.observed_generation)
+    }
+
+    #[test]
+    fn the_newest_status_has_the_higher_version() {
+        let (configs, _receiver) = ToolsetConfigs::new();
+        see(&configs, "10", 1);
+        write(&configs, 12, 2);
+        assert_eq!(newest(&configs), Some(2));
+        see(&configs, "11", 3);
+        assert_eq!(newest(&configs), Some(2), "the event is older");
+        see(&configs, "13", 4);
+        assert_eq!(newest(&configs), Some(4));
+    }
+
+    #[test]
+    fn without_numbers_the_newest_status_is_the_one_that_came_last() {
+        let (configs, _receiver) = ToolsetConfigs::new();
+        see(&configs, "10", 1);
+        write(&configs, version(Some("opaque")), 2);
+        assert_eq!(newest(&configs), Some(2));
+        see(&configs, "11", 3);
+        assert_eq!(newest(&configs), Some(3));
+        write(&configs, 12, 4);
+        see(&configs, "opaque", 5);
+        assert_eq!(newest(&configs), Some(5));
+        write(&configs, 13, 6);
+        assert_eq!(newest(&configs), Some(6));
+    }
 }

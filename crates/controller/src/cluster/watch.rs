@@ -86,7 +86,7 @@ impl Watch {
         let mut watching = Watching::new(&client, api, config, self.clone());
         let mut restored = self.cluster.restores.subscribe();
         let mut listed_since_restore = true;
-        let mut stale = pin!(sleep_until(self.cluster.watches.stale_at(&self.id, Instant::now())));
+        let mut look_again = pin!(sleep_until(self.look_again_at()));
         loop {
             tokio::select! {
                 event = watching.next() => match event {
@@ -98,7 +98,10 @@ impl Watch {
                         listed_since_restore = true;
                         self.nothing_left(&mut feed);
                     }
-                    Err(problem) => self.failed(&problem),
+                    Err(problem) => {
+                        self.failed(&problem);
+                        look_again.as_mut().reset(self.look_again_at());
+                    }
                 },
                 // Several requests may find the same restore. The list that it requires is made once.
                 () = restored.wait() => if std::mem::take(&mut listed_since_restore) {
@@ -106,15 +109,14 @@ impl Watch {
                     self.outdated();
                     watching.list_at_once();
                 },
-                () = &mut stale => {
-                    let now = Instant::now();
-                    let mut stale_at = self.cluster.watches.stale_at(&self.id, now);
+                () = &mut look_again => {
+                    self.aged();
                     // The watch may have been in contact in the meantime, with or without an event.
-                    if stale_at <= now {
-                        stale_at = self.stale();
+                    if self.cluster.watches.must_restart(&self.id, Instant::now()) {
+                        self.restarted();
                         watching.list_again();
                     }
-                    stale.as_mut().reset(stale_at);
+                    look_again.as_mut().reset(self.look_again_at());
                 }
             }
         }
@@ -142,8 +144,14 @@ impl Watch {
 
     fn take<F: Feed>(&self, feed: &mut F, event: Event<F::Object>, received: Instant) {
         match event {
-            Event::Init => return feed.begin(),
-            Event::InitApply(object) => return feed.collect(object),
+            Event::Init => {
+                self.cluster.watches.begun(&self.id);
+                return feed.begin();
+            }
+            Event::InitApply(object) => {
+                feed.collect(object);
+                return self.report(self.cluster.watches.collected(&self.id, Instant::now()));
+            }
             Event::InitDone => {
                 let change = self.cluster.watches.listed(&self.id, received);
                 feed.complete(received);
@@ -178,24 +186,32 @@ impl Watch {
         self.report(change);
     }
 
-    /// Reports that the watch is stale. Returns when it is stale for another three timeouts.
-    fn stale(&self) -> Instant {
-        // A refused watch, or one that has never listed, has no contact either.
-        if self.cluster.watches.health_of(Instant::now(), std::slice::from_ref(&self.id)).health == WatchHealth::Stale {
-            let input = self.id.input.as_str();
-            warn!(input, watch = %self.id, "watch is stale, no contact for three watch timeouts");
-            self.report(HealthChange { health: true, problem: false });
+    fn look_again_at(&self) -> Instant {
+        self.cluster.watches.look_again_at(&self.id, Instant::now())
+    }
+
+    /// Reports what time alone has changed.
+    fn aged(&self) {
+        let change = self.cluster.watches.aged(&self.id, Instant::now());
+        if change.health {
+            warn!(input = self.id.input.as_str(), watch = %self.id, "watch is stale, without contact or without a first list");
         }
-        // Start again with a list. If etcd was restored from a backup, the old resource version never works again.
+        self.report(change);
+    }
+
+    /// The watch starts again with a list, because it has had no contact for too long. If etcd was restored from a
+    /// backup, the old resource version never works again.
+    fn restarted(&self) {
         let now = Instant::now();
-        self.cluster.watches.restarted(&self.id, now);
-        self.cluster.watches.stale_at(&self.id, now)
+        let change = self.cluster.watches.restarted(&self.id, now);
+        let health = self.cluster.watches.health_of(now, std::slice::from_ref(&self.id)).health;
+        // While it is stale, its message changes too.
+        self.report(HealthChange { health: change.health || health == WatchHealth::Stale, ..change });
     }
 
     /// Reports that what is known is outdated until the next list is complete.
     fn outdated(&self) {
-        self.cluster.watches.restarted(&self.id, Instant::now());
-        self.report(HealthChange { health: true, problem: false });
+        self.report(self.cluster.watches.restarted(&self.id, Instant::now()));
     }
 
     fn report(&self, change: HealthChange) {
@@ -206,3 +222,6 @@ impl Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

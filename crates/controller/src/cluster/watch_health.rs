@@ -15,6 +15,9 @@ use crate::api::{Cause, watching::WATCH_TIMEOUT_SECONDS};
 /// After how long without contact a watch is stale. These are three watch timeouts.
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(3 * WATCH_TIMEOUT_SECONDS as u64);
 
+/// For how long the first list may fail before this is reported. Nothing is known without it, so this is short.
+const FIRST_LIST_MAY_FAIL: Duration = Duration::from_secs(10);
+
 /// One watch of a kind. It can be limited to one namespace and to one name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct WatchId {
@@ -61,7 +64,7 @@ pub(crate) enum WatchHealth {
     Synced,
     /// Not listed yet.
     Pending,
-    /// Without contact for too long.
+    /// Without contact for too long, or the first list fails.
     Stale,
     /// The API server refuses to list or watch.
     Forbidden,
@@ -76,9 +79,17 @@ struct WatchState {
     message: String,
     problem_since: Instant,
     contact: Instant,
-    restarted: Instant,
+    /// When it last started again, or had an object of a list. A list in progress is no contact.
+    progress: Instant,
+    /// How many objects the list in progress has, and the most that a list had before it failed.
+    collected: usize,
+    furthest: usize,
+    /// Since when the first list has failed. A list that gets further than those before it ends this.
+    failing_since: Option<Instant>,
     /// Since when it has been stale, while it makes a new list.
     relists_since: Option<Instant>,
+    /// The health that the dependents know of. Time alone can change it, too.
+    reported: WatchHealth,
 }
 
 impl WatchState {
@@ -90,28 +101,44 @@ impl WatchState {
             message: String::new(),
             problem_since: now,
             contact: now,
-            restarted: now,
+            progress: now,
+            collected: 0,
+            furthest: 0,
+            failing_since: None,
             relists_since: None,
+            reported: WatchHealth::Pending,
         }
     }
 
     fn health(&self, now: Instant) -> WatchHealth {
         if self.problem == Some(Cause::Forbidden) {
             WatchHealth::Forbidden
-        } else if !self.listed {
-            WatchHealth::Pending
         } else if self.stale_since(now).is_some() {
             WatchHealth::Stale
-        } else {
+        } else if self.listed {
             WatchHealth::Synced
+        } else {
+            WatchHealth::Pending
         }
     }
 
-    /// Since when it has been stale, if it is. A watch that starts again is stale until its list is complete, because the
-    /// first bytes of an answer say nothing about what happened meanwhile.
+    /// When it becomes stale, or became stale, unless something happens. A watch that starts again is stale until its
+    /// list is complete, because the first bytes of an answer say nothing about what happened meanwhile.
+    fn stale_at(&self) -> Option<Instant> {
+        if self.listed {
+            return self.relists_since.or(Some(self.contact + STALE_AFTER));
+        }
+        self.failing_since.map(|since| since + FIRST_LIST_MAY_FAIL)
+    }
+
+    /// Since when it has been stale, if it is.
     fn stale_since(&self, now: Instant) -> Option<Instant> {
-        let silent_since = self.contact + STALE_AFTER;
-        self.relists_since.or((now >= silent_since).then_some(silent_since))
+        self.stale_at().filter(|at| *at <= now)
+    }
+
+    /// When it has to start again, unless it has contact or a list makes progress.
+    fn restart_at(&self) -> Instant {
+        self.contact.max(self.progress) + STALE_AFTER
     }
 }
 
@@ -156,6 +183,7 @@ impl Watches {
     pub(crate) fn listed(&self, id: &WatchId, now: Instant) -> HealthChange {
         self.update(id, now, |state| {
             state.listed = true;
+            state.failing_since = None;
             state.relists_since = None;
             state.answered = true;
             state.problem = None;
@@ -186,6 +214,25 @@ impl Watches {
         })
     }
 
+    /// Records that a list begins.
+    pub(crate) fn begun(&self, id: &WatchId) {
+        if let Some(state) = self.lock().get_mut(id) {
+            state.furthest = state.furthest.max(state.collected);
+            state.collected = 0;
+        }
+    }
+
+    /// Records an object of the list in progress. The list may take longer than a watch may be silent.
+    pub(crate) fn collected(&self, id: &WatchId, now: Instant) -> HealthChange {
+        self.update(id, now, |state| {
+            state.progress = now;
+            state.collected += 1;
+            if state.collected > state.furthest {
+                state.failing_since = None;
+            }
+        })
+    }
+
     /// Records an error of the watch.
     pub(crate) fn failed(&self, id: &WatchId, cause: Cause, message: &str, now: Instant) -> HealthChange {
         self.update(id, now, |state| {
@@ -200,22 +247,40 @@ impl Watches {
                 message.clone_into(&mut state.message);
             }
             state.answered |= cause == Cause::Forbidden;
+            if !state.listed {
+                state.failing_since.get_or_insert(now);
+            }
         })
     }
 
-    /// When a watch becomes stale, or has been stale for another three timeouts, if it has no contact until then.
-    pub(crate) fn stale_at(&self, id: &WatchId, now: Instant) -> Instant {
-        self.lock().get(id).map_or(now, |state| state.contact.max(state.restarted)) + STALE_AFTER
+    /// When time alone changes the health of a watch or requires that it starts again.
+    pub(crate) fn look_again_at(&self, id: &WatchId, now: Instant) -> Instant {
+        let states = self.lock();
+        let Some(state) = states.get(id) else { return now + STALE_AFTER };
+        let turns_stale = state.stale_at().filter(|at| *at > now);
+        turns_stale.map_or(state.restart_at(), |at| at.min(state.restart_at()))
     }
 
-    /// Records that a stale watch starts again. It stays stale until it has listed.
-    pub(crate) fn restarted(&self, id: &WatchId, now: Instant) {
-        if let Some(state) = self.lock().get_mut(id) {
-            state.restarted = now;
+    /// What time alone has changed.
+    pub(crate) fn aged(&self, id: &WatchId, now: Instant) -> HealthChange {
+        self.update(id, now, |_| {})
+    }
+
+    /// Whether a watch has to start again, because it has no contact and no list makes progress.
+    pub(crate) fn must_restart(&self, id: &WatchId, now: Instant) -> bool {
+        self.lock().get(id).is_some_and(|state| state.restart_at() <= now)
+    }
+
+    /// Records that a watch starts again. It is stale until it has listed. A first list without an answer has failed.
+    pub(crate) fn restarted(&self, id: &WatchId, now: Instant) -> HealthChange {
+        self.update(id, now, |state| {
             if state.listed {
                 state.relists_since = state.stale_since(now).or(Some(now));
+            } else if state.restart_at() <= now {
+                state.failing_since.get_or_insert(state.progress);
             }
-        }
+            state.progress = now;
+        })
     }
 
     /// The health of all watches of an input.
@@ -258,9 +323,11 @@ impl Watches {
         let mut states = self.lock();
         // The watch was stopped in the meantime.
         let Some(state) = states.get_mut(id) else { return HealthChange::default() };
-        let (health, problem) = (state.health(now), state.problem);
+        let problem = state.problem;
         change(state);
-        HealthChange { health: state.health(now) != health, problem: state.problem != problem }
+        let health = state.health(now);
+        let reported = std::mem::replace(&mut state.reported, health);
+        HealthChange { health: health != reported, problem: state.problem != problem }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<WatchId, WatchState>> {
@@ -269,112 +336,4 @@ impl Watches {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn service() -> WatchId {
-        WatchId::all(Input::Service)
-    }
-
-    fn started() -> (Watches, Instant) {
-        let (inputs, now) = (Watches::default(), Instant::now());
-        inputs.started(&service(), now);
-        (inputs, now)
-    }
-
-    #[test]
-    fn an_input_is_pending_until_its_list_is_complete() {
-        let (inputs, now) = started();
-        inputs.contact(&service(), now);
-        assert_eq!(
-            inputs.input_health(Input::Service, now).health,
-            WatchHealth::Pending,
-            "an answered page is not a list"
-        );
-        assert!(inputs.listed(&service(), now).health);
-        assert_eq!(inputs.input_health(Input::Service, now).health, WatchHealth::Synced);
-    }
-
-    #[test]
-    fn a_refusal_counts_at_once_and_ends_with_the_next_good_answer() {
-        let (inputs, now) = started();
-        inputs.listed(&service(), now);
-        assert!(inputs.failed(&service(), Cause::Forbidden, "no", now).health);
-        inputs.failed(&service(), Cause::Transport, "refused", now);
-        assert_eq!(inputs.input_health(Input::Service, now).health, WatchHealth::Forbidden);
-        assert!(inputs.answered(&service(), now).health, "a recovery without any event must trigger");
-        assert_eq!(inputs.input_health(Input::Service, now).health, WatchHealth::Synced);
-    }
-
-    #[test]
-    fn the_beginning_of_an_answer_is_no_contact_and_does_not_end_the_problem_of_empty_answers() {
-        let (watches, now) = started();
-        watches.listed(&service(), now);
-        watches.failed(&service(), Cause::Ended, "empty", now);
-        let later = now + STALE_AFTER;
-        assert_eq!(watches.answered(&service(), later), HealthChange::default());
-        assert_eq!(watches.input_health(Input::Service, later).health, WatchHealth::Stale);
-        assert!(watches.contact(&service(), later).problem);
-        assert_eq!(watches.input_health(Input::Service, later).health, WatchHealth::Synced);
-    }
-
-    #[test]
-    fn other_errors_count_only_after_three_watch_timeouts_without_contact() {
-        let (inputs, now) = started();
-        inputs.listed(&service(), now);
-        inputs.failed(&service(), Cause::Transport, "refused", now);
-        let almost = now + STALE_AFTER - Duration::from_millis(1);
-        assert_eq!(inputs.input_health(Input::Service, almost).health, WatchHealth::Synced);
-        let summary = inputs.input_health(Input::Service, now + STALE_AFTER);
-        assert_eq!((summary.health, summary.listed), (WatchHealth::Stale, true));
-    }
-
-    #[test]
-    fn a_stale_watch_that_starts_again_is_stale_until_its_list_is_complete() {
-        let (watches, now) = started();
-        watches.listed(&service(), now);
-        let later = now + STALE_AFTER + Duration::from_secs(1);
-        watches.restarted(&service(), later);
-        watches.contact(&service(), later);
-        let health = watches.input_health(Input::Service, later);
-        assert_eq!((health.health, health.problem_since), (WatchHealth::Stale, Some(now + STALE_AFTER)));
-        assert!(watches.listed(&service(), later).health);
-        assert_eq!(watches.input_health(Input::Service, later).health, WatchHealth::Synced);
-    }
-
-    #[test]
-    fn a_refusal_after_a_broken_connection_counts_from_the_refusal() {
-        let (watches, now) = started();
-        watches.listed(&service(), now);
-        watches.failed(&service(), Cause::Transport, "refused", now);
-        let later = now + Duration::from_secs(100);
-        watches.failed(&service(), Cause::Forbidden, "no", later);
-        assert_eq!(watches.input_health(Input::Service, later).problem_since, Some(later));
-    }
-
-    #[test]
-    fn the_worst_of_several_watches_counts() {
-        let (inputs, now) = (Watches::default(), Instant::now());
-        let (a, b) = (WatchId::within(Input::Service, "a"), WatchId::within(Input::Service, "b"));
-        inputs.started(&a, now);
-        inputs.started(&b, now);
-        inputs.listed(&a, now);
-        assert_eq!(inputs.input_health(Input::Service, now).health, WatchHealth::Pending);
-        inputs.failed(&b, Cause::Forbidden, "no", now);
-        let summary = inputs.input_health(Input::Service, now);
-        assert_eq!((summary.health, summary.listed), (WatchHealth::Forbidden, false));
-    }
-
-    #[test]
-    fn readiness_takes_a_refusal_for_an_answer() {
-        let (inputs, now) = started();
-        assert!(!inputs.all_answered([&service()]));
-        inputs.failed(&service(), Cause::Transport, "refused", now);
-        assert!(!inputs.all_answered([&service()]));
-        inputs.failed(&service(), Cause::Forbidden, "no", now);
-        assert!(!inputs.all_answered([&service(), &WatchId::all(Input::ToolsetConfig)]));
-        assert!(inputs.all_answered([&service()]), "refused is answered");
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ use toolset::Plan;
 
 use crate::api::{
     NamespacedName,
-    events::{About, Event, Events, Kind},
+    events::{About, Event, Kind},
     fence::Term,
 };
 
@@ -55,48 +55,44 @@ fn transition(before: Option<&Condition>, now: &Condition) -> Option<(Reason, Ki
     }
 }
 
-/// Reports each rejection to the owner of the Service, once per reason. The rejections that were in the status when
-/// this process started have been reported before.
+/// Reports each rejection to the owner of the Service, once per reason and term. What an earlier leader has reported is
+/// not known: the status lists a rejection before its Event is sent. The API server knows, because the same Event has
+/// the same name.
 pub(super) fn service_events(
-    events: &Events,
     term: Term,
     reported: &mut BTreeMap<ServiceKey, ServiceReason>,
-    old: Option<&ToolsetConfigStatus>,
     plan: &Plan,
-) {
-    let in_status = |key: &ServiceKey, reason: ServiceReason| {
-        old.is_some_and(|old| {
-            old.rejected.iter().any(|rejected| {
-                *rejected.namespace == *key.namespace
-                    && *rejected.service == *key.name
-                    && rejected.reason == reason.as_str()
-            })
-        })
-    };
-    let mut now = BTreeMap::new();
+) -> Vec<Event> {
+    let (mut now, mut events) = (BTreeMap::new(), Vec::new());
     for rejection in plan.rejected.iter().filter(|rejection| is_reported(rejection.reason)) {
         let (key, reason) = (&rejection.key, rejection.reason);
-        let known = reported.get(key) == Some(&reason) || in_status(key, reason);
-        let event = || Event {
-            term,
-            about: About::Service(NamespacedName::new(key.namespace.clone(), key.name.clone())),
-            kind: if asks_for_action(reason) { Kind::Warning } else { Kind::Normal },
-            reason: reason.as_str(),
-            action: "Select",
-            note: rejection.message.clone(),
-        };
-        if !known {
-            events.send(event());
+        if reported.get(key) != Some(&reason) {
+            events.push(Event {
+                term,
+                about: About::Service(NamespacedName::new(key.namespace.clone(), key.name.clone())),
+                kind: if asks_for_action(reason) { Kind::Warning } else { Kind::Normal },
+                reason: reason.as_str(),
+                action: "Select",
+                note: rejection.message.clone(),
+            });
         }
         now.insert(key.clone(), reason);
     }
     *reported = now;
+    events
 }
 
 /// Whether a rejection is reported on the Service. It is not if the owner of the Service opted out, or if the spec of
-/// the ToolsetConfig rejects the Service.
+/// the ToolsetConfig rejects the Service. It is not either if the Service waits for its EndpointSlices. Every new
+/// Service of a Tenant does so for a few seconds, and if they never come, its owner has nothing to change.
 fn is_reported(reason: ServiceReason) -> bool {
-    !matches!(reason, ServiceReason::OptedOut | ServiceReason::DetectorDisabled | ServiceReason::OverriddenOff)
+    !matches!(
+        reason,
+        ServiceReason::OptedOut
+            | ServiceReason::DetectorDisabled
+            | ServiceReason::OverriddenOff
+            | ServiceReason::AwaitingEndpointSlices
+    )
 }
 
 /// Whether the owner of the Service may have to change it.
@@ -112,9 +108,41 @@ fn asks_for_action(reason: ServiceReason) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use crd_types::Trust;
     use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+    use toolset::Rejection;
 
     use super::*;
+    use crate::api::fence::Fence;
+
+    /// The reasons of the Events about a Service that a plan rejects.
+    fn told(reported: &mut BTreeMap<ServiceKey, ServiceReason>, reason: ServiceReason) -> Vec<&'static str> {
+        let key = ServiceKey::new("n", "s");
+        let rejection =
+            Rejection { key, product: None, custom: None, trust: Trust::Tenant, reason, message: String::new() };
+        let plan = Plan { rejected: vec![rejection], ..Plan::default() };
+        let term = Fence::without_election().term().unwrap();
+        service_events(term, reported, &plan).iter().map(|event| event.reason).collect()
+    }
+
+    #[test]
+    fn a_rejection_is_told_once_in_each_term() {
+        let mut reported = BTreeMap::new();
+        assert_eq!(told(&mut reported, ServiceReason::InvalidAnnotation), ["InvalidAnnotation"]);
+        assert!(told(&mut reported, ServiceReason::InvalidAnnotation).is_empty());
+        assert_eq!(told(&mut reported, ServiceReason::Unhealthy), ["Unhealthy"]);
+        assert_eq!(told(&mut BTreeMap::new(), ServiceReason::Unhealthy), ["Unhealthy"], "it may not have been sent");
+    }
+
+    #[test]
+    fn a_service_that_waits_or_that_its_owner_or_the_spec_takes_out_is_not_told() {
+        use ServiceReason::{AwaitingEndpointSlices, DetectorDisabled, OptedOut, OverriddenOff};
+        for reason in [AwaitingEndpointSlices, DetectorDisabled, OptedOut, OverriddenOff] {
+            let mut reported = BTreeMap::new();
+            assert!(told(&mut reported, reason).is_empty(), "{reason:?}");
+            assert_eq!(told(&mut reported, ServiceReason::LimitExceeded), ["LimitExceeded"]);
+        }
+    }
 
     fn condition(status: &str, reason: Reason) -> Condition {
         Condition {

@@ -151,7 +151,9 @@ impl Reporter {
             self.write(memory, &snapshot, old.as_deref(), new, reverted).await
         };
         if let Some(planned) = planned.filter(|_| snapshot.config.spec.mode != Mode::Suspended) {
-            service_events(&self.events, memory.term, &mut memory.reported, old.as_deref(), &planned.plan);
+            for event in service_events(memory.term, &mut memory.reported, &planned.plan) {
+                self.events.send(event);
+            }
         }
         requeue_at
     }
