@@ -8,12 +8,12 @@ use e2e::{
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::{Api, api::DeleteParams};
-use serde_json::{Value, json};
+use serde_json::{Value, from_value, json};
 
 use crate::{
     harness::skipped,
     rights,
-    stage::{CONFIG, RETRIED, counts, message, patch},
+    stage::{CONFIG, RETRIED, counts, data, message, patch},
 };
 
 /// Two namespaces with Services, of which the controller has one Role each, and the agent's namespace.
@@ -173,6 +173,56 @@ async fn during_a_hold_after_a_restart_what_the_spec_takes_away_goes_from_the_ou
 }
 
 #[tokio::test]
+async fn during_a_hold_after_a_restart_the_users_own_entries_stay_whatever_they_name() -> Result<()> {
+    isolated("hold-own", Options::default(), async |world, plane| {
+        let mut cast = Cast::enter(world).await?;
+        let base = json!({
+            "metadata": {"namespace": cast.agent, "name": "mine"},
+            "data": {"custom_toolset.yaml": "mcp_servers:\n  mine:\n    config:\n      url: http://mcp.shop.svc.cluster.local/mcp\n"},
+        });
+        world.create::<ConfigMap>(&from_value(base)?).await?;
+        let inside = json!({
+            "name": "inside", "type": "Prometheus", "endpoint": "http://prom.shop.svc.cluster.local:9090",
+        });
+        cast.respec(world, json!({"tools": [inside], "output": {"base": {"configMapName": "mine"}}})).await?;
+        cast.lists(world, &["elasticsearch-master", "grafana", "inside", "prometheus-server", "tracing-query"]).await?;
+        cast.says(world, "Ready", ("True", "AsExpected")).await?;
+        cast.controller.terminate().await?;
+        cast.forbid(plane, &[&cast.a, &cast.b]).await?;
+        cast.restart_controller(world).await?;
+        cast.says(world, "Ready", ("False", "InputForbidden")).await?;
+
+        cast.respec(world, json!({"overrides": off(&cast.a, "grafana")})).await?;
+        cast.lists(world, &["elasticsearch-master", "inside", "prometheus-server", "tracing-query"]).await?;
+        let config_maps: Api<ConfigMap> = world.api(&cast.agent);
+        let output = config_maps.get(DEFAULT_CONFIG_MAP).await?;
+        ensure!(data(&output, "custom_toolset.yaml").contains("mcp.shop.svc"), "{output:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_edit_during_a_hold_is_repaired_with_the_tools_that_cannot_be_seen() -> Result<()> {
+    isolated("hold-edit", Options::default(), async |world, plane| {
+        let cast = Cast::enter(world).await?;
+        let all = ["elasticsearch-master", "grafana", "prometheus-server", "tracing-query"];
+        let config_maps: Api<ConfigMap> = world.api(&cast.agent);
+        let emptied = || json!({"data": {"toolset.json": "{\"tools\": []}", "custom_toolset.yaml": null}});
+        cast.forbid(plane, &[&cast.b]).await?;
+        cast.says(world, "InputsSynced", ("False", "InputPartiallyHeld")).await?;
+        patch(&config_maps, DEFAULT_CONFIG_MAP, emptied()).await?;
+        cast.lists(world, &all).await?;
+
+        cast.forbid(plane, &[&cast.a]).await?;
+        cast.says(world, "Ready", ("False", "InputForbidden")).await?;
+        patch(&config_maps, DEFAULT_CONFIG_MAP, emptied()).await?;
+        cast.lists(world, &all).await
+    })
+    .await
+}
+
+#[tokio::test]
 async fn one_forbidden_namespace_holds_only_its_own_tools() -> Result<()> {
     isolated("one-held", Options::default(), async |world, plane| {
         let cast = Cast::enter(world).await?;
@@ -190,11 +240,11 @@ async fn one_forbidden_namespace_holds_only_its_own_tools() -> Result<()> {
         let said = cast.says(world, "InputsSynced", ("False", "InputPartiallyHeld")).await?;
         ensure!(said.contains(&cast.b) && !said.contains(&format!("{},", cast.a)), "{said}");
         cast.says(world, "Ready", ("True", "AsExpected")).await?;
-        // An API server that has just started refuses everything for a moment.
+        // An API server that has just started refuses everybody for a moment.
         let configs = toolset_configs(&world.client(), &cast.agent);
-        within(RETRIED, "the other ToolsetConfig is not concerned", async || {
+        within(RETRIED, "the ToolsetConfig without this namespace is not concerned", async || {
             let other = configs.get("only-a").await?;
-            ensure!(condition(&other, "InputsSynced") == Some(("True", "AsExpected")), "{other:?}");
+            ensure!(condition(&other, "InputsSynced") == Some(("True", "AsExpected")));
             Ok(())
         })
         .await?;

@@ -67,7 +67,10 @@ async fn read(from: &From, given: Option<ToolsetConfig>) -> Result<Snapshot, Fai
             true
         }
         Err(failure) => {
-            notes.push(format!("the health of the tools is unknown: {}", message_of(&failure)));
+            notes.push(format!(
+                "the health of the tools is unknown, and Services of Tenant sources wait (AwaitingEndpointSlices), because EndpointSlices cannot be read: {}",
+                message_of(&failure)
+            ));
             false
         }
     };
@@ -161,11 +164,8 @@ async fn config_maps(
 ) -> BTreeMap<(String, String), ConfigMap> {
     let namespace = config.namespace().unwrap_or_default();
     let api = Api::<ConfigMap>::namespaced(client.clone(), &namespace);
-    let output = &config.spec.output;
     let mut found = BTreeMap::new();
-    for name in
-        [Some(&output.config_map_name), output.base.as_ref().map(|base| &base.config_map_name)].into_iter().flatten()
-    {
+    for name in config.spec.output.config_map_names() {
         match api.get_opt(name).await {
             Ok(Some(map)) => {
                 found.insert((namespace.clone(), name.clone()), map);

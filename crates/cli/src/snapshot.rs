@@ -23,7 +23,7 @@ pub(crate) struct Snapshot {
     pub config_given: bool,
     /// ConfigMaps by namespace and name.
     pub config_maps: BTreeMap<(String, String), ConfigMap>,
-    /// Whether EndpointSlices are known. Without them, health is unknown.
+    /// Whether EndpointSlices are known. Without them, health is unknown. In a cluster, Services of Tenants then wait.
     pub slices_known: bool,
     /// Whether the objects come from a cluster.
     pub live: bool,
@@ -86,6 +86,9 @@ impl Snapshot {
                 time: &|_| toolset::health::HealthTime::default(),
                 in_output: &present,
             }
+        } else if self.live {
+            // As the operator does without them.
+            HealthInput::Unreadable
         } else {
             HealthInput::Unobserved
         };
@@ -103,7 +106,7 @@ impl Snapshot {
 
     /// The user's own toolsets, if the ToolsetConfig names any.
     fn base(&self) -> Option<Base<'_>> {
-        let spec = self.config.spec.output.base.as_ref()?;
+        let spec = self.config.spec.output.used_base()?;
         let found = self.base_config_map();
         let text = found.and_then(|found| found.data.as_ref()).and_then(|data| data.get(&spec.key));
         let missing = match (found, self.live) {
@@ -115,7 +118,7 @@ impl Snapshot {
     }
 
     fn base_config_map(&self) -> Option<&ConfigMap> {
-        self.config_map(&self.config.spec.output.base.as_ref()?.config_map_name)
+        self.config_map(&self.config.spec.output.used_base()?.config_map_name)
     }
 
     /// The namespace and the name of the ToolsetConfig, as messages write them.

@@ -159,3 +159,31 @@ fn every_explanation_fits_the_screen_but_for_commands() {
         }
     }
 }
+
+#[test]
+fn a_refused_name_says_whether_another_tool_or_the_agent_can_have_it() {
+    let service = |namespace: &str, name: &str, type_: &str, chosen: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: {namespace}, annotations: {{kubernaut.io/toolset: enabled, kubernaut.io/toolset-type: {type_}, kubernaut.io/toolset-name: {chosen}}}}}\nspec: {{selector: {{app: {name}}}, clusterIP: 10.0.0.1, ports: [{{port: 80}}]}}\n"
+        )
+    };
+    let input = |formats: &str| {
+        let config = "apiVersion: toolset.kubernaut.io/v1alpha1\nkind: ToolsetConfig\nmetadata: {name: default, namespace: holmes}\nspec: {sources: [{name: platform, trust: Trusted, namespaces: {from: Names, names: [monitoring]}}, {name: teams, trust: Tenant, namespaces: {from: All}}]";
+        format!("{config}, output: {{formats: [{formats}]}}}}\n")
+            + &service("core", "a", "jaeger", "kubernetes")
+            + &service("monitoring", "b", "jaeger", "main")
+            + &service("monitoring", "c", "jaeger", "main")
+    };
+    let agent = "another tool or the agent itself has the requested name";
+    let other = "another tool has the requested name";
+    for (service, formats, text) in [
+        ("core/a", "HolmesGPT", agent),
+        ("core/a", "ToolsetJSON", agent),
+        ("monitoring/c", "HolmesGPT, ToolsetJSON", agent),
+        ("monitoring/c", "ToolsetJSON", other),
+    ] {
+        let run = run_with_input(&["explain", service, "-f", "-"], &input(formats));
+        let words = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(&format!("NameConflict: {text}")), "{service} with {formats}: {}", run.stdout);
+    }
+}

@@ -51,6 +51,23 @@ impl Default for Output {
     }
 }
 
+impl Output {
+    /// Whether a format is written.
+    pub fn writes(&self, format: OutputFormat) -> bool {
+        self.formats.contains(&format)
+    }
+
+    /// The base, if it is used. Only the file for HolmesGPT contains it.
+    pub fn used_base(&self) -> Option<&OutputBase> {
+        self.base.as_ref().filter(|_| self.writes(OutputFormat::HolmesGPT))
+    }
+
+    /// The names of the ConfigMaps that are written or read.
+    pub fn config_map_names(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.config_map_name).chain(self.used_base().map(|base| &base.config_map_name))
+    }
+}
+
 fn config_map_name() -> String {
     "kubernaut-toolset-config".to_owned()
 }

@@ -107,7 +107,7 @@ closed! {
         LimitExceeded,
         /// The source of the Service is Tenant, and the Service did not opt in.
         TenantNotOptedIn,
-        /// Another tool has the requested name.
+        /// Another tool or the agent itself has the requested name.
         NameConflict,
         /// The spec gives credentials or a tenant to the Service, but its source is Tenant.
         CredentialsNotAllowed,

@@ -8,15 +8,26 @@
 //! * A component gives way to the preferred endpoint of its install: the query frontend to the gateway, data nodes to
 //!   coordinating nodes.
 //! * Of several Services for the same Pods one is used.
+//!
+//! Equal selectors are always found. Whether one selector includes another is looked up by their rarest pairs, and at
+//! most [`COMPARISONS`] times for a Service. A Service with more neighbours of that kind is not displaced by them. So
+//! the time grows with the number of Services and not with its square, whatever selectors somebody writes.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+};
 
 use crate::{
     engine::{identities::NAME_LABEL, role::release, rule::FALLBACK_TIER},
     finding::{Displaced, DisplacedBecause, Finding, Outcome},
     product::Product,
-    view::{ServiceType, ServiceView},
+    view::{ServiceType, ServiceView, StringMap},
 };
+
+/// How many selectors are compared with that of one Service, to find one that includes the other. Pairs that so many
+/// Services of one product and namespace share do not name an install.
+const COMPARISONS: usize = 64;
 
 /// Labels with which operators name the install.
 const INSTALL_KEYS: &[&str] = &[
@@ -72,6 +83,8 @@ struct Earlier<'g, 'a> {
     group: &'g [Endpoint<'a>],
     /// How many endpoints of the group have an entry in their selector.
     frequency: BTreeMap<Pair<'a>, usize>,
+    /// The first one with each selector.
+    by_selector: HashMap<&'a StringMap, usize>,
     by_pair: BTreeMap<Pair<'a>, Vec<usize>>,
     /// Every endpoint once, by the rarest entry of its selector.
     by_rarest_pair: BTreeMap<Pair<'a>, Vec<usize>>,
@@ -91,12 +104,13 @@ impl<'g, 'a> Earlier<'g, 'a> {
             *frequency.entry(pair).or_default() += 1;
         }
         let (by_pair, by_rarest_pair, by_labels) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let (by_name, by_install) = (BTreeMap::new(), BTreeMap::new());
-        Self { group, frequency, by_pair, by_rarest_pair, by_labels, by_name, by_install, compared: 0 }
+        let (by_selector, by_name, by_install) = (HashMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { group, frequency, by_selector, by_pair, by_rarest_pair, by_labels, by_name, by_install, compared: 0 }
     }
 
     fn add(&mut self, at: usize) {
         let endpoint = &self.group[at];
+        self.by_selector.entry(&endpoint.view.selector).or_insert(at);
         for pair in endpoint.view.selector.iter() {
             self.by_pair.entry(pair).or_default().push(at);
         }
@@ -137,19 +151,26 @@ impl<'g, 'a> Earlier<'g, 'a> {
 
     fn first_with_same_pods(&mut self, endpoint: &Endpoint<'a>) -> Option<usize> {
         let rarest = self.rarest_pair(endpoint)?;
+        let equal = self.by_selector.get(&endpoint.view.selector).copied();
         // Where the other selector includes this one, it has every entry of this one. Where this one includes the other,
         // it has every entry of the other.
         let wider = self.by_pair.get(&rarest);
         let narrower = endpoint.view.selector.iter().filter_map(|pair| self.by_rarest_pair.get(&pair));
-        let (group, compared) = (self.group, &mut self.compared);
+        let (group, mut left) = (self.group, COMPARISONS);
         let mut first_of = |places: &Vec<usize>| {
-            let has_same_pods = |at: &usize| {
-                *compared += 1;
-                endpoint.has_same_pods(&group[*at])
-            };
-            places.iter().copied().find(has_same_pods)
+            // What comes after the first equal one is not preferred to it.
+            let before_equal = places.iter().copied().take_while(|at| equal.is_none_or(|equal| *at < equal));
+            for at in before_equal {
+                left = left.checked_sub(1)?;
+                if endpoint.has_same_pods(&group[at]) {
+                    return Some(at);
+                }
+            }
+            None
         };
-        wider.into_iter().chain(narrower).filter_map(&mut first_of).min()
+        let including = wider.into_iter().chain(narrower).filter_map(&mut first_of).min();
+        self.compared += COMPARISONS - left;
+        including.or(equal)
     }
 }
 

@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, sync::LazyLock};
 
 /// Every built-in toolset, sorted, and the names that the agent's loader treats in a way of their own.
-const TOOLSETS: [&str; 53] = [
+const TOOLSETS: [&str; 54] = [
     "MongoDBAtlas",
     "aks/core",
     "aks/node-health",
@@ -54,6 +54,7 @@ const TOOLSETS: [&str; 53] = [
     "prometheus/multi-tenant-metrics",
     "rabbitmq/core",
     "robusta",
+    "robusta_platform_mcp",
     "runbook",
     "servicenow/tables",
     "skills",

@@ -59,6 +59,12 @@ pub fn is_tool_name(name: &str) -> bool {
         && name.ends_with(edge)
 }
 
+/// A Service's name as the name of a tool. A longer one is cut.
+pub fn tool_name_of(service: &str) -> &str {
+    let end = service.char_indices().nth(MAX_TOOL_NAME).map_or(service.len(), |(at, _)| at);
+    service[..end].trim_end_matches('-')
+}
+
 /// Whether `name` is a DNS label (RFC 1123), as the names of namespaces and Services are.
 pub fn is_dns_label(name: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

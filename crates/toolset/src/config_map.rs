@@ -189,13 +189,13 @@ impl Manifest {
     }
 
     /// Why the API server would refuse this content for an existing `ConfigMap`, and what to do. `None` if nothing of
-    /// that kind is in the way.
-    pub fn obstacle(&self, existing: &ConfigMapView) -> Option<String> {
+    /// that kind is in the way. `is_owned` says which data keys our field manager owns.
+    pub fn obstacle(&self, existing: &ConfigMapView, is_owned: impl Fn(&str) -> bool) -> Option<String> {
         let name = self.name();
         if let Some(key) = self.0.data.keys().find(|key| existing.binary_keys.contains(**key)) {
             return Some(format!("ConfigMap {name} has the key {key} in binaryData; remove it there"));
         }
-        let differs = self.0.data.iter().any(|(key, text)| existing.data.get(*key) != Some(text));
+        let differs = matches!(self.drift(existing, is_owned), Some(Drift::Data(_)));
         (existing.immutable && differs).then(|| {
             format!("ConfigMap {name} is immutable, so its content cannot change; delete it, and it is created again")
         })

@@ -73,6 +73,13 @@ impl HealthReport {
         Self::default()
     }
 
+    /// EndpointSlices cannot be read: nothing is known, and what needs EndpointSlices of its own waits for them.
+    pub fn without_slices(selection: &Selection) -> Self {
+        let waiting = ToolHealth { health: Health::Unknown, withheld: Some(Withheld::NoSlices) };
+        let waits = selection.chosen().filter(|candidate| candidate.needs_slices_of.is_some());
+        Self { tools: waits.map(|candidate| (candidate.key.clone(), waiting)).collect(), recheck_in: None }
+    }
+
     /// The health of one Service's tool.
     pub fn of(&self, key: &ServiceKey) -> ToolHealth {
         self.tools.get(key).copied().unwrap_or_default()

@@ -22,7 +22,6 @@ mod fixtures;
 pub mod health;
 pub mod hold;
 pub mod index;
-mod listed_tool;
 pub mod pipeline;
 pub mod plan;
 pub mod render;

@@ -38,6 +38,9 @@ pub struct Input<'a> {
 pub enum HealthInput<'a> {
     /// EndpointSlices are not observed, so the health of every tool is unknown and no tool is withheld or waits.
     Unobserved,
+    /// EndpointSlices exist, but they cannot be read. The health of every tool is unknown, and Tenants' tools wait for
+    /// their EndpointSlices.
+    Unreadable,
     /// The index holds the EndpointSlices.
     Observed {
         /// What is remembered from one run to the next. One per `ToolsetConfig`.
@@ -89,6 +92,7 @@ fn compose<T>(input: Input<'_>, keep: impl FnOnce(&Selection, &HealthReport) -> 
     }
     let health = match health {
         HealthInput::Unobserved => HealthReport::unknown(),
+        HealthInput::Unreadable => HealthReport::without_slices(&selection),
         HealthInput::Observed { stage, time, in_output } => {
             stage.judge(time, &config.spec.health, &selection, index, in_output)
         }

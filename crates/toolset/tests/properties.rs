@@ -27,6 +27,14 @@ fn config(trust: &str) -> ToolsetConfig {
 }
 
 fn run(config: &ToolsetConfig, services: impl IntoIterator<Item = ServiceView>) -> (Plan, Rendered) {
+    run_with(config, services, None)
+}
+
+fn run_with(
+    config: &ToolsetConfig,
+    services: impl IntoIterator<Item = ServiceView>,
+    legacy_overrides: Option<&str>,
+) -> (Plan, Rendered) {
     let mut index = Index::default();
     for service in services {
         index.apply_service(service);
@@ -37,7 +45,7 @@ fn run(config: &ToolsetConfig, services: impl IntoIterator<Item = ServiceView>) 
         index: &index,
         admits: None,
         health: HealthInput::Unobserved,
-        legacy_overrides: None,
+        legacy_overrides,
         base: None,
     });
     (plan, rendered)
@@ -121,7 +129,113 @@ fn cluster() -> impl Strategy<Value = Vec<ServiceView>> {
     })
 }
 
+const NAMES: [&str; 8] =
+    ["prometheus", "grafana", "jaeger", "loki", "main", "prometheus-server", "main-grafana", "monitoring"];
+
+/// The platform's own Services, under the names that the predecessor's overrides name.
+fn trusted() -> impl Strategy<Value = Vec<ServiceView>> {
+    let products = proptest::sample::select(vec!["prometheus", "grafana", "jaeger", "loki"]);
+    let annotations = proptest::option::of(proptest::sample::select(NAMES.to_vec()));
+    let named = (proptest::sample::select(NAMES.to_vec()), products, annotations, 0_i64..100);
+    proptest::collection::vec(named, 0..5).prop_map(|all| {
+        let mut services: Vec<_> =
+            all.into_iter().map(|(name, type_, chosen, age)| stated("monitoring", name, type_, chosen, age)).collect();
+        services.sort_by(|a, b| a.key.cmp(&b.key));
+        services.dedup_by(|a, b| a.key == b.key);
+        services
+    })
+}
+
+/// Services that Tenants opt in, under the same names.
+fn of_tenants() -> impl Strategy<Value = Vec<ServiceView>> {
+    let types = proptest::sample::select(vec!["prometheus", "grafana", "jaeger", "loki", "main"]);
+    let chosen = proptest::option::of(proptest::sample::select(NAMES.to_vec()));
+    let namespaces = proptest::sample::select(vec!["team", "main", "server", "grafana"]);
+    let named = (namespaces, proptest::sample::select(NAMES.to_vec()), types, chosen, 0_i64..100);
+    proptest::collection::vec(named, 0..16).prop_map(|all| {
+        let of = |(namespace, name, type_, chosen, age)| stated(namespace, name, type_, chosen, age);
+        let mut services: Vec<_> = all.into_iter().map(of).collect();
+        services.sort_by(|a, b| a.key.cmp(&b.key));
+        services.dedup_by(|a, b| a.key == b.key);
+        services
+    })
+}
+
+fn stated(namespace: &str, name: &str, type_: &str, chosen: Option<&str>, created: i64) -> ServiceView {
+    let annotations = [("kubernaut.io/toolset", "enabled"), ("kubernaut.io/toolset-type", type_)];
+    let chosen = chosen.map(|name| ("kubernaut.io/toolset-name", name));
+    let port = PortView {
+        name: Some("http".into()),
+        port: 80,
+        target: Some(TargetPort::Number(80)),
+        protocol: Protocol::Tcp,
+        app_protocol: None,
+    };
+    ServiceView {
+        key: ServiceKey::new(namespace, name),
+        labels: StringMap::default(),
+        annotations: annotations.into_iter().chain(chosen).collect(),
+        selector: [("app", name)].into_iter().collect(),
+        ports: Box::new([port]),
+        service_type: ServiceType::ClusterIP,
+        headless: false,
+        external_ips: false,
+        uid: 0,
+        created,
+    }
+}
+
+/// The predecessor's `overrides.yaml`.
+fn predecessors_overrides() -> impl Strategy<Value = String> {
+    let entry = (proptest::sample::select(NAMES.to_vec()), any::<bool>(), any::<bool>());
+    proptest::collection::vec(entry, 0..4).prop_map(|entries| {
+        let entries = entries.iter().enumerate().map(|(number, (name, enabled, described))| {
+            let description = if *described { format!(", description: Words {number}") } else { String::new() };
+            format!("{{name: {name}, enabled: {enabled}{description}}}")
+        });
+        format!("tools: [{}]", entries.collect::<Vec<_>>().join(", "))
+    })
+}
+
+/// What the files and the status say of Trusted tools, word for word.
+fn written_of_trusted(planned: &Plan, rendered: &Rendered) -> Vec<String> {
+    let trusted: Vec<_> = planned.tools.iter().filter(|tool| tool.trust == Trust::Trusted).collect();
+    let hosts: Vec<String> = trusted.iter().map(|tool| tool.endpoint.origin()).collect();
+    let is_of_trusted = |text: &str| hosts.iter().any(|host| text.contains(host.as_str()));
+    let mut written: Vec<String> = trusted.iter().map(|tool| format!("{tool:?}")).collect();
+    let rejected = planned.rejected.iter().filter(|rejection| rejection.trust == Trust::Trusted);
+    written.extend(rejected.map(|rejection| format!("{rejection:?}")));
+    for text in rendered.data.values() {
+        let file: serde_json::Value = serde_saphyr::from_str(text).unwrap();
+        for (key, value) in file.as_object().unwrap() {
+            let entries: Vec<String> = match value {
+                serde_json::Value::Array(entries) => entries.iter().map(ToString::to_string).collect(),
+                serde_json::Value::Object(entries) => {
+                    entries.iter().map(|(name, entry)| format!("{name}: {entry}")).collect()
+                }
+                other => vec![other.to_string()],
+            };
+            written
+                .extend(entries.into_iter().filter(|entry| is_of_trusted(entry)).map(|entry| format!("{key} {entry}")));
+        }
+    }
+    written
+}
+
 proptest! {
+    #[test]
+    fn tenants_change_no_byte_of_what_is_written_about_the_trusted(
+        trusted in trusted(),
+        tenants in of_tenants(),
+        overrides in predecessors_overrides(),
+    ) {
+        let config = config("Tenant");
+        let (plan, rendered) = run_with(&config, trusted.clone(), Some(&overrides));
+        let alone = written_of_trusted(&plan, &rendered);
+        let (plan, rendered) = run_with(&config, trusted.into_iter().chain(tenants), Some(&overrides));
+        prop_assert_eq!(alone, written_of_trusted(&plan, &rendered), "{}", overrides);
+    }
+
     #[test]
     fn the_order_of_events_never_matters(services in cluster(), seed in any::<u64>()) {
         let config = config("Trusted");

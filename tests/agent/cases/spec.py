@@ -255,7 +255,10 @@ def a_tenants_tools_are_http_only_and_do_not_change_other_tools(world: World) ->
         assert entry["type"] == "http" and "team" in name, name
         assert entry["description"].startswith("Tenant-provided by namespace team-"), entry["description"]
         assert "Tenant-provided" in entry["instructions"]
-        assert both.parsed["toolsets"][name]["config"]["endpoints"][0]["methods"] == ["GET"]
+        call = both.parsed["toolsets"][name]["config"]["endpoints"][0]
+        assert call["methods"] == ["GET"]
+        # The agent would put the answer of a failed check into its prompt.
+        assert "health_check_url" not in call, name
 
 
 def the_baseline_enables_and_disables_built_ins(world: World) -> None:

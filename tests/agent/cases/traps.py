@@ -4,8 +4,11 @@ The operator relies on these facts about the agent. If a case fails with a new v
 removed, changed or added.
 """
 
+import importlib.util
 import json
 import os
+import pathlib
+import re
 import subprocess
 import sys
 
@@ -99,7 +102,7 @@ def two_entries_can_have_the_same_tool_name(world: World) -> None:
 
 def the_list_of_built_in_toolsets_is_complete(world: World) -> None:
     """The list in crates/toolset/src/agent_names.rs is complete, so a baseline may name every toolset."""
-    names = built_ins()
+    names = sorted({*built_ins(), *named_in_modules()})
     operator: Operator = world.operator
     for start in range(0, len(names), 60):
         baseline = [{"name": name, "state": "Disabled"} for name in names[start : start + 60]]
@@ -116,3 +119,14 @@ def built_ins() -> list:
     env = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "KUBECONFIG": "/nonexistent"}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=env)
     return done.stdout.split()
+
+
+def named_in_modules() -> list:
+    """Toolsets that the agent has only with an account, by the constants with their names."""
+    spec = importlib.util.find_spec("holmes")
+    names = []
+    for folder in spec.submodule_search_locations:
+        for file in (pathlib.Path(folder) / "plugins" / "toolsets").rglob("*.py"):
+            names += re.findall(r'^TOOLSET_NAME\b.*= "(.+)"$', file.read_text(), re.MULTILINE)
+    assert names, "the agent has constants of that name"
+    return names

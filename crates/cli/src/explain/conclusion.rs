@@ -1,7 +1,10 @@
 //! The first section: whether the Service is a tool, and the reason.
 
-use crd_types::ServiceReason;
-use toolset::select::{claim::Origin, source::Outside};
+use crd_types::{OutputFormat, ServiceReason, Trust};
+use toolset::{
+    Tool,
+    select::{claim::Origin, source::Outside},
+};
 
 use super::{
     case::{Case, entry},
@@ -25,7 +28,7 @@ pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
                 entry("name", &tool.name),
             ];
             if tool.reason != ServiceReason::Selected {
-                lines.push(entry("problem", paint.warn(format!("{}: {}", tool.reason, explain_reason(tool.reason)))));
+                lines.push(entry("problem", paint.warn(format!("{}: {}", tool.reason, explain_reason(case, tool)))));
             }
             lines
         }
@@ -75,12 +78,15 @@ pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
 }
 
 /// Explains the reason of a problem that a tool has.
-fn explain_reason(reason: ServiceReason) -> &'static str {
-    match reason {
+fn explain_reason(case: &Case<'_>, tool: &Tool) -> &'static str {
+    // Names of the agent are never given to Tenants, and to Trusted tools where the agent's file is written.
+    let by_agent = tool.trust == Trust::Tenant || case.snapshot.config.spec.output.writes(OutputFormat::HolmesGPT);
+    match tool.reason {
         ServiceReason::CredentialsNotAllowed => {
             "an override sets credentials or a tenant, but a Service of a Tenant source never gets them"
         }
-        ServiceReason::NameConflict => "another tool has the requested name",
+        ServiceReason::NameConflict if !by_agent => "another tool has the requested name",
+        ServiceReason::NameConflict => "another tool or the agent itself has the requested name",
         _ => "see spec.overrides",
     }
 }

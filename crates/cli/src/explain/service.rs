@@ -136,7 +136,7 @@ pub(super) fn configuration(case: &Case<'_>) -> Vec<Text> {
         entries.push(entry("signature", format!("{} {text}", signature.name)));
         applied = true;
     }
-    let for_holmesgpt = spec.output.formats.contains(&OutputFormat::HolmesGPT);
+    let for_holmesgpt = spec.output.writes(OutputFormat::HolmesGPT);
     for rule in spec.overrides.iter().filter(|rule| matches_override(case, rule)) {
         entries.push(entry("override", format!("{} {}", rule.name, changes(rule, for_holmesgpt))));
     }
@@ -198,6 +198,9 @@ pub(super) fn health(case: &Case<'_>) -> Vec<Text> {
             "no endpoint is serving; the tool leaves the output after {} s without a serving endpoint",
             spec.withhold_after_seconds
         ),
+        Health::Unknown if !case.snapshot.slices_known && case.snapshot.live => {
+            "not checked, because EndpointSlices cannot be read".to_owned()
+        }
         Health::Unknown if !case.snapshot.slices_known => "not checked, because there are no EndpointSlices".to_owned(),
         Health::Unknown if matches!(&case.classification, Classification::Tool(_)) => {
             "not checked, because a Service of type ExternalName has no endpoints".to_owned()

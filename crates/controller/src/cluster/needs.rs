@@ -51,13 +51,10 @@ pub(super) fn needed(scope: &Scope, configs: &[Arc<ToolsetConfig>]) -> BTreeSet<
     needed
 }
 
-/// The watches of the ConfigMap that a ToolsetConfig writes and of its base, if it has one.
+/// The watches of the ConfigMap that a ToolsetConfig writes and of the base that it uses, if there is one.
 pub(crate) fn config_maps(config: &ToolsetConfig) -> impl Iterator<Item = WatchId> {
-    let (namespace, output) = (config.metadata.namespace.as_deref(), &config.spec.output);
-    let base = output.base.as_ref().map(|base| &base.config_map_name);
-    std::iter::once(&output.config_map_name)
-        .chain(base)
-        .map(move |name| WatchId::one(Input::ConfigMap, namespace, name))
+    let namespace = config.metadata.namespace.as_deref();
+    config.spec.output.config_map_names().map(move |name| WatchId::one(Input::ConfigMap, namespace, name))
 }
 
 #[cfg(test)]
@@ -110,5 +107,21 @@ mod tests {
         let ids = needed(&Scope::default(), &[config(&source(&serde_json::json!({"from": "Same"})), &output)]);
         assert!(ids.contains(&WatchId::one(Input::ConfigMap, Some("n"), "out")));
         assert!(ids.contains(&WatchId::one(Input::ConfigMap, Some("n"), "base")));
+    }
+
+    #[test]
+    fn a_base_is_watched_only_where_the_file_for_holmesgpt_is_written() {
+        let base = WatchId::one(Input::ConfigMap, Some("n"), "base");
+        let all = source(&serde_json::json!({"from": "All"}));
+        for (formats, watched) in [
+            (serde_json::json!(["ToolsetJSON"]), false),
+            (serde_json::json!(["HolmesGPT"]), true),
+            (serde_json::json!(["ToolsetJSON", "HolmesGPT"]), true),
+        ] {
+            let output = serde_json::json!({"formats": formats, "base": {"configMapName": "base"}});
+            let config = config(&all, &output);
+            assert_eq!(needed(&Scope::default(), std::slice::from_ref(&config)).contains(&base), watched, "{formats}");
+            assert_eq!(config_maps(&config).any(|id| id == base), watched, "{formats}");
+        }
     }
 }

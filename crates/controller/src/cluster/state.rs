@@ -114,9 +114,7 @@ impl Cluster {
     /// Triggers the ToolsetConfigs that write this ConfigMap or read their base from it.
     pub(super) fn trigger_users_of(&self, triggers: &Triggers, config_map: &NamespacedName, received: Option<Instant>) {
         self.toolset_configs.for_each(|name, config, _| {
-            let output = &config.spec.output;
-            let base = output.base.as_ref().map(|base| &base.config_map_name);
-            let mut names = std::iter::once(&output.config_map_name).chain(base);
+            let mut names = config.spec.output.config_map_names();
             if name.namespace == config_map.namespace && names.any(|name| **name == *config_map.name) {
                 triggers.one(name, received);
             }
@@ -134,5 +132,42 @@ impl Cluster {
             }
         });
         writers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(name: &str, output: &serde_json::Value) -> serde_json::Value {
+        serde_json::json!({
+            "apiVersion": "toolset.kubernaut.io/v1alpha1", "kind": "ToolsetConfig",
+            "metadata": {"name": name, "namespace": "n", "uid": name, "generation": 1, "resourceVersion": "1"},
+            "spec": {
+                "sources": [{"name": "s", "trust": "Trusted", "namespaces": {"from": "All"}}],
+                "output": output,
+            },
+        })
+    }
+
+    #[test]
+    fn a_config_map_triggers_those_that_write_it_or_read_their_base_from_it() {
+        let cluster = Cluster::new(Scope::default(), ToolsetConfigs::new().0);
+        let triggers = Triggers::default();
+        let base = serde_json::json!({"configMapName": "base"});
+        for (name, output) in [
+            ("writes", serde_json::json!({"configMapName": "base"})),
+            ("reads", serde_json::json!({"configMapName": "a", "base": base})),
+            ("ignores", serde_json::json!({"configMapName": "b", "base": base, "formats": ["ToolsetJSON"]})),
+            ("other", serde_json::json!({"configMapName": "c"})),
+        ] {
+            let object = serde_json::from_str(&json(name, &output).to_string()).unwrap();
+            cluster.toolset_configs.apply(&NamespacedName::new("n", name), &object).unwrap();
+        }
+        let reached = |name: &str| triggers.of(&NamespacedName::new("n", name));
+        let all = ["writes", "reads", "ignores", "other"].map(|name| (name, reached(name)));
+        cluster.trigger_users_of(&triggers, &NamespacedName::new("n", "base"), Some(Instant::now()));
+        let triggered: Vec<&str> = all.iter().filter(|(_, one)| one.take().is_some()).map(|(name, _)| *name).collect();
+        assert_eq!(triggered, ["writes", "reads"]);
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Situation<'a> {
 pub(super) enum Decision {
     /// Leave it as it is, and report why.
     Leave(OutputState),
-    /// It was deleted during a hold. Restore what was last applied.
+    /// It was deleted or changed during a hold. Restore what was last applied.
     Restore,
     /// It is being deleted. The event of its deletion triggers the next reconcile.
     AwaitDeletion,
@@ -54,11 +54,13 @@ pub(super) struct Change {
     pub(super) plan_changed: bool,
 }
 
-/// The state of an output that is held. `written` says whether the ConfigMap is as rendered.
-pub(super) fn held(written: bool) -> OutputState {
-    let message =
-        "nothing is added to the ConfigMap until the inputs recover, and only what the spec takes away is removed";
-    OutputState::Held { message: message.to_owned(), written }
+/// The message of an output that is held.
+pub(super) const HELD: &str =
+    "nothing is added to the ConfigMap until the inputs recover, and only what the spec takes away is removed";
+
+/// The state of an output that is held. The ConfigMap is left as it is.
+pub(super) fn held() -> OutputState {
+    OutputState::Held { message: HELD.to_owned(), written: false }
 }
 
 /// Decides.
@@ -77,10 +79,17 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
     }
     // During a hold, the plan has only what is in the output. So it differs only by what the spec takes away.
     if situation.held && !(situation.spec_changed && (view.is_some() || situation.applied.is_some())) {
-        return match (view, situation.applied) {
-            (None, Some(_)) => Decision::Restore,
-            _ => Decision::Leave(held(false)),
+        let owned = |key: &str| situation.existing.owned.contains(key);
+        let lost = |applied: &Manifest| match view {
+            None => true,
+            Some(view) => {
+                !view.terminating
+                    && ownership(situation.config, view) == Ownership::Ours
+                    && applied.drift(view, owned).is_some()
+                    && applied.obstacle(view, owned).is_none()
+            }
         };
+        return if situation.applied.is_some_and(lost) { Decision::Restore } else { Decision::Leave(held()) };
     }
     if view.is_some_and(|view| view.terminating && view.foreign_finalizers().is_empty()) {
         return Decision::AwaitDeletion;
@@ -108,7 +117,7 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
     let Some(found) = view.map_or(Some(Drift::Missing), |view| situation.manifest.drift(view, owned)) else {
         return Decision::Nothing;
     };
-    if let Some(message) = view.and_then(|view| situation.manifest.obstacle(view)) {
+    if let Some(message) = view.and_then(|view| situation.manifest.obstacle(view, owned)) {
         return Decision::Leave(OutputState::Conflict { message });
     }
     let lacks = |manifest: &Manifest| view.is_none_or(|view| manifest.drift(view, owned).is_some());
@@ -292,16 +301,18 @@ mod tests {
     }
 
     #[test]
-    fn during_a_hold_only_a_deleted_config_map_comes_back_and_only_if_this_process_wrote_it() {
+    fn during_a_hold_a_config_map_is_restored_only_if_this_process_wrote_it() {
         let mut case = Case::at_rest();
         (case.held, case.rendered) = (true, rendered("b"));
-        assert_eq!(case.decide(), Decision::Leave(held(false)));
+        assert_eq!(case.decide(), Decision::Leave(held()));
+        case.change(|view| drop(view.data.insert("toolset.json".to_owned(), "edited".into())));
+        assert_eq!(case.decide(), Decision::Restore);
         case.existing = ConfigMapState::default();
         assert_eq!(case.decide(), Decision::Restore);
         case.applied = None;
-        assert_eq!(case.decide(), Decision::Leave(held(false)));
+        assert_eq!(case.decide(), Decision::Leave(held()));
         case.spec_changed = true;
-        assert_eq!(case.decide(), Decision::Leave(held(false)), "nothing is known of what was in it");
+        assert_eq!(case.decide(), Decision::Leave(held()), "nothing is known of what was in it");
     }
 
     #[test]
@@ -367,6 +378,17 @@ mod tests {
         assert!(immutable.contains("immutable") && immutable.contains("delete"), "{immutable}");
         let binary = conflict(|view| view.binary_keys.extend(["toolset.json".to_owned()]));
         assert!(binary.contains("binaryData") && binary.contains("toolset.json"), "{binary}");
+    }
+
+    #[test]
+    fn a_key_that_an_immutable_config_map_would_lose_is_a_conflict_too() {
+        let mut case = Case::at_rest();
+        case.existing.owned.insert("custom_toolset.yaml".to_owned());
+        case.change(|view| {
+            view.data.insert("custom_toolset.yaml".to_owned(), "x".into());
+            view.immutable = true;
+        });
+        assert!(matches!(case.decide(), Decision::Leave(OutputState::Conflict { .. })), "{:?}", case.decide());
     }
 
     #[test]

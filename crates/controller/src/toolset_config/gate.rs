@@ -52,8 +52,8 @@ pub(super) struct Known<'a> {
     pub(super) watch_namespaces: &'a [String],
     /// The labels of a namespace, if it has been seen.
     pub(super) labels: &'a dyn Fn(&str) -> Option<StringMap>,
-    /// The namespaces of the Services in the ConfigMap.
-    pub(super) namespaces_in_output: &'a dyn Fn() -> BTreeSet<String>,
+    /// The namespaces of the Services in the ConfigMap that the index lacks, although nothing says that they are gone.
+    pub(super) unseen_in_output: &'a dyn Fn() -> BTreeSet<String>,
 }
 
 impl GateDecision {
@@ -151,11 +151,11 @@ impl GateDecision {
             .iter()
             .map(|namespace| (*namespace, health(namespace)))
             .partition(|(_, health)| matches!(health.health, WatchHealth::Forbidden | WatchHealth::Stale));
-        let in_output = LazyCell::new(known.namespaces_in_output);
-        let lost = |(namespace, health): &(&String, InputHealth)| !health.listed && in_output.contains(*namespace);
+        let unseen = LazyCell::new(known.unseen_in_output);
+        let lost = |(namespace, _): &(&String, InputHealth)| unseen.contains(*namespace);
         // What is in the output and was never seen cannot be planned.
         if let Some(position) = held.iter().position(lost) {
-            return Some(held.swap_remove(position).1);
+            return Some(InputHealth { listed: false, ..held.swap_remove(position).1 });
         }
         if others.is_empty() && !held.is_empty() {
             let worst = held.iter().position(|(_, health)| !health.listed).unwrap_or_default();
@@ -249,7 +249,7 @@ mod tests {
             watches,
             watch_namespaces: &namespaces,
             labels: &|_| None,
-            namespaces_in_output: &|| in_output.iter().map(|name| (*name).to_owned()).collect(),
+            unseen_in_output: &|| in_output.iter().map(|name| (*name).to_owned()).collect(),
         };
         decide(config, &known, now)
     }
@@ -281,6 +281,16 @@ mod tests {
             watches.listed(&id, now);
         }
         assert_eq!(gate_of(&config, &watches, &[], now).gate, Gate::Open);
+    }
+
+    #[test]
+    fn a_base_is_waited_for_only_where_the_file_for_holmesgpt_is_written() {
+        let (watches, now) = (all_listed(Instant::now()), Instant::now());
+        for (format, gate) in [("HolmesGPT", Gate::Shut), ("ToolsetJSON", Gate::Open)] {
+            let output = serde_json::json!({"formats": [format], "base": {"configMapName": "base"}});
+            let config = config(&serde_json::json!({"output": output}));
+            assert_eq!(gate_of(&config, &watches, &[], now).gate, gate, "{format}");
+        }
     }
 
     #[test]

@@ -31,8 +31,14 @@ pub(super) struct Memory {
     unanswered: Vec<Manifest>,
     /// Who last changed the ConfigMap against this process, for messages.
     pub(super) rival: String,
-    /// The generation of the spec that the ConfigMap was last written for, or found to be as planned.
+    /// The generation of the spec for which this process last wrote what it planned, or found it written. `None` if its
+    /// index may lack what another process has seen.
     pub(super) settled: Option<i64>,
+    /// The generation of the spec for which the ConfigMap was last read back and reduced. At first it is that of the
+    /// last status, whoever wrote it.
+    pub(super) reduced: Option<i64>,
+    /// Since when the ConfigMap has been about to be deleted.
+    pub(super) leaving_since: Option<Instant>,
     /// Failures to write in a row.
     pub(super) failures: u32,
     /// When the ToolsetConfig began to wait for its inputs.
@@ -44,7 +50,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn new(term: Term, uid: String, now: Instant) -> Self {
+    pub(super) fn new(term: Term, uid: String, reduced: Option<i64>, now: Instant) -> Self {
         Self {
             term,
             uid,
@@ -55,6 +61,8 @@ impl Memory {
             unanswered: Vec::new(),
             rival: String::new(),
             settled: None,
+            reduced,
+            leaving_since: None,
             failures: 0,
             waiting_since: None,
             refused: false,
@@ -110,7 +118,7 @@ mod tests {
     use crate::api::fence::Fence;
 
     fn memory() -> Memory {
-        Memory::new(Fence::without_election().term().unwrap(), "u".to_owned(), Instant::now())
+        Memory::new(Fence::without_election().term().unwrap(), "u".to_owned(), None, Instant::now())
     }
 
     fn manifest(text: &str) -> Manifest {
@@ -150,7 +158,7 @@ mod tests {
     #[test]
     fn the_first_change_is_written_at_once_and_the_next_ones_together() {
         let now = Instant::now();
-        let mut memory = Memory::new(Fence::without_election().term().unwrap(), "u".to_owned(), now);
+        let mut memory = Memory::new(Fence::without_election().term().unwrap(), "u".to_owned(), None, now);
         assert_eq!(memory.collects_until(now), None);
         memory.write_begins(now);
         assert_eq!(memory.collects_until(now + Duration::from_millis(10)), Some(now + WINDOW));

@@ -1,11 +1,14 @@
 //! The result of one reconcile. The worker uses the outcome, and the reporter and the reloader use the snapshot.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use crd_types::ToolsetConfig;
-use detectors::ServiceKey;
 use tokio::time::Instant;
-use toolset::status::{Inputs, OutputState};
+use toolset::{
+    Rendered,
+    hold::Reduced,
+    status::{Inputs, OutputState},
+};
 
 use super::plan::Planned;
 use crate::{api::fence::Term, metrics::ReconcileResult};
@@ -15,8 +18,8 @@ use crate::{api::fence::Term, metrics::ReconcileResult};
 pub(super) struct Outcome {
     /// The plan, if one could be made.
     pub(super) planned: Option<Arc<Planned>>,
-    /// The Services that the ConfigMap lists, if it was reduced without a plan.
-    pub(super) left: Option<BTreeSet<ServiceKey>>,
+    /// What the ConfigMap is to hold, if it was read back and reduced instead of planned.
+    pub(super) reduced: Option<Arc<Reduced>>,
     /// The state of the output. `None` if there is nothing to report.
     pub(super) output: Option<OutputState>,
     pub(super) result: ReconcileResult,
@@ -26,7 +29,7 @@ pub(super) struct Outcome {
 
 impl Outcome {
     pub(super) fn new(output: OutputState, result: ReconcileResult) -> Self {
-        Self { planned: None, left: None, output: Some(output), result, requeue_at: None }
+        Self { planned: None, reduced: None, output: Some(output), result, requeue_at: None }
     }
 
     /// No write was needed or allowed.
@@ -36,7 +39,7 @@ impl Outcome {
 
     /// The reconcile has no result to report, and the status does not change.
     pub(super) fn unreported() -> Self {
-        Self { planned: None, left: None, output: None, result: ReconcileResult::Held, requeue_at: None }
+        Self { planned: None, reduced: None, output: None, result: ReconcileResult::Held, requeue_at: None }
     }
 
     /// Also reconciles again at that time.
@@ -57,13 +60,19 @@ pub(super) struct Snapshot {
     pub(super) inputs: Inputs,
     /// The plan. `None` if none could be made.
     pub(super) planned: Option<Arc<Planned>>,
-    /// The Services that the ConfigMap lists, if it was reduced without a plan.
-    pub(super) left: Option<BTreeSet<ServiceKey>>,
+    /// What the ConfigMap is to hold, if it was read back and reduced instead of planned.
+    pub(super) reduced: Option<Arc<Reduced>>,
     /// The state of the output.
     pub(super) output: OutputState,
 }
 
 impl Snapshot {
+    /// What the ConfigMap is to hold.
+    pub(super) fn rendered(&self) -> Option<&Rendered> {
+        let planned = self.planned.as_ref().map(|planned| &planned.rendered);
+        planned.or(self.reduced.as_ref().map(|reduced| &reduced.rendered))
+    }
+
     pub(super) fn uid(&self) -> &str {
         self.config.metadata.uid.as_deref().unwrap_or_default()
     }

@@ -3,6 +3,7 @@
 use std::{
     cell::LazyCell,
     collections::BTreeSet,
+    sync::Arc,
     time::{Duration, Instant as WallInstant},
 };
 
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 use toolset::{
     Plan, Rendered,
     config_map::{LEGACY_OVERRIDES_KEY, Manifest, refused_as_base},
-    health::in_output,
+    hold::{self, Data, Reduced},
     pipeline::{self, HealthInput, Input},
     render::{Base, DATA_KEYS},
 };
@@ -47,7 +48,7 @@ pub(super) fn plan(
 ) -> Planned {
     let began = WallInstant::now();
     let applied = memory.applied.clone();
-    let in_output = LazyCell::new(|| services_in_output(existing, applied.as_ref(), cluster_domain));
+    let in_output = LazyCell::new(|| services_in_output(cluster, cluster_domain, config, existing, applied.as_ref()));
     memory.clocks.set(now, &gate.frozen);
     let clocks = &memory.clocks;
     let admits = |key: &ServiceKey| gate.admits_new_from(&key.namespace) || in_output.contains(key);
@@ -69,29 +70,56 @@ pub(super) fn plan(
     Planned { plan: outcome.plan, rendered: outcome.rendered, recheck_in: outcome.recheck_in, took: began.elapsed() }
 }
 
+/// The output as this process last applied it in this term, or else as the ConfigMap is. An edit by somebody else does
+/// not change it.
+pub(super) fn last_output(existing: &ConfigMapState, applied: Option<&Manifest>) -> Data {
+    let mut data = existing.view.as_ref().map(|view| view.data.clone()).unwrap_or_default();
+    if let Some(applied) = applied {
+        data.retain(|key, _| !DATA_KEYS.contains(&key.as_str()));
+        data.extend(applied.data().iter().map(|(key, text)| ((*key).to_owned(), Arc::clone(text))));
+    }
+    data
+}
+
 /// Which Services are in the output. They are read from the ConfigMap, so a restart or a change of the leader does not
-/// change them. While the ConfigMap does not exist, they are read from what this process last applied.
+/// change them.
 pub(super) fn services_in_output(
+    cluster: &Cluster,
+    cluster_domain: &str,
+    config: &ToolsetConfig,
     existing: &ConfigMapState,
     applied: Option<&Manifest>,
-    cluster_domain: &str,
 ) -> BTreeSet<ServiceKey> {
-    let text = |key: &&str| match &existing.view {
-        Some(view) => view.data.get(*key),
-        None => applied?.data().get(*key),
+    let base = match BaseText::of(cluster, config) {
+        Some(BaseText::Text(text)) => Some(text),
+        Some(BaseText::Missing(_)) | None => None,
     };
-    in_output(DATA_KEYS.iter().filter_map(text).map(|text| &**text), cluster_domain)
+    hold::services(config, cluster_domain, &last_output(existing, applied), base.as_deref())
+}
+
+/// What is left of the output without what the spec takes away. It needs no index. The message of an error follows "the
+/// ConfigMap".
+pub(super) fn reduce(
+    cluster: &Cluster,
+    cluster_domain: &str,
+    config: &ToolsetConfig,
+    existing: &ConfigMapState,
+    applied: Option<&Manifest>,
+) -> Result<Reduced, String> {
+    let base = BaseText::of(cluster, config);
+    let data = last_output(existing, applied);
+    hold::reduce(config, cluster_domain, &data, base.as_ref().map(BaseText::as_base))
 }
 
 /// The user's own toolsets, or why they cannot be read.
 enum BaseText {
-    Text(std::sync::Arc<str>),
+    Text(Arc<str>),
     Missing(String),
 }
 
 impl BaseText {
     fn of(cluster: &Cluster, config: &ToolsetConfig) -> Option<Self> {
-        let base = config.spec.output.base.as_ref()?;
+        let base = config.spec.output.used_base()?;
         let name = NamespacedName::of(config).sibling(&base.config_map_name);
         let view = cluster.config_maps.get(&name).and_then(|state| state.view);
         Some(match view {

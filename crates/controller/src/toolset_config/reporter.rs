@@ -123,8 +123,8 @@ impl Reporter {
             &Observed {
                 now: api::now(),
                 plan: planned.map(|planned| &planned.plan),
-                rendered: planned.map(|planned| &planned.rendered),
-                left: snapshot.left.as_ref(),
+                rendered: snapshot.rendered(),
+                left: snapshot.reduced.as_ref().map(|reduced| &reduced.left),
                 inputs: &snapshot.inputs,
                 output: snapshot.output.clone(),
                 reload,

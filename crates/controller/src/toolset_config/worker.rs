@@ -1,7 +1,7 @@
 //! The worker of one ToolsetConfig. It waits for a trigger and reconciles. Between reconciles it keeps only timers and
 //! the memory of what was written, so a reconcile can be skipped, repeated or lost.
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::pending, sync::Arc, time::Duration};
 
 use crd_types::{Mode, ToolsetConfig};
 use tokio::{
@@ -10,17 +10,15 @@ use tokio::{
 };
 use toolset::{
     config_map::Manifest,
-    hold::{Reduced, reduce},
-    in_output,
-    status::{InputState, OutputState},
+    status::{Input, InputState, OutputState},
 };
 
 use super::{
-    decide::{self, Decision, Situation},
+    decide::{self, Decision, HELD, Situation, held},
     gate::{self, Gate, GateDecision},
     memory::Memory,
     outcome::{Outcome, Snapshot},
-    plan::{self, services_in_output},
+    plan::{self, reduce, services_in_output},
     write::Output,
 };
 use crate::{
@@ -81,7 +79,10 @@ impl Worker {
             let (now, uid) = (Instant::now(), config.metadata.uid.as_deref().unwrap_or_default());
             let memory = match &mut memory {
                 Some(memory) if memory.term == term && memory.uid == uid => memory,
-                old => old.insert(Memory::new(term, uid.to_owned(), now)),
+                old => {
+                    let reported = config.status.as_ref().and_then(|status| status.observed_generation);
+                    old.insert(Memory::new(term, uid.to_owned(), reported, now))
+                }
             };
             requeue_at = match memory.collects_until(now) {
                 Some(until) => Some(until),
@@ -123,10 +124,17 @@ impl Worker {
             watches: &self.cluster.watches,
             watch_namespaces: &self.cluster.scope.watch_namespaces,
             labels: &|namespace| self.cluster.index().namespace_labels(namespace).cloned(),
-            namespaces_in_output: &|| {
-                let services = existing
-                    .map(|existing| services_in_output(existing, memory.applied.as_ref(), &self.cluster_domain));
-                services.into_iter().flatten().map(|key| key.namespace.to_string()).collect()
+            unseen_in_output: &|| {
+                let Some(existing) = existing else { return BTreeSet::new() };
+                // What this process has written, it has seen.
+                if memory.settled.is_some() {
+                    return BTreeSet::new();
+                }
+                let domain = &self.cluster_domain;
+                let listed = services_in_output(&self.cluster, domain, config, existing, memory.applied.as_ref());
+                let index = self.cluster.index();
+                let unseen = listed.into_iter().filter(|key| index.service(key).is_none());
+                unseen.map(|key| key.namespace.to_string()).collect()
             },
         };
         gate::decide(config, &known, now)
@@ -146,6 +154,9 @@ impl Worker {
             return Outcome::held(OutputState::Suspended);
         }
         let Some(existing) = existing else { return wait_for_inputs(memory, gate, now) };
+        if !existing.view.as_deref().is_some_and(|view| view.terminating) {
+            memory.leaving_since = None;
+        }
         let output = Output {
             cluster: &self.cluster,
             metrics: &self.metrics,
@@ -156,14 +167,16 @@ impl Worker {
             existing: &existing,
             received,
             now,
-            held: gate.gate != Gate::Open,
+            held: (gate.gate != Gate::Open).then(|| HELD.to_owned()),
+            from_index: true,
         };
+        // In another term, somebody else may have seen and written what the index lacks.
+        let index_may_lack = gate.gate == Gate::Held && memory.settled.is_none();
+        if index_may_lack || gate.gate == Gate::Shut && gate.is_in_trouble() {
+            return self.without_index(output, memory, gate).await;
+        }
         if gate.gate == Gate::Shut {
-            return if gate.is_in_trouble() {
-                self.without_index(&output, memory).await
-            } else {
-                wait_for_inputs(memory, gate, now)
-            };
+            return wait_for_inputs(memory, gate, now);
         }
         memory.waiting_since = None;
         let planned = plan::plan(&self.cluster, &self.cluster_domain, config, &existing, memory, gate, now);
@@ -171,7 +184,7 @@ impl Worker {
         let spec_changed = memory.settled != config.metadata.generation;
         let outcome = match self.decide(&output, memory, &manifest, spec_changed) {
             Decision::Leave(state) => Outcome::held(state),
-            Decision::AwaitDeletion => Outcome::unreported(),
+            Decision::AwaitDeletion => output.await_deletion(memory),
             Decision::Restore => output.restore(memory).await,
             Decision::Nothing => output.unchanged(memory, manifest),
             Decision::Write(change) => output.write(memory, &planned.rendered, manifest, &change).await,
@@ -180,39 +193,48 @@ impl Worker {
         Outcome { planned: Some(Arc::new(planned)), ..outcome }.requeue(recheck_at)
     }
 
-    /// An input cannot be listed, so there is no plan. What the spec takes away is removed from what the ConfigMap lists.
-    async fn without_index(&self, output: &Output<'_>, memory: &mut Memory) -> Outcome {
-        let Some(view) = output.existing.view.as_deref() else { return Outcome::held(never_listed("")) };
-        let Reduced { rendered, removed, unjudged } = match reduce(output.config, &self.cluster_domain, &view.data) {
-            Ok(reduced) => reduced,
-            Err(why) => return Outcome::held(never_listed(&format!("; the ConfigMap cannot be read back: {why}"))),
-        };
-        let mut note = unjudged.into_iter().collect::<Vec<_>>().join(", ");
-        if !note.is_empty() {
-            note = format!("; the spec may take away more, because the ConfigMap does not say of which type {note} is");
+    /// The index cannot be relied on, because an input was never listed or another process has written the output. What
+    /// the spec takes away is removed from what the ConfigMap lists.
+    async fn without_index(&self, output: Output<'_>, memory: &mut Memory, gate: &GateDecision) -> Outcome {
+        let mut output = Output { from_index: false, ..output };
+        if matches!(gate.inputs.states.get(&Input::ConfigMap), Some(state) if *state != InputState::Synced) {
+            // The base file may be missing only because it has not been listed.
+            return Outcome::held(output.left());
         }
-        let left = in_output(rendered.data.values().map(|text| &**text), &self.cluster_domain);
-        let drops_a_format = output.existing.owned.iter().any(|key| !rendered.data.contains_key(key.as_str()));
-        let outcome = if removed.is_empty() && !drops_a_format {
-            Outcome::held(never_listed(&note))
-        } else {
-            let manifest = Manifest::new(output.config, &rendered);
-            match self.decide(output, memory, &manifest, true) {
-                Decision::Leave(state) => Outcome::held(state),
-                Decision::Write(change) if change.operation != Operation::Adopt => {
-                    output.write(memory, &rendered, manifest, &change).await
-                }
-                _ => Outcome::held(never_listed(&note)),
+        let (config, applied) = (output.config, memory.applied.as_ref());
+        let reduced = match reduce(&self.cluster, &self.cluster_domain, config, output.existing, applied) {
+            Ok(reduced) => reduced,
+            Err(tool) => {
+                output.held = Some(format!("{HELD}; {tool} cannot be read back from the ConfigMap, so it stays"));
+                return Outcome::held(output.left());
             }
         };
-        Outcome { left: Some(left), ..outcome }
+        if !reduced.unsure.is_empty() {
+            let unsure = reduced.unsure.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            output.held = Some(format!("{HELD}; the ConfigMap does not say of which type {unsure} is, so it stays"));
+        }
+        let manifest = Manifest::new(config, &reduced.rendered);
+        let drops_a_format = output.existing.owned.iter().any(|key| !manifest.data().contains_key(key.as_str()));
+        let spec_changed =
+            memory.reduced != config.metadata.generation || !reduced.removed.is_empty() || drops_a_format;
+        let outcome = match self.decide(&output, memory, &manifest, spec_changed) {
+            Decision::Leave(OutputState::Held { .. }) => Outcome::held(output.left()),
+            Decision::Leave(state) => Outcome::held(state),
+            Decision::AwaitDeletion => output.await_deletion(memory),
+            Decision::Restore => output.restore(memory).await,
+            Decision::Nothing => output.unchanged(memory, manifest),
+            // Nothing is adopted before the plan is known.
+            Decision::Write(change) if change.operation == Operation::Adopt => Outcome::held(output.left()),
+            Decision::Write(change) => output.write(memory, &reduced.rendered, manifest, &change).await,
+        };
+        Outcome { reduced: Some(Arc::new(reduced)), ..outcome }
     }
 
     fn decide(&self, output: &Output<'_>, memory: &Memory, manifest: &Manifest, spec_changed: bool) -> Decision {
         let all = self.cluster.toolset_configs.all();
         decide::decide(&Situation {
             config: output.config,
-            held: output.held,
+            held: output.held.is_some(),
             older_rival: decide::older_rival(output.config, all.iter().map(AsRef::as_ref)),
             existing: output.existing,
             manifest,
@@ -247,7 +269,7 @@ impl Worker {
             config: config.clone(),
             inputs: gate.inputs,
             planned: outcome.planned,
-            left: outcome.left,
+            reduced: outcome.reduced,
             output,
         };
         self.snapshots.send_replace(Some(Arc::new(snapshot)));
@@ -267,18 +289,12 @@ impl Worker {
 fn wait_for_inputs(memory: &mut Memory, gate: &GateDecision, now: Instant) -> Outcome {
     let since = *memory.waiting_since.get_or_insert(now);
     if gate.is_forbidden() {
-        return Outcome::held(never_listed(""));
+        return Outcome::held(held());
     }
     if now < since + QUIET_WAIT {
         return Outcome::unreported().requeue(Some(since + QUIET_WAIT));
     }
     Outcome::held(OutputState::Waiting)
-}
-
-/// The state of an output that cannot be planned, because an input was never listed.
-fn never_listed(note: &str) -> OutputState {
-    let message = format!("nothing is added to the ConfigMap before every required input has been listed once{note}");
-    OutputState::Held { message, written: false }
 }
 
 /// Waits until the program is about to end.

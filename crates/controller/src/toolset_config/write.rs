@@ -23,6 +23,9 @@ use crate::{
     metrics::{Metrics, Operation, ReconcileResult},
 };
 
+/// How soon a ConfigMap is gone whose deletion only the garbage collector delays. A longer delay is reported.
+const SOON_GONE: Duration = Duration::from_secs(5);
+
 /// The output of one ToolsetConfig during one reconcile.
 pub(super) struct Output<'a> {
     pub(super) cluster: &'a Cluster,
@@ -39,8 +42,10 @@ pub(super) struct Output<'a> {
     pub(super) received: Option<Instant>,
     /// When the reconcile began.
     pub(super) now: Instant,
-    /// Whether the inputs hold the output.
-    pub(super) held: bool,
+    /// Why nothing may be added to the output. `None` if the inputs do not hold it.
+    pub(super) held: Option<String>,
+    /// Whether what is written was planned from the index, and not read back from the ConfigMap.
+    pub(super) from_index: bool,
 }
 
 /// A write that the API server acknowledged.
@@ -66,7 +71,6 @@ impl Output<'_> {
         // After a restart, the ConfigMap may be as planned although this process did not write it. A later difference
         // is drift.
         memory.acknowledged(manifest);
-        memory.settled = self.config.metadata.generation;
         self.settled(memory, ReconcileResult::Unchanged)
     }
 
@@ -108,31 +112,58 @@ impl Output<'_> {
         info!(
             %namespace, %name, %config_map, operation, ?found, tools, bytes, %hash, in_process_us, "ConfigMap applied"
         );
-        memory.settled = self.config.metadata.generation;
         sent.requeue(self.settled(memory, ReconcileResult::Applied))
     }
 
-    /// The ConfigMap is as planned. A conflict is reported until it is over.
-    fn settled(&self, memory: &Memory, result: ReconcileResult) -> Outcome {
+    /// The ConfigMap is as it is to be. A conflict is reported until it is over.
+    fn settled(&self, memory: &mut Memory, result: ReconcileResult) -> Outcome {
+        let generation = self.config.metadata.generation;
+        memory.reduced = generation;
+        if self.from_index {
+            memory.settled = generation;
+        }
         if let Some(over) = memory.brake.over_at() {
             return Outcome::new(self.contested(memory), result).requeue(Some(over));
         }
-        let state = self.existing.view.as_deref().and_then(|view| terminating(self.target, view));
-        let as_planned = if self.held { held(true) } else { OutputState::Applied };
+        let state = self.existing.view.as_deref().and_then(|view| terminating(self.target, view, true));
+        let as_planned = match &self.held {
+            Some(message) => OutputState::Held { message: message.clone(), written: true },
+            None => OutputState::Applied,
+        };
         Outcome::new(state.unwrap_or(as_planned), result)
     }
 
-    /// Restores a ConfigMap that was deleted during a hold, as it was last applied.
+    /// The output is held, and the ConfigMap is left as it is.
+    pub(super) fn left(&self) -> OutputState {
+        match &self.held {
+            Some(message) => OutputState::Held { message: message.clone(), written: false },
+            None => held(),
+        }
+    }
+
+    /// Waits for the deletion of the ConfigMap. If it takes long, it is reported.
+    pub(super) fn await_deletion(&self, memory: &mut Memory) -> Outcome {
+        let due = *memory.leaving_since.get_or_insert(self.now) + SOON_GONE;
+        let state = self.existing.view.as_deref().and_then(|view| terminating(self.target, view, false));
+        match state.filter(|_| self.now >= due) {
+            Some(state) => Outcome::held(state),
+            None => Outcome::unreported().requeue(Some(due).filter(|due| self.now < *due)),
+        }
+    }
+
+    /// Restores a ConfigMap that was deleted or changed during a hold, as it was last applied.
     pub(super) async fn restore(&self, memory: &mut Memory) -> Outcome {
-        let Some(applied) = memory.applied.clone() else { return Outcome::held(held(false)) };
+        let Some(applied) = memory.applied.clone() else { return Outcome::held(self.left()) };
+        let onto = self.existing.view.as_deref();
+        memory.rival = rival(onto);
         if let Some(due) = memory.brake.wait_until(self.now) {
-            return Outcome::held(held(false)).requeue(Some(due));
+            return Outcome::held(self.contested(memory)).requeue(Some(due));
         }
         if !self.is_still_wanted().await {
             return Outcome::unreported();
         }
-        match self.send(memory, applied, Operation::Repair, true, None).await {
-            Ok(sent) => sent.requeue(Outcome::new(held(false), ReconcileResult::Applied)),
+        match self.send(memory, applied, Operation::Repair, true, onto).await {
+            Ok(sent) => sent.requeue(Outcome::new(self.left(), ReconcileResult::Applied)),
             Err(outcome) => outcome,
         }
     }
@@ -260,14 +291,17 @@ fn rival(existing: Option<&ConfigMapView>) -> String {
     }
 }
 
-/// The state of an output whose deletion somebody delays.
-fn terminating(name: &NamespacedName, view: &ConfigMapView) -> Option<OutputState> {
-    let finalizers = view.foreign_finalizers().join(", ");
+/// The state of an output whose deletion somebody delays. `written` says whether it is kept up to date. It is not if only
+/// the garbage collector delays the deletion.
+fn terminating(name: &NamespacedName, view: &ConfigMapView, written: bool) -> Option<OutputState> {
+    let finalizers = if written { view.foreign_finalizers().join(", ") } else { view.finalizers.join(", ") };
+    let meanwhile = if written { "it is kept up to date until then, and" } else { "it is" };
     (view.terminating && !finalizers.is_empty()).then(|| OutputState::Terminating {
         message: format!(
-            "ConfigMap {} is being deleted, and finalizer {finalizers} holds it; it is kept up to date until then, and \
-             created again afterwards; if nothing removes the finalizer, remove it from metadata.finalizers",
+            "ConfigMap {} is being deleted, and finalizer {finalizers} holds it; {meanwhile} created again afterwards; \
+             if nothing removes the finalizer, remove it from metadata.finalizers",
             name.name
         ),
+        written,
     })
 }

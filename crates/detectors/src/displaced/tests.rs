@@ -97,18 +97,50 @@ fn compared(count: usize, namespaces: usize, selector: SelectorOf) -> usize {
     displaced(&endpoints).1
 }
 
+fn bit(number: usize, place: usize) -> (String, String) {
+    (format!("k{place}"), (number >> place & 1).to_string())
+}
+
 #[test]
 fn the_number_of_comparisons_grows_with_the_number_of_endpoints_and_not_with_its_square() {
-    let shapes: [SelectorOf; 4] = [
-        |number| vec![("app".to_owned(), format!("prometheus-{number}"))],
-        |_| vec![("app".to_owned(), "prometheus".to_owned())],
-        |number| vec![("app".to_owned(), "prometheus".to_owned()), ("instance".to_owned(), number.to_string())],
-        |_| Vec::new(),
+    let shapes: [(usize, SelectorOf); 7] = [
+        (3, |number| vec![("app".to_owned(), format!("prometheus-{number}"))]),
+        (3, |_| vec![("app".to_owned(), "prometheus".to_owned())]),
+        (3, |number| vec![("app".to_owned(), "prometheus".to_owned()), ("instance".to_owned(), number.to_string())]),
+        (3, |_| Vec::new()),
+        // Every pair is in half of the selectors, and none includes another.
+        (COMPARISONS, |number| (0..14).map(|place| bit(number, place)).collect()),
+        // Every selector of that kind twice.
+        (COMPARISONS, |number| (0..14).map(|place| bit(number / 2, place)).collect()),
+        // Selectors of different lengths, so that some include others.
+        (COMPARISONS, |number| (number % 12..14).map(|place| bit(number, place)).collect()),
     ];
-    for (shape, selector) in shapes.into_iter().enumerate() {
+    for (shape, (each, selector)) in shapes.into_iter().enumerate() {
         for namespaces in [1, 300] {
             let compared = compared(3000, namespaces, selector);
-            assert!(compared <= 3 * 3000, "shape {shape} in {namespaces} namespaces: {compared}");
+            assert!(compared <= each * 3000, "shape {shape} in {namespaces} namespaces: {compared}");
         }
+    }
+}
+
+#[test]
+fn an_equal_selector_is_found_among_any_number_of_neighbours() {
+    let selector = |number: usize| -> Vec<(String, String)> { (0..14).map(|place| bit(number, place)).collect() };
+    let views: Vec<ServiceView> = (0..600)
+        .map(|number| {
+            // The last hundred have the selectors of the first hundred.
+            let selector = selector(number % 500);
+            let selector: Vec<(&str, &str)> = selector.iter().map(|(key, value)| (&**key, &**value)).collect();
+            let instance = format!("i{number}");
+            view("m", &format!("s{number:04}"), &selector, &[("app.kubernetes.io/instance", &instance)])
+        })
+        .collect();
+    let finding = finding(0);
+    let endpoints: Vec<_> = views.iter().map(|view| (view, &finding)).collect();
+    let displaced = displaced_endpoints(&endpoints);
+    for number in 0..600 {
+        let by = displaced[number].as_ref().map(|displaced| displaced.by.clone());
+        let expected = number.checked_sub(500).map(|first| views[first].key.clone());
+        assert_eq!(by, expected, "{number}");
     }
 }

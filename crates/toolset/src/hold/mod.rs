@@ -1,22 +1,34 @@
-//! What the spec takes out of an output while no plan can be made.
+//! What the spec takes out of an output while no plan can be made from the index.
 //!
 //! After a restart, Services may be forbidden before they were listed once. Then the output is the only record of what
-//! was found. Its tools are judged by namespace, Service and type. A tool that the spec takes away is removed, and the
-//! rest stays as it is written.
+//! was found. Its discovered tools are read back and judged by namespace, Service and type. Those that the spec does not
+//! take away are planned and rendered as always, so overrides, credentials, `spec.tools` and the base file are as the
+//! present spec says. Nothing is added.
 
 mod judge;
+mod listed;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+use std::collections::BTreeSet;
+
+use crd_types::{ToolsetConfig, Trust};
+use detectors::{Rank, ServiceKey};
+
+pub use self::listed::{Data, services};
+use self::{
+    judge::{Judgement, judge},
+    listed::ListedTool,
 };
-
-use crd_types::{OutputFormat, ToolsetConfig};
-
-use self::judge::{Judgement, judge};
 use crate::{
-    listed_tool::ListedTool,
-    render::{HOLMESGPT_KEY, Rendered, TOOLSET_JSON_KEY, holmesgpt, toolset_json},
+    config_map::LEGACY_OVERRIDES_KEY,
+    health::HealthReport,
+    index::Index,
+    plan::plan,
+    render::{Base, Rendered, render},
+    select::{
+        Context,
+        candidate::{Candidate, CandidateOutcome, Selection},
+        claim::Origin,
+    },
 };
 
 /// An output without what the spec takes away.
@@ -24,52 +36,73 @@ use crate::{
 pub struct Reduced {
     /// What the `ConfigMap` is to hold.
     pub rendered: Rendered,
-    /// The Services and the URLs whose tools were removed.
-    pub removed: BTreeSet<String>,
-    /// The tools that cannot be judged, because the output does not say what they are. They stay.
-    pub unjudged: BTreeSet<String>,
+    /// The Services whose tools are left.
+    pub left: BTreeSet<ServiceKey>,
+    /// The Services whose tools were removed.
+    pub removed: BTreeSet<ServiceKey>,
+    /// The Services of which the output does not say whether the spec takes them away. They stay.
+    pub unsure: BTreeSet<ServiceKey>,
 }
 
-/// Removes from an output what the spec takes away. `data` is that of the `ConfigMap`.
+/// Removes from an output what the spec takes away. `config` has its last status, and `data` is that of the `ConfigMap`.
 ///
-/// Fails if a file cannot be read back. Then nothing can be removed from it.
+/// Fails if a tool cannot be read back. It says which. Then nothing can be removed.
 pub fn reduce(
     config: &ToolsetConfig,
     cluster_domain: &str,
-    data: &BTreeMap<String, Arc<str>>,
+    data: &Data,
+    base: Option<Base<'_>>,
 ) -> Result<Reduced, String> {
-    let formats = &config.spec.output.formats;
-    let text = |format, key: &str| data.get(key).filter(|_| formats.contains(&format));
-    let (json, yaml) =
-        (text(OutputFormat::ToolsetJSON, TOOLSET_JSON_KEY), text(OutputFormat::HolmesGPT, HOLMESGPT_KEY));
-    // Each file says something about a tool that the other one does not.
-    let mut listed: BTreeMap<String, ListedTool> = BTreeMap::new();
-    each_file(json, yaml, cluster_domain, &mut |tool| {
-        listed.entry(tool.in_words()).and_modify(|known| known.add(tool)).or_insert_with(|| tool.clone());
-        true
-    })?;
-    let of = |wanted| listed.iter().filter(move |(_, tool)| judge(config, tool) == wanted);
-    let names = |wanted| of(wanted).map(|(name, _)| name.clone()).collect::<BTreeSet<String>>();
-    let (removed, unjudged) = (names(Judgement::Goes), names(Judgement::Unknown));
-    let files = each_file(json, yaml, cluster_domain, &mut |tool| !removed.contains(&tool.in_words()))?;
-    Ok(Reduced { rendered: Rendered::of(config, files, listed.len() - removed.len(), Vec::new()), removed, unjudged })
+    let base_text = match base {
+        Some(Base::Text(text)) => Some(text),
+        Some(Base::Missing(_)) | None => None,
+    };
+    let listed = listed::tools(config, cluster_domain, data, base_text)?;
+    let before: BTreeSet<ServiceKey> = listed.iter().map(|tool| tool.key.clone()).collect();
+    let mut unsure = BTreeSet::new();
+    let mut candidates: Vec<Candidate> = Vec::new();
+    let mut order: Vec<usize> = listed.iter().map(|tool| tool.place).collect();
+    order.sort_unstable();
+    for tool in listed {
+        if let Judgement::Stays { source, unsure: is_unsure } = judge(config, &tool) {
+            if is_unsure {
+                unsure.insert(tool.key.clone());
+            }
+            let place = order.partition_point(|place| *place < tool.place);
+            candidates.extend(candidate(config, tool, source, place));
+        }
+    }
+    candidates.sort_by(|a, b| a.key.cmp(&b.key));
+    let ctx = Context { config, cluster_domain };
+    let legacy = data.get(LEGACY_OVERRIDES_KEY).map(|text| &**text);
+    let selection = Selection { candidates };
+    let mut plan = plan(&ctx, &Index::default(), selection, &HealthReport::unknown(), legacy);
+    let rendered = render(config, &mut plan, base);
+    let left: BTreeSet<ServiceKey> = plan.tools.into_iter().filter_map(|tool| tool.key).collect();
+    Ok(Reduced { rendered, removed: before.difference(&left).cloned().collect(), left, unsure })
 }
 
-/// Rewrites the files without the tools that `keeps` is false for.
-fn each_file(
-    json: Option<&Arc<str>>,
-    yaml: Option<&Arc<str>>,
-    cluster_domain: &str,
-    keeps: &mut dyn FnMut(&ListedTool) -> bool,
-) -> Result<BTreeMap<&'static str, Arc<str>>, String> {
-    let mut files = BTreeMap::new();
-    if let Some(text) = json {
-        files.insert(TOOLSET_JSON_KEY, toolset_json::retain(text, cluster_domain, keeps)?.into());
-    }
-    if let Some(text) = yaml {
-        files.insert(HOLMESGPT_KEY, holmesgpt::retain(text, cluster_domain, keeps)?.into());
-    }
-    Ok(files)
+fn candidate(config: &ToolsetConfig, tool: ListedTool, source: String, place: usize) -> Option<Candidate> {
+    let (product, custom) = tool.types.into_iter().next()?;
+    // A signature gives its instructions to every Service of its type.
+    let signature = config.spec.signatures.iter().find(|one| custom.is_some() && one.custom_type == custom);
+    Some(Candidate {
+        key: tool.key,
+        product: Some(product),
+        custom,
+        // What was seen of a Tenant's Service does not say that more can be trusted.
+        source: if tool.trust == Trust::Tenant { tool.source } else { source },
+        trust: tool.trust,
+        confidence: tool.confidence,
+        origin: Origin::Rules,
+        rank: Rank { bundled: false, tier: u8::try_from(place).unwrap_or(u8::MAX) },
+        created: 0,
+        tool_name: tool.chosen_name,
+        health_path: tool.health_path,
+        needs_slices_of: None,
+        instructions: signature.and_then(|signature| signature.instructions.clone()),
+        outcome: CandidateOutcome::Chosen(tool.endpoint),
+    })
 }
 
 #[cfg(test)]

@@ -1,13 +1,18 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crd_types::ToolsetConfig;
-use detectors::ServiceView;
+use detectors::{ServiceKey, ServiceView};
+use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Reduced, reduce};
+use super::{Data, Reduced, reduce, services};
 use crate::{
-    DEFAULT_CLUSTER_DOMAIN, Rendered,
+    Base, DEFAULT_CLUSTER_DOMAIN, Rendered,
     fixtures::{annotated, config, grafana, index, prometheus, rendered, service},
+    status::{Inputs, Observed, OutputState, ReloadState, status},
 };
 
 fn stated(namespace: &str, name: &str, type_: &str) -> ServiceView {
@@ -15,24 +20,43 @@ fn stated(namespace: &str, name: &str, type_: &str) -> ServiceView {
     annotated(service(namespace, name, &[("http", 8080)]), &annotations)
 }
 
-/// Two namespaces, and two products with an entry of their own.
+/// Two namespaces of the platform, one of a tenant, and products with an entry of their own.
 fn cluster() -> Vec<ServiceView> {
     vec![
         prometheus("monitoring", "prometheus"),
+        prometheus("monitoring", "another"),
         grafana("monitoring", "grafana"),
         grafana("apps", "grafana"),
         stated("monitoring", "traces", "jaeger"),
         stated("apps", "vectors", "vector-database"),
+        stated("apps", "own", "custom"),
+        stated("team", "web", "prometheus"),
     ]
+}
+
+const CORP: &str = "https://prom.corp.example:443";
+/// A tool of the spec that is a Service of the cluster.
+const INSIDE: &str = "http://prom.corp.svc.cluster.local:9090";
+
+fn sources(apps: &str) -> Value {
+    json!([
+        {"name": "platform", "trust": "Trusted", "namespaces": {"from": "Names", "names": ["monitoring"]}},
+        {"name": "apps", "trust": apps, "namespaces": {"from": "Names", "names": ["apps"]}},
+        {"name": "team", "trust": "Tenant", "namespaces": {"from": "Names", "names": ["team"]}},
+    ])
 }
 
 fn spec(more: Value) -> ToolsetConfig {
     let mut spec = json!({
-        "sources": [
-            {"name": "platform", "trust": "Trusted", "namespaces": {"from": "Names", "names": ["monitoring"]}},
-            {"name": "apps", "trust": "Trusted", "namespaces": {"from": "Names", "names": ["apps"]}},
+        "sources": sources("Trusted"),
+        "tools": [
+            {"name": "corp", "type": "Prometheus", "endpoint": CORP, "credentials": {"type": "Bearer", "env": "CORP"}},
+            {"name": "inside", "type": "Prometheus", "endpoint": INSIDE},
         ],
-        "tools": [{"name": "corp", "type": "Prometheus", "endpoint": "https://prom.corp.example:443"}],
+        "overrides": [{
+            "name": "token", "match": {"namespace": "monitoring", "service": "prometheus"},
+            "credentials": {"type": "Bearer", "env": "TOKEN"},
+        }],
     });
     if let (Value::Object(spec), Value::Object(more)) = (&mut spec, more) {
         spec.extend(more);
@@ -40,33 +64,55 @@ fn spec(more: Value) -> ToolsetConfig {
     config(spec)
 }
 
-/// What an output with everything becomes under another spec.
-fn reduced(before: &ToolsetConfig, after: &ToolsetConfig) -> (Rendered, Reduced) {
-    let (_, output) = rendered(before, &index(cluster()));
-    let data: BTreeMap<String, Arc<str>> =
-        output.data.iter().map(|(key, text)| ((*key).to_owned(), Arc::clone(text))).collect();
-    let reduced = reduce(after, DEFAULT_CLUSTER_DOMAIN, &data).unwrap();
-    (output, reduced)
+/// What is written under a spec, and the spec with the status that it then has.
+fn written(mut config: ToolsetConfig) -> (Data, Rendered, ToolsetConfig) {
+    let (plan, rendered) = rendered(&config, &index(cluster()));
+    let observed = Observed {
+        now: Timestamp::UNIX_EPOCH,
+        plan: Some(&plan),
+        rendered: Some(&rendered),
+        left: None,
+        inputs: &Inputs::default(),
+        output: OutputState::Applied,
+        reload: ReloadState::NotAsked,
+    };
+    config.status = Some(status(&config, None, &observed));
+    let data = rendered.data.iter().map(|(key, text)| ((*key).to_owned(), Arc::clone(text))).collect();
+    (data, rendered, config)
 }
 
-fn removed(after: Value) -> Vec<String> {
-    let (_, reduced) = reduced(&spec(json!({})), &spec(after));
-    let texts: String = reduced.rendered.data.values().map(|text| &**text).collect();
-    for one in &reduced.removed {
-        let host = one.split_once('/').map_or(one.clone(), |(namespace, name)| format!("{name}.{namespace}.svc"));
-        assert!(!texts.contains(&host), "{one} is still in\n{texts}");
+/// What the output under one spec becomes under another one.
+fn changed(before: ToolsetConfig, mut after: ToolsetConfig) -> Reduced {
+    let (data, _, before) = written(before);
+    after.status = before.status;
+    reduce(&after, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap()
+}
+
+fn names(keys: &BTreeSet<ServiceKey>) -> Vec<String> {
+    keys.iter().map(ToString::to_string).collect()
+}
+
+/// What a change of the spec removes, which is the same whatever formats are written. The result is what a plan from the
+/// index would write.
+fn removed(more: &Value) -> Vec<String> {
+    let mut all = Vec::new();
+    for formats in [json!(["HolmesGPT", "ToolsetJSON"]), json!(["HolmesGPT"]), json!(["ToolsetJSON"])] {
+        let with = |mut more: Value| {
+            more["output"] = json!({"formats": formats});
+            spec(more)
+        };
+        let reduced = changed(with(json!({})), with(more.clone()));
+        let (_, from_index) = rendered(&with(more.clone()), &index(cluster()));
+        assert_eq!(reduced.rendered.data, from_index.data, "{formats} {more}");
+        all.push(names(&reduced.removed));
     }
-    reduced.removed.into_iter().collect()
+    assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "{all:?}");
+    all.swap_remove(0)
 }
 
 #[test]
 fn an_output_that_the_spec_takes_nothing_from_stays_byte_for_byte() {
-    for formats in [json!(["HolmesGPT", "ToolsetJSON"]), json!(["HolmesGPT"]), json!(["ToolsetJSON"])] {
-        let spec = spec(json!({"output": {"formats": formats}}));
-        let (before, after) = reduced(&spec, &spec);
-        assert_eq!((&before.data, &before.hash), (&after.rendered.data, &after.rendered.hash));
-        assert!(after.removed.is_empty() && after.unjudged.is_empty(), "{after:?}");
-    }
+    assert!(removed(&json!({})).is_empty());
 }
 
 #[test]
@@ -74,86 +120,139 @@ fn what_no_source_selects_any_more_goes() {
     let only_monitoring = json!({"sources": [
         {"name": "platform", "trust": "Trusted", "namespaces": {"from": "Names", "names": ["monitoring"]}},
     ]});
-    assert_eq!(removed(only_monitoring), ["apps/grafana", "apps/vectors"]);
+    assert_eq!(removed(&only_monitoring), ["apps/grafana", "apps/own", "apps/vectors", "team/web"]);
 }
 
 #[test]
 fn what_is_trusted_less_goes_because_nothing_says_that_it_opted_in() {
-    let lowered = json!({"sources": [
-        {"name": "apps", "trust": "Tenant", "namespaces": {"from": "Names", "names": ["apps"]}},
-        {"name": "platform", "trust": "Trusted", "namespaces": {"from": "All"}},
-    ]});
-    assert_eq!(removed(lowered), ["apps/grafana", "apps/vectors"]);
+    let by_labels = json!({"matchLabels": {"a": "b"}});
+    for tenants in [
+        json!({"trust": "Tenant", "namespaces": {"from": "Names", "names": ["monitoring", "apps", "team"]}}),
+        json!({"trust": "Tenant", "namespaces": {"from": "All"}, "serviceSelector": by_labels}),
+        json!({"trust": "Tenant", "namespaces": {"from": "Selector", "selector": by_labels}}),
+    ] {
+        let mut source = tenants;
+        source["name"] = json!("tenants");
+        let reduced = changed(spec(json!({})), spec(json!({"sources": [source]})));
+        let all = ["another", "grafana", "prometheus", "traces"].map(|name| format!("monitoring/{name}"));
+        let all = ["apps/grafana", "apps/own", "apps/vectors"].map(str::to_owned).into_iter().chain(all);
+        assert_eq!(names(&reduced.removed), all.collect::<Vec<_>>());
+        assert!(!reduced.rendered.data["custom_toolset.yaml"].contains("TOKEN"), "no tenant gets credentials");
+    }
 }
 
 #[test]
 fn what_labels_decide_stays() {
-    let by_labels = json!({"sources": [
-        {"name": "s", "trust": "Trusted", "namespaces": {"from": "Selector", "selector": {"matchLabels": {"a": "b"}}}},
-    ]});
-    assert!(removed(by_labels).is_empty());
-    let by_service_labels = json!({"sources": [
-        {"name": "s", "trust": "Trusted", "namespaces": {"from": "All"}, "serviceSelector": {"matchLabels": {"a": "b"}}},
-    ]});
-    assert!(removed(by_service_labels).is_empty());
+    let selector = json!({"matchLabels": {"a": "b"}});
+    for trusted in [
+        json!({"trust": "Trusted", "namespaces": {"from": "Selector", "selector": selector}}),
+        json!({"trust": "Trusted", "namespaces": {"from": "All"}, "serviceSelector": selector}),
+    ] {
+        let mut source = trusted;
+        source["name"] = json!("s");
+        assert!(changed(spec(json!({})), spec(json!({"sources": [source]}))).removed.is_empty());
+    }
 }
 
 #[test]
 fn what_a_detector_or_an_override_switches_off_goes() {
-    assert_eq!(removed(json!({"detectors": [{"type": "Jaeger", "state": "Disabled"}]})), ["monitoring/traces"]);
+    let off = |rules: Value| json!({"overrides": rules});
+    assert_eq!(removed(&json!({"detectors": [{"type": "Jaeger", "state": "Disabled"}]})), ["monitoring/traces"]);
     assert_eq!(
-        removed(json!({"overrides": [
+        removed(&json!({"detectors": [{"type": "Prometheus", "state": "Disabled"}]})),
+        ["monitoring/another", "monitoring/prometheus", "team/web"]
+    );
+    assert_eq!(
+        removed(&off(json!([
             {"name": "off", "match": {"type": "Grafana"}, "state": "Disabled"},
             {"name": "on", "match": {"namespace": "apps"}, "state": "Enabled"},
-        ]})),
+        ]))),
         ["monitoring/grafana"]
     );
+    for (custom, gone) in [("vector-database", "apps/vectors"), ("custom", "apps/own")] {
+        let rule = json!([{"name": "off", "match": {"customType": custom}, "state": "Disabled"}]);
+        assert_eq!(removed(&off(rule)), [gone]);
+    }
     assert_eq!(
-        removed(
-            json!({"overrides": [{"name": "off", "match": {"customType": "vector-database"}, "state": "Disabled"}]})
-        ),
-        ["apps/vectors"]
+        removed(&json!({"detectors": [{"type": "Prometheus", "instances": "Single"}]})).len(),
+        2,
+        "one of three is left"
     );
 }
 
 #[test]
-fn what_the_spec_no_longer_lists_goes() {
-    assert_eq!(removed(json!({"tools": []})), ["https://prom.corp.example:443"]);
-}
-
-#[test]
-fn what_carries_credentials_that_the_spec_takes_away_goes() {
-    let with = spec(json!({"overrides": [{
-        "name": "token", "match": {"namespace": "monitoring", "service": "prometheus"},
-        "credentials": {"type": "Bearer", "env": "TOKEN"},
-    }]}));
-    assert!(reduced(&with, &with).1.removed.is_empty());
-    let (_, without) = reduced(&with, &spec(json!({})));
-    assert_eq!(without.removed.into_iter().collect::<Vec<_>>(), ["monitoring/prometheus"]);
-    assert!(!without.rendered.data["custom_toolset.yaml"].contains("TOKEN"));
-}
-
-#[test]
-fn a_format_that_the_spec_no_longer_has_goes() {
-    let (_, reduced) = reduced(&spec(json!({})), &spec(json!({"output": {"formats": ["HolmesGPT"]}})));
-    assert_eq!(reduced.rendered.data.keys().copied().collect::<Vec<_>>(), ["custom_toolset.yaml"]);
-}
-
-#[test]
-fn what_cannot_be_judged_stays_and_is_named() {
-    let only_yaml = json!({"formats": ["HolmesGPT"]});
-    let before = spec(json!({"output": only_yaml}));
-    // The agent's file does not say which of four products an instance of prometheus/metrics is.
-    let after = spec(json!({"output": only_yaml, "detectors": [{"type": "Thanos", "state": "Disabled"}]}));
-    let (_, reduced) = reduced(&before, &after);
-    assert!(reduced.removed.is_empty());
-    assert_eq!(reduced.unjudged.into_iter().collect::<Vec<_>>(), ["monitoring/prometheus"]);
-}
-
-#[test]
-fn a_file_that_cannot_be_read_is_left_alone() {
-    for (key, text) in [("toolset.json", "{"), ("custom_toolset.yaml", "toolsets: [")] {
-        let data = BTreeMap::from([(key.to_owned(), Arc::from(text))]);
-        assert!(reduce(&spec(json!({})), DEFAULT_CLUSTER_DOMAIN, &data).is_err());
+fn credentials_and_tools_of_the_spec_are_as_the_present_spec_says() {
+    let token = |env: &str| {
+        json!({"overrides": [{
+            "name": "token", "match": {"namespace": "monitoring", "service": "prometheus"},
+            "credentials": {"type": "Bearer", "env": env},
+        }]})
+    };
+    for more in [
+        json!({"overrides": []}),
+        token("OTHER"),
+        json!({"tools": []}),
+        json!({"tools": [{"name": "corp", "type": "Prometheus", "endpoint": CORP}]}),
+        json!({"tools": [{"name": "inside", "type": "Prometheus", "endpoint": INSIDE}]}),
+    ] {
+        assert!(removed(&more).is_empty(), "no discovered tool goes for {more}");
     }
+}
+
+#[test]
+fn the_base_file_stays_although_it_names_services_of_the_cluster() {
+    let base = "toolsets:\n  mine:\n    type: http\n    enabled: true\n    config:\n      endpoints:\n      - hosts: [http://x.shop.svc.cluster.local:80]\nmcp_servers:\n  m:\n    config:\n      url: http://mcp.shop.svc.cluster.local:80/mcp\n";
+    let spec = spec(json!({"output": {"base": {"configMapName": "mine"}}}));
+    let reduced = reduce(&spec, DEFAULT_CLUSTER_DOMAIN, &Data::new(), Some(Base::Text(base))).unwrap();
+    let text = &reduced.rendered.data["custom_toolset.yaml"];
+    assert!(text.contains("x.shop.svc") && text.contains("mcp.shop.svc"), "{text}");
+    let data = Data::from([("custom_toolset.yaml".to_owned(), Arc::clone(text))]);
+    assert!(services(&spec, DEFAULT_CLUSTER_DOMAIN, &data, Some(base)).is_empty());
+    let again = reduce(&spec, DEFAULT_CLUSTER_DOMAIN, &data, Some(Base::Text(base))).unwrap();
+    assert_eq!((again.rendered.data, again.removed.len()), (reduced.rendered.data, 0));
+}
+
+#[test]
+fn the_services_of_an_output_are_those_that_were_discovered() {
+    for formats in [json!(["HolmesGPT", "ToolsetJSON"]), json!(["HolmesGPT"]), json!(["ToolsetJSON"])] {
+        let (data, _, config) = written(spec(json!({"output": {"formats": formats}})));
+        let found = services(&config, DEFAULT_CLUSTER_DOMAIN, &data, None);
+        assert_eq!(found.len(), cluster().len(), "{found:?}");
+        assert!(!found.contains(&ServiceKey::new("corp", "prom")), "it is from spec.tools");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_does_not_keep_the_other_one_as_it_is() {
+    let before = spec(json!({}));
+    let (mut data, _, before) = written(before);
+    data.insert("toolset.json".to_owned(), "{".into());
+    let mut after = spec(json!({"sources": sources("Tenant")}));
+    after.status = before.status;
+    let reduced = reduce(&after, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap();
+    assert_eq!(names(&reduced.removed), ["apps/grafana", "apps/own", "apps/vectors"]);
+}
+
+#[test]
+fn what_cannot_be_read_back_is_named() {
+    let (mut data, _, mut config) = written(spec(json!({"output": {"formats": ["HolmesGPT"]}})));
+    config.status = None;
+    let why = reduce(&config, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap_err();
+    assert!(why.contains('/'), "{why}");
+    data.clear();
+    assert!(reduce(&config, DEFAULT_CLUSTER_DOMAIN, &data, None).is_ok());
+}
+
+#[test]
+fn a_type_of_a_signature_that_is_called_like_a_product_is_told_apart_by_the_status() {
+    let signature =
+        json!([{"name": "s", "type": "Custom", "customType": "grafana", "annotations": {"x": "y"}, "port": "http"}]);
+    let config = spec(json!({"signatures": signature, "detectors": [{"type": "Grafana", "state": "Disabled"}]}));
+    let view = annotated(service("apps", "mine", &[("http", 80)]), &[("x", "y")]);
+    let (_, output) = rendered(&config, &index([view]));
+    let data: BTreeMap<String, Arc<str>> =
+        output.data.iter().map(|(key, text)| ((*key).to_owned(), Arc::clone(text))).collect();
+    let reduced = reduce(&config, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap();
+    assert!(reduced.removed.is_empty());
+    assert_eq!(names(&reduced.unsure), ["apps/mine"]);
 }

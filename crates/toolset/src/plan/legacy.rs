@@ -13,6 +13,7 @@
 
 use std::fmt;
 
+use crd_types::Trust;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},
@@ -64,25 +65,43 @@ impl LegacyOverrides {
     /// The effect on each of these tools. If several entries match a tool, the last description counts.
     ///
     /// An entry matches a tool by the name of its Service (the predecessor's only name), by `<service>-<namespace>`, by
-    /// `<namespace>/<service>` or by the tool's chosen name. If no tool has that name, the entry matches tools of that
-    /// type, because the predecessor's generated toolsets had names like `prometheus` or `grafana`.
+    /// `<namespace>/<service>` or by the tool's chosen name. If no Trusted tool has that name, the entry matches tools
+    /// of that type, because the predecessor's generated toolsets had names like `prometheus` or `grafana`.
+    ///
+    /// Tenants choose their names and their types, so their tools never decide what an entry means. Where an entry
+    /// matches a Trusted tool, its description is not for Tenants' tools.
     pub fn effects(&self, tools: &[&Tool]) -> Vec<LegacyEffect<'_>> {
         let mut effects = vec![LegacyEffect::default(); tools.len()];
         for entry in &self.entries {
-            for index in entry.matching(tools) {
+            let Matching { trusted, tenants } = entry.matching(tools);
+            for &index in trusted.iter().chain(&tenants) {
                 effects[index].disabled |= entry.disabled;
+            }
+            let described = if trusted.is_empty() { tenants } else { trusted };
+            for index in described {
                 effects[index].description = entry.description.as_deref().or(effects[index].description);
             }
         }
         effects
     }
 
-    /// What has no effect on these tools: entries that match none of them, and fields that are ignored.
-    pub fn without_effect(&self, tools: &[&Tool]) -> Vec<String> {
+    /// For each entry, whether it has an effect whatever becomes of Tenants' tools, because it matches a Trusted tool or
+    /// switches a Tenant's off.
+    pub fn settled(&self, tools: &[&Tool]) -> Vec<bool> {
+        let is_settled = |entry: &LegacyEntry| {
+            let Matching { trusted, tenants } = entry.matching(tools);
+            !trusted.is_empty() || (entry.disabled && !tenants.is_empty())
+        };
+        self.entries.iter().map(is_settled).collect()
+    }
+
+    /// What has no effect: entries that are not [`settled`](Self::settled) and match none of the tools that are left,
+    /// and fields that are ignored.
+    pub fn without_effect(&self, settled: &[bool], left: &[&Tool]) -> Vec<String> {
         let mut reports = Vec::new();
-        for entry in &self.entries {
+        for (entry, settled) in self.entries.iter().zip(settled) {
             let name = &entry.name;
-            if entry.matching(tools).is_empty() {
+            if !settled && entry.matching(left).tenants.is_empty() {
                 reports.push(format!("{name:?} matches no tool; add a tool that is not discovered to spec.tools"));
             } else if !entry.ignored.is_empty() {
                 reports.push(format!("{} of {name:?} has no effect; use spec.overrides", entry.ignored.join(", ")));
@@ -92,19 +111,32 @@ impl LegacyOverrides {
     }
 }
 
+/// The places of the tools that an entry matches.
+struct Matching {
+    trusted: Vec<usize>,
+    tenants: Vec<usize>,
+}
+
 impl LegacyEntry {
-    /// The places of the tools that it matches.
-    fn matching(&self, tools: &[&Tool]) -> Vec<usize> {
-        let all = |by: fn(&Self, &Tool) -> bool| -> Vec<usize> {
-            let in_namespace = |tool: &Tool| {
-                let its = tool.key.as_ref().map(|key| &*key.namespace);
-                self.namespace.is_none() || self.namespace.as_deref() == its
-            };
-            let fits = |tool: &Tool| by(self, tool) && in_namespace(tool);
+    fn matching(&self, tools: &[&Tool]) -> Matching {
+        let of = |trust: Trust, by: &dyn Fn(&Tool) -> bool| -> Vec<usize> {
+            let fits = |tool: &Tool| tool.trust == trust && by(tool) && self.is_for_namespace_of(tool);
             tools.iter().enumerate().filter(|(_, tool)| fits(tool)).map(|(index, _)| index).collect()
         };
-        let by_name = all(Self::names);
-        if by_name.is_empty() { all(|entry, tool| entry.name.eq_ignore_ascii_case(tool.type_name())) } else { by_name }
+        let by_name = |tool: &Tool| self.names(tool);
+        let by_type = |tool: &Tool| self.name.eq_ignore_ascii_case(tool.type_name());
+        let named = of(Trust::Trusted, &by_name);
+        if named.is_empty() {
+            // Every Tenant's tool is judged on its own, so that none keeps an entry from another one's.
+            let tenants = of(Trust::Tenant, &|tool| by_name(tool) || by_type(tool));
+            Matching { trusted: of(Trust::Trusted, &by_type), tenants }
+        } else {
+            Matching { trusted: named, tenants: of(Trust::Tenant, &by_name) }
+        }
+    }
+
+    fn is_for_namespace_of(&self, tool: &Tool) -> bool {
+        self.namespace.is_none() || self.namespace.as_deref() == tool.key.as_ref().map(|key| &*key.namespace)
     }
 
     fn names(&self, tool: &Tool) -> bool {
@@ -256,11 +288,36 @@ mod tests {
     }
 
     #[test]
+    fn a_tenants_tool_decides_nothing_about_a_trusted_one() {
+        let mut of_tenant = tool("team", "prometheus", Product::Jaeger);
+        (of_tenant.trust, of_tenant.chosen_name) = (Trust::Tenant, Some("grafana".to_owned()));
+        let grafana = tool("monitoring", "main", Product::Grafana);
+        let layer = parse("prometheus: {enabled: false}\ngrafana: {description: Ours}\n").unwrap();
+        let alone = layer.effects(&[&prometheus(), &grafana]);
+        let [a, b, tenants] = layer.effects(&[&prometheus(), &grafana, &of_tenant])[..] else { panic!() };
+        assert_eq!(alone, [a, b]);
+        assert_eq!((a.disabled, b.description), (true, Some("Ours")));
+        assert_eq!(tenants, LegacyEffect { disabled: true, description: None });
+    }
+
+    #[test]
+    fn an_entry_for_a_tenants_tool_has_an_effect_only_while_the_tool_is_there() {
+        let mut of_tenant = tool("team", "traces", Product::Jaeger);
+        of_tenant.trust = Trust::Tenant;
+        for (fields, without_it) in [("{enabled: false}", 0), ("{description: Ours}", 1)] {
+            let layer = parse(&format!("traces: {fields}")).unwrap();
+            let settled = layer.settled(&[&of_tenant]);
+            assert_eq!(layer.without_effect(&settled, &[&of_tenant]).len(), 0, "{fields}");
+            assert_eq!(layer.without_effect(&settled, &[]).len(), without_it, "{fields}");
+        }
+    }
+
+    #[test]
     fn it_can_neither_redirect_nor_add_and_says_so() {
         let text = "tools:\n- {name: prometheus-server, endpoint: 'http://evil', parameters: {a: 1}}\n- {name: mine, endpoint: 'http://x'}\n";
         let layer = parse(text).unwrap();
         assert_eq!(layer.effects(&[&prometheus()]), [LegacyEffect::default()]);
-        let words = layer.without_effect(&[&prometheus()]);
+        let words = layer.without_effect(&layer.settled(&[&prometheus()]), &[]);
         assert_eq!(words.len(), 2);
         assert!(words[0].contains("endpoint, parameters"), "{words:?}");
         assert!(words[1].contains("spec.tools"), "{words:?}");

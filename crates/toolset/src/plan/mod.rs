@@ -12,7 +12,10 @@ use std::collections::BTreeMap;
 use crd_types::{Reason, ServiceReason, StaticTool, ToolsetConfig, Trust};
 use detectors::{Confidence, Product};
 
-use self::{legacy::LEGACY_OVERRIDES_KEY, planned::PlannedTool};
+use self::{
+    legacy::{LEGACY_OVERRIDES_KEY, LegacyOverrides},
+    planned::PlannedTool,
+};
 use crate::{
     endpoint::Endpoint,
     health::{Health, HealthReport, SLICES_SETTLE, Withheld},
@@ -73,7 +76,10 @@ pub fn plan(
         }
     }
     plan.notes.extend(overrides::apply(ctx, index, &mut planned));
-    apply_legacy(legacy_overrides, &mut planned, &mut plan.notes);
+    let legacy = read_legacy(legacy_overrides, &mut plan.notes).map(|layer| {
+        let settled = overrides::apply_legacy(&layer, &mut planned);
+        (layer, settled)
+    });
     planned.retain(|one| {
         let rejection = withheld(one, health);
         let keeps = rejection.is_none();
@@ -84,6 +90,9 @@ pub fn plan(
     rank::keep_single(ctx.config, &mut planned, &mut plan.rejected);
     let of_spec = static_tools(ctx.config, &mut plan.notes);
     limits::admit(of_spec.len(), &mut planned, &mut plan.rejected);
+    if let Some((layer, settled)) = legacy {
+        plan.notes.extend(overrides::legacy_without_effect(&layer, &settled, &planned));
+    }
     let healthy = |PlannedTool { mut tool, .. }: PlannedTool| {
         tool.health = tool.key.as_ref().map_or(Health::Unknown, |key| health.of(key).health);
         tool
@@ -103,15 +112,15 @@ pub fn plan(
     plan
 }
 
-fn apply_legacy(text: Option<&str>, planned: &mut [PlannedTool], notes: &mut Vec<Note>) {
-    let Some(text) = text else { return };
-    match legacy::parse(text) {
-        Ok(layer) => notes.extend(overrides::apply_legacy(&layer, planned)),
-        Err(why) => notes.push(Note::new(
-            Reason::LegacyOverridesInvalid,
-            format!("key {LEGACY_OVERRIDES_KEY} of the ConfigMap is ignored: {why}; correct it, or move its content to spec.overrides and delete the key"),
-        )),
-    }
+fn read_legacy(text: Option<&str>, notes: &mut Vec<Note>) -> Option<LegacyOverrides> {
+    legacy::parse(text?)
+        .map_err(|why| {
+            notes.push(Note::new(
+                Reason::LegacyOverridesInvalid,
+                format!("key {LEGACY_OVERRIDES_KEY} of the ConfigMap is ignored: {why}; correct it, or move its content to spec.overrides and delete the key"),
+            ));
+        })
+        .ok()
 }
 
 /// Why a tool is left out, if it is. An override comes before health, because it is what the owner wants.

@@ -116,10 +116,10 @@ fn adjusted(
 }
 
 /// Applies the predecessor's overrides. They only switch off or describe tools for which `spec.overrides` does not do
-/// so.
-pub(super) fn apply_legacy(layer: &LegacyOverrides, planned: &mut [PlannedTool]) -> Vec<Note> {
+/// so. Returns which of its entries are [settled](LegacyOverrides::settled).
+pub(super) fn apply_legacy(layer: &LegacyOverrides, planned: &mut [PlannedTool]) -> Vec<bool> {
     let tools: Vec<&Tool> = planned.iter().map(|one| &one.tool).collect();
-    let (effects, without_effect) = (layer.effects(&tools), layer.without_effect(&tools));
+    let (effects, settled) = (layer.effects(&tools), layer.settled(&tools));
     for (one, effect) in planned.iter_mut().zip(effects) {
         if effect.disabled && !one.state_decided {
             one.off = Some(format!("key {LEGACY_OVERRIDES_KEY} of the ConfigMap"));
@@ -128,7 +128,13 @@ pub(super) fn apply_legacy(layer: &LegacyOverrides, planned: &mut [PlannedTool])
             one.tool.description = effect.description.map(str::to_owned);
         }
     }
+    settled
+}
+
+/// Says what of the predecessor's overrides has no effect. `left` are the tools of the plan.
+pub(super) fn legacy_without_effect(layer: &LegacyOverrides, settled: &[bool], left: &[PlannedTool]) -> Vec<Note> {
+    let left: Vec<&Tool> = left.iter().map(|one| &one.tool).collect();
     let note =
         |words| Note::new(Reason::OverrideUnmatched, format!("key {LEGACY_OVERRIDES_KEY} of the ConfigMap: {words}"));
-    without_effect.into_iter().map(note).collect()
+    layer.without_effect(settled, &left).into_iter().map(note).collect()
 }

@@ -1,6 +1,7 @@
 use crd_types::{Reason, ServiceReason, ToolsetConfig};
 use serde_json::{Value, json};
 
+use super::limits;
 use crate::{
     Index, Plan,
     fixtures::{annotated, config, grafana, index, planned, prometheus, run, service},
@@ -137,4 +138,53 @@ fn a_predecessors_layer_that_cannot_be_read_is_said_and_changes_nothing() {
     let known = index([prometheus("monitoring", "a")]);
     let plan = legacy(&with_overrides(&json!([])), &known, "tools: [");
     assert_eq!((plan.tools.len(), notes(&plan)), (1, vec![Reason::LegacyOverridesInvalid]));
+}
+
+/// The platform's namespace, and everything else for Tenants.
+fn beside_tenants() -> ToolsetConfig {
+    config(json!({"sources": [
+        {"name": "platform", "trust": "Trusted", "namespaces": {"from": "Names", "names": ["monitoring"]}},
+        {"name": "teams", "trust": "Tenant", "namespaces": {"from": "All"}},
+    ]}))
+}
+
+fn of_team(name: &str, type_: &str, tool_name: &str) -> detectors::ServiceView {
+    let stated = [
+        ("kubernaut.io/toolset", "enabled"),
+        ("kubernaut.io/toolset-type", type_),
+        ("kubernaut.io/toolset-name", tool_name),
+    ];
+    annotated(service("team", name, &[("http", 80)]), &stated)
+}
+
+#[test]
+fn a_tenant_with_the_name_of_a_type_does_not_keep_the_predecessors_layer_from_trusted_tools() {
+    let text = "tools:\n- {name: prometheus, enabled: false}\n- {name: grafana, description: Our main dashboards}\n";
+    let trusted = [prometheus("monitoring", "prometheus-server"), grafana("monitoring", "main-grafana")];
+    let tenants = [of_team("prometheus", "jaeger", "jaeger"), of_team("x", "loki", "grafana")];
+    let plan = legacy(&beside_tenants(), &index(trusted.into_iter().chain(tenants)), text);
+    assert_eq!(reason(&plan, "prometheus-server"), ServiceReason::OverriddenOff);
+    let shown: Vec<_> = plan.tools.iter().map(|tool| (&*tool.name, tool.description.as_deref())).collect();
+    assert_eq!(shown, [("main-grafana", Some("Our main dashboards")), ("grafana-team", None)]);
+}
+
+#[test]
+fn the_predecessors_layer_still_means_a_tenants_tool_that_no_trusted_one_is_meant_by() {
+    let text = "tools:\n- {name: tracing, description: Of the team}\n- {name: logs, enabled: false}\n";
+    let tenants = [of_team("tracing", "jaeger", "t"), of_team("logs", "loki", "l")];
+    let plan = legacy(&beside_tenants(), &index(tenants), text);
+    assert_eq!(reason(&plan, "logs"), ServiceReason::OverriddenOff);
+    assert_eq!(plan.tools[0].description.as_deref(), Some("Of the team"));
+    assert_eq!(notes(&plan), []);
+}
+
+#[test]
+fn a_tenant_over_a_limit_does_not_hide_that_the_predecessors_layer_has_no_effect() {
+    let text = "tools: [{name: zz-late, description: Gone}]";
+    let many = (0..limits::PER_NAMESPACE).map(|number| of_team(&format!("s{number}"), "jaeger", "j"));
+    let mut late = of_team("zz-late", "jaeger", "j");
+    late.created += 1;
+    let plan = legacy(&beside_tenants(), &index(many.chain([late])), text);
+    assert_eq!(reason(&plan, "zz-late"), ServiceReason::LimitExceeded);
+    assert_eq!(notes(&plan), [Reason::OverrideUnmatched]);
 }

@@ -2,7 +2,7 @@
 
 mod budget;
 pub mod holmesgpt;
-pub(crate) mod toolset_json;
+mod toolset_json;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -57,7 +57,7 @@ pub struct Rendered {
 pub fn render(config: &ToolsetConfig, plan: &mut Plan, base: Option<Base<'_>>) -> Rendered {
     let mut notes = Vec::new();
     // What HolmesGPT cannot take matters only where its file is written.
-    let for_holmesgpt = config.spec.output.formats.contains(&OutputFormat::HolmesGPT);
+    let for_holmesgpt = config.spec.output.writes(OutputFormat::HolmesGPT);
     let base = base.filter(|_| for_holmesgpt).and_then(|base| read_base(config, base, &mut notes));
     if for_holmesgpt {
         holmesgpt::refuse_reserved(plan);
@@ -67,27 +67,15 @@ pub fn render(config: &ToolsetConfig, plan: &mut Plan, base: Option<Base<'_>>) -
     notes.append(&mut files.notes);
     notes.sort();
     notes.dedup();
-    Rendered::of(config, files.data, plan.tools.len(), notes)
-}
-
-impl Rendered {
-    /// The files with their size and their hashes.
-    pub(crate) fn of(
-        config: &ToolsetConfig,
-        data: BTreeMap<&'static str, Arc<str>>,
-        entries: usize,
-        notes: Vec<Note>,
-    ) -> Self {
-        let reloads = config.spec.consumer.reload != Reload::None;
-        let parts = data.iter().flat_map(|(key, content)| [*key, &**content]);
-        Self {
-            hash: digest::of_parts(parts).into(),
-            holmesgpt_hash: data.get(HOLMESGPT_KEY).filter(|_| reloads).map(|text| digest::of_text(text).into()),
-            bytes: budget::size(&data),
-            entries,
-            data,
-            notes,
-        }
+    let reloads = config.spec.consumer.reload != Reload::None;
+    let parts = files.data.iter().flat_map(|(key, content)| [*key, &**content]);
+    Rendered {
+        hash: digest::of_parts(parts).into(),
+        holmesgpt_hash: files.data.get(HOLMESGPT_KEY).filter(|_| reloads).map(|text| digest::of_text(text).into()),
+        bytes: budget::size(&files.data),
+        entries: plan.tools.len(),
+        data: files.data,
+        notes,
     }
 }
 

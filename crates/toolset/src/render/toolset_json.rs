@@ -3,12 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crd_types::Trust;
-use detectors::Product;
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::{listed_tool::ListedTool, tool::Tool};
+use crate::tool::Tool;
 
 #[derive(Serialize)]
 struct File<'a> {
@@ -56,42 +53,6 @@ fn entry(tool: &Tool) -> JsonTool<'_> {
         namespace: tool.key.as_ref().map_or(OUTSIDE, |key| &key.namespace),
         metadata,
     }
-}
-
-/// Rewrites a file without the tools that `keeps` is false for.
-///
-/// Fails if it is not such a file.
-pub(crate) fn retain(
-    text: &str,
-    cluster_domain: &str,
-    keeps: &mut dyn FnMut(&ListedTool) -> bool,
-) -> Result<String, String> {
-    let mut file: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let tools = file.get_mut("tools").and_then(Value::as_array_mut).ok_or("it has no list of tools")?;
-    let before = tools.len();
-    tools.retain(|tool| listed(tool, cluster_domain).is_none_or(|listed| keeps(&listed)));
-    if tools.len() == before {
-        // What is unchanged is not written in another way.
-        return Ok(text.to_owned());
-    }
-    let text = serde_json::to_string_pretty(&file).map_err(|error| error.to_string())?;
-    Ok(text + "\n")
-}
-
-fn listed(tool: &Value, cluster_domain: &str) -> Option<ListedTool> {
-    let url = tool.get("endpoint")?.as_str()?;
-    let type_ = tool.get("type")?.as_str()?;
-    let trust = tool.pointer("/metadata/trust").and_then(Value::as_str);
-    Some(ListedTool {
-        key: ListedTool::service_of(url, cluster_domain),
-        url: url.to_owned(),
-        types: vec![match type_.parse() {
-            Ok(product) => (product, None),
-            Err(()) => (Product::Custom, Some(type_.to_owned())),
-        }],
-        trust: trust.and_then(|trust| Trust::ALL.iter().copied().find(|one| one.as_str() == trust)),
-        credentials: false,
-    })
 }
 
 /// A fixed description. Of a Service it holds only the name and namespace, which are checked.

@@ -124,7 +124,10 @@ impl Annotations {
     pub(crate) fn check_domain(&self, key: &ServiceKey, cluster_domain: &str) -> Result<(), Malformed> {
         match self.domains.iter().find(|named| !named.domain.eq_ignore_ascii_case(cluster_domain)) {
             None => Ok(()),
-            Some(named) => Err(malformed(named.annotation, &foreign_host(named.annotation, &named.host, key))),
+            Some(named) => Err(malformed(
+                named.annotation,
+                &foreign_host(named.annotation, &named.host, key, self.stated.as_ref()),
+            )),
         }
     }
 }
@@ -227,7 +230,7 @@ fn tool_name(text: &str) -> Result<String, String> {
 /// Reads port, scheme and path from a full URL, if it is this Service's and does not contradict the other annotations.
 fn full_url(view: &ServiceView, text: &str, read: &mut Annotations) -> Result<(), String> {
     let parts = Parts::split(text)?;
-    own_host(&view.key, ENDPOINT, parts.host, &mut read.domains)?;
+    own_host(&view.key, ENDPOINT, parts.host, read)?;
     if !view.ports.iter().any(|port| port.port == parts.port && port.protocol == Protocol::Tcp) {
         return Err(format!("has port {}; the Service declares {}", parts.port, ports_in_words(view)));
     }
@@ -251,7 +254,7 @@ fn probe_path(
 ) -> Result<String, String> {
     let path = if text.starts_with("http") {
         let parts = Parts::split(text)?;
-        own_host(&view.key, annotation, parts.host, &mut read.domains)?;
+        own_host(&view.key, annotation, parts.host, read)?;
         if parts.path.is_empty() { "/" } else { parts.path }
     } else {
         text
@@ -260,39 +263,40 @@ fn probe_path(
 }
 
 /// Accepts the Service's own DNS name in every form that a pod's resolver completes. The cluster domain of the longest
-/// form is kept in `domains`.
-fn own_host(
-    key: &ServiceKey,
-    annotation: &'static str,
-    host: &str,
-    domains: &mut Vec<NamedDomain>,
-) -> Result<(), String> {
+/// form is kept in `read`.
+fn own_host(key: &ServiceKey, annotation: &'static str, host: &str, read: &mut Annotations) -> Result<(), String> {
     let lower = host.to_ascii_lowercase();
-    let rest = lower.strip_prefix(&*key.name).ok_or_else(|| foreign_host(annotation, host, key))?;
+    let foreign = || foreign_host(annotation, host, key, read.stated.as_ref());
+    let rest = lower.strip_prefix(&*key.name).ok_or_else(foreign)?;
     if rest.is_empty() {
         return Ok(());
     }
     let rest = rest.strip_prefix('.').and_then(|rest| rest.strip_prefix(&*key.namespace));
-    match rest.ok_or_else(|| foreign_host(annotation, host, key))? {
+    match rest.ok_or_else(foreign)? {
         "" | ".svc" => Ok(()),
         rest => {
-            let domain = rest.strip_prefix(".svc.").ok_or_else(|| foreign_host(annotation, host, key))?;
-            domains.push(NamedDomain { annotation, host: host.into(), domain: domain.into() });
+            let domain = rest.strip_prefix(".svc.").ok_or_else(foreign)?;
+            read.domains.push(NamedDomain { annotation, host: host.into(), domain: domain.into() });
             Ok(())
         }
     }
 }
 
-fn foreign_host(annotation: &str, host: &str, key: &ServiceKey) -> String {
+fn foreign_host(annotation: &str, host: &str, key: &ServiceKey, stated: Option<&StatedType>) -> String {
     let allowed =
         format!("has the host {host:?}; only the Service itself is allowed, {}.{}.svc", key.name, key.namespace);
     if annotation != ENDPOINT {
         return allowed;
     }
     // The predecessor took every URL.
+    let type_ = match stated {
+        None => "…".to_owned(),
+        Some(StatedType { product, custom: None }) => product.to_string(),
+        Some(StatedType { product, custom: Some(custom) }) => format!("{product}, customType: {custom}"),
+    };
     format!(
-        "{allowed}; for another address, remove the annotations and add a tool to the ToolsetConfig, like spec.tools: [{{name: {}, type: Prometheus, endpoint: \"https://…\"}}]",
-        key.name
+        "{allowed}; for another address, remove the annotations and add a tool to the ToolsetConfig, like spec.tools: [{{name: {}, type: {type_}, endpoint: \"https://…\"}}]",
+        checked::tool_name_of(&key.name)
     )
 }
 

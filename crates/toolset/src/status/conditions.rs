@@ -67,7 +67,7 @@ fn ready(observed: &Observed<'_>) -> PendingCondition {
         OutputState::Conflict { message } => condition("False", Reason::OutputConflict, message),
         OutputState::Contested { message } => condition("False", Reason::OutputContested, message),
         OutputState::Failed { message } => condition("False", Reason::ApplyFailed, message),
-        OutputState::Terminating { message } => condition("False", Reason::OutputTerminating, message),
+        OutputState::Terminating { message, .. } => condition("False", Reason::OutputTerminating, message),
         OutputState::Preview => match worst(observed.inputs) {
             Some(problem) => condition(problem.status, problem.reason, &problem.message),
             None => condition("True", Reason::Preview, "spec.mode is Preview; the status shows what would be written"),
@@ -204,7 +204,7 @@ fn output_applied(observed: &Observed<'_>) -> PendingCondition {
         OutputState::Conflict { message } => condition("False", Reason::OutputConflict, message),
         OutputState::Failed { message } => condition("False", Reason::ApplyFailed, message),
         OutputState::Contested { message } => condition("False", Reason::OutputContested, message),
-        OutputState::Terminating { message } => condition("False", Reason::OutputTerminating, message),
+        OutputState::Terminating { message, .. } => condition("False", Reason::OutputTerminating, message),
     }
 }
 

@@ -120,17 +120,19 @@ pub enum OutputState {
         /// Who.
         message: String,
     },
-    /// The `ConfigMap` is as rendered, but it is being deleted, and a finalizer holds it.
+    /// The `ConfigMap` is being deleted, and a finalizer holds it.
     Terminating {
         /// Which finalizer.
         message: String,
+        /// Whether it is as rendered.
+        written: bool,
     },
 }
 
 impl OutputState {
     /// Whether the `ConfigMap` holds what was rendered.
     pub fn is_written(&self) -> bool {
-        matches!(self, Self::Applied | Self::Terminating { .. } | Self::Held { written: true, .. })
+        matches!(self, Self::Applied | Self::Terminating { written: true, .. } | Self::Held { written: true, .. })
     }
 }
 

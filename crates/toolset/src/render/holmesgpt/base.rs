@@ -50,13 +50,8 @@ impl BaseFile {
 /// Reads a base file. `Err` says why it cannot be used. Single entries that cannot be used are in
 /// [`BaseFile::problems`].
 pub fn parse(text: &str) -> Result<BaseFile, String> {
-    parse_within(text, MAX_BYTES)
-}
-
-/// As [`parse`], with another limit.
-pub(super) fn parse_within(text: &str, max: usize) -> Result<BaseFile, String> {
-    if text.len() > max {
-        return Err(format!("has {} bytes; at most {max} are taken", text.len()));
+    if text.len() > MAX_BYTES {
+        return Err(format!("has {} bytes; at most {MAX_BYTES} are taken", text.len()));
     }
     let options = serde_saphyr::options! {
         // As PyYAML reads them.
@@ -79,8 +74,8 @@ pub(super) fn parse_within(text: &str, max: usize) -> Result<BaseFile, String> {
     let all: Block =
         file.toolsets.iter().chain(&file.servers).map(|(k, v)| (k.clone(), Node::Map(v.clone()))).collect();
     match yaml::to_yaml(&all) {
-        Ok(written) if written.len() > max => {
-            Err(format!("has {} bytes with its aliases expanded; at most {max} are taken", written.len()))
+        Ok(written) if written.len() > MAX_BYTES => {
+            Err(format!("has {} bytes with its aliases expanded; at most {MAX_BYTES} are taken", written.len()))
         }
         Ok(_) => Ok(file),
         Err(why) => Err(why),
@@ -123,7 +118,7 @@ const INHERITED_TOGETHER: [&[&str]; 2] =
     [&["api_key", "username", "password", "bearer_token"], &["client_cert", "client_key"]];
 
 /// The fields that can hold an instance's URL, old names included.
-pub(super) const URL_FIELDS: [&str; 3] = ["prometheus_url", "api_url", "url"];
+const URL_FIELDS: [&str; 3] = ["prometheus_url", "api_url", "url"];
 
 impl OwnInstances {
     /// Splits an entry. What cannot be merged with ours is added to `problems`.

@@ -1,7 +1,7 @@
 //! Entries for single tools: `type: http` for what has no toolset in the agent and for everything from a Tenant, and
 //! `mcp_servers`.
 
-use crd_types::State;
+use crd_types::{State, Trust};
 
 use super::{
     credentials::{self, Placed},
@@ -75,7 +75,7 @@ pub(super) fn mcp(tool: &Tool, notes: &mut Vec<Note>) -> Block {
 fn described(tool: &Tool, notes: &mut Vec<Note>) -> String {
     let fixed = text::fixed_line(tool);
     match text::line(tool, notes) {
-        Some(said) if tool.trust == crd_types::Trust::Tenant => format!("{fixed}. {said}"),
+        Some(said) if tool.trust == Trust::Tenant => format!("{fixed}. {said}"),
         Some(said) => said.to_owned(),
         None => fixed,
     }
@@ -89,9 +89,13 @@ fn below(endpoint: &Endpoint, path: &str) -> String {
     if prefix.is_empty() || is_below { path.to_owned() } else { format!("{prefix}{path}") }
 }
 
-/// The URL that the agent calls before it offers the tool. A path that somebody named starts at the host's root, as in
+/// The URL that the agent calls before it offers the tool. A Tenant's entry has none, because the agent puts the answer
+/// of a failed check into its prompt, and the tenant's server would write it. A path that somebody named starts at the host's root, as in
 /// a full URL. A product's own path starts at the endpoint's path.
 fn check_url(tool: &Tool, api: &HttpApi) -> Option<String> {
+    if tool.trust == Trust::Tenant {
+        return None;
+    }
     match (&tool.health_path, api.check) {
         (Some(path), _) => Some(format!("{}{path}", tool.endpoint.origin())),
         (None, Some(path)) => Some(format!("{}{}{path}", tool.endpoint.origin(), api.root(&tool.endpoint.path))),

@@ -17,7 +17,6 @@ mod entries;
 mod entry_names;
 mod http_api;
 mod instances;
-mod readback;
 mod text;
 mod toolsets;
 mod unsupported;
@@ -26,7 +25,7 @@ use std::collections::BTreeMap;
 
 use crd_types::{Baseline, Reason, State};
 
-pub(crate) use self::readback::retain;
+pub(crate) use self::text::TENANT_PROVIDED;
 use self::{base::OwnInstances, toolsets::Toolset};
 pub use self::{
     base::{BaseFile, parse as parse_base},
@@ -159,19 +158,15 @@ impl FileBuilder {
         self.notes.sort();
         self.notes.dedup();
         let entries = self.toolsets.len() + self.servers.len();
-        HolmesFile { text: write_file(self.toolsets, self.servers), entries, notes: self.notes }
-    }
-}
-
-fn write_file(toolsets: BTreeMap<Key, Block>, servers: BTreeMap<Key, Block>) -> String {
-    let mut root = Block::new();
-    for (section, entries) in [("toolsets", toolsets), ("mcp_servers", servers)] {
-        if !entries.is_empty() {
-            root.set(section, entries.into_iter().map(|(key, entry)| (key, Node::Map(entry))).collect::<Block>());
+        let mut root = Block::new();
+        for (section, entries) in [("toolsets", self.toolsets), ("mcp_servers", self.servers)] {
+            if !entries.is_empty() {
+                root.set(section, entries.into_iter().map(|(key, entry)| (key, Node::Map(entry))).collect::<Block>());
+            }
         }
+        let yaml = yaml::to_yaml(&root).unwrap_or_else(|_| AT_LEAST.to_owned());
+        HolmesFile { text: format!("{HEADER}{yaml}"), entries, notes: self.notes }
     }
-    let yaml = yaml::to_yaml(&root).unwrap_or_else(|_| AT_LEAST.to_owned());
-    format!("{HEADER}{yaml}")
 }
 
 #[cfg(test)]

@@ -175,6 +175,7 @@ fn whatever_a_tenant_provides_is_type_http_and_says_so() {
         let mut tool = tool(*product, "svc");
         (tool.trust, tool.custom) = (Trust::Tenant, (*product == Product::Custom).then(|| "thing".to_owned()));
         (tool.description, tool.instructions) = (Some("mine".to_owned()), Some("mine".to_owned()));
+        tool.health_path = Some("/healthz".to_owned());
         let value = rendered(&[tool]);
         assert_eq!(value.get("mcp_servers"), None);
         let entries: Vec<&Value> = value["toolsets"]
@@ -186,7 +187,10 @@ fn whatever_a_tenant_provides_is_type_http_and_says_so() {
             .collect();
         assert_eq!(entries.len(), 1);
         assert_eq!(entries[0]["type"], "http", "{product}");
-        assert_eq!(entries[0]["config"]["endpoints"][0]["methods"], json!(["GET"]));
+        let call = &entries[0]["config"]["endpoints"][0];
+        assert_eq!(call["methods"], json!(["GET"]));
+        // The answer of a failed check would reach the agent's prompt.
+        assert_eq!(call.get("health_check_url"), None, "{product}");
         for field in ["description", "llm_instructions"] {
             assert!(entries[0][field].as_str().unwrap().starts_with("Tenant-provided"), "{product}");
         }

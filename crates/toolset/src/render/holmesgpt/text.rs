@@ -45,7 +45,7 @@ fn accept<'a>(
 }
 
 /// How the texts of a Tenant's entry begin.
-pub(super) const TENANT_PROVIDED: &str = "Tenant-provided";
+pub(crate) const TENANT_PROVIDED: &str = "Tenant-provided";
 
 /// What an entry of its own is, in one line.
 pub(super) fn fixed_line(tool: &Tool) -> String {

@@ -49,9 +49,29 @@ fn custom_is_a_free_name_like_any_other() {
 fn a_foreign_host_is_refused_with_what_replaces_it() {
     for host in ["api.example", "vectors.db.svc.other.domain"] {
         let why = refused(&[(ENDPOINT, &format!("https://{host}:8080/"))]);
-        assert!(why.contains("spec.tools: [{name: vectors, type: Prometheus, endpoint: "), "{why}");
+        assert!(why.contains("spec.tools: [{name: vectors, type: …, endpoint: \"https://…\"}]"), "{why}");
+    }
+    for (stated, written) in [
+        ("loki", "type: Loki"),
+        ("MCP", "type: MCP"),
+        ("vector-database", "type: Custom, customType: vector-database"),
+        ("custom", "type: Custom, customType: custom"),
+    ] {
+        for host in ["api.example", "vectors.db.svc.other.domain"] {
+            let why = refused(&[(TYPE, stated), (ENDPOINT, &format!("https://{host}:8080/"))]);
+            assert!(why.contains(&format!("[{{name: vectors, {written}, endpoint: ")), "{why}");
+        }
     }
     assert!(!refused(&[(HEALTH_ENDPOINT, "https://api.example/")]).contains("spec.tools"));
+}
+
+#[test]
+fn what_replaces_a_foreign_host_has_a_name_that_a_tool_can_have() {
+    for (name, written) in [("a".repeat(63), "a".repeat(40)), (format!("{}-b", "a".repeat(39)), "a".repeat(39))] {
+        let view = annotated(service("db", &name, &[("api", 8080)]), &[(ENDPOINT, "https://api.example/")]);
+        let why = read(&view, "cluster.local").unwrap_err().message;
+        assert!(why.contains(&format!("[{{name: {written}, ")), "{why}");
+    }
 }
 
 #[test]

@@ -1,0 +1,208 @@
+//! The discovered tools of a written output, read back.
+//!
+//! `toolset.json` holds everything that is needed. If that format is not written, the status says what the tools are,
+//! and the agent's file says whether they are still in it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use crd_types::{ToolStatus, ToolsetConfig, Trust};
+use detectors::{Confidence, Product, ServiceKey};
+use serde::Deserialize;
+
+use crate::{
+    checked,
+    endpoint::Endpoint,
+    health::in_output,
+    render::{HOLMESGPT_KEY, TOOLSET_JSON_KEY, holmesgpt::TENANT_PROVIDED},
+};
+
+/// The data of a `ConfigMap`.
+pub type Data = BTreeMap<String, Arc<str>>;
+
+/// A discovered tool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ListedTool {
+    pub key: ServiceKey,
+    /// What it can be, the most likely one first. More than one if nothing says which.
+    pub types: Vec<(Product, Option<String>)>,
+    pub endpoint: Endpoint,
+    /// How far its source was trusted.
+    pub trust: Trust,
+    pub confidence: Confidence,
+    /// The source that selected it, by name.
+    pub source: String,
+    /// The name that its owner chose.
+    pub chosen_name: Option<String>,
+    pub health_path: Option<String>,
+    /// Its place in the agent's file, where the instances are in ranked order.
+    pub place: usize,
+}
+
+#[derive(Deserialize)]
+struct File {
+    tools: Vec<JsonTool>,
+}
+
+#[derive(Deserialize)]
+struct JsonTool {
+    name: String,
+    #[serde(rename = "type")]
+    type_: String,
+    endpoint: String,
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct Metadata {
+    trust: String,
+    confidence: String,
+    /// Only a discovered tool has one.
+    source: String,
+    health_endpoint: String,
+}
+
+/// The Services whose tools are in an output, without those that only `spec.tools` or the base file name.
+pub fn services(config: &ToolsetConfig, cluster_domain: &str, data: &Data, base: Option<&str>) -> BTreeSet<ServiceKey> {
+    let json = data.get(TOOLSET_JSON_KEY).and_then(|text| serde_json::from_str::<File>(text).ok());
+    if let Some(file) = json {
+        let discovered = file.tools.iter().filter(|tool| !tool.metadata.source.is_empty());
+        return discovered.filter_map(|tool| service_of(&tool.endpoint, cluster_domain)).collect();
+    }
+    let text = data.get(HOLMESGPT_KEY).map(|text| &**text);
+    let mut found = in_output(text, cluster_domain);
+    let status = || config.status.iter().flat_map(|status| &status.tools);
+    let known: BTreeSet<_> = status().map(key_of).collect();
+    let stated = config.spec.tools.iter().map(|tool| tool.endpoint.as_str());
+    let stated_before = status().filter(|tool| tool.service.is_empty()).map(|tool| tool.endpoint.as_str());
+    for key in in_output(stated.chain(stated_before).chain(base), cluster_domain) {
+        if !known.contains(&key) {
+            found.remove(&key);
+        }
+    }
+    found
+}
+
+/// The discovered tools of an output.
+///
+/// Fails if one of them cannot be read back. It says which.
+pub(super) fn tools(
+    config: &ToolsetConfig,
+    cluster_domain: &str,
+    data: &Data,
+    base: Option<&str>,
+) -> Result<Vec<ListedTool>, String> {
+    let agents_file = data.get(HOLMESGPT_KEY).map_or("", |text| &**text);
+    let status: BTreeMap<ServiceKey, &ToolStatus> =
+        config.status.iter().flat_map(|status| &status.tools).map(|tool| (key_of(tool), tool)).collect();
+    let reader = Reader { config, agents_file, status };
+    let json = data.get(TOOLSET_JSON_KEY).map(|text| serde_json::from_str::<File>(text));
+    match json {
+        Some(Ok(file)) => {
+            let discovered = file.tools.into_iter().filter(|tool| !tool.metadata.source.is_empty());
+            discovered
+                .map(|tool| {
+                    let key = service_of(&tool.endpoint, cluster_domain);
+                    key.and_then(|key| reader.of_json(key, &tool)).ok_or(tool.name)
+                })
+                .collect()
+        }
+        // An unreadable file does not keep the other one as it is.
+        Some(Err(_)) | None => services(config, cluster_domain, data, base)
+            .into_iter()
+            .map(|key| reader.of_status(&key).ok_or_else(|| key.to_string()))
+            .collect(),
+    }
+}
+
+struct Reader<'a> {
+    config: &'a ToolsetConfig,
+    agents_file: &'a str,
+    status: BTreeMap<ServiceKey, &'a ToolStatus>,
+}
+
+impl Reader<'_> {
+    fn of_json(&self, key: ServiceKey, tool: &JsonTool) -> Option<ListedTool> {
+        let endpoint = Endpoint::of_url(&tool.endpoint).ok()?;
+        let trust = Trust::ALL.iter().copied().find(|trust| trust.as_str() == tool.metadata.trust)?;
+        let health_path = tool.metadata.health_endpoint.strip_prefix(&endpoint.origin()).map(str::to_owned);
+        Some(ListedTool {
+            types: self.types(&key, &tool.type_),
+            trust,
+            confidence: confidence(&tool.metadata.confidence),
+            source: tool.metadata.source.clone(),
+            chosen_name: chosen_name(&key, &tool.name, trust),
+            health_path: health_path.filter(|path| checked::path(path).is_ok()),
+            place: self.place(&endpoint),
+            endpoint,
+            key,
+        })
+    }
+
+    fn of_status(&self, key: &ServiceKey) -> Option<ListedTool> {
+        let tool = self.status.get(key)?;
+        let endpoint = Endpoint::of_url(&tool.endpoint).ok()?;
+        let tenants = format!("{TENANT_PROVIDED} by namespace {}. {} ({key})", key.namespace, tool.type_);
+        let trust = if self.agents_file.contains(&tenants) { Trust::Tenant } else { Trust::Trusted };
+        Some(ListedTool {
+            types: self.types(key, &tool.type_),
+            trust,
+            confidence: confidence(&tool.confidence),
+            source: tool.source.clone(),
+            chosen_name: chosen_name(key, &tool.name, trust),
+            health_path: None,
+            place: self.place(&endpoint),
+            endpoint,
+            key: key.clone(),
+        })
+    }
+
+    /// What a tool with this type is. The status spells products as the spec does. In `toolset.json`, a product and a
+    /// custom type of the same name are spelt alike, but only a signature can claim such a type.
+    fn types(&self, key: &ServiceKey, written: &str) -> Vec<(Product, Option<String>)> {
+        let custom = |name: &str| (Product::Custom, Some(name.to_owned()));
+        let stated = self.status.get(key).map(|tool| tool.type_.as_str());
+        if let Some(stated) = stated.filter(|stated| stated.eq_ignore_ascii_case(written)) {
+            let product = Product::ALL.iter().copied().find(|product| product.as_str() == stated);
+            return vec![product.map_or_else(|| custom(stated), |product| (product, None))];
+        }
+        let by_signature =
+            self.config.spec.signatures.iter().any(|signature| signature.custom_type.as_deref() == Some(written));
+        match written.parse::<Product>() {
+            Ok(Product::Custom) | Err(()) => vec![custom(written)],
+            Ok(product) if by_signature => vec![(product, None), custom(written)],
+            Ok(product) => vec![(product, None)],
+        }
+    }
+
+    fn place(&self, endpoint: &Endpoint) -> usize {
+        self.agents_file.find(&endpoint.origin()).unwrap_or(usize::MAX)
+    }
+}
+
+/// The Service of a URL under this domain.
+fn service_of(url: &str, cluster_domain: &str) -> Option<ServiceKey> {
+    let endpoint = Endpoint::of_url(url).ok()?;
+    let own = endpoint.host.strip_suffix(cluster_domain)?.strip_suffix(".svc.")?;
+    own.split_once('.').map(|(name, namespace)| ServiceKey::new(namespace, name))
+}
+
+fn key_of(tool: &ToolStatus) -> ServiceKey {
+    ServiceKey::new(tool.namespace.as_str(), tool.service.as_str())
+}
+
+fn confidence(text: &str) -> Confidence {
+    [Confidence::Low, Confidence::Medium].into_iter().find(|one| one.to_string() == text).unwrap_or(Confidence::High)
+}
+
+/// The name that the owner chose, if the written name is not made from the Service's.
+fn chosen_name(key: &ServiceKey, written: &str, trust: Trust) -> Option<String> {
+    let suffix = format!("-{}", key.namespace);
+    let name = if trust == Trust::Tenant { written.strip_suffix(&suffix)? } else { written };
+    let by_service = name == &*key.name || name.starts_with(&format!("{}-", key.name));
+    (!by_service && checked::is_tool_name(name)).then(|| name.to_owned())
+}
