@@ -121,6 +121,16 @@ impl Cluster {
         });
     }
 
+    /// Triggers the ToolsetConfigs that read their base from this ConfigMap.
+    pub(super) fn trigger_readers_of(&self, triggers: &Triggers, config_map: &NamespacedName, received: Instant) {
+        self.toolset_configs.for_each(|name, config, _| {
+            let base = config.spec.output.used_base().filter(|base| *base.config_map_name == *config_map.name);
+            if name.namespace == config_map.namespace && base.is_some() {
+                triggers.one(name, Some(received));
+            }
+        });
+    }
+
     /// The other ToolsetConfigs that name the same ConfigMap as this one.
     pub(super) fn writers_of_the_same(&self, name: &NamespacedName) -> BTreeSet<NamespacedName> {
         let Some(config) = self.toolset_configs.get(name) else { return BTreeSet::new() };

@@ -20,12 +20,23 @@ pub(in crate::cluster) struct OneConfigMap {
     pub(in crate::cluster) listed: Option<ThinConfigMap>,
     /// The version that was known when the list began.
     pub(in crate::cluster) seen: u64,
+    /// The uid of the object that the watch last showed.
+    pub(in crate::cluster) uid: Option<String>,
 }
 
 impl OneConfigMap {
     fn trigger_on(&self, news: bool, received: Instant) {
         if news {
             self.cluster.trigger_users_of(&self.triggers, &self.name, Some(received));
+        }
+    }
+
+    /// What the operator writes for one ToolsetConfig is no news for it. Others may name the ConfigMap as their base, and
+    /// have to report what it is.
+    fn trigger_readers_if_new(&mut self, object: &ThinConfigMap, received: Instant) {
+        if self.uid != object.metadata.uid {
+            self.uid.clone_from(&object.metadata.uid);
+            self.cluster.trigger_readers_of(&self.triggers, &self.name, received);
         }
     }
 }
@@ -47,9 +58,11 @@ impl Feed for OneConfigMap {
         let version = version(listed.as_ref().and_then(|object| object.metadata.resource_version.as_deref()));
         self.cluster.restores.compare("ConfigMap", self.seen, version);
         self.trigger_on(self.cluster.config_maps.listed(&self.name, listed.as_ref()), received);
+        self.uid = listed.and_then(|object| object.metadata.uid);
     }
 
     fn applied(&mut self, object: ThinConfigMap, received: Instant) {
+        self.trigger_readers_if_new(&object, received);
         self.trigger_on(self.cluster.config_maps.applied(&self.name, &object), received);
     }
 
