@@ -80,7 +80,7 @@ fn explain_reason(reason: ServiceReason) -> &'static str {
         ServiceReason::CredentialsNotAllowed => {
             "an override sets credentials or a tenant, but a Service of a Tenant source never gets them"
         }
-        ServiceReason::NameConflict => "another tool has the requested name",
+        ServiceReason::NameConflict => "another tool or the agent itself has the requested name",
         _ => "see spec.overrides",
     }
 }

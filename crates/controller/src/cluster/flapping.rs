@@ -2,7 +2,7 @@
 //! ToolsetConfig writing.
 //!
 //! The first change after a quiet second triggers at once. If more changes follow within the second, they trigger
-//! together when it is over. The index always has the present state, so a reconcile for another reason contains it.
+//! together when it is over. The index is always current, so a reconcile for another reason includes these changes.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -19,8 +19,8 @@ use crate::api::NamespacedName;
 /// The shortest time between two triggers because of the same Service, except those that never wait.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// What of a Service changed. Each part counts separately, so a new Service and its first ready endpoint trigger at
-/// once.
+/// The part of a Service that changed. Each part counts separately, so a new Service and its first ready endpoint
+/// trigger at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     /// The Service itself.
@@ -34,7 +34,7 @@ pub(super) enum Part {
 /// The ToolsetConfigs that a change concerns.
 #[derive(Debug, Default)]
 pub(super) struct Concerned {
-    /// They lose the Service, which never waits.
+    /// Those that lose the Service. They never wait.
     pub(super) at_once: Vec<NamespacedName>,
     /// The others.
     pub(super) limited: Vec<NamespacedName>,
@@ -118,7 +118,7 @@ impl Recent {
         self.ends.push_back((now + INTERVAL, subject));
     }
 
-    /// When to look again. `None` if nothing waits. Then the timer is over.
+    /// When the timer fires next. `None` if nothing waits, and then the timer ends.
     fn next_end(&mut self) -> Option<Instant> {
         let waits = |subject: &Subject| self.waiting.get(subject).is_some_and(Option::is_some);
         let end = self.ends.iter().find(|(_, subject)| waits(subject)).map(|(end, _)| *end);
@@ -126,7 +126,7 @@ impl Recent {
         end
     }
 
-    /// Ends the seconds that are over. What waits triggers, which begins another second.
+    /// Removes the seconds that are over. Waiting changes trigger now, which begins another second.
     fn end(&mut self, triggers: &Triggers, now: Instant) {
         while self.ends.front().is_some_and(|(end, _)| *end <= now) {
             let Some((_, subject)) = self.ends.pop_front() else { return };

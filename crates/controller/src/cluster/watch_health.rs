@@ -107,8 +107,8 @@ impl WatchState {
         }
     }
 
-    /// Since when it has been stale, if it is. A watch that starts again is stale until its list is complete, because the
-    /// first bytes of an answer say nothing about what happened meanwhile.
+    /// Since when it has been stale, if it is. A watch that starts again is stale until its list is complete, because
+    /// the first bytes of an answer do not show what happened in the meantime.
     fn stale_since(&self, now: Instant) -> Option<Instant> {
         let silent_since = self.contact + STALE_AFTER;
         self.relists_since.or((now >= silent_since).then_some(silent_since))
@@ -163,13 +163,14 @@ impl Watches {
         })
     }
 
-    /// Records that the namespace of a watch does not exist. So the watch is refused, and nothing is missing.
+    /// Records that the namespace of a watch does not exist. The watch is refused for this reason, so no object is
+    /// missing.
     pub(crate) fn namespace_gone(&self, id: &WatchId, now: Instant) -> HealthChange {
         self.listed(id, now)
     }
 
-    /// Records that the API server began a successful answer. This ends a refusal and an outage, but it is no contact,
-    /// because an answer may be empty or may make no sense.
+    /// Records that the API server began a successful answer. This ends a refusal and an outage. It does not count as
+    /// contact, because the answer may be empty or malformed.
     pub(crate) fn answered(&self, id: &WatchId, now: Instant) -> HealthChange {
         self.update(id, now, |state| {
             if !matches!(state.problem, Some(Cause::Ended | Cause::Decode | Cause::Ahead)) {

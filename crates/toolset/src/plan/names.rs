@@ -155,9 +155,9 @@ impl TakenNames {
 }
 
 /// Why a tool cannot have a name that the agent uses itself, after "the name … of …".
-pub const OF_THE_AGENT: &str = "is the name of something in the agent itself";
+pub const OF_THE_AGENT: &str = "is used by the agent itself";
 
-/// Whether the agent, or whoever reads the agent's tools, would take a name for something of the agent's own.
+/// Whether the agent, or a reader of its list of tools, would confuse a name with a name of the agent itself.
 ///
 /// A Tenant's name may not even look so. This also applies to names in `toolset.json`.
 pub fn is_confusing(tool: &Tool, name: &str) -> bool {

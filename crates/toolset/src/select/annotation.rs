@@ -291,7 +291,7 @@ fn foreign_host(annotation: &str, host: &str, key: &ServiceKey) -> String {
     }
     // The predecessor took every URL.
     format!(
-        "{allowed}; for another address, remove the annotations and add a tool to the ToolsetConfig, like spec.tools: [{{name: {}, type: Prometheus, endpoint: \"https://…\"}}]",
+        "{allowed}; for another address, remove the annotations and add the tool to the ToolsetConfig, for example spec.tools: [{{name: {}, type: Prometheus, endpoint: \"https://…\"}}]",
         key.name
     )
 }
