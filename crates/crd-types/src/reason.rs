@@ -33,8 +33,8 @@ closed! {
         InputForbidden,
         /// The operator has had no contact with the API server about an input for too long.
         InputStale,
-        /// The operator cannot read an input in some of the watched namespaces. It keeps the tools of these namespaces,
-        /// unless the spec excludes them.
+        /// The operator cannot read an input in some of the watched namespaces. It uses the last known state of these
+        /// namespaces.
         InputPartiallyHeld,
         /// A source names a namespace that the operator does not watch.
         NamespaceNotWatched,

@@ -88,7 +88,7 @@ pub enum Ownership {
     Ours,
     /// The predecessor. Its `ConfigMap` is adopted without asking.
     Predecessor,
-    /// Somebody else. It can be adopted if the spec says so.
+    /// Another owner. The `ConfigMap` can be adopted if the spec allows it.
     Stranger {
         /// Who, for the condition.
         who: String,
@@ -96,7 +96,7 @@ pub enum Ownership {
     /// Another object, whose controller owner reference it has. It cannot be adopted, because an object has at most one
     /// controller.
     Controlled {
-        /// By what, for the condition.
+        /// The controller, as text for the condition.
         by: String,
     },
 }

@@ -77,9 +77,10 @@ enum Bench {
     /// cut, silent or empty. The leader is stopped or killed in most rounds. After each round, changes and faults stop
     /// for a moment.
     ///
-    /// Promised: after each round, every ConfigMap and every status equals a plan from scratch. No version of a ConfigMap in
-    /// between lacks a tool that did not change, lists a tool that did not exist, or repeats the version before. No replica
-    /// writes without the lease. At rest nothing is written and nothing is reconciled. Memory and descriptors do not grow.
+    /// Promised: after each round, every ConfigMap and every status equals a plan from scratch. No version of a
+    /// ConfigMap in between lacks a tool that did not change, lists a tool that did not exist, or repeats the version
+    /// before. No replica writes without the lease. At rest nothing is written and nothing is reconciled. Memory and
+    /// descriptors do not grow.
     #[command(after_help = "Examples:
   cargo xtask bench endurance                          an hour
   cargo xtask bench endurance --minutes 1              two minutes

@@ -42,7 +42,7 @@ type Events<K> = Pin<Box<dyn Stream<Item = watcher::Result<Event<K>>> + Send>>;
 /// Why a watch has to start again.
 #[derive(Debug)]
 pub(crate) enum Problem {
-    /// The API server refused, or it could not be reached, or its answer makes no sense.
+    /// The API server refused the request, could not be reached, or sent a malformed answer.
     Failed(watcher::Error),
     /// The watch ended too soon and without an event, although there was no error.
     Ended,

@@ -55,8 +55,8 @@ pub(super) struct Change {
 }
 
 /// The message of an output that is held.
-pub(super) const HELD: &str = "until the inputs recover, no Service is added to the ConfigMap, and a tool is removed only \
-                               if the spec excludes it";
+pub(super) const HELD: &str = "until the inputs recover, no Service is added to the ConfigMap, and a tool is \
+                               removed only if the spec excludes it";
 
 /// The state of an output that is held. The ConfigMap is left as it is.
 pub(super) fn held() -> OutputState {

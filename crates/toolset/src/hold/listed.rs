@@ -29,7 +29,7 @@ pub(super) struct ListedTool {
     /// What it can be, the most likely type first. There is more than one if the output does not show the type.
     pub types: Vec<(Product, Option<String>)>,
     pub endpoint: Endpoint,
-    /// How far its source was trusted.
+    /// The trust of its source.
     pub trust: Trust,
     pub confidence: Confidence,
     /// The source that selected it, by name.

@@ -122,7 +122,7 @@ impl Owners {
         }
     }
 
-    /// Takes a slice of `owner` away.
+    /// Removes a slice of `owner`.
     fn take(&mut self, owner: u64) {
         let Self::Several(counts) = self else { return };
         if let Entry::Occupied(mut count) = counts.entry(owner) {

@@ -164,13 +164,13 @@ pub fn is_confusing(tool: &Tool, name: &str) -> bool {
     if tool.trust == Trust::Tenant { agent_names::looks_built_in(name) } else { agent_names::is_taken(name) }
 }
 
-/// A name with a start that nothing in the agent has.
+/// The name with a prefix that no name of the agent has.
 pub fn told_apart(tool: &Tool, name: &str) -> String {
     let start = if tool.trust == Trust::Tenant { "tenant" } else { "service" };
     format!("{start}-{name}")
 }
 
-/// Takes chosen names away that another tool or the agent has, or that are no names.
+/// Drops chosen names that are invalid, or that another tool or the agent has.
 fn settle_chosen(tools: &mut [Tool]) -> Vec<NameClash> {
     let mut order: Vec<usize> = (0..tools.len()).filter(|place| tools[*place].chosen_name.is_some()).collect();
     order.sort_by_key(|place| (tools[*place].trust == Trust::Tenant, tools[*place].key.is_some(), *place));

@@ -147,8 +147,8 @@ fn partly_held(inputs: &Inputs) -> Option<Problem> {
     };
     let namespaces = names(inputs.held_namespaces.keys());
     let message = format!(
-        "{} in {namespaces}: {why}; no Service of these namespaces is added, and their tools stay unless the spec \
-         excludes them",
+        "{} in {namespaces}: {why}; the last known state of these objects is used until the operator can read them \
+         again",
         input.as_str()
     );
     Some(Problem { status: "False", reason: Reason::InputPartiallyHeld, message })
