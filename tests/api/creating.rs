@@ -39,7 +39,7 @@ fn somebodys(namespace: &str) -> Result<ConfigMap> {
     Ok(from_value(object)?)
 }
 
-/// Checks that the operator did not touch the ConfigMap, also when its ToolsetConfig is deleted.
+/// Checks that the operator did not change the ConfigMap, even when the ToolsetConfig is deleted.
 async fn stays_somebodys(world: &World, agent: &str, theirs: &ConfigMap) -> Result<()> {
     world.ready(agent, CONFIG, ("False", "OutputConflict")).await?;
     told(world, agent, CONFIG, "OutputConflict").await?;

@@ -9,13 +9,13 @@ use crate::stage::Stage;
 
 /// How many answers are lost.
 const LOST: usize = 10;
-/// At most so many Services come meanwhile. An output lists 200 tools.
+/// The maximum number of Services that are created in the meantime. An output lists 200 tools.
 const SERVICES: usize = 180;
 /// They come in groups, so that one comes while the answer to the write for another one is lost.
 const AT_ONCE: usize = 3;
 
 #[tokio::test]
-async fn a_write_whose_answer_was_lost_is_not_taken_for_somebody_elses() -> Result<()> {
+async fn a_write_whose_answer_was_lost_is_not_attributed_to_somebody_else() -> Result<()> {
     scenario("lost-answers", async |world| {
         let proxy = world.faulty_proxy(1, "operator").await?;
         let options = ControllerOptions { kubeconfig: Some(proxy.kubeconfig().to_owned()), ..Default::default() };

@@ -1,4 +1,5 @@
-//! Etcd is restored from a backup. The watches are silent then, because they ask for versions of the future.
+//! Etcd is restored from a backup. The watches are silent then, because they ask for versions that the API server does
+//! not have yet.
 
 use anyhow::{Result, ensure};
 use e2e::{

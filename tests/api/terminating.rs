@@ -1,4 +1,4 @@
-//! The ConfigMap is being deleted, and a finalizer of somebody else holds it.
+//! The ConfigMap is being deleted, and a finalizer of another controller delays the deletion.
 
 use anyhow::Result;
 use e2e::harness::{DEFAULT_CONFIG_MAP, Step, Tools, prelude::*, services};
@@ -9,7 +9,7 @@ use crate::stage::{CONFIG, Stage, message, over, told, without_health};
 
 const FINALIZER: &str = "example.com/backup";
 
-/// A stage whose ConfigMap is being deleted and does not go.
+/// A stage whose ConfigMap is being deleted, which a finalizer delays.
 async fn held(world: &mut World) -> Result<Stage<'_>> {
     let stage = Stage::set(world, json!({})).await?;
     stage.world.create(&services::grafana(&stage.apps)).await?;

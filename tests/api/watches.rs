@@ -11,8 +11,8 @@ use crate::stage::{RETRIED, Stage, behind, message};
 
 /// The first seconds of a watch.
 const FIRST: Duration = Duration::from_secs(3);
-/// How many lists and watches of one kind of object there may be in the first seconds: four attempts, of which the
-/// pauses are longer and longer.
+/// How many lists and watches of one kind of object there may be in the first seconds, which is enough for four
+/// attempts with growing pauses.
 const HANDFUL: usize = 10;
 
 /// How many lists and watches of each resource, namespace and name arrived in its first seconds.

@@ -30,7 +30,7 @@ impl Random {
         usize::try_from(self.next() % end.max(1)).unwrap_or_default()
     }
 
-    /// True in so many of a hundred cases.
+    /// True in `chance` of a hundred cases.
     pub(crate) fn percent(&mut self, chance: usize) -> bool {
         self.below(100) < chance
     }

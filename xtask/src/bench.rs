@@ -46,8 +46,7 @@ pub(crate) enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Check every write of two replicas for an hour, under changes of the cluster, faults of the network and deaths of the
-    /// leader.
+    /// Check every write of two replicas for an hour, while the cluster changes, requests fail and leaders die.
     #[command(disable_help_flag = true)]
     Endurance {
         /// The options that `cargo xtask bench endurance --help` lists.

@@ -7,10 +7,10 @@ use toolset::visible::escaped;
 /// The maximum width of a line.
 const WIDTH: usize = 110;
 
-/// Text for people. Every character that a terminal would obey is escaped, except our own colours and line breaks.
+/// Text for people. Every character that controls a terminal is escaped, except our own colours and line breaks.
 ///
 /// Names, annotations and messages can come from anybody, so all output for people is of this type. It has no
-/// `Display`, so that text which is escaped already cannot become a part of text which is not.
+/// `Display`, so that escaped text cannot become a part of text that is not escaped yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Text(String);
 

@@ -192,7 +192,7 @@ fn a_list_without_items_is_empty() {
 }
 
 #[test]
-fn an_object_that_is_in_the_input_twice_is_reported_with_the_one_that_counts() {
+fn an_object_that_is_in_the_input_twice_is_reported_with_the_one_that_is_used() {
     let run = run(&["render", "-o", "json", "-f", &fixture("stack.yaml"), "-f", &fixture("config.yaml")]);
     assert!(!run.stderr.contains("twice"), "{}", run.stderr);
     let grafana = |port: u16| {
@@ -204,14 +204,14 @@ fn an_object_that_is_in_the_input_twice_is_reported_with_the_one_that_counts() {
     let run = run_with_input(&RENDER, &(grafana(3000) + &grafana(3001)));
     assert!(run.stdout.contains("grafana.monitoring.svc.cluster.local:3001"), "{}", run.stdout);
     let note =
-        "note: Service monitoring/grafana is in the input twice; the last one counts (standard input, document 2)";
+        "note: Service monitoring/grafana is in the input twice; the last one is used (standard input, document 2)";
     assert!(run.stderr.contains(note), "{}", run.stderr);
     let run = run_with_input(&RENDER, &(grafana(3000) + &grafana(3001) + &grafana(3002)));
     assert!(run.stderr.contains("is in the input 3 times"), "{}", run.stderr);
 }
 
 #[test]
-fn a_cluster_domain_that_is_none_is_refused_in_one_line() {
+fn an_invalid_cluster_domain_is_refused_in_one_line() {
     for bad in ["evil{{", "a..b", "", ".", "A.b", "a b", "a\u{1b}[31m", "a\u{202e}"] {
         let run = run(&["render", "-f", &fixture("stack.yaml"), &format!("--cluster-domain={bad}")]);
         run.misused(&["--cluster-domain", "cluster.local"]);

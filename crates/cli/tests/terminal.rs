@@ -1,4 +1,5 @@
-//! Output for people contains no character that a terminal obeys, whatever is in the input. Output for programs is exact.
+//! Output for people contains no character that controls a terminal, whatever is in the input. Output for programs is
+//! exact.
 
 #![allow(clippy::unwrap_used, reason = "a failed `unwrap` in a helper function fails the test")]
 
@@ -64,7 +65,7 @@ fn service(name: &str, text: &str) -> Value {
     })
 }
 
-/// Fails if the output has a character that a terminal obeys, besides line breaks.
+/// Fails if the output has a character that controls a terminal, besides line breaks.
 fn harmless(what: &str, output: &str) {
     let obeyed = output.chars().find(|&c| c != '\n' && is_invisible(c));
     assert_eq!(obeyed, None, "{what}: {output:?}");
@@ -81,7 +82,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_command_passes_on_what_a_terminal_obeys(text in hostile(), other in hostile()) {
+    fn no_command_prints_characters_that_control_a_terminal(text in hostile(), other in hostile()) {
         let config = json!({
             "apiVersion": "toolset.kubernaut.io/v1alpha1",
             "kind": "ToolsetConfig",

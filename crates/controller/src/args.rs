@@ -121,7 +121,8 @@ fn label(text: &str) -> Result<String, String> {
     if is_dns_label(text) {
         Ok(text.to_owned())
     } else {
-        Err("not a name of at most 63 lower-case letters, digits and inner dashes".to_owned())
+        Err("must have at most 63 lower-case letters, digits and dashes, and must not start or end with a dash"
+            .to_owned())
     }
 }
 
@@ -129,7 +130,8 @@ fn subdomain(text: &str) -> Result<String, String> {
     if is_dns_subdomain(text) {
         Ok(text.to_owned())
     } else {
-        Err("not a name of lower-case letters, digits, dots and inner dashes".to_owned())
+        Err("must have only lower-case letters, digits, dashes and dots, and no part may start or end with a dash"
+            .to_owned())
     }
 }
 
@@ -146,11 +148,11 @@ fn directives(text: &str) -> Result<String, String> {
             Some((target, level)) => is_target(target) && is_level(level),
         };
         if !fine {
-            return Err(format!("{directive:?} is no level ({}) and no target=level", LEVELS.join(", ")));
+            return Err(format!("{directive:?} is neither a level ({}) nor target=level", LEVELS.join(", ")));
         }
     }
     if text.split(',').filter(|directive| !directive.contains('=')).count() > 1 {
-        return Err("it has more than one level without a target".to_owned());
+        return Err("only one level can be without a target".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -217,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_level_that_is_none_is_refused() {
+    fn an_invalid_log_level_is_refused() {
         for good in ["info", "OFF", "Debug", "info,controller=debug", "controller::api=trace,warn", "kube=off"] {
             let args = Args::try_parse_from(["toolset-controller", &format!("--log-level={good}")]).unwrap();
             assert_eq!(args.log_level, good);

@@ -28,8 +28,8 @@ pub fn install(args: &Args) -> anyhow::Result<()> {
     installed.map_err(|error| anyhow::anyhow!("cannot install the log: {error}"))
 }
 
-/// Writes lines for people. Each write is one line, and every character in it that a terminal would obey is escaped,
-/// because names and messages can come from anybody.
+/// Writes lines for people. Each write is one line, and every character that controls a terminal is escaped, because
+/// names and messages can come from anybody.
 struct Escaping<W>(W);
 
 impl<W: Write> Write for Escaping<W> {
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_format_escapes_what_a_terminal_would_obey() {
+    fn the_text_format_escapes_characters_that_control_a_terminal() {
         let written = Written::default();
         let to = written.clone();
         let layer = fmt::layer().with_target(false).with_writer(move || Escaping(to.clone()));

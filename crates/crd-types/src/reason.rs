@@ -34,18 +34,19 @@ closed! {
         /// The operator has had no contact with the API server about an input for too long, or the first list of the
         /// input fails.
         InputStale,
-        /// The operator cannot read an input in some of the watched namespaces. It does not change the tools of these
-        /// namespaces, except that it removes what the spec takes away.
+        /// The operator cannot read an input in some of the watched namespaces. It uses the last known state of these
+        /// namespaces.
         InputPartiallyHeld,
         /// A source names a namespace that the operator does not watch.
         NamespaceNotWatched,
-        /// A ConfigMap of this name belongs to another owner or to an older ToolsetConfig.
+        /// A ConfigMap of this name belongs to another owner or to an older ToolsetConfig, or the API server would
+        /// reject the write.
         OutputConflict,
         /// A write of the ConfigMap failed. The message has the error.
         ApplyFailed,
         /// Another field manager keeps changing the ConfigMap.
         OutputContested,
-        /// The ConfigMap is being deleted, and a finalizer of somebody else holds it.
+        /// The ConfigMap is being deleted, and a finalizer delays the deletion.
         OutputTerminating,
         /// The output exceeds its size limit, so the operator left tools out.
         OutputTooLarge,
@@ -61,7 +62,7 @@ closed! {
         BaseInvalid,
         /// The operator could not restart the agent.
         ReloadFailed,
-        /// A restart of the agent is due, and the operator has not made it yet.
+        /// A restart of the agent is due, and the operator has not started it yet.
         ReloadPending,
         /// The operator cannot read the stored object, for example because it was created with an older schema.
         InvalidConfig,

@@ -1,4 +1,4 @@
-//! The names of what is in `HolmesGPT` 0.45.0 itself. No entry of ours may have one, and no Tenant may have a name that
+//! The names that `HolmesGPT` 0.45.0 uses itself. None of our entries may have one, and no Tenant may have a name that
 //! looks like one. `spec.baseline` can name the toolsets. The test tier `agent` checks the list of toolsets with the
 //! agent itself.
 
@@ -129,8 +129,8 @@ const REQUEST: &str = "_request";
 /// The start of the name of the entry that tells the agent that the file has changed.
 const REVISION: &str = "discovered_revision";
 
-/// A name without its case and its kinds of separators. People and agents overlook both, so two tools with the same
-/// folded name would be taken for one.
+/// A name without its case and its kinds of separators. People and agents overlook both, so they would confuse two
+/// tools with the same folded name.
 pub fn folded(name: &str) -> String {
     let mut folded = String::with_capacity(name.len());
     let mut separated = false;
@@ -168,14 +168,14 @@ static FOLDED: LazyLock<Folded> = LazyLock::new(|| {
     Folded { all, compound: toolsets.filter(|name| name.contains('_')).collect() }
 });
 
-/// Whether the agent would confuse an entry of that name, or its tool, with something of its own. The agent tells the
+/// Whether the agent would confuse an entry of that name, or its tool, with one of its own. The agent distinguishes the
 /// tools of MCP servers apart only by the letters and digits of their entry, so names are compared as [`folded`].
 pub fn is_taken(name: &str) -> bool {
     let name = folded(name);
     FOLDED.all.contains(&name) || FOLDED.all.contains(&format!("{name}{REQUEST}")) || is_within(REVISION, &name)
 }
 
-/// Whether a person or a model would take a tool of that name for a part of the agent.
+/// Whether a person or a model would think that a tool of that name is a part of the agent.
 pub fn looks_built_in(name: &str) -> bool {
     let folded = folded(name);
     is_taken(name) || FOLDED.compound.iter().any(|toolset| is_within(toolset, &folded))

@@ -88,7 +88,7 @@ pub enum Ownership {
     Ours,
     /// The predecessor. Its `ConfigMap` is adopted without asking.
     Predecessor,
-    /// Somebody else. It can be adopted if the spec says so.
+    /// Another owner. The `ConfigMap` can be adopted if the spec allows it.
     Stranger {
         /// Who, for the condition.
         who: String,
@@ -96,7 +96,7 @@ pub enum Ownership {
     /// Another object, whose controller owner reference it has. It cannot be adopted, because an object has at most one
     /// controller.
     Controlled {
-        /// By what, for the condition.
+        /// The controller, as text for the condition.
         by: String,
     },
 }
@@ -124,7 +124,7 @@ pub fn ownership(config: &ToolsetConfig, existing: &ConfigMapView) -> Ownership 
 }
 
 /// Why a `ConfigMap` cannot be `spec.output.base`, if it cannot: it is an output itself. Two outputs that are each
-/// other's base would keep a tool for ever after its Service is gone.
+/// other's base would keep a tool forever after its Service is deleted.
 pub fn refused_as_base(existing: &ConfigMapView) -> Option<String> {
     let by_owner = existing.controller.as_ref().filter(|owner| owner.kind == "ToolsetConfig");
     let who = by_owner.map(|owner| format!("of ToolsetConfig {}", owner.name)).or_else(|| {
@@ -132,7 +132,7 @@ pub fn refused_as_base(existing: &ConfigMapView) -> Option<String> {
         let mut managers = labels.filter(|manager| [FIELD_MANAGER, PREDECESSOR].contains(&manager.as_str()));
         managers.next().map(|manager| format!("of {manager}, as its label managed-by says"))
     })?;
-    Some(format!("the ConfigMap is an output itself, {who}; copy your own toolsets to a ConfigMap of your own"))
+    Some(format!("the ConfigMap is an output itself, {who}; move your own toolsets to another ConfigMap"))
 }
 
 /// What a `ConfigMap` lacks of what it should be.
@@ -188,17 +188,16 @@ impl Manifest {
         &self.0.name
     }
 
-    /// Why the API server would refuse this content for an existing `ConfigMap`, and what to do. `None` if nothing of
-    /// that kind is in the way. `is_owned` says which data keys our field manager owns.
+    /// Why the API server would refuse this content for an existing `ConfigMap`, and what to do. `None` if it would
+    /// accept it. `is_owned` says which data keys our field manager owns.
     pub fn obstacle(&self, existing: &ConfigMapView, is_owned: impl Fn(&str) -> bool) -> Option<String> {
         let name = self.name();
         if let Some(key) = self.0.data.keys().find(|key| existing.binary_keys.contains(**key)) {
-            return Some(format!("ConfigMap {name} has the key {key} in binaryData; remove it there"));
+            return Some(format!("ConfigMap {name} has the key {key} in binaryData; remove the key from binaryData"));
         }
         let differs = matches!(self.drift(existing, is_owned), Some(Drift::Data(_)));
-        (existing.immutable && differs).then(|| {
-            format!("ConfigMap {name} is immutable, so its content cannot change; delete it, and it is created again")
-        })
+        (existing.immutable && differs)
+            .then(|| format!("ConfigMap {name} is immutable; delete it, and the operator creates it again"))
     }
 
     /// Its content, by data key.

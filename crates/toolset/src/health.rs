@@ -54,7 +54,7 @@ pub enum Withheld {
     Unhealthy,
     /// No EndpointSlice is known that belongs to this Service.
     NoSlices,
-    /// Its EndpointSlices changed a moment ago.
+    /// Its EndpointSlices have just changed.
     NewSlices,
 }
 
@@ -105,9 +105,9 @@ pub struct HealthTime {
 
 /// How long the EndpointSlices of a Tenant's Service must be unchanged before it enters the output.
 ///
-/// Whoever may write EndpointSlices can make one that looks like the control plane's. The EndpointSlice controller
+/// Everyone who can write EndpointSlices can make one that looks like the control plane's. The EndpointSlice controller
 /// deletes or corrects it when it syncs the Service, which it does after every change of a slice, within a second or
-/// two. With this wait it comes first, also if it is busy.
+/// two. With this wait, the controller acts first, even if it is busy.
 pub const SLICES_SETTLE: Duration = Duration::from_secs(5);
 
 /// Remembers since when tools in the output are without a usable endpoint, and since when the EndpointSlices of

@@ -1,4 +1,4 @@
-//! Text for people. A terminal obeys control characters, and some other characters reorder or hide text.
+//! Text for people. Control characters control a terminal, and some other characters reorder or hide text.
 
 use std::{borrow::Cow, fmt::Write as _};
 
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_would_obey_is_written_out() {
+    fn characters_that_control_a_terminal_are_written_out() {
         assert_eq!(escaped("a\u{1b}[31mb\u{9b}2J"), "a\\u{1b}[31mb\\u{9b}2J");
         assert_eq!(escaped("a\u{202e}b\u{2066}c\u{61c}"), "a\\u{202e}b\\u{2066}c\\u{61c}");
         assert_eq!(escaped("a\nb\tc\r\u{7f}\u{2028}"), "a\\nb\\tc\\r\\u{7f}\\u{2028}");

@@ -28,11 +28,11 @@ const PRINTED: usize = 20;
 /// What is run.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// For how long.
+    /// The time during which new rounds start.
     pub duration: Duration,
     /// Decides on changes and faults; at random if there is none.
     pub seed: Option<u64>,
-    /// Changes a second.
+    /// Changes per second.
     pub changes: u32,
 }
 

@@ -25,9 +25,10 @@ enum Bench {
     /// operator's ConfigMap, and every other time, as a process of its own, a tiny one. "inside" is the time from the read of
     /// the watch event to the apply, which the operator logs.
     ///
-    /// The operator triggers at most once a second for the same Service. So the Services of each program change in turn, and
-    /// each of them changes again after 1.2 s or later: with one change per 100 ms, twelve Services. A case with fewer tools
-    /// has several ToolsetConfigs with that number of tools each, and their Services change in turn.
+    /// The operator triggers at most once a second for the same Service. So the Services of each program change in
+    /// turn, and each of them changes again after 1.2 s or later. With one change per 100 ms, these are twelve
+    /// Services. A case with fewer tools has several ToolsetConfigs with that number of tools each, and their Services
+    /// change in turn.
     ///
     /// Promised: p50 at most 1.3 times and p95 at most 1.15 times the loop's, p50 at most 1.4 times that of the loop with a
     /// tiny object; 0.7 ms inside, p50; with 15 tools 1 ms CPU per change and 3 times the loop's.
@@ -71,14 +72,15 @@ enum Bench {
     Idle(Idle),
     /// Whether the operator keeps its promises under changes and faults of all kinds
     ///
-    /// Ten ToolsetConfigs, 20 changes of Services a second, edits of specs, labels and ConfigMaps. Two replicas reach the API
-    /// server through proxies with faults: 30 % of the requests fail, answers are slow, watches are cut, silent or empty.
-    /// The leader is stopped or killed in most rounds. After each round, changes and faults stop for a moment.
+    /// Ten ToolsetConfigs, 20 changes of Services per second, and edits of specs, labels and ConfigMaps. Two replicas
+    /// reach the API server through proxies with faults. 30 % of the requests fail, answers are slow, and watches are
+    /// cut, silent or empty. The leader is stopped or killed in most rounds. After each round, changes and faults stop
+    /// for a moment.
     ///
-    /// Promised: after each round, every ConfigMap and every status is what a plan from scratch says. No version of a
+    /// Promised: after each round, every ConfigMap and every status equals a plan from scratch. No version of a
     /// ConfigMap in between lacks a tool that did not change, lists a tool that did not exist, or repeats the version
-    /// before. Nobody writes without the lease. At rest nothing is written and nothing is reconciled. Memory and
-    /// descriptors stay flat.
+    /// before. No replica writes without the lease. At rest nothing is written and nothing is reconciled. Memory and
+    /// descriptors do not grow.
     #[command(after_help = "Examples:
   cargo xtask bench endurance                          an hour
   cargo xtask bench endurance --minutes 1              two minutes
@@ -100,7 +102,7 @@ struct Freshness {
     /// Changes of the operator's Services in each case and at each rate; each of both loops is changed half as often
     #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = value_parser!(u32).range(2..))]
     changes: u32,
-    /// One change per so many milliseconds; may be given several times
+    /// The time between two changes, in milliseconds; may be given several times
     #[arg(
         long = "period",
         value_name = "MILLISECONDS",
@@ -108,7 +110,7 @@ struct Freshness {
         value_parser = value_parser!(u64).range(2..)
     )]
     periods: Vec<u64>,
-    /// A case: ToolsetConfigs of so many tools, each with a source of its own; may be given several times
+    /// A case: ToolsetConfigs with this number of tools, each with a source of its own; may be given several times
     #[arg(long, value_name = "NUMBER", default_values_t = [1, 15], value_parser = value_parser!(u32).range(1..=200))]
     tools: Vec<u32>,
     /// Other Services in the cluster, one in ten an observability system
@@ -166,13 +168,13 @@ struct Idle {
 
 #[derive(Debug, Args)]
 struct Endurance {
-    /// For how long rounds start
+    /// The time during which new rounds start, in minutes
     #[arg(long, value_name = "NUMBER", default_value_t = 60, value_parser = value_parser!(u64).range(1..))]
     minutes: u64,
-    /// Decides on changes and faults; printed at the start and at the end [default: at random]
+    /// The seed of the changes and faults; printed at the start and at the end [default: random]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
-    /// Changes a second
+    /// Changes per second
     #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = value_parser!(u32).range(1..=1000))]
     changes: u32,
 }

@@ -98,7 +98,7 @@ fn unneeded(before: Option<&Version>, version: &Version) -> Option<String> {
     let before = before?;
     let moves_entry = before.created_by_us && !version.created_by_us;
     (before.content == version.content && !moves_entry)
-        .then(|| format!("it is equal to version {}, so the write was not needed", before.number))
+        .then(|| format!("it is equal to version {}, so the write was not necessary", before.number))
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use crate::{
     random::Random,
 };
 
-/// How many Services of each namespace come, change and go.
+/// How many Services of each namespace are created, changed and deleted.
 const BUSY: usize = 12;
 /// The same in the Tenant's namespace, of which ten are listed.
 const BUSY_OF_TENANT: usize = 6;
@@ -122,7 +122,7 @@ impl Churn {
         self.backends.iter().map(|(key, ..)| key)
     }
 
-    /// Makes so many changes a second for a time.
+    /// Makes `each_second` changes per second for this time.
     pub(super) async fn run(&mut self, time: Duration, each_second: u32) -> Result<()> {
         let end = Instant::now() + time;
         let mut ticks = interval(Duration::from_secs(1) / each_second.max(1));
@@ -233,7 +233,7 @@ impl Churn {
             1 if name == "formats" => json!({"data": {"custom_toolset.yaml": "{}"}}),
             1 => json!({"data": {"toolset.json": "{}"}}),
             2 => json!({"data": {"notes": self.random.below(1000).to_string()}}),
-            // Without the label that says whose it is, an output without an owner would be a stranger's.
+            // If an output has no owner reference and no label managed-by, the operator treats it as somebody else's.
             3 => json!({"metadata": {"labels": {
                 "app.kubernetes.io/component": null, "app.kubernetes.io/name": "x",
             }}}),

@@ -6,12 +6,12 @@
 //!             │     └────► recorder: every version of every output ──► checks
 //!             └──────────► plan from scratch ◄── at quiet moments ──► outputs
 //! ```
-//! A run has rounds. In each round the cluster changes, mostly with faults, and then comes a quiet moment: no change and
-//! no fault. Every output must then become what a plan from scratch says, and all versions since the last quiet moment
-//! are checked. At the end nothing changes for a while, and nothing may be written.
+//! A run has rounds. In each round the cluster changes, mostly with faults, and then comes a quiet moment without
+//! changes and faults. Every output must then become equal to a plan from scratch, and all versions since the last
+//! quiet moment are checked. At the end nothing changes for a while, and nothing may be written.
 //!
-//! The seed decides which changes and faults come, in which order. When they come depends on the machine, so a seed
-//! makes a failure likely again and not certain.
+//! The seed decides the changes, the faults and their order. Their times depend on the machine, so a run with the same
+//! seed repeats a failure probably but not certainly.
 
 mod checks;
 mod churn;
@@ -48,16 +48,16 @@ use crate::{
 /// How soon after the last fault every output is as planned. A lease lasts 15 s, and a watch that failed often is tried
 /// again after up to 30 s.
 const CONVERGED: Duration = Duration::from_secs(90);
-/// If it takes longer, the run says what was waited for.
+/// If it takes longer, the run reports the last difference.
 const LONG: Duration = Duration::from_secs(10);
-/// The time between two looks at the outputs.
+/// The time between two reads of the outputs.
 const LOOK: Duration = Duration::from_millis(200);
-/// Every run has at least so many rounds: without faults, and with each thing that can happen to a leader.
+/// The minimum number of rounds. One is without faults, and each disturbance of the leader has one.
 const ROUNDS: usize = 4;
-/// In a long run, so many rounds with faults follow on one without.
+/// In a long run, the number of rounds with faults after each round without.
 const FAULTY_ROUNDS: usize = 9;
 
-/// What a run is like.
+/// The options of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Decides on changes and faults.
@@ -66,7 +66,7 @@ pub struct Options {
     pub duration: Duration,
     /// The shortest and the longest round with faults. The first round is shorter.
     pub round: (Duration, Duration),
-    /// Changes a second.
+    /// Changes per second.
     pub changes: u32,
     /// How long nothing changes at the end.
     pub rest: Duration,
@@ -83,7 +83,7 @@ pub struct Outcome {
     pub problems: Vec<String>,
     /// The ends of the logs of the replicas, if anything is wrong.
     pub logs: Vec<String>,
-    /// Rounds.
+    /// The number of rounds.
     pub rounds: usize,
     /// Changes of Services and endpoints.
     pub changes: usize,
@@ -91,13 +91,14 @@ pub struct Outcome {
     pub versions: usize,
     /// Requests with a fault.
     pub faults: usize,
-    /// How often a leader was stopped and killed.
+    /// How often a leader was stopped.
     pub stops: usize,
-    /// The same.
+    /// How often a leader was killed.
     pub kills: usize,
     /// Writes that a replica was sending when it was stopped, and that arrived after its lease.
     pub in_flight: usize,
-    /// Writes of outputs and statuses that changed nothing, while there were faults: an answer was lost, or a watch was late.
+    /// Writes of outputs and statuses that changed nothing while there were faults, because an answer was lost or a
+    /// watch was late.
     pub repeated: usize,
     /// The longest time from the last fault to the last output as planned, in seconds.
     pub converged: f64,
@@ -109,8 +110,8 @@ pub struct Outcome {
     pub thirds: Option<[(f64, f64); 2]>,
 }
 
-/// Runs. `say` gets a line about each round. Fails if the run itself cannot go on; what the operator does wrong is in
-/// the outcome.
+/// Runs. `say` gets a line about each round. Fails if the run itself cannot continue. Faults of the operator are in the
+/// outcome.
 pub async fn run(world: &mut World, options: &Options, mut say: impl FnMut(&str)) -> Result<Outcome> {
     let (churn, places) = Churn::prepare(world, options.seed).await?;
     let watched = options.restricted.then(|| places.apps.clone());
@@ -215,7 +216,7 @@ impl Run {
         }
     }
 
-    /// Plans before anybody writes, so that the first version of each output is checked too.
+    /// Plans before the operator starts, so that the first version of each output is checked too.
     async fn first_plan(&mut self, world: &World) -> Result<()> {
         within(CONVERGED, "the Pods' endpoints are published", async || {
             let snapshot = Snapshot::read(&world.client(), &self.places, self.watched.as_deref()).await?;

@@ -13,7 +13,7 @@ pub(super) const TENANT: usize = 3;
 pub(super) const LISTED_BY: &str = "endurance.example/listed-by";
 /// A label of Services that one `ToolsetConfig` selects.
 pub(super) const TIER: &str = "tier";
-/// The user's own toolsets, under one output.
+/// The user's own toolsets, which one output has as its base.
 const BASE: (&str, &str) = ("own-toolsets", "own.yaml");
 
 /// The namespaces of a run.

@@ -133,7 +133,7 @@ fn lock(state: &Mutex<Recorded>) -> MutexGuard<'_, Recorded> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Records for ever. A watch that ends is continued where it ended, so nothing is missed.
+/// Records forever. A watch that ends is continued where it ended, so nothing is missed.
 async fn record(api: &Api<ConfigMap>, namespace: &str, mut from: String, state: &Mutex<Recorded>) -> Result<()> {
     let params = WatchParams::default().timeout(WATCH);
     loop {

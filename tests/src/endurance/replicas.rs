@@ -91,7 +91,7 @@ impl Replicas {
         }
     }
 
-    /// Disturbs the leader once, within this time. Whoever is stopped or away then is left so.
+    /// Disturbs the leader once, within this time. A replica that is stopped or away afterwards stays so.
     pub(super) async fn disturb(
         &mut self,
         world: &mut World,
@@ -146,7 +146,7 @@ impl Replicas {
         world.api(&self.lease_namespace)
     }
 
-    /// Starts and continues whoever does not run.
+    /// Starts or continues each replica that does not run.
     pub(super) async fn restore(&mut self, world: &mut World) -> Result<()> {
         for replica in &mut self.both {
             replica.go_on()?;
@@ -172,7 +172,7 @@ impl Replicas {
         renewed.max().map(|(_, number)| number)
     }
 
-    /// Fails unless every replica has seen so many Services.
+    /// Fails unless every replica sees this number of Services.
     pub(super) async fn see(&mut self, services: usize) -> Result<()> {
         for (number, replica) in self.both.iter_mut().enumerate() {
             let controller = replica.running()?;

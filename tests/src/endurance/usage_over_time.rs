@@ -17,7 +17,7 @@ pub(super) struct Sample {
 const MEMORY: f64 = 96.0;
 /// A replica never has more descriptors open. Each has some 25 watches and the connections of its writes.
 const DESCRIPTORS: f64 = 150.0;
-/// The first samples of a process are not compared: it has not yet met everything.
+/// The first samples of a process are not compared, because it has not used all its code yet.
 const WARM_UP: usize = 2;
 /// With fewer samples after the warm-up, nothing is compared.
 const COMPARED: usize = 6;

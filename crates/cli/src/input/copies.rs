@@ -1,4 +1,4 @@
-//! Finds objects that are more than once in the input.
+//! Finds objects that occur more than once in the input.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::object::DEFAULT_NAMESPACE;
 
-/// The most objects that are named. Somebody may pass a whole file twice.
+/// The maximum number of objects to name, because somebody may pass a whole file twice.
 const MAX_NAMED: usize = 5;
 
 /// How often each object is in the input, and where it is last.
@@ -39,11 +39,11 @@ impl Copies {
         let several: Vec<_> = self.0.iter().filter(|(_, (count, _))| *count > 1).collect();
         let named = several.iter().take(MAX_NAMED).map(|(object, (count, last))| {
             let times = if *count == 2 { "twice".to_owned() } else { format!("{count} times") };
-            format!("{object} is in the input {times}; the last one counts ({last})")
+            format!("{object} is in the input {times}; the last one is used ({last})")
         });
         let more = several.len().saturating_sub(MAX_NAMED);
         let rest =
-            (more > 0).then(|| format!("{more} more objects are in the input more than once; the last ones count"));
+            (more > 0).then(|| format!("{more} more objects are in the input more than once; the last ones are used"));
         named.chain(rest).collect()
     }
 }

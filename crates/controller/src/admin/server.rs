@@ -1,9 +1,9 @@
-//! Answers HTTP on one port, and stays small whatever the clients do.
+//! Serves HTTP on one port with little memory, whatever the clients do.
 //!
 //! Every pod can reach these ports, and the pod's memory limit is small. `axum::serve` keeps every connection for as
 //! long as its client wants, with up to 400 KB of a request that is never complete. Here every step of a connection has
 //! a time limit, its buffers are small, and the number of connections is limited. If the limit is reached, a new
-//! connection replaces another one, so that the kubelet is answered during an attack.
+//! connection replaces another one, so that the kubelet gets an answer during an attack.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,8 @@ use tower::Service as _;
 
 /// The most connections of one port. The kubelet needs one, and each Prometheus one.
 const CONNECTIONS: usize = 64;
-/// The size of the buffers of a connection, and so of a request. hyper allows no less. A ServiceAccount token has 1 KB.
+/// The size of the buffers of a connection, and so of a request. hyper allows no smaller one. A ServiceAccount token
+/// has 1 KB.
 const BUFFER: usize = 8 * 1024;
 /// The most headers of a request.
 const HEADERS: usize = 64;
@@ -39,7 +40,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(90);
 /// After this time a connection closes with its next answer, or when it is idle.
 const LIFETIME: Duration = Duration::from_secs(600);
-/// How long to wait if the system accepts no connection, for example for lack of descriptors.
+/// How long to wait if the system accepts no connection, for example because no descriptor is free.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Answers until dropped.

@@ -62,7 +62,7 @@ pub(crate) async fn apply(
     (answer.await, sent)
 }
 
-/// Makes what a create owns by an update owned by server-side apply.
+/// Moves the fields that a create owns by an update to server-side apply.
 ///
 /// A key that an apply no longer contains is removed only if no update owns it.
 pub(crate) async fn own_by_apply(
@@ -77,8 +77,9 @@ pub(crate) async fn own_by_apply(
     }
 }
 
-/// Prepares the managed fields of an existing ConfigMap for an apply: What our field manager owns by an update, it owns
-/// by server-side apply afterwards. If `adopt` is true, no other field manager owns our data keys afterwards.
+/// Prepares the managed fields of an existing ConfigMap for an apply. The fields that our field manager owns by an
+/// update are owned by server-side apply afterwards. If `adopt` is true, no other field manager owns our data keys
+/// afterwards.
 ///
 /// Otherwise a key that two entries own stays when the apply no longer contains it, for example `toolset.json` after its
 /// format is removed from the spec.

@@ -3,7 +3,7 @@
 //! ```text
 //! reporter, reloader ──► queue: ToolsetConfigs first, a limited rate ──► publish: the name says whether it exists
 //! ```
-//! The queue empties itself. No reconcile is needed, because none runs while nothing changes.
+//! A task of its own empties the queue, because no reconcile runs while nothing changes.
 
 mod event;
 mod publish;
@@ -133,7 +133,7 @@ async fn run<F: Future<Output = Result<(), Error>>>(
     }
 }
 
-/// Whether a later attempt may succeed without a change by somebody.
+/// Whether a later attempt may succeed although nobody changes anything.
 fn may_succeed(cause: Cause) -> bool {
     matches!(
         cause,
@@ -153,7 +153,7 @@ async fn at(wake: Option<Instant>) {
     }
 }
 
-/// Logs failures. A failure with the cause of the one before it is a detail.
+/// Logs failures. Repeated failures with the same cause are logged at debug level.
 #[derive(Default)]
 struct Report {
     last: Option<Cause>,
@@ -175,7 +175,9 @@ impl Report {
 
     fn full(&mut self, full: bool) {
         if full && !self.full {
-            warn!("too many rejected Services wait for their Events; no Events about further ones are written");
+            warn!(
+                "too many Events about rejected Services wait; no further Services get Events until some are written"
+            );
         }
         self.full = full;
     }

@@ -1,7 +1,7 @@
 //! The client of one watch. It observes the connection, and it delays requests as the watch's pace requires.
 //!
 //! kube's `watcher` yields nothing while a watch is quiet, nothing when a watch is established or allowed again, and
-//! nothing when a watch ends. Only inside the client can all of this be seen.
+//! nothing when a watch ends. Only the client sees all of this.
 
 use std::{
     future::Future,
@@ -32,7 +32,7 @@ use super::pace::{LONG, Pace};
 /// connection of the pool would wait until TCP gives up.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Is told about the connection of a watch.
+/// Receives what happens on the connection of a watch.
 pub(crate) trait Observer: Send + Sync {
     /// The API server began a successful answer, so it does not refuse the request. It has not sent anything yet.
     fn answered(&self) {}

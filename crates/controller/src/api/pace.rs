@@ -8,11 +8,11 @@ use std::time::Duration;
 use kube::runtime::watcher::DefaultBackoff;
 use tokio::time::Instant;
 
-/// A watch that was open for so long has worked, whether or not it had an event.
+/// A watch that was open for this time worked, even without an event.
 pub(super) const LONG: Duration = Duration::from_secs(10);
 
-/// If every watch with an event ends after so long or later, the pauses do not grow. They are then shorter than the
-/// watches, or nearly so.
+/// If every watch with an event is open for at least this time, the pauses do not grow, because they are about as long
+/// as the watches or shorter.
 const BRIEF: Duration = Duration::from_secs(1);
 
 /// The pauses of one watch. They grow with every failure in a row, up to 30 s, plus a random part.
@@ -43,8 +43,8 @@ impl Pace {
         }
     }
 
-    /// The resource version is of no use any more, which is not a problem. The list that is required now starts at once,
-    /// even after long pauses. If a list is required again and again, the pauses apply.
+    /// The resource version has expired, which is not a failure. The list that is required now starts at once, even
+    /// after long pauses. If a list is required again and again, the pauses apply.
     pub(super) fn expired(&mut self, now: Instant) {
         if self.has_listed_again {
             return self.failed(now);
@@ -53,7 +53,7 @@ impl Pace {
         self.not_before = None;
     }
 
-    /// A watch ended that was open for so long. `events` is whether it had one. Returns whether the watch worked.
+    /// A watch ended that was open for `open`. `events` is whether it had an event. Returns whether the watch worked.
     pub(super) fn ended(&mut self, open: Duration, events: bool, now: Instant) -> bool {
         if open >= LONG {
             *self = Self::default();
@@ -77,7 +77,7 @@ mod tests {
         not_before
     }
 
-    /// The pauses after each of so many failures.
+    /// The pause after each of `failures`.
     fn pauses(pace: &mut Pace, failures: usize, mut fail: impl FnMut(&mut Pace, Instant)) -> Vec<Duration> {
         let now = Instant::now();
         let mut one = || {

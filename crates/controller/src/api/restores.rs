@@ -1,9 +1,9 @@
 //! Detects that etcd was restored from a backup.
 //!
-//! After that, the API server has an earlier state, and its resource versions are lower. A watch from a version of the
-//! future has no event until the versions have caught up. It has no error and no bookmark either, because the API
-//! server sends nothing below the requested version. Only the answer to a request shows what happened: it has a lower
-//! version than what was seen of the same object before the request was sent.
+//! After that, the API server has an earlier state, and its resource versions are lower. A watch from a higher version
+//! has no event until the versions have caught up. It has no error and no bookmark either, because the API server sends
+//! nothing below the requested version. Only the answer to a request shows the restore, because it has a lower version
+//! than the one that was seen of the same object before the request.
 
 use std::sync::Arc;
 
@@ -21,14 +21,15 @@ impl Default for Restores {
 }
 
 impl Restores {
-    /// Compares the version in an answer with the newest version of the same object that was seen before the request was
-    /// sent. Zero is a version that is unknown or that is not a number. Returns whether etcd was restored.
+    /// Compares the version in an answer with the newest version of the same object that was seen before the request
+    /// was sent. Zero means that the version is unknown or not a number. Returns whether etcd was restored.
     pub(crate) fn compare(&self, object: &str, seen: u64, answered: u64) -> bool {
         let restored = answered > 0 && answered < seen;
         if restored {
             warn!(
                 %object, seen, answered,
-                "the API server has an earlier state than before, as after a restore of etcd; reading everything again"
+                "the API server answered with an older resource version than before, as after a restore of etcd; \
+                 listing everything again"
             );
             self.0.send_modify(|count| *count += 1);
         }

@@ -1,4 +1,5 @@
-//! One watch over kube's `watcher`, with a pace, and with a new list if nothing else helps.
+//! One watch over kube's `watcher`. It paces the requests, and starts with a new list where only a list shows the
+//! changes.
 //!
 //! | what happens | what follows |
 //! |---|---|
@@ -28,7 +29,7 @@ use super::{
 /// After how many seconds the API server ends a watch. A dead connection is detected 5 s later. kube's default is 290.
 pub(crate) const WATCH_TIMEOUT_SECONDS: u32 = 60;
 
-/// A watch that goes on for ever.
+/// A watch that never ends.
 pub(crate) struct Watching<K> {
     api: Api<K>,
     config: watcher::Config,
@@ -41,14 +42,13 @@ type Events<K> = Pin<Box<dyn Stream<Item = watcher::Result<Event<K>>> + Send>>;
 /// Why a watch has to start again.
 #[derive(Debug)]
 pub(crate) enum Problem {
-    /// The API server refused, or it could not be reached, or its answer makes no sense.
+    /// The API server refused the request, could not be reached, or sent a malformed answer.
     Failed(watcher::Error),
     /// The watch ended too soon and without an event, although there was no error.
     Ended,
 }
 
 impl Problem {
-    /// The kind of problem.
     pub(crate) fn cause(&self) -> Cause {
         match self {
             Self::Failed(error) => Cause::of_watch(error),
@@ -60,11 +60,11 @@ impl Problem {
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Failed(error) => watch_message(error),
-            Self::Ended => "the API server ends the watch too soon and without an event".to_owned(),
+            Self::Ended => "the watch ended too soon and without an event".to_owned(),
         }
     }
 
-    /// Whether only a new list shows what has happened meanwhile.
+    /// Whether only a new list shows what has happened in the meantime.
     fn needs_list(&self) -> bool {
         match self {
             Self::Ended
@@ -123,8 +123,8 @@ impl<K: Resource + Clone + DeserializeOwned + Debug + Send + 'static> Watching<K
         Err(problem)
     }
 
-    /// Starts again with a list, because the resource version is of no use any more. A pause that is due is left out,
-    /// but not again and again.
+    /// Starts again with a list, because the resource version cannot be used any more. It skips a pause that is due,
+    /// but not twice in a row.
     pub(crate) fn list_at_once(&mut self) {
         self.connection.pace().expired(Instant::now());
         self.list_again();
@@ -254,7 +254,7 @@ mod tests {
             Response::builder().status(status).body(body).unwrap()
         }
 
-        /// How many lists and watches arrived in so much time from the start.
+        /// How many lists and watches arrived within `time` of the start.
         fn within(&self, start: Instant, time: Duration) -> (usize, usize) {
             let count = |arrivals: &Mutex<Vec<Instant>>| {
                 arrivals.lock().unwrap().iter().filter(|at| **at - start < time).count()
@@ -263,7 +263,7 @@ mod tests {
         }
     }
 
-    /// Watches for so long. Returns the events and the causes of problems.
+    /// Watches for `time`. Returns the events and the causes of problems.
     async fn watch_for(watching: &mut Watching<ConfigMap>, time: Duration) -> (Vec<Event<ConfigMap>>, Vec<Cause>) {
         let (mut events, mut problems) = (Vec::new(), Vec::new());
         let end = Instant::now() + time;

@@ -59,7 +59,7 @@ struct Slot {
     expected: Option<Expected>,
 }
 
-/// What a write is expected to lead to.
+/// The expected result of a write.
 #[derive(Clone, Debug)]
 pub(crate) struct Expected {
     pub(crate) view: ConfigMapView,
@@ -208,8 +208,8 @@ fn ours(object: &ThinConfigMap) -> impl Iterator<Item = &FieldManager> {
     object.field_managers.iter().filter(|one| one.manager == FIELD_MANAGER)
 }
 
-/// The other field managers that own a field of ours. If none does, the one that wrote last, because it may have
-/// removed a field.
+/// The other field managers that own one of our fields. If there is none, this is the field manager that wrote last,
+/// because it may have removed a field.
 fn other_managers(object: &ThinConfigMap) -> Vec<String> {
     let others = || object.field_managers.iter().filter(|one| one.manager != FIELD_MANAGER);
     let owns_ours = |one: &&FieldManager| {

@@ -40,7 +40,7 @@ pub(super) enum Part {
 /// The ToolsetConfigs that a change concerns.
 #[derive(Debug, Default)]
 pub(super) struct Concerned {
-    /// They lose the Service, which never waits.
+    /// Those that lose the Service. They never wait.
     pub(super) at_once: Vec<NamespacedName>,
     /// The others.
     pub(super) limited: Vec<NamespacedName>,

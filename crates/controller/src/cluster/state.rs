@@ -28,7 +28,7 @@ pub(crate) struct Cluster {
     pub(crate) watches: Watches,
     pub(crate) toolset_configs: ToolsetConfigs,
     pub(crate) config_maps: ConfigMaps,
-    /// Reports that the API server has an earlier state than before.
+    /// Reports that etcd was restored from a backup.
     pub(crate) restores: Restores,
     flapping: Arc<Flapping>,
     /// Notified when the set of ToolsetConfigs changed, because other watches may be needed.

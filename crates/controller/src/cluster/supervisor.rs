@@ -81,7 +81,8 @@ impl Supervisor {
                 tokio::spawn(watch.run(client, Api::all, feed))
             }
             Input::ConfigMap => {
-                let feed = OneConfigMap { cluster, triggers, name: config_map_name(id), listed: None, seen: 0, uid: None };
+                let feed =
+                    OneConfigMap { cluster, triggers, name: config_map_name(id), listed: None, seen: 0, uid: None };
                 tokio::spawn(watch.run(client, move |client| namespaced(client, namespace), feed))
             }
         }

@@ -49,7 +49,7 @@ struct Known {
     config: Arc<ToolsetConfig>,
     interest: Arc<Interest>,
     written: Option<Written>,
-    /// Etcd was restored since it was read. Its generation and its versions say nothing about the next state.
+    /// etcd was restored since it was read, so its generation and its versions cannot be compared with the next state.
     outdated: bool,
 }
 
@@ -135,7 +135,7 @@ impl ToolsetConfigs {
         }
     }
 
-    /// The newest known version of an object. Zero if it is not known or if it says nothing.
+    /// The newest known version of an object. Zero if it is not known or cannot be compared.
     pub(crate) fn newest_version(&self, name: &NamespacedName) -> u64 {
         let known = lock(&self.known);
         let Some(known) = known.get(name).filter(|known| !known.outdated) else { return 0 };

@@ -51,7 +51,7 @@ pub(super) trait Feed: Send + 'static {
     /// A deleted object.
     fn deleted(&mut self, object: Self::Object, received: Instant);
 
-    /// Etcd was restored, so the versions that were seen say nothing about the next ones. A list follows.
+    /// etcd was restored, so the versions that were seen cannot be compared with the next ones. A list follows.
     fn restored(&mut self) {}
 }
 
@@ -122,8 +122,8 @@ impl Watch {
         }
     }
 
-    /// Whether the watch is refused because its namespace does not exist. A Role goes with its namespace, so only a
-    /// permission from a ClusterRole can show this.
+    /// Whether the watch is refused because its namespace does not exist. A Role is deleted with its namespace, so the
+    /// operator needs a permission from a ClusterRole for this.
     async fn namespace_is_gone(&self, client: &Client, problem: &Problem) -> bool {
         let Some(namespace) = self.id.namespace.as_deref() else { return false };
         if problem.cause() != Cause::Forbidden {

@@ -191,13 +191,14 @@ impl Watches {
         })
     }
 
-    /// Records that the namespace of a watch does not exist. So the watch is refused, and nothing is missing.
+    /// Records that the namespace of a watch does not exist. The watch is refused for this reason, so no object is
+    /// missing.
     pub(crate) fn namespace_gone(&self, id: &WatchId, now: Instant) -> HealthChange {
         self.listed(id, now)
     }
 
-    /// Records that the API server began a successful answer. This ends a refusal and an outage, but it is no contact,
-    /// because an answer may be empty or may make no sense.
+    /// Records that the API server began a successful answer. This ends a refusal and an outage. It does not count as
+    /// contact, because the answer may be empty or malformed.
     pub(crate) fn answered(&self, id: &WatchId, now: Instant) -> HealthChange {
         self.update(id, now, |state| {
             if !matches!(state.problem, Some(Cause::Ended | Cause::Decode | Cause::Ahead)) {

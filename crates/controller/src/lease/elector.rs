@@ -85,7 +85,7 @@ impl Elector {
                 }
                 event = lease.next() => match event {
                     Ok(event) => {
-                        // The beginning of a list says nothing. It may wait for a pause.
+                        // The list may wait for a pause, so its start proves nothing.
                         watching |= matches!(event, Event::InitDone | Event::Apply(_) | Event::Delete(_));
                         self.observe_event(event);
                     }

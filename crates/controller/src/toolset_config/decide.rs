@@ -12,7 +12,7 @@ use crate::{cluster::ConfigMapState, metrics::Operation};
 /// What the decision depends on.
 pub(super) struct Situation<'a> {
     pub(super) config: &'a ToolsetConfig,
-    /// Whether an input cannot be seen, so that nothing may enter the output.
+    /// Whether an input cannot be read, so that no Service may enter the output.
     pub(super) held: bool,
     /// The older ToolsetConfig that writes the same ConfigMap.
     pub(super) older_rival: Option<String>,
@@ -55,8 +55,8 @@ pub(super) struct Change {
 }
 
 /// The message of an output that is held.
-pub(super) const HELD: &str =
-    "nothing is added to the ConfigMap until the inputs recover, and only what the spec takes away is removed";
+pub(super) const HELD: &str = "until the inputs recover, no Service is added to the ConfigMap, and a tool is \
+                               removed only if the spec excludes it";
 
 /// The state of an output that is held. The ConfigMap is left as it is.
 pub(super) fn held() -> OutputState {
@@ -77,7 +77,7 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
         );
         return Decision::Leave(OutputState::Conflict { message });
     }
-    // During a hold, the plan has only what is in the output. So it differs only by what the spec takes away.
+    // During a hold, the plan has only Services that are in the output. So it differs only by what the spec changes.
     if situation.held && !(situation.spec_changed && (view.is_some() || situation.applied.is_some())) {
         let owned = |key: &str| situation.existing.owned.contains(key);
         let lost = |applied: &Manifest| match view {

@@ -20,7 +20,7 @@ use crate::cluster::{InputHealth, WatchHealth, WatchId, Watches, config_map_watc
 pub(super) enum Gate {
     /// Not every required input has listed once, so what is known may be partial. No plan, no write.
     Shut,
-    /// Everything is known, but not everything is up to date. Nothing is added to the ConfigMap.
+    /// Everything is known, but not everything is up to date. No Service is added to the ConfigMap.
     Held,
     /// Plan and write.
     Open,
@@ -32,7 +32,7 @@ pub(super) struct GateDecision {
     pub(super) gate: Gate,
     /// The state of the required inputs, for the status.
     pub(super) inputs: Inputs,
-    /// Where health does not change.
+    /// The namespaces in which health does not change.
     pub(super) frozen: Frozen,
 }
 
@@ -81,7 +81,8 @@ impl GateDecision {
 
 /// Decides from the health of the watches.
 ///
-/// - If Services or the ConfigMap are forbidden or stale, nothing is added, and only what the spec takes away is removed.
+/// - If Services or the ConfigMap are forbidden or stale, no Service is added, and a tool is removed only if the spec
+///   excludes it.
 /// - If EndpointSlices are forbidden or stale, the last known health is used. Services are still added and removed.
 /// - If Namespaces are forbidden or stale, the last known labels are used.
 /// - If one of several watched namespaces is forbidden or stale, this concerns only the Services of this namespace.
@@ -95,7 +96,7 @@ pub(super) fn decide(config: &ToolsetConfig, known: &Known<'_>, now: Instant) ->
                 decision.of_namespaces(known, input, &selected, now)
             }
             Input::ConfigMap => {
-                // Only those count that this ToolsetConfig writes or reads.
+                // Only the ConfigMaps that this ToolsetConfig writes or reads count.
                 let ids: Vec<WatchId> = config_map_watches(config).collect();
                 Some(known.watches.health_of(now, &ids))
             }
@@ -153,7 +154,7 @@ impl GateDecision {
             .partition(|(_, health)| matches!(health.health, WatchHealth::Forbidden | WatchHealth::Stale));
         let unseen = LazyCell::new(known.unseen_in_output);
         let lost = |(namespace, _): &(&String, InputHealth)| unseen.contains(*namespace);
-        // What is in the output and was never seen cannot be planned.
+        // A Service that is in the output and was never seen cannot be planned.
         if let Some(position) = held.iter().position(lost) {
             return Some(InputHealth { listed: false, ..held.swap_remove(position).1 });
         }

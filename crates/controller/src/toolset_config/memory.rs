@@ -27,9 +27,10 @@ pub(super) struct Memory {
     /// The ConfigMap as this process last applied it and the API server acknowledged it. It is used to restore the
     /// ConfigMap without a plan, and to know what is in the output while the ConfigMap does not exist.
     pub(super) applied: Option<Manifest>,
-    /// What was sent since then without an answer of success, oldest first. Some of it may have been carried out.
+    /// The writes since then that were not acknowledged, oldest first. The API server may have carried out some of
+    /// them.
     unanswered: Vec<Manifest>,
-    /// Who last changed the ConfigMap against this process, for messages.
+    /// The other side of the last conflict, as text for messages.
     pub(super) rival: String,
     /// The generation of the spec for which this process last wrote what it planned, or found it written. `None` if its
     /// index may lack what another process has seen.
@@ -37,7 +38,7 @@ pub(super) struct Memory {
     /// The generation of the spec for which the ConfigMap was last read back and reduced. At first it is that of the
     /// last status, whoever wrote it.
     pub(super) reduced: Option<i64>,
-    /// Since when the ConfigMap has been about to be deleted.
+    /// When the ConfigMap was first seen being deleted.
     pub(super) leaving_since: Option<Instant>,
     /// Failures to write in a row.
     pub(super) failures: u32,
@@ -90,8 +91,8 @@ impl Memory {
         self.unanswered.push(manifest);
     }
 
-    /// Compares the ConfigMap with the writes without an answer. If it is as one of them, that one was carried out, and
-    /// nobody else changed the ConfigMap.
+    /// Compares the ConfigMap with the writes without an answer. If it equals one of them, the API server carried that
+    /// one out, and nobody else changed the ConfigMap.
     pub(super) fn recognise(&mut self, existing: &ConfigMapState) {
         let Some(view) = existing.view.as_deref() else { return };
         let owned = |key: &str| existing.owned.contains(key);

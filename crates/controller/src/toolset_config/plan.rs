@@ -97,8 +97,8 @@ pub(super) fn services_in_output(
     hold::services(config, cluster_domain, &last_output(existing, applied), base.as_deref())
 }
 
-/// What is left of the output without what the spec takes away. It needs no index. The message of an error follows "the
-/// ConfigMap".
+/// The output without the tools that the spec excludes. It needs no index. The error names the tool that cannot be read
+/// back.
 pub(super) fn reduce(
     cluster: &Cluster,
     cluster_domain: &str,

@@ -39,7 +39,7 @@ struct Memory {
     term: Term,
     deployment: NamespacedName,
     reload: Reload,
-    /// The attempt that failed, until one of its kind succeeds. Until then the status reports it, also between the
+    /// The attempt that failed, until one of its kind succeeds. The status reports it until then, even between
     /// attempts.
     failure: Option<Failure>,
 }
@@ -53,7 +53,7 @@ struct Failure {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Attempt {
     Read,
-    /// It needs a successful read first.
+    /// A restart. It needs a successful read first.
     Restart,
 }
 

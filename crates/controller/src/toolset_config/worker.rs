@@ -126,7 +126,7 @@ impl Worker {
             labels: &|namespace| self.cluster.index().namespace_labels(namespace).cloned(),
             unseen_in_output: &|| {
                 let Some(existing) = existing else { return BTreeSet::new() };
-                // What this process has written, it has seen.
+                // This process has seen everything that it has written.
                 if memory.settled.is_some() {
                     return BTreeSet::new();
                 }
@@ -193,8 +193,8 @@ impl Worker {
         Outcome { planned: Some(Arc::new(planned)), ..outcome }.requeue(recheck_at)
     }
 
-    /// The index cannot be relied on, because an input was never listed or another process has written the output. What
-    /// the spec takes away is removed from what the ConfigMap lists.
+    /// The index cannot be relied on, because an input was never listed or another process has written the output. The
+    /// tools that the spec excludes are removed from those that the ConfigMap lists.
     async fn without_index(&self, output: Output<'_>, memory: &mut Memory, gate: &GateDecision) -> Outcome {
         let mut output = Output { from_index: false, ..output };
         if matches!(gate.inputs.states.get(&Input::ConfigMap), Some(state) if *state != InputState::Synced) {
@@ -205,13 +205,16 @@ impl Worker {
         let reduced = match reduce(&self.cluster, &self.cluster_domain, config, output.existing, applied) {
             Ok(reduced) => reduced,
             Err(tool) => {
-                output.held = Some(format!("{HELD}; {tool} cannot be read back from the ConfigMap, so it stays"));
+                output.held = Some(format!(
+                    "the ConfigMap is left as it is until the inputs recover, because {tool} cannot be read back from it"
+                ));
                 return Outcome::held(output.left());
             }
         };
         if !reduced.unsure.is_empty() {
             let unsure = reduced.unsure.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            output.held = Some(format!("{HELD}; the ConfigMap does not say of which type {unsure} is, so it stays"));
+            output.held =
+                Some(format!("{HELD}; the tools of {unsure} stay, because the ConfigMap does not show their types"));
         }
         let manifest = Manifest::new(config, &reduced.rendered);
         let drops_a_format = output.existing.owned.iter().any(|key| !manifest.data().contains_key(key.as_str()));
@@ -223,7 +226,7 @@ impl Worker {
             Decision::AwaitDeletion => output.await_deletion(memory),
             Decision::Restore => output.restore(memory).await,
             Decision::Nothing => output.unchanged(memory, manifest),
-            // Nothing is adopted before the plan is known.
+            // No ConfigMap is adopted before the plan is known.
             Decision::Write(change) if change.operation == Operation::Adopt => Outcome::held(output.left()),
             Decision::Write(change) => output.write(memory, &reduced.rendered, manifest, &change).await,
         };

@@ -23,7 +23,7 @@ use crate::{
     metrics::{Metrics, Operation, ReconcileResult},
 };
 
-/// How soon a ConfigMap is gone whose deletion only the garbage collector delays. A longer delay is reported.
+/// How long the garbage collector may delay the deletion of a ConfigMap. A longer delay is reported.
 const SOON_GONE: Duration = Duration::from_secs(5);
 
 /// The output of one ToolsetConfig during one reconcile.
@@ -42,7 +42,7 @@ pub(super) struct Output<'a> {
     pub(super) received: Option<Instant>,
     /// When the reconcile began.
     pub(super) now: Instant,
-    /// Why nothing may be added to the output. `None` if the inputs do not hold it.
+    /// Why no Service may be added to the output. `None` if the inputs allow it.
     pub(super) held: Option<String>,
     /// Whether what is written was planned from the index, and not read back from the ConfigMap.
     pub(super) from_index: bool,
@@ -115,7 +115,7 @@ impl Output<'_> {
         sent.requeue(self.settled(memory, ReconcileResult::Applied))
     }
 
-    /// The ConfigMap is as it is to be. A conflict is reported until it is over.
+    /// The ConfigMap has the planned content. A conflict is reported until it is over.
     fn settled(&self, memory: &mut Memory, result: ReconcileResult) -> Outcome {
         let generation = self.config.metadata.generation;
         memory.reduced = generation;
@@ -282,7 +282,7 @@ impl Output<'_> {
     }
 }
 
-/// Who changes the ConfigMap against the operator, from what is left of it.
+/// Names the other side of the conflict, from the current ConfigMap.
 fn rival(existing: Option<&ConfigMapView>) -> String {
     match existing {
         None => "it is deleted again and again".to_owned(),
@@ -291,15 +291,15 @@ fn rival(existing: Option<&ConfigMapView>) -> String {
     }
 }
 
-/// The state of an output whose deletion somebody delays. `written` says whether it is kept up to date. It is not if only
-/// the garbage collector delays the deletion.
+/// The state of an output whose deletion is delayed. `written` is whether it is kept up to date, which it is not if
+/// only the garbage collector delays the deletion.
 fn terminating(name: &NamespacedName, view: &ConfigMapView, written: bool) -> Option<OutputState> {
     let finalizers = if written { view.foreign_finalizers().join(", ") } else { view.finalizers.join(", ") };
     let meanwhile = if written { "it is kept up to date until then, and" } else { "it is" };
     (view.terminating && !finalizers.is_empty()).then(|| OutputState::Terminating {
         message: format!(
-            "ConfigMap {} is being deleted, and finalizer {finalizers} holds it; {meanwhile} created again afterwards; \
-             if nothing removes the finalizer, remove it from metadata.finalizers",
+            "ConfigMap {} is being deleted, and finalizer {finalizers} delays this; {meanwhile} created again \
+             afterwards; if no controller removes the finalizer, remove it from metadata.finalizers",
             name.name
         ),
         written,

@@ -80,7 +80,7 @@ proptest! {
 /// The selector of the endpoint with a number.
 type SelectorOf = fn(usize) -> Vec<(String, String)>;
 
-/// How many pairs are compared among so many endpoints, spread over so many namespaces.
+/// How many pairs are compared among `count` endpoints in `namespaces` namespaces.
 fn compared(count: usize, namespaces: usize, selector: SelectorOf) -> usize {
     let views: Vec<ServiceView> = (0..count)
         .map(|number| {

@@ -1,4 +1,4 @@
-//! Whether the spec takes a tool away, by what the output says of the tool. Overrides are not judged here, because the
+//! Whether the spec excludes a tool, by what the output says about the tool. Overrides are not judged here, because the
 //! plan applies them.
 
 use crd_types::{NamespacesFrom, Source, State, ToolsetConfig, Trust};
@@ -7,21 +7,18 @@ use detectors::Product;
 use super::listed::ListedTool;
 use crate::{plan::overrides::override_matches, select::source::covers};
 
-/// The result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
     /// It stays, with the source that selects it now.
     Stays {
-        /// The source's name.
         source: String,
-        /// Whether it may be of a type that the spec takes away.
+        /// Whether it may be of a type that the spec excludes.
         unsure: bool,
     },
-    /// The spec takes it away.
+    /// The spec excludes it.
     Goes,
 }
 
-/// Judges one tool.
 pub(super) fn judge(config: &ToolsetConfig, listed: &ListedTool) -> Judgement {
     let Some(source) = source(config, listed) else { return Judgement::Goes };
     let taken = |(product, custom): &(Product, Option<String>)| {
@@ -38,8 +35,8 @@ pub(super) fn judge(config: &ToolsetConfig, listed: &ListedTool) -> Judgement {
 }
 
 /// The first source that can select the Service and does not trust it less than before. A source that selects by labels
-/// can, because the labels have never been seen. A source that trusts it less cannot keep the tool, because a Tenant's
-/// Service has to opt in, and nothing says that this one does.
+/// may do so, because the labels have never been seen. A source that trusts it less cannot keep the tool, because a
+/// Tenant's Service has to opt in, and nothing says that this one does.
 fn source<'a>(config: &'a ToolsetConfig, listed: &ListedTool) -> Option<&'a Source> {
     let own = config.metadata.namespace.as_deref();
     for source in &config.spec.sources {
@@ -51,7 +48,8 @@ fn source<'a>(config: &'a ToolsetConfig, listed: &ListedTool) -> Option<&'a Sour
         let by_labels = by_namespace_labels || source.service_selector.is_some();
         match (trusts_less, by_labels) {
             (false, _) => return Some(source),
-            // If the labels match, the tool goes. Whether they do has never been seen.
+            // If the labels match, the spec excludes the tool. The labels have never been seen, so the next source
+            // decides.
             (true, true) => {}
             (true, false) => return None,
         }

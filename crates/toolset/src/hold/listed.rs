@@ -26,10 +26,10 @@ pub type Data = BTreeMap<String, Arc<str>>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ListedTool {
     pub key: ServiceKey,
-    /// What it can be, the most likely one first. More than one if nothing says which.
+    /// What it can be, the most likely type first. There is more than one if the output does not show the type.
     pub types: Vec<(Product, Option<String>)>,
     pub endpoint: Endpoint,
-    /// How far its source was trusted.
+    /// The trust of its source.
     pub trust: Trust,
     pub confidence: Confidence,
     /// The source that selected it, by name.
@@ -37,7 +37,7 @@ pub(super) struct ListedTool {
     /// The name that its owner chose.
     pub chosen_name: Option<String>,
     pub health_path: Option<String>,
-    /// Its place in the agent's file, where the instances are in ranked order.
+    /// Its place in the agent's file, where the instances are in the order of their rank.
     pub place: usize,
 }
 
@@ -89,7 +89,7 @@ pub fn services(config: &ToolsetConfig, cluster_domain: &str, data: &Data, base:
 
 /// The discovered tools of an output.
 ///
-/// Fails if one of them cannot be read back. It says which.
+/// Fails with the name of a tool that cannot be read back.
 pub(super) fn tools(
     config: &ToolsetConfig,
     cluster_domain: &str,
@@ -111,7 +111,7 @@ pub(super) fn tools(
                 })
                 .collect()
         }
-        // An unreadable file does not keep the other one as it is.
+        // If this file is malformed, the tools are read from the other one, so that it can still change.
         Some(Err(_)) | None => services(config, cluster_domain, data, base)
             .into_iter()
             .map(|key| reader.of_status(&key).ok_or_else(|| key.to_string()))

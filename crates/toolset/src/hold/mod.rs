@@ -1,9 +1,9 @@
-//! What the spec takes out of an output while no plan can be made from the index.
+//! Removes from an output the tools that the spec excludes, while no plan can be made from the index.
 //!
 //! After a restart, Services may be forbidden before they were listed once. Then the output is the only record of what
-//! was found. Its discovered tools are read back and judged by namespace, Service and type. Those that the spec does not
-//! take away are planned and rendered as always, so overrides, credentials, `spec.tools` and the base file are as the
-//! present spec says. Nothing is added.
+//! was found. Its discovered tools are read back and judged by namespace, Service and type. Those that the spec does
+//! not exclude are planned and rendered as always, so overrides, credentials, `spec.tools` and the base file are as the
+//! present spec says. No Service is added.
 
 mod judge;
 mod listed;
@@ -31,22 +31,23 @@ use crate::{
     },
 };
 
-/// An output without what the spec takes away.
+/// An output without the tools that the spec excludes.
 #[derive(Clone, Debug)]
 pub struct Reduced {
-    /// What the `ConfigMap` is to hold.
+    /// The content of the `ConfigMap`.
     pub rendered: Rendered,
     /// The Services whose tools are left.
     pub left: BTreeSet<ServiceKey>,
     /// The Services whose tools were removed.
     pub removed: BTreeSet<ServiceKey>,
-    /// The Services of which the output does not say whether the spec takes them away. They stay.
+    /// The Services whose types the output does not show, so the spec may exclude them. They stay.
     pub unsure: BTreeSet<ServiceKey>,
 }
 
-/// Removes from an output what the spec takes away. `config` has its last status, and `data` is that of the `ConfigMap`.
+/// Removes from an output the tools that the spec excludes. `config` has its last status, and `data` is that of the
+/// `ConfigMap`.
 ///
-/// Fails if a tool cannot be read back. It says which. Then nothing can be removed.
+/// Fails with the name of a tool that cannot be read back. Then nothing can be removed.
 pub fn reduce(
     config: &ToolsetConfig,
     cluster_domain: &str,
@@ -90,7 +91,7 @@ fn candidate(config: &ToolsetConfig, tool: ListedTool, source: String, place: us
         key: tool.key,
         product: Some(product),
         custom,
-        // What was seen of a Tenant's Service does not say that more can be trusted.
+        // A Tenant's tool stays a Tenant's tool, because only part of its Service was checked.
         source: if tool.trust == Trust::Tenant { tool.source } else { source },
         trust: tool.trust,
         confidence: tool.confidence,

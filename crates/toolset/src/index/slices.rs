@@ -122,7 +122,7 @@ impl Owners {
         }
     }
 
-    /// Takes a slice of `owner` away.
+    /// Removes a slice of `owner`.
     fn take(&mut self, owner: u64) {
         let Self::Several(counts) = self else { return };
         if let Entry::Occupied(mut count) = counts.entry(owner) {
@@ -256,7 +256,7 @@ impl Slices {
         if let Some(tally) = self.by_service.get(namespace, &slice.service) {
             slice.service = Arc::clone(&tally.service);
         }
-        // Counted before the old one is taken away, so that the tally of a Service whose only slice changes stays.
+        // Counted before the old one is removed, so that the tally of a Service whose only slice changes is kept.
         self.count(namespace, &slice, before);
         if let Some(old) = self.by_name.insert(namespace, slice) {
             self.discount(namespace, &old, before);

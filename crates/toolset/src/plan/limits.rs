@@ -38,7 +38,7 @@ pub(super) fn admit(taken: usize, planned: &mut Vec<PlannedTool>, rejected: &mut
     });
 }
 
-/// The order in which tools keep their places, the first one longest.
+/// The order in which tools keep their places. The first one loses its place last.
 pub fn seniority(tool: &Tool) -> impl Ord + '_ {
     (tool.trust == Trust::Tenant, tool.created, &tool.key)
 }
@@ -56,7 +56,7 @@ impl<'a> Places<'a> {
     fn take(&mut self, tool: &'a Tool) -> Result<(), String> {
         if self.in_all >= IN_ALL {
             return Err(format!(
-                "there may be at most {IN_ALL} tools in all, and Trusted and older Services use them up; narrow spec.sources, or disable detectors or tools"
+                "the limit of {IN_ALL} tools is reached, and Trusted Services and older Services come first; narrow spec.sources, or disable detectors or tools"
             ));
         }
         if let (Trust::Tenant, Some(ServiceKey { namespace, .. })) = (tool.trust, &tool.key) {
@@ -68,7 +68,9 @@ impl<'a> Places<'a> {
                 (*of_type >= PER_TYPE).then(|| format!("{PER_TYPE} tools per type"))
             };
             if let Some(limit) = limit {
-                return Err(format!("Tenant sources may give at most {limit}, and older Services use them up"));
+                return Err(format!(
+                    "the limit of {limit} from Tenant sources is reached, and older Services come first"
+                ));
             }
             *in_namespace += 1;
             *of_type += 1;

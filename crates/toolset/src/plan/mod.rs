@@ -136,12 +136,12 @@ fn withheld(planned: &PlannedTool, health: &HealthReport) -> Option<Rejection> {
         ),
         Withheld::NoSlices => (
             ServiceReason::AwaitingEndpointSlices,
-            "it waits for EndpointSlices that the control plane makes for this Service, because its source is Tenant; if none comes, check that the EndpointSlice controller runs and that the operator may list EndpointSlices".to_owned(),
+            "its source is Tenant, and the operator knows no EndpointSlice that belongs to this Service; if this does not change, check that the EndpointSlice controller runs and that the operator may list EndpointSlices".to_owned(),
         ),
         Withheld::NewSlices => (
             ServiceReason::AwaitingEndpointSlices,
             format!(
-                "its EndpointSlices are new or have changed; it enters the output when they have not changed for {} s, because its source is Tenant",
+                "its source is Tenant, and its EndpointSlices are new or have changed; it enters the output when they have not changed for {} s",
                 SLICES_SETTLE.as_secs()
             ),
         ),

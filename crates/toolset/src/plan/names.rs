@@ -155,22 +155,22 @@ impl TakenNames {
 }
 
 /// Why a tool cannot have a name that the agent uses itself, after "the name … of …".
-pub const OF_THE_AGENT: &str = "is the name of something in the agent itself";
+pub const OF_THE_AGENT: &str = "is used by the agent itself";
 
-/// Whether the agent, or whoever reads the agent's tools, would take a name for something of the agent's own.
+/// Whether the agent, or a reader of its list of tools, would confuse a name with a name of the agent itself.
 ///
 /// A Tenant's name may not even look so. This also applies to names in `toolset.json`.
 pub fn is_confusing(tool: &Tool, name: &str) -> bool {
     if tool.trust == Trust::Tenant { agent_names::looks_built_in(name) } else { agent_names::is_taken(name) }
 }
 
-/// A name with a start that nothing in the agent has.
+/// The name with a prefix that no name of the agent has.
 pub fn told_apart(tool: &Tool, name: &str) -> String {
     let start = if tool.trust == Trust::Tenant { "tenant" } else { "service" };
     format!("{start}-{name}")
 }
 
-/// Takes chosen names away that another tool or the agent has, or that are no names.
+/// Drops chosen names that are invalid, or that another tool or the agent has.
 fn settle_chosen(tools: &mut [Tool]) -> Vec<NameClash> {
     let mut order: Vec<usize> = (0..tools.len()).filter(|place| tools[*place].chosen_name.is_some()).collect();
     order.sort_by_key(|place| (tools[*place].trust == Trust::Tenant, tools[*place].key.is_some(), *place));

@@ -50,7 +50,8 @@ fn within(max: usize, plan: &mut Plan, notes: &mut Vec<Note>, render: impl Fn(&[
     let order = expendable(&plan.tools);
     let (cut, mut files) = smallest_cut(order.len(), max, |count| render(&without(&plan.tools, &order[..count])));
     let rejected = order[..cut].iter().filter_map(|place| {
-        let message = format!("the output may have {MAX_BYTES} bytes, and Trusted and older Services use them up");
+        let message =
+            format!("the limit of {MAX_BYTES} bytes is reached, and Trusted Services and older Services come first");
         Rejection::of(&plan.tools[*place], ServiceReason::LimitExceeded, message)
     });
     plan.rejected.extend(rejected);

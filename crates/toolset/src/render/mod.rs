@@ -56,7 +56,7 @@ pub struct Rendered {
 /// budget. The plan and the notes say so.
 pub fn render(config: &ToolsetConfig, plan: &mut Plan, base: Option<Base<'_>>) -> Rendered {
     let mut notes = Vec::new();
-    // What HolmesGPT cannot take matters only where its file is written.
+    // What HolmesGPT does not support matters only where its file is written.
     let for_holmesgpt = config.spec.output.writes(OutputFormat::HolmesGPT);
     let base = base.filter(|_| for_holmesgpt).and_then(|base| read_base(config, base, &mut notes));
     if for_holmesgpt {

@@ -8,7 +8,7 @@ use crate::{
     pipeline::{self, HealthInput},
 };
 
-/// The reasons of all notes about a spec that asks for everything that HolmesGPT cannot take.
+/// The reasons of all notes about a spec that asks for everything that HolmesGPT does not support.
 fn reasons(formats: &serde_json::Value, base: Base<'_>) -> BTreeSet<Reason> {
     let jaeger = annotated(service("monitoring", "j", &[("http", 16686)]), &[("kubernaut.io/toolset-type", "jaeger")]);
     let unsupported = json!({"timeoutSeconds": 5, "paths": ["/x"]});
@@ -41,7 +41,7 @@ fn reasons(formats: &serde_json::Value, base: Base<'_>) -> BTreeSet<Reason> {
 }
 
 #[test]
-fn what_holmesgpt_cannot_take_is_said_only_where_its_file_is_written() {
+fn what_holmesgpt_does_not_support_is_reported_only_where_its_file_is_written() {
     let bases = [
         Base::Missing("the ConfigMap does not exist"),
         Base::Text("not: [yaml"),

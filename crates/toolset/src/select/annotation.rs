@@ -295,7 +295,7 @@ fn foreign_host(annotation: &str, host: &str, key: &ServiceKey, stated: Option<&
         Some(StatedType { product, custom: Some(custom) }) => format!("{product}, customType: {custom}"),
     };
     format!(
-        "{allowed}; for another address, remove the annotations and add a tool to the ToolsetConfig, like spec.tools: [{{name: {}, type: {type_}, endpoint: \"https://…\"}}]",
+        "{allowed}; for another address, remove the annotations and add the tool to the ToolsetConfig, for example spec.tools: [{{name: {}, type: {type_}, endpoint: \"https://…\"}}]",
         checked::tool_name_of(&key.name)
     )
 }

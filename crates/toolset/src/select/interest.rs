@@ -36,7 +36,7 @@ impl Interest {
             Change::Readiness { key, before } => {
                 let now = index.readiness(key);
                 let only_whose = (now.serving, now.manual) == (before.serving, before.manual);
-                // To whom slices belong counts only for Tenants. Nearly every new Service gets slices a moment later.
+                // The owner of slices matters only for Tenants. Nearly every new Service gets slices a moment later.
                 let fits = |source: &Source| !only_whose || source.trust == Trust::Tenant;
                 self.takes(key, index.service(key).into_iter(), index, fits)
             }

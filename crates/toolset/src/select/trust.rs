@@ -72,10 +72,13 @@ pub(super) fn refusal(
 /// What is wrong with the EndpointSlices of a Service with a selector, if something is.
 ///
 /// The author of a slice writes its label, its owner and its target references, and the EndpointSlice controller
-/// corrects them only later. So they are a filter and no proof, and a Tenant has to pass all of them.
+/// corrects them only later. So these fields are no proof. They are a filter, and a Tenant's slices must pass all of
+/// it.
 fn distrusted_slices(view: &ServiceView, readiness: Readiness, source: &Source) -> Option<&'static str> {
     if readiness.manual {
-        return Some("it has hand-made EndpointSlices, which can point anywhere");
+        return Some(
+            "it has EndpointSlices that the EndpointSlice controller does not manage, so they can point anywhere",
+        );
     }
     // Objects in files can be without uids and without what the control plane writes.
     if source.trust == Trust::Trusted || view.uid == 0 {

@@ -147,8 +147,8 @@ fn partly_held(inputs: &Inputs) -> Option<Problem> {
     };
     let namespaces = names(inputs.held_namespaces.keys());
     let message = format!(
-        "{} in {namespaces}: {why}; of these namespaces the last known state is used, and only what the spec takes \
-         away is removed",
+        "{} in {namespaces}: {why}; the last known state of these objects is used until the operator can read them \
+         again",
         input.as_str()
     );
     Some(Problem { status: "False", reason: Reason::InputPartiallyHeld, message })
@@ -161,8 +161,8 @@ fn unwatched(inputs: &Inputs) -> Option<Problem> {
     }
     let sources: BTreeSet<&String> = inputs.unwatched_namespaces.values().collect();
     let message = format!(
-        "the operator does not watch {}, which source {} names; add it to --watch-namespaces (watchNamespaces in the \
-         chart), or remove it from the source",
+        "the operator does not watch {}, which spec.sources names ({}); add what is missing to --watch-namespaces \
+         (watchNamespaces in the chart), or remove it from the source",
         names(inputs.unwatched_namespaces.keys()),
         sources.into_iter().map(String::as_str).collect::<Vec<_>>().join(", "),
     );

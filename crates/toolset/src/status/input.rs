@@ -98,11 +98,11 @@ pub enum OutputState {
     Suspended,
     /// The first lists of the required inputs are not complete.
     Waiting,
-    /// An input is forbidden or stale, so nothing is added to the output.
+    /// An input is forbidden or stale, so no Service is added to the output.
     Held {
         /// Why.
         message: String,
-        /// Whether the `ConfigMap` is as rendered, without what the spec takes away.
+        /// Whether the `ConfigMap` is as rendered, without the tools that the spec excludes.
         written: bool,
     },
     /// The `ConfigMap` belongs to somebody else.
@@ -120,7 +120,7 @@ pub enum OutputState {
         /// Who.
         message: String,
     },
-    /// The `ConfigMap` is being deleted, and a finalizer holds it.
+    /// The `ConfigMap` is being deleted, and a finalizer delays the deletion.
     Terminating {
         /// Which finalizer.
         message: String,
@@ -150,7 +150,7 @@ pub enum ReloadState {
     },
     /// The last attempt failed, and none has succeeded since.
     Failed {
-        /// How, and what to do.
+        /// What failed, and what to do.
         message: String,
     },
 }

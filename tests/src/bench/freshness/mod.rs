@@ -61,7 +61,7 @@ pub struct Options {
     pub changes: usize,
     /// One change of the operator's Service and one of a floor's per such period, one period after the other.
     pub periods: Vec<Duration>,
-    /// One case for each: ToolsetConfigs with so many tools, each with a source of its own.
+    /// One case for each number of tools. Its ToolsetConfigs have this number of tools and a source of their own each.
     pub tools: Vec<usize>,
     /// Other Services in the cluster, which no source selects.
     pub services: usize,

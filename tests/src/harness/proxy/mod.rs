@@ -60,7 +60,7 @@ enum Effect {
     Refuse(StatusCode),
     /// They are answered with 200 and without a body, and never reach the API server.
     EmptyAnswer,
-    /// The bodies of their answers end after so many bytes, as if they were complete.
+    /// The bodies of their answers end after this number of bytes, as if they were complete.
     Cut(usize),
     /// They reach the API server with another body, as if a mutating webhook had changed it.
     Rewrite(Box<dyn Fn(&mut Value) + Send + Sync>),
@@ -178,7 +178,7 @@ impl Proxy {
         self.fault(concerns, Effect::EmptyAnswer)
     }
 
-    /// Ends the body of every answer after so many bytes, without an error.
+    /// Ends the body of every answer after `bytes`, without an error.
     pub fn cut(&self, bytes: usize, concerns: impl Fn(&ApiRequest) -> bool + Send + Sync + 'static) -> Fault {
         self.fault(concerns, Effect::Cut(bytes))
     }

@@ -38,12 +38,12 @@ use super::{
 };
 use crate::{harness::World, random::Random};
 
-/// How many of a hundred requests have a fault.
+/// The percentage of requests that have each fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// Requests and watches that fail: a third is refused, a third never arrives, and of a third the answer is lost.
+    /// Requests and watches that fail. One third is refused, one third never arrives, and one third loses its answer.
     pub errors: usize,
-    /// Writes that are carried out and whose answer is lost, beside those among the errors.
+    /// Writes that are carried out and whose answer is lost, in addition to those among the errors.
     pub lost_answers: usize,
     /// Requests that wait for up to [`LONGEST_WAIT`], before or after they are carried out.
     pub slow: usize,
@@ -68,7 +68,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3);
 const LONGEST_LIFE: Duration = Duration::from_secs(10);
 /// How long after its last renewal a leader may write: 10 s as it counts, and what the request takes to arrive here.
 const LEASE_IS_HELD: Duration = Duration::from_secs(12);
-/// What a process was sending when it was stopped arrives so soon after it continues: its requests have a timeout of 5 s.
+/// How soon after a stopped process continues its requests arrive. They have a timeout of 5 s.
 const IN_FLIGHT: Duration = Duration::from_secs(5);
 
 /// A running proxy for one replica. Dropping it closes its port.
@@ -386,7 +386,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     shared.serve(&request, &parts, body, fate).await
 }
 
-/// An answer that breaks off: the client gets an error and no status.
+/// An answer that breaks off, so the client gets an error and no status.
 fn broken() -> Response {
     Response::new(Body::from_stream(stream::once(async { Err::<Bytes, _>(io::Error::other("a fault at random")) })))
 }

@@ -7,18 +7,20 @@ use crate::api::{fence::Term, name::NamespacedName};
 /// What an Event is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum About {
-    /// A ToolsetConfig.
-    Config { name: NamespacedName, uid: String },
+    Config {
+        name: NamespacedName,
+        uid: String,
+    },
     /// A Service. Its uid is read when the Event is sent, because `kubectl describe` finds Events by uid.
     Service(NamespacedName),
 }
 
-/// Whether somebody should act.
+/// The type of an Event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// For information.
+    /// Normal.
     Normal,
-    /// Somebody should act.
+    /// Warning. Somebody should act.
     Warning,
 }
 
@@ -27,10 +29,9 @@ pub(crate) enum Kind {
 pub(crate) struct Event {
     /// The term in which the cause was observed. The Event is not sent in another term.
     pub(crate) term: Term,
-    /// The object.
     pub(crate) about: About,
     pub(crate) kind: Kind,
-    /// One of a closed set.
+    /// A reason from a closed set.
     pub(crate) reason: &'static str,
     /// What the operator was doing.
     pub(crate) action: &'static str,

@@ -1,7 +1,7 @@
 //! Writes one Event.
 //!
-//! The name of an Event contains a digest of its text, so the API server knows whether it exists. An Event about a
-//! Service that exists has been reported, by this process, by another one, or before a restart. A repeated Event about a
+//! The name of an Event contains a digest of its text, so a create fails if the Event exists. If an Event about a
+//! Service exists, it has been reported, by this process, by another one, or before a restart. A repeated Event about a
 //! ToolsetConfig is counted.
 
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use crate::api::{
 
 /// The most bytes of a note. The API server refuses more than 1024 bytes.
 const NOTE: usize = 1000;
-/// How often a repeated Event is counted again, if it changes or expires meanwhile.
+/// The number of attempts to count a repeated Event, because it can change or expire between the requests.
 const ATTEMPTS: u32 = 3;
 
 /// Writes Events.

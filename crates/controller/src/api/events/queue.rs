@@ -14,7 +14,7 @@ const BURST: u32 = 25;
 const INTERVAL: Duration = Duration::from_millis(200);
 /// The most Events that may wait about Services. An Event takes about 400 bytes here, so these are 20 MB.
 const MOST: usize = 50_000;
-/// How long an Event that cannot be written is tried again. The API server deletes Events after this time, too.
+/// For how long the operator retries an Event that it cannot write. The API server deletes Events after this time, too.
 const WORTH: Duration = Duration::from_secs(3600);
 /// The first and the longest wait after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -61,15 +61,15 @@ impl Queue {
         Self { configs: Lane::default(), services: Lane::default(), pace: Pace { full_at: now } }
     }
 
-    /// Adds an Event. It replaces one with the same reason about the same object that still waits, so what waits is
-    /// limited by the number of objects. False if there is no room for it.
+    /// Adds an Event. It replaces a waiting Event with the same reason about the same object, so the number of objects
+    /// limits the queue. Returns false if the queue is full.
     pub(super) fn add(&mut self, observed: Observed, now: Instant) -> bool {
         let of = of(&observed);
         let waiting = Waiting { observed, since: now, failures: 0, number: 0 };
         match of {
             // The last of several Events about a ToolsetConfig has to describe its present state.
             Of::Configs => _ = self.configs.remove(&waiting.key()),
-            // A Service keeps its place, so that one that changes often is not last for ever.
+            // A Service keeps its place, so that one that changes often is not last forever.
             Of::Services if self.services.replace(&waiting.key(), &waiting.observed) => return true,
             Of::Services if self.services.places.len() >= MOST => return false,
             Of::Services => {}
@@ -118,7 +118,7 @@ impl Queue {
 
     fn take_back(&mut self, waiting: Waiting, due: Instant) {
         let lane = self.lane(of(&waiting.observed));
-        // A newer one may have come.
+        // A newer one may have been added in the meantime.
         if !lane.places.contains_key(&waiting.key()) {
             lane.insert(waiting, due);
         }

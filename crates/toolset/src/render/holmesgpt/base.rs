@@ -82,12 +82,12 @@ pub fn parse(text: &str) -> Result<BaseFile, String> {
     }
 }
 
-/// One entry. `Err` says why the agent would not take it.
+/// One entry. `Err` says why the agent would reject it.
 fn entry(name: &str, value: Read) -> Result<(Key, Block), String> {
     let Some(key) = Key::new(name) else {
         let why = match name {
             "" => "its name is empty; give it a name",
-            _ if name.contains('.') => "the agent refuses a whole file for a name with a dot; rename it",
+            _ if name.contains('.') => "the agent rejects the whole file if a name contains a dot; rename it",
             _ => "its name contains a line break or another control character; rename it",
         };
         return Err(format!("is left out: {why}"));
@@ -95,7 +95,7 @@ fn entry(name: &str, value: Read) -> Result<(Key, Block), String> {
     match value.0 {
         Ok(Node::Map(block)) => Ok((key, block)),
         Ok(Node::Null) => {
-            Err("is left out: it is empty, for which the agent refuses a whole file; write {enabled: true}".to_owned())
+            Err("is left out: the agent rejects the whole file if an entry is empty; write {enabled: true}".to_owned())
         }
         Ok(_) => Err("is left out: it is not a mapping".to_owned()),
         Err(BadKey(key)) => Err(format!("is left out: the agent refuses a whole file for the key {key:?} in it")),

@@ -31,7 +31,7 @@ fn an_entry_for_which_the_agent_would_refuse_the_whole_file_is_left_out_and_said
 fn a_name_that_cannot_be_used_gets_a_message_that_fits() {
     let problem = |yaml: &str| parse(&format!("toolsets:\n  {yaml}: {{enabled: true}}\n")).unwrap().problems().join("");
     assert_eq!(problem("''"), "toolsets \"\" is left out: its name is empty; give it a name");
-    assert!(problem("my.http").contains("a name with a dot; rename it"));
+    assert!(problem("my.http").contains("a name contains a dot; rename it"));
     for name in ["\"a\\nb\"", "\"a\\tb\"", "\"\\e[31m\""] {
         let said = problem(name);
         assert!(said.contains("line break or another control character") && !said.contains("dot"), "{said}");

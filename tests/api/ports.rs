@@ -1,4 +1,4 @@
-//! The ports of `/health`, `/ready` and `/metrics`, which every pod can reach, under clients that mean harm.
+//! The ports of `/health`, `/ready` and `/metrics`, which every pod can reach, under attack.
 
 use std::{fs, time::Duration};
 
@@ -20,7 +20,7 @@ const ATTACKERS: usize = 8;
 const PER_PORT: usize = 80;
 /// The most memory that both ports may take.
 const MEMORY_KIB: u64 = 16 * 1024;
-/// The kubelet's patience is 1 s by default. The machine of the tests may be busy.
+/// How long a probe may take. The kubelet waits 1 s by default, but the machine of the tests may be busy.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Longer than any time limit of a connection that sends nothing or reads nothing.
 const GONE: Duration = Duration::from_secs(40);
