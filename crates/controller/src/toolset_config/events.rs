@@ -28,7 +28,15 @@ pub(super) fn condition_events(
         let before = old.and_then(|old| old.conditions.iter().find(|before| before.type_ == condition.type_));
         if let Some((reason, kind)) = transition(before, condition) {
             let note = format!("{}: {}", condition.type_, condition.message);
-            let event = Event { term, about: about.clone(), kind, reason: reason.as_str(), action: "Reconcile", note };
+            let event = Event {
+                term,
+                about: about.clone(),
+                kind,
+                reason: reason.as_str(),
+                action: "Reconcile",
+                note,
+                repeats: true,
+            };
             events.entry(reason.as_str()).or_insert(event);
         }
     }
@@ -55,18 +63,25 @@ fn transition(before: Option<&Condition>, now: &Condition) -> Option<(Reason, Ki
     }
 }
 
+/// The rejections that were reported on the Services in one term.
+#[derive(Debug, Default)]
+pub(super) struct ReportedRejections {
+    now: BTreeMap<ServiceKey, ServiceReason>,
+    /// Those that ended since. If one comes back, it is a repetition.
+    ended: BTreeMap<ServiceKey, ServiceReason>,
+}
+
+/// How many rejections that ended are remembered. If there are more, repetitions are not counted.
+const MAX_ENDED: usize = 10_000;
+
 /// Reports each rejection to the owner of the Service, once per reason and term. What an earlier leader has reported is
 /// not known: the status lists a rejection before its Event is sent. The API server knows, because the same Event has
 /// the same name.
-pub(super) fn service_events(
-    term: Term,
-    reported: &mut BTreeMap<ServiceKey, ServiceReason>,
-    plan: &Plan,
-) -> Vec<Event> {
+pub(super) fn service_events(term: Term, reported: &mut ReportedRejections, plan: &Plan) -> Vec<Event> {
     let (mut now, mut events) = (BTreeMap::new(), Vec::new());
     for rejection in plan.rejected.iter().filter(|rejection| is_reported(rejection.reason)) {
         let (key, reason) = (&rejection.key, rejection.reason);
-        if reported.get(key) != Some(&reason) {
+        if reported.now.get(key) != Some(&reason) {
             events.push(Event {
                 term,
                 about: About::Service(NamespacedName::new(key.namespace.clone(), key.name.clone())),
@@ -74,11 +89,17 @@ pub(super) fn service_events(
                 reason: reason.as_str(),
                 action: "Select",
                 note: rejection.message.clone(),
+                repeats: reported.ended.remove(key) == Some(reason),
             });
         }
         now.insert(key.clone(), reason);
     }
-    *reported = now;
+    let ReportedRejections { now: before, ended } = reported;
+    if ended.len() > MAX_ENDED {
+        ended.clear();
+    }
+    ended.extend(std::mem::take(before).into_iter().filter(|(key, reason)| now.get(key) != Some(reason)));
+    *before = now;
     events
 }
 
@@ -116,7 +137,7 @@ mod tests {
     use crate::api::fence::Fence;
 
     /// The reasons of the Events about a Service that a plan rejects.
-    fn told(reported: &mut BTreeMap<ServiceKey, ServiceReason>, reason: ServiceReason) -> Vec<&'static str> {
+    fn told(reported: &mut ReportedRejections, reason: ServiceReason) -> Vec<&'static str> {
         let key = ServiceKey::new("n", "s");
         let rejection =
             Rejection { key, product: None, custom: None, trust: Trust::Tenant, reason, message: String::new() };
@@ -127,18 +148,44 @@ mod tests {
 
     #[test]
     fn a_rejection_is_told_once_in_each_term() {
-        let mut reported = BTreeMap::new();
+        let mut reported = ReportedRejections::default();
         assert_eq!(told(&mut reported, ServiceReason::InvalidAnnotation), ["InvalidAnnotation"]);
         assert!(told(&mut reported, ServiceReason::InvalidAnnotation).is_empty());
         assert_eq!(told(&mut reported, ServiceReason::Unhealthy), ["Unhealthy"]);
-        assert_eq!(told(&mut BTreeMap::new(), ServiceReason::Unhealthy), ["Unhealthy"], "it may not have been sent");
+        assert_eq!(
+            told(&mut ReportedRejections::default(), ServiceReason::Unhealthy),
+            ["Unhealthy"],
+            "it may not have been sent"
+        );
+    }
+
+    #[test]
+    fn a_rejection_that_comes_back_is_a_repetition() {
+        let rejection = Rejection {
+            key: ServiceKey::new("n", "s"),
+            product: None,
+            custom: None,
+            trust: Trust::Tenant,
+            reason: ServiceReason::InvalidAnnotation,
+            message: String::new(),
+        };
+        let rejected = Plan { rejected: vec![rejection], ..Plan::default() };
+        let term = Fence::without_election().term().unwrap();
+        let mut reported = ReportedRejections::default();
+        let mut repeats = |plan: &Plan| {
+            service_events(term, &mut reported, plan).iter().map(|event| event.repeats).collect::<Vec<_>>()
+        };
+        assert_eq!(repeats(&rejected), [false]);
+        assert!(repeats(&rejected).is_empty());
+        assert!(repeats(&Plan::default()).is_empty());
+        assert_eq!(repeats(&rejected), [true]);
     }
 
     #[test]
     fn a_service_that_waits_or_that_its_owner_or_the_spec_takes_out_is_not_told() {
         use ServiceReason::{AwaitingEndpointSlices, DetectorDisabled, OptedOut, OverriddenOff};
         for reason in [AwaitingEndpointSlices, DetectorDisabled, OptedOut, OverriddenOff] {
-            let mut reported = BTreeMap::new();
+            let mut reported = ReportedRejections::default();
             assert!(told(&mut reported, reason).is_empty(), "{reason:?}");
             assert_eq!(told(&mut reported, ServiceReason::LimitExceeded), ["LimitExceeded"]);
         }

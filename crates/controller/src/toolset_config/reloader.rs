@@ -163,6 +163,7 @@ impl Reloader {
             reason: "ConsumerReloaded",
             action: "Reload",
             note: format!("restarted Deployment {deployment} for content {hash}"),
+            repeats: true,
         });
         Ok(())
     }

@@ -4,17 +4,16 @@
 //! one write per second contains the newest snapshot. Transition times and Events are computed from the status that was
 //! last *written*, so changes in a skipped snapshot are still reported.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use crd_types::{ConditionType, Mode, Reason, ServiceReason, ToolsetConfigStatus};
-use detectors::ServiceKey;
+use crd_types::{ConditionType, Mode, Reason, ToolsetConfigStatus};
 use tokio::{sync::watch, time::Instant};
 use toolset::status::{Observed, ReloadState, status};
 use tracing::warn;
 
 use super::{
     brake::{Brake, retry_after},
-    events::{condition_events, service_events},
+    events::{ReportedRejections, condition_events, service_events},
     outcome::Snapshot,
     worker::moment,
 };
@@ -54,7 +53,7 @@ struct Memory {
     /// The status as this process last wrote it and the API server acknowledged it.
     written: Option<Arc<ToolsetConfigStatus>>,
     /// The rejections that were reported on the Services, so that each is reported once.
-    reported: BTreeMap<ServiceKey, ServiceReason>,
+    reported: ReportedRejections,
     /// Slows down repairs of the status in a conflict.
     brake: Brake,
     failures: u32,
@@ -219,7 +218,7 @@ impl Memory {
             term: snapshot.term,
             uid: snapshot.uid().to_owned(),
             written: None,
-            reported: BTreeMap::new(),
+            reported: ReportedRejections::default(),
             brake: Brake::default(),
             failures: 0,
             not_before: None,

@@ -130,6 +130,7 @@ fn event(term: Term, name: &NamespacedName, unreadable: &Unreadable) -> Event {
         reason: Reason::InvalidConfig.as_str(),
         action: "Read",
         note: message(unreadable),
+        repeats: true,
     }
 }
 

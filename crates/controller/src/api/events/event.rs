@@ -36,6 +36,9 @@ pub(crate) struct Event {
     /// What the operator was doing.
     pub(crate) action: &'static str,
     pub(crate) note: String,
+    /// Whether this happened before. Then an Event that exists is counted. If it is false, the Event may exist because an
+    /// earlier leader has sent it.
+    pub(crate) repeats: bool,
 }
 
 /// An Event with the time of its cause, which may be long before it is sent.

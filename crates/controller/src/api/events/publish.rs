@@ -60,7 +60,7 @@ impl Publisher {
             attempt += 1;
             let created = self.send(event, api.create(&PostParams::default(), &object)).await;
             let exists = matches!(&created, Err(Error::Api(kube::Error::Api(status))) if status.is_already_exists());
-            if !exists || matches!(event.about, About::Service(_)) {
+            if !exists || !event.repeats {
                 return if exists { Ok(()) } else { created.map(drop) };
             }
             match self.repeat(observed, &api, &object.name_any()).await {
@@ -172,7 +172,15 @@ mod tests {
     fn event(note: &str) -> Event {
         let about = About::Service(NamespacedName::new("n", "s"));
         let term = Fence::without_election().term().unwrap();
-        Event { term, about, kind: Kind::Warning, reason: "InvalidAnnotation", action: "Select", note: note.to_owned() }
+        Event {
+            term,
+            about,
+            kind: Kind::Warning,
+            reason: "InvalidAnnotation",
+            action: "Select",
+            note: note.to_owned(),
+            repeats: false,
+        }
     }
 
     #[test]

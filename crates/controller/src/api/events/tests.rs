@@ -54,7 +54,7 @@ impl Stage {
     }
 
     fn add(&self, term: Term, about: About, reason: &'static str, note: String) {
-        self.events.send(Event { term, about, kind: Kind::Warning, reason, action: "Select", note });
+        self.events.send(Event { term, about, kind: Kind::Warning, reason, action: "Select", note, repeats: true });
     }
 
     /// Waits until this number of Events has been written, and returns their notes.

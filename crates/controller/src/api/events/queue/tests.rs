@@ -6,7 +6,15 @@ use crate::api::{
 
 fn observed(about: About, reason: &'static str, note: &str) -> Observed {
     let term = Fence::without_election().term().unwrap();
-    Observed::now(Event { term, about, kind: Kind::Warning, reason, action: "Select", note: note.to_owned() })
+    Observed::now(Event {
+        term,
+        about,
+        kind: Kind::Warning,
+        reason,
+        action: "Select",
+        note: note.to_owned(),
+        repeats: false,
+    })
 }
 
 fn service(number: usize) -> Observed {
