@@ -1,7 +1,9 @@
 //! The only writes of a ConfigMap.
 
+use axum::http::Request;
 use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry};
 use kube::{Api, api::Patch};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::time::Instant;
 use toolset::config_map::Manifest;
@@ -27,16 +29,7 @@ pub(crate) async fn create(
     name: &NamespacedName,
     manifest: &Manifest,
 ) -> (Result<Answer<Vec<ManagedFieldsEntry>>, Error>, Option<Instant>) {
-    let request = match request::create::<ConfigMap>(name, manifest.to_json(None)) {
-        Ok(request) => request,
-        Err(error) => return (Err(error.into()), None),
-    };
-    let (client, mut sent) = (writer.client(), None);
-    let answer = writer.send(term, Lane::Output, async {
-        sent = Some(Instant::now());
-        client.request(request).await
-    });
-    (answer.await, sent)
+    send(writer, term, request::create::<ConfigMap>(name, manifest.to_json(None))).await
 }
 
 /// Applies the manifest, server-side. Also returns when the request was sent, if it was.
@@ -50,7 +43,17 @@ pub(crate) async fn apply(
     manifest: &Manifest,
     uid: &str,
 ) -> (Result<Answer, Error>, Option<Instant>) {
-    let request = match request::apply::<ConfigMap>(name, None, &request::forced(), manifest.to_json(Some(uid))) {
+    let body = manifest.to_json(Some(uid));
+    send(writer, term, request::apply::<ConfigMap>(name, None, &request::forced(), body)).await
+}
+
+/// Sends a write. Also returns when it was sent, if it was.
+async fn send<T: DeserializeOwned>(
+    writer: &Writer,
+    term: Term,
+    request: kube::Result<Request<Vec<u8>>>,
+) -> (Result<T, Error>, Option<Instant>) {
+    let request = match request {
         Ok(request) => request,
         Err(error) => return (Err(error.into()), None),
     };

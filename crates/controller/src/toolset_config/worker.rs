@@ -182,13 +182,8 @@ impl Worker {
         let planned = plan::plan(&self.cluster, &self.cluster_domain, config, &existing, memory, gate, now);
         let manifest = Manifest::new(config, &planned.rendered);
         let spec_changed = memory.settled != config.metadata.generation;
-        let outcome = match self.decide(&output, memory, &manifest, spec_changed) {
-            Decision::Leave(state) => Outcome::held(state),
-            Decision::AwaitDeletion => output.await_deletion(memory),
-            Decision::Restore => output.restore(memory).await,
-            Decision::Nothing => output.unchanged(memory, manifest),
-            Decision::Write(change) => output.write(memory, &planned.rendered, manifest, &change).await,
-        };
+        let decision = self.decide(&output, memory, &manifest, spec_changed);
+        let outcome = output.carry_out(memory, &planned.rendered, manifest, decision).await;
         let recheck_at = planned.recheck_in.map(|time| now + time);
         Outcome { planned: Some(Arc::new(planned)), ..outcome }.requeue(recheck_at)
     }
@@ -220,16 +215,13 @@ impl Worker {
         let drops_a_format = output.existing.owned.iter().any(|key| !manifest.data().contains_key(key.as_str()));
         let spec_changed =
             memory.reduced != config.metadata.generation || !reduced.removed.is_empty() || drops_a_format;
-        let outcome = match self.decide(&output, memory, &manifest, spec_changed) {
-            Decision::Leave(OutputState::Held { .. }) => Outcome::held(output.left()),
-            Decision::Leave(state) => Outcome::held(state),
-            Decision::AwaitDeletion => output.await_deletion(memory),
-            Decision::Restore => output.restore(memory).await,
-            Decision::Nothing => output.unchanged(memory, manifest),
+        let decision = match self.decide(&output, memory, &manifest, spec_changed) {
             // No ConfigMap is adopted before the plan is known.
-            Decision::Write(change) if change.operation == Operation::Adopt => Outcome::held(output.left()),
-            Decision::Write(change) => output.write(memory, &reduced.rendered, manifest, &change).await,
+            Decision::Write(change) if change.operation == Operation::Adopt => Decision::Leave(output.left()),
+            Decision::Leave(OutputState::Held { .. }) => Decision::Leave(output.left()),
+            other => other,
         };
+        let outcome = output.carry_out(memory, &reduced.rendered, manifest, decision).await;
         Outcome { reduced: Some(Arc::new(reduced)), ..outcome }
     }
 

@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     brake::retry_after,
-    decide::{Change, held},
+    decide::{Change, Decision, held},
     memory::Memory,
     outcome::Outcome,
 };
@@ -64,8 +64,25 @@ impl Sent {
 }
 
 impl Output<'_> {
+    /// Carries out a decision about the ConfigMap, which is to hold what was rendered.
+    pub(super) async fn carry_out(
+        &self,
+        memory: &mut Memory,
+        rendered: &Rendered,
+        manifest: Manifest,
+        decision: Decision,
+    ) -> Outcome {
+        match decision {
+            Decision::Leave(state) => Outcome::held(state),
+            Decision::AwaitDeletion => self.await_deletion(memory),
+            Decision::Restore => self.restore(memory).await,
+            Decision::Nothing => self.unchanged(memory, manifest),
+            Decision::Write(change) => self.write(memory, rendered, manifest, &change).await,
+        }
+    }
+
     /// No write is needed, because the ConfigMap is as planned.
-    pub(super) fn unchanged(&self, memory: &mut Memory, manifest: Manifest) -> Outcome {
+    fn unchanged(&self, memory: &mut Memory, manifest: Manifest) -> Outcome {
         memory.brake.unneeded(self.now);
         memory.failures = 0;
         // After a restart, the ConfigMap may be as planned although this process did not write it. A later difference
@@ -75,13 +92,7 @@ impl Output<'_> {
     }
 
     /// Writes what was planned, unless the brake is on.
-    pub(super) async fn write(
-        &self,
-        memory: &mut Memory,
-        rendered: &Rendered,
-        manifest: Manifest,
-        change: &Change,
-    ) -> Outcome {
+    async fn write(&self, memory: &mut Memory, rendered: &Rendered, manifest: Manifest, change: &Change) -> Outcome {
         let onto = self.existing.view.as_deref();
         if change.reverts {
             memory.rival = rival(onto);
@@ -142,7 +153,7 @@ impl Output<'_> {
     }
 
     /// Waits for the deletion of the ConfigMap. If it takes long, it is reported.
-    pub(super) fn await_deletion(&self, memory: &mut Memory) -> Outcome {
+    fn await_deletion(&self, memory: &mut Memory) -> Outcome {
         let due = *memory.leaving_since.get_or_insert(self.now) + SOON_GONE;
         let state = self.existing.view.as_deref().and_then(|view| terminating(self.target, view, false));
         match state.filter(|_| self.now >= due) {
@@ -152,7 +163,7 @@ impl Output<'_> {
     }
 
     /// Restores a ConfigMap that was deleted or changed during a hold, as it was last applied.
-    pub(super) async fn restore(&self, memory: &mut Memory) -> Outcome {
+    async fn restore(&self, memory: &mut Memory) -> Outcome {
         let Some(applied) = memory.applied.clone() else { return Outcome::held(self.left()) };
         let onto = self.existing.view.as_deref();
         memory.rival = rival(onto);

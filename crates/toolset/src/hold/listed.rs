@@ -68,9 +68,7 @@ struct Metadata {
 
 /// The Services whose tools are in an output, without those that only `spec.tools` or the base file name.
 pub fn services(config: &ToolsetConfig, cluster_domain: &str, data: &Data, base: Option<&str>) -> BTreeSet<ServiceKey> {
-    let json = data.get(TOOLSET_JSON_KEY).and_then(|text| serde_json::from_str::<File>(text).ok());
-    if let Some(file) = json {
-        let discovered = file.tools.iter().filter(|tool| !tool.metadata.source.is_empty());
+    if let Some(discovered) = discovered(data) {
         return discovered.filter_map(|tool| service_of(&tool.endpoint, cluster_domain)).collect();
     }
     let text = data.get(HOLMESGPT_KEY).map(|text| &**text);
@@ -100,23 +98,25 @@ pub(super) fn tools(
     let status: BTreeMap<ServiceKey, &ToolStatus> =
         config.status.iter().flat_map(|status| &status.tools).map(|tool| (key_of(tool), tool)).collect();
     let reader = Reader { config, agents_file, status };
-    let json = data.get(TOOLSET_JSON_KEY).map(|text| serde_json::from_str::<File>(text));
-    match json {
-        Some(Ok(file)) => {
-            let discovered = file.tools.into_iter().filter(|tool| !tool.metadata.source.is_empty());
-            discovered
-                .map(|tool| {
-                    let key = service_of(&tool.endpoint, cluster_domain);
-                    key.and_then(|key| reader.of_json(key, &tool)).ok_or(tool.name)
-                })
-                .collect()
-        }
-        // If this file is malformed, the tools are read from the other one, so that it can still change.
-        Some(Err(_)) | None => services(config, cluster_domain, data, base)
+    match discovered(data) {
+        Some(discovered) => discovered
+            .map(|tool| {
+                let key = service_of(&tool.endpoint, cluster_domain);
+                key.and_then(|key| reader.of_json(key, &tool)).ok_or(tool.name)
+            })
+            .collect(),
+        None => services(config, cluster_domain, data, base)
             .into_iter()
             .map(|key| reader.of_status(&key).ok_or_else(|| key.to_string()))
             .collect(),
     }
+}
+
+/// The discovered tools in `toolset.json`. `None` if that file is not there or malformed. Then the tools are read from
+/// the other file, so that it can still change.
+fn discovered(data: &Data) -> Option<impl Iterator<Item = JsonTool>> {
+    let file: File = serde_json::from_str(data.get(TOOLSET_JSON_KEY)?).ok()?;
+    Some(file.tools.into_iter().filter(|tool| !tool.metadata.source.is_empty()))
 }
 
 struct Reader<'a> {

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use axum::{
     Router,
     body::{Body, Bytes},
+    extract::Request,
     response::Response,
 };
 use http::{HeaderMap, HeaderName, StatusCode, header, request::Parts};
@@ -17,6 +18,7 @@ use kube::{
 use serde_json::json;
 use tokio::{net::TcpListener, task::JoinHandle};
 
+use super::request::ApiRequest;
 use crate::controlplane::{nonce, write_private};
 
 /// Headers that concern one connection only. They are not forwarded.
@@ -51,6 +53,15 @@ pub(super) async fn serve(router: Router, folder: &Path) -> Result<(PathBuf, Joi
     });
     write_private(&kubeconfig, config.to_string().as_bytes())?;
     Ok((kubeconfig, server))
+}
+
+/// Reads a whole request. `Err` is the answer to one that breaks off.
+pub(super) async fn received(request: Request) -> Result<(ApiRequest, Parts, Bytes), Response> {
+    let (parts, body) = request.into_parts();
+    match axum::body::to_bytes(body, usize::MAX).await {
+        Ok(body) => Ok((ApiRequest::of(&parts.method, &parts.uri), parts, body)),
+        Err(error) => Err(refusal(StatusCode::BAD_REQUEST, &error.to_string())),
+    }
 }
 
 /// Sends a request on and returns the beginning of the answer.

@@ -31,7 +31,7 @@ use kube::Client;
 use serde_json::Value;
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
-use self::forwarding::{passed_on, refusal};
+use self::forwarding::{passed_on, received, refusal};
 pub use self::{
     random_faults::{Applied, Faults, FaultyProxy, Traffic},
     request::{ApiRequest, End, Exchange},
@@ -279,12 +279,10 @@ impl Shared {
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = match axum::body::to_bytes(body, usize::MAX).await {
-        Ok(body) => body,
-        Err(error) => return refusal(StatusCode::BAD_REQUEST, &error.to_string()),
+    let (request, parts, body) = match received(request).await {
+        Ok(received) => received,
+        Err(refused) => return refused,
     };
-    let request = ApiRequest::of(&parts.method, &parts.uri);
     let entry = Entry::begin(shared.clone(), request.clone(), body.clone());
     let response = pin!(shared.serve(&request, &parts, body)).await;
     entry.end(End::Answered(response.status().as_u16()));

@@ -33,7 +33,7 @@ use tokio::{
 };
 
 use super::{
-    forwarding::{forward, passed_on, refusal, serve, upstream},
+    forwarding::{forward, passed_on, received, refusal, serve, upstream},
     request::ApiRequest,
 };
 use crate::{harness::World, random::Random};
@@ -376,12 +376,10 @@ impl Shared {
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = match axum::body::to_bytes(body, usize::MAX).await {
-        Ok(body) => body,
-        Err(error) => return refusal(StatusCode::BAD_REQUEST, &error.to_string()),
+    let (request, parts, body) = match received(request).await {
+        Ok(received) => received,
+        Err(refused) => return refused,
     };
-    let request = ApiRequest::of(&parts.method, &parts.uri);
     let fate = shared.arrives(&request);
     shared.serve(&request, &parts, body, fate).await
 }
