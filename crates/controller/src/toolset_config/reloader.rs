@@ -116,7 +116,7 @@ impl Reloader {
             Some(memory) if memory.term == snapshot.term && memory.deployment == deployment => memory,
             old => old.insert(Memory { term: snapshot.term, deployment, reload: Reload::default(), failure: None }),
         };
-        let hash = snapshot.rendered().and_then(|rendered| rendered.holmesgpt_hash.as_deref());
+        let hash = snapshot.rendered().and_then(|rendered| rendered.agent_file.as_ref()).map(|file| file.hash.as_str());
         let (true, Some(hash)) = (snapshot.output.is_written(), hash) else {
             let message = "the restart waits until the ConfigMap holds what was planned".to_owned();
             return (memory.pending(message), Next::default());
