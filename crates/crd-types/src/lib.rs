@@ -44,7 +44,7 @@ pub use detectors::{Confidence, Product, Scheme};
 pub use self::{
     closed::UnknownName,
     connection::{Credentials, CredentialsType, Settings},
-    consumer::{Consumer, DeploymentRef, Reload},
+    consumer::{AgentServiceRef, Consumer, DeploymentRef, Observe, Reload, RestartOn},
     crd::{EmitError, crds, crds_yaml},
     detector::{DetectorConfig, Instances, ServiceRef, State},
     health::{Health, HealthEffect, HealthMode},
@@ -54,6 +54,9 @@ pub use self::{
     signature::{PortRef, Signature},
     source::{Allowance, AllowanceKind, NamespaceSelection, NamespacesFrom, Source, Trust},
     spec::{Mode, ToolsetConfig, ToolsetConfigSpec},
-    status::{DetectorSummary, OutputStatus, RejectedStatus, Summary, ToolStatus, ToolsetConfigStatus},
+    status::{
+        AgentStatus, AgentToolsetStatus, DetectorSummary, OutputStatus, RejectedStatus, Summary, ToolStatus,
+        ToolsetConfigStatus,
+    },
     tools::{Baseline, StaticTool},
 };

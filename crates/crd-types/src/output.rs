@@ -1,6 +1,9 @@
 //! `spec.output`: the ConfigMap that the operator writes.
 
+use std::collections::BTreeMap;
+
 use kube::KubeSchema;
+use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::{closed::closed, patterns};
@@ -8,10 +11,16 @@ use crate::{closed::closed, patterns};
 /// Output specifies the ConfigMap that the operator writes. The ConfigMap is in the namespace of the ToolsetConfig.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = (
-    "!has(self.base) || self.base.configMapName != self.configMapName",
-    "base.configMapName must differ from configMapName, because the operator overwrites that ConfigMap"
-))]
+#[x_kube(
+    validation = (
+        "!has(self.base) || self.base.configMapName != self.configMapName",
+        "base.configMapName must differ from configMapName, because the operator overwrites that ConfigMap"
+    ),
+    validation = (
+        "self.formats.size() == 1 || !('Environment' in self.formats || 'GrafanaDatasources' in self.formats)",
+        "the formats Environment and GrafanaDatasources must each be the only format; create another ToolsetConfig for it"
+    )
+)]
 pub struct Output {
     /// configMapName is the name of the ConfigMap. It cannot be changed. To write another ConfigMap, create another
     /// ToolsetConfig.
@@ -20,11 +29,19 @@ pub struct Output {
     pub config_map_name: String,
     /// formats lists the formats that the operator writes. HolmesGPT is the key custom_toolset.yaml, which HolmesGPT
     /// loads. ToolsetJSON is the key toolset.json, in the format of the Dynamic Toolset Service that this operator
-    /// replaces. If you remove a format, the operator removes its key.
+    /// replaces. Environment is a set of environment variables such as PROMETHEUS_URL, for envFrom. GrafanaDatasources
+    /// is a provisioning file for the data sources of Grafana. Environment and GrafanaDatasources must each be the only
+    /// format of a ToolsetConfig. If you remove a format, the operator removes its keys.
     #[serde(default = "formats")]
     #[schemars(length(min = 1, max = 2))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub formats: Vec<OutputFormat>,
+    /// labels lists labels that the operator adds to the ConfigMap. They cannot replace the labels by which the operator
+    /// recognises its ConfigMap. For the format GrafanaDatasources the default is grafana_datasource: "1", which the
+    /// sidecar of Grafana's chart selects.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "labels")]
+    pub labels: BTreeMap<String, String>,
     /// base refers to a file with toolsets of your own. The operator merges them into the file for HolmesGPT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<OutputBase>,
@@ -44,6 +61,7 @@ impl Default for Output {
         Self {
             config_map_name: config_map_name(),
             formats: formats(),
+            labels: BTreeMap::new(),
             base: None,
             conflict_policy: ConflictPolicy::default(),
             deletion_policy: DeletionPolicy::default(),
@@ -73,7 +91,22 @@ fn config_map_name() -> String {
 }
 
 fn formats() -> Vec<OutputFormat> {
-    OutputFormat::ALL.to_vec()
+    vec![OutputFormat::HolmesGPT, OutputFormat::ToolsetJSON]
+}
+
+fn labels(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 16,
+        "additionalProperties": {
+            "type": "string",
+            "maxLength": 63,
+            "pattern": patterns::LABEL_VALUE,
+        },
+        "x-kubernetes-validations": [
+            {"rule": patterns::LABEL_KEYS.0, "message": patterns::LABEL_KEYS.1},
+        ],
+    })
 }
 
 closed! {
@@ -83,6 +116,10 @@ closed! {
         HolmesGPT,
         /// The key `toolset.json`, in the format of the Dynamic Toolset Service that this operator replaces.
         ToolsetJSON,
+        /// Environment variables, for `envFrom`.
+        Environment,
+        /// A provisioning file for the data sources of Grafana.
+        GrafanaDatasources,
     }
 }
 

@@ -9,6 +9,16 @@ pub const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 /// The name of a ConfigMap or of a Deployment: an RFC 1123 subdomain.
 pub const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 
+/// The value of a label.
+pub const LABEL_VALUE: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
+
+/// The keys of labels that the operator adds to its output. The operator recognises its ConfigMap by labels with the
+/// prefix `app.kubernetes.io/`, so these keys are not allowed.
+pub const LABEL_KEYS: (&str, &str) = (
+    "self.all(key, size(key) <= 253 && key.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$') && !key.startsWith('app.kubernetes.io/'))",
+    "each key must be the key of a label, and must not start with app.kubernetes.io/, because the operator sets these labels",
+);
+
 /// A data key of a ConfigMap.
 pub const CONFIG_MAP_KEY: &str = "^[-._a-zA-Z0-9]+$";
 
@@ -34,6 +44,9 @@ pub const PLAIN_ADDRESS: (&str, &str) = (
     "!self.matches('^https?://([^/:]*[.])?([0-9]+|0[xX][0-9A-Fa-f]*)([:/]|$)') || self.matches('^https?://([1-9]?[0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])([.]([1-9]?[0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){3}([:/]|$)')",
     "an IPv4 address must be four decimal numbers without leading zeros; correct the address or use a host name",
 );
+
+/// A version of a program, as in the tag of an image.
+pub const VERSION: &str = r"^v?[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}([-+.][0-9A-Za-z.+-]{1,40})?$";
 
 /// The name of an environment variable.
 pub const ENV: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
@@ -96,6 +109,10 @@ pub(crate) fn describe(pattern: &str) -> String {
         ENV => {
             "it must be the name of an environment variable, which consists of letters, digits and '_' and does not start with a digit"
         }
+        LABEL_VALUE => {
+            "it must be empty or consist of letters, digits, '-', '_' and '.', and start and end with a letter or a digit"
+        }
+        VERSION => "it must be a version with three numbers, for example 0.45.0",
         HEADER => "it must consist of letters, digits, '-' and '_', and start with a letter",
         TENANT_ID => "it must consist of at most 64 letters, digits, '_', '.', '|' and '-'",
         BASELINE => {

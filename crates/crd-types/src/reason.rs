@@ -13,8 +13,10 @@ closed! {
         OutputApplied,
         /// Everything that the spec asks for took effect.
         OverridesApplied,
-        /// The agent runs with the current content of the ConfigMap.
+        /// The operator has made the restarts of the agent that the spec asks for.
         ConsumerReloaded,
+        /// Every replica of the agent has loaded the current content of the ConfigMap.
+        AgentLoaded,
     }
 }
 
@@ -64,6 +66,16 @@ closed! {
         ReloadFailed,
         /// A restart of the agent is due, and the operator has not started it yet.
         ReloadPending,
+        /// A replica of the agent has not loaded the current content of the ConfigMap.
+        AgentBehind,
+        /// An entry that the operator wrote is not enabled in the agent.
+        AgentFailed,
+        /// The agent has no ready replica, or a replica does not answer.
+        AgentUnreachable,
+        /// The agent refuses the operator's key, or the installation does not name the Service in serviceRef.
+        AgentUnauthorized,
+        /// The agent is older than 0.45.0 or its version is unknown, so the operator does not ask it.
+        AgentTooOld,
         /// The operator cannot read the stored object, for example because it was created with an older schema.
         InvalidConfig,
     }
@@ -112,6 +124,8 @@ closed! {
         NameConflict,
         /// The spec gives credentials or a tenant to the Service, but its source is Tenant.
         CredentialsNotAllowed,
+        /// The source of the Service is Tenant, and the output format contains only tools of Trusted sources.
+        TrustedOnly,
         /// No source covers the namespace of the Service. Only `kubectl toolset explain` reports this reason.
         NamespaceNotSelected,
         /// No source selects the labels of the Service. Only `kubectl toolset explain` reports this reason.

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     closed::closed,
-    consumer::Consumer,
-    detector::DetectorConfig,
+    consumer::{Consumer, RestartOn},
+    detector::{DetectorConfig, State},
     health::Health,
-    output::Output,
+    output::{Output, OutputFormat},
     overrides::Override,
     signature::Signature,
     source::Source,
@@ -40,16 +40,27 @@ use crate::{
     printcolumn(name = "Tools", type_ = "integer", json_path = ".status.summary.tools"),
     printcolumn(name = "Unhealthy", type_ = "integer", json_path = ".status.summary.unhealthy"),
     printcolumn(name = "Rejected", type_ = "integer", json_path = ".status.summary.rejected"),
+    printcolumn(name = "Agent", type_ = "string", json_path = ".status.agent.loaded"),
     printcolumn(name = "Output", type_ = "string", json_path = ".status.output.configMap"),
     printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode", priority = 1),
     printcolumn(name = "Hash", type_ = "string", json_path = ".status.output.hash", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = (
-    "self.output.configMapName == oldSelf.output.configMapName",
-    "output.configMapName cannot be changed; create another ToolsetConfig with the new name"
-))]
+#[x_kube(
+    validation = (
+        "self.output.configMapName == oldSelf.output.configMapName",
+        "output.configMapName cannot be changed; create another ToolsetConfig with the new name"
+    ),
+    validation = (
+        "!('Environment' in self.output.formats || 'GrafanaDatasources' in self.output.formats) || !(has(self.output.base) || has(self.baseline) || self.consumer.observe != 'None')",
+        "output.base, baseline and consumer.observe have no meaning for the formats Environment and GrafanaDatasources; remove them"
+    ),
+    validation = (
+        "!('GrafanaDatasources' in self.output.formats) || self.consumer.reload == 'None'",
+        "consumer.reload has no meaning for the format GrafanaDatasources, because Grafana's sidecar reloads the file; remove it"
+    )
+)]
 pub struct ToolsetConfigSpec {
     /// mode specifies whether the operator writes the ConfigMap. With Apply, the operator writes it. With Preview, the
     /// operator does not change the ConfigMap, and the status shows the tools that it would write. With Suspended, the
@@ -107,6 +118,18 @@ pub struct ToolsetConfigSpec {
 }
 
 impl ToolsetConfigSpec {
+    /// Which changes restart the agent, if `consumer.reload` restarts it. A pod reads environment variables only when it
+    /// starts, so every change of the format Environment needs a restart.
+    pub fn restart_on(&self) -> RestartOn {
+        if self.output.writes(OutputFormat::Environment) {
+            return RestartOn::AnyChange;
+        }
+        self.consumer.restart_on.unwrap_or(match self.consumer.revision_entry {
+            State::Enabled => RestartOn::EnvironmentOnly,
+            State::Disabled => RestartOn::AnyChange,
+        })
+    }
+
     /// The configuration of a detector. A type that the spec does not list has the default configuration.
     pub fn detector(&self, type_: Product) -> DetectorConfig {
         self.detectors

@@ -16,7 +16,7 @@ pub struct ToolsetConfigStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// conditions are the observations of the current state. Ready summarises the others. InputsSynced, OutputApplied,
-    /// OverridesApplied and ConsumerReloaded show which part has a problem.
+    /// OverridesApplied, ConsumerReloaded and AgentLoaded show which part has a problem.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
@@ -44,6 +44,9 @@ pub struct ToolsetConfigStatus {
     /// output describes the ConfigMap as the operator last wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<OutputStatus>,
+    /// agent describes what the running agent has loaded. It is set only if spec.consumer.observe is HolmesGPT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentStatus>,
 }
 
 /// Summary counts candidates and tools. A candidate is a Service in a source that a detector, a signature or an
@@ -168,6 +171,51 @@ pub struct OutputStatus {
     pub last_change_time: Option<Time>,
 }
 
+/// AgentStatus describes what the running agent has loaded, as its replicas last answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentStatus {
+    /// version is the version of the agent. If replicas have different versions, this is the lowest one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 63))]
+    pub version: String,
+    /// revision is the revision of the ConfigMap that the replicas should have loaded. It is the end of the name of the
+    /// entry discovered-revision-<revision>.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 63))]
+    pub revision: String,
+    /// replicas is the number of replicas of the agent that the operator knows.
+    #[serde(default)]
+    pub replicas: i32,
+    /// current is the number of replicas that have loaded the revision.
+    #[serde(default)]
+    pub current: i32,
+    /// loaded is current and replicas, for example 3/3.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 63))]
+    pub loaded: String,
+    /// toolsets lists at most 50 entries that the operator wrote and that are not enabled in a replica, sorted by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub toolsets: Vec<AgentToolsetStatus>,
+}
+
+/// AgentToolsetStatus describes an entry of the ConfigMap in the agent. If replicas differ, it describes the worst one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentToolsetStatus {
+    /// name is the name of the entry.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// status is failed, disabled, or missing if the replica does not list the entry.
+    #[schemars(length(max = 63))]
+    pub status: String,
+    /// toolCount is the number of tools that the entry has in the agent.
+    #[serde(default)]
+    pub tool_count: i32,
+}
+
 /// A list of `metav1.Condition` with the type as its key, and with the same bounds as in Kubernetes' own types.
 fn conditions(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
@@ -181,7 +229,7 @@ fn conditions(_: &mut SchemaGenerator) -> Schema {
             "required": ["lastTransitionTime", "message", "reason", "status", "type"],
             "properties": {
                 "type": {
-                    "description": "type of condition: Ready, InputsSynced, OutputApplied, OverridesApplied or ConsumerReloaded.",
+                    "description": "type of condition: Ready, InputsSynced, OutputApplied, OverridesApplied, ConsumerReloaded or AgentLoaded.",
                     "type": "string",
                     "maxLength": 316,
                 },

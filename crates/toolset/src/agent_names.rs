@@ -172,7 +172,12 @@ static FOLDED: LazyLock<Folded> = LazyLock::new(|| {
 /// tools of MCP servers apart only by the letters and digits of their entry, so names are compared as [`folded`].
 pub fn is_taken(name: &str) -> bool {
     let name = folded(name);
-    FOLDED.all.contains(&name) || FOLDED.all.contains(&format!("{name}{REQUEST}")) || is_within(REVISION, &name)
+    FOLDED.all.contains(&name) || FOLDED.all.contains(&format!("{name}{REQUEST}")) || is_revision(&name)
+}
+
+/// Whether a name is reserved for the entry that tells the agent that the file has changed.
+pub fn is_revision(name: &str) -> bool {
+    is_within(REVISION, &folded(name))
 }
 
 /// Whether a person or a model would think that a tool of that name is a part of the agent.

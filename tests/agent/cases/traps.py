@@ -79,9 +79,9 @@ def a_built_in_without_enabled_stays_off(world: World) -> None:
 
 
 def the_operator_writes_enabled_into_every_entry(world: World) -> None:
-    file = world.load([product("Loki"), product("Jaeger"), toolset_config()]).parsed
-    assert {"grafana/loki", "jaeger-observability-jaeger-query", "kubernetes/core"} == set(file["toolsets"]), file
-    assert all(entry["enabled"] is True for entry in file["toolsets"].values()), file
+    loaded = world.load([product("Loki"), product("Jaeger"), toolset_config()])
+    assert {"grafana/loki", "jaeger-observability-jaeger-query", "kubernetes/core"} == set(loaded.toolsets), loaded.file
+    assert all(entry["enabled"] is True for entry in loaded.parsed["toolsets"].values()), loaded.file
 
 
 def an_unknown_configuration_key_is_silently_ignored(world: World) -> None:
@@ -98,6 +98,16 @@ def two_entries_can_have_the_same_tool_name(world: World) -> None:
     tools = [tool for one in answer["entries"].values() for tool in one["tools"]]
     assert tools == ["jaeger_a_b_c_request"] * 2, answer
     assert sum(tool == "jaeger_a_b_c_request" for tool in answer["tools"]) == 1
+
+
+def the_agent_compares_paths_as_text(world: World) -> None:
+    """A path with `..` leaves the allowed paths, but not the host. The operator cannot prevent this."""
+    entry = "{type: http, description: d, config: {endpoints: [{hosts: ['http://x:80'], paths: ['/v1/*']}]}}"
+    paths = ("v1/../up", "v1/%2e%2e/up", "up")
+    calls = [{"tool": "x_request", "params": {"url": f"http://x:80/{path}"}} for path in paths]
+    answer = world.agents.load(f"toolsets: {{x: {entry}}}\n", {"x:80": world.backends.plain}, {}, calls)
+    assert len(world.backends.requests) == 2, world.backends.requests
+    assert "not in whitelist" in answer["calls"][2]["error"], answer["calls"]
 
 
 def the_list_of_built_in_toolsets_is_complete(world: World) -> None:

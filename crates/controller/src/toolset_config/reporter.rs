@@ -127,6 +127,7 @@ impl Reporter {
                 inputs: &snapshot.inputs,
                 output: snapshot.output.clone(),
                 reload,
+                agent: None,
             },
         );
         if let Some(reason) = ready_reason(&new) {

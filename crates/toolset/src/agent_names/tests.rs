@@ -79,6 +79,7 @@ fn names_of_tenants(known: &Index) -> Vec<String> {
     let spec = json!({
         "sources": [{"name": "teams", "trust": "Tenant", "namespaces": {"from": "All"}}],
         "baseline": [{"name": "kubernetes/core", "state": "Disabled"}],
+        "consumer": {"revisionEntry": "Disabled"},
     });
     let (plan, rendered) = rendered(&config(spec), known);
     let entries: Value = serde_saphyr::from_str(&rendered.data[HOLMESGPT_KEY]).unwrap();

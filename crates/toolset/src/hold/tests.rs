@@ -75,6 +75,7 @@ fn written(mut config: ToolsetConfig) -> (Data, Rendered, ToolsetConfig) {
         inputs: &Inputs::default(),
         output: OutputState::Applied,
         reload: ReloadState::NotAsked,
+        agent: None,
     };
     config.status = Some(status(&config, None, &observed));
     let data = rendered.data.iter().map(|(key, text)| ((*key).to_owned(), Arc::clone(text))).collect();

@@ -8,6 +8,8 @@ use std::{
 
 use crd_types::{Reason, ServiceReason};
 
+#[cfg(doc)]
+use super::AgentFile;
 use crate::{
     plan::{Plan, limits::seniority},
     tool::{Note, Rejection, Tool},
@@ -24,6 +26,9 @@ pub(super) struct Files {
     pub data: BTreeMap<&'static str, Arc<str>>,
     /// What could not be written as it was asked for.
     pub notes: Vec<Note>,
+    /// The revision and the operator's own entries of the agent's file, see [`AgentFile`].
+    pub revision: Option<String>,
+    pub entries: BTreeSet<String>,
 }
 
 /// The size of keys and contents, in bytes.
@@ -131,7 +136,7 @@ mod tests {
     /// Ten bytes a tool, and its instructions.
     fn ten_bytes_each(tools: &[Tool]) -> Files {
         let text = tools.iter().map(|tool| format!("{:10}{}", "", tool.instructions.as_deref().unwrap_or("")));
-        Files { data: BTreeMap::from([("", text.collect::<String>().into())]), notes: Vec::new() }
+        Files { data: BTreeMap::from([("", text.collect::<String>().into())]), ..Files::default() }
     }
 
     fn names(plan: &Plan) -> Vec<&str> {

@@ -6,8 +6,9 @@ mod toolset_json;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crd_types::{OutputFormat, Reason, Reload, ToolsetConfig};
+use crd_types::{Observe, OutputFormat, Reason, Reload, ToolsetConfig};
 
+pub use self::holmesgpt::AgentFile;
 use self::{
     budget::Files,
     holmesgpt::{BaseFile, HolmesInput},
@@ -41,9 +42,9 @@ pub struct Rendered {
     pub data: BTreeMap<&'static str, Arc<str>>,
     /// SHA-256 over keys and contents, in hex.
     pub hash: Arc<str>,
-    /// SHA-256 of `custom_toolset.yaml` alone, in hex. The agent reloads when it changes. `None` if the file is not
-    /// written or the spec wants no reload.
-    pub holmesgpt_hash: Option<Arc<str>>,
+    /// What `custom_toolset.yaml` asks of the running agent. `None` if the file is not written, or if the spec neither
+    /// restarts nor observes the agent.
+    pub agent_file: Option<Arc<AgentFile>>,
     /// Size of all keys and contents, in bytes.
     pub bytes: usize,
     /// The number of tools in it.
@@ -67,11 +68,13 @@ pub fn render(config: &ToolsetConfig, plan: &mut Plan, base: Option<Base<'_>>) -
     notes.append(&mut files.notes);
     notes.sort();
     notes.dedup();
-    let reloads = config.spec.consumer.reload != Reload::None;
+    let consumer = &config.spec.consumer;
+    let is_followed = consumer.reload != Reload::None || consumer.observe != Observe::None;
+    let agents_text = files.data.get(HOLMESGPT_KEY).filter(|_| is_followed);
     let parts = files.data.iter().flat_map(|(key, content)| [*key, &**content]);
     Rendered {
         hash: digest::of_parts(parts).into(),
-        holmesgpt_hash: files.data.get(HOLMESGPT_KEY).filter(|_| reloads).map(|text| digest::of_text(text).into()),
+        agent_file: agents_text.map(|text| Arc::new(AgentFile::new(text, files.revision, files.entries))),
         bytes: budget::size(&files.data),
         entries: plan.tools.len(),
         data: files.data,
@@ -84,13 +87,16 @@ fn write(config: &ToolsetConfig, tools: &[Tool], base: Option<&BaseFile>) -> Fil
     for format in &config.spec.output.formats {
         match format {
             OutputFormat::HolmesGPT => {
-                let file = holmesgpt::render(&HolmesInput { tools, baseline: &config.spec.baseline, base });
+                let (baseline, revision_entry) = (&config.spec.baseline, config.spec.consumer.revision_entry);
+                let file = holmesgpt::render(&HolmesInput { tools, baseline, base, revision_entry });
                 files.notes.extend(file.notes);
+                (files.revision, files.entries) = (file.revision, file.entries);
                 files.data.insert(HOLMESGPT_KEY, file.text.into());
             }
             OutputFormat::ToolsetJSON => {
                 files.data.insert(TOOLSET_JSON_KEY, toolset_json::render(tools).into());
             }
+            OutputFormat::Environment | OutputFormat::GrafanaDatasources => {}
         }
     }
     files

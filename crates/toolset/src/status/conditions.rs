@@ -9,7 +9,7 @@ use k8s_openapi::{
 };
 
 use super::{
-    input::{InputState, Inputs, Observed, OutputState, ReloadState},
+    input::{AgentReport, InputState, Inputs, Observed, OutputState, ReloadState},
     lists::cut,
 };
 use crate::tool::Note;
@@ -21,7 +21,8 @@ pub(super) fn all(
 ) -> impl Iterator<Item = PendingCondition> {
     let always =
         [ready(observed), inputs_synced(observed.inputs), output_applied(observed), overrides_applied(observed, old)];
-    always.into_iter().chain(consumer_reloaded(&observed.reload))
+    let agent = observed.agent.map(agent_loaded);
+    always.into_iter().chain(consumer_reloaded(&observed.reload)).chain(agent)
 }
 
 /// The condition of a type.
@@ -241,14 +242,21 @@ fn overrides_applied(observed: &Observed<'_>, old: Option<&ToolsetConfigStatus>)
     }
 }
 
+fn agent_loaded(agent: &AgentReport) -> PendingCondition {
+    let status = match agent.loaded {
+        Some(true) => "True",
+        Some(false) => "False",
+        None => "Unknown",
+    };
+    PendingCondition::new(ConditionType::AgentLoaded, status, agent.reason, agent.message.as_str())
+}
+
 fn consumer_reloaded(reload: &ReloadState) -> Option<PendingCondition> {
     let condition =
         |status, reason, message: &str| PendingCondition::new(ConditionType::ConsumerReloaded, status, reason, message);
     match reload {
         ReloadState::NotAsked => None,
-        ReloadState::Current => {
-            Some(condition("True", Reason::AsExpected, "the agent's Deployment has the hash of the output"))
-        }
+        ReloadState::Current => Some(condition("True", Reason::AsExpected, "no restart of the agent is due")),
         ReloadState::Pending { message } => Some(condition("Unknown", Reason::ReloadPending, message)),
         ReloadState::Failed { message } => Some(condition("False", Reason::ReloadFailed, message)),
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crd_types::{HealthMode, NamespacesFrom, ToolsetConfig, Trust};
+use crd_types::{AgentStatus, HealthMode, NamespacesFrom, Reason, ToolsetConfig, Trust};
 use detectors::ServiceKey;
 use k8s_openapi::jiff::Timestamp;
 
@@ -155,6 +155,19 @@ pub enum ReloadState {
     },
 }
 
+/// What the running agent has loaded, for the status and the condition `AgentLoaded`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentReport {
+    /// `status.agent`. `None` if no replica has answered.
+    pub status: Option<AgentStatus>,
+    /// Whether every replica has loaded the output. `None` if that is not known yet.
+    pub loaded: Option<bool>,
+    /// Why.
+    pub reason: Reason,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
 /// All that the status is computed from.
 #[derive(Clone, Debug)]
 pub struct Observed<'a> {
@@ -172,4 +185,6 @@ pub struct Observed<'a> {
     pub output: OutputState,
     /// What became of the reload.
     pub reload: ReloadState,
+    /// What the running agent has loaded. `None` if the spec does not ask for it.
+    pub agent: Option<&'a AgentReport>,
 }

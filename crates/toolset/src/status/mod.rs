@@ -9,7 +9,7 @@ use crd_types::{ConditionType, Mode, OutputStatus, ToolsetConfig, ToolsetConfigS
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 
 pub use self::{
-    input::{Input, InputState, Inputs, Observed, OutputState, ReloadState, required_inputs},
+    input::{AgentReport, Input, InputState, Inputs, Observed, OutputState, ReloadState, required_inputs},
     lists::{MAX_REJECTED, MAX_TOOLS},
 };
 use crate::render::Rendered;
@@ -31,6 +31,7 @@ pub fn status(
     if let (true, Some(rendered)) = (observed.output.is_written(), observed.rendered) {
         status.output = Some(output(config, status.output.take(), rendered, observed.now));
     }
+    status.agent = observed.agent.and_then(|agent| agent.status.clone());
     let generation = config.metadata.generation;
     status.conditions = conditions::all(observed, old)
         .map(|pending| {
@@ -55,8 +56,17 @@ fn output(config: &ToolsetConfig, old: Option<OutputStatus>, rendered: &Rendered
 /// Whether two statuses are the same in what the operator writes. Conditions of other types belong to somebody else, so
 /// a status that differs only in them need not be written.
 pub fn same_status(a: &ToolsetConfigStatus, b: &ToolsetConfigStatus) -> bool {
-    let ToolsetConfigStatus { observed_generation, conditions, summary, detectors, tools, rejected, truncated, output } =
-        a;
+    let ToolsetConfigStatus {
+        observed_generation,
+        conditions,
+        summary,
+        detectors,
+        tools,
+        rejected,
+        truncated,
+        output,
+        agent,
+    } = a;
     let same_condition =
         |type_: &ConditionType| conditions::find(conditions, *type_) == conditions::find(&b.conditions, *type_);
     ConditionType::ALL.iter().all(same_condition)
@@ -67,6 +77,7 @@ pub fn same_status(a: &ToolsetConfigStatus, b: &ToolsetConfigStatus) -> bool {
         && *rejected == b.rejected
         && *truncated == b.truncated
         && *output == b.output
+        && *agent == b.agent
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ fn observe(
         inputs,
         output,
         reload: ReloadState::NotAsked,
+        agent: None,
     };
     status(&trusting_monitoring(), old, &observed)
 }
@@ -114,6 +115,7 @@ fn a_spec_that_asks_for_what_cannot_be_leaves_ready_alone_and_is_said() {
         inputs: &inputs,
         output: OutputState::Applied,
         reload: ReloadState::NotAsked,
+        agent: None,
     };
     let status = status(&trusting_monitoring(), None, &observed);
     assert_eq!(condition(&status, "Ready"), "True/AsExpected");
@@ -142,6 +144,7 @@ fn the_lists_are_bounded_and_say_so() {
         inputs: &inputs,
         output: OutputState::Preview,
         reload: ReloadState::NotAsked,
+        agent: None,
     };
     let status = status(&config, None, &observed);
     assert_eq!((status.tools.len(), status.truncated, status.summary.unwrap().tools), (super::MAX_TOOLS, true, 150));

@@ -19,7 +19,8 @@ use crate::{
 pub(super) fn http(tool: &Tool, name: &str, notes: &mut Vec<Note>) -> Block {
     let api = http_api::of(tool.product);
     let endpoint = &tool.endpoint;
-    let paths: Vec<String> = if tool.settings.paths.is_empty() {
+    // A Tenant's entry allows only the queries of its product, whatever the spec says.
+    let paths: Vec<String> = if tool.settings.paths.is_empty() || tool.trust == Trust::Tenant {
         let root = api.root(&endpoint.path);
         api.paths.iter().map(|path| format!("{root}{path}")).collect()
     } else {

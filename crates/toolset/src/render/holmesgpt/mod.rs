@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! toolsets:
+//!   discovered-revision-<hash>     changes with the rest of the file, so that the agent takes a change up
 //!   <a built-in of the agent>      spec.baseline, over kubernetes/core
 //!   prometheus/metrics, …          config.instances: the tools of its products in ranked order, then the base file's
 //!   <type>-<namespace>-<service>   type: http, one per tool that has no toolset in the agent or comes from a Tenant
@@ -11,27 +12,30 @@
 //! `docs/holmesgpt.md` says what the agent does with a file and why ours looks like this. The test tier `agent` checks
 //! it with the agent itself.
 
+mod agent_file;
 mod base;
 mod credentials;
 mod entries;
 mod entry_names;
 mod http_api;
 mod instances;
+mod revision;
 mod text;
 mod toolsets;
 mod unsupported;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crd_types::{Baseline, Reason, State};
 
 pub(crate) use self::text::TENANT_PROVIDED;
-use self::{base::OwnInstances, toolsets::Toolset};
 pub use self::{
+    agent_file::AgentFile,
     base::{BaseFile, parse as parse_base},
     entry_names::refuse_reserved,
     unsupported::notes as unsupported,
 };
+use self::{base::OwnInstances, toolsets::Toolset};
 use crate::{
     agent_names,
     tool::{Note, Tool},
@@ -54,14 +58,18 @@ pub struct HolmesInput<'a> {
     pub baseline: &'a [Baseline],
     /// The user's own toolsets.
     pub base: Option<&'a BaseFile>,
+    /// Whether the file has the revision entry.
+    pub revision_entry: State,
 }
 
 /// The file.
 pub struct HolmesFile {
     /// YAML.
     pub text: String,
-    /// Entries of `toolsets` and `mcp_servers`.
-    pub entries: usize,
+    /// The revision in the name of the revision entry. `None` if there is none.
+    pub revision: Option<String>,
+    /// The enabled entries of `toolsets` and `mcp_servers` that are not only the user's own.
+    pub entries: BTreeSet<String>,
     /// What could not be written as the spec wants it.
     pub notes: Vec<Note>,
 }
@@ -73,10 +81,11 @@ pub fn render(input: &HolmesInput<'_>) -> HolmesFile {
     let mut file =
         FileBuilder { toolsets: base.toolsets().clone(), servers: base.servers().clone(), ..FileBuilder::default() };
     file.problems.extend_from_slice(base.problems());
+    file.without_revisions();
     file.shared(input.tools, base);
     file.own(input.tools, base);
     file.baseline(input.baseline);
-    file.finish()
+    file.finish(input.revision_entry)
 }
 
 /// The file while it is built.
@@ -84,12 +93,29 @@ pub fn render(input: &HolmesInput<'_>) -> HolmesFile {
 struct FileBuilder {
     toolsets: BTreeMap<Key, Block>,
     servers: BTreeMap<Key, Block>,
+    /// The names of the entries that are not only the user's own.
+    ours: BTreeSet<Key>,
     notes: Vec<Note>,
     /// What could not be taken from the base file.
     problems: Vec<String>,
 }
 
 impl FileBuilder {
+    /// Leaves out the user's entries whose names are reserved. A copy of the output has one.
+    fn without_revisions(&mut self) {
+        for entries in [&mut self.toolsets, &mut self.servers] {
+            entries.retain(|name, _| {
+                let reserved = revision::is_reserved(name.as_str());
+                if reserved {
+                    let name = name.as_str();
+                    self.problems
+                        .push(format!("{name:?} is left out: the name is reserved for the operator; remove it"));
+                }
+                !reserved
+            });
+        }
+    }
+
     /// The toolsets that hold all instances of their products.
     fn shared(&mut self, tools: &[Tool], base: &BaseFile) {
         for toolset in Toolset::SHARED {
@@ -100,7 +126,11 @@ impl FileBuilder {
             }
             for name in toolset.entries() {
                 let own = OwnInstances::of(toolset, name, base.toolsets().get(*name), &mut self.problems);
-                let entry = instances::entry(toolset, &of_it, own, &mut self.notes);
+                let mut entry = instances::entry(toolset, &of_it, own, &mut self.notes);
+                if let Some(text) = text::toolset_instructions(name).filter(|_| entry.get("llm_instructions").is_none())
+                {
+                    entry.set("llm_instructions", text);
+                }
                 self.put(name, entry);
             }
         }
@@ -112,6 +142,7 @@ impl FileBuilder {
             let tool = &tools[index];
             // Entry names match [a-z0-9_-]+, so each one is a key.
             let Some(key) = Key::new(name.clone()) else { continue };
+            self.ours.insert(key.clone());
             if Toolset::of(tool.product, tool.trust) == Toolset::Mcp {
                 self.servers.insert(key, entries::mcp(tool, &mut self.notes));
             } else {
@@ -148,25 +179,47 @@ impl FileBuilder {
     fn put(&mut self, name: &str, entry: Block) {
         // The agent refuses a whole file for a name with a dot. The schema lets none through.
         if let Some(key) = Key::new(name) {
+            self.ours.insert(key.clone());
             self.toolsets.insert(key, entry);
         }
     }
 
-    fn finish(mut self) -> HolmesFile {
+    fn finish(mut self, revision_entry: State) -> HolmesFile {
         let problem = |problem: &String| Note::new(Reason::BaseInvalid, format!("output.base: {problem}"));
         self.notes.extend(self.problems.iter().map(problem));
         self.notes.sort();
         self.notes.dedup();
-        let entries = self.toolsets.len() + self.servers.len();
-        let mut root = Block::new();
-        for (section, entries) in [("toolsets", self.toolsets), ("mcp_servers", self.servers)] {
-            if !entries.is_empty() {
-                root.set(section, entries.into_iter().map(|(key, entry)| (key, Node::Map(entry))).collect::<Block>());
-            }
+        let off = |entry: &Block| entry.get("enabled").is_some_and(|value| *value == false.into());
+        let (toolsets, servers) = (&self.toolsets, &self.servers);
+        self.ours.retain(|name| !toolsets.get(name).or_else(|| servers.get(name)).is_none_or(off));
+        let toolsets = section("toolsets", self.toolsets).unwrap_or_else(|| AT_LEAST.to_owned());
+        let mut text = format!("{HEADER}{toolsets}{}", section("mcp_servers", self.servers).unwrap_or_default());
+        let mut revision = None;
+        if revision_entry == State::Enabled {
+            let (entry, of_text) = revision::entry(&text);
+            // The entry is the last one of the toolsets, so the rest is written once.
+            text.insert_str(HEADER.len() + toolsets.len(), &entry_lines(entry));
+            revision = Some(of_text);
         }
-        let yaml = yaml::to_yaml(&root).unwrap_or_else(|_| AT_LEAST.to_owned());
-        HolmesFile { text: format!("{HEADER}{yaml}"), entries, notes: self.notes }
+        let entries = self.ours.iter().map(|name| name.as_str().to_owned()).collect();
+        HolmesFile { text, revision, entries, notes: self.notes }
     }
+}
+
+/// One of the two sections of the file. `None` if it has no entries, because the agent refuses an empty section.
+fn section(name: &'static str, entries: BTreeMap<Key, Block>) -> Option<String> {
+    if entries.is_empty() {
+        return None;
+    }
+    let entries: Block = entries.into_iter().map(|(key, entry)| (key, Node::Map(entry))).collect();
+    // The emitter fails for no value that a node can hold.
+    yaml::to_yaml(&Block::new().with(name, entries)).ok()
+}
+
+/// Entries as the lines of a section.
+fn entry_lines(entries: Block) -> String {
+    let section = yaml::to_yaml(&Block::new().with("toolsets", entries)).unwrap_or_default();
+    section.split_once('\n').map(|(_, lines)| lines.to_owned()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ fn file(tools: &[Tool], baseline: &[Baseline], base: Option<&str>) -> (Value, Ho
     let mut tools = tools.to_vec();
     names::assign(&mut tools);
     let base = base.map(|text| base::parse(text).unwrap());
-    let file = render(&HolmesInput { tools: &tools, baseline, base: base.as_ref() });
+    let file = render(&HolmesInput { tools: &tools, baseline, base: base.as_ref(), revision_entry: State::Disabled });
     (serde_saphyr::from_str(&file.text).unwrap(), file)
 }
 
@@ -36,7 +36,7 @@ fn credentials(type_: CredentialsType) -> Credentials {
 fn with_nothing_discovered_the_file_still_holds_the_baseline() {
     let (value, file) = file(&[], &[], None);
     assert_eq!(value, json!({"toolsets": {"kubernetes/core": {"enabled": true}}}));
-    assert_eq!(file.entries, 1);
+    assert_eq!(file.entries, BTreeSet::from(["kubernetes/core".to_owned()]));
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn one_of_several_instances_cannot_use_up_the_time_of_its_siblings() {
 fn elasticsearch_is_two_toolsets_over_the_same_instances() {
     let value = rendered(&[tool(Product::Elasticsearch, "es"), tool(Product::OpenSearch, "os")]);
     let toolsets = value["toolsets"].as_object().unwrap();
-    assert_eq!(toolsets["elasticsearch/data"], toolsets["elasticsearch/cluster"]);
+    assert_eq!(toolsets["elasticsearch/data"]["config"], toolsets["elasticsearch/cluster"]["config"]);
     assert_eq!(toolsets["elasticsearch/data"]["config"]["instances"].as_array().unwrap().len(), 2);
 }
 
@@ -235,7 +235,8 @@ fn nothing_of_the_users_own_is_lost_under_what_was_discovered() {
     assert_eq!(value["toolsets"]["datadog/logs"]["config"]["api_key"], "{{ env.DD }}");
     assert_eq!(value["mcp_servers"].as_object().unwrap().len(), 2);
     assert_eq!(file.notes, []);
-    assert_eq!(file.entries, 5);
+    let ours = ["kubernetes/core", "mcp-obs-m", "prometheus/metrics"].map(str::to_owned);
+    assert_eq!(file.entries, BTreeSet::from(ours));
 }
 
 #[test]
@@ -383,7 +384,7 @@ proptest! {
         ],
     ) {
         let base = base::parse(&text).ok();
-        let file = render(&HolmesInput { tools: &[], baseline: &[], base: base.as_ref() });
+        let file = render(&HolmesInput { tools: &[], baseline: &[], base: base.as_ref(), revision_entry: State::Enabled });
         assert_loads(&serde_saphyr::from_str(&file.text).unwrap());
     }
 
@@ -407,4 +408,37 @@ fn entries_of_their_own_are_written_in_the_same_order_whatever_the_order_of_the_
     let reversed: Vec<Tool> = tools.iter().rev().cloned().collect();
     assert!(tools.len() > 6);
     assert_eq!(file(&tools, &[], None).1.text, file(&reversed, &[], None).1.text);
+}
+
+#[test]
+fn a_tenants_entry_allows_only_the_query_paths_of_its_product() {
+    let paths = |tool: &Tool| {
+        let value = rendered(std::slice::from_ref(tool));
+        let entries = value["toolsets"].as_object().unwrap();
+        let entry = entries.values().find(|entry| entry["type"] == "http").unwrap();
+        assert!(entry["config"]["endpoints"][0].get("health_check_url").is_none(), "{entry}");
+        serde_json::from_value::<Vec<String>>(entry["config"]["endpoints"][0]["paths"].clone()).unwrap()
+    };
+    for product in Product::ALL {
+        let mut tenants = tool(*product, "t");
+        (tenants.trust, tenants.endpoint.path) = (Trust::Tenant, "/at".to_owned());
+        tenants.health_path = Some("/anything".to_owned());
+        let api = http_api::of(*product);
+        let expected: Vec<String> = api.paths.iter().map(|path| format!("{}{path}", api.root("/at"))).collect();
+        assert_eq!(paths(&tenants), expected, "{product}");
+        tenants.settings.paths = vec!["/*".to_owned(), "/admin".to_owned()];
+        assert_eq!(paths(&tenants), expected, "{product}");
+    }
+}
+
+#[test]
+fn elasticsearch_has_instructions_unless_the_user_wrote_some() {
+    let text = |base| {
+        let (value, _) = file(&[tool(Product::Elasticsearch, "es")], &[], base);
+        let of = |name: &str| value["toolsets"][name]["llm_instructions"].as_str().map(str::to_owned);
+        assert_eq!(of("elasticsearch/cluster"), None);
+        of("elasticsearch/data").unwrap()
+    };
+    assert!(text(None).contains("elasticsearch_list_indices"), "{}", text(None));
+    assert_eq!(text(Some("toolsets:\n  elasticsearch/data: {llm_instructions: mine}\n")), "mine");
 }

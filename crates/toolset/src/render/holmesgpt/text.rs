@@ -57,6 +57,20 @@ pub(super) fn fixed_line(tool: &Tool) -> String {
     }
 }
 
+/// The instructions for a toolset that has none in the agent. The agent lists only toolsets with instructions in its
+/// prompt, so without these the model does not know that there is an Elasticsearch.
+pub(super) fn toolset_instructions(entry: &str) -> Option<&'static str> {
+    (entry == "elasticsearch/data").then_some(
+        "Documents and logs in Elasticsearch or OpenSearch.\n\
+         1. List the indices with elasticsearch_list_indices, and choose the index or the pattern that can hold the answer.\n\
+         2. Read the fields of that index with elasticsearch_mappings.\n\
+         3. Search with elasticsearch_search. Always filter by the time field of the index, start with a narrow time range \
+         such as the last 15 minutes, and ask for few documents.\n\
+         If the tools have the parameter instance, there are several clusters. Name the instance in every call and in the \
+         answer.",
+    )
+}
+
 /// How the model uses an entry of `type: http`.
 pub(super) fn usage(tool: &Tool, entry: &str, notes: &mut Vec<Note>) -> String {
     let api = http_api::of(tool.product);
