@@ -36,11 +36,18 @@ def work(folder: pathlib.Path) -> None:
     log = os.open(folder / "agent.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    import holmes.config  # noqa: F401
-
+    import_once()
     for line in sys.stdin:
         answers.write(in_a_fork(json.loads(line), location) + "\n")
         answers.flush()
+
+
+def import_once() -> None:
+    """Imports everything that a request needs, because a fork would import it again for every request."""
+    import holmes.core.conversations  # noqa: F401
+    from holmes.plugins.toolsets import load_builtin_toolsets
+
+    load_builtin_toolsets(None, None)
 
 
 def in_a_fork(request: dict, location: pathlib.Path) -> str:
@@ -92,13 +99,16 @@ def load(request: dict, location: pathlib.Path) -> dict:
 
 
 def refresh(request: dict, location: pathlib.Path) -> dict:
-    """Returns the toolsets that run after the start with the first file and after each refresh."""
+    """Returns the toolsets that run after the start with the first file and after each refresh. None is no file."""
     server, steps, running = Server(), [], None
     for step in request["steps"]:
-        # The kubelet replaces the file as a whole.
-        new = location.with_suffix(".new")
-        new.write_text(step["file"], encoding="utf-8")
-        new.replace(location)
+        if step["file"] is None:
+            location.unlink(missing_ok=True)
+        else:
+            # The kubelet replaces the file as a whole.
+            new = location.with_suffix(".new")
+            new.write_text(step["file"], encoding="utf-8")
+            new.replace(location)
         refused = None
         try:
             if running is not None:
@@ -119,6 +129,21 @@ def refresh(request: dict, location: pathlib.Path) -> dict:
     return {"steps": steps}
 
 
+def info(request: dict, location: pathlib.Path) -> dict:
+    """Returns what happens to the toolsets that run if a route of the server asks for them."""
+    from holmes.common.env_vars import TOOLSET_STATUS_REFRESH_INTERVAL_SECONDS
+
+    location.write_text(request["file"], encoding="utf-8")
+    server = Server()
+    running = server.executor()
+    server.ask()
+    return {
+        "own_method": server.has_own_method,
+        "replaced": server.executor() is not running,
+        "refresh_interval": TOOLSET_STATUS_REFRESH_INTERVAL_SECONDS,
+    }
+
+
 class Server:
     """The part of the agent's server that keeps toolsets. The server program itself is not in the package of the agent."""
 
@@ -132,9 +157,20 @@ class Server:
 
     def executor(self) -> typing.Any:
         """The toolsets for the next chat. The first call builds them."""
-        of_the_server = getattr(self._config, "create_server_tool_executor", None)
-        # Old versions have no method of their own for this.
-        return of_the_server(None) if of_the_server else self._config.create_tool_executor(None, **self._build)
+        if self.has_own_method:
+            return self._config.create_server_tool_executor(None)
+        return self._config.create_tool_executor(None, **self._build)
+
+    @property
+    def has_own_method(self) -> bool:
+        return hasattr(self._config, "create_server_tool_executor")
+
+    def ask(self) -> None:
+        """What `GET /api/info` does, as read in the repository of the agent."""
+        if self.has_own_method:
+            self._config.create_server_tool_executor(None)
+        else:
+            self._config.create_tool_executor(None, reuse_executor=True)
 
     def refresh(self) -> None:
         """What the server does every TOOLSET_STATUS_REFRESH_INTERVAL_SECONDS."""
@@ -198,7 +234,7 @@ def redirect(hosts: dict) -> None:
     socket.getaddrinfo = getaddrinfo
 
 
-KINDS = {"load": load, "refresh": refresh}
+KINDS = {"load": load, "refresh": refresh, "info": info}
 
 if __name__ == "__main__":
     main()

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -15,6 +16,8 @@ from backends import Backends
 from cluster import REVISION, Operator
 
 HERE = pathlib.Path(__file__).parent
+# The version of the agent.
+VERSION = tuple(int(part) for part in importlib.metadata.version("holmesgpt").split("."))
 
 
 class Skipped(Exception):
@@ -55,6 +58,10 @@ class Agents:
     def refresh(self, steps: list, hosts: dict, env: dict) -> list:
         """Starts the agent with the file of the first step, and refreshes it with the file of every further step."""
         return self._ask(kind="refresh", steps=steps, hosts=hosts, env=env)["steps"]
+
+    def info(self, file: str, hosts: dict) -> dict:
+        """Starts the agent with a file, and asks for its toolsets as `GET /api/info` does."""
+        return self._ask(kind="info", file=file, hosts=hosts, env={})
 
     def _ask(self, **request: object) -> dict:
         process = self._free.get()
@@ -156,6 +163,8 @@ class World:
     def __init__(self, operator: Operator, agents: Agents, backends: Backends) -> None:
         self.operator, self.agents, self.backends = operator, agents, backends
         self.report = []
+        self.limits = []
+        self.version = VERSION
 
     def load(
         self,
@@ -228,6 +237,10 @@ class World:
                 self.report.append((name, entry["status"], entry.get("unknown") or [], entry.get("instances") or {}))
             loaded.sound()
         return loaded
+
+    def limit(self, text: str) -> None:
+        """Says in the matrix of docs/compatibility.md what this version of the agent cannot do."""
+        self.limits.append(text)
 
     def says(self, what: str) -> None:
         """Adds a line to the report."""

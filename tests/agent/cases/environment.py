@@ -55,5 +55,6 @@ def an_empty_variable_is_sent_as_nothing_or_as_its_placeholder(world: World) -> 
 def a_backslash_in_a_variable_fails_its_whole_entry(world: World) -> None:
     one = product("Loki")
     overrides = [override(one, "logs", credentials=CREDENTIALS["Bearer"])]
-    entry = world.load([one, toolset_config(overrides=overrides)], env={"TOOL_SECRET": "a\\1b"}).entry("grafana/loki")
-    assert entry["status"] == "failed" and "invalid group reference" in entry["error"], entry
+    for value, why in {"a\\1b": "invalid group reference", "a\\qb": "bad escape", "a\\nb": ""}.items():
+        entry = world.load([one, toolset_config(overrides=overrides)], env={"TOOL_SECRET": value}).entry("grafana/loki")
+        assert entry["status"] == "failed" and why in entry["error"], f"{value}: {entry}"

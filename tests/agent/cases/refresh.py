@@ -153,6 +153,15 @@ def an_invalid_file_keeps_the_toolsets_that_run(world: World) -> None:
         world.says(f"kept for {what}: {broken.refused[:60]}")
 
 
+def a_file_that_is_missing_at_the_start_is_not_looked_for_again(world: World) -> None:
+    good, hosts = world.operator.file([A, toolset_config()])[0], world.hosts([A, toolset_config()])
+    start, appeared = world.refresh_texts([None, good], hosts=hosts)
+    assert METRICS not in start.entries and METRICS not in appeared.entries and not appeared.swapped
+    # A file that goes missing later changes nothing.
+    start, gone = world.refresh_texts([good, None], hosts=hosts)
+    assert gone.refused and not gone.swapped and METRICS in gone.entries
+
+
 def an_invalid_base_keeps_the_discovered_toolsets(world: World) -> None:
     base = {"output": {"base": {"configMapName": "mine", "key": "custom_toolset.yaml"}}}
     shop = "toolsets: {shop-api: {type: http, description: d, config: {endpoints: [{hosts: ['http://shop.example:80']}]}}}\n"
