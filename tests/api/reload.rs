@@ -26,8 +26,8 @@ const VARIABLES: &str = "kubernaut.io/toolset-variables";
 struct Cast {
     /// Boxed, so that the tests' futures are small.
     account: Box<Account>,
-    controller: Controller,
-    options: ControllerOptions,
+    controller: Box<Controller>,
+    options: Box<ControllerOptions>,
     deployments: Api<Deployment>,
     agent: String,
 }
@@ -57,9 +57,11 @@ async fn cast(world: &mut World, consumer: Value) -> Result<Cast> {
         "apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["holmes"], "verbs": ["get", "patch"],
     }]);
     account.grant(&agent, "restart", &restart).await?;
-    let options =
-        ControllerOptions { kubeconfig: Some(account.kubeconfig().to_owned()), ..ControllerOptions::default() };
-    let controller = world.start_controller(options.clone()).await?;
+    let options = Box::new(ControllerOptions {
+        kubeconfig: Some(account.kubeconfig().to_owned()),
+        ..ControllerOptions::default()
+    });
+    let controller = Box::new(world.start_controller((*options).clone()).await?);
     world.configure(&agent, CONFIG, &over(without_health(&[&agent]), json!({"consumer": consumer}))).await?;
     Ok(Cast { account: Box::new(account), controller, options, deployments: world.api(&agent), agent })
 }
@@ -285,7 +287,7 @@ async fn only_a_variable_that_is_named_for_the_first_time_restarts_the_agent() -
 
         // Another process knows what the agent was restarted for.
         ensure!(cast.controller.terminate().await?.success());
-        cast.controller = world.start_controller(cast.options.clone()).await?;
+        *cast.controller = world.start_controller((*cast.options).clone()).await?;
         patch(&configs, CONFIG, credentials(&cast.agent, &[("one", "TOKEN"), ("two", "OTHER")])).await?;
         let second = present(&cast.deployments, "holmes", "it was restarted for both", |agent| variables(agent) == 2);
         assert_eq!(changes(&second.await?), 2);
@@ -308,15 +310,15 @@ async fn an_upgrade_of_the_operator_restarts_nobody() -> Result<()> {
         let config_maps: Api<k8s_openapi::api::core::v1::ConfigMap> = world.api(&cast.agent);
         let output = config_maps.get(e2e::harness::DEFAULT_CONFIG_MAP).await?;
         let entry = |line: &&str| !line.contains("evision");
-        let older: String =
-            data(&output, "custom_toolset.yaml").lines().filter(entry).map(|line| format!("{line}\n")).collect();
+        let older: Vec<&str> = data(&output, "custom_toolset.yaml").split_inclusive('\n').filter(entry).collect();
+        let older = older.concat();
         patch(&config_maps, e2e::harness::DEFAULT_CONFIG_MAP, json!({"data": {"custom_toolset.yaml": older}})).await?;
         let annotations = json!({ANNOTATION: cast.hash(world).await?, VARIABLES: null});
         let template = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
         let before = patch(&cast.deployments, "holmes", template).await?.spec.context("its spec")?.template;
 
         for _ in 0..2 {
-            cast.controller = world.start_controller(cast.options.clone()).await?;
+            *cast.controller = world.start_controller((*cast.options).clone()).await?;
             present(&cast.deployments, "holmes", "the variable is recorded", |agent| {
                 agent.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(VARIABLES))
             })
@@ -331,7 +333,7 @@ async fn an_upgrade_of_the_operator_restarts_nobody() -> Result<()> {
         }
         assert_ne!(data(&config_maps.get(e2e::harness::DEFAULT_CONFIG_MAP).await?, "custom_toolset.yaml"), older);
 
-        cast.controller = world.start_controller(cast.options.clone()).await?;
+        *cast.controller = world.start_controller((*cast.options).clone()).await?;
         world.create(&services::grafana(&cast.agent)).await?;
         let both = credentials(&cast.agent, &[("one", "TOKEN"), ("grafana", "GRAFANA")]);
         patch(&configs, CONFIG, both).await?;

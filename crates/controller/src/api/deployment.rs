@@ -100,7 +100,7 @@ fn restarted_ago(deployment: &Deployment, now: Timestamp) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn deployment(own: Value, template: Value) -> Deployment {
+    fn deployment(own: &Value, template: &Value) -> Deployment {
         serde_json::from_value(json!({
             "metadata": {"annotations": own, "managedFields": [
                 {"manager": "helm", "time": "2026-01-01T00:01:00Z"},
@@ -114,18 +114,19 @@ mod tests {
     #[test]
     fn what_the_agent_was_restarted_with_and_when_is_read_from_the_deployment() {
         let template = json!({"kubernaut.io/toolset-hash": "abc", "kubernaut.io/toolset-variables": "11,22"});
-        let read = |own, template| state(&deployment(own, template), "2026-01-01T00:02:00Z".parse().unwrap());
+        let read =
+            |own: &Value, template: &Value| state(&deployment(own, template), "2026-01-01T00:02:00Z".parse().unwrap());
         let expected = AgentState {
             hash: "abc".to_owned(),
             variables: Some(BTreeSet::from(["11".to_owned(), "22".to_owned()])),
             restarted_ago: Some(Duration::from_secs(120)),
         };
-        assert_eq!(read(json!({}), template.clone()), expected);
+        assert_eq!(read(&json!({}), &template), expected);
         let recorded = json!({"kubernaut.io/toolset-variables": "33"});
-        assert_eq!(read(recorded.clone(), template), expected, "the pod template is newer");
-        let variables = |own, template| read(own, template).variables;
-        assert_eq!(variables(recorded, json!({})), Some(BTreeSet::from(["33".to_owned()])));
-        assert_eq!(variables(json!({}), json!({"kubernaut.io/toolset-hash": "abc"})), None);
-        assert_eq!(variables(json!({}), json!({"kubernaut.io/toolset-variables": ""})), Some(BTreeSet::new()));
+        assert_eq!(read(&recorded, &template), expected, "the pod template is newer");
+        let variables = |own: &Value, template: &Value| read(own, template).variables;
+        assert_eq!(variables(&recorded, &json!({})), Some(BTreeSet::from(["33".to_owned()])));
+        assert_eq!(variables(&json!({}), &json!({"kubernaut.io/toolset-hash": "abc"})), None);
+        assert_eq!(variables(&json!({}), &json!({"kubernaut.io/toolset-variables": ""})), Some(BTreeSet::new()));
     }
 }
