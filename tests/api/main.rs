@@ -16,6 +16,7 @@ mod fence;
 mod fights;
 mod flapping;
 mod forbidden;
+mod formats;
 mod harness;
 mod health;
 mod holds;

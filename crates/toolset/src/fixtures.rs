@@ -151,6 +151,7 @@ pub(crate) fn tool(product: Product, namespace: &str, name: &str) -> Tool {
         source: "platform".to_owned(),
         origin: None,
         confidence: detectors::Confidence::High,
+        precedence: crate::tool::Precedence::default(),
         health: crate::Health::Healthy,
         reason: crd_types::ServiceReason::Selected,
         health_path: None,

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use crd_types::{ToolsetConfig, Trust};
 use detectors::{Rank, ServiceKey};
 
-pub use self::listed::{Data, services};
+pub use self::listed::{Data, planned_before, services};
 use self::{
     judge::{Judgement, judge},
     listed::ListedTool,
