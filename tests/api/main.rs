@@ -6,6 +6,7 @@ mod at_rest;
 mod control_plane;
 mod crd;
 mod creating;
+mod datasources;
 mod drift;
 mod election;
 mod endurance;

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use crd_types::{DeletionPolicy, Output, ToolsetConfig};
+use crd_types::{DeletionPolicy, Output, OutputFormat, ToolsetConfig};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 use serde::{Serialize, Serializer, ser::SerializeMap};
@@ -293,10 +293,15 @@ impl Manifest {
     }
 }
 
+/// The label by which the sidecar of Grafana's chart finds files with data sources.
+const GRAFANA_LABEL: (&str, &str) = ("grafana_datasource", "1");
+
 /// The labels of the `ConfigMap`. Those by which we recognise it win over the user's.
 fn labels(output: &Output) -> BTreeMap<String, String> {
-    let ours = LABELS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-    output.labels.clone().into_iter().chain(ours).collect()
+    let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    let for_sidecar = output.writes(OutputFormat::GrafanaDatasources) && output.labels.is_empty();
+    let default = for_sidecar.then_some(&GRAFANA_LABEL).map(owned);
+    output.labels.clone().into_iter().chain(default).chain(LABELS.iter().map(owned)).collect()
 }
 
 impl Serialize for Manifest {

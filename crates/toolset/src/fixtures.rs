@@ -131,6 +131,7 @@ pub(crate) fn run(
         health: pipeline::HealthInput::Unobserved,
         legacy_overrides,
         base: None,
+        previous: None,
     });
     (outcome.plan, outcome.rendered)
 }
@@ -145,6 +146,7 @@ pub(crate) fn tool(product: Product, namespace: &str, name: &str) -> Tool {
         created: 0,
         name: String::new(),
         chosen_name: None,
+        stated_name: None,
         product,
         custom: None,
         trust: Trust::Trusted,

@@ -16,6 +16,8 @@ pub struct Tool {
     pub name: String,
     /// The name somebody chose (`toolName`, `toolset-name`, or the name in `spec.tools`), if it is still free.
     pub chosen_name: Option<String>,
+    /// The name in `spec.tools`, whether or not it is free. `None` for a Service.
+    pub stated_name: Option<String>,
     /// The product whose API it serves.
     pub product: Product,
     /// The user's name for a `Custom` one.

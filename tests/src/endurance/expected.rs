@@ -115,6 +115,7 @@ impl Snapshot {
                 },
                 legacy_overrides: data(&place.config_map, LEGACY_OVERRIDES_KEY).map(String::as_str),
                 base: base.map(|text| Base::Text(text)),
+                previous: None,
             })
         };
         // A Tenant's tool enters only after its EndpointSlices have been the same for a while.

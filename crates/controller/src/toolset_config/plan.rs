@@ -56,6 +56,7 @@ pub(super) fn plan(
     let admits = |key: &ServiceKey| gate.admits_new_from(&key.namespace) || known.contains(key);
     let legacy_overrides = existing.view.as_ref().and_then(|view| view.data.get(LEGACY_OVERRIDES_KEY));
     let base = BaseText::of(cluster, config);
+    let before = last_output(existing, applied.as_ref());
     let outcome = pipeline::run(Input {
         config,
         cluster_domain,
@@ -68,6 +69,7 @@ pub(super) fn plan(
         },
         legacy_overrides: legacy_overrides.map(|text| &**text),
         base: base.as_ref().map(BaseText::as_base),
+        previous: before.get(&*render::grafana_key(config)).map(|text| &**text),
     });
     Planned { plan: outcome.plan, rendered: outcome.rendered, recheck_in: outcome.recheck_in, took: began.elapsed() }
 }

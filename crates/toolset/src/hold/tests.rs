@@ -311,3 +311,47 @@ fn a_deleted_config_map_says_nothing_of_what_was_in_it() {
     let reduced = reduce(&config, DEFAULT_CLUSTER_DOMAIN, &Data::new(), None).unwrap();
     assert_eq!((reduced.rendered.data.len(), reduced.left.len()), (0, 0));
 }
+
+fn for_grafana(mut more: Value) -> ToolsetConfig {
+    more["output"] = json!({"formats": ["GrafanaDatasources"]});
+    spec(more)
+}
+
+fn deleted(reduced: &Reduced) -> Vec<String> {
+    let text = reduced.rendered.data.values().next().unwrap();
+    let file: Value = serde_saphyr::from_str(text).unwrap();
+    let names = file["deleteDatasources"].as_array().into_iter().flatten();
+    names.map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_services_of_data_sources_are_those_that_were_discovered() {
+    let (data, _, config) = written(for_grafana(json!({})));
+    let found = services(&config, DEFAULT_CLUSTER_DOMAIN, &data, None);
+    assert_eq!(names(&found), ["monitoring/another", "monitoring/prometheus", "monitoring/traces"]);
+}
+
+#[test]
+fn data_sources_that_cannot_be_seen_are_not_deleted_and_those_that_the_spec_excludes_are() {
+    let (mut data, _, config) = written(for_grafana(json!({})));
+    let reduced = reduce(&config, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap();
+    for (key, text) in &reduced.rendered.data {
+        assert_eq!(Some(text), data.get(&**key), "byte for byte");
+    }
+    let off = json!({"name": "off", "match": {"service": "another"}, "state": "Disabled"});
+    let mut after = for_grafana(json!({"overrides": [off]}));
+    after.status.clone_from(&config.status);
+    let reduced = reduce(&after, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap();
+    assert_eq!(deleted(&reduced), ["monitoring/another (discovered)"]);
+    assert_eq!(names(&reduced.removed), ["monitoring/another"]);
+    data.extend(reduced.rendered.data.into_iter().map(|(key, text)| (key.into_owned(), text)));
+    let again = reduce(&after, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap();
+    assert_eq!(deleted(&again), ["monitoring/another (discovered)"], "a tombstone is no Service");
+}
+
+#[test]
+fn data_sources_whose_tools_cannot_be_read_back_are_left_as_they_are() {
+    let (data, _, mut config) = written(for_grafana(json!({})));
+    config.status = None;
+    assert!(reduce(&config, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap_err().contains("monitoring/"));
+}

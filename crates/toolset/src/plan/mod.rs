@@ -176,6 +176,7 @@ fn static_tool(spec: &StaticTool, endpoint: Endpoint) -> Tool {
         created: 0,
         name: String::new(),
         chosen_name: Some(spec.name.clone()),
+        stated_name: Some(spec.name.clone()),
         product: spec.type_,
         custom: spec.custom_type.clone(),
         trust: Trust::Trusted,

@@ -46,6 +46,7 @@ impl PlannedTool {
             created: candidate.created,
             name: String::new(),
             chosen_name: candidate.tool_name,
+            stated_name: None,
             product,
             custom: candidate.custom,
             trust: candidate.trust,

@@ -61,13 +61,37 @@ pub(super) fn render(tools: &[Tool]) -> (BTreeMap<DataKey, Arc<str>>, usize) {
     let mut named: BTreeSet<&str> = choices.iter().map(|choice| choice.tool.name.as_str()).collect();
     let mut data: BTreeMap<DataKey, Arc<str>> =
         choices.iter().map(|choice| (DataKey::Borrowed(choice.variable), url(&choice.tool.endpoint).into())).collect();
-    let victoria = best(tools, |tool| tool.product == Product::VictoriaMetrics && root(&tool.endpoint).is_some());
-    if let Some((tool, (kind, root))) = victoria.and_then(|tool| Some((tool, root(&tool.endpoint)?))) {
+    if let Some((tool, kind, root)) = victoria(tools) {
         data.insert(DataKey::Borrowed("VM_INSTANCE_ENTRYPOINT"), url(&root).into());
         data.insert(DataKey::Borrowed("VM_INSTANCE_TYPE"), kind.into());
         named.insert(&tool.name);
     }
     (data, named.len())
+}
+
+/// Why no variable names a tool of the plan. `None` if one does.
+pub(super) fn why_absent(tools: &[Tool], tool: &Tool) -> Option<String> {
+    if tool.credentials.is_some() {
+        return Some("it has credentials, which a variable with a URL cannot hold".to_owned());
+    }
+    if tool.tenant_id.is_some() {
+        return Some("it has a tenantID, which a variable with a URL cannot hold".to_owned());
+    }
+    let Some((variable, products)) = URLS.iter().find(|(_, products)| products.contains(&tool.product)) else {
+        return Some("there is no variable for this type".to_owned());
+    };
+    let other = best(tools, |other| products.contains(&other.product))?;
+    let is_entrypoint = victoria(tools).is_some_and(|(named, ..)| named.name == tool.name);
+    (other.name != tool.name && !is_entrypoint).then(|| {
+        let other = other.origin_in_words();
+        format!("{variable} names {other}, which comes first; name this Service under preferred of its detector")
+    })
+}
+
+/// The VictoriaMetrics whose root URL is a variable, its kind and that URL.
+fn victoria(tools: &[Tool]) -> Option<(&Tool, &'static str, Endpoint)> {
+    let tool = best(tools, |tool| tool.product == Product::VictoriaMetrics && root(&tool.endpoint).is_some())?;
+    root(&tool.endpoint).map(|(kind, root)| (tool, kind, root))
 }
 
 /// What changes when one of the variables changes.

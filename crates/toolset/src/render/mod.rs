@@ -2,12 +2,16 @@
 
 mod budget;
 pub mod environment;
+mod grafana_datasources;
 pub mod holmesgpt;
 mod keys;
 mod left_out;
 mod toolset_json;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crd_types::{Observe, OutputFormat, Reason, Reload, ToolsetConfig};
 
@@ -17,7 +21,7 @@ use self::{
 };
 pub use self::{
     holmesgpt::AgentFile,
-    keys::{DataKey, HOLMESGPT_KEY, TOOLSET_JSON_KEY, VARIABLES, is_of_a_format},
+    keys::{DataKey, HOLMESGPT_KEY, TOOLSET_JSON_KEY, VARIABLES, grafana_key, is_of_a_format},
 };
 use crate::{
     digest,
@@ -53,8 +57,8 @@ pub struct Rendered {
 }
 
 /// Renders every format of the spec. Changes the plan if a format cannot take a name or if the plan does not fit the
-/// budget. The plan and the notes say so.
-pub fn render(config: &ToolsetConfig, plan: &mut Plan, base: Option<Base<'_>>) -> Rendered {
+/// budget. The plan and the notes say so. `previous` is what was written before under [`grafana_key`].
+pub fn render(config: &ToolsetConfig, plan: &mut Plan, base: Option<Base<'_>>, previous: Option<&str>) -> Rendered {
     let mut notes = Vec::new();
     // What HolmesGPT does not support matters only where its file is written.
     let for_holmesgpt = config.spec.output.writes(OutputFormat::HolmesGPT);
@@ -64,7 +68,19 @@ pub fn render(config: &ToolsetConfig, plan: &mut Plan, base: Option<Base<'_>>) -
         notes.extend(holmesgpt::unsupported(config, plan));
     }
     notes.extend(left_out::notes(&config.spec));
-    let mut files = budget::fit(plan, &mut notes, |tools| write(config, tools, base.as_ref()));
+    let for_grafana = config.spec.output.writes(OutputFormat::GrafanaDatasources);
+    let standing = if for_grafana { grafana_datasources::standing(config, plan) } else { BTreeSet::new() };
+    let mut files = budget::fit(plan, &mut notes, |tools| {
+        let mut files = write(config, tools, base.as_ref());
+        if for_grafana {
+            let input = grafana_datasources::Input { config, tools, previous, standing: &standing };
+            let file = grafana_datasources::render(&input);
+            files.notes.extend(file.notes);
+            files.listed = Some(file.listed);
+            files.data.insert(grafana_key(config), file.text.into());
+        }
+        files
+    });
     notes.append(&mut files.notes);
     notes.sort();
     notes.dedup();
@@ -87,6 +103,15 @@ pub fn render(config: &ToolsetConfig, plan: &mut Plan, base: Option<Base<'_>>) -
     }
 }
 
+/// Why the output does not contain a tool of the plan, after "because". `None` if it does. The files for HolmesGPT and
+/// its predecessor contain every tool. `tools` are all those of the plan.
+pub fn why_absent(config: &ToolsetConfig, tools: &[Tool], tool: &Tool) -> Option<String> {
+    match config.spec.output.trusted_only()? {
+        OutputFormat::Environment => environment::why_absent(tools, tool),
+        _ => grafana_datasources::why_absent(config, tool),
+    }
+}
+
 fn write(config: &ToolsetConfig, tools: &[Tool], base: Option<&BaseFile>) -> Files {
     let mut files = Files::default();
     for format in &config.spec.output.formats {
@@ -106,6 +131,7 @@ fn write(config: &ToolsetConfig, tools: &[Tool], base: Option<&BaseFile>) -> Fil
                 files.data.extend(data);
                 files.listed = Some(listed);
             }
+            // It needs what was written before, so it is not written here.
             OutputFormat::GrafanaDatasources => {}
         }
     }
