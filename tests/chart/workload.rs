@@ -38,7 +38,7 @@ pub(crate) async fn whole_job(world: &World, namespaces: &Namespaces<'_>) -> Res
     let service = world.create(&services::prometheus_server(watched)).await?;
     world.backend(&service).await?;
     let sources = json!([{"name": "platform", "trust": "Trusted", "namespaces": namespaces.selection}]);
-    let consumer = json!({"reload": "RolloutRestart", "deploymentRef": {"name": AGENT}});
+    let consumer = json!({"reload": "RolloutRestart", "restartOn": "AnyChange", "deploymentRef": {"name": AGENT}});
     world.configure(agent, "default", &json!({"sources": sources, "consumer": consumer})).await?;
     world.ready(agent, "default", ("True", "AsExpected")).await?;
     world.tools(agent, "prometheus-server is listed", |tools| tools.names() == ["prometheus-server"]).await?;

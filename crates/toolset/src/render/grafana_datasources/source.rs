@@ -132,7 +132,8 @@ fn has_dollar(block: &Block) -> bool {
             Node::Text(text) => text.contains('$'),
             Node::List(nodes) => nodes.iter().any(within),
             Node::Map(block) => has_dollar(block),
-            Node::Null | Node::Bool(_) | Node::Int(_) | Node::Unsigned(_) | Node::Float(_) => false,
+            Node::Tagged(_, node) => within(node),
+            Node::Null | Node::Bool(_) | Node::Int(_) | Node::Float(_) => false,
         }
     }
     block.iter().any(|(_, node)| within(node))
