@@ -16,9 +16,11 @@
 #![allow(clippy::doc_markdown, reason = "Kubernetes kinds are written as the API spells them")]
 
 mod admin;
+mod agent;
 mod api;
 mod args;
 mod cluster;
+mod dial;
 mod lease;
 mod logging;
 mod metrics;
