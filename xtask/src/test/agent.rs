@@ -27,7 +27,7 @@ pub(super) fn run(parts: &[String]) -> Result<Outcome> {
 
 /// The Python of the virtual environment with the agent. The environment is created on first use in a folder that all
 /// checkouts share.
-fn python() -> Result<PathBuf> {
+pub(super) fn python() -> Result<PathBuf> {
     let requirements = folder().join("requirements.txt");
     let wanted = fs::read(&requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
     let mut hasher = DefaultHasher::new();

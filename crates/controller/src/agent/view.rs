@@ -149,11 +149,15 @@ impl<'a> Sorted<'a> {
             let since = history.behind_since(&answer.revisions).max(replica.created);
             self.behind = self.behind.into_iter().chain(since).min();
         }
-        // An agent that is behind does not list what is new, so nothing is missing from it.
-        let must_list = asked_for_this && (current || file.revision.is_none());
+        let is_judged = asked_for_this && current;
         for name in &file.entries {
-            let missing = must_list.then_some(Loaded { state: EntryState::Missing, tools: 0 });
+            let missing = is_judged.then_some(Loaded { state: EntryState::Missing, tools: 0 });
             let Some(found) = answer.entries.get(name).copied().or(missing) else { continue };
+            // An agent that is behind does not list what is new, and lists a built-in toolset as disabled until it loads
+            // our entry. What it has loaded and what fails is a problem.
+            if !is_judged && found.state != EntryState::Failed {
+                continue;
+            }
             let worst = self.entries.entry(name).or_insert(found);
             if worst.state < found.state {
                 *worst = found;

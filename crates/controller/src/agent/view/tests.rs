@@ -74,7 +74,8 @@ fn the_revision_of_another_file_does_not_matter() {
 fn a_replica_that_is_behind_is_unknown_at_first_and_a_problem_later() {
     let file = file(Some("b"), &["x"]);
     let well = || answer(&["b"], &[("x", EntryState::Enabled)]);
-    let behind = || answer(&["a"], &[]);
+    // A built-in toolset that it has not loaded from the file is disabled.
+    let behind = || answer(&["a"], &[("x", EntryState::Disabled)]);
     let early = seen(&file, vec![well(), behind(), well()], Duration::from_secs(899));
     assert_eq!(loaded(&early), (None, Reason::AgentBehind, "2/3".to_owned()));
     assert!(early.report.message.starts_with("2 of 3 replicas have loaded revision b; "), "{}", early.report.message);
@@ -186,7 +187,7 @@ fn without_the_revision_entry_only_names_and_states_are_compared() {
     assert!(view.report.message.contains("it is not known whether"), "{}", view.report.message);
     let part = answer(&[], &[("x", EntryState::Enabled)]);
     let view = seen(&file, vec![all, part], soon());
-    assert_eq!(loaded(&view), (Some(false), Reason::AgentFailed, "1/2".to_owned()));
+    assert_eq!(loaded(&view), (None, Reason::AgentBehind, "1/2".to_owned()));
 }
 
 #[test]
