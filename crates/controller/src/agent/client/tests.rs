@@ -1,10 +1,16 @@
 use std::sync::Mutex;
 
 use crd_types::PortRef;
+use rustls::{
+    ClientConfig, RootCertStore, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
 };
+use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
@@ -152,4 +158,56 @@ async fn a_closed_port_is_refused() {
     let access = Access { service: "s".to_owned(), port: PortRef::Number(80), key: None, tls: None };
     let asked = ask(address, &NamespacedName::new("n", "s"), &access, &BTreeSet::new(), SOON).await;
     assert_eq!(asked, Err(Failure::Refused));
+}
+
+/// The certificate of an authority, and what it has signed for `holmes-holmes.holmes.svc`, with the key. Both are valid until
+/// 2120 and used by this test only.
+const AUTHORITY: &[u8] = include_bytes!("test-ca.pem");
+const AGENT: &[u8] = include_bytes!("test-agent.pem");
+
+/// A server that speaks TLS and answers one request after the other.
+async fn tls_server() -> (SocketAddr, JoinSet<()>) {
+    let certificates = CertificateDer::pem_slice_iter(AGENT).collect::<Result<Vec<_>, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(AGENT).unwrap();
+    let builder = ServerConfig::builder_with_provider(ring::default_provider().into());
+    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let acceptor = TlsAcceptor::from(Arc::new(builder.with_single_cert(certificates, key).unwrap()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, mut tasks) = (listener.local_addr().unwrap(), JoinSet::new());
+    tasks.spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            drop(stream.read(&mut vec![0; 4096]).await);
+            drop(stream.write_all(ok(BODY).as_bytes()).await);
+            drop(stream.shutdown().await);
+        }
+    });
+    (address, tasks)
+}
+
+/// Asks the Service at that address, and trusts who this authority has signed.
+async fn asked_with_tls(address: SocketAddr, service: &str, authority: &[u8]) -> Result<Answer, Failure> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(authority).filter_map(Result::ok));
+    let builder = ClientConfig::builder_with_provider(ring::default_provider().into());
+    let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+    let tls = Some(Arc::new(builder.with_no_client_auth()));
+    let access = Access { service: service.to_owned(), port: PortRef::Number(443), key: None, tls };
+    ask(address, &NamespacedName::new("holmes", service), &access, &BTreeSet::new(), SOON).await
+}
+
+#[tokio::test]
+async fn with_tls_the_certificate_must_be_that_of_the_service() {
+    let (address, _tasks) = tls_server().await;
+    assert!(asked_with_tls(address, "holmes-holmes", AUTHORITY).await.is_ok());
+    let other = asked_with_tls(address, "another", AUTHORITY).await.unwrap_err();
+    assert!(matches!(other, Failure::Certificate(why) if why.contains("not valid for the name")), "{other}");
+    // The agent's own certificate is no authority.
+    let unknown = asked_with_tls(address, "holmes-holmes", AGENT).await;
+    assert!(matches!(unknown, Err(Failure::Certificate(_))), "{unknown:?}");
+    let none = asked_with_tls(address, "holmes-holmes", b"").await;
+    assert!(matches!(none, Err(Failure::Certificate(why)) if why.contains("caSecret")), "{none:?}");
+    let plain = Server::answering(&ok(BODY)).await;
+    assert_eq!(asked_with_tls(plain.address, "holmes-holmes", AUTHORITY).await, Err(Failure::Tls));
 }
