@@ -1,7 +1,10 @@
 """Loads toolset files with the server code of the agent, and describes the result.
 
 This program is a worker. It reads one JSON request per line from standard input, and writes one JSON answer per line to standard
-output. It imports the agent once and loads every file in its own fork, so that a file has no effect on the next one.
+output. It imports the agent once and handles every request in its own fork, so that a file has no effect on the next one.
+
+The kinds of requests are the functions in `KINDS`. `load` starts a server with one file. `refresh` starts a server with the first file
+and then, for every further file, does what the server does every 5 minutes.
 """
 
 import json
@@ -14,6 +17,8 @@ import types
 import typing
 
 import yaml
+
+from config_keys import unknown_keys
 
 
 def main() -> None:
@@ -31,22 +36,29 @@ def work(folder: pathlib.Path) -> None:
     log = os.open(folder / "agent.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    import holmes.config  # noqa: F401
-
+    import_once()
     for line in sys.stdin:
-        request = json.loads(line)
-        location.write_text(request["file"], encoding="utf-8")
-        answers.write(in_a_fork(request) + "\n")
+        answers.write(in_a_fork(json.loads(line), location) + "\n")
         answers.flush()
 
 
-def in_a_fork(request: dict) -> str:
+def import_once() -> None:
+    """Imports everything that a request needs, because a fork would import it again for every request."""
+    import holmes.core.conversations  # noqa: F401
+    from holmes.plugins.toolsets import load_builtin_toolsets
+
+    load_builtin_toolsets(None, None)
+
+
+def in_a_fork(request: dict, location: pathlib.Path) -> str:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
         try:
-            answer = load(request)
+            os.environ.update(request["env"])
+            redirect(request["hosts"])
+            answer = KINDS[request["kind"]](request, location)
         except BaseException as error:  # the parent process reports every error
             answer = {"broken": f"{type(error).__name__}: {error}"}
         with os.fdopen(writer, "w") as pipe:
@@ -59,14 +71,12 @@ def in_a_fork(request: dict) -> str:
     return answer
 
 
-def load(request: dict) -> dict:
+def load(request: dict, location: pathlib.Path) -> dict:
     """Returns `refused` if the agent rejects the whole file, otherwise its entries."""
-    from holmes.config import Config
-
-    os.environ.update(request["env"])
-    redirect(request["hosts"])
+    location.write_text(request["file"], encoding="utf-8")
+    server = Server()
     try:
-        executor = Config().create_server_tool_executor(None)
+        executor = server.executor()
     except Exception as error:
         return {"refused": f"{type(error).__name__}: {error}"}
     file = yaml.safe_load(request["file"])
@@ -78,12 +88,100 @@ def load(request: dict) -> dict:
         if name not in loaded:
             entries[name] = {"status": "absent"}
             continue
-        entries[name] = describe(loaded[name], entry, name in servers)
+        entries[name] = describe(loaded[name])
+        entries[name]["unknown"] = unknown_keys(loaded[name], entry.get("config") or {}, name in servers)
     return {
         "entries": entries,
         "tools": {name: owner.name for name, owner in executor._tool_to_toolset.items()},
+        "prompt": server.prompt(),
         "calls": [call(executor, **one) for one in request["calls"]],
     }
+
+
+def refresh(request: dict, location: pathlib.Path) -> dict:
+    """Returns the toolsets that run after the start with the first file and after each refresh. None is no file."""
+    server, steps, running = Server(), [], None
+    for step in request["steps"]:
+        if step["file"] is None:
+            location.unlink(missing_ok=True)
+        else:
+            # The kubelet replaces the file as a whole.
+            new = location.with_suffix(".new")
+            new.write_text(step["file"], encoding="utf-8")
+            new.replace(location)
+        refused = None
+        try:
+            if running is not None:
+                server.refresh()
+        except Exception as error:
+            refused = f"{type(error).__name__}: {error}"
+        executor = server.executor()
+        steps.append(
+            {
+                "refused": refused,
+                "swapped": executor is not running,
+                "entries": {one.name: describe(one) for one in executor.toolsets if one.enabled},
+                "prompt": server.prompt(),
+                "calls": [call(executor, **one) for one in step["calls"]],
+            }
+        )
+        running = executor
+    return {"steps": steps}
+
+
+def info(request: dict, location: pathlib.Path) -> dict:
+    """Returns what happens to the toolsets that run if a route of the server asks for them."""
+    from holmes.common.env_vars import TOOLSET_STATUS_REFRESH_INTERVAL_SECONDS
+
+    location.write_text(request["file"], encoding="utf-8")
+    server = Server()
+    running = server.executor()
+    server.ask()
+    return {
+        "own_method": server.has_own_method,
+        "replaced": server.executor() is not running,
+        "refresh_interval": TOOLSET_STATUS_REFRESH_INTERVAL_SECONDS,
+    }
+
+
+class Server:
+    """The part of the agent's server that keeps toolsets. The server program itself is not in the package of the agent."""
+
+    def __init__(self) -> None:
+        from holmes.config import Config
+        from holmes.core.tools import PrerequisiteCacheMode, ToolsetTag
+
+        self._config = Config()
+        self._tags = {"toolset_tag_filter": [ToolsetTag.CORE, ToolsetTag.CLUSTER], "enable_all_toolsets_possible": False}
+        self._build = {**self._tags, "prerequisite_cache": PrerequisiteCacheMode.DISABLED, "reuse_executor": True}
+
+    def executor(self) -> typing.Any:
+        """The toolsets for the next chat. The first call builds them."""
+        if self.has_own_method:
+            return self._config.create_server_tool_executor(None)
+        return self._config.create_tool_executor(None, **self._build)
+
+    @property
+    def has_own_method(self) -> bool:
+        return hasattr(self._config, "create_server_tool_executor")
+
+    def ask(self) -> None:
+        """What `GET /api/info` does, as read in the repository of the agent."""
+        if self.has_own_method:
+            self._config.create_server_tool_executor(None)
+        else:
+            self._config.create_tool_executor(None, reuse_executor=True)
+
+    def refresh(self) -> None:
+        """What the server does every TOOLSET_STATUS_REFRESH_INTERVAL_SECONDS."""
+        self._config.refresh_tool_executor(None, **self._tags)
+
+    def prompt(self) -> str:
+        """The system prompt of the next chat."""
+        from holmes.core.conversations import build_chat_messages
+
+        model = types.SimpleNamespace(tool_executor=self.executor())
+        return build_chat_messages("What is wrong?", None, model, self._config)[0]["content"]
 
 
 def call(executor: typing.Any, tool: str, params: dict) -> dict:
@@ -100,8 +198,9 @@ def call(executor: typing.Any, tool: str, params: dict) -> dict:
     return {"status": result.status.value, "error": result.error, "data": str(result.data)}
 
 
-def describe(toolset: typing.Any, entry: dict, is_server: bool) -> dict:
-    instances = {name: None for name in getattr(toolset, "_instance_configs", {})}
+def describe(toolset: typing.Any) -> dict:
+    answering = getattr(toolset, "_instance_configs", {})
+    instances = {name: None for name in answering}
     instances.update(getattr(toolset, "_offline_instances", {}))
     return {
         "status": toolset.status.value,
@@ -111,8 +210,12 @@ def describe(toolset: typing.Any, entry: dict, is_server: bool) -> dict:
         "instructions": toolset.llm_instructions,
         "tools": [tool.name for tool in toolset.tools],
         "instances": instances,
-        "unknown": unknown_keys(toolset, entry.get("config") or {}, is_server),
+        "urls": {name: url(config) for name, config in answering.items()},
     }
+
+
+def url(config: dict) -> str | None:
+    return config.get("prometheus_url") or config.get("api_url")
 
 
 def redirect(hosts: dict) -> None:
@@ -131,69 +234,7 @@ def redirect(hosts: dict) -> None:
     socket.getaddrinfo = getaddrinfo
 
 
-def unknown_keys(toolset: typing.Any, config: dict, is_server: bool) -> list:
-    """The keys of `config` that no model of the agent knows. The agent silently ignores such keys."""
-    from holmes.plugins.toolsets.http.http_toolset import HttpToolset, HttpToolsetConfig
-    from holmes.plugins.toolsets.mcp.toolset_mcp import MCPConfig, StdioMCPConfig
-    from holmes.plugins.toolsets.multi_instance import MultiInstanceToolset
-
-    if isinstance(toolset, MultiInstanceToolset):
-        models = toolset._child_cls.config_classes
-        shared = {key: value for key, value in config.items() if key != "instances"}
-        configs = [
-            {**shared, **{key: value for key, value in instance.items() if key != "name"}}
-            for instance in config.get("instances") or [{}]
-        ]
-    else:
-        configs = [config]
-        if isinstance(toolset, HttpToolset):
-            models = [HttpToolsetConfig]
-        elif is_server:
-            models = [StdioMCPConfig if config.get("mode") == "stdio" else MCPConfig]
-        else:
-            models = getattr(toolset, "config_classes", None) or []
-    if not models:
-        return sorted(config)
-    found = []
-    for one in configs:
-        found += min((unknown_to(model, one, "") for model in models), key=len)
-    return found
-
-
-def unknown_to(model: typing.Any, data: dict, path: str) -> list:
-    known = {}
-    for name, field in model.model_fields.items():
-        known[name] = field.annotation
-        for alias in (field.alias, field.validation_alias):
-            if isinstance(alias, str):
-                known[alias] = field.annotation
-    for old in getattr(model, "_deprecated_mappings", {}) or {}:
-        known[old] = None
-    found = []
-    for key, value in data.items():
-        if key not in known:
-            found.append(f"{path}{key}")
-            continue
-        inner = model_in(known[key])
-        if inner is not None:
-            for item in value if isinstance(value, list) else [value]:
-                if isinstance(item, dict):
-                    found += unknown_to(inner, item, f"{path}{key}.")
-    return found
-
-
-def model_in(annotation: typing.Any) -> typing.Any:
-    """The model in `Optional[…]` or `List[…]`, or None."""
-    if isinstance(annotation, type) and hasattr(annotation, "model_fields"):
-        return annotation
-    if typing.get_origin(annotation) is dict:
-        return None
-    for argument in typing.get_args(annotation):
-        inner = model_in(argument)
-        if inner is not None:
-            return inner
-    return None
-
+KINDS = {"load": load, "refresh": refresh, "info": info}
 
 if __name__ == "__main__":
     main()

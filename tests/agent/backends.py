@@ -26,6 +26,7 @@ class Backends:
     def __init__(self) -> None:
         self.requests = []
         self.required = {}
+        self.broken = {}
         self._lock = threading.Lock()
         self._streams = {}
 
@@ -60,6 +61,10 @@ class Backends:
     def require(self, authority: str, header: str, value: str) -> None:
         """Requires a header. Without it, `host:port` answers with status 401."""
         self.required.setdefault(authority, {})[header] = value
+
+    def break_with(self, authority: str, status: int, body: str) -> None:
+        """From now on `host:port` gives only this answer."""
+        self.broken[authority] = status, body.encode()
 
     def remember(self, authority: str, method: str, path: str, headers: dict) -> None:
         with self._lock:
@@ -105,7 +110,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if headers.get(name.lower()) != value:
                 self._answer(401, b'{"error": "who are you?"}')
                 return
-        if self.command == "POST":
+        if authority in self.backends.broken:
+            self._answer(*self.backends.broken[authority])
+        elif self.command == "POST" and self.headers.get("Content-Type", "").startswith("application/json"):
             self._mcp(url, json.loads(body))
         elif url.path.endswith("/sse"):
             self._sse()
@@ -167,7 +174,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 STREAMS = {"status": "success", "data": {"resultType": "streams", "result": []}}
-VECTOR = {"status": "success", "data": {"resultType": "vector", "result": []}}
+VECTOR = {"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": [0, "1"]}]}}
 
 # The answers by the end of the path, so that every prefix works.
 ANSWERS = {

@@ -6,6 +6,9 @@ import subprocess
 DOMAIN = "cluster.local"
 NAMESPACE = "holmes"
 
+# The start of the name of the entry by which a change arrives in the agent. The rest of the name is a hash of the file.
+REVISION = "discovered-revision-"
+
 # One Service for every type that a detector recognises, with the labels of the product's chart.
 # Type: (name, port, port name, labels).
 PRODUCTS = {

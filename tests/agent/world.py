@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -12,9 +13,11 @@ import sys
 import yaml
 
 from backends import Backends
-from cluster import Operator
+from cluster import REVISION, Operator
 
 HERE = pathlib.Path(__file__).parent
+# The version of the agent.
+VERSION = tuple(int(part) for part in importlib.metadata.version("holmesgpt").split("."))
 
 
 class Skipped(Exception):
@@ -49,9 +52,21 @@ class Agents:
             process.wait(timeout=60)
 
     def load(self, file: str, hosts: dict, env: dict, calls: list) -> dict:
+        """Starts the agent with a file."""
+        return self._ask(kind="load", file=file, hosts=hosts, env=env, calls=calls)
+
+    def refresh(self, steps: list, hosts: dict, env: dict) -> list:
+        """Starts the agent with the file of the first step, and refreshes it with the file of every further step."""
+        return self._ask(kind="refresh", steps=steps, hosts=hosts, env=env)["steps"]
+
+    def info(self, file: str, hosts: dict) -> dict:
+        """Starts the agent with a file, and asks for its toolsets as `GET /api/info` does."""
+        return self._ask(kind="info", file=file, hosts=hosts, env={})
+
+    def _ask(self, **request: object) -> dict:
         process = self._free.get()
         try:
-            process.stdin.write(json.dumps({"file": file, "hosts": hosts, "env": env, "calls": calls}) + "\n")
+            process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()
             answer = json.loads(process.stdout.readline() or '{"broken": "it ended without an answer"}')
         finally:
@@ -81,10 +96,20 @@ class Loaded:
         return yaml.safe_load(self.file)
 
     @property
+    def toolsets(self) -> dict:
+        """The entries of `toolsets` as they are written, without the revision."""
+        return {name: entry for name, entry in self.parsed["toolsets"].items() if not name.startswith(REVISION)}
+
+    @property
     def entries(self) -> dict:
         """The entries as the agent loaded them. Fails if the agent refused the file."""
         assert "refused" not in self.answer, f"the agent refused the file: {self.answer['refused']}\n{self.file}"
         return self.answer["entries"]
+
+    @property
+    def prompt(self) -> str:
+        """The system prompt of the next chat."""
+        return self.answer["prompt"]
 
     def entry(self, name: str) -> dict:
         assert name in self.entries, f"there is no entry {name}, only {sorted(self.entries)}"
@@ -115,12 +140,31 @@ class Loaded:
                     assert owner == name, f"the tool {tool} of {name} is that of {owner}"
 
 
+@dataclasses.dataclass
+class Running:
+    """The toolsets that run after the start of the agent or after a refresh."""
+
+    file: str
+    notes: str
+    refused: str | None
+    swapped: bool
+    entries: dict
+    prompt: str
+    calls: list
+
+    def urls(self, toolset: str) -> dict:
+        """The URLs of the instances that answer."""
+        return self.entries[toolset]["urls"]
+
+
 class World:
     """The environment of one test case."""
 
     def __init__(self, operator: Operator, agents: Agents, backends: Backends) -> None:
         self.operator, self.agents, self.backends = operator, agents, backends
         self.report = []
+        self.limits = []
+        self.version = VERSION
 
     def load(
         self,
@@ -137,6 +181,10 @@ class World:
         key of both is `namespace/name`, or the host of a tool outside the cluster.
         """
         file, notes = self.operator.file(objects)
+        return self.load_text(file, notes=notes, hosts=self.hosts(objects, state, ports), env=env, calls=calls)
+
+    def hosts(self, objects: list, state: dict | None = None, ports: dict | None = None) -> dict:
+        """The local port for the `host:port` of every tool. See `load`."""
         hosts = {}
         for tool in self.operator.tools(objects):
             scheme, _, rest = tool["endpoint"].partition("://")
@@ -148,7 +196,30 @@ class World:
                 "hung": self.backends.hung,
                 "dead": self.backends.dead,
             }[(state or {}).get(name)]
-        return self.load_text(file, notes=notes, hosts=hosts, env=env, calls=calls)
+        return hosts
+
+    def refresh(self, versions: list, *, env: dict | None = None, calls: list | None = None) -> list[Running]:
+        """Renders the objects of every version, and refreshes the agent with every file. `calls` has the calls after each."""
+        files, hosts = [], {}
+        for objects in versions:
+            files.append(self.operator.file(objects))
+            hosts.update(self.hosts(objects))
+        return self.refresh_texts([file for file, _ in files], [notes for _, notes in files], hosts, env, calls)
+
+    def refresh_texts(
+        self,
+        files: list,
+        notes: list | None = None,
+        hosts: dict | None = None,
+        env: dict | None = None,
+        calls: list | None = None,
+    ) -> list[Running]:
+        """Refreshes the agent with every text as a file."""
+        calls = calls or [[] for _ in files]
+        steps = [{"file": file, "calls": some} for file, some in zip(files, calls, strict=True)]
+        answers = self.agents.refresh(steps, hosts or {}, env or {})
+        together = zip(files, notes or [""] * len(files), answers, strict=True)
+        return [Running(file=file, notes=said, **answer) for file, said, answer in together]
 
     def load_text(
         self,
@@ -166,6 +237,10 @@ class World:
                 self.report.append((name, entry["status"], entry.get("unknown") or [], entry.get("instances") or {}))
             loaded.sound()
         return loaded
+
+    def limit(self, text: str) -> None:
+        """Says in the matrix of docs/compatibility.md what this version of the agent cannot do."""
+        self.limits.append(text)
 
     def says(self, what: str) -> None:
         """Adds a line to the report."""

@@ -179,7 +179,7 @@ async fn a_restart_that_is_due_during_a_late_renewal_is_made_after_it() -> Resul
         let options = ControllerOptions { arguments: election(&agent), ..behind(&proxy) };
         let _controller = world.start_controller(options).await?;
         let consumer =
-            json!({"reload": "RolloutRestart", "deploymentRef": {"name": "holmes"}, "minIntervalSeconds": 1});
+            json!({"reload": "RolloutRestart", "restartOn": "AnyChange", "deploymentRef": {"name": "holmes"}, "minIntervalSeconds": 1});
         world.configure(&agent, CONFIG, &over(without_health(&[&agent]), json!({"consumer": consumer}))).await?;
         world.ready(&agent, CONFIG, ("True", "AsExpected")).await?;
 

@@ -1,4 +1,5 @@
-//! `consumer.reload: RolloutRestart` restarts the agent's Deployment when the file changes, and no other Deployment.
+//! `consumer.reload: RolloutRestart` restarts the agent's Deployment after the changes that `restartOn` selects, and no
+//! other Deployment.
 //!
 //! A change settles for 10 s before the agent is restarted, so these tests take longer than others.
 
@@ -20,11 +21,13 @@ use crate::{
 const SETTLED: Duration = Duration::from_secs(12);
 
 const ANNOTATION: &str = "kubernaut.io/toolset-hash";
+const VARIABLES: &str = "kubernaut.io/toolset-variables";
 
 struct Cast {
     /// Boxed, so that the tests' futures are small.
     account: Box<Account>,
-    _controller: Controller,
+    controller: Box<Controller>,
+    options: Box<ControllerOptions>,
     deployments: Api<Deployment>,
     agent: String,
 }
@@ -54,21 +57,50 @@ async fn cast(world: &mut World, consumer: Value) -> Result<Cast> {
         "apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["holmes"], "verbs": ["get", "patch"],
     }]);
     account.grant(&agent, "restart", &restart).await?;
-    let options =
-        ControllerOptions { kubeconfig: Some(account.kubeconfig().to_owned()), ..ControllerOptions::default() };
-    let controller = world.start_controller(options).await?;
+    let options = Box::new(ControllerOptions {
+        kubeconfig: Some(account.kubeconfig().to_owned()),
+        ..ControllerOptions::default()
+    });
+    let controller = Box::new(world.start_controller((*options).clone()).await?);
     world.configure(&agent, CONFIG, &over(without_health(&[&agent]), json!({"consumer": consumer}))).await?;
-    Ok(Cast { account: Box::new(account), _controller: controller, deployments: world.api(&agent), agent })
+    Ok(Cast { account: Box::new(account), controller, options, deployments: world.api(&agent), agent })
 }
 
+/// A restart after every change.
 fn restart(name: &str, interval: u32) -> Value {
+    over(restart_for_variables(name, interval), json!({"restartOn": "AnyChange"}))
+}
+
+/// A restart only for new environment variables, which is the default.
+fn restart_for_variables(name: &str, interval: u32) -> Value {
     json!({"reload": "RolloutRestart", "deploymentRef": {"name": name}, "minIntervalSeconds": interval})
+}
+
+/// An annotation of the pod template.
+fn annotation(deployment: &Deployment, name: &str) -> Option<String> {
+    let template = deployment.spec.as_ref()?.template.metadata.as_ref()?;
+    template.annotations.as_ref()?.get(name).cloned()
 }
 
 /// The hash that the agent runs with.
 fn carried(deployment: &Deployment) -> Option<String> {
-    let template = deployment.spec.as_ref()?.template.metadata.as_ref()?;
-    template.annotations.as_ref()?.get(ANNOTATION).cloned()
+    annotation(deployment, ANNOTATION)
+}
+
+/// How many environment variables the agent was restarted for.
+fn variables(deployment: &Deployment) -> usize {
+    annotation(deployment, VARIABLES).map_or(0, |list| list.split(',').filter(|one| !one.is_empty()).count())
+}
+
+/// A spec in which Services need these environment variables.
+fn credentials(namespace: &str, of: &[(&str, &str)]) -> Value {
+    let rule = |(service, env): &(&str, &str)| {
+        json!({
+            "name": service, "match": {"namespace": namespace, "service": service},
+            "credentials": {"type": "Bearer", "env": env},
+        })
+    };
+    json!({"spec": {"overrides": of.iter().map(rule).collect::<Vec<_>>()}})
 }
 
 /// How often the Deployment's spec was changed since it was made.
@@ -84,6 +116,22 @@ fn restarted(deployment: &Deployment) -> Option<Timestamp> {
 }
 
 impl Cast {
+    async fn reloaded(&self, world: &World, expected: (&str, &str)) -> Result<()> {
+        let configs = toolset_configs(&world.client(), &self.agent);
+        present(&configs, CONFIG, "ConsumerReloaded", |config| condition(config, "ConsumerReloaded") == Some(expected))
+            .await
+            .map(drop)
+    }
+
+    /// The generation of the agent's Deployment stays the same for longer than a change takes to settle.
+    async fn stays_at(&self, generation: i64) -> Result<()> {
+        holds(SETTLED, "nobody restarts the agent", async || {
+            ensure!(changes(&self.deployments.get("holmes").await?) == generation);
+            Ok(())
+        })
+        .await
+    }
+
     async fn hash(&self, world: &World) -> Result<String> {
         let config_maps: Api<k8s_openapi::api::core::v1::ConfigMap> = world.api(&self.agent);
         let output = config_maps.get(e2e::harness::DEFAULT_CONFIG_MAP).await?;
@@ -209,6 +257,87 @@ async fn a_deployment_that_may_not_be_restarted_is_reported_and_the_output_is_wr
         .await?;
         assert_eq!(changes(&cast.deployments.get("other").await?), 1);
         Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn only_a_variable_that_is_named_for_the_first_time_restarts_the_agent() -> Result<()> {
+    scenario("variables", async |world| {
+        let mut cast = cast(world, restart_for_variables("holmes", 1)).await?;
+        for name in ["one", "two"] {
+            world.create(&services::prometheus_named(&cast.agent, name)).await?;
+        }
+        world.tools(&cast.agent, "lists both", |tools| tools.names() == ["one", "two"]).await?;
+        cast.reloaded(world, ("True", "AsExpected")).await?;
+        cast.stays_at(0).await?;
+
+        let configs = toolset_configs(&world.client(), &cast.agent);
+        patch(&configs, CONFIG, credentials(&cast.agent, &[("one", "TOKEN")])).await?;
+        cast.reloaded(world, ("Unknown", "ReloadPending")).await?;
+        cast.reloaded(world, ("True", "AsExpected")).await?;
+        let first = cast.deployments.get("holmes").await?;
+        assert_eq!((changes(&first), variables(&first)), (1, 1));
+
+        // Further content, and the same variable at another tool.
+        world.create(&services::grafana(&cast.agent)).await?;
+        patch(&configs, CONFIG, credentials(&cast.agent, &[("one", "TOKEN"), ("two", "TOKEN")])).await?;
+        world.tools(&cast.agent, "lists Grafana", |tools| tools.names().contains(&"grafana")).await?;
+        cast.stays_at(1).await?;
+
+        // Another process knows what the agent was restarted for.
+        ensure!(cast.controller.terminate().await?.success());
+        *cast.controller = world.start_controller((*cast.options).clone()).await?;
+        patch(&configs, CONFIG, credentials(&cast.agent, &[("one", "TOKEN"), ("two", "OTHER")])).await?;
+        let second = present(&cast.deployments, "holmes", "it was restarted for both", |agent| variables(agent) == 2);
+        assert_eq!(changes(&second.await?), 2);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_upgrade_of_the_operator_restarts_nobody() -> Result<()> {
+    scenario("upgrade", async |world| {
+        let mut cast = cast(world, restart_for_variables("holmes", 1)).await?;
+        world.create(&services::prometheus_named(&cast.agent, "one")).await?;
+        let configs = toolset_configs(&world.client(), &cast.agent);
+        patch(&configs, CONFIG, credentials(&cast.agent, &[("one", "TOKEN")])).await?;
+        present(&cast.deployments, "holmes", "it was restarted", |agent| variables(agent) == 1).await?;
+        ensure!(cast.controller.terminate().await?.success());
+
+        // As a release left them that wrote no revision entry and recorded only the hash of the file.
+        let config_maps: Api<k8s_openapi::api::core::v1::ConfigMap> = world.api(&cast.agent);
+        let output = config_maps.get(e2e::harness::DEFAULT_CONFIG_MAP).await?;
+        let entry = |line: &&str| !line.contains("evision");
+        let older: Vec<&str> = data(&output, "custom_toolset.yaml").split_inclusive('\n').filter(entry).collect();
+        let older = older.concat();
+        patch(&config_maps, e2e::harness::DEFAULT_CONFIG_MAP, json!({"data": {"custom_toolset.yaml": older}})).await?;
+        let annotations = json!({ANNOTATION: cast.hash(world).await?, VARIABLES: null});
+        let template = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
+        let before = patch(&cast.deployments, "holmes", template).await?.spec.context("its spec")?.template;
+
+        for _ in 0..2 {
+            *cast.controller = world.start_controller((*cast.options).clone()).await?;
+            present(&cast.deployments, "holmes", "the variable is recorded", |agent| {
+                agent.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(VARIABLES))
+            })
+            .await?;
+            holds(SETTLED, "nobody restarts the agent", async || {
+                let agent = cast.deployments.get("holmes").await?;
+                ensure!(agent.spec.is_some_and(|spec| spec.template == before), "its pods are replaced");
+                Ok(())
+            })
+            .await?;
+            ensure!(cast.controller.terminate().await?.success());
+        }
+        assert_ne!(data(&config_maps.get(e2e::harness::DEFAULT_CONFIG_MAP).await?, "custom_toolset.yaml"), older);
+
+        *cast.controller = world.start_controller((*cast.options).clone()).await?;
+        world.create(&services::grafana(&cast.agent)).await?;
+        let both = credentials(&cast.agent, &[("one", "TOKEN"), ("grafana", "GRAFANA")]);
+        patch(&configs, CONFIG, both).await?;
+        present(&cast.deployments, "holmes", "it is restarted for both", |agent| variables(agent) == 2).await.map(drop)
     })
     .await
 }

@@ -217,7 +217,11 @@ async fn a_deployment_that_is_slow_to_read_does_not_delay_the_config_map() -> Re
         }))?;
         stage.world.create(&deployment).await?;
         let fault = proxy.hold(|request| request.resource == "deployments");
-        stage.respec(json!({"consumer": {"reload": "RolloutRestart", "deploymentRef": {"name": "holmes"}}})).await?;
+        stage
+            .respec(json!({"consumer": {
+                "reload": "RolloutRestart", "restartOn": "AnyChange", "deploymentRef": {"name": "holmes"},
+            }}))
+            .await?;
         eventually("the Deployment is asked for", async || {
             ensure!(fault.met() > 0);
             Ok(())

@@ -56,7 +56,7 @@ pub(crate) async fn whole_job(world: &World, namespaces: &Namespaces<'_>) -> Res
     world.backend(&service).await?;
     let sources = json!([{"name": "platform", "trust": "Trusted", "namespaces": namespaces.selection}]);
     let consumer = json!({
-        "reload": "RolloutRestart", "deploymentRef": {"name": AGENT},
+        "reload": "RolloutRestart", "restartOn": "AnyChange", "deploymentRef": {"name": AGENT},
         "observe": "HolmesGPT", "serviceRef": {"name": "holmes"},
     });
     world.configure(agent, "default", &json!({"sources": sources, "consumer": consumer})).await?;

@@ -71,7 +71,7 @@ fn the_defaults_are_those_of_the_documentation() {
                 "conflictPolicy": "Fail",
                 "deletionPolicy": "Delete",
             },
-            "consumer": {"reload": "None", "minIntervalSeconds": 300},
+            "consumer": {"revisionEntry": "Enabled", "reload": "None", "minIntervalSeconds": 300, "observe": "None"},
         })
     );
 }

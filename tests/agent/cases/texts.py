@@ -197,7 +197,7 @@ def awkward_names_give_distinct_tools_of_at_most_64_characters(world: World) -> 
     assert len(namespaced) == 2 and all(len(tool) <= 64 for tool in namespaced), namespaced
     own = [name for name, entry in loaded.entries.items() if entry["type"] == "http"]
     assert len(own) == len(places) + 7 + 1, sorted(loaded.entries)
-    assert all(isinstance(name, str) and len(name) <= 48 for name in loaded.parsed["toolsets"]), sorted(loaded.entries)
+    assert all(isinstance(name, str) and len(name) <= 48 for name in loaded.toolsets), sorted(loaded.entries)
     derived = [tool for name in own for tool in loaded.entry(name)["tools"]]
     assert len(set(derived)) == len(own), derived
     assert set(loaded.entry("prometheus/metrics")["instances"]) == {"1e3/on", "null/no"}

@@ -30,6 +30,11 @@ REFUSED = {
     "invalid YAML": "toolsets: {\n",
 }
 
+# The built-in toolsets of old versions that the tested version does not have.
+REMOVED = {
+    (0, 39, 0): {"azure/sql", "kubectl-run", "kubernetes/krew-extras", "kubernetes/kube-lineage-extras"},
+}
+
 # The formats in the documentation and in the code of the predecessor.
 PREDECESSOR = {
     "toolset.json": json.dumps(
@@ -79,9 +84,9 @@ def a_built_in_without_enabled_stays_off(world: World) -> None:
 
 
 def the_operator_writes_enabled_into_every_entry(world: World) -> None:
-    file = world.load([product("Loki"), product("Jaeger"), toolset_config()]).parsed
-    assert {"grafana/loki", "jaeger-observability-jaeger-query", "kubernetes/core"} == set(file["toolsets"]), file
-    assert all(entry["enabled"] is True for entry in file["toolsets"].values()), file
+    loaded = world.load([product("Loki"), product("Jaeger"), toolset_config()])
+    assert {"grafana/loki", "jaeger-observability-jaeger-query", "kubernetes/core"} == set(loaded.toolsets), loaded.file
+    assert all(entry["enabled"] is True for entry in loaded.parsed["toolsets"].values()), loaded.file
 
 
 def an_unknown_configuration_key_is_silently_ignored(world: World) -> None:
@@ -100,15 +105,44 @@ def two_entries_can_have_the_same_tool_name(world: World) -> None:
     assert sum(tool == "jaeger_a_b_c_request" for tool in answer["tools"]) == 1
 
 
+def an_enabled_toolset_can_still_fail(world: World) -> None:
+    """The check of Grafana accepts any failure, and the check of Prometheus accepts any answer with status 200."""
+    grafana, prometheus = product("Grafana"), product("Prometheus")
+    world.backends.break_with("grafana.observability.svc.cluster.local:80", 503, '{"error": "down"}')
+    world.backends.break_with("prometheus-server.observability.svc.cluster.local:80", 200, "<html>Log in</html>")
+    query = {"tool": "execute_prometheus_instant_query", "params": {"query": "up", "description": "what is up"}}
+    loaded = world.load([grafana, prometheus, toolset_config()], calls=[query]).all_enabled()
+    assert loaded.answer["calls"][0]["status"] == "error", loaded.answer["calls"]
+
+
+def the_agent_compares_paths_as_text(world: World) -> None:
+    """A path with `..` leaves the allowed paths, but not the host. The operator cannot prevent this."""
+    entry = "{type: http, description: d, config: {endpoints: [{hosts: ['http://x:80'], paths: ['/v1/*']}]}}"
+    paths = ("v1/../up", "v1/%2e%2e/up", "up")
+    calls = [{"tool": "x_request", "params": {"url": f"http://x:80/{path}"}} for path in paths]
+    answer = world.agents.load(f"toolsets: {{x: {entry}}}\n", {"x:80": world.backends.plain}, {}, calls)
+    assert len(world.backends.requests) == 2, world.backends.requests
+    assert "not in whitelist" in answer["calls"][2]["error"], answer["calls"]
+
+
 def the_list_of_built_in_toolsets_is_complete(world: World) -> None:
     """The list in crates/toolset/src/agent_names.rs is complete, so a baseline may name every toolset."""
     names = sorted({*built_ins(), *named_in_modules()})
     operator: Operator = world.operator
+    left_out = set()
     for start in range(0, len(names), 60):
         baseline = [{"name": name, "state": "Disabled"} for name in names[start : start + 60]]
         _, notes = operator.file([service("a", "unrelated", 80), toolset_config(baseline=baseline)])
-        assert not notes.strip(), notes
+        left_out |= set(re.findall(r"baseline (\S+) is left out", notes))
     world.says(f"{len(names)} built-in toolsets")
+    assert left_out == REMOVED.get(world.version, set()), left_out
+    if left_out:
+        world.limit(f"all but {len(left_out)}")
+
+
+def the_operator_names_the_version_with_which_it_is_tested(world: World) -> None:
+    _, notes = world.operator.file([toolset_config(baseline=[{"name": "no-such-thing", "state": "Enabled"}])])
+    assert f"HolmesGPT {'.'.join(map(str, world.version))} has no built-in toolset" in notes, notes
 
 
 def built_ins() -> list:

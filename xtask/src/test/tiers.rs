@@ -134,7 +134,7 @@ fn deny() -> Result<Outcome> {
 
 fn api(filter: &[String]) -> Result<Outcome> {
     // Without the agent, its tests print that they are skipped, or fail in CI.
-    let agent = agent::python().map(|python| ("TOOLSET_AGENT_PYTHON", python));
+    let agent = agent::tested_python().map(|python| ("TOOLSET_AGENT_PYTHON", python));
     if let Err(error) = &agent {
         writeln!(io::stderr(), "the agent cannot be installed: {error:#}")?;
     }

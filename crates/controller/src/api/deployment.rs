@@ -1,10 +1,10 @@
 //! The agent's Deployment, which `consumer.reload: RolloutRestart` restarts. No other Deployment is patched.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use k8s_openapi::{api::apps::v1::Deployment, jiff::Timestamp};
+use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp};
 use kube::{Api, api::Patch};
-use serde_json::json;
+use serde_json::{Value, json};
 use toolset::config_map::FIELD_MANAGER;
 
 use super::{
@@ -16,14 +16,19 @@ use super::{
     writer::{Lane, Writer},
 };
 
-/// The annotation of the pod template that holds the hash of the file which the agent runs with.
+/// The annotation of the pod template that holds the hash of the file with which the agent was restarted.
 const HASH_ANNOTATION: &str = "kubernaut.io/toolset-hash";
+/// The annotation that holds the hashes of the environment variables that the file named then. It is in the pod template,
+/// or in the Deployment's own metadata if an earlier release restarted the agent. A change there starts no rollout.
+const VARIABLES_ANNOTATION: &str = "kubernaut.io/toolset-variables";
 
 /// The state of an agent's Deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AgentState {
     /// The hash in its pod template. Empty if there is none.
     pub(crate) hash: String,
+    /// The hashes of environment variables. `None` if there is no such annotation.
+    pub(crate) variables: Option<BTreeSet<String>>,
     /// How long ago the operator last restarted it, if ever.
     pub(crate) restarted_ago: Option<Duration>,
 }
@@ -31,23 +36,55 @@ pub(crate) struct AgentState {
 /// Reads the state of the Deployment.
 pub(crate) async fn read(writer: &Writer, name: &NamespacedName) -> Result<AgentState, Error> {
     let deployment = within_timeout(api(writer, name).get(&name.name)).await?;
-    Ok(AgentState { hash: hash(&deployment), restarted_ago: restarted_ago(&deployment, Timestamp::now()) })
+    Ok(state(&deployment, Timestamp::now()))
 }
 
 /// Restarts the agent. The changed pod template starts a rollout.
-pub(crate) async fn restart(writer: &Writer, term: Term, name: &NamespacedName, hash: &str) -> Result<(), Error> {
-    let merge = Patch::Merge(json!({"spec": {"template": {"metadata": {"annotations": {HASH_ANNOTATION: hash}}}}}));
+pub(crate) async fn restart(
+    writer: &Writer,
+    term: Term,
+    name: &NamespacedName,
+    hash: &str,
+    variables: &BTreeSet<String>,
+) -> Result<(), Error> {
+    let annotations = json!({HASH_ANNOTATION: hash, VARIABLES_ANNOTATION: list(variables)});
+    merge(writer, term, name, &json!({"spec": {"template": {"metadata": {"annotations": annotations}}}})).await
+}
+
+/// Records the environment variables of an agent that an earlier release has restarted, without a restart.
+pub(crate) async fn record(
+    writer: &Writer,
+    term: Term,
+    name: &NamespacedName,
+    variables: &BTreeSet<String>,
+) -> Result<(), Error> {
+    merge(writer, term, name, &json!({"metadata": {"annotations": {VARIABLES_ANNOTATION: list(variables)}}})).await
+}
+
+async fn merge(writer: &Writer, term: Term, name: &NamespacedName, change: &Value) -> Result<(), Error> {
+    let merge = Patch::Merge(change);
     writer.send(term, Lane::Reload, api(writer, name).patch(&name.name, &request::patch(), &merge)).await.map(drop)
+}
+
+/// A set of hashes as the value of an annotation.
+fn list(hashes: &BTreeSet<String>) -> String {
+    hashes.iter().map(String::as_str).collect::<Vec<_>>().join(",")
 }
 
 fn api(writer: &Writer, name: &NamespacedName) -> Api<Deployment> {
     Api::namespaced(writer.client(), &name.namespace)
 }
 
-fn hash(deployment: &Deployment) -> String {
+fn state(deployment: &Deployment, now: Timestamp) -> AgentState {
     let template = deployment.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
-    let annotations = template.and_then(|metadata| metadata.annotations.as_ref());
-    annotations.and_then(|annotations| annotations.get(HASH_ANNOTATION)).cloned().unwrap_or_default()
+    let annotation = |metadata: Option<&ObjectMeta>, name| metadata?.annotations.as_ref()?.get(name).cloned();
+    let variables = annotation(template, VARIABLES_ANNOTATION)
+        .or_else(|| annotation(Some(&deployment.metadata), VARIABLES_ANNOTATION));
+    AgentState {
+        hash: annotation(template, HASH_ANNOTATION).unwrap_or_default(),
+        variables: variables.map(|list| list.split(',').filter(|one| !one.is_empty()).map(str::to_owned).collect()),
+        restarted_ago: restarted_ago(deployment, now),
+    }
 }
 
 /// The API server keeps the time of our last patch in the managed fields, so the interval between restarts survives a
@@ -63,18 +100,33 @@ fn restarted_ago(deployment: &Deployment, now: Timestamp) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_hash_and_the_time_of_the_last_restart_are_read_from_the_deployment() {
-        let deployment: Deployment = serde_json::from_value(json!({
-            "metadata": {"managedFields": [
+    fn deployment(own: &Value, template: &Value) -> Deployment {
+        serde_json::from_value(json!({
+            "metadata": {"annotations": own, "managedFields": [
                 {"manager": "helm", "time": "2026-01-01T00:01:00Z"},
                 {"manager": "toolset-operator", "time": "2026-01-01T00:00:00Z"}
             ]},
-            "spec": {"selector": {}, "template": {"metadata": {"annotations": {"kubernaut.io/toolset-hash": "abc"}}}}
+            "spec": {"selector": {}, "template": {"metadata": {"annotations": template}}}
         }))
-        .unwrap();
-        assert_eq!(hash(&deployment), "abc");
-        let now = "2026-01-01T00:02:00Z".parse().unwrap();
-        assert_eq!(restarted_ago(&deployment, now), Some(Duration::from_secs(120)));
+        .unwrap()
+    }
+
+    #[test]
+    fn what_the_agent_was_restarted_with_and_when_is_read_from_the_deployment() {
+        let template = json!({"kubernaut.io/toolset-hash": "abc", "kubernaut.io/toolset-variables": "11,22"});
+        let read =
+            |own: &Value, template: &Value| state(&deployment(own, template), "2026-01-01T00:02:00Z".parse().unwrap());
+        let expected = AgentState {
+            hash: "abc".to_owned(),
+            variables: Some(BTreeSet::from(["11".to_owned(), "22".to_owned()])),
+            restarted_ago: Some(Duration::from_secs(120)),
+        };
+        assert_eq!(read(&json!({}), &template), expected);
+        let recorded = json!({"kubernaut.io/toolset-variables": "33"});
+        assert_eq!(read(&recorded, &template), expected, "the pod template is newer");
+        let variables = |own: &Value, template: &Value| read(own, template).variables;
+        assert_eq!(variables(&recorded, &json!({})), Some(BTreeSet::from(["33".to_owned()])));
+        assert_eq!(variables(&json!({}), &json!({"kubernaut.io/toolset-hash": "abc"})), None);
+        assert_eq!(variables(&json!({}), &json!({"kubernaut.io/toolset-variables": ""})), Some(BTreeSet::new()));
     }
 }

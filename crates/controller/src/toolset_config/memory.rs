@@ -1,7 +1,13 @@
 //! What the worker of one ToolsetConfig remembers between two reconciles. If it is lost, some work is repeated.
 
+use std::sync::Arc;
+
 use tokio::time::{Duration, Instant};
-use toolset::{HealthStage, config_map::Manifest};
+use toolset::{
+    HealthStage,
+    config_map::Manifest,
+    render::{AgentFile, HOLMESGPT_KEY},
+};
 
 use super::{brake::Brake, health_clocks::HealthClocks};
 use crate::{api::fence::Term, cluster::ConfigMapState};
@@ -38,6 +44,8 @@ pub(super) struct Memory {
     /// The generation of the spec for which the ConfigMap was last read back and reduced. At first it is that of the
     /// last status, whoever wrote it.
     pub(super) reduced: Option<i64>,
+    /// The agent's file in the ConfigMap as this term found it, if the spec restarts the agent.
+    pub(super) found: Option<Arc<AgentFile>>,
     /// When the ConfigMap was first seen being deleted.
     pub(super) leaving_since: Option<Instant>,
     /// Failures to write in a row.
@@ -63,11 +71,21 @@ impl Memory {
             rival: String::new(),
             settled: None,
             reduced,
+            found: None,
             leaving_since: None,
             failures: 0,
             waiting_since: None,
             refused: false,
             last_write: None,
+        }
+    }
+
+    /// Keeps the agent's file as this term found it, before anything is written.
+    pub(super) fn finds(&mut self, existing: &ConfigMapState) {
+        if self.found.is_none() {
+            let view = existing.view.as_deref();
+            let text = view.and_then(|view| view.data.get(HOLMESGPT_KEY)).map_or("", |text| &**text);
+            self.found = Some(Arc::new(AgentFile::of_text(text)));
         }
     }
 

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use toolset::{
     Rendered,
     hold::Reduced,
+    render::AgentFile,
     status::{Inputs, OutputState},
 };
 
@@ -64,6 +65,8 @@ pub(super) struct Snapshot {
     pub(super) reduced: Option<Arc<Reduced>>,
     /// The state of the output.
     pub(super) output: OutputState,
+    /// The agent's file in the ConfigMap as this term found it, if the spec restarts the agent.
+    pub(super) found: Option<Arc<AgentFile>>,
 }
 
 impl Snapshot {

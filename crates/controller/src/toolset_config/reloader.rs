@@ -1,16 +1,16 @@
 //! Restarts the agent's Deployment when that is due, and keeps the state for the status.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use crd_types::Reload as ReloadMode;
+use crd_types::{Reload as ReloadMode, RestartOn};
 use kube::ResourceExt as _;
 use tokio::{sync::watch, time::Instant};
-use toolset::status::ReloadState;
+use toolset::{digest, render::AgentFile, status::ReloadState};
 use tracing::{info, warn};
 
 use super::{
     outcome::Snapshot,
-    reload::{Due, Reload},
+    reload::{Content, Due, Reload},
     worker::moment,
 };
 use crate::api::{
@@ -19,6 +19,9 @@ use crate::api::{
     fence::{Leadership, Term},
 };
 
+/// The hex digits of a variable's digest that are kept. Two variables with the same digits would have to meet in one
+/// file to be confused.
+const HASH_DIGITS: usize = 12;
 /// How long after a failed request the next attempt is made.
 const RETRY: Duration = Duration::from_secs(30);
 
@@ -116,27 +119,27 @@ impl Reloader {
             Some(memory) if memory.term == snapshot.term && memory.deployment == deployment => memory,
             old => old.insert(Memory { term: snapshot.term, deployment, reload: Reload::default(), failure: None }),
         };
-        let hash = snapshot.rendered().and_then(|rendered| rendered.agent_file.as_ref()).map(|file| file.hash.as_str());
-        let (true, Some(hash)) = (snapshot.output.is_written(), hash) else {
+        let file = snapshot.rendered().and_then(|rendered| rendered.agent_file.as_deref());
+        let (true, Some(file)) = (snapshot.output.is_written(), file) else {
             let message = "the restart waits until the ConfigMap holds what was planned".to_owned();
             return (memory.pending(message), Next::default());
         };
+        let (content, on) = (content(file), snapshot.config.spec.restart_on());
         let interval = Duration::from_secs(u64::try_from(consumer.min_interval_seconds).unwrap_or_default());
         loop {
             let now = Instant::now();
-            let (attempt, result) = match memory.reload.due(hash, interval, now) {
+            let (attempt, result) = match memory.reload.due(&content, on, interval, now) {
                 Due::Nothing => {
                     memory.failure = None;
                     return (ReloadState::Current, Next::default());
                 }
                 Due::At(at) => {
-                    let name = &memory.deployment.name;
-                    let message =
-                        format!("the content changed; Deployment {name} is restarted when the content is stable");
+                    let (name, cause) = (&memory.deployment.name, cause(on));
+                    let message = format!("{cause}; Deployment {name} is restarted when the content is stable");
                     return (memory.pending(message), Next { at: Some(at), refused: false });
                 }
-                Due::Read => (Attempt::Read, self.read(memory).await),
-                Due::Now => (Attempt::Restart, self.restart(memory, snapshot, hash).await),
+                Due::Read => (Attempt::Read, self.read(memory, snapshot.found.as_deref()).await),
+                Due::Now => (Attempt::Restart, self.restart(memory, snapshot, &content).await),
             };
             match result {
                 Ok(()) => memory.succeeded(attempt),
@@ -145,15 +148,28 @@ impl Reloader {
         }
     }
 
-    async fn read(&self, memory: &mut Memory) -> Result<(), Error> {
+    /// Reads what the agent was last restarted with. `found` is the file as it was when the term began.
+    async fn read(&self, memory: &mut Memory, found: Option<&AgentFile>) -> Result<(), Error> {
         let agent = deployment::read(&self.writer, &memory.deployment).await?;
-        memory.reload.observed(&agent.hash, agent.restarted_ago, Instant::now());
+        let variables = match agent.variables {
+            Some(variables) => variables,
+            // A release that did not record variables restarted the agent for this file, so they are known.
+            None => match found.filter(|file| file.hash == agent.hash).map(content) {
+                Some(found) => {
+                    deployment::record(&self.writer, memory.term, &memory.deployment, &found.variables).await?;
+                    found.variables
+                }
+                None => BTreeSet::new(),
+            },
+        };
+        memory.reload.observed(Content { hash: agent.hash, variables }, agent.restarted_ago, Instant::now());
         Ok(())
     }
 
-    async fn restart(&self, memory: &mut Memory, snapshot: &Snapshot, hash: &str) -> Result<(), Error> {
-        deployment::restart(&self.writer, memory.term, &memory.deployment, hash).await?;
-        memory.reload.restarted(hash, Instant::now());
+    async fn restart(&self, memory: &mut Memory, snapshot: &Snapshot, content: &Content) -> Result<(), Error> {
+        let Content { hash, variables } = content;
+        deployment::restart(&self.writer, memory.term, &memory.deployment, hash, variables).await?;
+        memory.reload.restarted(content.clone(), Instant::now());
         let (namespace, name, deployment) = (&self.name.namespace, &self.name.name, &memory.deployment.name);
         info!(%namespace, %name, %deployment, hash, "agent restarted");
         self.events.send(Event {
@@ -162,7 +178,7 @@ impl Reloader {
             kind: Kind::Normal,
             reason: "ConsumerReloaded",
             action: "Reload",
-            note: format!("restarted Deployment {deployment} for content {hash}"),
+            note: format!("restarted Deployment {deployment}, because {}", cause(snapshot.config.spec.restart_on())),
             repeats: true,
         });
         Ok(())
@@ -181,6 +197,20 @@ impl Reloader {
         let message = format!("Deployment {deployment}: {error}{cure}");
         memory.failure = Some(Failure { attempt, message: message.clone() });
         (ReloadState::Failed { message }, Next { at: Some(retry_at), refused: false })
+    }
+}
+
+/// What a restart depends on. Names of variables can be long, so the annotation holds only the start of their digests.
+fn content(file: &AgentFile) -> Content {
+    let short = |name: &String| digest::of_parts([name.as_str()]).chars().take(HASH_DIGITS).collect();
+    Content { hash: file.hash.clone(), variables: file.variables.iter().map(short).collect() }
+}
+
+/// Why a restart is due.
+const fn cause(on: RestartOn) -> &'static str {
+    match on {
+        RestartOn::AnyChange => "the content changed",
+        RestartOn::EnvironmentOnly => "the file names an environment variable for the first time",
     }
 }
 

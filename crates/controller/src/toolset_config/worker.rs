@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, future::pending, sync::Arc, time::Duration};
 
-use crd_types::{Mode, ToolsetConfig};
+use crd_types::{Mode, Reload, ToolsetConfig};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -100,6 +100,9 @@ impl Worker {
         let existing = self.cluster.config_maps.get(&target);
         if let Some(existing) = &existing {
             memory.recognise(existing);
+            if config.spec.consumer.reload != Reload::None {
+                memory.finds(existing);
+            }
         }
         let gate = self.gate(config, memory, existing.as_ref(), began);
         let outcome = self.output(config, memory, (&target, existing), &gate, received, began).await;
@@ -266,6 +269,7 @@ impl Worker {
             planned: outcome.planned,
             reduced: outcome.reduced,
             output,
+            found: memory.found.clone(),
         };
         self.snapshots.send_replace(Some(Arc::new(snapshot)));
     }

@@ -151,7 +151,7 @@ impl LegacyEntry {
     fn read(name: String, fields: &Block) -> Result<Self, String> {
         let mut entry = Self { name, namespace: None, disabled: false, description: None, ignored: Vec::new() };
         for (field, value) in fields.iter() {
-            match (field.as_str(), value) {
+            match (field.as_text().unwrap_or_default(), value) {
                 ("name", _) | ("enabled", Node::Bool(true)) => {}
                 ("enabled", Node::Bool(false)) | ("disabled", Node::Bool(true)) => entry.disabled = true,
                 ("namespace", Node::Text(namespace)) => entry.namespace = Some(namespace.to_string()),

@@ -256,9 +256,7 @@ fn consumer_reloaded(reload: &ReloadState) -> Option<PendingCondition> {
         |status, reason, message: &str| PendingCondition::new(ConditionType::ConsumerReloaded, status, reason, message);
     match reload {
         ReloadState::NotAsked => None,
-        ReloadState::Current => {
-            Some(condition("True", Reason::AsExpected, "the agent's Deployment has the hash of the output"))
-        }
+        ReloadState::Current => Some(condition("True", Reason::AsExpected, "no restart of the agent is due")),
         ReloadState::Pending { message } => Some(condition("Unknown", Reason::ReloadPending, message)),
         ReloadState::Failed { message } => Some(condition("False", Reason::ReloadFailed, message)),
     }

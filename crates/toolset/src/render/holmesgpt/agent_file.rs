@@ -25,6 +25,11 @@ impl AgentFile {
         Self { hash: digest::of_text(text), revision, entries, variables: variables(text) }
     }
 
+    /// Describes the hash and the variables of a file that anybody wrote.
+    pub fn of_text(text: &str) -> Self {
+        Self::new(text, None, BTreeSet::new())
+    }
+
     /// Reads a file back that the operator wrote. `base` is the user's own file. An entry that is in both counts as the
     /// user's.
     ///

@@ -1,4 +1,5 @@
 use super::*;
+use crate::render::holmesgpt::toolsets::Toolset;
 
 fn own(toolset: Toolset, yaml: &str) -> (OwnInstances, Vec<String>) {
     let file = parse(&format!("toolsets:\n  it: {yaml}\n")).unwrap();
@@ -66,9 +67,84 @@ fn aliases_cannot_make_it_larger_than_the_budget() {
 
 #[test]
 fn values_are_taken_as_the_agents_yaml_reader_takes_them() {
-    let file = parse("toolsets: {mine: {a: yes, b: off, c: 017, d: 1_000, e: 'yes', f: 1.5, g: null}}").unwrap();
-    let written = written(&[file.toolsets()["mine"].clone()]);
-    assert_eq!(written, ["a: true, b: false, c: 15, d: 1000, e: \"yes\", f: 1.5, g: null"]);
+    let file =
+        parse("toolsets: {mine: {a: yes, b: off, c: 017, d: 1_000, e: 'yes', f: 1.5, g: null, h: 1e3, i: 1:30}}");
+    let written = written(&[file.unwrap().toolsets()["mine"].clone()]);
+    assert_eq!(written, ["a: true, b: false, c: 15, d: 1000, e: \"yes\", f: 1.5, g: null, h: \"1e3\", i: 90"]);
+}
+
+#[test]
+fn a_value_that_cannot_be_carried_over_costs_its_entry_and_is_named() {
+    let table = [
+        ("since: 2020-13-45", "2020-13-45 at since"),
+        ("config: {retries: 0x_}", "0x_ at config.retries"),
+        ("config: {list: [1, =]}", "= at config.list.1"),
+        ("config: !include other.yaml", "the tag !include at config"),
+        ("config: &c {again: *c}", "an alias at config.again"),
+        ("<<: 3", "a << cannot"),
+    ];
+    for (bad, named) in table {
+        let file = parse(&format!("toolsets:\n  fine: {{enabled: true}}\n  bad:\n    {bad}\n")).unwrap();
+        assert_eq!(file.names().collect::<Vec<_>>(), ["fine"], "{bad}");
+        let [problem] = file.problems() else { panic!("{:?}", file.problems()) };
+        assert!(problem.starts_with("toolsets \"bad\" is left out: "), "{problem}");
+        assert!(problem.contains(named) && problem.contains("; "), "{problem}");
+    }
+    for fine in [".nan", ".inf", "12e4567", "123456789012345678901234567890", "2020-01-01"] {
+        let file = parse(&format!("toolsets: {{a: {{v: {fine}}}}}")).unwrap();
+        assert_eq!((file.toolsets().len(), file.problems().len()), (1, 0), "{fine}");
+    }
+}
+
+#[test]
+fn a_name_that_is_no_text_for_the_agent_is_left_out_and_said() {
+    let file =
+        parse("toolsets: {on: {enabled: true}, 1: {enabled: true}, 'off': {enabled: true}, 2020-13-01: {}}").unwrap();
+    assert_eq!(file.names().collect::<Vec<_>>(), ["off"]);
+    assert_eq!(file.problems().len(), 3, "{:?}", file.problems());
+    assert_eq!(file.problems()[0], "toolsets \"on\" is left out: its name is not text for the agent; put it in quotes");
+}
+
+#[test]
+fn of_sections_and_entries_with_the_same_name_the_last_one_counts() {
+    let file = parse("toolsets: {a: {}}\ntoolsets: {b: {v: 1}, c: {}, b: {v: 2}, c: {x.y: 1}}\n").unwrap();
+    assert_eq!(written(&[file.toolsets()["b"].clone()]), ["v: 2"]);
+    assert_eq!(file.names().collect::<Vec<_>>(), ["b"]);
+}
+
+#[test]
+fn sections_and_the_file_can_be_merged_from_others() {
+    let text = "x: &x {toolsets: &t {a: {enabled: true}}}\n<<: *x\nmcp_servers: {<<: *t, b: {enabled: true}}\n";
+    assert_eq!(parse(text).unwrap().names().collect::<Vec<_>>(), ["a", "a", "b"]);
+}
+
+#[test]
+fn enabled_is_taken_as_the_agent_takes_it() {
+    let with = |enabled: &str| {
+        let (own, problems) = own(Toolset::Loki, &format!("{{enabled: {enabled}, config: {{api_url: 'http://a'}}}}"));
+        (own.instances.len(), problems.join(""))
+    };
+    for on in ["true", "yes", "ON", "1", "1.0", "'true'", "'Y'", "'1'", "y"] {
+        assert_eq!(with(on), (1, String::new()), "{on}");
+    }
+    for off in ["false", "no", "0", "'off'", "n"] {
+        let (instances, problems) = with(off);
+        assert!(instances == 0 && problems.contains("switched off"), "{off}: {problems}");
+    }
+    for neither in ["null", "2", "maybe", "[]", "2020-01-01"] {
+        let (instances, problems) = with(neither);
+        assert!(instances == 0 && problems.contains("neither true nor false"), "{neither}: {problems}");
+    }
+}
+
+#[test]
+fn an_instance_without_a_text_as_its_name_gets_one() {
+    let names = |name: &str| {
+        let text = format!("{{enabled: true, config: {{instances: [{{name: {name}, api_url: a}}]}}}}");
+        let (own, _) = own(Toolset::Loki, &text);
+        own.instances[0].get("name").and_then(Node::as_text).unwrap().to_owned()
+    };
+    assert_eq!(["eu", "2024", "0", "''", "null"].map(names), ["eu", "2024", "instance-0", "instance-0", "instance-0"]);
 }
 
 #[test]
