@@ -1,5 +1,8 @@
 //! Behaviour on a real API server, with one module per subject. See `tests/README.md`.
 
+mod agent;
+mod agent_refused;
+mod agent_stage;
 mod altered;
 mod annotations;
 mod at_rest;

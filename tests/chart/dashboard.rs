@@ -71,7 +71,10 @@ async fn every_query_of_the_dashboard_and_of_the_alerts_has_data_in_a_real_prome
         let controller = world.start_controller(ControllerOptions::default()).await?;
         let prometheus = Prometheus::start(&program, world.folder(), &controller.metrics_url())?;
 
-        world.configure(&agent, "default", &trusted_names(&[&apps])).await?;
+        // The installation names no agent, so nothing is known of it, and the metrics about agents exist.
+        let mut spec = trusted_names(&[&apps]);
+        spec["consumer"] = json!({"observe": "HolmesGPT", "serviceRef": {"name": "holmes"}});
+        world.configure(&agent, "default", &spec).await?;
         let service = world.create(&services::prometheus_server(&apps)).await?;
         world.backend(&service).await?;
         world.create(&services::annotated(&apps, "malformed", "NOT A TYPE")).await?;

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::{
     permissions,
-    workload::{self, AGENT, Namespaces},
+    workload::{self, AGENT, Namespaces, OBSERVED},
 };
 
 /// The chart brings the CRD.
@@ -29,10 +29,10 @@ async fn installed_for_the_cluster_it_does_the_whole_job_with_no_right_too_few_o
         let agent = world.namespace("agent").await?;
         let watched = world.namespace_with_labels("monitoring", &[("purpose", "observability")]).await?;
         let Some(release) = Release::new(world, &agent)? else { return Ok(()) };
-        let notes = release.install(&format!("rolloutRestart: [{{name: {AGENT}}}]"))?;
+        let notes = release.install(&format!("rolloutRestart: [{{name: {AGENT}}}]\nagents: [{OBSERVED}]"))?;
         ensure!(notes.contains("kind: ToolsetConfig"), "NOTES do not say what to do next:\n{notes}");
 
-        let mut controller = release.start_controller(world).await?;
+        let mut controller = release.start_controller(world, &workload::agents_environment(world)).await?;
         let selection = json!({"from": "Selector", "selector": {"matchLabels": {"purpose": "observability"}}});
         workload::whole_job(world, &Namespaces { watched: &watched, agent: &agent, selection }).await?;
         ensure!(controller.terminate().await?.success(), "it did not end well");
@@ -56,11 +56,11 @@ async fn installed_for_single_namespaces_it_does_the_whole_job_without_any_clust
         let before = cluster_wide(world).await?;
         release.install(&format!(
             "watchNamespaces: [{watched}]\nrbac: {{clusterRoles: false}}\ncrds: {{enabled: false}}\n\
-                 rolloutRestart: [{{name: {AGENT}}}]"
+                 rolloutRestart: [{{name: {AGENT}}}]\nagents: [{OBSERVED}]"
         ))?;
         ensure!(cluster_wide(world).await? == before, "there is a ClusterRole or ClusterRoleBinding more");
 
-        let mut controller = release.start_controller(world).await?;
+        let mut controller = release.start_controller(world, &workload::agents_environment(world)).await?;
         let selection = json!({"from": "Names", "names": [watched]});
         workload::whole_job(world, &Namespaces { watched: &watched, agent: &agent, selection }).await?;
         ensure!(controller.terminate().await?.success(), "it did not end well");

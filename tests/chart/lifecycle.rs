@@ -38,7 +38,7 @@ async fn upgrade_rollback_uninstall_and_reinstall_keep_the_users_toolset_configs
         let configs = toolset_configs(&world.client(), &agent);
         ensure!(configs.get_opt("shipped").await?.is_none(), "the kind was not known when it was rendered");
 
-        let mut controller = release.start_controller(world).await?;
+        let mut controller = release.start_controller(world, &[]).await?;
         let service = world.create(&services::prometheus_server(&watched)).await?;
         world.backend(&service).await?;
         world.configure(&agent, "mine", &json!({"sources": [source]})).await?;
@@ -59,7 +59,7 @@ async fn upgrade_rollback_uninstall_and_reinstall_keep_the_users_toolset_configs
         ensure!(uids(world, &agent).await? == before, "uninstalling touched the user's objects");
 
         release.install("")?;
-        let _controller = release.start_controller(world).await?;
+        let _controller = release.start_controller(world, &[]).await?;
         let grafana = world.create(&services::grafana(&watched)).await?;
         world.backend(&grafana).await?;
         world.tools(&agent, "grafana joins", |tools| tools.names() == ["grafana", "prometheus-server"]).await?;

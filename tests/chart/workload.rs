@@ -1,8 +1,10 @@
 //! The main job from end to end, as one installation sees it: everything that the operator has a right for happens.
 
+use std::fs;
+
 use anyhow::{Context as _, Result, ensure};
 use e2e::harness::{
-    DEFAULT_CONFIG_MAP, World, eventually, present,
+    Backend, DEFAULT_CONFIG_MAP, FakeAgent, Reply, World, eventually, present,
     services::{self, ServiceBuilder},
     toolset_configs,
 };
@@ -21,6 +23,21 @@ use sha2::{Digest as _, Sha256};
 /// The agent's Deployment, which may be restarted.
 pub(crate) const AGENT: &str = "holmes-holmes";
 
+/// The agent that may be asked, in the value `agents`.
+pub(crate) const OBSERVED: &str = "{toolsetConfig: default, service: holmes, port: 80}";
+
+/// The port of the agent in its Pod.
+const AGENTS_PORT: u16 = 5050;
+
+/// The environment of a controller that asks an agent without a network, and soon.
+pub(crate) fn agents_environment(world: &World) -> Vec<(String, String)> {
+    let redirects = world.folder().join("redirects").display().to_string();
+    vec![
+        ("TOOLSET_TEST_REDIRECTS".to_owned(), redirects),
+        ("TOOLSET_TEST_AGENT_TIMING".to_owned(), "500,2000,900000,30000".to_owned()),
+    ]
+}
+
 /// Where the Services are, and where ToolsetConfigs and the agent are.
 pub(crate) struct Namespaces<'a> {
     pub watched: &'a str,
@@ -38,7 +55,10 @@ pub(crate) async fn whole_job(world: &World, namespaces: &Namespaces<'_>) -> Res
     let service = world.create(&services::prometheus_server(watched)).await?;
     world.backend(&service).await?;
     let sources = json!([{"name": "platform", "trust": "Trusted", "namespaces": namespaces.selection}]);
-    let consumer = json!({"reload": "RolloutRestart", "restartOn": "AnyChange", "deploymentRef": {"name": AGENT}});
+    let consumer = json!({
+        "reload": "RolloutRestart", "restartOn": "AnyChange", "deploymentRef": {"name": AGENT},
+        "observe": "HolmesGPT", "serviceRef": {"name": "holmes"},
+    });
     world.configure(agent, "default", &json!({"sources": sources, "consumer": consumer})).await?;
     world.ready(agent, "default", ("True", "AsExpected")).await?;
     world.tools(agent, "prometheus-server is listed", |tools| tools.names() == ["prometheus-server"]).await?;
@@ -54,7 +74,30 @@ pub(crate) async fn whole_job(world: &World, namespaces: &Namespaces<'_>) -> Res
     repaired_after_deletion(world, agent).await?;
     rejected_twice(world, watched).await?;
     conflict_is_said_twice(world, agent, &sources).await?;
-    Box::pin(restarted(world, agent)).await
+    Box::pin(restarted(world, agent)).await?;
+    Box::pin(observed(world, agent)).await
+}
+
+/// The agent is found and asked.
+async fn observed(world: &World, namespace: &str) -> Result<()> {
+    let body = json!({"version": "0.45.0", "toolsets": []});
+    let server = FakeAgent::start(Reply::json(&body)).await?;
+    let service = ServiceBuilder::new(namespace, "holmes").port("http", 80, i32::from(AGENTS_PORT)).build();
+    let service = world.create(&service).await?;
+    let container = json!({"name": "holmes", "image": "robustadev/holmes:0.45.0"});
+    let pod = Backend::not_ready(&world.client(), &service, container).await?;
+    let redirect = format!("{}:{AGENTS_PORT}=127.0.0.1:{}\n", pod.address(), server.port());
+    fs::write(world.folder().join("redirects"), redirect)?;
+    pod.set_ready(true).await?;
+    present(&toolset_configs(&world.client(), namespace), "default", "the agent has answered", |config| {
+        config.data.pointer("/status/agent/loaded") == Some(&json!("0/1"))
+    })
+    .await?;
+    eventually("it is asked again while it is behind", async || {
+        ensure!(server.requests().len() > 1);
+        Ok(())
+    })
+    .await
 }
 
 async fn agent_deployment(world: &World, namespace: &str) -> Result<()> {

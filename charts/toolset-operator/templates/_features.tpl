@@ -35,6 +35,20 @@ spec:
   {{- toYaml .item.spec | nindent 2 }}
 {{- end -}}
 
+{{/* The file with the agents that the operator may ask. The keys and certificates are files beside it. */}}
+{{- define "toolset-operator.agents" -}}
+{{- $agents := list -}}
+{{- range $index, $agent := .Values.agents -}}
+{{- $entry := dict "namespace" ($agent.namespace | default $.Release.Namespace) "toolsetConfig" $agent.toolsetConfig "service" $agent.service "port" $agent.port -}}
+{{- with $agent.scheme }}{{ $_ := set $entry "scheme" . }}{{ end -}}
+{{- with $agent.allowPlaintext }}{{ $_ := set $entry "allowPlaintext" . }}{{ end -}}
+{{- if $agent.apiKeySecret }}{{ $_ := set $entry "apiKeyFile" (printf "key-%d" $index) }}{{ end -}}
+{{- if $agent.caSecret }}{{ $_ := set $entry "caFile" (printf "ca-%d" $index) }}{{ end -}}
+{{- $agents = append $agents $entry -}}
+{{- end -}}
+{{- dict "agents" $agents | toJson -}}
+{{- end -}}
+
 {{/* Rejects combinations of values that cannot work. */}}
 {{- define "toolset-operator.validate" -}}
 {{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) -}}
@@ -50,6 +64,24 @@ spec:
 {{- $namespace := .namespace | default $.Release.Namespace -}}
 {{- if not (has $namespace (include "toolset-operator.configNamespaces" $ | fromYaml).namespaces) -}}
 {{- fail (printf "rolloutRestart: no ToolsetConfig can refer to Deployment %s in namespace %s, which is not one of configNamespaces; add the namespace to configNamespaces or remove the Deployment" .name $namespace) -}}
+{{- end -}}
+{{- end -}}
+{{- $named := dict -}}
+{{- range .Values.agents -}}
+{{- $namespace := .namespace | default $.Release.Namespace -}}
+{{- if not (has $namespace (include "toolset-operator.configNamespaces" $ | fromYaml).namespaces) -}}
+{{- fail (printf "agents: the operator would ignore ToolsetConfig %s in namespace %s, which is not one of configNamespaces; add the namespace to configNamespaces or remove the agent" .toolsetConfig $namespace) -}}
+{{- end -}}
+{{- $name := printf "%s/%s" $namespace .toolsetConfig -}}
+{{- if hasKey $named $name -}}
+{{- fail (printf "agents: ToolsetConfig %s is named more than once; remove all but one" $name) -}}
+{{- end -}}
+{{- $_ := set $named $name true -}}
+{{- if and (eq (.scheme | default "http") "https") (not .caSecret) -}}
+{{- fail (printf "agents: scheme https of ToolsetConfig %s requires caSecret, with which the certificate of the agent is verified" $name) -}}
+{{- end -}}
+{{- if and (eq (.scheme | default "http") "http") .apiKeySecret (not .allowPlaintext) -}}
+{{- fail (printf "agents: the API key of ToolsetConfig %s would be sent over plain HTTP; set scheme: https and caSecret, or allowPlaintext: true" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -46,6 +46,31 @@ controller uses.
   verbs: [get, patch]
 {{- end -}}
 
+{{/*
+In the namespaces of the agents that the controller may ask. The argument is the list of their Services. The controller connects to
+the addresses of the Pods, so it checks that they belong to Pods that the Service selects.
+*/}}
+{{- define "toolset-operator.rules.agents" -}}
+- apiGroups: [""]
+  resources: [services]
+  resourceNames: {{ . | toJson }}
+  verbs: [get]
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [list, watch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get]
+{{- end -}}
+
+{{/* In the namespace default, if the controller may ask agents. It never connects to the addresses of the API server. */}}
+{{- define "toolset-operator.rules.apiServer" -}}
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  resourceNames: [kubernetes]
+  verbs: [get]
+{{- end -}}
+
 {{/* In the namespace of the release. A rule for create cannot be limited to a resource name. */}}
 {{- define "toolset-operator.rules.lease" -}}
 - apiGroups: [coordination.k8s.io]

@@ -1,6 +1,12 @@
 //! Flags and the environment variables that stand for them.
 
-use std::{collections::BTreeSet, fs, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{ArgAction, Parser, ValueEnum};
 use toolset::checked::{cluster_domain, is_dns_label, is_dns_subdomain};
@@ -58,6 +64,11 @@ pub struct Args {
         value_parser = subdomain
     )]
     pub lease_name: String,
+
+    /// A folder with agents.json, which names the agents that the operator may ask, and their keys and certificates
+    /// [default: no agent is asked]
+    #[arg(long, env = "TOOLSET_AGENTS_DIR", value_name = "FOLDER")]
+    pub agents_dir: Option<PathBuf>,
 
     /// The log level, or tracing directives such as info,controller=debug. A level is off, error, warn, info, debug or
     /// trace.

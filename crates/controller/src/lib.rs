@@ -6,7 +6,8 @@
 //!  EndpointSlice ┤ one task  ──► index ──trigger──► worker: gate ► plan ► decide ► write ──────┼──► writer: permit,
 //!  Namespace ────┤ per watch     ToolsetConfigs       │                                         │    fence, timeout
 //!  ToolsetConfig ┤               ConfigMaps           ├─ snapshot ► reporter: status, Events ───┤
-//!  ConfigMap ────┘               watch health         └─ snapshot ► reloader: agent restart ────┘
+//!  ConfigMap ────┘               watch health         ├─ snapshot ► reloader: agent restart ────┘
+//!                                                     └─ snapshot ► observer: agent/ ► dial/ ──► the agent's Pods
 //!
 //!  lease/: which replica writes        metrics/, admin: /health /ready /metrics        run: start and end
 //! ```
@@ -16,9 +17,11 @@
 #![allow(clippy::doc_markdown, reason = "Kubernetes kinds are written as the API spells them")]
 
 mod admin;
+mod agent;
 mod api;
 mod args;
 mod cluster;
+mod dial;
 mod lease;
 mod logging;
 mod metrics;

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::{
     admin::{self, Admin},
+    agent::{installed::Installed, round::Agents, schedule::Timing},
     api::{
         Writer, client,
         events::Events,
@@ -58,6 +59,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     tasks.spawn(report_unreadable(cluster.clone(), metrics.clone(), writer.clone(), events.clone(), fence.subscribe()));
     tasks.spawn(Supervisor::new(cluster.clone(), triggers.clone(), metrics.clone(), client.clone()).run());
 
+    let installed = Installed::new(args.agents_dir.clone());
+    let agents = Arc::new(Agents::new(client.clone(), url, installed, Timing::of_process()));
     let (stop, stops) = watch::channel(false);
     let workers = Arc::new(Workers {
         cluster,
@@ -66,6 +69,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         metrics,
         writer,
         events,
+        agents,
         leadership: fence.subscribe(),
         stop: stops.clone(),
         tasks: Mutex::default(),

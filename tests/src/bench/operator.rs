@@ -61,7 +61,7 @@ impl Operator {
             Release::new(world, first)?.context("no Helm: `cargo xtask bench freshness --chart` brings one")?;
         release.install(&format!("crds: {{enabled: false}}\nconfigNamespaces: [{}]\n", namespaces.join(", ")))?;
         let started = Instant::now();
-        let controller = release.start_controller(world).await?;
+        let controller = release.start_controller(world, &[]).await?;
         Ok(Self { controller, user: release.user(), started })
     }
 

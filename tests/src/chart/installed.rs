@@ -1,9 +1,9 @@
 //! A release of the chart on a real API server, and the controller as its Deployment would run it.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, fs, path::PathBuf};
 
 use anyhow::{Context as _, Result};
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use kube::Api;
 
 use super::{Helm, arguments, chart};
@@ -13,6 +13,8 @@ use crate::{
 };
 
 const NAME: &str = "toolset-operator";
+/// The argument with the folder of the agents.
+const AGENTS: &str = "--agents-dir=";
 
 /// A release.
 pub struct Release {
@@ -58,16 +60,39 @@ impl Release {
     }
 
     /// Starts the controller with exactly the arguments of the Deployment on the API server, and with a token of its
-    /// ServiceAccount: no kubelet does it here.
-    pub async fn start_controller(&self, world: &mut World) -> Result<Controller> {
+    /// ServiceAccount: no kubelet does it here. Only the folder with the agents is elsewhere. `environment` is added.
+    pub async fn start_controller(&self, world: &mut World, environment: &[(String, String)]) -> Result<Controller> {
         let deployments: Api<Deployment> = world.api(&self.namespace);
         let deployment = serde_json::to_value(deployments.get(NAME).await?)?;
         let account = deployment.pointer("/spec/template/spec/serviceAccountName").and_then(|name| name.as_str());
         let account = account.context("the Deployment names no ServiceAccount")?;
         let kubeconfig = world.folder().join("release.kubeconfig");
         world.cluster().service_account_kubeconfig(&self.namespace, account, &kubeconfig).await?;
-        let exactly = Some(arguments(&deployment)?);
-        world.start_controller(ControllerOptions { exactly, kubeconfig: Some(kubeconfig), ..Default::default() }).await
+        let mut exactly = arguments(&deployment)?;
+        for argument in &mut exactly {
+            if argument.starts_with(AGENTS) {
+                *argument = format!("{AGENTS}{}", self.agents(world).await?.display());
+            }
+        }
+        let options = ControllerOptions {
+            exactly: Some(exactly),
+            kubeconfig: Some(kubeconfig),
+            environment: environment.to_vec(),
+            ..Default::default()
+        };
+        world.start_controller(options).await
+    }
+
+    /// A folder with the list of agents, as the kubelet would mount it.
+    async fn agents(&self, world: &World) -> Result<PathBuf> {
+        let config_maps: Api<ConfigMap> = world.api(&self.namespace);
+        let config_map = config_maps.get(&format!("{NAME}-agents")).await?;
+        let folder = world.folder().join("agents");
+        fs::create_dir_all(&folder)?;
+        for (name, content) in config_map.data.unwrap_or_default() {
+            fs::write(folder.join(name), content)?;
+        }
+        Ok(folder)
     }
 
     fn helm_with(&self, verb: &str, values: &str) -> Result<String> {

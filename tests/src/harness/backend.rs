@@ -24,11 +24,20 @@ static NEXT_ADDRESS: AtomicU16 = AtomicU16::new(1);
 pub struct Backend {
     pods: Api<Pod>,
     name: String,
+    address: String,
 }
 
 impl Backend {
     /// Creates a Pod that the Service selects, and makes it ready.
     pub async fn create(client: &Client, service: &Service) -> Result<Self> {
+        let container = json!({"name": "app", "image": "app.example/app:1", "ports": named_ports(service)});
+        let backend = Self::not_ready(client, service, container).await?;
+        backend.set_ready(true).await?;
+        Ok(backend)
+    }
+
+    /// Creates a Pod with this container that the Service selects. It has an address and is not ready yet.
+    pub async fn not_ready(client: &Client, service: &Service, container: Value) -> Result<Self> {
         let namespace = service.namespace().context("the Service has no namespace")?;
         let selector = service.spec.as_ref().and_then(|spec| spec.selector.clone());
         let labels = selector.with_context(|| format!("the Service {} has no selector", service.name_any()))?;
@@ -38,7 +47,7 @@ impl Backend {
             "metadata": {"name": name, "labels": labels},
             "spec": {
                 "nodeName": NODE,
-                "containers": [{"name": "app", "image": "app.example/app:1", "ports": named_ports(service)}],
+                "containers": [container],
                 "automountServiceAccountToken": false,
             },
         });
@@ -47,15 +56,20 @@ impl Backend {
         pods.create(&PostParams::default(), &from_value(pod)?).await?;
         let [high, low] = number.to_be_bytes();
         let address = format!("10.244.{high}.{low}");
-        let backend = Self { pods, name };
+        let backend = Self { pods, name, address };
+        let address = &backend.address;
         backend.patch_status(json!({"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]})).await?;
-        backend.set_ready(true).await?;
         Ok(backend)
     }
 
     /// The Pod's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The Pod's address, which nothing answers.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Says, as the kubelet would, whether the Pod passes its readiness probe.

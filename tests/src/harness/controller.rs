@@ -29,6 +29,8 @@ pub struct ControllerOptions {
     pub log_level: Option<String>,
     /// Further arguments.
     pub arguments: Vec<String>,
+    /// Further environment variables.
+    pub environment: Vec<(String, String)>,
     /// These arguments and no others, such as those of a Deployment. Both addresses must be among them.
     pub exactly: Option<Vec<String>>,
     /// Do not wait until it says that it is ready.
@@ -68,6 +70,7 @@ impl Controller {
         let metrics_port = port(&arguments, "--metrics-addr=")?;
         let mut command = command(programs::toolset_controller().await?);
         command.env("KUBECONFIG", options.kubeconfig.as_deref().unwrap_or(place.kubeconfig)).args(arguments);
+        command.envs(options.environment.iter().map(|(name, value)| (name, value)));
         let process = Process::spawn("toolset-controller", &mut command, place.log, place.watchdog)?;
         let mut controller = Self { process, health_port, metrics_port };
         if !options.do_not_wait {

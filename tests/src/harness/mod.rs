@@ -23,6 +23,7 @@
 //! fails is reported with the ends of its controllers' logs.
 
 mod account;
+mod agent;
 mod backend;
 mod config;
 mod controller;
@@ -36,6 +37,7 @@ mod world;
 
 pub use self::{
     account::Account,
+    agent::{FakeAgent, LibraryAgent, Reply},
     backend::Backend,
     config::{DEFAULT_CONFIG_MAP, Tools, condition, toolset_config, toolset_configs, trusted_names},
     controller::{Controller, ControllerOptions},

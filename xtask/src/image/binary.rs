@@ -9,9 +9,12 @@ use crate::workspace;
 /// The name of the program in the workspace and in the image.
 pub(super) const NAME: &str = "toolset-controller";
 
+/// The start of the variables by which the tests redirect connections and shorten pauses of a debug build.
+const TESTS_ONLY: &[u8] = b"TOOLSET_TEST_";
+
 /// Builds the program and returns its bytes. It is linked statically and contains no paths of this machine.
 ///
-/// Fails if the program is not static.
+/// Fails if the program is not static, or if it contains what only the tests use.
 pub(super) fn build(target: &str) -> Result<Vec<u8>> {
     let mut build =
         workspace::cargo(&["build", "--release", "--package", "controller", "--bin", NAME, "--target", target]);
@@ -33,8 +36,13 @@ pub(super) fn build(target: &str) -> Result<Vec<u8>> {
     let here = workspace::built_here()?;
     let path = here.parent().context("this program is not in a target folder")?.join(target).join("release").join(NAME);
     let program = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    ensure!(!contains(&program, TESTS_ONLY), "{} contains what only the tests may use", path.display());
     ensure!(!has_interpreter(&program)?, "{} is linked dynamically, but the image has no libraries", path.display());
     Ok(program)
+}
+
+fn contains(program: &[u8], text: &[u8]) -> bool {
+    program.windows(text.len()).any(|window| window == text)
 }
 
 /// Whether an ELF program needs a dynamic linker.
@@ -89,6 +97,12 @@ mod tests {
         assert!(has_interpreter(&elf(3)).unwrap());
         assert!(!has_interpreter(&elf(1)).unwrap());
         assert!(has_interpreter(b"#!/bin/sh").is_err());
+    }
+
+    #[test]
+    fn a_program_with_a_variable_of_the_tests_is_detected() {
+        assert!(contains(b"..TOOLSET_TEST_REDIRECTS..", TESTS_ONLY));
+        assert!(!contains(b"TOOLSET_LOG_LEVEL", TESTS_ONLY));
     }
 
     #[test]

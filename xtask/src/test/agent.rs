@@ -158,6 +158,11 @@ impl Cases {
     }
 }
 
+/// The Python of the virtual environment with the version that the operator is written for.
+pub(super) fn tested_python() -> Result<PathBuf> {
+    python(&Versions::read()?.tested)
+}
+
 /// The Python of a virtual environment with a version of the agent. The environment is created on first use in a folder
 /// that all checkouts share.
 fn python(version: &str) -> Result<PathBuf> {

@@ -2,7 +2,8 @@
 
 use std::{
     ffi::OsStr,
-    fs, io,
+    fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -132,7 +133,12 @@ fn deny() -> Result<Outcome> {
 }
 
 fn api(filter: &[String]) -> Result<Outcome> {
-    on_the_control_plane("api", &[], filter)
+    // Without the agent, its tests print that they are skipped, or fail in CI.
+    let agent = agent::tested_python().map(|python| ("TOOLSET_AGENT_PYTHON", python));
+    if let Err(error) = &agent {
+        writeln!(io::stderr(), "the agent cannot be installed: {error:#}")?;
+    }
+    on_the_control_plane("api", agent.ok().as_slice(), filter)
 }
 
 fn chart(filter: &[String]) -> Result<Outcome> {

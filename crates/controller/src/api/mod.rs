@@ -3,8 +3,10 @@
 //! ```text
 //! cluster/, lease/ ◄── watching ── observed, pace ── client ◄───┐
 //! toolset_config/ ──► config_map, status, deployment, events ──► writer ── permit, fence, timeout ──► client
+//! agent/ ──► backends ──► client
 //! ```
 
+pub(crate) mod backends;
 pub(crate) mod client;
 pub(crate) mod config_map;
 pub(crate) mod deployment;

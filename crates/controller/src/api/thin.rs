@@ -270,7 +270,7 @@ impl<M> Metadata<M> {
     }
 }
 
-fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+pub(super) fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     Metadata::<IgnoredAny>::deserialize(deserializer).map(Metadata::fields)
 }
 
@@ -307,6 +307,8 @@ macro_rules! stands_for {
         }
     };
 }
+
+pub(super) use stands_for;
 
 stands_for!(ThinService, Service, NamespaceResourceScope);
 stands_for!(ThinSlice, EndpointSlice, NamespaceResourceScope);

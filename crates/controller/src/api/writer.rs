@@ -73,6 +73,11 @@ impl Writer {
         self.fence.term()
     }
 
+    /// Whether this replica holds the lease of that term now, so that a request to somebody else may start.
+    pub(crate) fn holds(&self, term: Term) -> bool {
+        self.fence.check(term, Instant::now()).is_ok()
+    }
+
     /// Sends one request of a term, unless that term is over. The lease is checked after the wait for a permit, because
     /// this wait may be long. Nothing has been sent by then, because a future does nothing before it is polled.
     pub(crate) async fn send<T>(

@@ -1,5 +1,6 @@
 //! The metrics. The values of labels come from closed sets, and never contain a Service, a namespace or a message.
 
+mod agents;
 mod labels;
 mod plans;
 mod process;
@@ -20,6 +21,7 @@ use toolset::{Plan, status::Input};
 
 pub(crate) use self::labels::{Operation, ReconcileResult};
 use self::{
+    agents::{AgentShare, AgentShares},
     labels::{OfInput, OfInputWithReason, WithOperation, WithResult},
     plans::{Count, Gauges, Plans, number},
     process::Process,
@@ -44,6 +46,7 @@ type Seconds = Gauge<f64, AtomicU64>;
 pub(crate) struct Metrics {
     registry: Registry,
     plans: Mutex<Plans>,
+    agents: AgentShares,
     gauges: Gauges,
     services_watched: Count,
     discovery_duration: Histogram,
@@ -71,6 +74,7 @@ impl Metrics {
         let mut metrics = Self {
             registry: Registry::default(),
             plans: Mutex::default(),
+            agents: AgentShares::default(),
             gauges: Gauges::default(),
             services_watched: Gauge::default(),
             discovery_duration: Histogram::new(COMPUTATIONS),
@@ -176,6 +180,7 @@ impl Metrics {
         ours.register("watch_errors", "Errors of watches, by input and reason", self.watch_errors.clone());
         ours.register("leader", "1 if this replica writes", self.leader.clone());
         ours.register("build", "Version of the operator", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        self.registry.register_collector(Box::new(self.agents.clone()));
         self.registry.register_collector(Box::new(Process));
     }
 
@@ -256,14 +261,21 @@ impl Metrics {
         self.plans().ready(&self.gauges, name, reason);
     }
 
+    /// Records what is known of the agent of a ToolsetConfig. `None` if it is not observed.
+    pub(crate) fn agent(&self, name: &NamespacedName, share: Option<AgentShare>) {
+        self.agents.set(name, share);
+    }
+
     /// Removes all plans, because another replica leads and reports its own.
     pub(crate) fn forget_all(&self) {
         self.plans().forget_all(&self.gauges);
+        self.agents.clear();
     }
 
     /// Removes a ToolsetConfig that was deleted or cannot be read.
     pub(crate) fn forget(&self, name: &NamespacedName) {
         self.plans().forget(&self.gauges, name);
+        self.agents.set(name, None);
     }
 
     fn plans(&self) -> MutexGuard<'_, Plans> {

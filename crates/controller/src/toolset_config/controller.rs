@@ -20,8 +20,9 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{reloader::Reloader, reporter::Reporter, worker::Worker};
+use super::{observer::Observer, reloader::Reloader, reporter::Reporter, worker::Worker};
 use crate::{
+    agent::round::Agents,
     api::{NamespacedName, Writer, events::Events, fence::Leadership},
     cluster::{Cluster, Root, Triggers},
     metrics::Metrics,
@@ -56,6 +57,7 @@ pub(crate) struct Workers {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) writer: Writer,
     pub(crate) events: Events,
+    pub(crate) agents: Arc<Agents>,
     pub(crate) leadership: Leadership,
     /// True once the program is about to end.
     pub(crate) stop: watch::Receiver<bool>,
@@ -89,11 +91,12 @@ impl Workers {
     }
 
     /// The task of one ToolsetConfig. The parts are polled in this order, so the reporter never sees a snapshot before
-    /// the reloader.
+    /// the reloader and the observer.
     async fn task(&self, name: &NamespacedName) {
         let (snapshots, of_reloader) = watch::channel(None);
-        let of_reporter = snapshots.subscribe();
+        let (of_observer, of_reporter) = (snapshots.subscribe(), snapshots.subscribe());
         let (reload, reload_state) = watch::channel(None);
+        let (agent, agent_state) = watch::channel(None);
         let trigger = self.triggers.of(name);
         let worker = Worker {
             name: name.clone(),
@@ -114,6 +117,16 @@ impl Workers {
             snapshots: of_reloader,
             state: reload,
         };
+        let observer = Observer {
+            name: name.clone(),
+            cluster: self.cluster.clone(),
+            agents: self.agents.clone(),
+            writer: self.writer.clone(),
+            leadership: self.leadership.clone(),
+            metrics: self.metrics.clone(),
+            snapshots: of_observer,
+            state: agent,
+        };
         let reporter = Reporter {
             name: name.clone(),
             trigger,
@@ -124,8 +137,9 @@ impl Workers {
             metrics: self.metrics.clone(),
             snapshots: of_reporter,
             reload: reload_state,
+            agent: agent_state,
         };
-        futures::join!(worker.run(), reloader.run(), reporter.run());
+        futures::join!(worker.run(), reloader.run(), observer.run(), reporter.run());
     }
 
     /// Whether the task of a ToolsetConfig may end. If an object of that name has been created in the meantime, the

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crd_types::{Reason, ServiceReason, ToolsetConfigStatus};
+use crd_types::{ConditionType, Reason, ServiceReason, ToolsetConfigStatus};
 use detectors::ServiceKey;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use toolset::Plan;
@@ -49,10 +49,17 @@ fn transition(before: Option<&Condition>, now: &Condition) -> Option<(Reason, Ki
         return None;
     }
     let reason = Reason::ALL.iter().copied().find(|reason| reason.as_str() == now.reason)?;
+    // The agent loads a change some minutes later, and while the output has a problem, another condition reports it.
+    let is_pending =
+        |condition: &Condition| condition.type_ == ConditionType::AgentLoaded.as_str() && condition.status == "Unknown";
+    if is_pending(now) {
+        return None;
+    }
     let was_bad = |before: &Condition| {
-        ![Reason::AsExpected, Reason::WaitingForInputs, Reason::ReloadPending]
-            .iter()
-            .any(|fine| fine.as_str() == before.reason)
+        !is_pending(before)
+            && ![Reason::AsExpected, Reason::WaitingForInputs, Reason::ReloadPending]
+                .iter()
+                .any(|fine| fine.as_str() == before.reason)
     };
     match reason {
         // Only a recovery is reported, but not the first "as expected". A restart is reported when it has been made.
@@ -209,6 +216,20 @@ mod tests {
         assert_eq!(transition(Some(&good), &bad), Some((Reason::InputForbidden, Kind::Warning)));
         assert_eq!(transition(Some(&bad), &bad), None);
         assert_eq!(transition(Some(&bad), &good), Some((Reason::AsExpected, Kind::Normal)));
+    }
+
+    #[test]
+    fn an_agent_that_has_not_loaded_a_change_yet_is_no_event_and_its_end_is_no_recovery() {
+        let agent = |status: &str, reason| Condition {
+            type_: ConditionType::AgentLoaded.as_str().to_owned(),
+            ..condition(status, reason)
+        };
+        let (good, pending) = (agent("True", Reason::AsExpected), agent("Unknown", Reason::AgentBehind));
+        assert_eq!(transition(Some(&good), &pending), None);
+        assert_eq!(transition(Some(&pending), &good), None);
+        let behind = agent("False", Reason::AgentBehind);
+        assert_eq!(transition(Some(&pending), &behind), Some((Reason::AgentBehind, Kind::Warning)));
+        assert_eq!(transition(Some(&behind), &good), Some((Reason::AsExpected, Kind::Normal)));
     }
 
     #[test]

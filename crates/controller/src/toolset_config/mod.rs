@@ -1,9 +1,10 @@
 //! Reconciles one ToolsetConfig, from a trigger to the ConfigMap and then to the status.
 //!
 //! ```text
-//! controller ── keeps one task per ToolsetConfig ──► worker, reloader, reporter
+//! controller ── keeps one task per ToolsetConfig ──► worker, reloader, observer, reporter
 //!   trigger ──► worker: gate ► plan ► decide ► write          the ConfigMap, at once
 //!                 └── snapshot ──► reloader: reload           the agent's restart, when it is due
+//!                         ├──────► observer: rounds           what the agent has loaded, after a change
 //!                         └──────► reporter: report, events   the status, at most once a second
 //! ```
 //!
@@ -17,6 +18,8 @@ mod events;
 mod gate;
 mod health_clocks;
 mod memory;
+mod observation;
+mod observer;
 mod outcome;
 mod plan;
 mod reload;

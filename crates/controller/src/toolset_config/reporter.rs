@@ -14,6 +14,7 @@ use tracing::warn;
 use super::{
     brake::{Brake, retry_after},
     events::{ReportedRejections, condition_events, service_events},
+    observer::AgentState,
     outcome::Snapshot,
     worker::moment,
 };
@@ -44,6 +45,7 @@ pub(super) struct Reporter {
     pub(super) metrics: Arc<Metrics>,
     pub(super) snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     pub(super) reload: watch::Receiver<Option<ReloadState>>,
+    pub(super) agent: watch::Receiver<Option<AgentState>>,
 }
 
 /// What is remembered of one object during one term.
@@ -73,6 +75,7 @@ impl Reporter {
             let last = tokio::select! {
                 changed = self.snapshots.changed() => changed.is_err(),
                 Ok(()) = self.reload.changed() => false,
+                Ok(()) = self.agent.changed() => false,
                 () = self.trigger.status_changed_by_others() => false,
                 () = moment(requeue_at) => false,
                 () = self.leadership.changed_or(refused) => false,
@@ -94,6 +97,7 @@ impl Reporter {
         let term = self.leadership.term();
         let snapshot = self.snapshots.borrow_and_update().clone();
         let reload = self.reload.borrow_and_update().clone();
+        let agent = self.agent.borrow_and_update().clone();
         let current = |snapshot: &Arc<Snapshot>| {
             Some(snapshot.term) == term && self.cluster.toolset_configs.holds(&self.name, snapshot.uid())
         };
@@ -105,8 +109,9 @@ impl Reporter {
             Some(memory) if memory.term == snapshot.term && memory.uid == snapshot.uid() => memory,
             old => old.insert(Memory::new(&snapshot)),
         };
-        // Without the state of the reload there is no report yet. The reloader sends it soon and triggers this again.
-        let reload = reload?;
+        // Without the states of the reload and of the agent there is no report yet. They are sent soon and trigger this
+        // again.
+        let (reload, agent) = (reload?, agent?);
         let now = Instant::now();
         if let Some(not_before) = memory.not_before.filter(|at| !last && now < *at) {
             return Some(not_before);
@@ -127,7 +132,7 @@ impl Reporter {
                 inputs: &snapshot.inputs,
                 output: snapshot.output.clone(),
                 reload,
-                agent: None,
+                agent: agent.report(),
             },
         );
         if let Some(reason) = ready_reason(&new) {

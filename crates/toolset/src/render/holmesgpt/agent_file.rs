@@ -46,6 +46,11 @@ impl AgentFile {
         let revision = revisions.first().and_then(|name| revision::of(name)).map(str::to_owned);
         Ok(Self::new(text, revision, ours))
     }
+
+    /// The revision in the name of a revision entry. `None` if it is the name of another entry.
+    pub fn revision_of(name: &str) -> Option<&str> {
+        revision::of(name)
+    }
 }
 
 /// The names in `{{ env.NAME }}`, as the agent finds them.

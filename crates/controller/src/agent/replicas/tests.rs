@@ -1,0 +1,184 @@
+use serde_json::{Value, from_value, json};
+
+use super::*;
+
+fn service(spec: &Value) -> ThinService {
+    let mut all = json!({
+        "selector": {"app": "holmes"},
+        "ports": [{"name": "http", "port": 80, "targetPort": 5050}, {"name": "dns", "port": 53, "protocol": "UDP"}],
+    });
+    all.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+    from_value(json!({"metadata": {"namespace": "holmes", "name": "holmes-holmes", "uid": "s1"}, "spec": all})).unwrap()
+}
+
+fn slice(more: &Value) -> BackendSlice {
+    let mut all = json!({
+        "metadata": {
+            "name": "holmes-holmes-x",
+            "labels": {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"},
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Service", "name": "holmes-holmes", "uid": "s1", "controller": true}],
+        },
+        "addressType": "IPv4",
+        "endpoints": [endpoint("10.1.2.3", "p1")],
+        "ports": [{"name": "http", "port": 5050, "protocol": "TCP"}],
+    });
+    all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    from_value(all).unwrap()
+}
+
+fn endpoint(address: &str, pod: &str) -> Value {
+    json!({"addresses": [address], "conditions": {"ready": true},
+           "targetRef": {"kind": "Pod", "namespace": "holmes", "name": pod, "uid": format!("u-{pod}")}})
+}
+
+fn pod(more: &Value) -> BackendPod {
+    let mut all = json!({
+        "metadata": {"name": "p1", "uid": "u-p1", "labels": {"app": "holmes", "hash": "1"}},
+        "spec": {"containers": [{"name": "holmes", "image": "robustadev/holmes:0.45.0", "ports": [{"containerPort": 5050}]}]},
+        "status": {"podIPs": [{"ip": "10.1.2.3"}, {"ip": "fd00::3"}]},
+    });
+    all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    from_value(all).unwrap()
+}
+
+fn found(slices: &[BackendSlice]) -> Candidates {
+    let service = service(&json!({}));
+    candidates(&service, port(&service, &PortRef::Number(80)).unwrap(), slices)
+}
+
+fn names(candidates: &Candidates) -> Vec<&str> {
+    candidates.pods.iter().map(|candidate| candidate.pod.as_str()).collect()
+}
+
+/// The result for the Pod behind the addresses of these slices.
+fn replica(slices: &[BackendSlice], pod: &BackendPod) -> Result<Replica, String> {
+    let selector = BTreeMap::from([("app".to_owned(), "holmes".to_owned())]);
+    let reserved =
+        Reserved { api_server: ["10.96.0.1".parse().unwrap()].into(), own: ["10.1.9.9".parse().unwrap()].into() };
+    found(slices).pods[0].replica(pod, &selector, &reserved, None)
+}
+
+#[test]
+fn a_port_is_found_by_name_and_by_number_if_it_is_tcp() {
+    let service = service(&json!({}));
+    let found = |wanted: &PortRef| port(&service, wanted).map(|port| port.port);
+    assert_eq!(found(&PortRef::Number(80)), Some(80));
+    assert_eq!(found(&PortRef::Name("http".to_owned())), Some(80));
+    assert_eq!(found(&PortRef::Number(53)), None);
+    assert_eq!(found(&PortRef::Number(5050)), None, "that is a port of the Pod");
+    assert_eq!(found(&PortRef::Name("nosuch".to_owned())), None);
+}
+
+#[test]
+fn a_service_that_leads_elsewhere_is_refused() {
+    assert!(check_service(&service(&json!({}))).is_ok());
+    for (spec, word) in [
+        (json!({"type": "ExternalName", "externalName": "evil.example"}), "ExternalName"),
+        (json!({"externalIPs": ["203.0.113.7"]}), "externalIPs"),
+        (json!({"selector": null}), "selector"),
+        (json!({"selector": {}}), "selector"),
+    ] {
+        let refused = service(&spec);
+        assert!(check_service(&refused).unwrap_err().contains(word), "{spec}");
+    }
+}
+
+#[test]
+fn ready_addresses_of_pods_are_candidates() {
+    let endpoints = json!([
+        endpoint("10.1.2.3", "p1"),
+        {"addresses": ["10.1.2.4"], "conditions": {"ready": false}, "targetRef": {"kind": "Pod", "namespace": "holmes", "name": "p2", "uid": "u"}},
+        {"addresses": ["10.1.2.5"]},
+        {"addresses": ["10.1.2.6"], "targetRef": {"kind": "Node", "namespace": "holmes", "name": "n", "uid": "u"}},
+        {"addresses": ["10.1.2.7"], "targetRef": {"kind": "Pod", "namespace": "other", "name": "p", "uid": "u"}},
+    ]);
+    let found = found(&[slice(&json!({"endpoints": endpoints}))]);
+    assert_eq!(names(&found), ["p1"]);
+    assert_eq!(found.remarks.len(), 1, "{:?}", found.remarks);
+}
+
+#[test]
+fn the_slice_of_a_stranger_is_ignored_and_reported() {
+    let labels = |value: &str| json!({"endpointslice.kubernetes.io/managed-by": value});
+    let owner = |uid: &str, controller: bool| json!([{"apiVersion": "v1", "kind": "Service", "name": "holmes-holmes", "uid": uid, "controller": controller}]);
+    let ours = labels("endpointslice-controller.k8s.io");
+    for metadata in [
+        json!({"name": "x", "ownerReferences": owner("s1", true)}),
+        json!({"name": "x", "labels": labels("somebody"), "ownerReferences": owner("s1", true)}),
+        json!({"name": "x", "labels": ours}),
+        json!({"name": "x", "labels": ours, "ownerReferences": owner("s0", true)}),
+        json!({"name": "x", "labels": ours, "ownerReferences": owner("s1", false)}),
+    ] {
+        let strange = slice(&json!({"metadata": metadata, "endpoints": [endpoint("10.9.9.9", "evil")]}));
+        let found = found(&[strange, slice(&json!({}))]);
+        assert_eq!(names(&found), ["p1"], "{metadata}");
+        assert!(found.remarks[0].starts_with("EndpointSlice x is ignored"), "{:?}", found.remarks);
+    }
+    let by_name = slice(&json!({"addressType": "FQDN", "endpoints": [endpoint("evil.example", "p1")]}));
+    assert!(names(&found(&[by_name])).is_empty());
+}
+
+#[test]
+fn more_replicas_than_the_limit_are_counted_and_not_asked() {
+    let endpoints: Vec<Value> = (0..20).map(|n| endpoint(&format!("10.1.2.{n}"), &format!("p{n:02}"))).collect();
+    let found = found(&[slice(&json!({"endpoints": endpoints}))]);
+    assert_eq!(found.pods.len(), MOST);
+    assert_eq!(found.remarks, ["only 16 of 20 replicas are asked"]);
+}
+
+#[test]
+fn a_pod_is_asked_at_its_own_address_once() {
+    let v6 = slice(&json!({"addressType": "IPv6", "endpoints": [endpoint("fd00::3", "p1")]}));
+    let both = [v6, slice(&json!({}))];
+    assert_eq!(found(&both).pods.len(), 1);
+    let replica = replica(&both, &pod(&json!({}))).unwrap();
+    assert_eq!(replica.address, "10.1.2.3:5050".parse().unwrap());
+    assert_eq!(replica.version, Ok(Version::parse("0.45.0").unwrap()));
+}
+
+#[test]
+fn an_address_that_is_not_the_pods_or_that_is_never_called_is_refused() {
+    let normal = slice(&json!({}));
+    let at = |address: &str| slice(&json!({"endpoints": [endpoint(address, "p1")]}));
+    let with_ip = |address: &str| pod(&json!({"status": {"podIPs": [{"ip": address}]}}));
+    for (slice, pod, word) in [
+        (&normal, pod(&json!({"metadata": {"uid": "u-p1", "labels": {"app": "other"}}})), "selector"),
+        (&normal, pod(&json!({"spec": {"hostNetwork": true}})), "node"),
+        (&normal, pod(&json!({"status": {}})), "does not have the address"),
+        (&at("10.9.9.9"), pod(&json!({})), "does not have the address"),
+        (&at("169.254.169.254"), with_ip("169.254.169.254"), "link-local"),
+        (&at("::ffff:a9fe:a9fe"), with_ip("169.254.169.254"), "link-local"),
+        (&at("127.0.0.1"), with_ip("127.0.0.1"), "loopback"),
+        (&at("10.96.0.1"), with_ip("10.96.0.1"), "API server"),
+        (&at("10.1.9.9"), with_ip("10.1.9.9"), "operator"),
+        (&at("0251.0376.0251.0376"), with_ip("0251.0376.0251.0376"), "not a valid IP"),
+    ] {
+        let refused = replica(std::slice::from_ref(slice), &pod).unwrap_err();
+        assert!(refused.contains(word), "{word}: {refused}");
+    }
+}
+
+#[test]
+fn a_proxy_beside_the_agent_does_not_decide_its_version() {
+    let container =
+        |name: &str, image: &str, port: u16| json!({"name": name, "image": image, "ports": [{"containerPort": port}]});
+    let proxy = container("proxy", "quay.io/oauth2-proxy/oauth2-proxy:v7.6.0", 5050);
+    for (containers, expected) in [
+        (
+            json!([proxy, container("holmes", "robustadev/holmes:0.44.0", 8000)]),
+            Err(Unsupported::TooOld(Version::parse("0.44.0").unwrap())),
+        ),
+        (json!([proxy, container("holmes", "mirror/agent:0.45.0", 8000)]), Ok(Version::parse("0.45.0").unwrap())),
+        (
+            json!([
+                container("istio-proxy", "istio/proxyv2:1.29.0", 15090),
+                container("main", "mirror/agent:0.45.0", 5050)
+            ]),
+            Ok(Version::parse("0.45.0").unwrap()),
+        ),
+        (json!([container("a", "x/a:1.0.0", 1), container("b", "x/b:1.0.0", 2)]), Err(Unsupported::Unknown)),
+    ] {
+        let pod = pod(&json!({"spec": {"containers": containers}}));
+        assert_eq!(replica(&[slice(&json!({}))], &pod).unwrap().version, expected);
+    }
+}

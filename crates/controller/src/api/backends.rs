@@ -1,0 +1,214 @@
+//! What leads from a Service to its Pods: the Service, its EndpointSlices and the Pods behind them. They are read when
+//! the operator is about to connect to the Pods.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{
+        core::v1::Pod,
+        discovery::v1::{EndpointConditions, EndpointSlice},
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::{Api, Client, Resource, api::ListParams, runtime::watcher};
+use serde::Deserialize;
+
+use super::{
+    client::within_timeout,
+    error::Error,
+    name::NamespacedName,
+    observed::Observer,
+    thin::{ThinService, metadata, stands_for},
+    watching::Watching,
+};
+
+/// The label of an EndpointSlice that names its Service.
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
+/// An EndpointSlice with its addresses.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BackendSlice {
+    #[serde(deserialize_with = "metadata")]
+    pub(crate) metadata: ObjectMeta,
+    #[serde(default)]
+    pub(crate) address_type: String,
+    pub(crate) endpoints: Option<Vec<BackendEndpoint>>,
+    pub(crate) ports: Option<Vec<SlicePort>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct BackendEndpoint {
+    pub(crate) addresses: Vec<String>,
+    conditions: Option<EndpointConditions>,
+    pub(crate) target_ref: Option<Target>,
+}
+
+impl BackendEndpoint {
+    /// Whether it takes requests. Unknown counts as ready, as the API requires.
+    pub(crate) fn is_ready(&self) -> bool {
+        let conditions = self.conditions.as_ref();
+        conditions.and_then(|conditions| conditions.ready).unwrap_or(true)
+            && !conditions.and_then(|conditions| conditions.terminating).unwrap_or_default()
+    }
+}
+
+/// What an address of an EndpointSlice belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Target {
+    pub(crate) kind: String,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) uid: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct SlicePort {
+    pub(crate) name: Option<String>,
+    pub(crate) port: Option<i32>,
+    pub(crate) protocol: Option<String>,
+}
+
+/// A Pod without what the operator does not need, such as the values of its variables.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct BackendPod {
+    #[serde(deserialize_with = "metadata")]
+    pub(crate) metadata: ObjectMeta,
+    #[serde(default)]
+    pub(crate) spec: PodSpec,
+    #[serde(default)]
+    pub(crate) status: PodStatus,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct PodSpec {
+    pub(crate) host_network: bool,
+    pub(crate) containers: Vec<Container>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Container {
+    pub(crate) name: String,
+    pub(crate) image: String,
+    pub(crate) ports: Vec<ContainerPort>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ContainerPort {
+    pub(crate) container_port: i32,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct PodStatus {
+    #[serde(rename = "podIPs")]
+    pub(crate) pod_ips: Vec<PodIp>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct PodIp {
+    pub(crate) ip: String,
+}
+
+stands_for!(BackendSlice, EndpointSlice, NamespaceResourceScope);
+stands_for!(BackendPod, Pod, NamespaceResourceScope);
+
+/// The Service. `None` if it does not exist.
+pub(crate) async fn service(client: &Client, name: &NamespacedName) -> Result<Option<ThinService>, Error> {
+    let api: Api<ThinService> = Api::namespaced(client.clone(), &name.namespace);
+    within_timeout(api.get_opt(&name.name)).await
+}
+
+/// The EndpointSlices that name the Service, whoever made them.
+pub(crate) async fn slices(client: &Client, service: &NamespacedName) -> Result<Vec<BackendSlice>, Error> {
+    let api: Api<BackendSlice> = Api::namespaced(client.clone(), &service.namespace);
+    let of_service = ListParams::default().labels(&format!("{SERVICE_NAME}={}", service.name));
+    within_timeout(api.list(&of_service)).await.map(|list| list.items)
+}
+
+/// Watches the EndpointSlices that name the Service.
+pub(crate) fn watch_slices(
+    client: &Client,
+    service: &NamespacedName,
+    observer: impl Observer + 'static,
+) -> Watching<BackendSlice> {
+    let of_service = watcher::Config::default().labels(&format!("{SERVICE_NAME}={}", service.name));
+    Watching::new(client, |client| Api::namespaced(client, &service.namespace), of_service, observer)
+}
+
+/// A Pod. `None` if it does not exist.
+pub(crate) async fn pod(client: &Client, name: &NamespacedName) -> Result<Option<BackendPod>, Error> {
+    let api: Api<BackendPod> = Api::namespaced(client.clone(), &name.namespace);
+    within_timeout(api.get_opt(&name.name)).await
+}
+
+/// The addresses of the API server in the EndpointSlice `kubernetes` of the namespace `default`. The API server keeps this
+/// slice. Empty if there is none.
+pub(crate) async fn api_server_addresses(client: &Client) -> Result<Vec<String>, Error> {
+    let api: Api<BackendSlice> = Api::namespaced(client.clone(), "default");
+    let slice = within_timeout(api.get_opt("kubernetes")).await?;
+    let endpoints = slice.and_then(|slice| slice.endpoints).unwrap_or_default();
+    Ok(endpoints.into_iter().flat_map(|endpoint| endpoint.addresses).collect())
+}
+
+/// Whether labels match the selector of a Service.
+pub(crate) fn matches(selector: &BTreeMap<String, String>, labels: Option<&BTreeMap<String, String>>) -> bool {
+    selector.iter().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_is_read_with_its_addresses_and_ports() {
+        let slice: BackendSlice = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "s"}, "addressType": "IPv4",
+            "endpoints": [
+                {"addresses": ["10.1.2.3"], "conditions": {"ready": true},
+                 "targetRef": {"kind": "Pod", "namespace": "n", "name": "p", "uid": "u"}},
+                {"addresses": ["10.1.2.4"], "conditions": {"ready": false}},
+                {"addresses": ["10.1.2.5"], "conditions": {"ready": true, "terminating": true}},
+                {"addresses": ["10.1.2.6"]}
+            ],
+            "ports": [{"name": "http", "port": 5050, "protocol": "TCP"}]
+        }))
+        .unwrap();
+        let ready: Vec<bool> = slice.endpoints.iter().flatten().map(BackendEndpoint::is_ready).collect();
+        assert_eq!(ready, [true, false, false, true]);
+        assert_eq!(slice.ports.unwrap()[0].port, Some(5050));
+    }
+
+    #[test]
+    fn a_pod_is_read_without_its_variables() {
+        let pod: BackendPod = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "p", "labels": {"app": "holmes"}},
+            "spec": {"containers": [{
+                "name": "holmes", "image": "holmes:0.45.0", "ports": [{"containerPort": 5050}],
+                "env": [{"name": "TOKEN", "value": "secret"}],
+            }]},
+            "status": {"podIPs": [{"ip": "10.1.2.3"}]}
+        }))
+        .unwrap();
+        assert_eq!(pod.status.pod_ips[0].ip, "10.1.2.3");
+        assert!(!format!("{pod:?}").contains("secret"));
+        let selector = BTreeMap::from([("app".to_owned(), "holmes".to_owned())]);
+        assert!(matches(&selector, pod.metadata.labels.as_ref()));
+        assert!(!matches(&selector, None));
+    }
+
+    #[test]
+    fn a_pod_that_has_no_address_yet_is_read() {
+        let pod: BackendPod =
+            serde_json::from_str(r#"{"metadata": {"name": "p"}, "spec": {"containers": []}}"#).unwrap();
+        assert!(pod.status.pod_ips.is_empty() && !pod.spec.host_network);
+    }
+}

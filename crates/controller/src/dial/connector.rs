@@ -1,0 +1,56 @@
+//! Connects to an address that has been checked. It uses no proxy and no name service.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use tokio::{net::TcpStream, time::timeout};
+
+/// Connects within that time. The caller has checked the address.
+///
+/// Fails with `TimedOut`, or with the error of the connection.
+pub(crate) async fn connect(to: SocketAddr, within: Duration) -> io::Result<TcpStream> {
+    #[cfg(debug_assertions)]
+    let to = redirected(to);
+    let stream = timeout(within, TcpStream::connect(to)).await??;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// The tests have no network for Pods. The variable names a file with one `pod-address:port=address:port` per line. It is
+/// read for each connection, because the tests add Pods. A release build does not contain this.
+#[cfg(debug_assertions)]
+fn redirected(to: SocketAddr) -> SocketAddr {
+    let file = std::env::var_os("TOOLSET_TEST_REDIRECTS");
+    let text = file.and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
+    redirect(&text, to).unwrap_or(to)
+}
+
+#[cfg(debug_assertions)]
+fn redirect(text: &str, to: SocketAddr) -> Option<SocketAddr> {
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    let mut parsed = pairs.filter_map(|(from, to)| Some((from.parse::<SocketAddr>().ok()?, to.parse().ok()?)));
+    parsed.find(|(from, _)| *from == to).map(|(_, to)| to)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listener_is_reached_and_a_closed_port_is_an_error() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        assert!(connect(address, Duration::from_secs(5)).await.is_ok());
+        drop(listener);
+        assert!(connect(address, Duration::from_secs(5)).await.is_err());
+    }
+
+    #[cfg(debug_assertions)]
+    #[test]
+    fn only_the_listed_address_and_port_are_redirected() {
+        let text = "10.1.2.3:5050=127.0.0.1:4711\nnonsense\n";
+        assert_eq!(redirect(text, "10.1.2.3:5050".parse().unwrap()), "127.0.0.1:4711".parse().ok());
+        assert_eq!(redirect(text, "10.1.2.3:80".parse().unwrap()), None);
+    }
+}

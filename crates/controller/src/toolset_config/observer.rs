@@ -1,0 +1,326 @@
+//! Asks the agent of one ToolsetConfig what it has loaded, when that is due, and keeps the result for the status.
+
+use std::{future::pending, pin::Pin, sync::Arc};
+
+use crd_types::{Observe, Reason, ToolsetConfig};
+use kube::runtime::watcher::Event;
+use tokio::{sync::watch, time::Instant};
+use toolset::{
+    render::{AgentFile, HOLMESGPT_KEY},
+    status::{AgentReport, OutputState},
+};
+use tracing::{debug, info, warn};
+
+use super::{
+    observation::{Expected, Observation, Published, Subject, age},
+    outcome::Snapshot,
+    worker::moment,
+};
+use crate::{
+    agent::{
+        round::{Agents, Question},
+        view::Known,
+        watched::ReadyPods,
+    },
+    api::{
+        Error, NamespacedName, Observer as WatchObserver, Writer,
+        backends::{BackendSlice, watch_slices},
+        fence::Leadership,
+        restores::Restored,
+        watching::{Problem, Watching},
+    },
+    cluster::Cluster,
+    metrics::Metrics,
+};
+
+/// Observes the agent of one ToolsetConfig.
+pub(super) struct Observer {
+    /// The ToolsetConfig's name.
+    pub(super) name: NamespacedName,
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) agents: Arc<Agents>,
+    pub(super) writer: Writer,
+    pub(super) leadership: Leadership,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    /// `None` until it is known.
+    pub(super) state: watch::Sender<Option<AgentState>>,
+}
+
+/// What is known of the agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum AgentState {
+    /// The spec does not ask for it.
+    NotObserved,
+    Observed(AgentReport),
+}
+
+impl AgentState {
+    pub(super) fn report(&self) -> Option<&AgentReport> {
+        match self {
+            Self::NotObserved => None,
+            Self::Observed(report) => Some(report),
+        }
+    }
+}
+
+/// One agent, with what is under way.
+struct Memory {
+    observation: Observation,
+    round: Option<Round>,
+    watch: Option<PodWatch>,
+    /// The file that was read back last, so that it is not read again and again.
+    read_back: Option<(Arc<str>, Arc<AgentFile>)>,
+}
+
+type Round = Pin<Box<dyn Future<Output = Result<Known, Error>> + Send>>;
+
+/// The watch that shows new Pods.
+struct PodWatch {
+    slices: Watching<BackendSlice>,
+    pods: ReadyPods,
+    restored: Restored,
+}
+
+/// The health of this watch does not matter, because each round reads what it needs.
+struct NoObserver;
+
+impl WatchObserver for NoObserver {}
+
+/// What happened to one agent.
+enum Happened {
+    Due,
+    Answered(Result<Known, Error>),
+    Slices(Box<Result<Event<BackendSlice>, Problem>>),
+    Restored,
+}
+
+impl Observer {
+    /// Returns when no further snapshot can come.
+    pub(super) async fn run(mut self) {
+        // Boxed, so that a task without an agent is small.
+        let mut memory: Option<Box<Memory>> = None;
+        loop {
+            let happened = tokio::select! {
+                changed = self.snapshots.changed() => match changed {
+                    Ok(()) => None,
+                    Err(_) => return,
+                },
+                () = self.leadership.changed() => None,
+                happened = happened(memory.as_deref_mut()) => Some(happened),
+            };
+            match (happened, memory.as_deref_mut()) {
+                (Some(happened), Some(memory)) => self.advance(memory, happened),
+                _ => self.consider(&mut memory),
+            }
+            self.publish(memory.as_deref_mut());
+        }
+    }
+
+    /// Takes the newest snapshot.
+    fn consider(&mut self, memory: &mut Option<Box<Memory>>) {
+        let term = self.leadership.term();
+        let snapshot = self.snapshots.borrow_and_update().clone();
+        let Some(snapshot) = snapshot.filter(|snapshot| Some(snapshot.term) == term) else {
+            *memory = None;
+            self.state.send_replace(None);
+            return;
+        };
+        let consumer = &snapshot.config.spec.consumer;
+        let (Observe::HolmesGPT, Some(service)) = (consumer.observe, &consumer.service_ref) else {
+            *memory = None;
+            self.set(AgentState::NotObserved);
+            return;
+        };
+        let subject = Subject {
+            term: snapshot.term,
+            uid: snapshot.uid().to_owned(),
+            service: service.clone(),
+            version: consumer.agent_version.clone(),
+        };
+        let memory = match memory {
+            Some(memory) if memory.observation.subject == subject => memory,
+            old => old.insert(Box::new(Memory {
+                observation: Observation::new(subject, self.agents.timing()),
+                round: None,
+                watch: None,
+                read_back: None,
+            })),
+        };
+        let status = self.cluster.toolset_configs.newest_status(&self.name, snapshot.uid());
+        let hash = snapshot.rendered().filter(|_| snapshot.output.is_written()).map(|rendered| &*rendered.hash);
+        let age = age(status.as_deref(), hash);
+        let expected = self.expected(memory, &snapshot);
+        memory.observation.expect(expected, status.as_deref(), age, Instant::now());
+        self.follow(memory);
+    }
+
+    /// What the agent should have loaded, as the ConfigMap is now.
+    fn expected(&self, memory: &mut Memory, snapshot: &Snapshot) -> Expected {
+        let nothing = |reason, message: &str| Expected::Nothing { reason, message: message.to_owned() };
+        let (reason, message) = match &snapshot.output {
+            output if output.is_written() => {
+                let file = snapshot.rendered().and_then(|rendered| rendered.agent_file.clone());
+                let none =
+                    "spec.output.formats does not contain HolmesGPT, so there is nothing that the agent could load";
+                return file.map_or_else(|| nothing(Reason::AgentBehind, none), Expected::File);
+            }
+            // The ConfigMap is left as it is, and the agent should have that.
+            OutputState::Preview => return self.read_back(memory, &snapshot.config, Reason::Preview),
+            OutputState::Held { .. } => return self.read_back(memory, &snapshot.config, Reason::InputStale),
+            OutputState::Suspended => {
+                return nothing(Reason::Suspended, "spec.mode is Suspended; the operator does not ask the agent");
+            }
+            OutputState::Conflict { .. } => {
+                (Reason::OutputConflict, "belongs to another owner or cannot take the change")
+            }
+            OutputState::Failed { .. } => (Reason::ApplyFailed, "cannot be written"),
+            OutputState::Contested { .. } => (Reason::OutputContested, "is changed by another field manager"),
+            OutputState::Terminating { .. } => (Reason::OutputTerminating, "is being deleted"),
+            OutputState::Waiting | OutputState::Applied => (Reason::WaitingForInputs, "is not written yet"),
+        };
+        nothing(reason, &format!("the ConfigMap {message}, so it is not compared with the agent"))
+    }
+
+    fn read_back(&self, memory: &mut Memory, config: &ToolsetConfig, reason: Reason) -> Expected {
+        let output = &config.spec.output;
+        let text_of = |name: &str, key: &str| {
+            let view = self.cluster.config_maps.get(&self.name.sibling(name)).and_then(|state| state.view)?;
+            view.data.get(key).cloned()
+        };
+        let Some(text) = text_of(&output.config_map_name, HOLMESGPT_KEY) else {
+            let message =
+                format!("the ConfigMap has no {HOLMESGPT_KEY}, so there is nothing that the agent could load");
+            return Expected::Nothing { reason, message };
+        };
+        if let Some((_, file)) = memory.read_back.as_ref().filter(|(read, _)| *read == text) {
+            return Expected::File(file.clone());
+        }
+        let base = output.used_base().and_then(|base| text_of(&base.config_map_name, &base.key));
+        match AgentFile::read_back(&text, base.as_deref()) {
+            Ok(file) => {
+                let file = Arc::new(file);
+                memory.read_back = Some((text, file.clone()));
+                Expected::File(file)
+            }
+            Err(why) => {
+                let message = format!("{HOLMESGPT_KEY} of the ConfigMap cannot be read: {why}");
+                Expected::Nothing { reason, message }
+            }
+        }
+    }
+
+    /// Does what follows from what happened.
+    fn advance(&self, memory: &mut Memory, happened: Happened) {
+        let (namespace, name) = (&self.name.namespace, &self.name.name);
+        let now = Instant::now();
+        match happened {
+            Happened::Due => self.begin(memory),
+            Happened::Answered(answered) => {
+                memory.round = None;
+                match answered {
+                    Ok(known) => memory.observation.answered(known, now),
+                    Err(error) => {
+                        memory.observation.failed(now);
+                        warn!(%namespace, %name, reason = %error.cause(), %error, "cannot find the agent, trying again");
+                    }
+                }
+                self.follow(memory);
+            }
+            Happened::Slices(result) => match *result {
+                Ok(event) => {
+                    let ready = memory.watch.as_mut().and_then(|watch| watch.pods.take(event));
+                    if let Some(ready) = ready {
+                        memory.observation.pods(&ready, now);
+                    }
+                }
+                Err(problem) => {
+                    let error = problem.message();
+                    debug!(%namespace, %name, reason = %problem.cause(), error, "the watch of the agent's Pods failed");
+                }
+            },
+            Happened::Restored => {
+                if let Some(watch) = &mut memory.watch {
+                    watch.slices.list_at_once();
+                }
+            }
+        }
+    }
+
+    /// Begins a round.
+    fn begin(&self, memory: &mut Memory) {
+        let observation = &mut memory.observation;
+        observation.round_begins();
+        let Some(file) = observation.file() else { return };
+        let question = Question {
+            config: self.name.clone(),
+            service: observation.subject.service.clone(),
+            version: observation.subject.version.clone(),
+            file: file.hash.clone(),
+            wanted: file.entries.clone(),
+        };
+        let (writer, term) = (self.writer.clone(), observation.subject.term);
+        memory.round = Some(Box::pin(self.agents.clone().ask(question, move || writer.holds(term))));
+    }
+
+    /// Watches for new Pods, as long as they are of interest.
+    fn follow(&self, memory: &mut Memory) {
+        if !memory.observation.follows_pods() {
+            memory.watch = None;
+        } else if memory.watch.is_none() {
+            let service = self.name.sibling(&memory.observation.subject.service.name);
+            memory.watch = Some(PodWatch {
+                slices: watch_slices(self.agents.client(), &service, NoObserver),
+                pods: ReadyPods::default(),
+                restored: self.cluster.restores.subscribe(),
+            });
+        }
+    }
+
+    /// Publishes the state, if it changed.
+    fn publish(&self, memory: Option<&mut Memory>) {
+        let Some(memory) = memory else { return self.metrics.agent(&self.name, None) };
+        let (Published { report, behind_since, by_state }, changed) = memory.observation.publish();
+        self.metrics.agent(&self.name, Some((behind_since, by_state)));
+        if changed {
+            let (namespace, name, reason) = (&self.name.namespace, &self.name.name, report.reason.as_str());
+            info!(%namespace, %name, reason, message = %report.message, "what the agent has loaded");
+        }
+        self.set(AgentState::Observed(report));
+    }
+
+    fn set(&self, state: AgentState) {
+        self.state.send_if_modified(|old| {
+            let changed = old.as_ref() != Some(&state);
+            *old = Some(state);
+            changed
+        });
+    }
+}
+
+/// Waits for what happens to an agent. Never returns without one.
+async fn happened(memory: Option<&mut Memory>) -> Happened {
+    let Some(Memory { observation, round, watch, .. }) = memory else { return pending().await };
+    // One round at a time.
+    let due = observation.due().filter(|_| round.is_none());
+    let answered = async {
+        match round {
+            Some(round) => round.await,
+            None => pending().await,
+        }
+    };
+    let changed = async {
+        match watch {
+            Some(PodWatch { slices, restored, .. }) => tokio::select! {
+                event = slices.next() => Happened::Slices(Box::new(event)),
+                () = restored.wait() => Happened::Restored,
+            },
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        known = answered => Happened::Answered(known),
+        happened = changed => happened,
+        () = moment(due) => Happened::Due,
+    }
+}
