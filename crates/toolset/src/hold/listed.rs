@@ -16,7 +16,7 @@ use crate::{
     checked,
     endpoint::Endpoint,
     health::in_output,
-    render::{TOOLSET_JSON_KEY, holmesgpt::TENANT_PROVIDED, is_of_a_format},
+    render::{TOOLSET_JSON_KEY, grafana_datasources, grafana_key, holmesgpt::TENANT_PROVIDED, is_of_a_format},
 };
 
 /// The data of a `ConfigMap`.
@@ -82,6 +82,8 @@ pub fn services(config: &ToolsetConfig, cluster_domain: &str, data: &Data, base:
             found.remove(&key);
         }
     }
+    let datasources = data.get(&*grafana_key(config));
+    found.extend(datasources.into_iter().flat_map(|text| grafana_datasources::services(text)));
     found
 }
 

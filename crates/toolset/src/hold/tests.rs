@@ -329,6 +329,12 @@ fn the_services_of_data_sources_are_those_that_were_discovered() {
     let (data, _, config) = written(for_grafana(json!({})));
     let found = services(&config, DEFAULT_CLUSTER_DOMAIN, &data, None);
     assert_eq!(names(&found), ["monitoring/another", "monitoring/prometheus", "monitoring/traces"]);
+    let same = "http://another.monitoring.svc.cluster.local:80";
+    let tool = json!({"name": "same", "type": "Prometheus", "endpoint": same});
+    let (data, _, mut config) = written(for_grafana(json!({"tools": [tool]})));
+    config.status = None;
+    let found = services(&config, DEFAULT_CLUSTER_DOMAIN, &data, None);
+    assert!(names(&found).contains(&"monitoring/another".to_owned()), "the name says what the URL does not");
 }
 
 #[test]

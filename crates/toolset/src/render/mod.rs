@@ -2,7 +2,7 @@
 
 mod budget;
 pub mod environment;
-mod grafana_datasources;
+pub(crate) mod grafana_datasources;
 pub mod holmesgpt;
 mod keys;
 mod left_out;

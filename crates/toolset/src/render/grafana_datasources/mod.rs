@@ -11,6 +11,7 @@ mod source;
 use std::collections::BTreeSet;
 
 use crd_types::{Reason, ServiceReason, ToolsetConfig, Trust};
+use detectors::ServiceKey;
 
 use self::{previous::Previous, source::Absent};
 use crate::{
@@ -109,6 +110,11 @@ fn note_of(tool: &Tool, absent: Absent) -> Option<Note> {
     }
     let message = format!("{}: it is not in the file, because {}", tool.origin_in_words(), absent.in_words());
     Some(Note::new(Reason::SettingUnsupported, message))
+}
+
+/// The Services of the data sources in a file, by their names. A URL could also be that of a tool of `spec.tools`.
+pub(crate) fn services(text: &str) -> BTreeSet<ServiceKey> {
+    Previous::read(text).written().filter_map(names::service_of).collect()
 }
 
 /// Why the file does not have a tool of the plan. `None` if it has.

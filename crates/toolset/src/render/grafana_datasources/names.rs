@@ -3,6 +3,8 @@
 //! Grafana finds a data source by its name, and it overwrites or deletes one of that name whoever made it. So every name
 //! of ours has a form that nobody gives to a data source by chance, and no other name is ever written.
 
+use detectors::ServiceKey;
+
 use crate::{checked, tool::Tool};
 
 /// The end of every name.
@@ -29,6 +31,12 @@ pub(super) fn of_service(namespace: &str, name: &str) -> String {
     format!("{namespace}/{name}{MARK}")
 }
 
+/// The Service of a data source. `None` for a tool of `spec.tools`, and for a name that does not have our form.
+pub(super) fn service_of(name: &str) -> Option<ServiceKey> {
+    let (namespace, service) = name.strip_suffix(MARK).filter(|_| is_ours(name))?.split_once('/')?;
+    (namespace != OF_THE_SPEC).then(|| ServiceKey::new(namespace, service))
+}
+
 /// Whether a name has our form.
 pub(super) fn is_ours(name: &str) -> bool {
     let parts = name.strip_suffix(MARK).and_then(|origin| origin.split_once('/'));
@@ -46,6 +54,7 @@ mod tests {
     fn only_names_of_our_form_are_ours() {
         for ours in ["monitoring/prometheus (discovered)", "a/b (discovered)", "spec.tools/corp_1 (discovered)"] {
             assert!(is_ours(ours), "{ours}");
+            assert_eq!(service_of(ours).is_none(), ours.starts_with("spec.tools"), "{ours}");
         }
         for other in [
             "Prometheus",

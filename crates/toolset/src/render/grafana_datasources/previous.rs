@@ -29,8 +29,10 @@ struct Named {
 /// The names in the file that was written before.
 #[derive(Debug, Default)]
 pub(super) struct Previous {
-    /// Those that Grafana has.
-    known: BTreeSet<String>,
+    /// Those of its data sources.
+    written: Vec<String>,
+    /// Those that it only remembers.
+    remembered: Vec<String>,
     /// Those that it was told to delete, the oldest first.
     deleted: Vec<String>,
 }
@@ -51,18 +53,24 @@ impl Previous {
         let ours = |one: Named| Some(one.name).filter(|name| names::is_ours(name));
         let remembered =
             text.lines().filter_map(|line| line.strip_prefix(REMEMBERED)).filter(|name| names::is_ours(name));
-        let written = file.datasources.into_iter().flatten().filter_map(ours);
         Self {
-            known: written.chain(remembered.map(str::to_owned)).collect(),
+            written: file.datasources.into_iter().flatten().filter_map(ours).collect(),
+            remembered: remembered.map(str::to_owned).collect(),
             deleted: file.delete_datasources.into_iter().flatten().filter_map(ours).collect(),
         }
+    }
+
+    /// The names of its data sources.
+    pub(super) fn written(&self) -> impl Iterator<Item = &str> {
+        self.written.iter().map(String::as_str)
     }
 
     /// `present` is what the new file writes. `standing` are the Services that are still there and wanted, although they
     /// cannot be written now.
     pub(super) fn without(self, present: &BTreeSet<String>, standing: &BTreeSet<String>) -> Gone {
         let (mut gone, mut seen) = (Gone::default(), BTreeSet::new());
-        for name in self.deleted.into_iter().chain(self.known) {
+        let known: BTreeSet<String> = self.written.into_iter().chain(self.remembered).collect();
+        for name in self.deleted.into_iter().chain(known) {
             if present.contains(&name) {
                 continue;
             }
