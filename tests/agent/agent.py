@@ -7,6 +7,7 @@ The kinds of requests are the functions in `KINDS`. `load` starts a server with 
 and then, for every further file, does what the server does every 5 minutes.
 """
 
+import copy
 import json
 import os
 import pathlib
@@ -45,9 +46,25 @@ def work(folder: pathlib.Path) -> None:
 def import_once() -> None:
     """Imports everything that a request needs, because a fork would import it again for every request."""
     import holmes.core.conversations  # noqa: F401
-    from holmes.plugins.toolsets import load_builtin_toolsets
+    import holmes.plugins.toolsets
 
-    load_builtin_toolsets(None, None)
+    read_once(str(pathlib.Path(holmes.plugins.toolsets.__file__).parent))
+    holmes.plugins.toolsets.load_builtin_toolsets(None, None)
+
+
+def read_once(folder: str) -> None:
+    """Reads every YAML file in `folder` once. The agent reads its own toolsets at every start, which is most of its work."""
+    read, known = yaml.safe_load, {}
+
+    def safe_load(stream: typing.Any) -> typing.Any:
+        path = getattr(stream, "name", None)
+        if not isinstance(path, str) or not path.startswith(folder):
+            return read(stream)
+        if path not in known:
+            known[path] = read(stream)
+        return copy.deepcopy(known[path])
+
+    yaml.safe_load = safe_load
 
 
 def in_a_fork(request: dict, location: pathlib.Path) -> str:

@@ -171,6 +171,10 @@ class Operator:
         """The file for the agent, and the notes of the operator."""
         return self._render(objects, "holmesgpt")
 
+    def config_map(self, objects: list) -> str:
+        """The whole ConfigMap."""
+        return self._render(objects, "configmap")[0]
+
     def tools(self, objects: list) -> list:
         return json.loads(self._render(objects, "json")[0])["tools"]
 

@@ -75,6 +75,9 @@ Examples:
   # Show the file that HolmesGPT loads, for the Services of a chart
   helm template my-prometheus prometheus-community/prometheus -n monitoring | kubectl toolset render -f - -o holmesgpt
 
+  # Print the values of Robusta's Helm chart for the systems of this cluster
+  kubectl toolset render --live -o robusta
+
   # Print the endpoints of all tools
   kubectl toolset render -f services.yaml -f toolsetconfig.yaml -o json | jq -r '.tools[].endpoint'";
 
@@ -116,6 +119,12 @@ pub(crate) enum Format {
     Json,
     /// Tools and rejected Services as a table
     Table,
+    /// The values to paste for Robusta's Helm chart
+    Robusta,
+    /// The values to paste for Kubernaut's Helm chart
+    Kubernaut,
+    /// The command line of krr
+    Krr,
 }
 
 #[derive(Debug, Args)]

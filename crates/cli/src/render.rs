@@ -1,5 +1,7 @@
 //! `render`: prints the tools and the files that the operator writes.
 
+mod paste;
+
 use std::io::{self, IsTerminal};
 
 use crd_types::ServiceReason;
@@ -33,6 +35,9 @@ pub(crate) fn run(
         Format::Table => Output::Shown(table(snapshot, &plan, paint)),
         Format::Json => Output::Exact(json(&plan)?),
         Format::Configmap => Output::Exact(yaml(&Manifest::new(&snapshot.config, &rendered))?),
+        Format::Robusta => Output::Exact(paste::robusta(&plan)),
+        Format::Kubernaut => Output::Exact(paste::kubernaut(&plan)),
+        Format::Krr => Output::Exact(paste::krr(&plan)),
         Format::Holmesgpt => Output::Exact(rendered.data.get(HOLMESGPT_KEY).map(ToString::to_string).ok_or_else(
             || {
                 Failure::input(

@@ -10,7 +10,7 @@ use toolset::{
     config_map::{ConfigMapView, LEGACY_OVERRIDES_KEY, Owner, refused_as_base},
     in_output,
     pipeline::{self, HealthInput, Trace},
-    render::DATA_KEYS,
+    render::{grafana_key, is_of_a_format},
 };
 
 /// The objects that a command reads.
@@ -75,7 +75,7 @@ impl Snapshot {
         let output = self.config_map(&self.config.spec.output.config_map_name);
         let data = output.and_then(|output| output.data.as_ref());
         let present = || {
-            let texts = data.into_iter().flatten().filter(|(key, _)| DATA_KEYS.contains(&key.as_str()));
+            let texts = data.into_iter().flatten().filter(|(key, _)| is_of_a_format(key));
             in_output(texts.map(|(_, text)| text.as_str()), cluster_domain)
         };
         let refused = self.base_config_map().and_then(|found| refused_as_base(&ownership_of(found)));
@@ -100,6 +100,7 @@ impl Snapshot {
             health,
             legacy_overrides: data.and_then(|data| data.get(LEGACY_OVERRIDES_KEY)).map(String::as_str),
             base: refused.as_deref().map(Base::Missing).or_else(|| self.base()),
+            previous: data.and_then(|data| data.get(&*grafana_key(&self.config))).map(String::as_str),
         });
         Planned { trace, plan: outcome.plan, rendered: outcome.rendered }
     }

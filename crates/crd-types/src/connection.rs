@@ -71,4 +71,11 @@ pub struct Settings {
         validation = ("self.all(path, !path.matches('[.][.]|//|/[.](/|$)'))", "paths must not contain '..', '.' segments or empty segments; remove them")
     )]
     pub paths: Vec<String>,
+    /// index is the index or the pattern of indices that a data source of Grafana for Elasticsearch or OpenSearch
+    /// queries, for example logs-*. Without it, the operator writes no data source for the tool. The data source for
+    /// OpenSearch needs the plug-in grafana-opensearch-datasource in Grafana. Only the format GrafanaDatasources supports
+    /// this setting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = patterns::INDEX))]
+    pub index: Option<String>,
 }

@@ -75,6 +75,12 @@ impl Output {
         self.formats.contains(&format)
     }
 
+    /// The format that contains only tools of Trusted sources, if such a format is written.
+    pub fn trusted_only(&self) -> Option<OutputFormat> {
+        let only = [OutputFormat::Environment, OutputFormat::GrafanaDatasources];
+        self.formats.iter().copied().find(|format| only.contains(format))
+    }
+
     /// The base, if it is used. Only the file for HolmesGPT contains it.
     pub fn used_base(&self) -> Option<&OutputBase> {
         self.base.as_ref().filter(|_| self.writes(OutputFormat::HolmesGPT))

@@ -28,6 +28,9 @@ pub const TOOL_NAME: &str = "^[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?$";
 /// The user's own name for a type of tool.
 pub const CUSTOM_TYPE: &str = "^[a-z][a-z0-9-]{0,31}$";
 
+/// A pattern of indices of Elasticsearch: names, `*`, and commas between several of them.
+pub const INDEX: &str = "^[a-z0-9.*_][a-z0-9.*_,-]*$";
+
 /// A URL path. It has no character that could change the host of a URL to which it is appended.
 pub const PATH: &str = "^/[A-Za-z0-9._~/-]{0,128}$";
 
@@ -106,6 +109,7 @@ pub(crate) fn describe(pattern: &str) -> String {
         URL => {
             "it must be an http or https URL with a host and optionally a port and a path, without user, query and fragment"
         }
+        INDEX => "it must consist of lower-case letters, digits and . _ - * , and not start with '-' or ','",
         ENV => {
             "it must be the name of an environment variable, which consists of letters, digits and '_' and does not start with a digit"
         }

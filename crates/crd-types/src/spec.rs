@@ -13,7 +13,7 @@ use crate::{
     closed::closed,
     consumer::{Consumer, RestartOn},
     detector::{DetectorConfig, State},
-    health::Health,
+    health::{Health, HealthEffect},
     output::{Output, OutputFormat},
     overrides::Override,
     signature::Signature,
@@ -59,6 +59,10 @@ use crate::{
     validation = (
         "!('GrafanaDatasources' in self.output.formats) || self.consumer.reload == 'None'",
         "consumer.reload has no meaning for the format GrafanaDatasources, because Grafana's sidecar reloads the file; remove it"
+    ),
+    validation = (
+        "'GrafanaDatasources' in self.output.formats || !(has(self.overrides) && self.overrides.exists(one, has(one.settings) && has(one.settings.index)) || has(self.tools) && self.tools.exists(one, has(one.settings) && has(one.settings.index)))",
+        "settings.index has a meaning only for the format GrafanaDatasources; remove it"
     )
 )]
 pub struct ToolsetConfigSpec {
@@ -128,6 +132,12 @@ impl ToolsetConfigSpec {
             State::Enabled => RestartOn::EnvironmentOnly,
             State::Disabled => RestartOn::AnyChange,
         })
+    }
+
+    /// What happens to an unhealthy tool. In Grafana it stays, because an outage must not delete the data source that
+    /// dashboards refer to.
+    pub fn health_effect(&self) -> HealthEffect {
+        if self.output.writes(OutputFormat::GrafanaDatasources) { HealthEffect::Report } else { self.health.effect }
     }
 
     /// The configuration of a detector. A type that the spec does not list has the default configuration.

@@ -125,7 +125,7 @@ impl Cluster {
         self.changes.push(now().saturating_sub(started));
         let mut plan = outcome.plan;
         let started = now();
-        black_box(render(config, &mut plan, None));
+        black_box(render(config, &mut plan, None, None));
         self.renderings.push(now().saturating_sub(started));
         assert_ne!(*self.hash, *outcome.rendered.hash, "every change is an effective one");
         self.hash = outcome.rendered.hash.to_string();
@@ -150,6 +150,7 @@ fn run(config: &ToolsetConfig, index: &Index) -> Outcome {
         health: HealthInput::Unobserved,
         legacy_overrides: None,
         base: None,
+        previous: None,
     })
 }
 

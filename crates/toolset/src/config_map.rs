@@ -5,13 +5,13 @@ use std::{
     sync::Arc,
 };
 
-use crd_types::{DeletionPolicy, ToolsetConfig};
+use crd_types::{DeletionPolicy, Output, OutputFormat, ToolsetConfig};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 pub use crate::plan::legacy::LEGACY_OVERRIDES_KEY;
-use crate::render::{DATA_KEYS, Rendered};
+use crate::render::{DataKey, Rendered};
 
 /// The field manager of everything that the operator applies.
 pub const FIELD_MANAGER: &str = "toolset-operator";
@@ -142,12 +142,21 @@ pub enum Drift {
     Missing,
     /// A data key of ours is absent or different, or it is there although its format is not wanted.
     Data(String),
-    /// A label is absent or different.
+    /// A label of ours is absent or different, or it is there although it is not wanted.
     Label(String),
     /// The hash annotation is absent or different.
     Annotation,
     /// The owner reference is absent, or it is there although the policy is Orphan.
     Owner,
+}
+
+/// The fields of a `ConfigMap` that our field manager owns. An apply removes those of them that it does not contain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnedFields {
+    /// Data keys.
+    pub data: BTreeSet<String>,
+    /// The keys of labels.
+    pub labels: BTreeSet<String>,
 }
 
 /// The `ConfigMap` that is wanted: the body of a server-side apply. A clone shares everything.
@@ -162,7 +171,8 @@ struct Wanted {
     /// `None` where the `ConfigMap` outlives its `ToolsetConfig`.
     owner: Option<OwnerReference>,
     hash: Arc<str>,
-    data: BTreeMap<&'static str, Arc<str>>,
+    labels: BTreeMap<String, String>,
+    data: BTreeMap<DataKey, Arc<str>>,
 }
 
 impl Manifest {
@@ -179,6 +189,7 @@ impl Manifest {
             config_uid: config.uid(),
             owner,
             hash: Arc::clone(&rendered.hash),
+            labels: labels(&config.spec.output),
             data: rendered.data.clone(),
         }))
     }
@@ -189,20 +200,28 @@ impl Manifest {
     }
 
     /// Why the API server would refuse this content for an existing `ConfigMap`, and what to do. `None` if it would
-    /// accept it. `is_owned` says which data keys our field manager owns.
-    pub fn obstacle(&self, existing: &ConfigMapView, is_owned: impl Fn(&str) -> bool) -> Option<String> {
+    /// accept it.
+    pub fn obstacle(&self, existing: &ConfigMapView, owned: &OwnedFields) -> Option<String> {
         let name = self.name();
-        if let Some(key) = self.0.data.keys().find(|key| existing.binary_keys.contains(**key)) {
+        if let Some(key) = self.0.data.keys().find(|key| existing.binary_keys.contains(&***key)) {
             return Some(format!("ConfigMap {name} has the key {key} in binaryData; remove the key from binaryData"));
         }
-        let differs = matches!(self.drift(existing, is_owned), Some(Drift::Data(_)));
+        let differs = matches!(self.drift(existing, owned), Some(Drift::Data(_)));
         (existing.immutable && differs)
             .then(|| format!("ConfigMap {name} is immutable; delete it, and the operator creates it again"))
     }
 
     /// Its content, by data key.
-    pub fn data(&self) -> &BTreeMap<&'static str, Arc<str>> {
+    pub fn data(&self) -> &BTreeMap<DataKey, Arc<str>> {
         &self.0.data
+    }
+
+    /// What our field manager owns after the apply.
+    pub fn owned_fields(&self) -> OwnedFields {
+        OwnedFields {
+            data: self.0.data.keys().map(|key| key.clone().into_owned()).collect(),
+            labels: self.0.labels.keys().cloned().collect(),
+        }
     }
 
     /// The body of a server-side apply. `uid` is that of the `ConfigMap` that was read. If the `ConfigMap` was
@@ -214,24 +233,20 @@ impl Manifest {
     }
 
     /// How the `ConfigMap` looks after the apply onto `before`. Keys, labels and annotations of others stay.
-    /// A data key of ours that is no longer wanted goes if our field manager owns it, which `is_owned` says.
-    pub fn applied_onto(
-        &self,
-        before: Option<&ConfigMapView>,
-        uid: &str,
-        is_owned: impl Fn(&str) -> bool,
-    ) -> ConfigMapView {
+    /// What our field manager owns and is no longer wanted goes.
+    pub fn applied_onto(&self, before: Option<&ConfigMapView>, uid: &str, ours: &OwnedFields) -> ConfigMapView {
         let mut view = before.cloned().unwrap_or_default();
         uid.clone_into(&mut view.uid);
-        view.labels.extend(LABELS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        view.labels.retain(|key, _| !ours.labels.contains(key));
+        view.labels.extend(self.0.labels.clone());
         view.annotations.insert(HASH_ANNOTATION.to_owned(), self.0.hash.to_string());
-        let takes_over = self.0.data.iter().any(|(key, text)| view.data.get(*key) != Some(text));
+        let takes_over = self.0.data.iter().any(|(key, text)| view.data.get(&**key) != Some(text));
         if takes_over {
             // A forced apply takes a key away from every field manager that set another value.
             view.other_managers.clear();
         }
-        view.data.retain(|key, _| !DATA_KEYS.contains(&key.as_str()) || !is_owned(key));
-        view.data.extend(self.0.data.iter().map(|(key, text)| ((*key).to_owned(), Arc::clone(text))));
+        view.data.retain(|key, _| !ours.data.contains(key));
+        view.data.extend(self.0.data.iter().map(|(key, text)| (key.clone().into_owned(), Arc::clone(text))));
         match &self.0.owner {
             Some(owner) => {
                 view.controller =
@@ -247,19 +262,20 @@ impl Manifest {
     /// The first difference between an existing `ConfigMap` and the one that is wanted; `None` if there is nothing to
     /// write.
     ///
-    /// A data key that can be ours but is not wanted is a difference only if our field manager owns it, which
-    /// `is_owned` says. Otherwise it belongs to somebody else and stays.
-    pub fn drift(&self, existing: &ConfigMapView, is_owned: impl Fn(&str) -> bool) -> Option<Drift> {
-        let differs = |key: &&str| match self.0.data.get(*key) {
-            Some(text) => existing.data.get(*key) != Some(text),
-            None => existing.data.contains_key(*key) && is_owned(key),
-        };
-        if let Some(key) = DATA_KEYS.iter().copied().find(|key| differs(key)) {
-            return Some(Drift::Data(key.to_owned()));
+    /// A data key or a label that is not wanted is a difference only if our field manager owns it. Otherwise it belongs
+    /// to somebody else and stays.
+    pub fn drift(&self, existing: &ConfigMapView, owned: &OwnedFields) -> Option<Drift> {
+        let lacks = |(key, text): &(&DataKey, &Arc<str>)| existing.data.get(&***key) != Some(*text);
+        let left = |key: &&String| existing.data.contains_key(*key) && !self.0.data.contains_key(key.as_str());
+        let lacking = self.0.data.iter().find(lacks).map(|(key, _)| key.clone().into_owned());
+        if let Some(key) = lacking.or_else(|| owned.data.iter().find(left).cloned()) {
+            return Some(Drift::Data(key));
         }
-        let lacks = |(key, value): &&(&str, &str)| existing.labels.get(*key).map(String::as_str) != Some(*value);
-        if let Some((key, _)) = LABELS.iter().find(lacks) {
-            return Some(Drift::Label((*key).to_owned()));
+        let lacks = |(key, value): &(&String, &String)| existing.labels.get(*key) != Some(*value);
+        let left = |key: &&String| existing.labels.contains_key(*key) && !self.0.labels.contains_key(*key);
+        let lacking = self.0.labels.iter().find(lacks).map(|(key, _)| key);
+        if let Some(key) = lacking.or_else(|| owned.labels.iter().find(left)) {
+            return Some(Drift::Label(key.clone()));
         }
         if existing.annotations.get(HASH_ANNOTATION).map(String::as_str) != Some(&*self.0.hash) {
             return Some(Drift::Annotation);
@@ -275,6 +291,17 @@ impl Manifest {
     fn owns(&self, existing: &ConfigMapView) -> bool {
         existing.controller.as_ref().is_some_and(|owner| Some(&owner.uid) == self.0.config_uid.as_ref())
     }
+}
+
+/// The label by which the sidecar of Grafana's chart finds files with data sources.
+const GRAFANA_LABEL: (&str, &str) = ("grafana_datasource", "1");
+
+/// The labels of the `ConfigMap`. Those by which we recognise it win over the user's.
+fn labels(output: &Output) -> BTreeMap<String, String> {
+    let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    let for_sidecar = output.writes(OutputFormat::GrafanaDatasources) && output.labels.is_empty();
+    let default = for_sidecar.then_some(&GRAFANA_LABEL).map(owned);
+    output.labels.clone().into_iter().chain(default).chain(LABELS.iter().map(owned)).collect()
 }
 
 impl Serialize for Manifest {
@@ -293,7 +320,7 @@ struct Body<'a> {
 #[serde(rename_all = "camelCase")]
 struct Metadata<'a> {
     annotations: BTreeMap<&'static str, &'a str>,
-    labels: BTreeMap<&'static str, &'static str>,
+    labels: &'a BTreeMap<String, String>,
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     namespace: Option<&'a str>,
@@ -305,11 +332,11 @@ struct Metadata<'a> {
 
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Wanted { name, namespace, owner, hash, data, .. } = self.wanted;
-        let data: BTreeMap<&str, &str> = data.iter().map(|(key, text)| (*key, &**text)).collect();
+        let Wanted { name, namespace, owner, hash, labels, data, .. } = self.wanted;
+        let data: BTreeMap<&str, &str> = data.iter().map(|(key, text)| (&**key, &**text)).collect();
         let metadata = Metadata {
             annotations: BTreeMap::from([(HASH_ANNOTATION, &**hash)]),
-            labels: BTreeMap::from(LABELS),
+            labels,
             name,
             namespace: namespace.as_deref(),
             owner_references: owner.as_ref().map(|owner| [owner]),

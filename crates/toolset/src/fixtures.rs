@@ -131,6 +131,7 @@ pub(crate) fn run(
         health: pipeline::HealthInput::Unobserved,
         legacy_overrides,
         base: None,
+        previous: None,
     });
     (outcome.plan, outcome.rendered)
 }
@@ -145,12 +146,14 @@ pub(crate) fn tool(product: Product, namespace: &str, name: &str) -> Tool {
         created: 0,
         name: String::new(),
         chosen_name: None,
+        stated_name: None,
         product,
         custom: None,
         trust: Trust::Trusted,
         source: "platform".to_owned(),
         origin: None,
         confidence: detectors::Confidence::High,
+        precedence: crate::tool::Precedence::default(),
         health: crate::Health::Healthy,
         reason: crd_types::ServiceReason::Selected,
         health_path: None,

@@ -32,6 +32,9 @@ pub struct Input<'a> {
     pub legacy_overrides: Option<&'a str>,
     /// The user's own toolsets, if the spec names any.
     pub base: Option<Base<'a>>,
+    /// The text that was written before under [`grafana_key`](crate::render::grafana_key), if there is one. What is no
+    /// longer in it is named for deletion.
+    pub previous: Option<&'a str>,
 }
 
 /// Where health comes from.
@@ -84,7 +87,7 @@ pub fn run_with_trace(input: Input<'_>) -> (Outcome, Trace) {
 }
 
 fn compose<T>(input: Input<'_>, keep: impl FnOnce(&Selection, &HealthReport) -> T) -> (Outcome, T) {
-    let Input { config, cluster_domain, index, admits, health, legacy_overrides, base } = input;
+    let Input { config, cluster_domain, index, admits, health, legacy_overrides, base, previous } = input;
     let ctx = Context { config, cluster_domain };
     let mut selection = select(&ctx, index);
     if let Some(admits) = admits {
@@ -94,11 +97,12 @@ fn compose<T>(input: Input<'_>, keep: impl FnOnce(&Selection, &HealthReport) -> 
         HealthInput::Unobserved => HealthReport::unknown(),
         HealthInput::Unreadable => HealthReport::without_slices(&selection),
         HealthInput::Observed { stage, time, in_output } => {
-            stage.judge(time, &config.spec.health, &selection, index, in_output)
+            let spec = crd_types::Health { effect: config.spec.health_effect(), ..config.spec.health.clone() };
+            stage.judge(time, &spec, &selection, index, in_output)
         }
     };
     let kept = keep(&selection, &health);
     let mut plan = plan(&ctx, index, selection, &health, legacy_overrides);
-    let rendered = render(config, &mut plan, base);
+    let rendered = render(config, &mut plan, base, previous);
     (Outcome { plan, rendered, recheck_in: health.recheck_in }, kept)
 }

@@ -1,7 +1,7 @@
 //! A tool, which is one thing that the agent can query, with everything that the formats need.
 
 use crd_types::{Credentials, Reason, ServiceReason, Settings, Trust};
-use detectors::{Confidence, Product, ServiceKey};
+use detectors::{Confidence, Product, Rank, ServiceKey};
 
 use crate::{endpoint::Endpoint, health::Health, select::claim::Origin};
 
@@ -16,6 +16,8 @@ pub struct Tool {
     pub name: String,
     /// The name somebody chose (`toolName`, `toolset-name`, or the name in `spec.tools`), if it is still free.
     pub chosen_name: Option<String>,
+    /// The name in `spec.tools`, whether or not it is free. `None` for a Service.
+    pub stated_name: Option<String>,
     /// The product whose API it serves.
     pub product: Product,
     /// The user's name for a `Custom` one.
@@ -30,6 +32,8 @@ pub struct Tool {
     pub endpoint: Endpoint,
     /// How sure the recognition is.
     pub confidence: Confidence,
+    /// Where it ranks among the instances of its product.
+    pub precedence: Precedence,
     /// Its health, as far as known.
     pub health: Health,
     /// `Selected`, or what its owner should know although it is a tool.
@@ -62,6 +66,17 @@ impl Tool {
         let name = if self.name.is_empty() { self.chosen_name.as_deref().unwrap_or_default() } else { &self.name };
         self.key.as_ref().map_or_else(|| format!("tool {name}"), ToString::to_string)
     }
+}
+
+/// Where an instance ranks among those of its product. Its namespace and name decide between equals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Precedence {
+    /// Whether its source is Tenant.
+    pub tenant: bool,
+    /// Its place under `preferred`. The greatest number if it is not there.
+    pub preferred: usize,
+    /// The rank that its detector gives it.
+    pub rank: Rank,
 }
 
 /// A candidate that did not become a tool.

@@ -239,6 +239,7 @@ fn planned(config: &ToolsetConfig, index: &Index) -> (Rendered, Vec<Rejection>) 
         },
         legacy_overrides: None,
         base: None,
+        previous: None,
     });
     (outcome.rendered, outcome.plan.rejected)
 }

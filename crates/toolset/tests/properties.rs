@@ -47,6 +47,7 @@ fn run_with(
         health: HealthInput::Unobserved,
         legacy_overrides,
         base: None,
+        previous: None,
     });
     (plan, rendered)
 }

@@ -25,7 +25,7 @@ use toolset::{
     convert,
     health::{HealthTime, in_output},
     pipeline::{self, HealthInput, Input},
-    render::{Base, DATA_KEYS},
+    render::{Base, HOLMESGPT_KEY, TOOLSET_JSON_KEY},
 };
 
 use super::places::{ConfigPlace, Places};
@@ -115,13 +115,15 @@ impl Snapshot {
                 },
                 legacy_overrides: data(&place.config_map, LEGACY_OVERRIDES_KEY).map(String::as_str),
                 base: base.map(|text| Base::Text(text)),
+                previous: None,
             })
         };
         // A Tenant's tool enters only after its EndpointSlices have been the same for a while.
         plan(Duration::ZERO);
         let outcome = plan(LATER);
         let manifest = Manifest::new(&config, &outcome.rendered);
-        let services = manifest.data().iter().map(|(key, text)| (*key, in_output([&**text], DEFAULT_CLUSTER_DOMAIN)));
+        let listed = |key: &'static str| Some((key, in_output([&**manifest.data().get(key)?], DEFAULT_CLUSTER_DOMAIN)));
+        let services = [HOLMESGPT_KEY, TOOLSET_JSON_KEY].into_iter().filter_map(listed);
         Ok(Expected {
             object: serde_json::from_slice(&manifest.to_json(None))?,
             services: services.collect(),
@@ -169,7 +171,7 @@ impl Expected {
 /// The first difference between a ConfigMap and what it must be.
 fn difference(config_map: &ConfigMap, expected: &Expected) -> Result<Option<String>> {
     let actual = serde_json::to_value(config_map)?;
-    for key in DATA_KEYS {
+    for key in [HOLMESGPT_KEY, TOOLSET_JSON_KEY] {
         let (is, must) = (actual["data"][key].as_str(), expected.object["data"][key].as_str());
         if is != must {
             let services = is.map(|text| in_output([text], DEFAULT_CLUSTER_DOMAIN)).unwrap_or_default();

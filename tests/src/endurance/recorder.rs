@@ -21,7 +21,7 @@ use toolset::{
     DEFAULT_CLUSTER_DOMAIN,
     config_map::FIELD_MANAGER,
     health::in_output,
-    render::{DATA_KEYS, TOOLSET_JSON_KEY},
+    render::{HOLMESGPT_KEY, TOOLSET_JSON_KEY},
 };
 
 use crate::harness::within;
@@ -175,8 +175,9 @@ impl Version {
         let created_by_us = metadata.managed_fields.iter().flatten().any(|entry| {
             entry.manager.as_deref() == Some(FIELD_MANAGER) && entry.operation.as_deref() == Some("Update")
         });
-        let data =
-            DATA_KEYS.iter().filter_map(|key| Some((*key, Listed::of(key, config_map.data.as_ref()?.get(*key)?))));
+        let data = [HOLMESGPT_KEY, TOOLSET_JSON_KEY]
+            .into_iter()
+            .filter_map(|key| Some((key, Listed::of(key, config_map.data.as_ref()?.get(key)?))));
         Self { number, deleted, content: hasher.finish(), created_by_us, data: data.collect() }
     }
 }

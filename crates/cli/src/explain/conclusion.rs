@@ -3,6 +3,7 @@
 use crd_types::{OutputFormat, ServiceReason, Trust};
 use toolset::{
     Tool,
+    render::why_absent,
     select::{claim::Origin, source::Outside},
 };
 
@@ -29,6 +30,9 @@ pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
             ];
             if tool.reason != ServiceReason::Selected {
                 lines.push(entry("problem", paint.warn(format!("{}: {}", tool.reason, explain_reason(case, tool)))));
+            }
+            if let Some(why) = why_absent(&case.snapshot.config, &case.planned.plan.tools, tool) {
+                lines.push(entry("output", paint.warn(format!("does not contain it, because {why}"))));
             }
             lines
         }

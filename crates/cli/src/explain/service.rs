@@ -191,6 +191,10 @@ pub(super) fn health(case: &Case<'_>) -> Vec<Text> {
         Health::Unhealthy if planned.withheld.is_some() => {
             "no endpoint is serving, so the tool is withheld from the output until an endpoint is serving".to_owned()
         }
+        Health::Unhealthy if case.snapshot.config.spec.output.writes(OutputFormat::GrafanaDatasources) => {
+            "no endpoint is serving; the tool stays in the output, because an outage removes no data source of Grafana"
+                .to_owned()
+        }
         Health::Unhealthy if spec.effect == HealthEffect::Report => {
             "no endpoint is serving; the tool stays in the output, because health.effect is Report".to_owned()
         }

@@ -81,8 +81,8 @@ pub(crate) async fn own_by_apply(
 }
 
 /// Prepares the managed fields of an existing ConfigMap for an apply. The fields that our field manager owns by an
-/// update are owned by server-side apply afterwards. If `adopt` is true, no other field manager owns our data keys
-/// afterwards.
+/// update are owned by server-side apply afterwards. If a ConfigMap is adopted, no other field manager owns the data keys
+/// that this manifest writes.
 ///
 /// Otherwise a key that two entries own stays when the apply no longer contains it, for example `toolset.json` after its
 /// format is removed from the spec.
@@ -91,12 +91,12 @@ pub(crate) async fn own_alone(
     term: Term,
     name: &NamespacedName,
     uid: &str,
-    adopt: bool,
+    adopted_by: Option<&Manifest>,
 ) -> Result<(), Error> {
     let api: Api<ConfigMap> = Api::namespaced(writer.client(), &name.namespace);
     let live = within_timeout(api.get_metadata(&name.name)).await?.metadata;
     let before = live.managed_fields.unwrap_or_default();
-    let mut entries = adopt.then(|| without_our_keys(&before)).flatten();
+    let mut entries = adopted_by.and_then(|manifest| without_our_keys(&before, manifest));
     if let Some(applied) = as_applied(entries.as_ref().unwrap_or(&before)) {
         entries = Some(applied);
     }

@@ -2,7 +2,11 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
 use serde_json::{Map, Value};
-use toolset::{config_map::FIELD_MANAGER, render::DATA_KEYS};
+use toolset::{
+    Manifest,
+    config_map::FIELD_MANAGER,
+    render::{HOLMESGPT_KEY, TOOLSET_JSON_KEY},
+};
 
 const APPLY: &str = "Apply";
 
@@ -41,12 +45,18 @@ fn merge(into: &mut Value, from: Value) {
 }
 
 /// The managed fields without our data keys under other field managers. `None` if no other field manager owns our keys.
-pub(super) fn without_our_keys(entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsEntry>> {
+/// Our keys are those that the manifest writes, and the two files, which the predecessor wrote as well.
+pub(super) fn without_our_keys(entries: &[ManagedFieldsEntry], manifest: &Manifest) -> Option<Vec<ManagedFieldsEntry>> {
+    let is_ours = |key: &str| [HOLMESGPT_KEY, TOOLSET_JSON_KEY].contains(&key) || manifest.data().contains_key(key);
+    without_keys(entries, is_ours)
+}
+
+fn without_keys(entries: &[ManagedFieldsEntry], is_ours: impl Fn(&str) -> bool) -> Option<Vec<ManagedFieldsEntry>> {
     let mut changed = false;
     let kept = entries.iter().cloned().filter_map(|mut entry| {
         let foreign = entry.manager.as_deref() != Some(FIELD_MANAGER);
         if let Some(FieldsV1(fields)) = entry.fields_v1.as_mut().filter(|_| foreign) {
-            changed |= remove_our_keys(fields);
+            changed |= remove_keys(fields, &is_ours);
             if fields.as_object().is_some_and(Map::is_empty) {
                 return None;
             }
@@ -57,17 +67,14 @@ pub(super) fn without_our_keys(entries: &[ManagedFieldsEntry]) -> Option<Vec<Man
     changed.then_some(kept)
 }
 
-fn is_our_key(field: &str) -> bool {
-    field.strip_prefix("f:").is_some_and(|key| DATA_KEYS.contains(&key))
-}
-
-fn remove_our_keys(fields: &mut Value) -> bool {
+fn remove_keys(fields: &mut Value, is_ours: impl Fn(&str) -> bool) -> bool {
+    let is_ours = |field: &str| field.strip_prefix("f:").is_some_and(&is_ours);
     let Some(all) = fields.as_object_mut() else { return false };
     let Some(data) = all.get_mut("f:data").and_then(Value::as_object_mut) else { return false };
-    if !data.keys().any(|field| is_our_key(field)) {
+    if !data.keys().any(|field| is_ours(field)) {
         return false;
     }
-    data.retain(|field, _| !is_our_key(field));
+    data.retain(|field, _| !is_ours(field));
     if data.keys().all(|field| field == ".") {
         all.remove("f:data");
     }
@@ -89,25 +96,32 @@ mod tests {
         }
     }
 
+    fn is_toolset_json(key: &str) -> bool {
+        key == "toolset.json"
+    }
+
     #[test]
     fn only_our_data_keys_leave_the_managed_fields_of_others() {
         let entries = [
             entry("toolset-operator", json!({"f:data": {"f:toolset.json": {}}})),
             entry("kubernaut", json!({"f:data": {".": {}, "f:toolset.json": {}, "f:own": {}}, "f:metadata": {}})),
         ];
-        let kept = without_our_keys(&entries).unwrap();
+        let kept = without_keys(&entries, is_toolset_json).unwrap();
         assert_eq!(kept[0], entries[0]);
         assert_eq!(kept[1].fields_v1, Some(FieldsV1(json!({"f:data": {".": {}, "f:own": {}}, "f:metadata": {}}))));
     }
 
     #[test]
     fn an_entry_that_held_nothing_else_is_removed() {
-        assert_eq!(without_our_keys(&[entry("k", json!({"f:data": {".": {}, "f:toolset.json": {}}}))]), Some(vec![]));
+        assert_eq!(
+            without_keys(&[entry("k", json!({"f:data": {".": {}, "f:toolset.json": {}}}))], is_toolset_json),
+            Some(vec![])
+        );
     }
 
     #[test]
     fn managed_fields_without_our_keys_are_left_alone() {
-        assert_eq!(without_our_keys(&[entry("k", json!({"f:data": {"f:own": {}}}))]), None);
+        assert_eq!(without_keys(&[entry("k", json!({"f:data": {"f:own": {}}}))], is_toolset_json), None);
     }
 
     #[test]

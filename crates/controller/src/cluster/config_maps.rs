@@ -13,8 +13,8 @@ use std::{
 };
 
 use toolset::{
-    config_map::{ConfigMapView, FIELD_MANAGER, HASH_ANNOTATION, LABELS, Owner},
-    render::DATA_KEYS,
+    config_map::{ConfigMapView, FIELD_MANAGER, HASH_ANNOTATION, LABELS, OwnedFields, Owner},
+    render::is_of_a_format,
 };
 
 use crate::api::{
@@ -28,8 +28,8 @@ pub(crate) struct ConfigMapState {
     version: u64,
     /// `None` if there is no such ConfigMap.
     pub(crate) view: Option<Arc<ConfigMapView>>,
-    /// Those of our data keys that our field manager owns.
-    pub(crate) owned: BTreeSet<String>,
+    /// What our field manager owns.
+    pub(crate) owned: OwnedFields,
     /// Whether our field manager owns fields by an update, and not only by server-side apply. A field that both own is
     /// not removed when the apply no longer contains it.
     pub(crate) updated_by_us: bool,
@@ -40,7 +40,7 @@ impl ConfigMapState {
         Self {
             version: version(object.metadata.resource_version.as_deref()),
             view: Some(Arc::new(view(object))),
-            owned: ours(object).flat_map(FieldManager::data_keys).cloned().collect(),
+            owned: owned_fields(object),
             updated_by_us: ours(object).any(FieldManager::is_update),
         }
     }
@@ -63,8 +63,8 @@ struct Slot {
 #[derive(Clone, Debug)]
 pub(crate) struct Expected {
     pub(crate) view: ConfigMapView,
-    /// The data keys that our field manager then owns.
-    pub(crate) owned: BTreeSet<String>,
+    /// What our field manager then owns.
+    pub(crate) owned: OwnedFields,
 }
 
 /// The ConfigMaps that are watched.
@@ -208,12 +208,19 @@ fn ours(object: &ThinConfigMap) -> impl Iterator<Item = &FieldManager> {
     object.field_managers.iter().filter(|one| one.manager == FIELD_MANAGER)
 }
 
+fn owned_fields(object: &ThinConfigMap) -> OwnedFields {
+    OwnedFields {
+        data: ours(object).flat_map(FieldManager::data_keys).cloned().collect(),
+        labels: ours(object).flat_map(FieldManager::labels).cloned().collect(),
+    }
+}
+
 /// The other field managers that own one of our fields. If there is none, this is the field manager that wrote last,
 /// because it may have removed a field.
 fn other_managers(object: &ThinConfigMap) -> Vec<String> {
     let others = || object.field_managers.iter().filter(|one| one.manager != FIELD_MANAGER);
     let owns_ours = |one: &&FieldManager| {
-        one.data_keys().iter().any(|key| DATA_KEYS.contains(&key.as_str()))
+        one.data_keys().iter().any(|key| is_of_a_format(key))
             || one.labels().iter().any(|key| LABELS.iter().any(|(label, _)| label == key))
             || one.annotations().iter().any(|key| key == HASH_ANNOTATION)
     };
@@ -247,8 +254,12 @@ mod tests {
         NamespacedName::new("n", "c")
     }
 
+    fn owned_key(key: &str) -> OwnedFields {
+        OwnedFields { data: BTreeSet::from([key.to_owned()]), ..OwnedFields::default() }
+    }
+
     fn expected(content: &str) -> Expected {
-        Expected { view: view(&object("", content)), owned: BTreeSet::new() }
+        Expected { view: view(&object("", content)), owned: OwnedFields::default() }
     }
 
     fn content(maps: &ConfigMaps) -> String {
@@ -352,7 +363,7 @@ mod tests {
         let object = object("1", "a");
         assert_eq!(view(&object).other_managers, ["kubectl-edit"]);
         let state = ConfigMapState::of(&object);
-        assert_eq!((state.owned, state.updated_by_us), (BTreeSet::from(["toolset.json".to_owned()]), false));
+        assert_eq!((state.owned, state.updated_by_us), (owned_key("toolset.json"), false));
     }
 
     #[test]
@@ -377,7 +388,7 @@ mod tests {
     fn what_a_create_owns_is_known_before_its_echo() {
         let maps = ConfigMaps::default();
         maps.listed(&name(), None);
-        let owned = BTreeSet::from(["toolset.json".to_owned()]);
+        let owned = owned_key("toolset.json");
         maps.expect(&name(), Expected { owned: owned.clone(), ..expected("b") });
         assert!(maps.acknowledged(&name(), "u", 10));
         assert_eq!(maps.get(&name()).unwrap().owned, owned);

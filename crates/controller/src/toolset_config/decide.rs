@@ -79,7 +79,7 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
     }
     // During a hold, the plan has only Services that are in the output. So it differs only by what the spec changes.
     if situation.held && !(situation.spec_changed && (view.is_some() || situation.applied.is_some())) {
-        let owned = |key: &str| situation.existing.owned.contains(key);
+        let owned = &situation.existing.owned;
         let lost = |applied: &Manifest| match view {
             None => true,
             Some(view) => {
@@ -113,7 +113,7 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
             return Decision::Leave(OutputState::Conflict { message });
         }
     };
-    let owned = |key: &str| situation.existing.owned.contains(key);
+    let owned = &situation.existing.owned;
     let Some(found) = view.map_or(Some(Drift::Missing), |view| situation.manifest.drift(view, owned)) else {
         return Decision::Nothing;
     };
@@ -178,7 +178,7 @@ mod tests {
 
     fn rendered(text: &str) -> Rendered {
         Rendered {
-            data: BTreeMap::from([("toolset.json", text.into())]),
+            data: BTreeMap::from([("toolset.json".into(), text.into())]),
             hash: format!("hash of {text}").into(),
             ..Rendered::default()
         }
@@ -296,7 +296,7 @@ mod tests {
         let mut case = Case::at_rest();
         case.change(|view| drop(view.data.insert("custom_toolset.yaml".to_owned(), "x".into())));
         assert_eq!(case.decide(), Decision::Nothing, "somebody else's");
-        case.existing.owned.insert("custom_toolset.yaml".to_owned());
+        case.existing.owned.data.insert("custom_toolset.yaml".to_owned());
         assert!(matches!(case.decide(), Decision::Write(_)));
     }
 
@@ -383,7 +383,7 @@ mod tests {
     #[test]
     fn a_key_that_an_immutable_config_map_would_lose_is_a_conflict_too() {
         let mut case = Case::at_rest();
-        case.existing.owned.insert("custom_toolset.yaml".to_owned());
+        case.existing.owned.data.insert("custom_toolset.yaml".to_owned());
         case.change(|view| {
             view.data.insert("custom_toolset.yaml".to_owned(), "x".into());
             view.immutable = true;

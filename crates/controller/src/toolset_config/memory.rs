@@ -113,8 +113,8 @@ impl Memory {
     /// one out, and nobody else changed the ConfigMap.
     pub(super) fn recognise(&mut self, existing: &ConfigMapState) {
         let Some(view) = existing.view.as_deref() else { return };
-        let owned = |key: &str| existing.owned.contains(key);
-        let Some(carried_out) = self.unanswered.iter().position(|sent| sent.drift(view, owned).is_none()) else {
+        let Some(carried_out) = self.unanswered.iter().position(|sent| sent.drift(view, &existing.owned).is_none())
+        else {
             return;
         };
         self.applied = self.unanswered.drain(..=carried_out).next_back();
@@ -134,6 +134,8 @@ mod tests {
     use toolset::Rendered;
 
     use super::*;
+    use toolset::config_map::OwnedFields;
+
     use crate::api::fence::Fence;
 
     fn memory() -> Memory {
@@ -147,13 +149,13 @@ mod tests {
             "spec": {"sources": [{"name": "s", "trust": "Trusted", "namespaces": {"from": "All"}}]}
         }));
         let rendered =
-            Rendered { data: [("toolset.json", text.into())].into(), hash: text.into(), ..Default::default() };
+            Rendered { data: [("toolset.json".into(), text.into())].into(), hash: text.into(), ..Default::default() };
         Manifest::new(&config.unwrap(), &rendered)
     }
 
     fn as_written(text: &str) -> ConfigMapState {
         let mut state = ConfigMapState::default();
-        state.view = Some(Arc::new(manifest(text).applied_onto(None, "x", |_| true)));
+        state.view = Some(Arc::new(manifest(text).applied_onto(None, "x", &OwnedFields::default())));
         state
     }
 

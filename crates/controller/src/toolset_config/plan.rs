@@ -15,7 +15,7 @@ use toolset::{
     config_map::{LEGACY_OVERRIDES_KEY, Manifest, refused_as_base},
     hold::{self, Data, Reduced},
     pipeline::{self, HealthInput, Input},
-    render::{Base, DATA_KEYS},
+    render::{self, Base},
 };
 
 use super::{gate::GateDecision, memory::Memory};
@@ -51,9 +51,12 @@ pub(super) fn plan(
     let in_output = LazyCell::new(|| services_in_output(cluster, cluster_domain, config, existing, applied.as_ref()));
     memory.clocks.set(now, &gate.frozen);
     let clocks = &memory.clocks;
-    let admits = |key: &ServiceKey| gate.admits_new_from(&key.namespace) || in_output.contains(key);
+    let known =
+        LazyCell::new(|| in_output.iter().cloned().chain(hold::planned_before(config)).collect::<BTreeSet<_>>());
+    let admits = |key: &ServiceKey| gate.admits_new_from(&key.namespace) || known.contains(key);
     let legacy_overrides = existing.view.as_ref().and_then(|view| view.data.get(LEGACY_OVERRIDES_KEY));
     let base = BaseText::of(cluster, config);
+    let before = last_output(existing, applied.as_ref());
     let outcome = pipeline::run(Input {
         config,
         cluster_domain,
@@ -66,17 +69,22 @@ pub(super) fn plan(
         },
         legacy_overrides: legacy_overrides.map(|text| &**text),
         base: base.as_ref().map(BaseText::as_base),
+        previous: before.get(&*render::grafana_key(config)).map(|text| &**text),
     });
     Planned { plan: outcome.plan, rendered: outcome.rendered, recheck_in: outcome.recheck_in, took: began.elapsed() }
 }
 
 /// The output as this process last applied it in this term, or else as the ConfigMap is. An edit by somebody else does
-/// not change it.
+/// not change it. A key that only looks like a variable of the format Environment is not part of it.
 pub(super) fn last_output(existing: &ConfigMapState, applied: Option<&Manifest>) -> Data {
     let mut data = existing.view.as_ref().map(|view| view.data.clone()).unwrap_or_default();
+    let files = [render::HOLMESGPT_KEY, render::TOOLSET_JSON_KEY];
+    data.retain(|key, _| {
+        !render::is_of_a_format(key) || files.contains(&key.as_str()) || existing.owned.data.contains(key)
+    });
     if let Some(applied) = applied {
-        data.retain(|key, _| !DATA_KEYS.contains(&key.as_str()));
-        data.extend(applied.data().iter().map(|(key, text)| ((*key).to_owned(), Arc::clone(text))));
+        data.retain(|key, _| !render::is_of_a_format(key));
+        data.extend(applied.data().iter().map(|(key, text)| (key.clone().into_owned(), Arc::clone(text))));
     }
     data
 }

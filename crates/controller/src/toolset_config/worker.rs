@@ -215,7 +215,7 @@ impl Worker {
                 Some(format!("{HELD}; the tools of {unsure} stay, because the ConfigMap does not show their types"));
         }
         let manifest = Manifest::new(config, &reduced.rendered);
-        let drops_a_format = output.existing.owned.iter().any(|key| !manifest.data().contains_key(key.as_str()));
+        let drops_a_format = output.existing.owned.data.iter().any(|key| !manifest.data().contains_key(key.as_str()));
         let spec_changed =
             memory.reduced != config.metadata.generation || !reduced.removed.is_empty() || drops_a_format;
         let decision = match self.decide(&output, memory, &manifest, spec_changed) {

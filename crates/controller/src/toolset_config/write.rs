@@ -106,8 +106,8 @@ impl Output<'_> {
         if deleted && !self.is_still_wanted().await {
             return Outcome::unreported();
         }
-        let adopts = change.operation == Operation::Adopt;
-        if let Some(view) = onto.filter(|_| adopts || self.existing.updated_by_us)
+        let adopts = (change.operation == Operation::Adopt).then_some(&manifest);
+        if let Some(view) = onto.filter(|_| adopts.is_some() || self.existing.updated_by_us)
             && let Err(error) = config_map::own_alone(self.writer, memory.term, self.target, &view.uid, adopts).await
         {
             return self.failed(memory, &error);
@@ -191,13 +191,9 @@ impl Output<'_> {
         memory.write_begins(Instant::now());
         let config_maps = &self.cluster.config_maps;
         let uid = onto.map_or("", |view| view.uid.as_str());
-        let owned = |key: &str| self.existing.owned.contains(key);
         config_maps.expect(
             self.target,
-            Expected {
-                view: manifest.applied_onto(onto, uid, owned),
-                owned: manifest.data().keys().map(|key| (*key).to_owned()).collect(),
-            },
+            Expected { view: manifest.applied_onto(onto, uid, &self.existing.owned), owned: manifest.owned_fields() },
         );
         let (term, mut created) = (memory.term, None);
         let (answer, sent) = if onto.is_some() {

@@ -176,6 +176,7 @@ impl TenantScene {
             },
             legacy_overrides: None,
             base: None,
+            previous: None,
         });
         (
             outcome.plan.rejected.first().map(|rejection| rejection.reason),

@@ -1,7 +1,7 @@
 //! The discovered tools of a written output, read back.
 //!
 //! `toolset.json` holds everything that is needed. If that format is not written, the status says what the tools are,
-//! and the agent's file says whether they are still in it.
+//! and the other formats say whether they are still in the output.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +16,7 @@ use crate::{
     checked,
     endpoint::Endpoint,
     health::in_output,
-    render::{HOLMESGPT_KEY, TOOLSET_JSON_KEY, holmesgpt::TENANT_PROVIDED},
+    render::{TOOLSET_JSON_KEY, holmesgpt::TENANT_PROVIDED, is_of_a_format},
 };
 
 /// The data of a `ConfigMap`.
@@ -37,7 +37,8 @@ pub(super) struct ListedTool {
     /// The name that its owner chose.
     pub chosen_name: Option<String>,
     pub health_path: Option<String>,
-    /// Its place in the agent's file, where the instances are in the order of their rank.
+    /// Its place in what is written. The agent's file has the instances in the order of their rank, and
+    /// `PROMETHEUS_URL` comes before the variables of the other products that it can name.
     pub place: usize,
 }
 
@@ -71,8 +72,7 @@ pub fn services(config: &ToolsetConfig, cluster_domain: &str, data: &Data, base:
     if let Some(discovered) = discovered(data) {
         return discovered.filter_map(|tool| service_of(&tool.endpoint, cluster_domain)).collect();
     }
-    let text = data.get(HOLMESGPT_KEY).map(|text| &**text);
-    let mut found = in_output(text, cluster_domain);
+    let mut found = in_output(texts(data), cluster_domain);
     let status = || config.status.iter().flat_map(|status| &status.tools);
     let known: BTreeSet<_> = status().map(key_of).collect();
     let stated = config.spec.tools.iter().map(|tool| tool.endpoint.as_str());
@@ -94,10 +94,10 @@ pub(super) fn tools(
     data: &Data,
     base: Option<&str>,
 ) -> Result<Vec<ListedTool>, String> {
-    let agents_file = data.get(HOLMESGPT_KEY).map_or("", |text| &**text);
+    let written = texts(data).collect::<Vec<_>>().join("\n");
     let status: BTreeMap<ServiceKey, &ToolStatus> =
         config.status.iter().flat_map(|status| &status.tools).map(|tool| (key_of(tool), tool)).collect();
-    let reader = Reader { config, agents_file, status };
+    let reader = Reader { config, written: &written, status };
     match discovered(data) {
         Some(discovered) => discovered
             .map(|tool| {
@@ -105,11 +105,29 @@ pub(super) fn tools(
                 key.and_then(|key| reader.of_json(key, &tool)).ok_or(tool.name)
             })
             .collect(),
+        None if !data.keys().any(|key| is_of_a_format(key)) => Ok(Vec::new()),
         None => services(config, cluster_domain, data, base)
+            .into_iter()
+            .chain(planned_before(config))
+            .collect::<BTreeSet<_>>()
             .into_iter()
             .map(|key| reader.of_status(&key).ok_or_else(|| key.to_string()))
             .collect(),
     }
+}
+
+/// The Services of the tools in the status, if the format does not contain every tool of the plan. These tools were
+/// planned, so they do not enter anew.
+pub fn planned_before(config: &ToolsetConfig) -> impl Iterator<Item = ServiceKey> {
+    let status = config.status.as_ref().filter(|_| config.spec.output.trusted_only().is_some());
+    let tools = status.into_iter().flat_map(|status| &status.tools);
+    tools.filter(|tool| !tool.service.is_empty()).map(key_of)
+}
+
+/// What the formats have written, except `toolset.json`, in the order of the keys.
+fn texts(data: &Data) -> impl Iterator<Item = &str> {
+    let others = data.iter().filter(|(key, _)| is_of_a_format(key) && *key != TOOLSET_JSON_KEY);
+    others.map(|(_, text)| &**text)
 }
 
 /// The discovered tools in `toolset.json`. `None` if that file is not there or malformed. Then the tools are read from
@@ -121,7 +139,8 @@ fn discovered(data: &Data) -> Option<impl Iterator<Item = JsonTool>> {
 
 struct Reader<'a> {
     config: &'a ToolsetConfig,
-    agents_file: &'a str,
+    /// What the formats have written.
+    written: &'a str,
     status: BTreeMap<ServiceKey, &'a ToolStatus>,
 }
 
@@ -147,7 +166,7 @@ impl Reader<'_> {
         let tool = self.status.get(key)?;
         let endpoint = Endpoint::of_url(&tool.endpoint).ok()?;
         let tenants = format!("{TENANT_PROVIDED} by namespace {}. {} ({key})", key.namespace, tool.type_);
-        let trust = if self.agents_file.contains(&tenants) { Trust::Tenant } else { Trust::Trusted };
+        let trust = if self.written.contains(&tenants) { Trust::Tenant } else { Trust::Trusted };
         Some(ListedTool {
             types: self.types(key, &tool.type_),
             trust,
@@ -180,7 +199,7 @@ impl Reader<'_> {
     }
 
     fn place(&self, endpoint: &Endpoint) -> usize {
-        self.agents_file.find(&endpoint.origin()).unwrap_or(usize::MAX)
+        self.written.find(&endpoint.origin()).unwrap_or(usize::MAX)
     }
 }
 

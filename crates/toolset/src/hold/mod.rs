@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use crd_types::{ToolsetConfig, Trust};
 use detectors::{Rank, ServiceKey};
 
-pub use self::listed::{Data, services};
+pub use self::listed::{Data, planned_before, services};
 use self::{
     judge::{Judgement, judge},
     listed::ListedTool,
@@ -23,7 +23,7 @@ use crate::{
     health::HealthReport,
     index::Index,
     plan::plan,
-    render::{Base, Rendered, render},
+    render::{Base, Rendered, grafana_key, render},
     select::{
         Context,
         candidate::{Candidate, CandidateOutcome, Selection},
@@ -78,7 +78,8 @@ pub fn reduce(
     let legacy = data.get(LEGACY_OVERRIDES_KEY).map(|text| &**text);
     let selection = Selection { candidates };
     let mut plan = plan(&ctx, &Index::default(), selection, &HealthReport::unknown(), legacy);
-    let rendered = render(config, &mut plan, base);
+    let previous = data.get(&*grafana_key(config)).map(|text| &**text);
+    let rendered = render(config, &mut plan, base, previous);
     let left: BTreeSet<ServiceKey> = plan.tools.into_iter().filter_map(|tool| tool.key).collect();
     Ok(Reduced { rendered, removed: before.difference(&left).cloned().collect(), left, unsure })
 }

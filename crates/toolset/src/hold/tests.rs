@@ -78,7 +78,7 @@ fn written(mut config: ToolsetConfig) -> (Data, Rendered, ToolsetConfig) {
         agent: None,
     };
     config.status = Some(status(&config, None, &observed));
-    let data = rendered.data.iter().map(|(key, text)| ((*key).to_owned(), Arc::clone(text))).collect();
+    let data = rendered.data.iter().map(|(key, text)| (key.to_string(), Arc::clone(text))).collect();
     (data, rendered, config)
 }
 
@@ -252,8 +252,106 @@ fn a_type_of_a_signature_that_is_called_like_a_product_is_told_apart_by_the_stat
     let view = annotated(service("apps", "mine", &[("http", 80)]), &[("x", "y")]);
     let (_, output) = rendered(&config, &index([view]));
     let data: BTreeMap<String, Arc<str>> =
-        output.data.iter().map(|(key, text)| ((*key).to_owned(), Arc::clone(text))).collect();
+        output.data.iter().map(|(key, text)| (key.to_string(), Arc::clone(text))).collect();
     let reduced = reduce(&config, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap();
     assert!(reduced.removed.is_empty());
     assert_eq!(names(&reduced.unsure), ["apps/mine"]);
+}
+
+fn for_variables(mut more: Value) -> ToolsetConfig {
+    more["output"] = json!({"formats": ["Environment"]});
+    spec(more)
+}
+
+#[test]
+fn variables_show_the_services_of_their_tools() {
+    let (data, _, config) = written(for_variables(json!({"tools": []})));
+    let found = services(&config, DEFAULT_CLUSTER_DOMAIN, &data, None);
+    assert_eq!(names(&found), ["apps/grafana", "monitoring/another", "monitoring/traces"]);
+    let (data, _, config) = written(for_variables(json!({})));
+    let found = services(&config, DEFAULT_CLUSTER_DOMAIN, &data, None);
+    assert_eq!(names(&found), ["apps/grafana", "monitoring/traces"], "{data:?}");
+}
+
+#[test]
+fn variables_stay_as_they_are_if_the_spec_takes_nothing_away() {
+    let (data, before, config) = written(for_variables(json!({"tools": []})));
+    let reduced = reduce(&config, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap();
+    assert_eq!((reduced.rendered.data, reduced.removed.len()), (before.data, 0));
+    assert_eq!(reduced.left.len(), cluster().len() - 1, "every tool of the plan stays in the status");
+}
+
+#[test]
+fn a_variable_whose_tool_the_spec_excludes_names_what_was_planned_beside_it() {
+    let off = |service: &str| json!({"name": service, "match": {"service": service}, "state": "Disabled"});
+    let without = |services: &[&str]| {
+        let rules: Vec<Value> = services.iter().map(|service| off(service)).collect();
+        let reduced = changed(
+            for_variables(json!({"tools": [], "overrides": []})),
+            for_variables(json!({"tools": [], "overrides": rules})),
+        );
+        let found = reduced.rendered.data.get("PROMETHEUS_URL").map(ToString::to_string);
+        (found, names(&reduced.removed))
+    };
+    let prometheus = Some("http://prometheus.monitoring.svc.cluster.local:80".to_owned());
+    assert_eq!(without(&["another"]), (prometheus, vec!["monitoring/another".to_owned()]));
+    assert_eq!(without(&["another", "prometheus"]).0, None);
+}
+
+#[test]
+fn variables_whose_tools_cannot_be_read_back_are_left_as_they_are() {
+    let (data, _, mut config) = written(for_variables(json!({"tools": []})));
+    config.status = None;
+    assert!(reduce(&config, DEFAULT_CLUSTER_DOMAIN, &data, None).is_err());
+}
+
+#[test]
+fn a_deleted_config_map_says_nothing_of_what_was_in_it() {
+    let (_, _, config) = written(for_variables(json!({"tools": []})));
+    let reduced = reduce(&config, DEFAULT_CLUSTER_DOMAIN, &Data::new(), None).unwrap();
+    assert_eq!((reduced.rendered.data.len(), reduced.left.len()), (0, 0));
+}
+
+fn for_grafana(mut more: Value) -> ToolsetConfig {
+    more["output"] = json!({"formats": ["GrafanaDatasources"]});
+    spec(more)
+}
+
+fn deleted(reduced: &Reduced) -> Vec<String> {
+    let text = reduced.rendered.data.values().next().unwrap();
+    let file: Value = serde_saphyr::from_str(text).unwrap();
+    let names = file["deleteDatasources"].as_array().into_iter().flatten();
+    names.map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_services_of_data_sources_are_those_that_were_discovered() {
+    let (data, _, config) = written(for_grafana(json!({})));
+    let found = services(&config, DEFAULT_CLUSTER_DOMAIN, &data, None);
+    assert_eq!(names(&found), ["monitoring/another", "monitoring/prometheus", "monitoring/traces"]);
+}
+
+#[test]
+fn data_sources_that_cannot_be_seen_are_not_deleted_and_those_that_the_spec_excludes_are() {
+    let (mut data, _, config) = written(for_grafana(json!({})));
+    let reduced = reduce(&config, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap();
+    for (key, text) in &reduced.rendered.data {
+        assert_eq!(Some(text), data.get(&**key), "byte for byte");
+    }
+    let off = json!({"name": "off", "match": {"service": "another"}, "state": "Disabled"});
+    let mut after = for_grafana(json!({"overrides": [off]}));
+    after.status.clone_from(&config.status);
+    let reduced = reduce(&after, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap();
+    assert_eq!(deleted(&reduced), ["monitoring/another (discovered)"]);
+    assert_eq!(names(&reduced.removed), ["monitoring/another"]);
+    data.extend(reduced.rendered.data.into_iter().map(|(key, text)| (key.into_owned(), text)));
+    let again = reduce(&after, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap();
+    assert_eq!(deleted(&again), ["monitoring/another (discovered)"], "a tombstone is no Service");
+}
+
+#[test]
+fn data_sources_whose_tools_cannot_be_read_back_are_left_as_they_are() {
+    let (data, _, mut config) = written(for_grafana(json!({})));
+    config.status = None;
+    assert!(reduce(&config, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap_err().contains("monitoring/"));
 }

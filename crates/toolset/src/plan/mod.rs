@@ -21,7 +21,7 @@ use crate::{
     health::{Health, HealthReport, SLICES_SETTLE, Withheld},
     index::Index,
     select::{self, Context, candidate::Selection},
-    tool::{Note, Rejection, Tool},
+    tool::{Note, Precedence, Rejection, Tool},
 };
 
 /// The plan of one `ToolsetConfig`.
@@ -81,7 +81,7 @@ pub fn plan(
         (layer, settled)
     });
     planned.retain(|one| {
-        let rejection = withheld(one, health);
+        let rejection = withheld(ctx.config, one, health);
         let keeps = rejection.is_none();
         plan.rejected.extend(rejection);
         keeps
@@ -123,11 +123,17 @@ fn read_legacy(text: Option<&str>, notes: &mut Vec<Note>) -> Option<LegacyOverri
         .ok()
 }
 
-/// Why a tool is left out, if it is. An override comes before health, because it is what the owner wants.
-fn withheld(planned: &PlannedTool, health: &HealthReport) -> Option<Rejection> {
+/// Why a tool is left out, if it is. What the spec says comes before health, because it is what the owner wants.
+fn withheld(config: &ToolsetConfig, planned: &PlannedTool, health: &HealthReport) -> Option<Rejection> {
     let tool = &planned.tool;
     if let Some(by) = &planned.off {
         return Rejection::of(tool, ServiceReason::OverriddenOff, format!("{by} switches it off"));
+    }
+    if let Some(format) = config.spec.output.trusted_only().filter(|_| tool.trust == Trust::Tenant) {
+        let message = format!(
+            "its source is Tenant, and format {format} contains only tools of Trusted sources; select it through a Trusted source if you trust it"
+        );
+        return Rejection::of(tool, ServiceReason::TrustedOnly, message);
     }
     let (reason, message) = match health.of(tool.key.as_ref()?).withheld? {
         Withheld::Unhealthy => (
@@ -170,6 +176,7 @@ fn static_tool(spec: &StaticTool, endpoint: Endpoint) -> Tool {
         created: 0,
         name: String::new(),
         chosen_name: Some(spec.name.clone()),
+        stated_name: Some(spec.name.clone()),
         product: spec.type_,
         custom: spec.custom_type.clone(),
         trust: Trust::Trusted,
@@ -177,6 +184,7 @@ fn static_tool(spec: &StaticTool, endpoint: Endpoint) -> Tool {
         origin: None,
         endpoint,
         confidence: Confidence::High,
+        precedence: Precedence::default(),
         health: Health::Unknown,
         reason: ServiceReason::Selected,
         health_path: None,

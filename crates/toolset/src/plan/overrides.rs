@@ -76,6 +76,7 @@ fn merge(ctx: &Context<'_>, index: &Index, rule: &Override, planned: &mut Planne
     if let Some(settings) = &rule.settings {
         replace(&mut tool.settings.timeout_seconds, settings.timeout_seconds.as_ref());
         replace(&mut tool.settings.verify_tls, settings.verify_tls.as_ref());
+        replace(&mut tool.settings.index, settings.index.as_ref());
         if !settings.paths.is_empty() {
             tool.settings.paths.clone_from(&settings.paths);
         }

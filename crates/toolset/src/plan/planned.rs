@@ -1,12 +1,12 @@
 //! A tool on its way into the plan, from the candidate that was chosen.
 
 use crd_types::{ServiceReason, ToolsetConfig, Trust};
-use detectors::{Rank, ServiceKey};
+use detectors::ServiceKey;
 
 use crate::{
     health::Health,
     select::candidate::{Candidate, CandidateOutcome},
-    tool::{Rejection, Tool},
+    tool::{Precedence, Rejection, Tool},
 };
 
 /// A tool on its way into the plan.
@@ -14,20 +14,10 @@ use crate::{
 pub(super) struct PlannedTool {
     /// The tool so far.
     pub tool: Tool,
-    /// Where it ranks among the instances of its product.
-    pub precedence: Precedence,
     /// The override that last switched it off, for messages.
     pub off: Option<String>,
     /// Whether an override decides its state. Then the predecessor's overrides do not.
     pub state_decided: bool,
-}
-
-/// Where an instance ranks among those of its product. Its namespace and name decide between equals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Precedence {
-    tenant: bool,
-    preferred: usize,
-    rank: Rank,
 }
 
 impl PlannedTool {
@@ -56,6 +46,7 @@ impl PlannedTool {
             created: candidate.created,
             name: String::new(),
             chosen_name: candidate.tool_name,
+            stated_name: None,
             product,
             custom: candidate.custom,
             trust: candidate.trust,
@@ -63,6 +54,7 @@ impl PlannedTool {
             origin: Some(candidate.origin),
             endpoint,
             confidence: candidate.confidence,
+            precedence,
             health: Health::Unknown,
             reason,
             health_path: candidate.health_path,
@@ -73,7 +65,7 @@ impl PlannedTool {
             settings: crd_types::Settings::default(),
             key: Some(candidate.key),
         };
-        Ok(Self { tool, precedence, off: None, state_decided: false })
+        Ok(Self { tool, off: None, state_decided: false })
     }
 }
 

@@ -6,14 +6,15 @@ use crd_types::{Instances, ServiceReason, ToolsetConfig};
 use detectors::{Product, ServiceKey};
 
 use super::planned::PlannedTool;
-use crate::tool::Rejection;
+use crate::tool::{Rejection, Tool};
 
 /// Sorts by product, custom type, precedence, namespace and name.
 pub(super) fn sort(planned: &mut [PlannedTool]) {
-    planned.sort_by(|a, b| {
-        let (PlannedTool { tool, precedence, .. }, PlannedTool { tool: other, precedence: others, .. }) = (a, b);
-        (tool.product, &tool.custom, precedence, &tool.key).cmp(&(other.product, &other.custom, others, &other.key))
-    });
+    planned.sort_by(|a, b| place(&a.tool).cmp(&place(&b.tool)));
+}
+
+fn place(tool: &Tool) -> impl Ord + '_ {
+    (tool.product, &tool.custom, tool.precedence, &tool.key)
 }
 
 /// Leaves the best ranked of every type whose `instances` is Single. `planned` is in rank order.

@@ -10,6 +10,7 @@ use crd_types::{Reason, ServiceReason};
 
 #[cfg(doc)]
 use super::AgentFile;
+use super::keys::DataKey;
 use crate::{
     plan::{Plan, limits::seniority},
     tool::{Note, Rejection, Tool},
@@ -23,7 +24,9 @@ const MAX_BYTES: usize = 512 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Files {
     /// Data key to content.
-    pub data: BTreeMap<&'static str, Arc<str>>,
+    pub data: BTreeMap<DataKey, Arc<str>>,
+    /// The number of tools in it, if the formats do not contain all of them.
+    pub listed: Option<usize>,
     /// What could not be written as it was asked for.
     pub notes: Vec<Note>,
     /// The revision and the operator's own entries of the agent's file, see [`AgentFile`].
@@ -32,7 +35,7 @@ pub(super) struct Files {
 }
 
 /// The size of keys and contents, in bytes.
-pub(super) fn size(data: &BTreeMap<&'static str, Arc<str>>) -> usize {
+pub(super) fn size(data: &BTreeMap<DataKey, Arc<str>>) -> usize {
     data.iter().map(|(key, content)| key.len() + content.len()).sum()
 }
 
@@ -136,7 +139,7 @@ mod tests {
     /// Ten bytes a tool, and its instructions.
     fn ten_bytes_each(tools: &[Tool]) -> Files {
         let text = tools.iter().map(|tool| format!("{:10}{}", "", tool.instructions.as_deref().unwrap_or("")));
-        Files { data: BTreeMap::from([("", text.collect::<String>().into())]), ..Files::default() }
+        Files { data: BTreeMap::from([("".into(), text.collect::<String>().into())]), ..Files::default() }
     }
 
     fn names(plan: &Plan) -> Vec<&str> {

@@ -1,30 +1,33 @@
 //! Renders the plan to the bytes of the `ConfigMap`: one file per format, and a size budget over all of them.
 
 mod budget;
+pub mod environment;
+mod grafana_datasources;
 pub mod holmesgpt;
+mod keys;
+mod left_out;
 mod toolset_json;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crd_types::{Observe, OutputFormat, Reason, Reload, ToolsetConfig};
 
-pub use self::holmesgpt::AgentFile;
 use self::{
     budget::Files,
     holmesgpt::{BaseFile, HolmesInput},
+};
+pub use self::{
+    holmesgpt::AgentFile,
+    keys::{DataKey, HOLMESGPT_KEY, TOOLSET_JSON_KEY, VARIABLES, grafana_key, is_of_a_format},
 };
 use crate::{
     digest,
     plan::Plan,
     tool::{Note, Tool},
 };
-
-/// The data key of format HolmesGPT.
-pub const HOLMESGPT_KEY: &str = "custom_toolset.yaml";
-/// The data key of format `ToolsetJSON`.
-pub const TOOLSET_JSON_KEY: &str = "toolset.json";
-/// Every data key that can be ours.
-pub const DATA_KEYS: [&str; 2] = [HOLMESGPT_KEY, TOOLSET_JSON_KEY];
 
 /// The user's own toolsets.
 #[derive(Clone, Copy, Debug)]
@@ -39,11 +42,11 @@ pub enum Base<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rendered {
     /// Data key to content.
-    pub data: BTreeMap<&'static str, Arc<str>>,
+    pub data: BTreeMap<DataKey, Arc<str>>,
     /// SHA-256 over keys and contents, in hex.
     pub hash: Arc<str>,
-    /// What `custom_toolset.yaml` asks of the running agent. `None` if the file is not written, or if the spec neither
-    /// restarts nor observes the agent.
+    /// What `custom_toolset.yaml` asks of the running agent, or the variables of the format `Environment` as a file.
+    /// `None` if none of them is written, or if the spec neither restarts nor observes the agent.
     pub agent_file: Option<Arc<AgentFile>>,
     /// Size of all keys and contents, in bytes.
     pub bytes: usize,
@@ -54,8 +57,8 @@ pub struct Rendered {
 }
 
 /// Renders every format of the spec. Changes the plan if a format cannot take a name or if the plan does not fit the
-/// budget. The plan and the notes say so.
-pub fn render(config: &ToolsetConfig, plan: &mut Plan, base: Option<Base<'_>>) -> Rendered {
+/// budget. The plan and the notes say so. `previous` is what was written before under [`grafana_key`].
+pub fn render(config: &ToolsetConfig, plan: &mut Plan, base: Option<Base<'_>>, previous: Option<&str>) -> Rendered {
     let mut notes = Vec::new();
     // What HolmesGPT does not support matters only where its file is written.
     let for_holmesgpt = config.spec.output.writes(OutputFormat::HolmesGPT);
@@ -64,21 +67,48 @@ pub fn render(config: &ToolsetConfig, plan: &mut Plan, base: Option<Base<'_>>) -
         holmesgpt::refuse_reserved(plan);
         notes.extend(holmesgpt::unsupported(config, plan));
     }
-    let mut files = budget::fit(plan, &mut notes, |tools| write(config, tools, base.as_ref()));
+    notes.extend(left_out::notes(&config.spec));
+    let for_grafana = config.spec.output.writes(OutputFormat::GrafanaDatasources);
+    let standing = if for_grafana { grafana_datasources::standing(config, plan) } else { BTreeSet::new() };
+    let mut files = budget::fit(plan, &mut notes, |tools| {
+        let mut files = write(config, tools, base.as_ref());
+        if for_grafana {
+            let input = grafana_datasources::Input { config, tools, previous, standing: &standing };
+            let file = grafana_datasources::render(&input);
+            files.notes.extend(file.notes);
+            files.listed = Some(file.listed);
+            files.data.insert(grafana_key(config), file.text.into());
+        }
+        files
+    });
     notes.append(&mut files.notes);
     notes.sort();
     notes.dedup();
     let consumer = &config.spec.consumer;
     let is_followed = consumer.reload != Reload::None || consumer.observe != Observe::None;
-    let agents_text = files.data.get(HOLMESGPT_KEY).filter(|_| is_followed);
-    let parts = files.data.iter().flat_map(|(key, content)| [*key, &**content]);
+    let agents_text = if config.spec.output.writes(OutputFormat::Environment) {
+        Some(Arc::from(environment::text(&files.data)))
+    } else {
+        files.data.get(HOLMESGPT_KEY).cloned()
+    };
+    let agents_text = agents_text.filter(|_| is_followed);
+    let parts = files.data.iter().flat_map(|(key, content)| [&**key, &**content]);
     Rendered {
         hash: digest::of_parts(parts).into(),
-        agent_file: agents_text.map(|text| Arc::new(AgentFile::new(text, files.revision, files.entries))),
+        agent_file: agents_text.map(|text| Arc::new(AgentFile::new(&text, files.revision, files.entries))),
         bytes: budget::size(&files.data),
-        entries: plan.tools.len(),
+        entries: files.listed.unwrap_or(plan.tools.len()),
         data: files.data,
         notes,
+    }
+}
+
+/// Why the output does not contain a tool of the plan, after "because". `None` if it does. The files for HolmesGPT and
+/// its predecessor contain every tool. `tools` are all those of the plan.
+pub fn why_absent(config: &ToolsetConfig, tools: &[Tool], tool: &Tool) -> Option<String> {
+    match config.spec.output.trusted_only()? {
+        OutputFormat::Environment => environment::why_absent(tools, tool),
+        _ => grafana_datasources::why_absent(config, tool),
     }
 }
 
@@ -91,12 +121,18 @@ fn write(config: &ToolsetConfig, tools: &[Tool], base: Option<&BaseFile>) -> Fil
                 let file = holmesgpt::render(&HolmesInput { tools, baseline, base, revision_entry });
                 files.notes.extend(file.notes);
                 (files.revision, files.entries) = (file.revision, file.entries);
-                files.data.insert(HOLMESGPT_KEY, file.text.into());
+                files.data.insert(HOLMESGPT_KEY.into(), file.text.into());
             }
             OutputFormat::ToolsetJSON => {
-                files.data.insert(TOOLSET_JSON_KEY, toolset_json::render(tools).into());
+                files.data.insert(TOOLSET_JSON_KEY.into(), toolset_json::render(tools).into());
             }
-            OutputFormat::Environment | OutputFormat::GrafanaDatasources => {}
+            OutputFormat::Environment => {
+                let (data, listed) = environment::render(tools);
+                files.data.extend(data);
+                files.listed = Some(listed);
+            }
+            // It needs what was written before, so it is not written here.
+            OutputFormat::GrafanaDatasources => {}
         }
     }
     files

@@ -35,6 +35,7 @@ fn reasons(formats: &serde_json::Value, base: Base<'_>) -> BTreeSet<Reason> {
         health: HealthInput::Unobserved,
         legacy_overrides: None,
         base: Some(base),
+        previous: None,
     });
     assert_eq!(outcome.plan.tools.len(), 4, "{:?}", outcome.plan.rejected);
     outcome.plan.notes.iter().chain(&outcome.rendered.notes).map(|note| note.reason).collect()

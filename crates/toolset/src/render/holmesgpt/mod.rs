@@ -9,7 +9,7 @@
 //!   <anything else>                the base file's
 //! mcp_servers:                     one per MCP server, and the base file's
 //! ```
-//! `docs/holmesgpt.md` says what the agent does with a file and why ours looks like this. The test tier `agent` checks
+//! `docs/holmesgpt-details.md` says what the agent does with a file and why ours looks like this. The test tier `agent` checks
 //! it with the agent itself.
 
 mod agent_file;

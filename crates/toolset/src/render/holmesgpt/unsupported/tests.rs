@@ -76,8 +76,12 @@ fn what_is_left_out_is_said_with_where_it_came_from_and_what_to_use_instead() {
 
 #[test]
 fn settings_that_a_toolset_has_no_field_for_are_said_one_by_one() {
-    let settings =
-        Settings { timeout_seconds: Some(5), verify_tls: Some(State::Disabled), paths: vec!["/x".to_owned()] };
+    let settings = Settings {
+        timeout_seconds: Some(5),
+        verify_tls: Some(State::Disabled),
+        paths: vec!["/x".to_owned()],
+        ..Settings::default()
+    };
     for (product, expected) in [
         (Product::Prometheus, vec!["settings.timeoutSeconds", "settings.paths", "instructions"]),
         (Product::Loki, vec!["settings.paths", "instructions"]),
@@ -111,6 +115,7 @@ fn messages(formats: &serde_json::Value, index: &Index) -> Vec<String> {
         },
         legacy_overrides: None,
         base: None,
+        previous: None,
     });
     outcome.plan.notes.into_iter().chain(outcome.rendered.notes).map(|note| note.message).collect()
 }
