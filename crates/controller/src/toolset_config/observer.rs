@@ -2,7 +2,7 @@
 
 use std::{future::pending, pin::Pin, sync::Arc};
 
-use crd_types::{Observe, Reason, ToolsetConfig};
+use crd_types::{Observe, Reason, ToolsetConfig, ToolsetConfigStatus};
 use kube::runtime::watcher::Event;
 use tokio::{sync::watch, time::Instant};
 use toolset::{
@@ -151,7 +151,11 @@ impl Observer {
         let hash = snapshot.rendered().filter(|_| snapshot.output.is_written()).map(|rendered| &*rendered.hash);
         let age = age(status.as_deref(), hash);
         let expected = self.expected(memory, &snapshot);
-        memory.observation.expect(expected, status.as_deref(), age, Instant::now());
+        // What the status says about another spec may be about another agent.
+        let same_spec =
+            |status: &&ToolsetConfigStatus| status.observed_generation == snapshot.config.metadata.generation;
+        let repeated = status.as_deref().filter(same_spec);
+        memory.observation.expect(expected, repeated, age, Instant::now());
         self.follow(memory);
     }
 
@@ -231,7 +235,7 @@ impl Observer {
                 Ok(event) => {
                     let ready = memory.watch.as_mut().and_then(|watch| watch.pods.take(event));
                     if let Some(ready) = ready {
-                        memory.observation.pods(&ready, now);
+                        memory.observation.pods(ready, now);
                     }
                 }
                 Err(problem) => {
