@@ -128,8 +128,8 @@ fn agents(rendered: &[Value]) -> Result<(Value, String)> {
 
 /// The name of the file that holds this key of this Secret.
 fn file(prefix: &str, secret: &str) -> String {
-    let hash: String = Sha256::digest(secret).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{prefix}-{}", &hash[..16])
+    let hash: Vec<String> = Sha256::digest(secret).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{prefix}-{}", hash.concat())
 }
 
 #[test]
