@@ -47,34 +47,39 @@ impl BaseFile {
 /// Reads a base file as the agent does. `Err` says why it cannot be used. Single entries that cannot be used are in
 /// [`BaseFile::problems`].
 pub fn parse(text: &str) -> Result<BaseFile, String> {
-    if text.len() > MAX_BYTES {
-        return Err(format!("has {} bytes; at most {MAX_BYTES} are taken", text.len()));
+    parse_within(MAX_BYTES, text)
+}
+
+/// The same with another limit.
+pub(super) fn parse_within(max: usize, text: &str) -> Result<BaseFile, String> {
+    if text.len() > max {
+        return Err(format!("has {} bytes; at most {max} are taken", text.len()));
     }
     let (text, separators) = yaml::normalised(text);
     let document = Document::parse(&text, &separators)?;
-    let mut values = Values::of(&document, MAX_BYTES);
+    let mut values = Values::of(&document, max);
     let mut file = BaseFile::default();
     for section in ["toolsets", "mcp_servers"] {
-        read_section(section, &mut values, &mut file)?;
+        read_section(section, max, &mut values, &mut file)?;
     }
     // Aliases can turn a small file into a large one.
     let all: Block =
         file.toolsets.iter().chain(&file.servers).map(|(k, v)| (k.clone(), Node::Map(v.clone()))).collect();
     match yaml::to_yaml(&all) {
-        Ok(written) if written.len() > MAX_BYTES => Err(too_large(&format!("{} bytes", written.len()))),
+        Ok(written) if written.len() > max => Err(too_large(max, &format!("{} bytes", written.len()))),
         Ok(_) => Ok(file),
         Err(why) => Err(why),
     }
 }
 
-fn too_large(bytes: &str) -> String {
-    format!("has {bytes} with its aliases expanded; at most {MAX_BYTES} are taken")
+fn too_large(max: usize, bytes: &str) -> String {
+    format!("has {bytes} with its aliases expanded; at most {max} are taken")
 }
 
 /// Reads one of the two sections that the agent reads. Null and an empty list read as no entries.
-fn read_section(section: &str, values: &mut Values<'_>, file: &mut BaseFile) -> Result<(), String> {
+fn read_section(section: &str, max: usize, values: &mut Values<'_>, file: &mut BaseFile) -> Result<(), String> {
     let whole = |problem: Problem| match problem {
-        Problem::TooLarge => too_large("too many bytes"),
+        Problem::TooLarge => too_large(max, "too many bytes"),
         other => other.to_string(),
     };
     let root = match values.root().map_err(whole)? {
