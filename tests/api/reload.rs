@@ -32,22 +32,22 @@ struct Cast {
     agent: String,
 }
 
+fn deployment(namespace: &str, name: &str) -> Result<Deployment> {
+    let template = json!({
+        "metadata": {"labels": {"app": name}},
+        "spec": {"containers": [{"name": "app", "image": "app.example/app:1"}]},
+    });
+    Ok(from_value(json!({
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {"replicas": 0, "selector": {"matchLabels": {"app": name}}, "template": template},
+    }))?)
+}
+
 /// An agent called `holmes`, an unrelated Deployment, and a controller that may patch only the agent.
 async fn cast(world: &mut World, consumer: Value) -> Result<Cast> {
     let agent = world.namespace("agent").await?;
     for name in ["holmes", "other"] {
-        let deployment: Deployment = from_value(json!({
-            "metadata": {"namespace": agent, "name": name},
-            "spec": {
-                "replicas": 0,
-                "selector": {"matchLabels": {"app": name}},
-                "template": {
-                    "metadata": {"labels": {"app": name}},
-                    "spec": {"containers": [{"name": "app", "image": "app.example/app:1"}]},
-                },
-            },
-        }))?;
-        world.create(&deployment).await?;
+        world.create(&deployment(&agent, name)?).await?;
     }
     let account: Account = world.account(&agent, "operator").await?;
     account.grant(&agent, "services", &rights::services()).await?;
@@ -338,6 +338,64 @@ async fn an_upgrade_of_the_operator_restarts_nobody() -> Result<()> {
         let both = credentials(&cast.agent, &[("one", "TOKEN"), ("grafana", "GRAFANA")]);
         patch(&configs, CONFIG, both).await?;
         present(&cast.deployments, "holmes", "it is restarted for both", |agent| variables(agent) == 2).await.map(drop)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_deployment_that_is_younger_than_the_file_is_not_restarted_for_it() -> Result<()> {
+    scenario("younger", async |world| {
+        let mut cast = cast(world, restart_for_variables("holmes", 1)).await?;
+        world.create(&services::prometheus_named(&cast.agent, "one")).await?;
+        let configs = toolset_configs(&world.client(), &cast.agent);
+        patch(&configs, CONFIG, credentials(&cast.agent, &[("one", "TOKEN")])).await?;
+        present(&cast.deployments, "holmes", "it was restarted", |agent| variables(agent) == 1).await?;
+        ensure!(cast.controller.terminate().await?.success());
+
+        cast.deployments.delete("holmes", &kube::api::DeleteParams::default()).await?;
+        absent(&cast.deployments, "holmes").await?;
+        world.create(&deployment(&cast.agent, "holmes")?).await?;
+
+        *cast.controller = world.start_controller((*cast.options).clone()).await?;
+        present(&cast.deployments, "holmes", "its variable is recorded", |agent| {
+            agent.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(VARIABLES))
+        })
+        .await?;
+        holds(SETTLED, "nobody restarts the agent", async || {
+            ensure!(variables(&cast.deployments.get("holmes").await?) == 0, "its pod template is changed");
+            Ok(())
+        })
+        .await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn two_toolset_configs_that_restart_one_agent_do_not_undo_each_others_records() -> Result<()> {
+    scenario("shared", async |world| {
+        let mut cast = cast(world, restart_for_variables("holmes", 1)).await?;
+        world.create(&services::prometheus_named(&cast.agent, "one")).await?;
+        let configs = toolset_configs(&world.client(), &cast.agent);
+        patch(&configs, CONFIG, credentials(&cast.agent, &[("one", "TOKEN")])).await?;
+        let output = json!({"configMapName": "variables", "formats": ["Environment"]});
+        let consumer = restart_for_variables("holmes", 1);
+        let spec = over(without_health(&[&cast.agent]), json!({"output": output, "consumer": consumer}));
+        world.configure(&cast.agent, "environment", &spec).await?;
+        let both = |agent: &Deployment| variables(agent) == 1 && carried(agent).is_some();
+        let agent = present(&cast.deployments, "holmes", "it was restarted for both", both).await?;
+        let before = agent.spec.context("its spec")?.template;
+
+        for _ in 0..2 {
+            ensure!(cast.controller.terminate().await?.success());
+            *cast.controller = world.start_controller((*cast.options).clone()).await?;
+            holds(SETTLED, "nobody restarts the agent", async || {
+                let agent = cast.deployments.get("holmes").await?;
+                ensure!(agent.spec.is_some_and(|spec| spec.template == before), "its pods are replaced");
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
     })
     .await
 }

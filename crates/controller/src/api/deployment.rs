@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp};
-use kube::{Api, api::Patch};
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
 use serde_json::{Value, json};
 use toolset::config_map::FIELD_MANAGER;
 
@@ -12,7 +15,6 @@ use super::{
     error::Error,
     fence::Term,
     name::NamespacedName,
-    request,
     writer::{Lane, Writer},
 };
 
@@ -22,6 +24,10 @@ const HASH_ANNOTATION: &str = "kubernaut.io/toolset-hash";
 /// or in the Deployment's own metadata if an earlier release restarted the agent. A change there starts no rollout.
 const VARIABLES_ANNOTATION: &str = "kubernaut.io/toolset-variables";
 
+/// The field manager of a record without a restart. The time of the last change by [`FIELD_MANAGER`] is that of the last
+/// restart.
+const RECORDER: &str = "toolset-operator-recorder";
+
 /// The state of an agent's Deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AgentState {
@@ -29,6 +35,8 @@ pub(crate) struct AgentState {
     pub(crate) hash: String,
     /// The hashes of environment variables. `None` if there is no such annotation.
     pub(crate) variables: Option<BTreeSet<String>>,
+    /// When it was created.
+    pub(crate) created: Option<Timestamp>,
     /// How long ago the operator last restarted it, if ever.
     pub(crate) restarted_ago: Option<Duration>,
 }
@@ -39,16 +47,21 @@ pub(crate) async fn read(writer: &Writer, name: &NamespacedName) -> Result<Agent
     Ok(state(&deployment, Timestamp::now()))
 }
 
-/// Restarts the agent. The changed pod template starts a rollout.
+/// Restarts the agent. The changed pod template starts a rollout. The hash of the file is recorded only if every change of
+/// the file restarts the agent.
 pub(crate) async fn restart(
     writer: &Writer,
     term: Term,
     name: &NamespacedName,
-    hash: &str,
+    hash: Option<&str>,
     variables: &BTreeSet<String>,
 ) -> Result<(), Error> {
-    let annotations = json!({HASH_ANNOTATION: hash, VARIABLES_ANNOTATION: list(variables)});
-    merge(writer, term, name, &json!({"spec": {"template": {"metadata": {"annotations": annotations}}}})).await
+    let mut annotations = json!({VARIABLES_ANNOTATION: list(variables)});
+    if let Some(hash) = hash {
+        annotations[HASH_ANNOTATION] = hash.into();
+    }
+    let change = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
+    merge(writer, term, name, FIELD_MANAGER, &change).await
 }
 
 /// Records the environment variables of an agent that an earlier release has restarted, without a restart.
@@ -58,12 +71,14 @@ pub(crate) async fn record(
     name: &NamespacedName,
     variables: &BTreeSet<String>,
 ) -> Result<(), Error> {
-    merge(writer, term, name, &json!({"metadata": {"annotations": {VARIABLES_ANNOTATION: list(variables)}}})).await
+    let change = json!({"metadata": {"annotations": {VARIABLES_ANNOTATION: list(variables)}}});
+    merge(writer, term, name, RECORDER, &change).await
 }
 
-async fn merge(writer: &Writer, term: Term, name: &NamespacedName, change: &Value) -> Result<(), Error> {
+async fn merge(writer: &Writer, term: Term, name: &NamespacedName, manager: &str, change: &Value) -> Result<(), Error> {
+    let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
     let merge = Patch::Merge(change);
-    writer.send(term, Lane::Reload, api(writer, name).patch(&name.name, &request::patch(), &merge)).await.map(drop)
+    writer.send(term, Lane::Reload, api(writer, name).patch(&name.name, &params, &merge)).await.map(drop)
 }
 
 /// A set of hashes as the value of an annotation.
@@ -83,6 +98,7 @@ fn state(deployment: &Deployment, now: Timestamp) -> AgentState {
     AgentState {
         hash: annotation(template, HASH_ANNOTATION).unwrap_or_default(),
         variables: variables.map(|list| list.split(',').filter(|one| !one.is_empty()).map(str::to_owned).collect()),
+        created: deployment.metadata.creation_timestamp.as_ref().map(|time| time.0),
         restarted_ago: restarted_ago(deployment, now),
     }
 }
@@ -104,7 +120,8 @@ mod tests {
         serde_json::from_value(json!({
             "metadata": {"annotations": own, "managedFields": [
                 {"manager": "helm", "time": "2026-01-01T00:01:00Z"},
-                {"manager": "toolset-operator", "time": "2026-01-01T00:00:00Z"}
+                {"manager": "toolset-operator", "time": "2026-01-01T00:00:00Z"},
+                {"manager": "toolset-operator-recorder", "time": "2026-01-01T00:01:30Z"}
             ]},
             "spec": {"selector": {}, "template": {"metadata": {"annotations": template}}}
         }))
@@ -119,6 +136,7 @@ mod tests {
         let expected = AgentState {
             hash: "abc".to_owned(),
             variables: Some(BTreeSet::from(["11".to_owned(), "22".to_owned()])),
+            created: None,
             restarted_ago: Some(Duration::from_secs(120)),
         };
         assert_eq!(read(&json!({}), &template), expected);
