@@ -117,6 +117,18 @@ fn restarted(deployment: &Deployment) -> Option<Timestamp> {
 }
 
 impl Cast {
+    /// The operator ends.
+    async fn ends(&mut self) -> Result<()> {
+        ensure!(self.controller.terminate().await?.success());
+        Ok(())
+    }
+
+    /// The operator starts again.
+    async fn starts(&mut self, world: &mut World) -> Result<()> {
+        self.controller = world.start_controller(self.options.clone()).await?;
+        Ok(())
+    }
+
     async fn reloaded(&self, world: &World, expected: (&str, &str)) -> Result<()> {
         let configs = toolset_configs(&world.client(), &self.agent);
         present(&configs, CONFIG, "ConsumerReloaded", |config| condition(config, "ConsumerReloaded") == Some(expected))
@@ -297,8 +309,8 @@ async fn only_a_variable_that_is_named_for_the_first_time_restarts_the_agent() -
         cast.stays_at(1).await?;
 
         // Another process knows what the agent was restarted for.
-        ensure!(cast.controller.terminate().await?.success());
-        cast.controller = world.start_controller(cast.options.clone()).await?;
+        cast.ends().await?;
+        Box::pin(cast.starts(world)).await?;
         patch(&configs, CONFIG, credentials(&cast.agent, &[("one", "TOKEN"), ("two", "OTHER")])).await?;
         let second = present(&cast.deployments, "holmes", "it was restarted for both", |agent| variables(agent) == 2);
         assert_eq!(changes(&second.await?), 2);
@@ -315,7 +327,7 @@ async fn an_upgrade_of_the_operator_restarts_nobody() -> Result<()> {
         let configs = toolset_configs(&world.client(), &cast.agent);
         patch(&configs, CONFIG, credentials(&cast.agent, &[("one", "TOKEN")])).await?;
         present(&cast.deployments, "holmes", "it was restarted", |agent| variables(agent) == 1).await?;
-        ensure!(cast.controller.terminate().await?.success());
+        cast.ends().await?;
 
         // As a release left them that wrote no revision entry and recorded only the hash of the file.
         let config_maps: Api<k8s_openapi::api::core::v1::ConfigMap> = world.api(&cast.agent);
@@ -329,17 +341,17 @@ async fn an_upgrade_of_the_operator_restarts_nobody() -> Result<()> {
         let before = patch(&cast.deployments, "holmes", template).await?.spec.context("its spec")?.template;
 
         for _ in 0..2 {
-            cast.controller = world.start_controller(cast.options.clone()).await?;
+            Box::pin(cast.starts(world)).await?;
             present(&cast.deployments, "holmes", "the variable is recorded", |agent| {
                 agent.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(VARIABLES))
             })
             .await?;
             Box::pin(cast.keeps_its_pods(&before)).await?;
-            ensure!(cast.controller.terminate().await?.success());
+            cast.ends().await?;
         }
         assert_ne!(data(&config_maps.get(e2e::harness::DEFAULT_CONFIG_MAP).await?, "custom_toolset.yaml"), older);
 
-        cast.controller = world.start_controller(cast.options.clone()).await?;
+        Box::pin(cast.starts(world)).await?;
         world.create(&services::grafana(&cast.agent)).await?;
         let both = credentials(&cast.agent, &[("one", "TOKEN"), ("grafana", "GRAFANA")]);
         patch(&configs, CONFIG, both).await?;
@@ -356,13 +368,13 @@ async fn a_deployment_that_is_younger_than_the_file_is_not_restarted_for_it() ->
         let configs = toolset_configs(&world.client(), &cast.agent);
         patch(&configs, CONFIG, credentials(&cast.agent, &[("one", "TOKEN")])).await?;
         present(&cast.deployments, "holmes", "it was restarted", |agent| variables(agent) == 1).await?;
-        ensure!(cast.controller.terminate().await?.success());
+        cast.ends().await?;
 
         cast.deployments.delete("holmes", &kube::api::DeleteParams::default()).await?;
         absent(&cast.deployments, "holmes").await?;
         world.create(&deployment(&cast.agent, "holmes")?).await?;
 
-        cast.controller = world.start_controller(cast.options.clone()).await?;
+        Box::pin(cast.starts(world)).await?;
         present(&cast.deployments, "holmes", "its variable is recorded", |agent| {
             agent.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(VARIABLES))
         })
@@ -386,14 +398,14 @@ async fn two_toolset_configs_that_restart_one_agent_do_not_undo_each_others_reco
         let output = json!({"configMapName": "variables", "formats": ["Environment"]});
         let consumer = restart_for_variables("holmes", 1);
         let spec = over(without_health(&[&cast.agent]), json!({"output": output, "consumer": consumer}));
-        world.configure(&cast.agent, "environment", &spec).await?;
+        Box::pin(world.configure(&cast.agent, "environment", &spec)).await?;
         let both = |agent: &Deployment| variables(agent) == 1 && carried(agent).is_some();
-        let agent = present(&cast.deployments, "holmes", "it was restarted for both", both).await?;
+        let agent = Box::pin(present(&cast.deployments, "holmes", "it was restarted for both", both)).await?;
         let before = agent.spec.context("its spec")?.template;
 
         for _ in 0..2 {
-            ensure!(cast.controller.terminate().await?.success());
-            cast.controller = world.start_controller(cast.options.clone()).await?;
+            cast.ends().await?;
+            Box::pin(cast.starts(world)).await?;
             Box::pin(cast.keeps_its_pods(&before)).await?;
         }
         Ok(())
