@@ -35,6 +35,8 @@ pub(crate) struct AgentState {
     pub(crate) hash: String,
     /// The hashes of environment variables. `None` if there is no such annotation.
     pub(crate) variables: Option<BTreeSet<String>>,
+    /// Its resource version.
+    pub(crate) version: Option<String>,
     /// When it was created.
     pub(crate) created: Option<Timestamp>,
     /// How long ago the operator last restarted it, if ever.
@@ -47,20 +49,31 @@ pub(crate) async fn read(writer: &Writer, name: &NamespacedName) -> Result<Agent
     Ok(state(&deployment, Timestamp::now()))
 }
 
-/// Restarts the agent. The changed pod template starts a rollout. The hash of the file is recorded only if every change of
-/// the file restarts the agent.
+/// What a restart records in the pod template.
+pub(crate) struct Record<'a> {
+    /// The hash of the file. `None` if not every change of the file restarts the agent.
+    pub(crate) hash: Option<&'a str>,
+    /// The hashes of the variables that the agent was restarted for.
+    pub(crate) variables: &'a BTreeSet<String>,
+    /// The resource version of the Deployment that was read. The API server refuses the restart if it has changed.
+    pub(crate) version: Option<&'a str>,
+}
+
+/// Restarts the agent. The changed pod template starts a rollout.
 pub(crate) async fn restart(
     writer: &Writer,
     term: Term,
     name: &NamespacedName,
-    hash: Option<&str>,
-    variables: &BTreeSet<String>,
+    record: &Record<'_>,
 ) -> Result<(), Error> {
-    let mut annotations = json!({VARIABLES_ANNOTATION: list(variables)});
-    if let Some(hash) = hash {
+    let mut annotations = json!({VARIABLES_ANNOTATION: list(record.variables)});
+    if let Some(hash) = record.hash {
         annotations[HASH_ANNOTATION] = hash.into();
     }
-    let change = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
+    let change = json!({
+        "metadata": {"resourceVersion": record.version},
+        "spec": {"template": {"metadata": {"annotations": annotations}}},
+    });
     merge(writer, term, name, FIELD_MANAGER, &change).await
 }
 
@@ -98,6 +111,7 @@ fn state(deployment: &Deployment, now: Timestamp) -> AgentState {
     AgentState {
         hash: annotation(template, HASH_ANNOTATION).unwrap_or_default(),
         variables: variables.map(|list| list.split(',').filter(|one| !one.is_empty()).map(str::to_owned).collect()),
+        version: deployment.metadata.resource_version.clone(),
         created: deployment.metadata.creation_timestamp.as_ref().map(|time| time.0),
         restarted_ago: restarted_ago(deployment, now),
     }
@@ -136,6 +150,7 @@ mod tests {
         let expected = AgentState {
             hash: "abc".to_owned(),
             variables: Some(BTreeSet::from(["11".to_owned(), "22".to_owned()])),
+            version: None,
             created: None,
             restarted_ago: Some(Duration::from_secs(120)),
         };

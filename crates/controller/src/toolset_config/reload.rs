@@ -98,10 +98,12 @@ impl Reload {
     }
 
     /// The content that is recorded when the agent is restarted for this one. A variable that the agent was restarted for
-    /// before stays known, even if the file does not name it for a while.
-    pub(super) fn with(&self, content: &Content) -> Content {
-        let known = self.carried.iter().flat_map(|carried| &carried.variables);
-        let more = known.take(MOST_VARIABLES.saturating_sub(content.variables.len()));
+    /// before stays known, even if the file does not name it for a while. `recorded` are the variables that the Deployment
+    /// says at that moment.
+    pub(super) fn with(&self, content: &Content, recorded: Option<BTreeSet<String>>) -> Content {
+        let carried = || self.carried.as_ref().map(|carried| carried.variables.clone());
+        let known = recorded.or_else(carried).unwrap_or_default();
+        let more = known.iter().take(MOST_VARIABLES.saturating_sub(content.variables.len()));
         Content { hash: content.hash.clone(), variables: content.variables.iter().chain(more).cloned().collect() }
     }
 
@@ -224,7 +226,7 @@ mod tests {
     fn a_variable_that_comes_back_needs_no_second_restart() {
         let now = Instant::now();
         let mut reload = known("a", &["x"], now);
-        let restarted = reload.with(&content("b", &["y"]));
+        let restarted = reload.with(&content("b", &["y"]), None);
         assert_eq!(restarted, content("b", &["x", "y"]));
         reload.restarted(restarted, now);
         assert_eq!(reload.due(&content("c", &["x"]), ENVIRONMENT, seconds(1), now), Due::Nothing);
@@ -235,7 +237,7 @@ mod tests {
         let many: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         let reload = known("a", &many, Instant::now());
-        let restarted = reload.with(&content("b", &["y"]));
+        let restarted = reload.with(&content("b", &["y"]), None);
         assert_eq!((restarted.variables.len(), restarted.variables.contains("y")), (MOST_VARIABLES, true));
     }
 }

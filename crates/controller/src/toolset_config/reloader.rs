@@ -19,7 +19,8 @@ use super::{
     worker::moment,
 };
 use crate::api::{
-    Cause, Error, NamespacedName, Writer, deployment,
+    Cause, Error, NamespacedName, Writer,
+    deployment::{self, Record},
     events::{About, Event, Events, Kind},
     fence::{Leadership, Term},
 };
@@ -27,6 +28,8 @@ use crate::api::{
 /// The hex digits of a variable's digest that are kept. Two variables with the same digits would have to meet in one
 /// file to be confused.
 const HASH_DIGITS: usize = 12;
+/// How often a restart is repeated because the Deployment has changed since it was read.
+const MOST_CONFLICTS: u32 = 5;
 /// How long after a failed request the next attempt is made.
 const RETRY: Duration = Duration::from_secs(30);
 
@@ -173,13 +176,16 @@ impl Reloader {
     }
 
     async fn restart(&self, memory: &mut Memory, snapshot: &Snapshot, content: &Content) -> Result<(), Error> {
-        let hash = content.hash.as_str();
-        let on = snapshot.config.spec.restart_on();
-        let restarted = memory.reload.with(content);
-        // Another ToolsetConfig may restart the same Deployment after every change of its own file.
-        let file_hash = (on == RestartOn::AnyChange).then_some(hash);
-        deployment::restart(&self.writer, memory.term, &memory.deployment, file_hash, &restarted.variables).await?;
+        let (on, mut conflicts) = (snapshot.config.spec.restart_on(), 0);
+        let restarted = loop {
+            match self.patch(memory, content, on).await {
+                // The Deployment changed between the read and the restart.
+                Err(error) if error.cause() == Cause::Conflict && conflicts < MOST_CONFLICTS => conflicts += 1,
+                result => break result?,
+            }
+        };
         memory.reload.restarted(restarted, Instant::now());
+        let hash = content.hash.as_str();
         let (namespace, name, deployment) = (&self.name.namespace, &self.name.name, &memory.deployment.name);
         info!(%namespace, %name, %deployment, hash, "agent restarted");
         self.events.send(Event {
@@ -192,6 +198,20 @@ impl Reloader {
             repeats: true,
         });
         Ok(())
+    }
+
+    /// Changes the pod template. Returns what it says then.
+    async fn patch(&self, memory: &Memory, content: &Content, on: RestartOn) -> Result<Content, Error> {
+        // Another ToolsetConfig may restart the same Deployment, so what it recorded has to stay.
+        let agent = deployment::read(&self.writer, &memory.deployment).await?;
+        let restarted = memory.reload.with(content, agent.variables);
+        let record = Record {
+            hash: (on == RestartOn::AnyChange).then_some(&*content.hash),
+            variables: &restarted.variables,
+            version: agent.version.as_deref(),
+        };
+        deployment::restart(&self.writer, memory.term, &memory.deployment, &record).await?;
+        Ok(restarted)
     }
 
     fn failed(&self, memory: &mut Memory, attempt: Attempt, error: &Error, retry_at: Instant) -> (ReloadState, Next) {
