@@ -29,9 +29,10 @@ pub(super) struct Files {
     pub listed: Option<usize>,
     /// What could not be written as it was asked for.
     pub notes: Vec<Note>,
-    /// The revision and the operator's own entries of the agent's file, see [`AgentFile`].
+    /// The revision, the operator's own entries and the variables of the agent's file, see [`AgentFile`].
     pub revision: Option<String>,
     pub entries: BTreeSet<String>,
+    pub variables: BTreeSet<String>,
 }
 
 /// The size of keys and contents, in bytes.

@@ -15,12 +15,16 @@ use super::{
 
 /// The deepest nesting that is carried over. The agent's loader gives up at about 450 levels.
 const MAX_DEPTH: usize = 100;
+/// How often the size of a document may be read. Values that are given up can be large, and there can be many of them.
+const READ_AGAIN: usize = 4;
 
 /// Reads the values of a document, which may expand to only so many bytes.
 pub(crate) struct Values<'d> {
     document: &'d Document<'d>,
     /// How many bytes more may be written at least.
     left: usize,
+    /// How many bytes more may be read, with those of values that were given up.
+    readable: usize,
     /// The collections that are being read.
     open: Vec<Id>,
     /// The mappings that are being merged.
@@ -44,7 +48,7 @@ pub(crate) enum Shape {
 /// Why a value cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
-    /// The whole document is too large with its aliases expanded.
+    /// The value is too large with its aliases expanded, after what was read before it.
     TooLarge,
     /// A key with a dot.
     Key(String),
@@ -77,7 +81,7 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLarge => f.write_str("the file is too large with its aliases expanded"),
+            Self::TooLarge => f.write_str("the file is too large with it and its aliases; write it without aliases"),
             Self::Key(key) => write!(f, "the agent refuses a whole file for the key {key:?} in it"),
             Self::Value { what, path, why, cure } => {
                 f.write_str(what)?;
@@ -103,7 +107,20 @@ fn short(text: &str) -> String {
 impl<'d> Values<'d> {
     /// `max_bytes` bounds what all values together have at least when they are written.
     pub(crate) fn of(document: &'d Document<'d>, max_bytes: usize) -> Self {
-        Self { document, left: max_bytes, open: Vec::new(), merging: Vec::new(), merged: HashMap::new() }
+        Self {
+            document,
+            left: max_bytes,
+            readable: READ_AGAIN * max_bytes,
+            open: Vec::new(),
+            merging: Vec::new(),
+            merged: HashMap::new(),
+        }
+    }
+
+    /// The value of a node, for a caller that goes on without it. A value that cannot be taken uses up nothing.
+    pub(crate) fn optional(&mut self, id: Id) -> Result<Node, Problem> {
+        let left = self.left;
+        self.node(id).inspect_err(|_| self.left = left)
     }
 
     /// The shape of the whole document.
@@ -281,7 +298,8 @@ impl<'d> Values<'d> {
 
     fn spend(&mut self, bytes: usize) -> Result<(), Problem> {
         // Every value needs a separator.
-        self.left = self.left.checked_sub(bytes + 1).ok_or(Problem::TooLarge)?;
+        let reduced = |left: usize| left.checked_sub(bytes + 1).ok_or(Problem::TooLarge);
+        (self.left, self.readable) = (reduced(self.left)?, reduced(self.readable)?);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{base, revision};
+use super::{base, revision, variables};
 use crate::{digest, visible::is_invisible};
 
 /// The most bytes of a file that is read back. The API server takes no larger ConfigMap.
@@ -26,13 +26,13 @@ pub struct AgentFile {
 
 impl AgentFile {
     /// Describes a file with these entries.
-    pub(in crate::render) fn new(text: &str, revision: Option<String>, entries: BTreeSet<String>) -> Self {
-        Self { hash: digest::of_text(text), revision, entries, variables: variables(text) }
-    }
-
-    /// Describes the hash and the variables of a file that anybody wrote.
-    pub fn of_text(text: &str) -> Self {
-        Self::new(text, None, BTreeSet::new())
+    pub(in crate::render) fn new(
+        text: &str,
+        revision: Option<String>,
+        entries: BTreeSet<String>,
+        variables: BTreeSet<String>,
+    ) -> Self {
+        Self { hash: digest::of_text(text), revision, entries, variables }
     }
 
     /// Reads a file back that the operator wrote. `base` is the user's own file. An entry that is in both counts as the
@@ -50,7 +50,11 @@ impl AgentFile {
         let is_ours = |name: &&str| !users.contains(name) && can_be_shown(name);
         let ours = entries.into_iter().filter(is_ours).map(str::to_owned).collect();
         let revision = revisions.first().and_then(|name| revision::of(name)).map(str::to_owned);
-        Ok(Self::new(text, revision, ours))
+        let mut variables = BTreeSet::new();
+        for (_, entry) in file.toolsets().iter().chain(file.servers()) {
+            variables::of(entry, &mut variables);
+        }
+        Ok(Self::new(text, revision, ours, variables))
     }
 
     /// The revision in the name of a revision entry. `None` if it is the name of another entry.
@@ -64,30 +68,9 @@ fn can_be_shown(name: &str) -> bool {
     name.chars().count() <= LONGEST_NAME && !name.contains(is_invisible)
 }
 
-/// The names in `{{ env.NAME }}`, as the agent finds them.
-fn variables(text: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for part in text.split("{{").skip(1) {
-        let name = part.trim_start().strip_prefix("env.").and_then(|rest| rest.split_once('}'));
-        if let Some((name, rest)) = name
-            && rest.starts_with('}')
-        {
-            found.insert(name.trim().to_owned());
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn variables_are_found_as_the_agent_finds_them() {
-        let text =
-            "a: Bearer {{ env.TOKEN }}{{env.USER}}\nb: '{{  env.TOKEN}} {{ env.X }'\nc: '{{ other }} {{ env.Y'\n";
-        assert_eq!(variables(text), BTreeSet::from(["TOKEN".to_owned(), "USER".to_owned()]));
-    }
 
     #[test]
     fn a_file_is_read_back_without_the_users_entries_and_the_disabled_ones() {
