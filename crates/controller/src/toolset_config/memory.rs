@@ -46,6 +46,8 @@ pub(super) struct Memory {
     pub(super) reduced: Option<i64>,
     /// The agent's file in the ConfigMap as this term found it, if the spec restarts the agent.
     pub(super) found: Option<Arc<AgentFile>>,
+    /// The file for Grafana in the ConfigMap, and since when this process has known it.
+    file: Option<(Arc<str>, Instant)>,
     /// When the ConfigMap was first seen being deleted.
     pub(super) leaving_since: Option<Instant>,
     /// Failures to write in a row.
@@ -72,6 +74,7 @@ impl Memory {
             settled: None,
             reduced,
             found: None,
+            file: None,
             leaving_since: None,
             failures: 0,
             waiting_since: None,
@@ -86,6 +89,14 @@ impl Memory {
             let view = existing.view.as_deref();
             let text = view.and_then(|view| view.data.get(HOLMESGPT_KEY)).map_or("", |text| &**text);
             self.found = Some(Arc::new(AgentFile::of_text(text)));
+        }
+    }
+
+    /// Since when the file for Grafana in the ConfigMap has been the same, as far as this process knows.
+    pub(super) fn file_since(&mut self, text: &Arc<str>, now: Instant) -> Instant {
+        match &self.file {
+            Some((known, since)) if known == text => *since,
+            _ => self.file.insert((Arc::clone(text), now)).1,
         }
     }
 
