@@ -37,8 +37,8 @@ pub struct Output {
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub formats: Vec<OutputFormat>,
     /// labels lists labels that the operator adds to the ConfigMap. They cannot replace the labels by which the operator
-    /// recognises its ConfigMap. For the format GrafanaDatasources the default is grafana_datasource: "1", which the
-    /// sidecar of Grafana's chart selects.
+    /// recognises its ConfigMap. For the format GrafanaDatasources the operator also adds grafana_datasource: "1", which
+    /// the sidecar of Grafana's chart selects, unless labels has this key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "labels")]
     pub labels: BTreeMap<String, String>,

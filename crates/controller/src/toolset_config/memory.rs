@@ -48,6 +48,8 @@ pub(super) struct Memory {
     pub(super) found: Option<Arc<AgentFile>>,
     /// The agent's file as this process last wrote it, or found it written.
     pub(super) agent_file: Option<Arc<AgentFile>>,
+    /// The file for Grafana in the ConfigMap, and since when this process has known it.
+    file: Option<(Arc<str>, Instant)>,
     /// When the ConfigMap was first seen being deleted.
     pub(super) leaving_since: Option<Instant>,
     /// Failures to write in a row.
@@ -75,6 +77,7 @@ impl Memory {
             reduced,
             found: None,
             agent_file: None,
+            file: None,
             leaving_since: None,
             failures: 0,
             waiting_since: None,
@@ -90,6 +93,14 @@ impl Memory {
             let text = view.and_then(|view| view.data.get(HOLMESGPT_KEY)).map_or("", |text| &**text);
             // A file that cannot be read was not written by an operator.
             self.found = Some(Arc::new(AgentFile::read_back(text, None).unwrap_or_default()));
+        }
+    }
+
+    /// Since when the file for Grafana in the ConfigMap has been the same, as far as this process knows.
+    pub(super) fn file_since(&mut self, text: &Arc<str>, now: Instant) -> Instant {
+        match &self.file {
+            Some((known, since)) if known == text => *since,
+            _ => self.file.insert((Arc::clone(text), now)).1,
         }
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Files {
     pub data: BTreeMap<DataKey, Arc<str>>,
     /// The number of tools in it, if the formats do not contain all of them.
     pub listed: Option<usize>,
+    /// See [`Rendered::waits`](super::Rendered::waits).
+    pub waits: bool,
     /// What could not be written as it was asked for.
     pub notes: Vec<Note>,
     /// The revision, the operator's own entries and the variables of the agent's file, see [`AgentFile`].
