@@ -76,16 +76,16 @@ impl fmt::Display for Failure {
                 "is not reached: the answer has the status code 403; check the policies of a proxy or a service mesh between \
                  the operator and the agent",
             ),
-            Self::Status(code) => write!(f, "answers with the status code {code}"),
-            Self::Refused => f.write_str("refuses the connection"),
+            Self::Status(code) => write!(f, "answers with the status code {code}; check that the Service leads to HolmesGPT"),
+            Self::Refused => f.write_str("refuses the connection; check the port of the Service and the NetworkPolicies"),
             Self::NoConnection(why) => write!(f, "cannot be connected to: {why}"),
-            Self::ConnectTimeout => write!(f, "does not accept a connection within {} s", CONNECT.as_secs()),
+            Self::ConnectTimeout => write!(f, "does not accept a connection within {} s; check the NetworkPolicies", CONNECT.as_secs()),
             Self::Timeout(after) => write!(f, "does not answer within {} s", after.as_secs_f32()),
             Self::Broken => f.write_str("closes the connection before its answer is complete"),
             Self::Certificate(why) => write!(f, "has a certificate that cannot be accepted: {why}"),
-            Self::Tls => f.write_str("does not speak TLS"),
+            Self::Tls => f.write_str("does not answer with TLS; enable TLS in the agent, or remove caSecret"),
             Self::TooLarge => f.write_str("sends a larger answer than the operator reads"),
-            Self::Unreadable => f.write_str("sends an answer that is not one of HolmesGPT"),
+            Self::Unreadable => f.write_str("does not answer like HolmesGPT; check that the Service leads to HolmesGPT"),
         }
     }
 }
@@ -137,7 +137,7 @@ fn of_tls(error: &io::Error) -> Failure {
     let error = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
     match error {
         Some(rustls::Error::InvalidCertificate(why)) => Failure::Certificate(match why {
-            CertificateError::UnknownIssuer => "no certificate in caSecret has signed it",
+            CertificateError::UnknownIssuer => "it is not signed by a certificate in caSecret",
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "it is not valid for the name of the Service, <service>.<namespace>.svc"
             }

@@ -144,7 +144,9 @@ impl Reloader {
                 }
                 Due::At(at) => {
                     let (name, cause) = (&memory.deployment.name, cause(on));
-                    let message = format!("{cause}; Deployment {name} is restarted when the content is stable");
+                    let message = format!(
+                        "{cause}; Deployment {name} will be restarted when this has not changed for 10 s and consumer.minIntervalSeconds have passed since the last restart"
+                    );
                     return (memory.pending(message), Next { at: Some(at), refused: false });
                 }
                 Due::Read => (Attempt::Read, self.read(memory, snapshot, &content).await),
@@ -253,7 +255,7 @@ fn content(file: &AgentFile) -> Content {
 /// Why a restart is due.
 const fn cause(on: RestartOn) -> &'static str {
     match on {
-        RestartOn::AnyChange => "the content changed",
+        RestartOn::AnyChange => "the file changed",
         RestartOn::EnvironmentOnly => "the file names an environment variable for the first time",
     }
 }

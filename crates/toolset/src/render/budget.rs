@@ -62,7 +62,7 @@ fn within(max: usize, plan: &mut Plan, notes: &mut Vec<Note>, render: impl Fn(&[
     let (cut, mut files) = smallest_cut(order.len(), max, |count| render(&without(&plan.tools, &order[..count])));
     let rejected = order[..cut].iter().filter_map(|place| {
         let message =
-            format!("the limit of {MAX_BYTES} bytes is reached, and Trusted Services and older Services come first");
+            format!("the output would exceed {MAX_BYTES} bytes; Trusted and older Services are kept first; select fewer Services in spec.sources");
         Rejection::of(&plan.tools[*place], ServiceReason::LimitExceeded, message)
     });
     plan.rejected.extend(rejected);

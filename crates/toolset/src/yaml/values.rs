@@ -81,14 +81,14 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLarge => f.write_str("the file is too large with it and its aliases; write it without aliases"),
-            Self::Key(key) => write!(f, "the agent refuses a whole file for the key {key:?} in it"),
+            Self::TooLarge => f.write_str("with this entry, the file is too large after its aliases are expanded; shorten it or write it without aliases"),
+            Self::Key(key) => write!(f, "the agent rejects the whole file because of the key {key:?}; use a key without a dot or control characters"),
             Self::Value { what, path, why, cure } => {
                 f.write_str(what)?;
                 for (index, key) in path.iter().rev().enumerate() {
                     write!(f, "{}{}", if index == 0 { " at " } else { "." }, short(key))?;
                 }
-                write!(f, " cannot be carried over, because {why}; {cure}")
+                write!(f, " cannot be copied, because {why}; {cure}")
             }
         }
     }
@@ -152,7 +152,7 @@ impl<'d> Values<'d> {
         }
         self.spend(2)?;
         if self.open.contains(&id) {
-            return Err(Problem::value("an alias", "it is inside of its own anchor", "write it out"));
+            return Err(Problem::value("an alias", "it refers to a value that contains it", "write it out"));
         }
         if self.open.len() == MAX_DEPTH {
             return Err(Problem::value("a value", "it is nested deeper than 100 levels", "flatten it"));
@@ -262,7 +262,7 @@ impl<'d> Values<'d> {
             for &source in sources {
                 let Some(Content::Map(pairs)) = self.document.get(source).map(|source| &source.content) else {
                     let cure = "give it a mapping or a list of mappings";
-                    return Err(Problem::value("a <<", "it merges something else than mappings", cure));
+                    return Err(Problem::value("a <<", "it merges something other than a mapping", cure));
                 };
                 for &(key, value) in &*self.pairs(source, pairs)? {
                     self.spend(1)?;
@@ -321,7 +321,7 @@ fn unfit(tag: &SourceTag) -> Problem {
         SourceTag::Known(name) => format!("a value with the tag !!{}", short(name)),
         _ => "a value".to_owned(),
     };
-    Problem::value(what, "it does not fit its tag", "remove the tag or correct the value")
+    Problem::value(what, "it does not match its tag", "remove the tag or correct the value")
 }
 
 fn type_of(source: &Source<'_>, text: &str) -> Result<Type, Problem> {
@@ -348,7 +348,7 @@ fn unclear_problem(unclear: Unclear) -> Problem {
             Problem::value("a text", "it has a line break U+2028 or U+2029", cure)
         }
         Unclear::Indicator => {
-            let why = "the agent does not take its first character, ? or :, for a part of it";
+            let why = "the agent does not read its first character, ? or :, as part of the text";
             Problem::value("a text", why, "put it in quotes")
         }
         Unclear::Anchor => {

@@ -141,7 +141,7 @@ fn entry(name: &str, value: Result<Node, Problem>) -> Result<(Key, Block), Strin
         Ok(Node::Null) => {
             Err("the agent rejects the whole file if an entry is empty; write {enabled: true}".to_owned())
         }
-        Ok(_) => Err("it is not a mapping".to_owned()),
+        Ok(_) => Err("it is not a mapping; write it as {enabled: true, …}".to_owned()),
         Err(problem) => Err(problem.to_string()),
     }
 }

@@ -44,13 +44,13 @@ impl OwnInstances {
             Some(Some(true)) => {}
             Some(Some(false)) => {
                 problems.push(format!(
-                    "toolsets {name:?} is switched off there, but tools were found for it; to keep it off, disable it in spec.baseline or spec.detectors"
+                    "toolsets {name:?} is disabled in output.base, but the operator enables it, because it found tools for it; to keep it disabled, disable it in spec.baseline or spec.detectors"
                 ));
                 return own;
             }
             Some(None) => {
                 problems.push(format!(
-                    "toolsets {name:?} has an enabled that the agent takes for neither true nor false, so its config is left out; write true or false"
+                    "toolsets {name:?} has an invalid value in enabled, which is neither true nor false, so its config is left out; write true or false"
                 ));
                 return own;
             }

@@ -172,7 +172,7 @@ fn enabled_is_taken_as_the_agent_takes_it() {
     }
     for off in ["false", "no", "0", "'off'", "n"] {
         let (instances, problems) = with(off);
-        assert!(instances == 0 && problems.contains("switched off"), "{off}: {problems}");
+        assert!(instances == 0 && problems.contains("is disabled in output.base"), "{off}: {problems}");
     }
     for neither in ["null", "2", "maybe", "[]", "2020-01-01"] {
         let (instances, problems) = with(neither);
@@ -218,7 +218,7 @@ fn instances_take_along_what_they_inherit_but_for_credentials_that_exclude_each_
 fn what_cannot_stand_beside_discovered_tools_is_said() {
     let (off, problems) = own(Toolset::Loki, "{enabled: false, config: {api_url: 'http://a'}}");
     assert_eq!(off.instances, []);
-    assert!(problems[0].contains("switched off"), "{problems:?}");
+    assert!(problems[0].contains("is disabled in output.base"), "{problems:?}");
     let (nowhere, problems) = own(Toolset::Metrics, "{enabled: true, config: {headers: {A: b}}}");
     assert_eq!(nowhere.instances, []);
     assert!(problems[0].contains("prometheus_url"), "{problems:?}");
