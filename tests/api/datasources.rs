@@ -300,8 +300,7 @@ async fn a_service_that_is_no_tool_any_more_stays_in_grafana_until_it_is_deleted
         let stage = Stage::set(world, for_grafana()).await?;
         stage.world.create(&services::prometheus_server(&stage.apps)).await?;
         stage.output_is("it is written", has(&stage.agent, &["prometheus-server"], &[])).await?;
-        let labels = Patch::Json::<()>(serde_json::from_value(json!([{"op": "remove", "path": "/metadata/labels"}]))?);
-        stage.services().patch("prometheus-server", &PatchParams::default(), &labels).await?;
+        patch(&stage.services(), "prometheus-server", json!({"spec": {"selector": null}})).await?;
         let output = stage.output_is("it is no tool", has(&stage.agent, &[], &[])).await?;
         let left = "# left in Grafana: ";
         ensure!(data(&output, &key(&stage.agent)).contains(left), "{output:?}");
