@@ -164,8 +164,8 @@ async fn a_closed_port_is_refused() {
 fn the_reason_of_a_missing_connection_is_shown_as_it_is() {
     let shown = |code: i32| of_connection(io::Error::from_raw_os_error(code).kind()).to_string();
     // The numbers of Linux.
-    assert_eq!(shown(111), "refuses the connection");
-    assert_eq!(shown(110), "does not accept a connection within 5 s");
+    assert_eq!(shown(111), "refuses the connection; check the port of the Service and the NetworkPolicies");
+    assert_eq!(shown(110), "does not accept a connection within 5 s; check the NetworkPolicies");
     assert_eq!(shown(113), "cannot be connected to: host unreachable");
     assert_eq!(shown(101), "cannot be connected to: network unreachable");
     let forbidden = Failure::Status(403).to_string();
