@@ -107,8 +107,9 @@ async fn kubectl_shows_and_waits_for_what_an_operator_needs_to_know() -> Result<
         kubectl(&["wait", "--for=condition=Ready", "--timeout=30s", &format!("tsc/{CONFIG}")]).await?;
         let table = kubectl(&["get", "tsc"]).await?;
         let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-        let columns = ["NAME", "READY", "REASON", "TOOLS", "UNHEALTHY", "REJECTED", "OUTPUT", "AGE"];
+        let columns = ["NAME", "READY", "REASON", "TOOLS", "UNHEALTHY", "REJECTED", "AGENT", "OUTPUT", "AGE"];
         ensure!(lines.next().is_some_and(|header| header == columns), "{table}");
+        // AGENT is empty, because nobody observes the agent.
         let row = lines.next().context("a row")?;
         let expected = [CONFIG, "True", "AsExpected", "1", "0", "0", "kubernaut-toolset-config"];
         ensure!(row[..expected.len()] == expected, "{table}");

@@ -30,8 +30,8 @@ pub struct Output {
     /// formats lists the formats that the operator writes. HolmesGPT is the key custom_toolset.yaml, which HolmesGPT
     /// loads. ToolsetJSON is the key toolset.json, in the format of the Dynamic Toolset Service that this operator
     /// replaces. Environment is a set of environment variables such as PROMETHEUS_URL, for envFrom. GrafanaDatasources
-    /// is a provisioning file for the data sources of Grafana. Environment and GrafanaDatasources must each be the only
-    /// format of a ToolsetConfig. If you remove a format, the operator removes its keys.
+    /// is a provisioning file for the data sources of Grafana. A ToolsetConfig with Environment or GrafanaDatasources
+    /// cannot have another format. If you remove a format, the operator removes its keys.
     #[serde(default = "formats")]
     #[schemars(length(min = 1, max = 2))]
     #[x_kube(merge_strategy = ListMerge::Set)]

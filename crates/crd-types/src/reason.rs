@@ -5,7 +5,7 @@ use crate::closed::closed;
 closed! {
     /// The types of the conditions of a ToolsetConfig.
     pub enum ConditionType {
-        /// Summarises the other conditions.
+        /// The ConfigMap is up to date, and the inputs can be read.
         Ready,
         /// The operator has listed every input that the spec needs, and every input is up to date.
         InputsSynced,

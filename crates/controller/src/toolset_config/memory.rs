@@ -46,6 +46,8 @@ pub(super) struct Memory {
     pub(super) reduced: Option<i64>,
     /// The agent's file in the ConfigMap as this term found it, if the spec restarts the agent.
     pub(super) found: Option<Arc<AgentFile>>,
+    /// The agent's file as this process last wrote it, or found it written.
+    pub(super) agent_file: Option<Arc<AgentFile>>,
     /// The file for Grafana in the ConfigMap, and since when this process has known it.
     file: Option<(Arc<str>, Instant)>,
     /// When the ConfigMap was first seen being deleted.
@@ -74,6 +76,7 @@ impl Memory {
             settled: None,
             reduced,
             found: None,
+            agent_file: None,
             file: None,
             leaving_since: None,
             failures: 0,
@@ -88,7 +91,8 @@ impl Memory {
         if self.found.is_none() {
             let view = existing.view.as_deref();
             let text = view.and_then(|view| view.data.get(HOLMESGPT_KEY)).map_or("", |text| &**text);
-            self.found = Some(Arc::new(AgentFile::of_text(text)));
+            // A file that cannot be read was not written by an operator.
+            self.found = Some(Arc::new(AgentFile::read_back(text, None).unwrap_or_default()));
         }
     }
 

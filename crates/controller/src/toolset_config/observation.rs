@@ -53,6 +53,8 @@ pub(super) struct Observation {
     history: History,
     schedule: Schedule,
     known: Option<Known>,
+    /// The ready Pods, as the watch last showed them.
+    ready: BTreeSet<PodId>,
     /// What an earlier leader wrote about the same revision. It stays until the first round ends.
     before: Option<AgentReport>,
     report: AgentReport,
@@ -77,6 +79,7 @@ impl Observation {
             history: History::default(),
             schedule: Schedule::new(timing),
             known: None,
+            ready: BTreeSet::new(),
             before: None,
         }
     }
@@ -99,7 +102,7 @@ impl Observation {
         self.file().is_some() && matches!(&self.known, Some(Known { outcome: Outcome::Replicas(_), .. }))
     }
 
-    /// The ConfigMap is like this now. `status` is the last status, and `age` is for how long the ConfigMap has been like
+    /// The ConfigMap is like this now. `status` is the last status if it is about this spec, and `age` is for how long the ConfigMap has been like
     /// this, as far as the status shows.
     pub(super) fn expect(
         &mut self,
@@ -143,13 +146,15 @@ impl Observation {
     }
 
     /// These Pods are ready now.
-    pub(super) fn pods(&mut self, ready: &BTreeSet<PodId>, now: Instant) {
+    pub(super) fn pods(&mut self, ready: BTreeSet<PodId>, now: Instant) {
+        let before = std::mem::replace(&mut self.ready, ready);
         let Some(Known { outcome: Outcome::Replicas(replicas), .. }) = &mut self.known else { return };
-        let all_known = ready.iter().all(|id| replicas.contains_key(id));
+        // A Pod that was left out of the last round is new only once.
+        let has_new = self.ready.iter().any(|id| !replicas.contains_key(id) && !before.contains(id));
         let had_one = !replicas.is_empty();
         // That a Pod is gone needs no request, unless it was the last one.
-        replicas.retain(|id, _| ready.contains(id));
-        if !all_known || had_one && replicas.is_empty() {
+        replicas.retain(|id, _| self.ready.contains(id));
+        if has_new || had_one && replicas.is_empty() {
             self.schedule.changed(now);
         }
     }

@@ -31,9 +31,10 @@ pub(super) struct Files {
     pub waits: bool,
     /// What could not be written as it was asked for.
     pub notes: Vec<Note>,
-    /// The revision and the operator's own entries of the agent's file, see [`AgentFile`].
+    /// The revision, the operator's own entries and the variables of the agent's file, see [`AgentFile`].
     pub revision: Option<String>,
     pub entries: BTreeSet<String>,
+    pub variables: BTreeSet<String>,
 }
 
 /// The size of keys and contents, in bytes.
@@ -61,7 +62,7 @@ fn within(max: usize, plan: &mut Plan, notes: &mut Vec<Note>, render: impl Fn(&[
     let (cut, mut files) = smallest_cut(order.len(), max, |count| render(&without(&plan.tools, &order[..count])));
     let rejected = order[..cut].iter().filter_map(|place| {
         let message =
-            format!("the limit of {MAX_BYTES} bytes is reached, and Trusted Services and older Services come first");
+            format!("the output would exceed {MAX_BYTES} bytes; Trusted and older Services are kept first; select fewer Services in spec.sources");
         Rejection::of(&plan.tools[*place], ServiceReason::LimitExceeded, message)
     });
     plan.rejected.extend(rejected);

@@ -105,7 +105,8 @@ pub fn render(
     let parts = files.data.iter().flat_map(|(key, content)| [&**key, &**content]);
     Rendered {
         hash: digest::of_parts(parts).into(),
-        agent_file: agents_text.map(|text| Arc::new(AgentFile::new(&text, files.revision, files.entries))),
+        agent_file: agents_text
+            .map(|text| Arc::new(AgentFile::new(&text, files.revision, files.entries, files.variables))),
         bytes: budget::size(&files.data),
         entries: files.listed.unwrap_or(plan.tools.len()),
         waits: files.waits,
@@ -131,7 +132,7 @@ fn write(config: &ToolsetConfig, tools: &[Tool], base: Option<&BaseFile>, can_fi
                 let (baseline, revision_entry) = (&config.spec.baseline, config.spec.consumer.revision_entry);
                 let file = holmesgpt::render(&HolmesInput { tools, baseline, base, revision_entry });
                 files.notes.extend(file.notes);
-                (files.revision, files.entries) = (file.revision, file.entries);
+                (files.revision, files.entries, files.variables) = (file.revision, file.entries, file.variables);
                 files.data.insert(HOLMESGPT_KEY.into(), file.text.into());
             }
             OutputFormat::ToolsetJSON => {

@@ -137,17 +137,30 @@ fn while_the_output_is_in_conflict_nobody_is_asked_and_the_result_is_unknown() {
 fn a_new_pod_is_asked_and_one_that_is_gone_is_not_counted() {
     let now = Instant::now();
     let mut observation = current(3, now);
-    observation.pods(&BTreeSet::from([pod(0), pod(1), pod(2)]), now);
+    observation.pods(BTreeSet::from([pod(0), pod(1), pod(2)]), now);
     assert_eq!(observation.due(), None);
-    observation.pods(&BTreeSet::from([pod(0), pod(1)]), now);
+    observation.pods(BTreeSet::from([pod(0), pod(1)]), now);
     assert_eq!((observation.due(), report(&mut observation).2), (None, "2/2".to_owned()));
     // It may have started again.
-    observation.pods(&BTreeSet::from([pod(0), pod(1), pod(2)]), now);
+    observation.pods(BTreeSet::from([pod(0), pod(1), pod(2)]), now);
     assert_eq!(observation.due(), Some(now + FIRST));
     let mut observation = current(1, now);
-    observation.pods(&BTreeSet::new(), now);
+    observation.pods(BTreeSet::new(), now);
     assert_eq!(observation.due(), Some(now + FIRST), "nobody is left");
     assert_eq!(report(&mut observation), (Some(false), Reason::AgentUnreachable, "0/0".to_owned()));
+}
+
+#[test]
+fn a_pod_that_is_left_out_of_the_round_is_new_only_once() {
+    let now = Instant::now();
+    let mut observation = current(1, now);
+    let ready = || BTreeSet::from([pod(0), pod(7)]);
+    observation.pods(ready(), now);
+    assert_eq!(observation.due(), Some(now + FIRST));
+    observation.round_begins();
+    observation.answered(answers("a", &["a"], now), now);
+    observation.pods(ready(), now);
+    assert_eq!(observation.due(), None);
 }
 
 fn status(loaded: &str, reason: Reason, revision: &str) -> ToolsetConfigStatus {

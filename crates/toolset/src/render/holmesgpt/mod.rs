@@ -23,6 +23,7 @@ mod revision;
 mod text;
 mod toolsets;
 mod unsupported;
+mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,6 +71,8 @@ pub struct HolmesFile {
     pub revision: Option<String>,
     /// The enabled entries of `toolsets` and `mcp_servers` that are not only the user's own.
     pub entries: BTreeSet<String>,
+    /// The environment variables that the file names.
+    pub variables: BTreeSet<String>,
     /// What could not be written as the spec wants it.
     pub notes: Vec<Note>,
 }
@@ -192,6 +195,10 @@ impl FileBuilder {
         let off = |entry: &Block| entry.get("enabled").is_some_and(|value| *value == false.into());
         let (toolsets, servers) = (&self.toolsets, &self.servers);
         self.ours.retain(|name| !toolsets.get(name).or_else(|| servers.get(name)).is_none_or(off));
+        let mut variables = BTreeSet::new();
+        for entry in self.toolsets.values().chain(self.servers.values()) {
+            variables::of(entry, &mut variables);
+        }
         let toolsets = section("toolsets", self.toolsets).unwrap_or_else(|| AT_LEAST.to_owned());
         let mut text = format!("{HEADER}{toolsets}{}", section("mcp_servers", self.servers).unwrap_or_default());
         let mut revision = None;
@@ -202,7 +209,7 @@ impl FileBuilder {
             revision = Some(of_text);
         }
         let entries = self.ours.iter().map(|name| name.as_str().to_owned()).collect();
-        HolmesFile { text, revision, entries, notes: self.notes }
+        HolmesFile { text, revision, entries, variables, notes: self.notes }
     }
 }
 
