@@ -353,3 +353,60 @@ async fn what_another_toolset_config_lists_is_deleted_when_neither_of_them_does(
     })
     .await
 }
+
+#[tokio::test]
+async fn a_namespace_that_cannot_be_seen_keeps_what_is_only_remembered() -> Result<()> {
+    isolated("data-unseen", Options::default(), async |world, plane| {
+        let (account, apps, agent, options) = with_rights(world).await?;
+        let other = world.namespace("other").await?;
+        account.grant(&other, "watch", &rights::watched()).await?;
+        let options = ControllerOptions { watch_namespaces: Some(vec![apps.clone(), other.clone()]), ..options };
+        let mut controller = world.start_controller(options.clone()).await?;
+        world.create(&services::prometheus_server(&apps)).await?;
+        world.create(&services::jaeger_query(&other)).await?;
+        world.create(&services::prometheus_server(&other)).await?;
+        world.configure(&agent, CONFIG, &over(without_health(&[&apps, &other]), for_grafana())).await?;
+        let (config_maps, configs): (Api<ConfigMap>, _) = (world.api(&agent), toolset_configs(&world.client(), &agent));
+        let all = ["prometheus-server", "prometheus-server", "tracing-query"];
+        let is_listed = |output: &ConfigMap| {
+            let mut found = names(output, &agent, "datasources");
+            found.sort();
+            found == all
+        };
+        present(&config_maps, DEFAULT_CONFIG_MAP, "all are written", is_listed).await?;
+        let faulty: Api<Service> = world.api(&apps);
+        patch(&faulty, "prometheus-server", json!({"spec": {"selector": null}})).await?;
+        let left = format!("# left in Grafana: {apps}/prometheus-server (discovered)\n");
+        let is_left = |output: &ConfigMap| data(output, &key(&agent)).contains(&left);
+        present(&config_maps, DEFAULT_CONFIG_MAP, "one is remembered", is_left).await?;
+
+        controller.terminate().await?;
+        account.revoke(&apps, "watch").await?;
+        plane.stop_apiserver()?;
+        plane.start_apiserver().await?;
+        let mut controller = world.start_controller(ControllerOptions { do_not_wait: true, ..options.clone() }).await?;
+        within(RETRIED, "a namespace is held", async || {
+            let config = configs.get(CONFIG).await?;
+            ensure!(condition(&config, "InputsSynced") == Some(("False", "InputPartiallyHeld")));
+            Ok(())
+        })
+        .await?;
+        let seen: Api<Service> = world.api(&other);
+        seen.delete("tracing-query", &DeleteParams::default()).await?;
+        let deletes = |count: usize| {
+            let (agent, left) = (agent.clone(), left.clone());
+            move |output: &ConfigMap| {
+                names(output, &agent, "deleteDatasources").len() == count && data(output, &key(&agent)).contains(&left)
+            }
+        };
+        present(&config_maps, DEFAULT_CONFIG_MAP, "only what is gone is deleted", deletes(1)).await?;
+
+        controller.terminate().await?;
+        let options = ControllerOptions { watch_namespaces: Some(vec![other.clone()]), ..options };
+        let _controller = world.start_controller(options).await?;
+        seen.delete("prometheus-server", &DeleteParams::default()).await?;
+        present(&config_maps, DEFAULT_CONFIG_MAP, "what is not watched stays", deletes(2)).await?;
+        Ok(())
+    })
+    .await
+}

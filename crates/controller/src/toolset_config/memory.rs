@@ -192,6 +192,16 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_known_since_it_was_first_seen_with_this_content() {
+        let (mut memory, now) = (memory(), Instant::now());
+        let later = now + Duration::from_secs(60);
+        assert_eq!(memory.file_since(&"a".into(), now), now);
+        assert_eq!(memory.file_since(&"a".into(), later), now);
+        assert_eq!(memory.file_since(&"b".into(), later), later);
+        assert_eq!(memory.file_since(&"a".into(), later), later, "it was another one in between");
+    }
+
+    #[test]
     fn the_first_change_is_written_at_once_and_the_next_ones_together() {
         let now = Instant::now();
         let mut memory = Memory::new(Fence::without_election().term().unwrap(), "u".to_owned(), None, now);

@@ -126,19 +126,27 @@ pub(super) fn services_in_output(
 
 /// What the other ToolsetConfigs keep in Grafana. `None` if not all of their files are known.
 fn elsewhere(cluster: &Cluster, config: &ToolsetConfig) -> Option<Elsewhere> {
-    let mut elsewhere = Elsewhere::new();
     if !config.spec.output.writes(OutputFormat::GrafanaDatasources) {
-        return Some(elsewhere);
+        return Some(Elsewhere::new());
     }
-    let own = NamespacedName::of(config);
-    for other in cluster.toolset_configs.all() {
-        let name = NamespacedName::of(&*other);
+    kept_by(&cluster.toolset_configs.all(), config, |name| cluster.config_maps.get(name))
+}
+
+/// What those of `all` except `config` keep in Grafana. `None` if one of their ConfigMaps is not known.
+fn kept_by(
+    all: &[Arc<ToolsetConfig>],
+    config: &ToolsetConfig,
+    config_map: impl Fn(&NamespacedName) -> Option<ConfigMapState>,
+) -> Option<Elsewhere> {
+    let (own, mut elsewhere) = (NamespacedName::of(config), Elsewhere::new());
+    for other in all {
+        let name = NamespacedName::of(&**other);
         if name == own || !other.spec.output.writes(OutputFormat::GrafanaDatasources) {
             continue;
         }
-        let state = cluster.config_maps.get(&name.sibling(&other.spec.output.config_map_name))?;
-        if let Some(text) = state.view.as_ref().and_then(|view| view.data.get(&*grafana_key(&other))) {
-            grafana_datasources::add_elsewhere(&mut elsewhere, &other, text);
+        let state = config_map(&name.sibling(&other.spec.output.config_map_name))?;
+        if let Some(text) = state.view.as_ref().and_then(|view| view.data.get(&*grafana_key(other))) {
+            grafana_datasources::add_elsewhere(&mut elsewhere, other, text);
         }
     }
     Some(elsewhere)
@@ -196,5 +204,66 @@ impl BaseText {
             Self::Text(text) => Base::Text(text),
             Self::Missing(why) => Base::Missing(why),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use toolset::config_map::ConfigMapView;
+
+    use super::*;
+    use crate::cluster::{Scope, ToolsetConfigs};
+
+    fn config(format: &str) -> ToolsetConfig {
+        let object = serde_json::json!({
+            "apiVersion": "toolset.kubernaut.io/v1alpha1", "kind": "ToolsetConfig",
+            "metadata": {"name": "c", "namespace": "n", "uid": "c"},
+            "spec": {
+                "sources": [{"name": "s", "trust": "Trusted", "namespaces": {"from": "All"}}],
+                "output": {"formats": [format]},
+            },
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    /// A ConfigMap with a key of somebody else.
+    fn with_foreign(key: &str, text: &str) -> ConfigMapState {
+        let data = [(key.to_owned(), Arc::from(text))].into();
+        let mut state = ConfigMapState::default();
+        state.view = Some(Arc::new(ConfigMapView { data, ..ConfigMapView::default() }));
+        state
+    }
+
+    #[test]
+    fn the_file_for_grafana_is_read_whoever_wrote_it_last_and_a_variable_is_not() {
+        let file = with_foreign("toolset-operator.n.c.yaml", "x");
+        assert_eq!(last_output(&file, None).len(), 1);
+        assert_eq!(last_output(&with_foreign("LOKI_URL", "x"), None).len(), 0);
+    }
+
+    #[test]
+    fn a_variable_that_somebody_else_wrote_last_cannot_be_read_back() {
+        let cluster = Cluster::new(Scope::default(), ToolsetConfigs::new().0);
+        let reduced = |config: &ToolsetConfig, existing: &ConfigMapState| {
+            reduce(&cluster, toolset::DEFAULT_CLUSTER_DOMAIN, config, existing, None)
+        };
+        let why = reduced(&config("Environment"), &with_foreign("LOKI_URL", "x")).unwrap_err();
+        assert!(why.contains("LOKI_URL"), "{why}");
+        assert!(reduced(&config("Environment"), &with_foreign("other", "x")).is_ok());
+        assert!(reduced(&config("HolmesGPT"), &with_foreign("LOKI_URL", "x")).is_ok());
+    }
+
+    #[test]
+    fn what_others_keep_in_grafana_is_not_known_before_their_config_maps_are() {
+        let own = config("GrafanaDatasources");
+        let mut other = own.clone();
+        other.metadata.name = Some("other".to_owned());
+        let file = "datasources: [{name: a/b (discovered)}]";
+        let known = with_foreign("toolset-operator.n.other.yaml", file);
+        let expected = Elsewhere::from([("a/b (discovered)".to_owned(), "n/other".to_owned())]);
+        let both = [Arc::new(own.clone()), Arc::new(other)];
+        assert_eq!(kept_by(&both, &own, |_| Some(known.clone())), Some(expected));
+        assert_eq!(kept_by(&both, &own, |_| None), None);
+        assert_eq!(kept_by(&both[..1], &own, |_| None), Some(Elsewhere::new()), "it is the only one");
     }
 }
