@@ -256,7 +256,8 @@ async fn a_base_file_that_is_deleted_leaves_a_valid_file_without_it() -> Result<
             "data": {"mine.yaml": "toolsets: {datadog/logs: {enabled: true}}"},
         });
         world.create(&from_value::<ConfigMap>(base)?).await?;
-        let spec = json!({"output": {"base": {"configMapName": "my-toolsets", "key": "mine.yaml"}}});
+        let base = json!({"configMapName": "my-toolsets", "key": "mine.yaml"});
+        let spec = json!({"output": {"base": base}, "consumer": {"revisionEntry": "Disabled"}});
         world.configure(&agent, CONFIG, &over(without_health(&[&agent]), spec)).await?;
         let config_maps: Api<ConfigMap> = world.api(&agent);
         present(&config_maps, DEFAULT_CONFIG_MAP, "has theirs", |output| {

@@ -11,7 +11,7 @@ use kube::{Resource, ResourceExt};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 pub use crate::plan::legacy::LEGACY_OVERRIDES_KEY;
-use crate::render::{DataKey, Rendered};
+use crate::render::{DataKey, Rendered, is_of_a_format};
 
 /// The field manager of everything that the operator applies.
 pub const FIELD_MANAGER: &str = "toolset-operator";
@@ -262,19 +262,20 @@ impl Manifest {
     /// The first difference between an existing `ConfigMap` and the one that is wanted; `None` if there is nothing to
     /// write.
     ///
-    /// A data key or a label that is not wanted is a difference only if our field manager owns it. Otherwise it belongs
-    /// to somebody else and stays.
+    /// The data key of a format that is not wanted is a difference only if our field manager owns it. Otherwise it belongs
+    /// to somebody else and stays. A webhook can add keys and labels to our own writes, and then our field manager owns them
+    /// too. So a further key or label is no difference. A label of the spec that is no longer wanted changes the hash.
     pub fn drift(&self, existing: &ConfigMapView, owned: &OwnedFields) -> Option<Drift> {
         let lacks = |(key, text): &(&DataKey, &Arc<str>)| existing.data.get(&***key) != Some(*text);
-        let left = |key: &&String| existing.data.contains_key(*key) && !self.0.data.contains_key(key.as_str());
+        let left = |key: &&String| {
+            is_of_a_format(key) && existing.data.contains_key(*key) && !self.0.data.contains_key(key.as_str())
+        };
         let lacking = self.0.data.iter().find(lacks).map(|(key, _)| key.clone().into_owned());
         if let Some(key) = lacking.or_else(|| owned.data.iter().find(left).cloned()) {
             return Some(Drift::Data(key));
         }
         let lacks = |(key, value): &(&String, &String)| existing.labels.get(*key) != Some(*value);
-        let left = |key: &&String| existing.labels.contains_key(*key) && !self.0.labels.contains_key(*key);
-        let lacking = self.0.labels.iter().find(lacks).map(|(key, _)| key);
-        if let Some(key) = lacking.or_else(|| owned.labels.iter().find(left)) {
+        if let Some((key, _)) = self.0.labels.iter().find(lacks) {
             return Some(Drift::Label(key.clone()));
         }
         if existing.annotations.get(HASH_ANNOTATION).map(String::as_str) != Some(&*self.0.hash) {

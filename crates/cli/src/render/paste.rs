@@ -6,7 +6,7 @@
 use toolset::{Plan, render::environment};
 
 /// What a comment says about something that was not found.
-const NOT_FOUND: &str = "none was found that needs no credentials and no tenant";
+const NOT_FOUND: &str = "no instance without credentials and tenantID was found";
 
 /// A value that takes a URL.
 struct Value {
@@ -28,7 +28,8 @@ pub(super) fn robusta(plan: &Plan) -> String {
         value("alertmanager_url", "ALERTMANAGER_URL"),
         value("grafana_url", "GRAFANA_URL"),
     ];
-    let head = "# Values for Robusta's Helm chart. For Grafana, set globalConfig.grafana_api_key too.\n";
+    let with_grafana = url(plan, "GRAFANA_URL").map_or("", |_| " For Grafana, set globalConfig.grafana_api_key too.");
+    let head = format!("# Values for Robusta's Helm chart.{with_grafana}\n");
     format!("{head}{}", section(plan, &["globalConfig"], &values))
 }
 
@@ -50,7 +51,7 @@ pub(super) fn kubernaut(plan: &Plan) -> String {
 pub(super) fn krr(plan: &Plan) -> String {
     match url(plan, "PROMETHEUS_URL") {
         Some((url, origin)) => format!(
-            "# {origin}. The URL works inside the cluster. Outside, forward the port first, and use the URL of the forwarded port.\n\
+            "# {origin}. The URL works inside the cluster. Outside the cluster, run kubectl port-forward first, and use the forwarded address.\n\
              krr simple --prometheus-url {}\n",
             shell_quoted(&url)
         ),

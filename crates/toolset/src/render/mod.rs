@@ -45,7 +45,7 @@ pub enum Base<'a> {
 pub struct Rendered {
     /// Data key to content.
     pub data: BTreeMap<DataKey, Arc<str>>,
-    /// SHA-256 over keys and contents, in hex.
+    /// SHA-256 over keys, contents and the labels of the spec, in hex.
     pub hash: Arc<str>,
     /// What `custom_toolset.yaml` asks of the running agent, or the variables of the format `Environment` as a file.
     /// `None` if none of them is written, or if the spec neither restarts nor observes the agent.
@@ -102,7 +102,8 @@ pub fn render(
         files.data.get(HOLMESGPT_KEY).cloned()
     };
     let agents_text = agents_text.filter(|_| is_followed);
-    let parts = files.data.iter().flat_map(|(key, content)| [&**key, &**content]);
+    let labels = config.spec.output.labels.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]);
+    let parts = files.data.iter().flat_map(|(key, content)| [&**key, &**content]).chain(labels);
     Rendered {
         hash: digest::of_parts(parts).into(),
         agent_file: agents_text

@@ -90,7 +90,7 @@ pub(super) fn usage(tool: &Tool, entry: &str, notes: &mut Vec<Note>) -> String {
     } else {
         let request = agent_names::mapped(entry);
         lines.push(format!(
-            "GET with {request}, appended to the base URL (encode values; write your own for capitals):"
+            "GET with {request}, appended to the base URL (replace the words in capitals, and URL-encode the values):"
         ));
         lines.extend(api.usage.iter().map(|question| format!("- {question}")));
     }
