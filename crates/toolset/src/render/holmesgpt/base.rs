@@ -42,6 +42,23 @@ impl BaseFile {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.toolsets.keys().chain(self.servers.keys()).map(Key::as_str)
     }
+
+    /// The names of the enabled entries of another file that are not just this file's: it has no entry of the same
+    /// content. So an entry of the user that instances were added to is one of them.
+    pub(super) fn others<'a>(
+        &self,
+        toolsets: &'a BTreeMap<Key, Block>,
+        servers: &'a BTreeMap<Key, Block>,
+    ) -> impl Iterator<Item = &'a str> {
+        let of = |entries: &'a BTreeMap<Key, Block>, own: &BTreeMap<Key, Block>| {
+            let other = |(name, entry): &(&Key, &Block)| {
+                let is_off = entry.get("enabled").is_some_and(|value| *value == false.into());
+                !is_off && own.get(*name).is_none_or(|own| !is_same(own, entry))
+            };
+            entries.iter().filter(other).map(|(name, _)| name.as_str()).collect::<Vec<_>>()
+        };
+        of(toolsets, &self.toolsets).into_iter().chain(of(servers, &self.servers))
+    }
 }
 
 /// Reads a base file as the agent does. `Err` says why it cannot be used. Single entries that cannot be used are in
@@ -65,6 +82,11 @@ pub fn parse(text: &str) -> Result<BaseFile, String> {
         Ok(_) => Ok(file),
         Err(why) => Err(why),
     }
+}
+
+/// Whether two entries are written in the same way. `.nan` is not equal to itself.
+fn is_same(a: &Block, b: &Block) -> bool {
+    a == b || yaml::to_yaml(a).is_ok_and(|a| yaml::to_yaml(b).is_ok_and(|b| a == b))
 }
 
 fn too_large(bytes: &str) -> String {
