@@ -2,7 +2,7 @@
 
 use std::{
     future::pending,
-    pin::Pin,
+    panic::resume_unwind,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -11,7 +11,7 @@ use std::{
 
 use crd_types::{Observe, Reason, ToolsetConfig};
 use kube::runtime::watcher::Event;
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 use toolset::{
     render::{AgentFile, HOLMESGPT_KEY},
     status::{AgentReport, OutputState},
@@ -74,13 +74,14 @@ impl AgentState {
 /// One agent, with what is under way.
 struct Memory {
     observation: Observation,
-    round: Option<Round>,
+    round: Round,
     watch: Option<PodWatch>,
     /// The file that was read back last, so that it is not read again and again.
     read_back: Option<(Arc<str>, Arc<AgentFile>)>,
 }
 
-type Round = Pin<Box<dyn Future<Output = Result<Known, Error>> + Send>>;
+/// A task of its own, because an answer can be large, and a large one must not delay the writes. It ends if this is dropped.
+type Round = JoinSet<Result<Known, Error>>;
 
 /// The watch that shows new Pods.
 struct PodWatch {
@@ -172,7 +173,7 @@ impl Observer {
                 });
                 old.insert(Box::new(Memory {
                     observation: Observation::new(subject, self.agents.timing(), found),
-                    round: None,
+                    round: Round::new(),
                     watch: None,
                     read_back: None,
                 }))
@@ -246,7 +247,6 @@ impl Observer {
         match happened {
             Happened::Due => self.begin(memory),
             Happened::Answered(answered) => {
-                memory.round = None;
                 match answered {
                     Ok(known) => memory.observation.answered(known, now),
                     Err(error) => {
@@ -303,7 +303,7 @@ impl Observer {
             too_old: observation.too_old().clone(),
         };
         let (writer, term) = (self.writer.clone(), observation.subject.term);
-        memory.round = Some(Box::pin(self.agents.clone().ask(question, move || writer.holds(term))));
+        memory.round.spawn(self.agents.clone().ask(question, move || writer.holds(term)));
     }
 
     /// Watches for new Pods, as long as they are of interest.
@@ -351,10 +351,15 @@ impl Observer {
 async fn happened(memory: Option<&mut Memory>) -> Happened {
     let Some(Memory { observation, round, watch, .. }) = memory else { return pending().await };
     // One round at a time.
-    let due = observation.due().filter(|_| round.is_none());
+    let due = observation.due().filter(|_| round.is_empty());
     let answered = async {
-        match round {
-            Some(round) => round.await,
+        match round.join_next().await {
+            Some(Ok(known)) => known,
+            Some(Err(error)) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // It is cancelled only together with this.
+                Err(_) => pending().await,
+            },
             None => pending().await,
         }
     };
