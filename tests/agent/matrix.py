@@ -50,7 +50,7 @@ ROWS = [
         ],
     ),
     (
-        "This needs the revision entry",
+        "Without the revision entry, a changed URL does not arrive",
         [
             "refresh.without_the_revision_a_changed_url_stays_stale",
             "refresh.without_the_revision_a_third_instance_stays_away",

@@ -196,11 +196,11 @@ async fn an_agent_that_answers_wrongly_is_unreachable_and_its_text_is_not_shown(
             (Reply::Bytes(b"HTTP/1.1 500 X\r\ncontent-length: 7\r\n\r\nhunter2".to_vec()), "status code 500"),
             (
                 Reply::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n<html>hunter2</html>".to_vec()),
-                "not one of HolmesGPT",
+                "does not answer like HolmesGPT",
             ),
-            (Reply::Bytes(b"hunter2".to_vec()), "not one of HolmesGPT"),
+            (Reply::Bytes(b"hunter2".to_vec()), "does not answer like HolmesGPT"),
             (Reply::Bytes(Vec::new()), "closes the connection"),
-            (spaces, "not one of HolmesGPT"),
+            (spaces, "does not answer like HolmesGPT"),
         ] {
             agent.reply(reply);
             let config = cast.says(("False", "AgentUnreachable"), said).await?;

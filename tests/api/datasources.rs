@@ -116,7 +116,7 @@ async fn an_outage_removes_no_data_source_although_the_spec_withholds() -> Resul
 }
 
 #[tokio::test]
-async fn labels_of_the_spec_replace_the_one_for_the_sidecar() -> Result<()> {
+async fn the_label_for_the_sidecar_stays_beside_the_labels_of_the_spec() -> Result<()> {
     scenario("sidecar-label", async |world| {
         let stage = Stage::set(world, for_grafana()).await?;
         let label =
@@ -126,7 +126,7 @@ async fn labels_of_the_spec_replace_the_one_for_the_sidecar() -> Result<()> {
         let labels = json!({"formats": ["GrafanaDatasources"], "labels": {"datasources": "yes"}});
         stage.respec(json!({"output": labels})).await?;
         let output = stage.output_is("it has the other label", |output| label(output, "datasources").is_some()).await?;
-        assert_eq!(label(&output, "grafana_datasource"), None);
+        assert_eq!(label(&output, "grafana_datasource").as_deref(), Some("1"));
 
         stage.respec(json!({"output": {"formats": ["ToolsetJSON"], "labels": null}})).await?;
         let output =
@@ -249,7 +249,7 @@ async fn during_a_hold_after_a_restart_only_what_the_spec_excludes_is_deleted() 
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_back_during_a_hold_is_left_as_it_is_and_said() -> Result<()> {
+async fn what_may_be_of_a_type_that_the_spec_excludes_stays_during_a_hold_and_is_said() -> Result<()> {
     isolated("data-unread", Options::default(), async |world, plane| {
         let (account, apps, agent, options) = with_rights(world).await?;
         let mut controller = world.start_controller(options.clone()).await?;
@@ -274,16 +274,138 @@ async fn what_cannot_be_read_back_during_a_hold_is_left_as_it_is_and_said() -> R
         let _controller = world.start_controller(ControllerOptions { do_not_wait: true, ..options }).await?;
         let off = json!([{"name": "off", "match": {"type": "Prometheus"}, "state": "Disabled"}]);
         patch(&configs, CONFIG, json!({"spec": {"overrides": off}})).await?;
-        let told = within(RETRIED, "it says that it cannot", async || {
+        let told = within(RETRIED, "it says that it is not sure", async || {
             let config = configs.get(CONFIG).await?;
             let told = message(&config, "OutputApplied").to_owned();
-            ensure!(told.contains("cannot be read back"), "{told}");
+            ensure!(told.contains("does not show their types"), "{told}");
             Ok(told)
         })
         .await?;
         ensure!(told.contains("prometheus-server"), "{told}");
         let after = config_maps.get(DEFAULT_CONFIG_MAP).await.context("the ConfigMap")?;
         assert_eq!(after.data, before.data);
+
+        let off = json!([{"name": "off", "match": {"service": "prometheus-server"}, "state": "Disabled"}]);
+        patch(&configs, CONFIG, json!({"spec": {"overrides": off}})).await?;
+        let deleted = has(&agent, &[], &["prometheus-server"]);
+        present(&config_maps, DEFAULT_CONFIG_MAP, "its name excludes it without the status", deleted).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_service_that_is_no_tool_any_more_stays_in_grafana_until_it_is_deleted() -> Result<()> {
+    scenario("remembered", async |world| {
+        let stage = Stage::set(world, for_grafana()).await?;
+        stage.world.create(&services::prometheus_server(&stage.apps)).await?;
+        stage.output_is("it is written", has(&stage.agent, &["prometheus-server"], &[])).await?;
+        patch(&stage.services(), "prometheus-server", json!({"spec": {"selector": null}})).await?;
+        let output = stage.output_is("it is no tool", has(&stage.agent, &[], &[])).await?;
+        let left = "# left in Grafana: ";
+        ensure!(data(&output, &key(&stage.agent)).contains(left), "{output:?}");
+
+        // Somebody else writes the key, and the next process still reads it.
+        let edited = format!("{}# edited\n", data(&output, &key(&stage.agent)));
+        let Stage { world, agent, apps, mut controller } = stage;
+        ensure!(controller.terminate().await?.success());
+        let config_maps: Api<ConfigMap> = world.api(&agent);
+        patch(&config_maps, DEFAULT_CONFIG_MAP, json!({"data": {key(&agent): edited}})).await?;
+        let controller = world.start_controller(ControllerOptions::default()).await?;
+        let stage = Stage { world, apps, agent, controller };
+        let is_repaired = |output: &ConfigMap| !data(output, &key(&stage.agent)).contains("# edited");
+        let output = stage.output_is("the edit is undone", is_repaired).await?;
+        ensure!(data(&output, &key(&stage.agent)).contains(left), "{output:?}");
+        stage.delete_service("prometheus-server").await?;
+        stage.output_is("it is deleted", has(&stage.agent, &[], &["prometheus-server"])).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_another_toolset_config_lists_is_deleted_when_neither_of_them_does() -> Result<()> {
+    scenario("shared", async |world| {
+        let stage = Stage::set(world, for_grafana()).await?;
+        stage.world.create(&services::prometheus_server(&stage.apps)).await?;
+        let output = json!({"formats": ["GrafanaDatasources"], "configMapName": "second"});
+        stage
+            .world
+            .configure(&stage.agent, "second", &over(without_health(&[&stage.apps]), json!({"output": output})))
+            .await?;
+        let second = |output: &ConfigMap, deleted: usize| {
+            let text = data(output, &format!("toolset-operator.{}.second.yaml", stage.agent)).to_owned();
+            let file: Value = serde_saphyr::from_str(&text).unwrap_or_default();
+            file["deleteDatasources"].as_array().map_or(0, Vec::len) == deleted && text.contains("prometheus-server")
+        };
+        present(&stage.config_maps(), "second", "both list it", |output: &ConfigMap| second(output, 0)).await?;
+        let told = |config: &DynamicObject| condition(config, "OverridesApplied") == Some(("False", "OutputConflict"));
+        stage.config_is("the overlap is reported", told).await?;
+
+        let off = json!({"overrides": [{"name": "off", "match": {"type": "Prometheus"}, "state": "Disabled"}]});
+        stage.respec(off.clone()).await?;
+        let shared = |output: &ConfigMap| data(output, &key(&stage.agent)).contains("for another ToolsetConfig: ");
+        stage.output_is("it stays for the other one", shared).await?;
+        patch(&stage.configs(), "second", json!({"spec": off})).await?;
+        present(&stage.config_maps(), "second", "it is deleted", |output: &ConfigMap| second(output, 1)).await?;
+        stage.output_is("and here", has(&stage.agent, &[], &["prometheus-server"])).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_namespace_that_cannot_be_seen_keeps_what_is_only_remembered() -> Result<()> {
+    isolated("data-unseen", Options::default(), async |world, plane| {
+        let (account, apps, agent, options) = with_rights(world).await?;
+        let other = world.namespace("other").await?;
+        account.grant(&other, "watch", &rights::watched()).await?;
+        let options = ControllerOptions { watch_namespaces: Some(vec![apps.clone(), other.clone()]), ..options };
+        let mut controller = world.start_controller(options.clone()).await?;
+        world.create(&services::prometheus_server(&apps)).await?;
+        world.create(&services::jaeger_query(&other)).await?;
+        world.create(&services::prometheus_server(&other)).await?;
+        world.configure(&agent, CONFIG, &over(without_health(&[&apps, &other]), for_grafana())).await?;
+        let (config_maps, configs): (Api<ConfigMap>, _) = (world.api(&agent), toolset_configs(&world.client(), &agent));
+        let all = ["prometheus-server", "prometheus-server", "tracing-query"];
+        let is_listed = |output: &ConfigMap| {
+            let mut found = names(output, &agent, "datasources");
+            found.sort();
+            found == all
+        };
+        present(&config_maps, DEFAULT_CONFIG_MAP, "all are written", is_listed).await?;
+        let faulty: Api<Service> = world.api(&apps);
+        patch(&faulty, "prometheus-server", json!({"spec": {"selector": null}})).await?;
+        let left = format!("# left in Grafana: {apps}/prometheus-server (discovered)\n");
+        let is_left = |output: &ConfigMap| data(output, &key(&agent)).contains(&left);
+        present(&config_maps, DEFAULT_CONFIG_MAP, "one is remembered", is_left).await?;
+
+        controller.terminate().await?;
+        account.revoke(&apps, "watch").await?;
+        plane.stop_apiserver()?;
+        plane.start_apiserver().await?;
+        let mut controller = world.start_controller(ControllerOptions { do_not_wait: true, ..options.clone() }).await?;
+        within(RETRIED, "a namespace is held", async || {
+            let config = configs.get(CONFIG).await?;
+            ensure!(condition(&config, "InputsSynced") == Some(("False", "InputPartiallyHeld")));
+            Ok(())
+        })
+        .await?;
+        let seen: Api<Service> = world.api(&other);
+        seen.delete("tracing-query", &DeleteParams::default()).await?;
+        let deletes = |count: usize| {
+            let (agent, left) = (agent.clone(), left.clone());
+            move |output: &ConfigMap| {
+                names(output, &agent, "deleteDatasources").len() == count && data(output, &key(&agent)).contains(&left)
+            }
+        };
+        present(&config_maps, DEFAULT_CONFIG_MAP, "only what is gone is deleted", deletes(1)).await?;
+
+        controller.terminate().await?;
+        let options = ControllerOptions { watch_namespaces: Some(vec![other.clone()]), ..options };
+        let _controller = world.start_controller(options).await?;
+        seen.delete("prometheus-server", &DeleteParams::default()).await?;
+        present(&config_maps, DEFAULT_CONFIG_MAP, "what is not watched stays", deletes(2)).await?;
         Ok(())
     })
     .await

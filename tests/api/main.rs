@@ -1,6 +1,7 @@
 //! Behaviour on a real API server, with one module per subject. See `tests/README.md`.
 
 mod agent;
+mod agent_previewed;
 mod agent_refused;
 mod agent_stage;
 mod altered;

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::harness::{Account, Controller, prelude::*, services};
-use k8s_openapi::{api::apps::v1::Deployment, jiff::Timestamp};
+use k8s_openapi::{
+    api::{apps::v1::Deployment, core::v1::PodTemplateSpec},
+    jiff::Timestamp,
+};
 use kube::Api;
 use serde_json::{Value, from_value, json};
 use sha2::{Digest as _, Sha256};
@@ -23,31 +26,31 @@ const SETTLED: Duration = Duration::from_secs(12);
 const ANNOTATION: &str = "kubernaut.io/toolset-hash";
 const VARIABLES: &str = "kubernaut.io/toolset-variables";
 
+/// The tests hold it in a box, so that their futures are small.
 struct Cast {
-    /// Boxed, so that the tests' futures are small.
-    account: Box<Account>,
-    controller: Box<Controller>,
-    options: Box<ControllerOptions>,
+    account: Account,
+    controller: Controller,
+    options: ControllerOptions,
     deployments: Api<Deployment>,
     agent: String,
 }
 
+fn deployment(namespace: &str, name: &str) -> Result<Deployment> {
+    let template = json!({
+        "metadata": {"labels": {"app": name}},
+        "spec": {"containers": [{"name": "app", "image": "app.example/app:1"}]},
+    });
+    Ok(from_value(json!({
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {"replicas": 0, "selector": {"matchLabels": {"app": name}}, "template": template},
+    }))?)
+}
+
 /// An agent called `holmes`, an unrelated Deployment, and a controller that may patch only the agent.
-async fn cast(world: &mut World, consumer: Value) -> Result<Cast> {
+async fn cast(world: &mut World, consumer: Value) -> Result<Box<Cast>> {
     let agent = world.namespace("agent").await?;
     for name in ["holmes", "other"] {
-        let deployment: Deployment = from_value(json!({
-            "metadata": {"namespace": agent, "name": name},
-            "spec": {
-                "replicas": 0,
-                "selector": {"matchLabels": {"app": name}},
-                "template": {
-                    "metadata": {"labels": {"app": name}},
-                    "spec": {"containers": [{"name": "app", "image": "app.example/app:1"}]},
-                },
-            },
-        }))?;
-        world.create(&deployment).await?;
+        world.create(&deployment(&agent, name)?).await?;
     }
     let account: Account = world.account(&agent, "operator").await?;
     account.grant(&agent, "services", &rights::services()).await?;
@@ -57,13 +60,11 @@ async fn cast(world: &mut World, consumer: Value) -> Result<Cast> {
         "apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["holmes"], "verbs": ["get", "patch"],
     }]);
     account.grant(&agent, "restart", &restart).await?;
-    let options = Box::new(ControllerOptions {
-        kubeconfig: Some(account.kubeconfig().to_owned()),
-        ..ControllerOptions::default()
-    });
-    let controller = Box::new(world.start_controller((*options).clone()).await?);
+    let options =
+        ControllerOptions { kubeconfig: Some(account.kubeconfig().to_owned()), ..ControllerOptions::default() };
+    let controller = world.start_controller(options.clone()).await?;
     world.configure(&agent, CONFIG, &over(without_health(&[&agent]), json!({"consumer": consumer}))).await?;
-    Ok(Cast { account: Box::new(account), controller, options, deployments: world.api(&agent), agent })
+    Ok(Box::new(Cast { account, controller, options, deployments: world.api(&agent), agent }))
 }
 
 /// A restart after every change.
@@ -116,11 +117,33 @@ fn restarted(deployment: &Deployment) -> Option<Timestamp> {
 }
 
 impl Cast {
+    /// The operator ends.
+    async fn ends(&mut self) -> Result<()> {
+        ensure!(self.controller.terminate().await?.success());
+        Ok(())
+    }
+
+    /// The operator starts again.
+    async fn starts(&mut self, world: &mut World) -> Result<()> {
+        self.controller = world.start_controller(self.options.clone()).await?;
+        Ok(())
+    }
+
     async fn reloaded(&self, world: &World, expected: (&str, &str)) -> Result<()> {
         let configs = toolset_configs(&world.client(), &self.agent);
         present(&configs, CONFIG, "ConsumerReloaded", |config| condition(config, "ConsumerReloaded") == Some(expected))
             .await
             .map(drop)
+    }
+
+    /// The agent's pod template stays as it is for longer than a change takes to settle.
+    async fn keeps_its_pods(&self, before: &PodTemplateSpec) -> Result<()> {
+        holds(SETTLED, "nobody restarts the agent", async || {
+            let agent = self.deployments.get("holmes").await?;
+            ensure!(agent.spec.is_some_and(|spec| spec.template == *before), "its pods are replaced");
+            Ok(())
+        })
+        .await
     }
 
     /// The generation of the agent's Deployment stays the same for longer than a change takes to settle.
@@ -286,8 +309,8 @@ async fn only_a_variable_that_is_named_for_the_first_time_restarts_the_agent() -
         cast.stays_at(1).await?;
 
         // Another process knows what the agent was restarted for.
-        ensure!(cast.controller.terminate().await?.success());
-        *cast.controller = world.start_controller((*cast.options).clone()).await?;
+        cast.ends().await?;
+        Box::pin(cast.starts(world)).await?;
         patch(&configs, CONFIG, credentials(&cast.agent, &[("one", "TOKEN"), ("two", "OTHER")])).await?;
         let second = present(&cast.deployments, "holmes", "it was restarted for both", |agent| variables(agent) == 2);
         assert_eq!(changes(&second.await?), 2);
@@ -304,7 +327,7 @@ async fn an_upgrade_of_the_operator_restarts_nobody() -> Result<()> {
         let configs = toolset_configs(&world.client(), &cast.agent);
         patch(&configs, CONFIG, credentials(&cast.agent, &[("one", "TOKEN")])).await?;
         present(&cast.deployments, "holmes", "it was restarted", |agent| variables(agent) == 1).await?;
-        ensure!(cast.controller.terminate().await?.success());
+        cast.ends().await?;
 
         // As a release left them that wrote no revision entry and recorded only the hash of the file.
         let config_maps: Api<k8s_openapi::api::core::v1::ConfigMap> = world.api(&cast.agent);
@@ -318,26 +341,74 @@ async fn an_upgrade_of_the_operator_restarts_nobody() -> Result<()> {
         let before = patch(&cast.deployments, "holmes", template).await?.spec.context("its spec")?.template;
 
         for _ in 0..2 {
-            *cast.controller = world.start_controller((*cast.options).clone()).await?;
+            Box::pin(cast.starts(world)).await?;
             present(&cast.deployments, "holmes", "the variable is recorded", |agent| {
                 agent.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(VARIABLES))
             })
             .await?;
-            holds(SETTLED, "nobody restarts the agent", async || {
-                let agent = cast.deployments.get("holmes").await?;
-                ensure!(agent.spec.is_some_and(|spec| spec.template == before), "its pods are replaced");
-                Ok(())
-            })
-            .await?;
-            ensure!(cast.controller.terminate().await?.success());
+            Box::pin(cast.keeps_its_pods(&before)).await?;
+            cast.ends().await?;
         }
         assert_ne!(data(&config_maps.get(e2e::harness::DEFAULT_CONFIG_MAP).await?, "custom_toolset.yaml"), older);
 
-        *cast.controller = world.start_controller((*cast.options).clone()).await?;
+        Box::pin(cast.starts(world)).await?;
         world.create(&services::grafana(&cast.agent)).await?;
         let both = credentials(&cast.agent, &[("one", "TOKEN"), ("grafana", "GRAFANA")]);
         patch(&configs, CONFIG, both).await?;
         present(&cast.deployments, "holmes", "it is restarted for both", |agent| variables(agent) == 2).await.map(drop)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_deployment_that_is_younger_than_the_file_is_not_restarted_for_it() -> Result<()> {
+    scenario("younger", async |world| {
+        let mut cast = cast(world, restart_for_variables("holmes", 1)).await?;
+        world.create(&services::prometheus_named(&cast.agent, "one")).await?;
+        let configs = toolset_configs(&world.client(), &cast.agent);
+        patch(&configs, CONFIG, credentials(&cast.agent, &[("one", "TOKEN")])).await?;
+        present(&cast.deployments, "holmes", "it was restarted", |agent| variables(agent) == 1).await?;
+        cast.ends().await?;
+
+        cast.deployments.delete("holmes", &kube::api::DeleteParams::default()).await?;
+        absent(&cast.deployments, "holmes").await?;
+        world.create(&deployment(&cast.agent, "holmes")?).await?;
+
+        Box::pin(cast.starts(world)).await?;
+        present(&cast.deployments, "holmes", "its variable is recorded", |agent| {
+            agent.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(VARIABLES))
+        })
+        .await?;
+        holds(SETTLED, "nobody restarts the agent", async || {
+            ensure!(variables(&cast.deployments.get("holmes").await?) == 0, "its pod template is changed");
+            Ok(())
+        })
+        .await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn two_toolset_configs_that_restart_one_agent_do_not_undo_each_others_records() -> Result<()> {
+    scenario("shared", async |world| {
+        let mut cast = cast(world, restart_for_variables("holmes", 1)).await?;
+        world.create(&services::prometheus_named(&cast.agent, "one")).await?;
+        let configs = toolset_configs(&world.client(), &cast.agent);
+        patch(&configs, CONFIG, credentials(&cast.agent, &[("one", "TOKEN")])).await?;
+        let output = json!({"configMapName": "variables", "formats": ["Environment"]});
+        let consumer = restart_for_variables("holmes", 1);
+        let spec = over(without_health(&[&cast.agent]), json!({"output": output, "consumer": consumer}));
+        Box::pin(world.configure(&cast.agent, "environment", &spec)).await?;
+        let both = |agent: &Deployment| variables(agent) == 1 && carried(agent).is_some();
+        let agent = Box::pin(present(&cast.deployments, "holmes", "it was restarted for both", both)).await?;
+        let before = agent.spec.context("its spec")?.template;
+
+        for _ in 0..2 {
+            cast.ends().await?;
+            Box::pin(cast.starts(world)).await?;
+            Box::pin(cast.keeps_its_pods(&before)).await?;
+        }
+        Ok(())
     })
     .await
 }

@@ -4,6 +4,7 @@
 //! `cargo xtask test chart` brings Helm and Prometheus. Without it, `HELM` names Helm's program and `PROMETHEUS` the folder
 //! of Prometheus' programs; tests whose tools are missing are skipped, and fail where `CI` is set.
 
+mod agents;
 mod alerts;
 mod dashboard;
 mod install;

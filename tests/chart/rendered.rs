@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use e2e::chart::{Helm, arguments, objects, of_kind, only};
 
 /// Everything that can be switched on.
-const EVERYTHING: &str = r"
+pub(crate) const EVERYTHING: &str = r"
 replicaCount: 2
 configNamespaces: [holmes, agents]
 rolloutRestart: [{name: holmes-holmes}, {name: robusta, namespace: agents}]
@@ -37,7 +37,7 @@ const SHIPPED: &str =
     "toolsetConfigs: [{name: default, spec: {sources: [{name: a, trust: Trusted, namespaces: {from: Same}}]}}]";
 
 /// Fails unless Helm refuses the values, and says what is wrong.
-fn refused(helm: &Helm, values: &str, named: &str) -> Result<()> {
+pub(crate) fn refused(helm: &Helm, values: &str, named: &str) -> Result<()> {
     let error = helm.template(values).err().with_context(|| format!("{values} is accepted"))?;
     ensure!(format!("{error:#}").contains(named), "{values}: not {named:?} but {error:#}");
     Ok(())
@@ -173,84 +173,6 @@ fn a_restart_is_granted_for_the_named_deployments_only() -> Result<()> {
         "rolloutRestart: [{name: a, namespace: elsewhere}]",
         "Deployment a in namespace elsewhere, which is not one of configNamespaces",
     )
-}
-
-#[test]
-fn an_agent_is_named_in_a_mounted_file_and_may_be_found_but_no_secret_is_read() -> Result<()> {
-    let Some(helm) = Helm::find()? else { return Ok(()) };
-    let rendered = helm.template(EVERYTHING)?;
-    let named = of_kind(&rendered, "ConfigMap").into_iter().find_map(|object| object["data"]["agents.json"].as_str());
-    let file: Value = serde_json::from_str(named.context("no agents.json")?)?;
-    assert_eq!(
-        file,
-        json!({"agents": [
-            {"namespace": "holmes", "toolsetConfig": "default", "service": "holmes-holmes", "port": 80},
-            {"namespace": "agents", "toolsetConfig": "other", "service": "robusta-holmes", "port": "http",
-             "scheme": "https", "apiKeyFile": "key-1", "caFile": "ca-1"},
-        ]})
-    );
-    let deployment = only(&rendered, "Deployment")?;
-    let folder = "/etc/toolset-operator/agents";
-    ensure!(arguments(deployment)?.contains(&format!("--agents-dir={folder}")));
-    let pod = &deployment["spec"]["template"]["spec"];
-    assert_eq!(
-        pod["containers"][0]["volumeMounts"],
-        json!([{"name": "agents", "mountPath": folder, "readOnly": true}])
-    );
-    let secret = |name: &str, key: &str, path: &str| json!({"secret": {"name": name, "optional": true, "items": [{"key": key, "path": path}]}});
-    assert_eq!(
-        pod["volumes"],
-        json!([{"name": "agents", "projected": {"sources": [
-            {"configMap": {"name": "toolset-operator-agents"}},
-            secret("robusta-holmes-api-key", "apiKey", "key-1"),
-            secret("robusta-holmes-tls", "ca.crt", "ca-1"),
-        ]}}])
-    );
-    let roles = of_kind(&rendered, "Role");
-    let of = |name: &str, namespace: &str| -> Result<Value> {
-        let role =
-            roles.iter().find(|role| role["metadata"]["name"] == name && role["metadata"]["namespace"] == namespace);
-        Ok(role.with_context(|| format!("no Role {name} in {namespace}"))?["rules"].clone())
-    };
-    assert_eq!(
-        of("holmes-toolset-operator-agents", "agents")?,
-        json!([
-            {"apiGroups": [""], "resources": ["services"], "resourceNames": ["robusta-holmes"], "verbs": ["get"]},
-            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
-            {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]},
-        ])
-    );
-    of("holmes-toolset-operator-agents", "holmes")?;
-    of("holmes-toolset-operator-apiserver", "default")?;
-    let egress = &only(&rendered, "NetworkPolicy")?["spec"]["egress"];
-    let to = |namespace: &str, port: u16| {
-        let selector = json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}});
-        json!({"to": [selector], "ports": [{"port": port, "protocol": "TCP"}]})
-    };
-    assert_eq!(egress.as_array().context("no egress")?[1..], [to("agents", 5443), to("holmes", 5050)]);
-    // Without agents there is none of it.
-    let without = serde_json::to_string(&helm.template("networkPolicy: {egress: {enabled: true}}")?)?;
-    ensure!(!without.contains("agents-dir") && !without.contains("\"pods\"") && !without.contains("5050"));
-    Ok(())
-}
-
-#[test]
-fn an_agent_that_cannot_be_asked_is_refused() -> Result<()> {
-    let Some(helm) = Helm::find()? else { return Ok(()) };
-    let agent = "toolsetConfig: default, service: holmes, port: 80";
-    for (values, named) in [
-        (format!("agents: [{{{agent}, namespace: elsewhere}}]"), "which is not one of configNamespaces"),
-        (format!("agents: [{{{agent}}}, {{{agent}, namespace: holmes}}]"), "holmes/default is named more than once"),
-        (format!("agents: [{{{agent}, scheme: https}}]"), "requires caSecret"),
-        (format!("agents: [{{{agent}, apiKeySecret: {{name: k, key: k}}}}]"), "sent over plain HTTP"),
-        (format!("agents: [{{{agent}, scheme: ftp}}]"), "at '/agents/0/scheme'"),
-        (format!("agents: [{{{agent}, apiKey: secret}}]"), "additional properties 'apiKey'"),
-        ("agents: [{toolsetConfig: default, service: holmes}]".to_owned(), "missing property 'port'"),
-    ] {
-        refused(&helm, &values, named)?;
-    }
-    helm.template(&format!("agents: [{{{agent}, apiKeySecret: {{name: k, key: k}}, allowPlaintext: true}}]"))?;
-    Ok(())
 }
 
 #[test]

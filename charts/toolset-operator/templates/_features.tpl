@@ -35,18 +35,41 @@ spec:
   {{- toYaml .item.spec | nindent 2 }}
 {{- end -}}
 
+{{/*
+The name of the file with a key of a Secret. Arguments: (dict "prefix" … "secret" …). The name is made from the Secret, so it never
+stands for another Secret, neither in the pod before an upgrade nor in the pod after it.
+*/}}
+{{- define "toolset-operator.agentFile" -}}
+{{- printf "%s-%s" .prefix (printf "%s/%s" .secret.name .secret.key | sha256sum | trunc 16) -}}
+{{- end -}}
+
+{{/* The Secrets that the agents name, as a YAML map from the name of the file. */}}
+{{- define "toolset-operator.agentFiles" -}}
+{{- $files := dict -}}
+{{- range .Values.agents -}}
+{{- with .apiKeySecret }}{{ $_ := set $files (include "toolset-operator.agentFile" (dict "prefix" "key" "secret" .)) . }}{{ end -}}
+{{- with .caSecret }}{{ $_ := set $files (include "toolset-operator.agentFile" (dict "prefix" "ca" "secret" .)) . }}{{ end -}}
+{{- end -}}
+{{- toYaml $files -}}
+{{- end -}}
+
 {{/* The file with the agents that the operator may ask. The keys and certificates are files beside it. */}}
 {{- define "toolset-operator.agents" -}}
 {{- $agents := list -}}
-{{- range $index, $agent := .Values.agents -}}
-{{- $entry := dict "namespace" ($agent.namespace | default $.Release.Namespace) "toolsetConfig" $agent.toolsetConfig "service" $agent.service "port" $agent.port -}}
-{{- with $agent.scheme }}{{ $_ := set $entry "scheme" . }}{{ end -}}
-{{- with $agent.allowPlaintext }}{{ $_ := set $entry "allowPlaintext" . }}{{ end -}}
-{{- if $agent.apiKeySecret }}{{ $_ := set $entry "apiKeyFile" (printf "key-%d" $index) }}{{ end -}}
-{{- if $agent.caSecret }}{{ $_ := set $entry "caFile" (printf "ca-%d" $index) }}{{ end -}}
+{{- range .Values.agents -}}
+{{- $entry := dict "namespace" (.namespace | default $.Release.Namespace) "toolsetConfig" .toolsetConfig "service" .service "port" .port -}}
+{{- if .caSecret }}{{ $_ := set $entry "scheme" "https" }}{{ end -}}
+{{- with .allowPlaintext }}{{ $_ := set $entry "allowPlaintext" . }}{{ end -}}
+{{- with .apiKeySecret }}{{ $_ := set $entry "apiKeyFile" (include "toolset-operator.agentFile" (dict "prefix" "key" "secret" .)) }}{{ end -}}
+{{- with .caSecret }}{{ $_ := set $entry "caFile" (include "toolset-operator.agentFile" (dict "prefix" "ca" "secret" .)) }}{{ end -}}
 {{- $agents = append $agents $entry -}}
 {{- end -}}
 {{- dict "agents" $agents | toJson -}}
+{{- end -}}
+
+{{/* The name of the ConfigMap with this file. It is immutable, so another list has another name. */}}
+{{- define "toolset-operator.agentsName" -}}
+{{- printf "%s-agents-%s" (include "toolset-operator.fullname" .) (include "toolset-operator.agents" . | sha256sum | trunc 16) -}}
 {{- end -}}
 
 {{/* Rejects combinations of values that cannot work. */}}
@@ -77,11 +100,14 @@ spec:
 {{- fail (printf "agents: ToolsetConfig %s is named more than once; remove all but one" $name) -}}
 {{- end -}}
 {{- $_ := set $named $name true -}}
+{{- if and .caSecret (eq (.scheme | default "https") "http") -}}
+{{- fail (printf "agents: caSecret of ToolsetConfig %s is of no use with scheme http; remove one of them" $name) -}}
+{{- end -}}
 {{- if and (eq (.scheme | default "http") "https") (not .caSecret) -}}
 {{- fail (printf "agents: scheme https of ToolsetConfig %s requires caSecret, with which the certificate of the agent is verified" $name) -}}
 {{- end -}}
-{{- if and (eq (.scheme | default "http") "http") .apiKeySecret (not .allowPlaintext) -}}
-{{- fail (printf "agents: the API key of ToolsetConfig %s would be sent over plain HTTP; set scheme: https and caSecret, or allowPlaintext: true" $name) -}}
+{{- if and (not .caSecret) .apiKeySecret (not .allowPlaintext) -}}
+{{- fail (printf "agents: the API key of ToolsetConfig %s would be sent over plain HTTP, where everyone who can change that Service or create a matching Pod can obtain it; set caSecret, or allowPlaintext: true" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -76,7 +76,7 @@ Examples:
   helm template my-prometheus prometheus-community/prometheus -n monitoring | kubectl toolset render -f - -o holmesgpt
 
   # Print the values of Robusta's Helm chart for the systems of this cluster
-  kubectl toolset render --live -o robusta
+  kubectl toolset render --live --config holmes/default -o robusta
 
   # Print the endpoints of all tools
   kubectl toolset render -f services.yaml -f toolsetconfig.yaml -o json | jq -r '.tools[].endpoint'";

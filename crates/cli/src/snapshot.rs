@@ -10,7 +10,7 @@ use toolset::{
     config_map::{ConfigMapView, LEGACY_OVERRIDES_KEY, Owner, refused_as_base},
     in_output,
     pipeline::{self, HealthInput, Trace},
-    render::{grafana_key, is_of_a_format},
+    render::{Earlier, Elsewhere, grafana_key, is_of_a_format},
 };
 
 /// The objects that a command reads.
@@ -100,7 +100,12 @@ impl Snapshot {
             health,
             legacy_overrides: data.and_then(|data| data.get(LEGACY_OVERRIDES_KEY)).map(String::as_str),
             base: refused.as_deref().map(Base::Missing).or_else(|| self.base()),
-            previous: data.and_then(|data| data.get(&*grafana_key(&self.config))).map(String::as_str),
+            previous: data.and_then(|data| data.get(&*grafana_key(&self.config))).map(|text| Earlier {
+                text,
+                is_loaded: false,
+                elsewhere: Some(const { &Elsewhere::new() }),
+                unseen: &|_| false,
+            }),
         });
         Planned { trace, plan: outcome.plan, rendered: outcome.rendered }
     }

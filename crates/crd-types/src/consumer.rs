@@ -21,9 +21,9 @@ use crate::{closed::closed, detector::State, patterns, signature::PortRef};
 )]
 pub struct Consumer {
     /// revisionEntry specifies whether the file for HolmesGPT contains an entry whose name changes with the content of
-    /// the file. HolmesGPT reads the file every few minutes, and it applies a change only if the set of entries changed.
-    /// With Enabled, HolmesGPT applies every change without a restart. With Disabled, most changes wait until HolmesGPT
-    /// restarts.
+    /// the file. HolmesGPT reads the file every few minutes, and it applies a change only if the set of entries
+    /// changed. With Enabled, HolmesGPT applies every change without a restart, except new environment variables. With
+    /// Disabled, most changes wait until HolmesGPT restarts.
     #[serde(default)]
     pub revision_entry: State,
     /// reload specifies whether the operator restarts the agent. With None, the operator does not restart it. With
@@ -31,8 +31,9 @@ pub struct Consumer {
     #[serde(default)]
     pub reload: Reload,
     /// restartOn specifies which changes restart the agent. With EnvironmentOnly, the operator restarts the agent only
-    /// when the file names an environment variable for the first time. With AnyChange, every change of the file restarts
-    /// the agent. The default is EnvironmentOnly if revisionEntry is Enabled, and AnyChange otherwise.
+    /// when the file names an environment variable for the first time. With AnyChange, every change of the file
+    /// restarts the agent. The default is EnvironmentOnly if revisionEntry is Enabled, and AnyChange otherwise. For the
+    /// format Environment, every change restarts the Deployment, and restartOn has no effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_on: Option<RestartOn>,
     /// deploymentRef refers to the agent's Deployment. The Deployment must be in the namespace of the ToolsetConfig.
@@ -47,8 +48,8 @@ pub struct Consumer {
     /// answers in status.agent and in the condition AgentLoaded.
     #[serde(default)]
     pub observe: Observe,
-    /// serviceRef refers to the agent's Service. The operator asks only a Service that its installation names for this
-    /// ToolsetConfig (the value agents of the Helm chart), and serviceRef must be equal to it.
+    /// serviceRef refers to the agent's Service. The value agents of the Helm chart must name the same Service and port
+    /// for this ToolsetConfig. The operator asks no other Service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_ref: Option<AgentServiceRef>,
     /// agentVersion is the version of the agent, for example 0.45.0. It is needed only if the tag of the agent's image

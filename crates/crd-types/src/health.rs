@@ -15,7 +15,8 @@ pub struct Health {
     #[serde(default)]
     pub mode: HealthMode,
     /// effect specifies what happens to an unhealthy tool. With Withhold, the operator removes the tool from the
-    /// output. With Report, the tool stays in the output, and the status reports that it is unhealthy.
+    /// output. With Report, the tool stays in the output, and the status reports that it is unhealthy. The format
+    /// GrafanaDatasources always uses Report.
     #[serde(default)]
     pub effect: HealthEffect,
     /// withholdAfterSeconds is how long a tool in the output may have no usable endpoint before the operator removes

@@ -30,15 +30,15 @@ pub struct Output {
     /// formats lists the formats that the operator writes. HolmesGPT is the key custom_toolset.yaml, which HolmesGPT
     /// loads. ToolsetJSON is the key toolset.json, in the format of the Dynamic Toolset Service that this operator
     /// replaces. Environment is a set of environment variables such as PROMETHEUS_URL, for envFrom. GrafanaDatasources
-    /// is a provisioning file for the data sources of Grafana. Environment and GrafanaDatasources must each be the only
-    /// format of a ToolsetConfig. If you remove a format, the operator removes its keys.
+    /// is a provisioning file for the data sources of Grafana. A ToolsetConfig with Environment or GrafanaDatasources
+    /// cannot have another format. If you remove a format, the operator removes its keys.
     #[serde(default = "formats")]
     #[schemars(length(min = 1, max = 2))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub formats: Vec<OutputFormat>,
     /// labels lists labels that the operator adds to the ConfigMap. They cannot replace the labels by which the operator
-    /// recognises its ConfigMap. For the format GrafanaDatasources the default is grafana_datasource: "1", which the
-    /// sidecar of Grafana's chart selects.
+    /// recognises its ConfigMap. For the format GrafanaDatasources the operator also adds grafana_datasource: "1", which
+    /// the sidecar of Grafana's chart selects, unless labels has this key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "labels")]
     pub labels: BTreeMap<String, String>,

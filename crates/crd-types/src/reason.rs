@@ -5,7 +5,7 @@ use crate::closed::closed;
 closed! {
     /// The types of the conditions of a ToolsetConfig.
     pub enum ConditionType {
-        /// Summarises the other conditions.
+        /// The ConfigMap is up to date, and the inputs can be read.
         Ready,
         /// The operator has listed every input that the spec needs, and every input is up to date.
         InputsSynced,
@@ -41,8 +41,8 @@ closed! {
         InputPartiallyHeld,
         /// A source names a namespace that the operator does not watch.
         NamespaceNotWatched,
-        /// A ConfigMap of this name belongs to another owner or to an older ToolsetConfig, or the API server would
-        /// reject the write.
+        /// A ConfigMap of this name belongs to another owner or to an older ToolsetConfig, the API server would reject
+        /// the write, or another ToolsetConfig writes the same data source.
         OutputConflict,
         /// A write of the ConfigMap failed. The message has the error.
         ApplyFailed,
@@ -50,7 +50,8 @@ closed! {
         OutputContested,
         /// The ConfigMap is being deleted, and a finalizer delays the deletion.
         OutputTerminating,
-        /// The output exceeds its size limit, so the operator left tools out.
+        /// The output exceeds its size limit, so the operator left tools out, or more data sources are to be deleted in
+        /// Grafana than a file can name.
         OutputTooLarge,
         /// An override matches no tool.
         OverrideUnmatched,

@@ -61,6 +61,18 @@ use crate::{
         "consumer.reload has no meaning for the format GrafanaDatasources, because Grafana's sidecar reloads the file; remove it"
     ),
     validation = (
+        "!('Environment' in self.output.formats || 'GrafanaDatasources' in self.output.formats) || !(has(self.consumer.serviceRef) || has(self.consumer.agentVersion) || self.consumer.revisionEntry != 'Enabled')",
+        "consumer.serviceRef, consumer.agentVersion and consumer.revisionEntry have no meaning for the formats Environment and GrafanaDatasources; remove them"
+    ),
+    validation = (
+        "!('GrafanaDatasources' in self.output.formats) || !(has(self.consumer.deploymentRef) || has(self.consumer.restartOn))",
+        "consumer.deploymentRef and consumer.restartOn have no meaning for the format GrafanaDatasources; remove them"
+    ),
+    validation = (
+        "!('Environment' in self.output.formats) || !has(self.consumer.restartOn) || self.consumer.restartOn == 'AnyChange'",
+        "consumer.restartOn must be AnyChange for the format Environment, because a pod reads its variables only when it starts"
+    ),
+    validation = (
         "'GrafanaDatasources' in self.output.formats || !(has(self.overrides) && self.overrides.exists(one, has(one.settings) && has(one.settings.index)) || has(self.tools) && self.tools.exists(one, has(one.settings) && has(one.settings.index)))",
         "settings.index has a meaning only for the format GrafanaDatasources; remove it"
     )

@@ -15,8 +15,9 @@ pub struct ToolsetConfigStatus {
     /// observedGeneration is the metadata.generation that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// conditions are the observations of the current state. Ready summarises the others. InputsSynced, OutputApplied,
-    /// OverridesApplied, ConsumerReloaded and AgentLoaded show which part has a problem.
+    /// conditions are the observations of the current state. Ready shows whether the ConfigMap is up to date.
+    /// InputsSynced, OutputApplied, OverridesApplied, ConsumerReloaded and AgentLoaded show which part has a problem.
+    /// The last three do not change Ready.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
@@ -179,7 +180,7 @@ pub struct AgentStatus {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub version: String,
-    /// revision is the revision of the ConfigMap that the replicas should have loaded. It is the end of the name of the
+    /// revision is the revision of the ConfigMap that the replicas should have loaded. The ConfigMap contains it as the
     /// entry discovered-revision-<revision>.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
@@ -190,7 +191,7 @@ pub struct AgentStatus {
     /// current is the number of replicas that have loaded the revision.
     #[serde(default)]
     pub current: i32,
-    /// loaded is current and replicas, for example 3/3.
+    /// loaded shows current and replicas in one text, for example 3/3.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub loaded: String,
@@ -208,7 +209,8 @@ pub struct AgentToolsetStatus {
     /// name is the name of the entry.
     #[schemars(length(max = 253))]
     pub name: String,
-    /// status is failed, disabled, or missing if the replica does not list the entry.
+    /// status is failed, disabled, missing if the replica does not list the entry, or unknown if the replica reports
+    /// another state.
     #[schemars(length(max = 63))]
     pub status: String,
     /// toolCount is the number of tools that the entry has in the agent.

@@ -296,12 +296,11 @@ impl Manifest {
 /// The label by which the sidecar of Grafana's chart finds files with data sources.
 const GRAFANA_LABEL: (&str, &str) = ("grafana_datasource", "1");
 
-/// The labels of the `ConfigMap`. Those by which we recognise it win over the user's.
+/// The labels of the `ConfigMap`. Those by which we recognise it win over the user's, and the user's over the default.
 fn labels(output: &Output) -> BTreeMap<String, String> {
     let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-    let for_sidecar = output.writes(OutputFormat::GrafanaDatasources) && output.labels.is_empty();
-    let default = for_sidecar.then_some(&GRAFANA_LABEL).map(owned);
-    output.labels.clone().into_iter().chain(default).chain(LABELS.iter().map(owned)).collect()
+    let default = output.writes(OutputFormat::GrafanaDatasources).then_some(&GRAFANA_LABEL).map(owned);
+    default.into_iter().chain(output.labels.clone()).chain(LABELS.iter().map(owned)).collect()
 }
 
 impl Serialize for Manifest {

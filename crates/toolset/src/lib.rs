@@ -29,6 +29,7 @@ pub mod select;
 pub mod status;
 pub mod tool;
 pub mod visible;
+pub mod wanted;
 mod yaml;
 
 pub use config_map::{ConfigMapView, Drift, Manifest, Ownership};

@@ -10,8 +10,9 @@ use crate::{
     health::{HealthReport, HealthStage, HealthTime},
     index::Index,
     plan::{Plan, plan},
-    render::{Base, Rendered, render},
+    render::{Base, Before, Earlier, Rendered, render},
     select::{Context, candidate::Selection, select},
+    wanted,
 };
 
 /// All that a plan and its bytes depend on.
@@ -32,9 +33,8 @@ pub struct Input<'a> {
     pub legacy_overrides: Option<&'a str>,
     /// The user's own toolsets, if the spec names any.
     pub base: Option<Base<'a>>,
-    /// The text that was written before under [`grafana_key`](crate::render::grafana_key), if there is one. What is no
-    /// longer in it is named for deletion.
-    pub previous: Option<&'a str>,
+    /// The file for Grafana that was written before, if there is one. What is no longer in it is named for deletion.
+    pub previous: Option<Earlier<'a>>,
 }
 
 /// Where health comes from.
@@ -103,6 +103,9 @@ fn compose<T>(input: Input<'_>, keep: impl FnOnce(&Selection, &HealthReport) -> 
     };
     let kept = keep(&selection, &health);
     let mut plan = plan(&ctx, index, selection, &health, legacy_overrides);
-    let rendered = render(config, &mut plan, base, previous);
+    let unseen = |namespace: &str| previous.is_some_and(|earlier| (earlier.unseen)(namespace));
+    let fate = |key: &ServiceKey| wanted::fate(config, index, &unseen, key);
+    let before = Before { earlier: previous, fate: &fate, can_fill: None };
+    let rendered = render(config, &mut plan, base, Some(&before));
     (Outcome { plan, rendered, recheck_in: health.recheck_in }, kept)
 }

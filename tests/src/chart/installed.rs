@@ -5,6 +5,7 @@ use std::{ffi::OsString, fs, path::PathBuf};
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use kube::Api;
+use serde_json::Value;
 
 use super::{Helm, arguments, chart};
 use crate::{
@@ -71,7 +72,7 @@ impl Release {
         let mut exactly = arguments(&deployment)?;
         for argument in &mut exactly {
             if argument.starts_with(AGENTS) {
-                *argument = format!("{AGENTS}{}", self.agents(world).await?.display());
+                *argument = format!("{AGENTS}{}", self.agents(world, &deployment).await?.display());
             }
         }
         let options = ControllerOptions {
@@ -84,9 +85,11 @@ impl Release {
     }
 
     /// A folder with the list of agents, as the kubelet would mount it.
-    async fn agents(&self, world: &World) -> Result<PathBuf> {
+    async fn agents(&self, world: &World, deployment: &Value) -> Result<PathBuf> {
+        let name = deployment.pointer("/spec/template/spec/volumes/0/projected/sources/0/configMap/name");
+        let name = name.and_then(Value::as_str).context("the Deployment mounts no list of agents")?;
         let config_maps: Api<ConfigMap> = world.api(&self.namespace);
-        let config_map = config_maps.get(&format!("{NAME}-agents")).await?;
+        let config_map = config_maps.get(name).await?;
         let folder = world.folder().join("agents");
         fs::create_dir_all(&folder)?;
         for (name, content) in config_map.data.unwrap_or_default() {

@@ -15,6 +15,8 @@ use serde_json::{Value, from_value, json};
 
 /// The node of all Pods, because the EndpointSlice controller ignores Pods whose node does not exist.
 const NODE: &str = "e2e";
+/// Its address.
+const NODE_ADDRESS: &str = "172.18.0.2";
 
 /// Pod addresses are never used twice, because two Services must not seem to share a Pod.
 static NEXT_ADDRESS: AtomicU16 = AtomicU16::new(1);
@@ -58,7 +60,10 @@ impl Backend {
         let address = format!("10.244.{high}.{low}");
         let backend = Self { pods, name, address };
         let address = &backend.address;
-        backend.patch_status(json!({"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]})).await?;
+        let mut status = json!({"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]});
+        status["hostIP"] = json!(NODE_ADDRESS);
+        status["hostIPs"] = json!([{"ip": NODE_ADDRESS}]);
+        backend.patch_status(status).await?;
         Ok(backend)
     }
 

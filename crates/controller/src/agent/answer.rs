@@ -3,14 +3,22 @@
 //! The answer is not trusted. It repeats what backends of the agent have sent, for example in `error`, which may hold
 //! passwords. So only the revisions, the states of our own entries and the version are read, and each is checked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, SeqAccess, Visitor},
+};
 use serde_json::value::RawValue;
 use toolset::render::AgentFile;
 
 use super::version::Version;
 
+/// The most toolsets of an answer. An agent has some hundreds.
+const MOST_TOOLSETS: usize = 2000;
 /// The most revision entries that are remembered. There is one per file that the agent loads.
 const MOST_REVISIONS: usize = 16;
 
@@ -63,8 +71,34 @@ impl EntryState {
 struct Body<'a> {
     #[serde(borrow, default)]
     version: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "bounded")]
     toolsets: Vec<&'a RawValue>,
+}
+
+/// Reads a list of at most [`MOST_TOOLSETS`]. A body of `1,1,1,…` would be a much longer one.
+fn bounded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'de RawValue>, D::Error> {
+    struct Bounded;
+
+    impl<'de> Visitor<'de> for Bounded {
+        type Value = Vec<&'de RawValue>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {MOST_TOOLSETS} toolsets")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut toolsets = Vec::new();
+            while let Some(toolset) = list.next_element()? {
+                if toolsets.len() == MOST_TOOLSETS {
+                    return Err(A::Error::invalid_length(MOST_TOOLSETS + 1, &self));
+                }
+                toolsets.push(toolset);
+            }
+            Ok(toolsets)
+        }
+    }
+
+    deserializer.deserialize_seq(Bounded)
 }
 
 /// One of `toolsets`. What is missing or has another type is left out, and `error` is not read.
@@ -206,6 +240,14 @@ mod tests {
         let toolsets: Vec<_> = (0..1000).map(|n| json!({"name": format!("discovered-revision-{n:08x}")})).collect();
         let answer = read(json!({"toolsets": toolsets}).to_string().as_bytes(), &wanted(&[])).unwrap();
         assert_eq!(answer.revisions.len(), MOST_REVISIONS);
+    }
+
+    #[test]
+    fn an_answer_with_too_many_toolsets_is_not_one_of_the_agent() {
+        let of = |count: usize| format!("{{\"toolsets\": [{}]}}", vec!["1"; count].join(","));
+        assert_eq!(read(of(MOST_TOOLSETS).as_bytes(), &wanted(&[])), Some(Answer::default()));
+        assert_eq!(read(of(MOST_TOOLSETS + 1).as_bytes(), &wanted(&[])), None);
+        assert_eq!(read(of(500_000).as_bytes(), &wanted(&[])), None);
     }
 
     proptest! {

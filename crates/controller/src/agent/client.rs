@@ -47,6 +47,8 @@ pub(crate) enum Failure {
     /// It answered with this status code.
     Status(u16),
     Refused,
+    /// There is no connection for another reason, such as a missing route.
+    NoConnection(io::ErrorKind),
     ConnectTimeout,
     Timeout(Duration),
     /// The connection broke.
@@ -69,15 +71,21 @@ impl fmt::Display for Failure {
             Self::Unauthorized { has_key: false } => {
                 f.write_str("wants an API key; set apiKeySecret in the value agents of the Helm chart")
             }
-            Self::Status(code) => write!(f, "answers with the status code {code}"),
-            Self::Refused => f.write_str("refuses the connection"),
-            Self::ConnectTimeout => write!(f, "does not accept a connection within {} s", CONNECT.as_secs()),
+            // HolmesGPT answers 401 to a wrong key.
+            Self::Status(403) => f.write_str(
+                "is not reached: the answer has the status code 403; check the policies of a proxy or a service mesh between \
+                 the operator and the agent",
+            ),
+            Self::Status(code) => write!(f, "answers with the status code {code}; check that the Service leads to HolmesGPT"),
+            Self::Refused => f.write_str("refuses the connection; check the port of the Service and the NetworkPolicies"),
+            Self::NoConnection(why) => write!(f, "cannot be connected to: {why}"),
+            Self::ConnectTimeout => write!(f, "does not accept a connection within {} s; check the NetworkPolicies", CONNECT.as_secs()),
             Self::Timeout(after) => write!(f, "does not answer within {} s", after.as_secs_f32()),
             Self::Broken => f.write_str("closes the connection before its answer is complete"),
             Self::Certificate(why) => write!(f, "has a certificate that cannot be accepted: {why}"),
-            Self::Tls => f.write_str("does not speak TLS"),
+            Self::Tls => f.write_str("does not answer with TLS; enable TLS in the agent, or remove caSecret"),
             Self::TooLarge => f.write_str("sends a larger answer than the operator reads"),
-            Self::Unreadable => f.write_str("sends an answer that is not one of HolmesGPT"),
+            Self::Unreadable => f.write_str("does not answer like HolmesGPT; check that the Service leads to HolmesGPT"),
         }
     }
 }
@@ -109,14 +117,19 @@ enum Connection {
 }
 
 async fn connect(address: SocketAddr, host: &str, access: &Access) -> Result<Connection, Failure> {
-    let stream = connector::connect(address, CONNECT).await.map_err(|error| match error.kind() {
-        io::ErrorKind::ConnectionRefused => Failure::Refused,
-        _ => Failure::ConnectTimeout,
-    })?;
+    let stream = connector::connect(address, CONNECT).await.map_err(|error| of_connection(error.kind()))?;
     let Some(config) = &access.tls else { return Ok(Connection::Plain(stream)) };
     let name = ServerName::try_from(host.to_owned()).map_err(|_| Failure::Tls)?;
     let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(|error| of_tls(&error))?;
     Ok(Connection::Tls(Box::new(stream)))
+}
+
+fn of_connection(error: io::ErrorKind) -> Failure {
+    match error {
+        io::ErrorKind::ConnectionRefused => Failure::Refused,
+        io::ErrorKind::TimedOut => Failure::ConnectTimeout,
+        other => Failure::NoConnection(other),
+    }
 }
 
 /// The kind of a failed handshake. rustls' own message repeats names of the certificate.
@@ -124,7 +137,7 @@ fn of_tls(error: &io::Error) -> Failure {
     let error = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
     match error {
         Some(rustls::Error::InvalidCertificate(why)) => Failure::Certificate(match why {
-            CertificateError::UnknownIssuer => "no certificate in caSecret has signed it",
+            CertificateError::UnknownIssuer => "it is not signed by a certificate in caSecret",
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "it is not valid for the name of the Service, <service>.<namespace>.svc"
             }
@@ -171,7 +184,7 @@ fn request(host: &str, access: &Access) -> Request<Body> {
 async fn body(response: Response<Incoming>, has_key: bool) -> Result<Vec<u8>, Failure> {
     match response.status() {
         StatusCode::OK => {}
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(Failure::Unauthorized { has_key }),
+        StatusCode::UNAUTHORIZED => return Err(Failure::Unauthorized { has_key }),
         // A redirect, too. It is not followed.
         other => return Err(Failure::Status(other.as_u16())),
     }

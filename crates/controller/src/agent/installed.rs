@@ -19,6 +19,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::api::NamespacedName;
 
@@ -35,30 +36,41 @@ pub(crate) struct Installed(Option<Arc<Path>>);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct List {
-    agents: Vec<Agent>,
+struct List<'a> {
+    /// A mistake in one entry must not concern the other agents.
+    #[serde(borrow)]
+    agents: Vec<&'a RawValue>,
+}
+
+/// Which ToolsetConfig an entry is about.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Subject {
+    namespace: String,
+    toolset_config: String,
 }
 
 /// An agent as the list names it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Agent {
-    namespace: String,
-    toolset_config: String,
+    #[serde(rename = "namespace")]
+    _namespace: String,
+    #[serde(rename = "toolsetConfig")]
+    _toolset_config: String,
     service: String,
     port: PortRef,
-    #[serde(default)]
-    scheme: Scheme,
+    /// The default is `https` with certificates, and `http` without them.
+    scheme: Option<Scheme>,
     #[serde(default)]
     allow_plaintext: bool,
     api_key_file: Option<String>,
     ca_file: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Scheme {
-    #[default]
     Http,
     Https,
 }
@@ -81,7 +93,8 @@ impl Installed {
 
     /// How the operator may ask the agent of a ToolsetConfig.
     ///
-    /// Fails with what to change in the installation.
+    /// Fails with what to change in the installation. The author of the ToolsetConfig reads that, so it repeats no value of
+    /// the list: it could be a key in the wrong place.
     pub(crate) fn access(&self, config: &NamespacedName) -> Result<Access, String> {
         let unnamed = || {
             format!(
@@ -91,16 +104,25 @@ impl Installed {
             )
         };
         let folder = self.0.as_deref().ok_or_else(unnamed)?;
-        let list = read(&folder.join(LIST), MOST_LIST)?;
-        let list: List = serde_json::from_slice(&list).map_err(|error| format!("{LIST} is malformed: {error}"))?;
-        let mut named = list
-            .agents
-            .into_iter()
-            .filter(|agent| agent.namespace == *config.namespace && agent.toolset_config == *config.name);
-        let agent = named.next().ok_or_else(unnamed)?;
+        let list = read(&folder.join(LIST), LIST, MOST_LIST)?;
+        let list: List<'_> = serde_json::from_slice(&list).map_err(|error| {
+            format!("{LIST} is malformed at line {}, column {}; it needs a list agents", error.line(), error.column())
+        })?;
+        let wanted = Subject { namespace: config.namespace.to_string(), toolset_config: config.name.to_string() };
+        let about_it =
+            |entry: &&&RawValue| serde_json::from_str(entry.get()).is_ok_and(|about: Subject| about == wanted);
+        let mut named = list.agents.iter().filter(about_it);
+        let entry = named.next().ok_or_else(unnamed)?;
         if named.next().is_some() {
             return Err(format!("{LIST} names ToolsetConfig {} more than once; remove all but one", config.name));
         }
+        let agent: Agent = serde_json::from_str(entry.get()).map_err(|_| {
+            format!(
+                "the entry of ToolsetConfig {} in {LIST} is malformed; beside namespace and toolsetConfig, it needs service and \
+                 port, and it may have scheme (http or https), allowPlaintext (true or false), apiKeyFile and caFile",
+                config.name
+            )
+        })?;
         agent.access(folder)
     }
 }
@@ -108,85 +130,86 @@ impl Installed {
 impl Agent {
     fn access(self, folder: &Path) -> Result<Access, String> {
         let key = self.api_key_file.as_deref().map(|name| key(folder, name)).transpose()?;
-        let tls = match self.scheme {
-            Scheme::Https => {
-                let name = self
-                    .ca_file
-                    .as_deref()
-                    .ok_or("scheme https needs caSecret, with which the agent's certificate is verified")?;
-                Some(Arc::new(certificates(folder, name)?))
+        let tls = match (self.scheme, self.ca_file.as_deref()) {
+            (Some(Scheme::Http), Some(_)) => {
+                return Err("caSecret is of no use with scheme http; remove one of them".to_owned());
             }
-            Scheme::Http if key.is_some() && !self.allow_plaintext => {
+            (Some(Scheme::Https), None) => {
+                return Err("scheme https needs caSecret, with which the agent's certificate is verified".to_owned());
+            }
+            (_, Some(name)) => Some(Arc::new(certificates(folder, name)?)),
+            (_, None) if key.is_some() && !self.allow_plaintext => {
                 return Err(
-                    "the API key is not sent over plain HTTP; set scheme https and caSecret, or allowPlaintext \
-                            if nobody can read the cluster's network"
+                    "the API key is not sent over plain HTTP, where everyone who can change that Service or create a \
+                            matching Pod can obtain it; set caSecret, or allowPlaintext"
                         .to_owned(),
                 );
             }
-            Scheme::Http => None,
+            (_, None) => None,
         };
         Ok(Access { service: self.service, port: self.port, key, tls })
     }
 }
 
 fn key(folder: &Path, name: &str) -> Result<HeaderValue, String> {
-    let bytes = read(&within(folder, name)?, MOST_KEY)?;
+    let what = "the file of apiKeySecret";
+    let bytes = read(&within(folder, name, what)?, what, MOST_KEY)?;
     // Editors and `kubectl create secret --from-file` add a line break at the end.
     let key = bytes.trim_ascii();
     if key.is_empty() {
-        return Err(format!("the API key {name} is empty; check apiKeySecret"));
+        return Err(format!("{what} is empty; write the API key into the Secret"));
     }
     let value = HeaderValue::from_bytes(key);
-    let mut value = value.map_err(|_| format!("the API key {name} has characters that a header cannot have"))?;
+    let mut value = value.map_err(|_| format!("{what} has characters that an API key cannot have in a header"))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 fn certificates(folder: &Path, name: &str) -> Result<ClientConfig, String> {
-    let pem = read(&within(folder, name)?, MOST_CERTIFICATES)?;
+    let what = "the file of caSecret";
+    let pem = read(&within(folder, name, what)?, what, MOST_CERTIFICATES)?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().unwrap_or_default();
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(certificates);
     if added == 0 {
-        return Err(format!("{name} holds no certificate in PEM format; check caSecret"));
+        return Err(format!("{what} holds no certificate in PEM format"));
     }
     let builder = ClientConfig::builder_with_provider(ring::default_provider().into());
     let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// A file of the folder, which must not be elsewhere.
-fn within(folder: &Path, name: &str) -> Result<PathBuf, String> {
+/// A file of the folder, which must not be elsewhere. `what` is it in words.
+fn within(folder: &Path, name: &str, what: &str) -> Result<PathBuf, String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
-        return Err(format!("{LIST} names the file {name:?}, which is not a file beside it"));
+        return Err(format!("{what} is not beside {LIST}; name a file of the same folder"));
     }
     Ok(folder.join(name))
 }
 
-/// Reads a file of at most that size.
-fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
-    let name = path.file_name().unwrap_or_default().display();
+/// Reads a file of at most that size. `what` is it in words.
+fn read(path: &Path, what: &str, most: u64) -> Result<Vec<u8>, String> {
+    let folder = path.parent().unwrap_or(path).display();
     let cannot = |error: &io::Error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            format!("{name} does not exist in {}; check that the Secret has the key", folder(path))
+        io::ErrorKind::NotFound if what == LIST => {
+            format!("{LIST} does not exist in {folder}; check that the ConfigMap with the list exists")
         }
-        _ => format!("cannot read {name} in {}: {error}", folder(path)),
+        io::ErrorKind::NotFound => {
+            format!("{what} does not exist in {folder}; check that the Secret exists and has the key")
+        }
+        kind => format!("cannot read {what} in {folder}: {kind}"),
     };
     let mut bytes = Vec::new();
     // A folder or a pipe in place of the file must not block the operator.
     if !fs::metadata(path).map_err(|error| cannot(&error))?.is_file() {
-        return Err(format!("{name} in {} is not a file", folder(path)));
+        return Err(format!("{what} in {folder} is not a file"));
     }
     File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(|error| cannot(&error))?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > most) {
-        return Err(format!("{name} in {} is larger than {most} bytes", folder(path)));
+        return Err(format!("{what} in {folder} is larger than {most} bytes"));
     }
     Ok(bytes)
-}
-
-fn folder(path: &Path) -> std::path::Display<'_> {
-    path.parent().unwrap_or(path).display()
 }
 
 #[cfg(test)]
@@ -271,7 +294,7 @@ mod tests {
     fn https_needs_certificates() {
         let https = json!({"scheme": "https", "caFile": "ca-0", "apiKeyFile": "key-0"});
         let folder = Folder::new("https").with(&json!([agent(&https)])).file("key-0", b"k");
-        assert!(folder.error().contains("ca-0 does not exist"), "{}", folder.error());
+        assert!(folder.error().contains("the file of caSecret does not exist"), "{}", folder.error());
         let folder = folder.file("ca-0", b"not a certificate");
         assert!(folder.error().contains("no certificate in PEM format"), "{}", folder.error());
         let folder = folder.with(&json!([agent(&json!({"scheme": "https"}))]));
@@ -279,23 +302,65 @@ mod tests {
     }
 
     #[test]
+    fn certificates_mean_https_and_are_never_ignored() {
+        let pem = include_bytes!("client/test-ca.pem");
+        let certified = json!({"caFile": "ca", "apiKeyFile": "key"});
+        let folder = Folder::new("implied").with(&json!([agent(&certified)])).file("key", b"k").file("ca", pem);
+        assert!(folder.access().unwrap().tls.is_some(), "the key would be sent over plain HTTP");
+        let plain = json!({"caFile": "ca", "apiKeyFile": "key", "scheme": "http", "allowPlaintext": true});
+        let folder = folder.with(&json!([agent(&plain)]));
+        assert!(folder.error().contains("caSecret is of no use with scheme http"), "{}", folder.error());
+    }
+
+    #[test]
+    fn a_mistake_in_one_entry_does_not_concern_the_others() {
+        for bad in [json!(1), json!(null), json!({}), json!({"namespace": "other", "toolsetConfig": "x", "port": []})] {
+            let folder = Folder::new("others").with(&json!([bad, agent(&json!({}))]));
+            assert_eq!(folder.error(), "", "{bad}");
+        }
+        let folder = Folder::new("own").with(&json!([agent(&json!({"port": []})), {}]));
+        assert!(folder.error().starts_with("the entry of ToolsetConfig default in agents.json is malformed"));
+    }
+
+    #[test]
+    fn a_value_in_the_wrong_place_is_never_repeated() {
+        for more in [
+            json!({"port": {"x": "hunter2"}}),
+            json!({"scheme": "hunter2"}),
+            json!({"hunter2": 1}),
+            json!({"allowPlaintext": "hunter2"}),
+            json!({"apiKeyFile": "hunter2", "allowPlaintext": true}),
+            json!({"apiKeyFile": "/hunter2", "allowPlaintext": true}),
+            json!({"apiKeyFile": ["hunter2"]}),
+            json!({"caFile": "hunter2"}),
+        ] {
+            let error = Folder::new("repeated").with(&json!([agent(&more)])).error();
+            assert!(!error.is_empty() && !error.contains("hunter2"), "{more}: {error}");
+        }
+        for list in [r#"{"agents": "hunter2"}"#, r#"{"hunter2": []}"#, r#""hunter2""#, "hunter2"] {
+            let error = Folder::new("repeated").file(LIST, list.as_bytes()).error();
+            assert!(error.starts_with("agents.json is malformed at line 1") && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
     fn what_is_malformed_is_reported_and_nothing_is_assumed() {
         for (what, list) in [
             ("garbage", "{"),
             ("no list", "{}"),
-            ("a list of something else", r#"{"agents": [1]}"#),
-            (
-                "an unknown field",
-                r#"{"agents": [{"namespace": "holmes", "toolsetConfig": "default", "service": "s", "port": 1, "x": 1}]}"#,
-            ),
-            ("no port", r#"{"agents": [{"namespace": "holmes", "toolsetConfig": "default", "service": "s"}]}"#),
-            (
-                "an unknown scheme",
-                r#"{"agents": [{"namespace": "holmes", "toolsetConfig": "default", "service": "s", "port": 1, "scheme": "ftp"}]}"#,
-            ),
+            ("something else", r#"{"agents": {}}"#),
+            ("an unknown field", r#"{"agents": [], "x": 1}"#),
         ] {
             let folder = Folder::new("malformed").file(LIST, list.as_bytes());
-            assert!(folder.error().starts_with("agents.json is malformed: "), "{what}: {}", folder.error());
+            assert!(folder.error().starts_with("agents.json is malformed at line 1"), "{what}: {}", folder.error());
+        }
+        for (what, more) in [
+            ("an unknown field", json!({"x": 1})),
+            ("no port", json!({"port": null})),
+            ("an unknown scheme", json!({"scheme": "ftp"})),
+        ] {
+            let folder = Folder::new("entry").with(&json!([agent(&more)]));
+            assert!(folder.error().contains("in agents.json is malformed; "), "{what}: {}", folder.error());
         }
         let twice = Folder::new("twice").with(&json!([agent(&json!({})), agent(&json!({"port": 81}))]));
         assert!(twice.error().contains("more than once"), "{}", twice.error());
@@ -311,7 +376,7 @@ mod tests {
         for name in ["../secret", "/etc/passwd", "..", "a/b", "", ".hidden"] {
             let file = json!({"apiKeyFile": name, "allowPlaintext": true});
             let folder = Folder::new("elsewhere").with(&json!([agent(&file)]));
-            assert!(folder.error().contains("not a file beside it"), "{name}: {}", folder.error());
+            assert!(folder.error().contains("not beside agents.json"), "{name}: {}", folder.error());
         }
     }
 
@@ -321,7 +386,7 @@ mod tests {
         for bytes in [&b""[..], b"  \n", b"hun\nter2", b"hun\x01ter2"] {
             let folder = Folder::new("unusable").with(&json!([agent(&allowed)])).file("key-0", bytes);
             let error = folder.error();
-            assert!(error.contains("API key key-0") && !error.contains("ter2"), "{error}");
+            assert!(error.contains("apiKeySecret") && !error.contains("ter2"), "{error}");
         }
     }
 }

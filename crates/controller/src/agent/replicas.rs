@@ -9,12 +9,12 @@ use std::{
 };
 
 use crd_types::PortRef;
-use k8s_openapi::{api::core::v1::ServicePort, jiff::Timestamp};
+use k8s_openapi::{api::core::v1::ServicePort, apimachinery::pkg::util::intstr::IntOrString, jiff::Timestamp};
 
-use super::version::{self, Unsupported, Version};
+use super::version::{self, Images, Unsupported, Version};
 use crate::{
     api::{
-        backends::{BackendPod, BackendSlice, Container, SlicePort, matches},
+        backends::{BackendPod, BackendSlice, Container, PodSpec, SlicePort, matches},
         thin::ThinService,
     },
     dial::address::{Reserved, parse},
@@ -30,6 +30,8 @@ pub(crate) struct Candidate {
     pub(crate) uid: String,
     /// All addresses of the Pod in the slices, as they are written there, with the port.
     addresses: Vec<(String, u16)>,
+    /// The port of the Pod that the Service means.
+    target: IntOrString,
 }
 
 /// The ready addresses of a Service.
@@ -90,7 +92,14 @@ pub(crate) fn candidates(service: &ThinService, port: &ServicePort, slices: &[Ba
             remarks.insert(format!("EndpointSlice {name} is ignored, because it does not hold IP addresses"));
             continue;
         }
-        let Some(number) = target_port(slice, port) else { continue };
+        let Some(number) = port_of(slice, port) else {
+            remarks.insert(format!(
+                "EndpointSlice {name} is ignored, because it does not have the port {} of the Service; check that the Pods \
+                 have its targetPort",
+                port.name.as_deref().map_or_else(|| port.port.to_string(), str::to_owned)
+            ));
+            continue;
+        };
         for endpoint in slice.endpoints.iter().flatten().filter(|endpoint| endpoint.is_ready()) {
             let target = endpoint.target_ref.as_ref().filter(|target| {
                 target.kind == "Pod" && Some(&target.namespace) == service.metadata.namespace.as_ref()
@@ -105,7 +114,9 @@ pub(crate) fn candidates(service: &ThinService, port: &ServicePort, slices: &[Ba
             addresses.extend(endpoint.addresses.iter().map(|address| (address.clone(), number)));
         }
     }
-    let pods = found.into_iter().map(|((pod, uid), addresses)| Candidate { pod, uid, addresses }).collect();
+    let target = port.target_port.clone().unwrap_or(IntOrString::Int(port.port));
+    let candidate = |((pod, uid), addresses)| Candidate { pod, uid, addresses, target: target.clone() };
+    let pods = found.into_iter().map(candidate).collect();
     Candidates { pods, remarks: remarks.into_iter().collect() }
 }
 
@@ -120,8 +131,8 @@ fn is_controllers(slice: &BackendSlice, service: &ThinService) -> bool {
         && services.any(|owner| Some(&owner.uid) == service.metadata.uid.as_ref())
 }
 
-/// The number of the Service's port in the Pods of a slice.
-fn target_port(slice: &BackendSlice, port: &ServicePort) -> Option<u16> {
+/// The number of the Service's port in a slice.
+fn port_of(slice: &BackendSlice, port: &ServicePort) -> Option<u16> {
     let same = |candidate: &&SlicePort| {
         candidate.name.as_deref().unwrap_or_default() == port.name.as_deref().unwrap_or_default()
             && candidate.protocol.as_deref().is_none_or(|protocol| protocol == "TCP")
@@ -147,40 +158,79 @@ impl Candidate {
         if pod.spec.host_network {
             return Err("uses the network of its node, so its address is not its own".to_owned());
         }
+        let node = node_addresses(pod);
+        if node.is_empty() {
+            return Err("does not show the address of its node yet, so its own address may be the same".to_owned());
+        }
+        let port = port_in(&pod.spec, &self.target).ok_or("does not have the targetPort of the Service")?;
         let own: Vec<IpAddr> = pod.status.pod_ips.iter().filter_map(|one| parse(&one.ip).ok()).collect();
         // One address is enough. It is the Pod's first one that a slice has.
-        let mut known: Vec<(usize, IpAddr, u16)> = Vec::new();
-        for (text, port) in &self.addresses {
+        let mut known: Vec<(usize, IpAddr)> = Vec::new();
+        for (text, given) in &self.addresses {
             let address = parse(text).map_err(|why| format!("has an address that is not called: {why}"))?;
             let place = own.iter().position(|own| *own == address);
             let place = place.ok_or("does not have the address that an EndpointSlice gives it")?;
+            if node.contains(&address) {
+                return Err("has the address of its node".to_owned());
+            }
             reserved.check(address).map_err(|why| format!("has an address that is not called: {why}"))?;
-            known.push((place, address, *port));
+            if *given != port {
+                return Err(format!(
+                    "has the port {port} for the Service, and an EndpointSlice gives it the port {given}"
+                ));
+            }
+            known.push((place, address));
         }
-        let (_, address, port) = known.into_iter().min().ok_or("has no address")?;
-        let version = match agents_container(&pod.spec.containers, port) {
-            Some(container) => version::of_agent(&container.image, stated),
-            None => version::of_agent("", stated),
-        };
+        let (_, address) = known.into_iter().min().ok_or("has no address")?;
+        let version = version::of_agent(&images(pod, port), stated);
         let created = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
         Ok(Replica { address: SocketAddr::new(address, port), created, version })
     }
 }
 
-/// The container that runs the agent: the one with the agent's image or name, because a proxy beside it may own the port.
-/// Otherwise the one that owns the port, or the only one.
-fn agents_container(containers: &[Container], port: u16) -> Option<&Container> {
-    fn only<'a>(mut found: impl Iterator<Item = &'a Container>) -> Option<&'a Container> {
-        let first = found.next()?;
-        found.next().is_none().then_some(first)
+fn node_addresses(pod: &BackendPod) -> BTreeSet<IpAddr> {
+    let all = pod.status.host_ip.iter().chain(pod.status.host_ips.iter().map(|one| &one.ip));
+    all.filter_map(|address| parse(address).ok()).collect()
+}
+
+/// The port of a Pod that a Service means by its `targetPort`. The EndpointSlice controller finds it in the same way.
+fn port_in(pod: &PodSpec, target: &IntOrString) -> Option<u16> {
+    let number = match target {
+        IntOrString::Int(number) => *number,
+        IntOrString::String(name) => {
+            let ports = pod.containers.iter().chain(&pod.init_containers).flat_map(|container| &container.ports);
+            let mut tcp = ports.filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"));
+            tcp.find(|port| port.name.as_ref() == Some(name))?.number
+        }
+    };
+    u16::try_from(number).ok().filter(|number| *number > 0)
+}
+
+/// The images of the containers that may run the agent.
+fn images(pod: &BackendPod, port: u16) -> Images<'_> {
+    let containers = agents_containers(&pod.spec.containers, port);
+    let statuses = pod.status.container_statuses.iter();
+    let running = statuses.filter(|status| containers.iter().any(|container| container.name == status.name));
+    Images {
+        wanted: containers.iter().map(|container| container.image.as_str()).collect(),
+        running: running.map(|status| status.image.as_str()).collect(),
     }
-    let by_image = containers.iter().filter(|one| version::is_agents_image(&one.image));
-    let by_name = containers.iter().filter(|one| one.name == "holmes");
-    let owns = |one: &&Container| one.ports.iter().any(|owned| owned.container_port == i32::from(port));
-    only(by_image)
-        .or_else(|| only(by_name))
-        .or_else(|| only(containers.iter().filter(owns)))
-        .or_else(|| only(containers.iter()))
+}
+
+/// The containers that may run the agent: those with the agent's name or with an image that is called like it. A proxy beside
+/// it may own the port. If none has exactly the agent's name, the one that owns the port counts as well, or the only one.
+fn agents_containers(containers: &[Container], port: u16) -> Vec<&Container> {
+    let owns = |one: &Container| one.ports.iter().any(|owned| owned.number == i32::from(port));
+    let is_named = |one: &Container| one.name == "holmes" || version::is_agents_image(&one.image);
+    let certain = containers.iter().any(is_named);
+    let called = |one: &Container| is_named(one) || version::is_like_agents_image(&one.image);
+    let found: Vec<&Container> = containers.iter().filter(|one| called(one) || !certain && owns(one)).collect();
+    match containers {
+        [only] if found.is_empty() => vec![only],
+        // Nothing tells which of several owners of the port is the agent.
+        _ if !containers.iter().any(called) && found.len() > 1 => Vec::new(),
+        _ => found,
+    }
 }
 
 #[cfg(test)]

@@ -34,9 +34,9 @@ use crate::{
 };
 
 /// The most replicas that are asked in one round. An agent with more is never known to be current.
-const MOST: usize = 64;
-/// How many replicas of one agent are asked at the same time.
-const AT_ONCE: usize = 4;
+const MOST: usize = 32;
+/// How many replicas of one agent are asked at the same time. Slow replicas must not take the permits of other agents.
+const AT_ONCE: usize = 2;
 /// How many replicas of all agents are asked at the same time. Each may send a body of 1 MiB.
 const AT_ONCE_IN_ALL: usize = 8;
 
@@ -224,9 +224,20 @@ impl Agents {
 
     /// The addresses that are never called.
     async fn reserved(&self) -> Result<Reserved, Stop> {
-        let kubernetes = NamespacedName::new("default", "kubernetes");
-        let slice = backends::api_server_addresses(&self.client).await.map_err(|error| stop(&kubernetes, error))?;
-        let mut api_server = local::api_server_addresses(&self.api_server).await;
+        let unknown = |why: String| {
+            let message =
+                format!("the operator cannot know the addresses of the API server, which it never asks: {why}");
+            Stop::Problem(Reason::AgentUnreachable, message)
+        };
+        let slice = backends::api_server_addresses(&self.client).await.map_err(|error| match error.cause() {
+            Cause::Forbidden => unknown(format!(
+                "{error}; grant get on the EndpointSlice kubernetes in the namespace default, as the Helm chart does"
+            )),
+            _ => Stop::Api(error),
+        })?;
+        let mut api_server = local::api_server_addresses(&self.api_server)
+            .await
+            .map_err(|host| unknown(format!("{host} cannot be resolved; check the DNS of the operator's Pod")))?;
         api_server.extend(slice.iter().filter_map(|address| parse(address).ok()));
         Ok(Reserved { api_server, own: local::own_addresses() })
     }

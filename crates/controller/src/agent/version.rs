@@ -71,7 +71,7 @@ fn number(text: &str) -> Option<u32> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unsupported {
     TooOld(Version),
-    /// Neither the image nor the ToolsetConfig says which version it is.
+    /// Neither the images nor the ToolsetConfig say for certain which version it is.
     Unknown,
 }
 
@@ -81,23 +81,51 @@ impl fmt::Display for Unsupported {
             Self::TooOld(version) => write!(f, "runs version {version}, and the operator asks only {OLDEST} and later"),
             Self::Unknown => write!(
                 f,
-                "has an image without a version in its tag; if it is version {OLDEST} or later, set \
-                 spec.consumer.agentVersion"
+                "does not show its version: its image has no version in its tag or goes by digest, or its containers differ; \
+                 if it is version {OLDEST} or later, set spec.consumer.agentVersion"
             ),
         }
     }
 }
 
-/// The version of the agent with this image. `stated` is `consumer.agentVersion`, which counts only if the tag does not
-/// show the version.
+/// The images of an agent's Pod that may be the agent's own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Images<'a> {
+    /// As the Pod asks for them.
+    pub(crate) wanted: Vec<&'a str>,
+    /// As the kubelet reports them. They are missing at first, and may be another name of the same image.
+    pub(crate) running: Vec<&'a str>,
+}
+
+/// The version of the agent with these images. `stated` is `consumer.agentVersion`.
+///
+/// An old agent must not be asked, so every source has to agree: no image and no statement may show an old version. Without
+/// a statement, all images must show the same version. A tag beside a digest shows nothing, because the digest decides.
 ///
 /// Fails if the operator must not ask this agent.
-pub(crate) fn of_agent(image: &str, stated: Option<&str>) -> Result<Version, Unsupported> {
-    // A suffix may mark a pre-release or a variant of the image. For the oldest version this makes a difference.
-    let shown = tag(image).and_then(Version::parse);
-    let shown = shown.filter(|version| version.suffix.is_empty() || version.numbers != OLDEST.numbers);
-    let version = shown.or_else(|| stated.and_then(Version::parse)).ok_or(Unsupported::Unknown)?;
-    if version < OLDEST { Err(Unsupported::TooOld(version)) } else { Ok(version) }
+pub(crate) fn of_agent(images: &Images<'_>, stated: Option<&str>) -> Result<Version, Unsupported> {
+    let parsed = stated.and_then(Version::parse);
+    let tags = images.wanted.iter().chain(&images.running).filter_map(|image| shown(image));
+    if let Some(old) = tags.chain(parsed.clone()).filter(|version| *version < OLDEST).min() {
+        return Err(Unsupported::TooOld(old));
+    }
+    if stated.is_some() { parsed } else { agreed(images) }.ok_or(Unsupported::Unknown)
+}
+
+/// The version that all images show.
+fn agreed(images: &Images<'_>) -> Option<Version> {
+    let certain = |image: &&str| if image.contains('@') { None } else { shown(image) };
+    let first = images.wanted.first().and_then(certain)?;
+    let mut running = images.running.iter().filter_map(|image| shown(image));
+    let same = images.wanted.iter().all(|image| certain(image).as_ref() == Some(&first));
+    (same && running.all(|version| version == first)).then_some(first)
+}
+
+/// The version in the tag of an image, also beside a digest. A suffix may mark a pre-release or a variant of the image. For
+/// the oldest version this makes a difference.
+fn shown(image: &str) -> Option<Version> {
+    let version = tag(image).and_then(Version::parse)?;
+    (version.suffix.is_empty() || version.numbers != OLDEST.numbers).then_some(version)
 }
 
 /// The tag of an image reference such as `registry:5000/folder/holmes:0.45.0@sha256:…`.
@@ -107,10 +135,21 @@ fn tag(image: &str) -> Option<&str> {
     name.split_once(':').map(|(_, tag)| tag)
 }
 
-/// Whether the name of an image is that of the agent.
+/// Whether an image has exactly the name of the agent's.
 pub(crate) fn is_agents_image(image: &str) -> bool {
-    let name = image.rsplit_once('/').map_or(image, |(_, name)| name);
-    name.split([':', '@']).next().is_some_and(|name| name.contains("holmes"))
+    matches!(name(image), "holmes" | "holmesgpt")
+}
+
+/// Whether the name of an image contains that of the agent.
+pub(crate) fn is_like_agents_image(image: &str) -> bool {
+    name(image).contains("holmes")
+}
+
+/// The name of an image without registry, folder, tag and digest.
+fn name(image: &str) -> &str {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    let name = name.rsplit_once('/').map_or(name, |(_, name)| name);
+    name.split_once(':').map_or(name, |(name, _)| name)
 }
 
 #[cfg(test)]
@@ -120,10 +159,16 @@ mod tests {
     use super::*;
 
     fn of(image: &str, stated: Option<&str>) -> Result<String, &'static str> {
-        of_agent(image, stated).map(|version| version.to_string()).map_err(|why| match why {
-            Unsupported::TooOld(_) => "too old",
-            Unsupported::Unknown => "unknown",
-        })
+        of_all(&[image], &[], stated)
+    }
+
+    fn of_all(wanted: &[&str], running: &[&str], stated: Option<&str>) -> Result<String, &'static str> {
+        of_agent(&Images { wanted: wanted.to_vec(), running: running.to_vec() }, stated)
+            .map(|version| version.to_string())
+            .map_err(|why| match why {
+                Unsupported::TooOld(_) => "too old",
+                Unsupported::Unknown => "unknown",
+            })
     }
 
     const DIGEST: &str = "robustadev/holmes@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -136,7 +181,8 @@ mod tests {
             ("us-docker.pkg.dev/genuine/dev/holmes:0.45.1", Ok("0.45.1")),
             ("registry:5000/robustadev/holmes:1.2.3", Ok("1.2.3")),
             ("robustadev/holmes:0.46.0-alpha", Ok("0.46.0-alpha")),
-            ("robustadev/holmes:0.45.0@sha256:00", Ok("0.45.0")),
+            ("robustadev/holmes:0.45.0@sha256:00", Err("unknown")),
+            ("robustadev/holmes:0.44.0@sha256:00", Err("too old")),
             ("robustadev/holmes:0.44.9", Err("too old")),
             ("robustadev/holmes:v0.9.0", Err("too old")),
             ("robustadev/holmes:0.44.0-arm64", Err("too old")),
@@ -157,14 +203,39 @@ mod tests {
     }
 
     #[test]
-    fn the_stated_version_counts_only_if_the_tag_shows_none() {
+    fn the_stated_version_is_needed_where_the_image_shows_none() {
         assert_eq!(of(DIGEST, Some("0.45.0")), Ok("0.45.0".to_owned()));
         assert_eq!(of(DIGEST, Some("v0.46.1")), Ok("0.46.1".to_owned()));
+        for unreadable in ["latest", "0.39.0.1"] {
+            assert_eq!(of(DIGEST, Some(unreadable)), Err("unknown"), "{unreadable}");
+            assert_eq!(of("mirror/agent:2.1.0", Some(unreadable)), Err("unknown"), "{unreadable}");
+        }
+        assert_eq!(of("holmes:0.45.0-arm64", Some("0.45.0")), Ok("0.45.0".to_owned()));
+        assert_eq!(of("holmes:0.46.0@sha256:00", Some("0.45.0")), Ok("0.45.0".to_owned()), "the digest decides");
+    }
+
+    #[test]
+    fn one_source_that_shows_an_old_version_is_enough() {
         assert_eq!(of(DIGEST, Some("0.44.0")), Err("too old"));
         assert_eq!(of(DIGEST, Some("0.45.0-alpha")), Err("too old"));
-        assert_eq!(of(DIGEST, Some("latest")), Err("unknown"));
-        assert_eq!(of("holmes:0.45.0-arm64", Some("0.45.0")), Ok("0.45.0".to_owned()));
-        assert_eq!(of("holmes:0.44.0", Some("0.45.0")), Err("too old"), "a tag with a version wins");
+        assert_eq!(of("holmes:0.44.0", Some("0.45.0")), Err("too old"));
+        assert_eq!(of("holmes:0.44.0@sha256:00", Some("0.45.0")), Err("too old"));
+        assert_eq!(of("mirror/agent:2.1.0", Some("0.39.0")), Err("too old"), "a version of its own");
+        assert_eq!(of_all(&["holmes:0.45.0", "agent:0.44.0"], &[], Some("0.45.0")), Err("too old"));
+        assert_eq!(of_all(&["holmes:0.45.0"], &["holmes:0.44.0"], None), Err("too old"), "it still runs");
+    }
+
+    #[test]
+    fn images_that_differ_show_nothing() {
+        let differ = ["holmes-ui:1.4.0", "agent:0.45.0"];
+        assert_eq!(of_all(&differ, &[], None), Err("unknown"));
+        assert_eq!(of_all(&differ, &[], Some("0.45.0")), Ok("0.45.0".to_owned()));
+        assert_eq!(of_all(&["holmes:0.45.0", "agent:latest"], &[], None), Err("unknown"));
+        assert_eq!(of_all(&["holmes:0.46.0"], &["holmes:0.45.0"], None), Err("unknown"), "the Pod has been patched");
+        for running in ["docker.io/holmes:v0.45.0", "sha256:0123", "holmes@sha256:0123", ""] {
+            assert_eq!(of_all(&["holmes:0.45.0"], &[running], None), Ok("0.45.0".to_owned()), "{running}");
+        }
+        assert_eq!(of_all(&[], &[], None), Err("unknown"));
     }
 
     #[test]
@@ -190,8 +261,11 @@ mod tests {
     fn the_agents_image_is_known_by_its_name() {
         assert!(is_agents_image("us-docker.pkg.dev/genuine/dev/holmes:0.45.0"));
         assert!(is_agents_image("robustadev/holmesgpt@sha256:00"));
-        assert!(!is_agents_image("quay.io/holmes/oauth2-proxy:v7.6.0"));
-        assert!(!is_agents_image("istio/proxyv2:1.29.0"));
+        assert!(is_agents_image("registry:5000/holmes"));
+        for other in ["quay.io/holmes/oauth2-proxy:v7.6.0", "istio/proxyv2:1.29.0", "x/y:holmes"] {
+            assert!(!is_agents_image(other) && !is_like_agents_image(other), "{other}");
+        }
+        assert!(!is_agents_image("x/holmes-ui:1.4.0") && is_like_agents_image("x/holmes-ui:1.4.0"));
     }
 
     proptest! {

@@ -89,6 +89,7 @@ pub(crate) struct BackendPod {
 pub(crate) struct PodSpec {
     pub(crate) host_network: bool,
     pub(crate) containers: Vec<Container>,
+    pub(crate) init_containers: Vec<Container>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -100,9 +101,12 @@ pub(crate) struct Container {
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(default)]
 pub(crate) struct ContainerPort {
-    pub(crate) container_port: i32,
+    pub(crate) name: Option<String>,
+    pub(crate) protocol: Option<String>,
+    #[serde(rename = "containerPort")]
+    pub(crate) number: i32,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -110,6 +114,19 @@ pub(crate) struct ContainerPort {
 pub(crate) struct PodStatus {
     #[serde(rename = "podIPs")]
     pub(crate) pod_ips: Vec<PodIp>,
+    /// The addresses of its node. Clusters before Kubernetes 1.30 report only the first one.
+    #[serde(rename = "hostIPs")]
+    pub(crate) host_ips: Vec<PodIp>,
+    #[serde(rename = "hostIP")]
+    pub(crate) host_ip: Option<String>,
+    pub(crate) container_statuses: Vec<ContainerStatus>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ContainerStatus {
+    pub(crate) name: String,
+    pub(crate) image: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -195,10 +212,15 @@ mod tests {
                 "name": "holmes", "image": "holmes:0.45.0", "ports": [{"containerPort": 5050}],
                 "env": [{"name": "TOKEN", "value": "secret"}],
             }]},
-            "status": {"podIPs": [{"ip": "10.1.2.3"}]}
+            "status": {
+                "podIPs": [{"ip": "10.1.2.3"}], "hostIP": "192.168.0.7", "hostIPs": [{"ip": "192.168.0.7"}],
+                "containerStatuses": [{"name": "holmes", "image": "docker.io/holmes:0.45.0"}],
+            }
         }))
         .unwrap();
         assert_eq!(pod.status.pod_ips[0].ip, "10.1.2.3");
+        assert_eq!(pod.status.host_ip.as_deref(), Some("192.168.0.7"));
+        assert_eq!((pod.status.host_ips.len(), pod.status.container_statuses.len()), (1, 1));
         assert!(!format!("{pod:?}").contains("secret"));
         let selector = BTreeMap::from([("app".to_owned(), "holmes".to_owned())]);
         assert!(matches(&selector, pod.metadata.labels.as_ref()));

@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp};
-use kube::{Api, api::Patch};
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
 use serde_json::{Value, json};
 use toolset::config_map::FIELD_MANAGER;
 
@@ -12,7 +15,6 @@ use super::{
     error::Error,
     fence::Term,
     name::NamespacedName,
-    request,
     writer::{Lane, Writer},
 };
 
@@ -22,6 +24,10 @@ const HASH_ANNOTATION: &str = "kubernaut.io/toolset-hash";
 /// or in the Deployment's own metadata if an earlier release restarted the agent. A change there starts no rollout.
 const VARIABLES_ANNOTATION: &str = "kubernaut.io/toolset-variables";
 
+/// The field manager of a record without a restart. The time of the last change by [`FIELD_MANAGER`] is that of the last
+/// restart.
+const RECORDER: &str = "toolset-operator-recorder";
+
 /// The state of an agent's Deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AgentState {
@@ -29,6 +35,10 @@ pub(crate) struct AgentState {
     pub(crate) hash: String,
     /// The hashes of environment variables. `None` if there is no such annotation.
     pub(crate) variables: Option<BTreeSet<String>>,
+    /// Its resource version.
+    pub(crate) version: Option<String>,
+    /// When it was created.
+    pub(crate) created: Option<Timestamp>,
     /// How long ago the operator last restarted it, if ever.
     pub(crate) restarted_ago: Option<Duration>,
 }
@@ -39,16 +49,32 @@ pub(crate) async fn read(writer: &Writer, name: &NamespacedName) -> Result<Agent
     Ok(state(&deployment, Timestamp::now()))
 }
 
+/// What a restart records in the pod template.
+pub(crate) struct Record<'a> {
+    /// The hash of the file. `None` if not every change of the file restarts the agent.
+    pub(crate) hash: Option<&'a str>,
+    /// The hashes of the variables that the agent was restarted for.
+    pub(crate) variables: &'a BTreeSet<String>,
+    /// The resource version of the Deployment that was read. The API server refuses the restart if it has changed.
+    pub(crate) version: Option<&'a str>,
+}
+
 /// Restarts the agent. The changed pod template starts a rollout.
 pub(crate) async fn restart(
     writer: &Writer,
     term: Term,
     name: &NamespacedName,
-    hash: &str,
-    variables: &BTreeSet<String>,
+    record: &Record<'_>,
 ) -> Result<(), Error> {
-    let annotations = json!({HASH_ANNOTATION: hash, VARIABLES_ANNOTATION: list(variables)});
-    merge(writer, term, name, &json!({"spec": {"template": {"metadata": {"annotations": annotations}}}})).await
+    let mut annotations = json!({VARIABLES_ANNOTATION: list(record.variables)});
+    if let Some(hash) = record.hash {
+        annotations[HASH_ANNOTATION] = hash.into();
+    }
+    let change = json!({
+        "metadata": {"resourceVersion": record.version},
+        "spec": {"template": {"metadata": {"annotations": annotations}}},
+    });
+    merge(writer, term, name, FIELD_MANAGER, &change).await
 }
 
 /// Records the environment variables of an agent that an earlier release has restarted, without a restart.
@@ -58,12 +84,14 @@ pub(crate) async fn record(
     name: &NamespacedName,
     variables: &BTreeSet<String>,
 ) -> Result<(), Error> {
-    merge(writer, term, name, &json!({"metadata": {"annotations": {VARIABLES_ANNOTATION: list(variables)}}})).await
+    let change = json!({"metadata": {"annotations": {VARIABLES_ANNOTATION: list(variables)}}});
+    merge(writer, term, name, RECORDER, &change).await
 }
 
-async fn merge(writer: &Writer, term: Term, name: &NamespacedName, change: &Value) -> Result<(), Error> {
+async fn merge(writer: &Writer, term: Term, name: &NamespacedName, manager: &str, change: &Value) -> Result<(), Error> {
+    let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
     let merge = Patch::Merge(change);
-    writer.send(term, Lane::Reload, api(writer, name).patch(&name.name, &request::patch(), &merge)).await.map(drop)
+    writer.send(term, Lane::Reload, api(writer, name).patch(&name.name, &params, &merge)).await.map(drop)
 }
 
 /// A set of hashes as the value of an annotation.
@@ -83,6 +111,8 @@ fn state(deployment: &Deployment, now: Timestamp) -> AgentState {
     AgentState {
         hash: annotation(template, HASH_ANNOTATION).unwrap_or_default(),
         variables: variables.map(|list| list.split(',').filter(|one| !one.is_empty()).map(str::to_owned).collect()),
+        version: deployment.metadata.resource_version.clone(),
+        created: deployment.metadata.creation_timestamp.as_ref().map(|time| time.0),
         restarted_ago: restarted_ago(deployment, now),
     }
 }
@@ -104,7 +134,8 @@ mod tests {
         serde_json::from_value(json!({
             "metadata": {"annotations": own, "managedFields": [
                 {"manager": "helm", "time": "2026-01-01T00:01:00Z"},
-                {"manager": "toolset-operator", "time": "2026-01-01T00:00:00Z"}
+                {"manager": "toolset-operator", "time": "2026-01-01T00:00:00Z"},
+                {"manager": "toolset-operator-recorder", "time": "2026-01-01T00:01:30Z"}
             ]},
             "spec": {"selector": {}, "template": {"metadata": {"annotations": template}}}
         }))
@@ -119,6 +150,8 @@ mod tests {
         let expected = AgentState {
             hash: "abc".to_owned(),
             variables: Some(BTreeSet::from(["11".to_owned(), "22".to_owned()])),
+            version: None,
+            created: None,
             restarted_ago: Some(Duration::from_secs(120)),
         };
         assert_eq!(read(&json!({}), &template), expected);

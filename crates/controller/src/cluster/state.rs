@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+use crd_types::{Output, OutputFormat};
 use tokio::{sync::Notify, time::Instant};
 use toolset::{
     index::{Change, Index},
@@ -131,23 +132,71 @@ impl Cluster {
         });
     }
 
-    /// The other ToolsetConfigs that name the same ConfigMap as this one.
-    pub(super) fn writers_of_the_same(&self, name: &NamespacedName) -> BTreeSet<NamespacedName> {
-        let Some(config) = self.toolset_configs.get(name) else { return BTreeSet::new() };
-        let mut writers = BTreeSet::new();
-        self.toolset_configs.for_each(|other, its, _| {
-            let same = its.spec.output.config_map_name == config.spec.output.config_map_name;
-            if same && other.namespace == name.namespace && other.name != name.name {
-                writers.insert(other.clone());
+    /// Triggers the ToolsetConfigs whose files for Grafana depend on this ConfigMap, because it has another such file.
+    pub(super) fn trigger_beside(&self, triggers: &Triggers, config_map: &NamespacedName) {
+        let (mut writers, mut others) = (0, Vec::new());
+        self.toolset_configs.for_each(|name, config, _| {
+            let output = &config.spec.output;
+            if !output.writes(OutputFormat::GrafanaDatasources) {
+                return;
+            }
+            if name.namespace == config_map.namespace && *output.config_map_name == *config_map.name {
+                writers += 1;
+            } else {
+                others.push(name.clone());
             }
         });
-        writers
+        for name in others.iter().filter(|_| writers > 0) {
+            triggers.one(name, None);
+        }
+    }
+
+    /// The other ToolsetConfigs that name the same ConfigMap as this one, or that write files for Grafana as this one.
+    pub(super) fn rivals(&self, name: &NamespacedName) -> BTreeSet<NamespacedName> {
+        let Some(config) = self.toolset_configs.get(name) else { return BTreeSet::new() };
+        let mut rivals = BTreeSet::new();
+        self.toolset_configs.for_each(|other, its, _| {
+            let (mine, its) = (&config.spec.output, &its.spec.output);
+            let same = other.namespace == name.namespace && its.config_map_name == mine.config_map_name;
+            let for_grafana = |output: &Output| output.writes(OutputFormat::GrafanaDatasources);
+            if other != name && (same || for_grafana(mine) && for_grafana(its)) {
+                rivals.insert(other.clone());
+            }
+        });
+        rivals
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
+
+    #[test]
+    fn a_file_for_grafana_triggers_the_other_ones_and_they_are_rivals() {
+        let cluster = Cluster::new(Scope::default(), ToolsetConfigs::new().0);
+        let triggers = Triggers::default();
+        let grafana = |name: &str| serde_json::json!({"configMapName": name, "formats": ["GrafanaDatasources"]});
+        for (name, output) in [
+            ("one", grafana("one")),
+            ("two", grafana("two")),
+            ("holmes", serde_json::json!({"configMapName": "holmes"})),
+        ] {
+            let object = serde_json::from_str(&json(name, &output).to_string()).unwrap();
+            cluster.toolset_configs.apply(&NamespacedName::new("n", name), &object).unwrap();
+        }
+        let triggered = |config_map: &str| {
+            let all = ["one", "two", "holmes"].map(|name| (name, triggers.of(&NamespacedName::new("n", name))));
+            cluster.trigger_beside(&triggers, &NamespacedName::new("n", config_map));
+            let triggered = all.iter().filter(|(_, one)| one.reconcile_needed().now_or_never().is_some());
+            triggered.map(|(name, _)| *name).collect::<Vec<_>>()
+        };
+        assert_eq!(triggered("one"), ["two"]);
+        assert!(triggered("holmes").is_empty() && triggered("other").is_empty());
+        assert_eq!(cluster.rivals(&NamespacedName::new("n", "one")), BTreeSet::from([NamespacedName::new("n", "two")]));
+        assert!(cluster.rivals(&NamespacedName::new("n", "holmes")).is_empty());
+    }
 
     fn json(name: &str, output: &serde_json::Value) -> serde_json::Value {
         serde_json::json!({

@@ -52,15 +52,14 @@ impl fmt::Display for Refused {
 }
 
 /// Metadata services at addresses that are not link-local.
-const METADATA: [IpAddr; 5] = [
+const METADATA: [IpAddr; 4] = [
     // Alibaba Cloud.
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     // Azure's host agent.
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
     // Oracle Cloud's old address.
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
-    // AWS and Google Cloud.
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    // Google Cloud. AWS has a prefix.
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
 ];
 
@@ -130,6 +129,8 @@ fn check_v6(address: Ipv6Addr) -> Result<(), Refused> {
         [0, 0, 0, 0, 0, 0, 0, 1] => Refused::Loopback,
         [0xfe80..=0xfebf, ..] => Refused::LinkLocal,
         [0xff00..=0xffff, ..] => Refused::Multicast,
+        // AWS: the metadata of the machine, the credentials of Pods, and other services of the node.
+        [0xfd00, 0xec2, ..] => Refused::Metadata,
         // Site-local, Teredo, NAT64 with a local prefix, ISATAP, and what discards.
         [0xfec0..=0xfeff, ..]
         | [0x2001, 0, ..]
@@ -172,6 +173,8 @@ mod tests {
             ("168.63.129.16", Refused::Metadata),
             ("192.0.0.192", Refused::Metadata),
             ("fd00:ec2::254", Refused::Metadata),
+            ("fd00:ec2::23", Refused::Metadata),
+            ("fd00:ec2:1:2::3", Refused::Metadata),
             ("fd20:ce::254", Refused::Metadata),
             ("224.0.0.1", Refused::Multicast),
             ("239.255.255.255", Refused::Multicast),

@@ -43,20 +43,28 @@ fn v6_addresses(if_inet6: &str) -> BTreeSet<IpAddr> {
 }
 
 /// The addresses by which this process reaches the API server: those of the client's URL and of the environment.
-pub(crate) async fn api_server_addresses(url: &str) -> BTreeSet<IpAddr> {
-    let mut found: BTreeSet<IpAddr> =
-        env::var("KUBERNETES_SERVICE_HOST").ok().and_then(|host| parse(&host).ok()).into_iter().collect();
-    let Some((host, port)) = authority(url) else { return found };
-    match parse(&host) {
-        Ok(address) => found.extend([address]),
-        // What cannot be found cannot be called by that name either.
-        Err(_) => {
-            if let Ok(Ok(addresses)) = timeout(LOOKUP, lookup_host((host, port))).await {
-                found.extend(addresses.map(|address| normalised(address.ip())));
-            }
-        }
+///
+/// Fails with the name that cannot be resolved. Without all addresses, nobody knows what must not be called.
+pub(crate) async fn api_server_addresses(url: &str) -> Result<BTreeSet<IpAddr>, String> {
+    let of_environment =
+        env::var("KUBERNETES_SERVICE_HOST").ok().filter(|host| !host.is_empty()).map(|host| (host, 443));
+    let of_url = authority(url).ok_or_else(|| url.to_owned())?;
+    let mut found = BTreeSet::new();
+    for place in of_environment.into_iter().chain([of_url]) {
+        found.extend(addresses_of(place).await?);
     }
-    found
+    Ok(found)
+}
+
+/// The addresses of a host, normalised. The environment and the URL can contain a name.
+async fn addresses_of((host, port): (String, u16)) -> Result<BTreeSet<IpAddr>, String> {
+    if let Ok(address) = parse(&host) {
+        return Ok([address].into());
+    }
+    let resolved = timeout(LOOKUP, lookup_host((host.as_str(), port))).await;
+    let addresses: BTreeSet<IpAddr> =
+        resolved.ok().and_then(Result::ok).into_iter().flatten().map(|address| normalised(address.ip())).collect();
+    if addresses.is_empty() { Err(host) } else { Ok(addresses) }
 }
 
 /// Host and port of a URL.
@@ -91,8 +99,15 @@ mod tests {
             ("https://[fd00::1]:6443", "fd00::1"),
             ("https://[::ffff:10.96.0.1]/prefix", "10.96.0.1"),
         ] {
-            assert!(api_server_addresses(url).await.contains(&expected.parse().unwrap()), "{url}");
+            assert!(api_server_addresses(url).await.unwrap().contains(&expected.parse().unwrap()), "{url}");
         }
-        assert!(!api_server_addresses("https://localhost:1").await.is_empty());
+        assert!(!api_server_addresses("https://localhost:1").await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn without_the_api_servers_address_nothing_is_known() {
+        for (url, expected) in [("https://nosuch.invalid:443", "nosuch.invalid"), ("nonsense", "nonsense")] {
+            assert_eq!(api_server_addresses(url).await, Err(expected.to_owned()));
+        }
     }
 }

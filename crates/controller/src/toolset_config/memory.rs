@@ -46,6 +46,10 @@ pub(super) struct Memory {
     pub(super) reduced: Option<i64>,
     /// The agent's file in the ConfigMap as this term found it, if the spec restarts the agent.
     pub(super) found: Option<Arc<AgentFile>>,
+    /// The agent's file as this process last wrote it, or found it written.
+    pub(super) agent_file: Option<Arc<AgentFile>>,
+    /// The file for Grafana in the ConfigMap, and since when this process has known it.
+    file: Option<(Arc<str>, Instant)>,
     /// When the ConfigMap was first seen being deleted.
     pub(super) leaving_since: Option<Instant>,
     /// Failures to write in a row.
@@ -72,6 +76,8 @@ impl Memory {
             settled: None,
             reduced,
             found: None,
+            agent_file: None,
+            file: None,
             leaving_since: None,
             failures: 0,
             waiting_since: None,
@@ -85,7 +91,16 @@ impl Memory {
         if self.found.is_none() {
             let view = existing.view.as_deref();
             let text = view.and_then(|view| view.data.get(HOLMESGPT_KEY)).map_or("", |text| &**text);
-            self.found = Some(Arc::new(AgentFile::of_text(text)));
+            // A file that cannot be read was not written by an operator.
+            self.found = Some(Arc::new(AgentFile::read_back(text, None).unwrap_or_default()));
+        }
+    }
+
+    /// Since when the file for Grafana in the ConfigMap has been the same, as far as this process knows.
+    pub(super) fn file_since(&mut self, text: &Arc<str>, now: Instant) -> Instant {
+        match &self.file {
+            Some((known, since)) if known == text => *since,
+            _ => self.file.insert((Arc::clone(text), now)).1,
         }
     }
 
@@ -174,6 +189,16 @@ mod tests {
         assert_eq!(memory.applied, Some(manifest("third")), "somebody else went back to it");
         memory.recognise(&as_written("fourth"));
         assert_eq!(memory.applied, Some(manifest("fourth")));
+    }
+
+    #[test]
+    fn a_file_is_known_since_it_was_first_seen_with_this_content() {
+        let (mut memory, now) = (memory(), Instant::now());
+        let later = now + Duration::from_secs(60);
+        assert_eq!(memory.file_since(&"a".into(), now), now);
+        assert_eq!(memory.file_since(&"a".into(), later), now);
+        assert_eq!(memory.file_since(&"b".into(), later), later);
+        assert_eq!(memory.file_since(&"a".into(), later), later, "it was another one in between");
     }
 
     #[test]

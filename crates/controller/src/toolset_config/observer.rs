@@ -13,6 +13,7 @@ use crd_types::{Observe, Reason, ToolsetConfig};
 use kube::runtime::watcher::Event;
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 use toolset::{
+    config_map::{Ownership, ownership},
     render::{AgentFile, HOLMESGPT_KEY},
     status::{AgentReport, OutputState},
 };
@@ -214,19 +215,23 @@ impl Observer {
 
     fn read_back(&self, memory: &mut Memory, config: &ToolsetConfig, reason: Reason) -> Expected {
         let output = &config.spec.output;
-        let text_of = |name: &str, key: &str| {
-            let view = self.cluster.config_maps.get(&self.name.sibling(name)).and_then(|state| state.view)?;
-            view.data.get(key).cloned()
-        };
-        let Some(text) = text_of(&output.config_map_name, HOLMESGPT_KEY) else {
-            let message =
-                format!("the ConfigMap has no {HOLMESGPT_KEY}, so there is nothing that the agent could load");
+        let state_of = |name: &str| self.cluster.config_maps.get(&self.name.sibling(name));
+        // What others wrote must not reach the status.
+        let ours = state_of(&output.config_map_name).filter(|state| state.owned.data.contains(HOLMESGPT_KEY));
+        let view = ours.and_then(|state| state.view).filter(|view| ownership(config, view) == Ownership::Ours);
+        let Some(text) = view.and_then(|view| view.data.get(HOLMESGPT_KEY).cloned()) else {
+            let message = format!(
+                "the ConfigMap has no {HOLMESGPT_KEY} of this ToolsetConfig, so there is nothing that the agent could load"
+            );
             return Expected::Nothing { reason, message };
         };
         if let Some((_, file)) = memory.read_back.as_ref().filter(|(read, _)| *read == text) {
             return Expected::File(file.clone());
         }
-        let base = output.used_base().and_then(|base| text_of(&base.config_map_name, &base.key));
+        let base = output.used_base().and_then(|base| {
+            let view = state_of(&base.config_map_name)?.view?;
+            view.data.get(&base.key).cloned()
+        });
         match AgentFile::read_back(&text, base.as_deref()) {
             Ok(file) => {
                 let file = Arc::new(file);

@@ -67,6 +67,8 @@ pub(super) struct Snapshot {
     pub(super) output: OutputState,
     /// The agent's file in the ConfigMap as this term found it, if the spec restarts the agent.
     pub(super) found: Option<Arc<AgentFile>>,
+    /// The agent's file as this process last wrote it, or found it written.
+    pub(super) agent_file: Option<Arc<AgentFile>>,
 }
 
 impl Snapshot {

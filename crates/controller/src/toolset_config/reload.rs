@@ -8,6 +8,9 @@ use tokio::time::Instant;
 /// How long the output has to stay the same before a restart.
 const SETTLE: Duration = Duration::from_secs(10);
 
+/// The most variables that are recorded, so that the annotation stays small.
+const MOST_VARIABLES: usize = 500;
+
 /// The content of the output, as far as a restart depends on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Content {
@@ -92,6 +95,16 @@ impl Reload {
         self.carried = Some(carried);
         self.last = restarted.and_then(|ago| now.checked_sub(ago)).or(self.last);
         self.not_before = None;
+    }
+
+    /// The content that is recorded when the agent is restarted for this one. A variable that the agent was restarted for
+    /// before stays known, even if the file does not name it for a while. `recorded` are the variables that the Deployment
+    /// says at that moment.
+    pub(super) fn with(&self, content: &Content, recorded: Option<BTreeSet<String>>) -> Content {
+        let carried = || self.carried.as_ref().map(|carried| carried.variables.clone());
+        let known = recorded.or_else(carried).unwrap_or_default();
+        let more = known.iter().take(MOST_VARIABLES.saturating_sub(content.variables.len()));
+        Content { hash: content.hash.clone(), variables: content.variables.iter().chain(more).cloned().collect() }
     }
 
     /// Records that the Deployment was restarted with that content.
@@ -210,10 +223,21 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_was_gone_at_a_restart_is_new_when_it_comes_back() {
+    fn a_variable_that_comes_back_needs_no_second_restart() {
         let now = Instant::now();
         let mut reload = known("a", &["x"], now);
-        reload.restarted(content("b", &["y"]), now);
-        assert_eq!(reload.due(&content("c", &["x"]), ENVIRONMENT, seconds(1), now), Due::At(now + SETTLE));
+        let restarted = reload.with(&content("b", &["y"]), None);
+        assert_eq!(restarted, content("b", &["x", "y"]));
+        reload.restarted(restarted, now);
+        assert_eq!(reload.due(&content("c", &["x"]), ENVIRONMENT, seconds(1), now), Due::Nothing);
+    }
+
+    #[test]
+    fn only_so_many_variables_are_recorded() {
+        let many: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let reload = known("a", &many, Instant::now());
+        let restarted = reload.with(&content("b", &["y"]), None);
+        assert_eq!((restarted.variables.len(), restarted.variables.contains("y")), (MOST_VARIABLES, true));
     }
 }

@@ -3,10 +3,15 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crd_types::{Reload as ReloadMode, RestartOn};
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use tokio::{sync::watch, time::Instant};
-use toolset::{digest, render::AgentFile, status::ReloadState};
-use tracing::{info, warn};
+use toolset::{
+    digest,
+    render::AgentFile,
+    status::{OutputState, ReloadState},
+};
+use tracing::{debug, info, warn};
 
 use super::{
     outcome::Snapshot,
@@ -14,7 +19,8 @@ use super::{
     worker::moment,
 };
 use crate::api::{
-    Cause, Error, NamespacedName, Writer, deployment,
+    Cause, Error, NamespacedName, Writer,
+    deployment::{self, Record},
     events::{About, Event, Events, Kind},
     fence::{Leadership, Term},
 };
@@ -22,6 +28,8 @@ use crate::api::{
 /// The hex digits of a variable's digest that are kept. Two variables with the same digits would have to meet in one
 /// file to be confused.
 const HASH_DIGITS: usize = 12;
+/// How often a restart is repeated because the Deployment has changed since it was read.
+const MOST_CONFLICTS: u32 = 5;
 /// How long after a failed request the next attempt is made.
 const RETRY: Duration = Duration::from_secs(30);
 
@@ -119,8 +127,9 @@ impl Reloader {
             Some(memory) if memory.term == snapshot.term && memory.deployment == deployment => memory,
             old => old.insert(Memory { term: snapshot.term, deployment, reload: Reload::default(), failure: None }),
         };
-        let file = snapshot.rendered().and_then(|rendered| rendered.agent_file.as_deref());
-        let (true, Some(file)) = (snapshot.output.is_written(), file) else {
+        // During a hold, the agent still needs what was written before.
+        let is_ours = matches!(snapshot.output, OutputState::Applied | OutputState::Held { .. });
+        let (true, Some(file)) = (is_ours, snapshot.agent_file.as_deref()) else {
             let message = "the restart waits until the ConfigMap holds what was planned".to_owned();
             return (memory.pending(message), Next::default());
         };
@@ -135,10 +144,12 @@ impl Reloader {
                 }
                 Due::At(at) => {
                     let (name, cause) = (&memory.deployment.name, cause(on));
-                    let message = format!("{cause}; Deployment {name} is restarted when the content is stable");
+                    let message = format!(
+                        "{cause}; Deployment {name} will be restarted when this has not changed for 10 s and consumer.minIntervalSeconds have passed since the last restart"
+                    );
                     return (memory.pending(message), Next { at: Some(at), refused: false });
                 }
-                Due::Read => (Attempt::Read, self.read(memory, snapshot.found.as_deref()).await),
+                Due::Read => (Attempt::Read, self.read(memory, snapshot, &content).await),
                 Due::Now => (Attempt::Restart, self.restart(memory, snapshot, &content).await),
             };
             match result {
@@ -148,28 +159,35 @@ impl Reloader {
         }
     }
 
-    /// Reads what the agent was last restarted with. `found` is the file as it was when the term began.
-    async fn read(&self, memory: &mut Memory, found: Option<&AgentFile>) -> Result<(), Error> {
+    /// Reads what the agent was last restarted with.
+    async fn read(&self, memory: &mut Memory, snapshot: &Snapshot, wanted: &Content) -> Result<(), Error> {
         let agent = deployment::read(&self.writer, &memory.deployment).await?;
-        let variables = match agent.variables {
-            Some(variables) => variables,
-            // A release that did not record variables restarted the agent for this file, so they are known.
-            None => match found.filter(|file| file.hash == agent.hash).map(content) {
-                Some(found) => {
-                    deployment::record(&self.writer, memory.term, &memory.deployment, &found.variables).await?;
-                    found.variables
+        let carried = match (agent.variables, started_with(snapshot, &agent.hash, agent.created)) {
+            (Some(variables), _) => Content { hash: agent.hash, variables },
+            (None, Some(known)) => {
+                if !known.variables.is_empty() {
+                    deployment::record(&self.writer, memory.term, &memory.deployment, &known.variables).await?;
                 }
-                None => BTreeSet::new(),
-            },
+                known
+            }
+            (None, None) => Content { hash: agent.hash, variables: BTreeSet::new() },
         };
-        memory.reload.observed(Content { hash: agent.hash, variables }, agent.restarted_ago, Instant::now());
+        debug!(deployment = %memory.deployment, ?carried, ?wanted, "agent's Deployment read");
+        memory.reload.observed(carried, agent.restarted_ago, Instant::now());
         Ok(())
     }
 
     async fn restart(&self, memory: &mut Memory, snapshot: &Snapshot, content: &Content) -> Result<(), Error> {
-        let Content { hash, variables } = content;
-        deployment::restart(&self.writer, memory.term, &memory.deployment, hash, variables).await?;
-        memory.reload.restarted(content.clone(), Instant::now());
+        let (on, mut conflicts) = (snapshot.config.spec.restart_on(), 0);
+        let restarted = loop {
+            match self.patch(memory, content, on).await {
+                // The Deployment changed between the read and the restart.
+                Err(error) if error.cause() == Cause::Conflict && conflicts < MOST_CONFLICTS => conflicts += 1,
+                result => break result?,
+            }
+        };
+        memory.reload.restarted(restarted, Instant::now());
+        let hash = content.hash.as_str();
         let (namespace, name, deployment) = (&self.name.namespace, &self.name.name, &memory.deployment.name);
         info!(%namespace, %name, %deployment, hash, "agent restarted");
         self.events.send(Event {
@@ -178,10 +196,24 @@ impl Reloader {
             kind: Kind::Normal,
             reason: "ConsumerReloaded",
             action: "Reload",
-            note: format!("restarted Deployment {deployment}, because {}", cause(snapshot.config.spec.restart_on())),
+            note: format!("restarted Deployment {deployment}, because {}", cause(on)),
             repeats: true,
         });
         Ok(())
+    }
+
+    /// Changes the pod template. Returns what it says then.
+    async fn patch(&self, memory: &Memory, content: &Content, on: RestartOn) -> Result<Content, Error> {
+        // Another ToolsetConfig may restart the same Deployment, so what it recorded has to stay.
+        let agent = deployment::read(&self.writer, &memory.deployment).await?;
+        let restarted = memory.reload.with(content, agent.variables);
+        let record = Record {
+            hash: (on == RestartOn::AnyChange).then_some(&*content.hash),
+            variables: &restarted.variables,
+            version: agent.version.as_deref(),
+        };
+        deployment::restart(&self.writer, memory.term, &memory.deployment, &record).await?;
+        Ok(restarted)
     }
 
     fn failed(&self, memory: &mut Memory, attempt: Attempt, error: &Error, retry_at: Instant) -> (ReloadState, Next) {
@@ -200,6 +232,20 @@ impl Reloader {
     }
 }
 
+/// What the agent of a Deployment without recorded variables was started with, if that is known. `hash` is the hash in
+/// its pod template, and it was created at `created`.
+fn started_with(snapshot: &Snapshot, hash: &str, created: Option<Timestamp>) -> Option<Content> {
+    let found = snapshot.found.as_deref()?;
+    // A release that did not record variables restarted the agent for this file.
+    let by_an_earlier_release = !hash.is_empty() && found.hash == hash;
+    let status = snapshot.config.status.as_ref().and_then(|status| status.output.as_ref());
+    let last_change = status.and_then(|output| output.last_change_time.as_ref()).map(|time| time.0);
+    // Its pods started after the file had its present content.
+    let is_younger = hash.is_empty() && created.is_some() && last_change.is_some() && created > last_change;
+    let unchanged = snapshot.agent_file.as_ref().is_some_and(|file| file.hash == found.hash);
+    (by_an_earlier_release || is_younger && unchanged).then(|| content(found))
+}
+
 /// What a restart depends on. Names of variables can be long, so the annotation holds only the start of their digests.
 fn content(file: &AgentFile) -> Content {
     let short = |name: &String| digest::of_parts([name.as_str()]).chars().take(HASH_DIGITS).collect();
@@ -209,7 +255,7 @@ fn content(file: &AgentFile) -> Content {
 /// Why a restart is due.
 const fn cause(on: RestartOn) -> &'static str {
     match on {
-        RestartOn::AnyChange => "the content changed",
+        RestartOn::AnyChange => "the file changed",
         RestartOn::EnvironmentOnly => "the file names an environment variable for the first time",
     }
 }

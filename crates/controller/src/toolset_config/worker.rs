@@ -245,7 +245,7 @@ impl Worker {
     fn inform(
         &self,
         config: &Arc<ToolsetConfig>,
-        memory: &Memory,
+        memory: &mut Memory,
         gate: GateDecision,
         outcome: Outcome,
         began: Instant,
@@ -262,7 +262,7 @@ impl Worker {
             }
         }
         let Some(output) = outcome.output else { return };
-        let snapshot = Snapshot {
+        let mut snapshot = Snapshot {
             term: memory.term,
             config: config.clone(),
             inputs: gate.inputs,
@@ -270,7 +270,12 @@ impl Worker {
             reduced: outcome.reduced,
             output,
             found: memory.found.clone(),
+            agent_file: None,
         };
+        if snapshot.output.is_written() {
+            memory.agent_file = snapshot.rendered().and_then(|rendered| rendered.agent_file.clone());
+        }
+        snapshot.agent_file.clone_from(&memory.agent_file);
         self.snapshots.send_replace(Some(Arc::new(snapshot)));
     }
 

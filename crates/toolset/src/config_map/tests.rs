@@ -230,3 +230,17 @@ fn an_output_is_no_base_and_everything_else_is() {
     assert_eq!(refused_as_base(&owned_by("Application")), None);
     assert_eq!(refused_as_base(&ConfigMapView::default()), None);
 }
+
+#[test]
+fn the_label_for_the_sidecar_stays_beside_others_unless_the_spec_sets_it() {
+    for (labels, expected) in [
+        (json!({}), "1"),
+        (json!({"team": "a"}), "1"),
+        (json!({"grafana_datasource": "yes"}), "yes"),
+        (json!({"grafana_datasource": ""}), ""),
+    ] {
+        let output = json!({"formats": ["GrafanaDatasources"], "labels": labels});
+        let manifest = Manifest::new(&config(json!({"sources": [], "output": output})), &rendered());
+        assert_eq!(json(&manifest, None)["metadata"]["labels"]["grafana_datasource"], expected, "{labels}");
+    }
+}

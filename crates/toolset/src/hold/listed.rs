@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use crd_types::{ToolStatus, ToolsetConfig, Trust};
+use crd_types::{Instances, OutputFormat, ToolStatus, ToolsetConfig, Trust};
 use detectors::{Confidence, Product, ServiceKey};
 use serde::Deserialize;
 
@@ -16,7 +16,13 @@ use crate::{
     checked,
     endpoint::Endpoint,
     health::in_output,
-    render::{TOOLSET_JSON_KEY, grafana_datasources, grafana_key, holmesgpt::TENANT_PROVIDED, is_of_a_format},
+    render::{
+        TOOLSET_JSON_KEY,
+        grafana_datasources::{self, ListedSource},
+        grafana_key,
+        holmesgpt::TENANT_PROVIDED,
+        is_of_a_format,
+    },
 };
 
 /// The data of a `ConfigMap`.
@@ -83,24 +89,29 @@ pub fn services(config: &ToolsetConfig, cluster_domain: &str, data: &Data, base:
         }
     }
     let datasources = data.get(&*grafana_key(config));
-    found.extend(datasources.into_iter().flat_map(|text| grafana_datasources::services(text)));
+    let listed = datasources.into_iter().flat_map(|text| grafana_datasources::listed(text));
+    found.extend(listed.map(|source| source.key));
     found
 }
 
-/// The discovered tools of an output.
+/// The discovered tools of an output, and the Services of data sources that cannot be read back. These stay in Grafana,
+/// although the next file does not have them.
 ///
-/// Fails with the name of a tool that cannot be read back.
+/// Fails with the name of any other tool that cannot be read back.
 pub(super) fn tools(
     config: &ToolsetConfig,
     cluster_domain: &str,
     data: &Data,
     base: Option<&str>,
-) -> Result<Vec<ListedTool>, String> {
+) -> Result<(Vec<ListedTool>, BTreeSet<ServiceKey>), String> {
     let written = texts(data).collect::<Vec<_>>().join("\n");
     let status: BTreeMap<ServiceKey, &ToolStatus> =
         config.status.iter().flat_map(|status| &status.tools).map(|tool| (key_of(tool), tool)).collect();
     let reader = Reader { config, written: &written, status };
-    match discovered(data) {
+    if config.spec.output.writes(OutputFormat::GrafanaDatasources) {
+        return Ok(reader.of_grafana(data.get(&*grafana_key(config)).map_or("", |text| &**text)));
+    }
+    let tools: Result<Vec<ListedTool>, String> = match discovered(data) {
         Some(discovered) => discovered
             .map(|tool| {
                 let key = service_of(&tool.endpoint, cluster_domain);
@@ -115,7 +126,8 @@ pub(super) fn tools(
             .into_iter()
             .map(|key| reader.of_status(&key).ok_or_else(|| key.to_string()))
             .collect(),
-    }
+    };
+    Ok((tools?, BTreeSet::new()))
 }
 
 /// The Services of the tools in the status, if the format does not contain every tool of the plan. These tools were
@@ -164,6 +176,42 @@ impl Reader<'_> {
         })
     }
 
+    /// The tools of a file for Grafana. The status lists not all of them, and the file does not tell all types apart. The
+    /// status also has tools that are no data sources.
+    fn of_grafana(&self, text: &str) -> (Vec<ListedTool>, BTreeSet<ServiceKey>) {
+        let (mut tools, mut unread) = (Vec::new(), BTreeSet::new());
+        for source in grafana_datasources::listed(text) {
+            match self.of_status(&source.key).or_else(|| self.of_source(&source)) {
+                Some(tool) => tools.push(tool),
+                None => _ = unread.insert(source.key),
+            }
+        }
+        let known: BTreeSet<ServiceKey> = tools.iter().map(|tool| tool.key.clone()).collect();
+        let others = planned_before(self.config).filter(|key| !known.contains(key) && !unread.contains(key));
+        tools.extend(others.filter_map(|key| self.of_status(&key)));
+        (tools, unread)
+    }
+
+    fn of_source(&self, source: &ListedSource) -> Option<ListedTool> {
+        // If one of these types has a single instance, nothing says whether this is one of them.
+        let is_single = |product: &Product| self.config.spec.detector(*product).instances == Instances::Single;
+        if source.products.is_empty() || source.products.len() > 1 && source.products.iter().any(is_single) {
+            return None;
+        }
+        let endpoint = Endpoint::of_url(&source.url).ok()?;
+        Some(ListedTool {
+            types: source.products.iter().map(|product| (*product, None)).collect(),
+            trust: Trust::Trusted,
+            confidence: Confidence::High,
+            source: String::new(),
+            chosen_name: None,
+            health_path: None,
+            place: self.place(&endpoint),
+            endpoint,
+            key: source.key.clone(),
+        })
+    }
+
     fn of_status(&self, key: &ServiceKey) -> Option<ListedTool> {
         let tool = self.status.get(key)?;
         let endpoint = Endpoint::of_url(&tool.endpoint).ok()?;
@@ -206,7 +254,7 @@ impl Reader<'_> {
 }
 
 /// The Service of a URL under this domain.
-fn service_of(url: &str, cluster_domain: &str) -> Option<ServiceKey> {
+pub(super) fn service_of(url: &str, cluster_domain: &str) -> Option<ServiceKey> {
     let endpoint = Endpoint::of_url(url).ok()?;
     let own = endpoint.host.strip_suffix(cluster_domain)?.strip_suffix(".svc.")?;
     own.split_once('.').map(|(name, namespace)| ServiceKey::new(namespace, name))

@@ -16,19 +16,21 @@ use detectors::{Rank, ServiceKey};
 pub use self::listed::{Data, planned_before, services};
 use self::{
     judge::{Judgement, judge},
-    listed::ListedTool,
+    listed::{ListedTool, service_of},
 };
 use crate::{
     config_map::LEGACY_OVERRIDES_KEY,
     health::HealthReport,
     index::Index,
     plan::plan,
-    render::{Base, Rendered, grafana_key, render},
+    render::{Base, Before, Earlier, Elsewhere, Rendered, grafana_key, render},
     select::{
         Context,
         candidate::{Candidate, CandidateOutcome, Selection},
         claim::Origin,
     },
+    tool::Tool,
+    wanted::{Fate, excludes},
 };
 
 /// An output without the tools that the spec excludes.
@@ -45,7 +47,7 @@ pub struct Reduced {
 }
 
 /// Removes from an output the tools that the spec excludes. `config` has its last status, and `data` is that of the
-/// `ConfigMap`.
+/// `ConfigMap`. `elsewhere` is what other ToolsetConfigs keep in Grafana.
 ///
 /// Fails with the name of a tool that cannot be read back. Then nothing can be removed.
 pub fn reduce(
@@ -53,24 +55,29 @@ pub fn reduce(
     cluster_domain: &str,
     data: &Data,
     base: Option<Base<'_>>,
+    elsewhere: Option<&Elsewhere>,
 ) -> Result<Reduced, String> {
     let base_text = match base {
         Some(Base::Text(text)) => Some(text),
         Some(Base::Missing(_)) | None => None,
     };
-    let listed = listed::tools(config, cluster_domain, data, base_text)?;
+    let (listed, mut unsure) = listed::tools(config, cluster_domain, data, base_text)?;
     let before: BTreeSet<ServiceKey> = listed.iter().map(|tool| tool.key.clone()).collect();
-    let mut unsure = BTreeSet::new();
+    unsure.retain(|key| !excludes(config, key));
+    let mut excluded = BTreeSet::new();
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut order: Vec<usize> = listed.iter().map(|tool| tool.place).collect();
     order.sort_unstable();
     for tool in listed {
-        if let Judgement::Stays { source, unsure: is_unsure } = judge(config, &tool) {
-            if is_unsure {
-                unsure.insert(tool.key.clone());
+        match judge(config, &tool) {
+            Judgement::Stays { source, types } => {
+                if types.len() < tool.types.len() {
+                    unsure.insert(tool.key.clone());
+                }
+                let place = order.partition_point(|place| *place < tool.place);
+                candidates.extend(candidate(config, ListedTool { types, ..tool }, source, place));
             }
-            let place = order.partition_point(|place| *place < tool.place);
-            candidates.extend(candidate(config, tool, source, place));
+            Judgement::Goes => _ = excluded.insert(tool.key),
         }
     }
     candidates.sort_by(|a, b| a.key.cmp(&b.key));
@@ -78,8 +85,20 @@ pub fn reduce(
     let legacy = data.get(LEGACY_OVERRIDES_KEY).map(|text| &**text);
     let selection = Selection { candidates };
     let mut plan = plan(&ctx, &Index::default(), selection, &HealthReport::unknown(), legacy);
-    let previous = data.get(&*grafana_key(config)).map(|text| &**text);
-    let rendered = render(config, &mut plan, base, previous);
+    let rendered = {
+        let text = data.get(&*grafana_key(config)).map(|text| &**text);
+        // Whether a Service still exists is not known.
+        let earlier = text.map(|text| Earlier { text, is_loaded: false, elsewhere, unseen: &|_| true });
+        let is_unwanted = |key: &ServiceKey| excluded.contains(key) || !before.contains(key) && excludes(config, key);
+        let fate = |key: &ServiceKey| if is_unwanted(key) { Fate::Unwanted } else { Fate::Open };
+        // Which of the others is the best, the output does not show.
+        let can_fill = |variable: &str, tool: &Tool| {
+            let named = data.get(variable).and_then(|url| service_of(url, cluster_domain));
+            named.is_some() && named == tool.key
+        };
+        let before = Before { earlier, fate: &fate, can_fill: Some(&can_fill) };
+        render(config, &mut plan, base, Some(&before))
+    };
     let left: BTreeSet<ServiceKey> = plan.tools.into_iter().filter_map(|tool| tool.key).collect();
     Ok(Reduced { rendered, removed: before.difference(&left).cloned().collect(), left, unsure })
 }

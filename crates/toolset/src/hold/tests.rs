@@ -8,7 +8,7 @@ use detectors::{ServiceKey, ServiceView};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Data, Reduced, reduce, services};
+use super::{Data, Reduced, services};
 use crate::{
     Base, DEFAULT_CLUSTER_DOMAIN, Rendered,
     fixtures::{annotated, config, grafana, index, prometheus, rendered, service},
@@ -80,6 +80,10 @@ fn written(mut config: ToolsetConfig) -> (Data, Rendered, ToolsetConfig) {
     config.status = Some(status(&config, None, &observed));
     let data = rendered.data.iter().map(|(key, text)| (key.to_string(), Arc::clone(text))).collect();
     (data, rendered, config)
+}
+
+fn reduce(config: &ToolsetConfig, domain: &str, data: &Data, base: Option<Base<'_>>) -> Result<Reduced, String> {
+    super::reduce(config, domain, data, base, Some(&BTreeMap::new()))
 }
 
 /// What the output under one spec becomes under another one.
@@ -282,7 +286,7 @@ fn variables_stay_as_they_are_if_the_spec_takes_nothing_away() {
 }
 
 #[test]
-fn a_variable_whose_tool_the_spec_excludes_names_what_was_planned_beside_it() {
+fn a_variable_whose_tool_the_spec_excludes_goes_because_nothing_says_which_other_one_is_the_best() {
     let off = |service: &str| json!({"name": service, "match": {"service": service}, "state": "Disabled"});
     let without = |services: &[&str]| {
         let rules: Vec<Value> = services.iter().map(|service| off(service)).collect();
@@ -293,9 +297,22 @@ fn a_variable_whose_tool_the_spec_excludes_names_what_was_planned_beside_it() {
         let found = reduced.rendered.data.get("PROMETHEUS_URL").map(ToString::to_string);
         (found, names(&reduced.removed))
     };
-    let prometheus = Some("http://prometheus.monitoring.svc.cluster.local:80".to_owned());
-    assert_eq!(without(&["another"]), (prometheus, vec!["monitoring/another".to_owned()]));
-    assert_eq!(without(&["another", "prometheus"]).0, None);
+    let another = Some("http://another.monitoring.svc.cluster.local:80".to_owned());
+    assert_eq!(without(&["prometheus"]), (another, vec!["monitoring/prometheus".to_owned()]));
+    assert_eq!(without(&["another"]), (None, vec!["monitoring/another".to_owned()]));
+}
+
+#[test]
+fn a_variable_names_a_tool_of_the_spec_also_while_services_cannot_be_seen() {
+    let reduced = changed(
+        for_variables(json!({"tools": []})),
+        for_variables(json!({"tools": [{"name": "corp", "type": "Prometheus", "endpoint": CORP}]})),
+    );
+    assert!(reduced.rendered.data["PROMETHEUS_URL"].contains("corp"), "{:?}", reduced.rendered.data);
+    let preferred = json!([{"type": "Prometheus", "preferred": [{"namespace": "monitoring", "name": "prometheus"}]}]);
+    let reduced =
+        changed(for_variables(json!({"tools": []})), for_variables(json!({"tools": [], "detectors": preferred})));
+    assert!(reduced.rendered.data["PROMETHEUS_URL"].contains("another"), "{:?}", reduced.rendered.data);
 }
 
 #[test]
@@ -356,8 +373,69 @@ fn data_sources_that_cannot_be_seen_are_not_deleted_and_those_that_the_spec_excl
 }
 
 #[test]
-fn data_sources_whose_tools_cannot_be_read_back_are_left_as_they_are() {
-    let (data, _, mut config) = written(for_grafana(json!({})));
+fn data_sources_are_read_back_from_the_file_if_the_status_does_not_list_them() {
+    let (data, before, mut config) = written(for_grafana(json!({})));
     config.status = None;
-    assert!(reduce(&config, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap_err().contains("monitoring/"));
+    let reduced = reduce(&config, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap();
+    assert_eq!((reduced.rendered.data, reduced.unsure.len()), (before.data, 0));
+    let off = |what: Value| for_grafana(json!({"overrides": [{"name": "off", "match": what, "state": "Disabled"}]}));
+    for (what, gone, unsure) in [
+        (json!({"service": "another"}), vec!["monitoring/another"], vec![]),
+        (json!({"type": "Jaeger"}), vec!["monitoring/traces"], vec![]),
+        // VictoriaMetrics is written as a Prometheus.
+        (json!({"type": "Prometheus"}), vec![], vec!["monitoring/another", "monitoring/prometheus"]),
+    ] {
+        let reduced = reduce(&off(what.clone()), DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap();
+        assert_eq!(
+            (names(&reduced.removed), names(&reduced.unsure)),
+            (gone.iter().map(ToString::to_string).collect(), unsure.iter().map(ToString::to_string).collect()),
+            "{what}"
+        );
+        let deleted = deleted(&reduced);
+        assert_eq!(deleted, gone.iter().map(|gone| format!("{gone} (discovered)")).collect::<Vec<_>>(), "{what}");
+    }
+}
+
+#[test]
+fn a_data_source_that_cannot_be_read_back_stays_in_grafana() {
+    let (mut data, _, mut config) = written(for_grafana(json!({})));
+    config.status = None;
+    for text in data.values_mut() {
+        *text = text.replace("type: jaeger", "type: other").into();
+    }
+    let reduced = reduce(&config, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap();
+    assert_eq!(names(&reduced.unsure), ["monitoring/traces"]);
+    assert!(deleted(&reduced).is_empty());
+    let text = reduced.rendered.data.values().next().unwrap();
+    assert!(text.contains("# left in Grafana: monitoring/traces (discovered)\n"), "{text}");
+}
+
+#[test]
+fn a_name_that_is_remembered_goes_only_if_the_spec_excludes_its_namespace_or_its_service() {
+    let (mut data, _, config) = written(for_grafana(json!({})));
+    let remembered = "# left in Grafana: monitoring/faulty (discovered)\n# left in Grafana: apps/b (discovered)\n";
+    for text in data.values_mut() {
+        *text = format!("{remembered}{text}").into();
+    }
+    let after = |more: Value| {
+        let mut after = for_grafana(more);
+        after.status.clone_from(&config.status);
+        deleted(&reduce(&after, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap())
+    };
+    assert_eq!(after(json!({})), Vec::<String>::new());
+    assert_eq!(after(json!({"detectors": [{"type": "Loki", "state": "Disabled"}]})), Vec::<String>::new());
+    let off = json!({"name": "off", "match": {"namespace": "monitoring", "service": "faulty"}, "state": "Disabled"});
+    assert_eq!(after(json!({"overrides": [off]})), ["monitoring/faulty (discovered)"]);
+    assert_eq!(after(json!({"sources": sources("Tenant")})), ["apps/b (discovered)"]);
+}
+
+#[test]
+fn a_name_that_is_deleted_stays_deleted_while_services_cannot_be_seen() {
+    let (mut data, _, config) = written(for_grafana(json!({})));
+    let gone = "deleteDatasources:\n- name: monitoring/gone (discovered)\n  orgId: 1\ndatasources:";
+    for text in data.values_mut() {
+        *text = text.replacen("datasources:", gone, 1).into();
+    }
+    let reduced = reduce(&config, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap();
+    assert_eq!(deleted(&reduced), ["monitoring/gone (discovered)"]);
 }

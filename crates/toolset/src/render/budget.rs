@@ -27,11 +27,14 @@ pub(super) struct Files {
     pub data: BTreeMap<DataKey, Arc<str>>,
     /// The number of tools in it, if the formats do not contain all of them.
     pub listed: Option<usize>,
+    /// See [`Rendered::waits`](super::Rendered::waits).
+    pub waits: bool,
     /// What could not be written as it was asked for.
     pub notes: Vec<Note>,
-    /// The revision and the operator's own entries of the agent's file, see [`AgentFile`].
+    /// The revision, the operator's own entries and the variables of the agent's file, see [`AgentFile`].
     pub revision: Option<String>,
     pub entries: BTreeSet<String>,
+    pub variables: BTreeSet<String>,
 }
 
 /// The size of keys and contents, in bytes.
@@ -59,7 +62,7 @@ fn within(max: usize, plan: &mut Plan, notes: &mut Vec<Note>, render: impl Fn(&[
     let (cut, mut files) = smallest_cut(order.len(), max, |count| render(&without(&plan.tools, &order[..count])));
     let rejected = order[..cut].iter().filter_map(|place| {
         let message =
-            format!("the limit of {MAX_BYTES} bytes is reached, and Trusted Services and older Services come first");
+            format!("the output would exceed {MAX_BYTES} bytes; Trusted and older Services are kept first; select fewer Services in spec.sources");
         Rejection::of(&plan.tools[*place], ServiceReason::LimitExceeded, message)
     });
     plan.rejected.extend(rejected);

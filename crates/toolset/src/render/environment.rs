@@ -11,7 +11,7 @@ use std::{
 use crd_types::Trust;
 use detectors::Product;
 
-use super::keys::DataKey;
+use super::{before::CanFill, keys::DataKey};
 use crate::{endpoint::Endpoint, tool::Tool};
 
 /// The products that answer queries in the language of Prometheus.
@@ -30,6 +30,8 @@ const URLS: [(&str, &[Product]); 8] = [
     ("OPENSEARCH_URL", &[Product::OpenSearch]),
 ];
 
+/// The variable with the root URL of a VictoriaMetrics.
+const ENTRYPOINT: &str = "VM_INSTANCE_ENTRYPOINT";
 /// Where vmselect answers the queries of the account that a cluster without tenants uses.
 const ACCOUNT_0: &str = "/select/0/prometheus";
 
@@ -48,21 +50,28 @@ pub struct Choice<'a> {
 /// A tool of `spec.tools` comes before a discovered one, because somebody named it. Discovered tools are in the order of
 /// their precedence, also across the Prometheus-compatible products: what belongs to another product comes last.
 pub fn choices(tools: &[Tool]) -> Vec<Choice<'_>> {
+    choices_among(tools, |_, _| true)
+}
+
+fn choices_among(tools: &[Tool], can_fill: impl Fn(&str, &Tool) -> bool) -> Vec<Choice<'_>> {
     let chosen = |(variable, products): &(&'static str, &[Product])| {
-        let tool = best(tools, |tool| products.contains(&tool.product))?;
+        let tool = best(tools, |tool| products.contains(&tool.product) && can_fill(variable, tool))?;
         Some(Choice { variable, tool })
     };
     URLS.iter().filter_map(chosen).collect()
 }
 
-/// The data of the `ConfigMap`, and the number of tools in it.
-pub(super) fn render(tools: &[Tool]) -> (BTreeMap<DataKey, Arc<str>>, usize) {
-    let choices = choices(tools);
+/// The data of the `ConfigMap`, and the number of tools in it. `can_fill` says which discovered tools a variable can
+/// name. `None` means all.
+pub(super) fn render(tools: &[Tool], can_fill: Option<CanFill<'_>>) -> (BTreeMap<DataKey, Arc<str>>, usize) {
+    let can_fill =
+        |variable: &str, tool: &Tool| tool.key.is_none() || can_fill.is_none_or(|can_fill| can_fill(variable, tool));
+    let choices = choices_among(tools, can_fill);
     let mut named: BTreeSet<&str> = choices.iter().map(|choice| choice.tool.name.as_str()).collect();
     let mut data: BTreeMap<DataKey, Arc<str>> =
         choices.iter().map(|choice| (DataKey::Borrowed(choice.variable), url(&choice.tool.endpoint).into())).collect();
-    if let Some((tool, kind, root)) = victoria(tools) {
-        data.insert(DataKey::Borrowed("VM_INSTANCE_ENTRYPOINT"), url(&root).into());
+    if let Some((tool, kind, root)) = victoria(tools, |tool| can_fill(ENTRYPOINT, tool)) {
+        data.insert(DataKey::Borrowed(ENTRYPOINT), url(&root).into());
         data.insert(DataKey::Borrowed("VM_INSTANCE_TYPE"), kind.into());
         named.insert(&tool.name);
     }
@@ -81,7 +90,7 @@ pub(super) fn why_absent(tools: &[Tool], tool: &Tool) -> Option<String> {
         return Some("there is no variable for this type".to_owned());
     };
     let other = best(tools, |other| products.contains(&other.product))?;
-    let is_entrypoint = victoria(tools).is_some_and(|(named, ..)| named.name == tool.name);
+    let is_entrypoint = victoria(tools, |_| true).is_some_and(|(named, ..)| named.name == tool.name);
     (other.name != tool.name && !is_entrypoint).then(|| {
         let other = other.origin_in_words();
         format!("{variable} names {other}, which comes first; name this Service under preferred of its detector")
@@ -89,8 +98,9 @@ pub(super) fn why_absent(tools: &[Tool], tool: &Tool) -> Option<String> {
 }
 
 /// The VictoriaMetrics whose root URL is a variable, its kind and that URL.
-fn victoria(tools: &[Tool]) -> Option<(&Tool, &'static str, Endpoint)> {
-    let tool = best(tools, |tool| tool.product == Product::VictoriaMetrics && root(&tool.endpoint).is_some())?;
+fn victoria(tools: &[Tool], can_fill: impl Fn(&Tool) -> bool) -> Option<(&Tool, &'static str, Endpoint)> {
+    let can = |tool: &Tool| tool.product == Product::VictoriaMetrics && root(&tool.endpoint).is_some();
+    let tool = best(tools, |tool| can(tool) && can_fill(tool))?;
     root(&tool.endpoint).map(|(kind, root)| (tool, kind, root))
 }
 
@@ -302,10 +312,12 @@ mod tests {
     #[test]
     fn what_has_no_place_in_a_variable_is_said() {
         let settings = json!({"timeoutSeconds": 5, "verifyTLS": "Disabled", "paths": ["/x"]});
-        let rule = json!({"name": "o", "match": {"type": "Grafana"}, "description": "d", "instructions": "i", "settings": settings});
+        let rule = json!({"name": "o", "match": {"type": "Grafana"}, "toolName": "t", "description": "d", "instructions": "i", "settings": settings});
         let (_, written) = written(&for_variables(json!({"overrides": [rule]})), [grafana("monitoring", "g")]);
         assert_eq!(written.notes.len(), 1, "{:?}", written.notes);
-        for field in ["override o", "description", "instructions", "timeoutSeconds", "verifyTLS", "settings.paths"] {
+        for field in
+            ["override o", "toolName", "description", "instructions", "timeoutSeconds", "verifyTLS", "settings.paths"]
+        {
             assert!(written.notes[0].message.contains(field), "{field}: {}", written.notes[0].message);
         }
     }

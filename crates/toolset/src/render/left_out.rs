@@ -11,6 +11,7 @@ use crate::tool::Note;
 struct Wanted<'a> {
     /// The entry, in words.
     origin: String,
+    tool_name: Option<&'a str>,
     description: Option<&'a str>,
     instructions: Option<&'a str>,
     credentials: Option<&'a Credentials>,
@@ -23,6 +24,7 @@ pub(super) fn notes(spec: &ToolsetConfigSpec) -> Vec<Note> {
     let Some(format) = spec.output.trusted_only() else { return Vec::new() };
     let overrides = spec.overrides.iter().map(|rule| Wanted {
         origin: format!("override {}", rule.name),
+        tool_name: rule.tool_name.as_deref(),
         description: rule.description.as_deref(),
         instructions: rule.instructions.as_deref(),
         credentials: rule.credentials.as_ref(),
@@ -31,6 +33,7 @@ pub(super) fn notes(spec: &ToolsetConfigSpec) -> Vec<Note> {
     });
     let tools = spec.tools.iter().map(|tool| Wanted {
         origin: format!("tool {}", tool.name),
+        tool_name: None,
         description: tool.description.as_deref(),
         instructions: tool.instructions.as_deref(),
         credentials: tool.credentials.as_ref(),
@@ -59,6 +62,7 @@ fn of(wanted: &Wanted<'_>, format: OutputFormat) -> Vec<Note> {
     }
     let settings = wanted.settings;
     let fields = [
+        ("toolName", wanted.tool_name.is_some()),
         ("description", wanted.description.is_some()),
         ("instructions", wanted.instructions.is_some()),
         ("settings.paths", settings.is_some_and(|settings| !settings.paths.is_empty())),

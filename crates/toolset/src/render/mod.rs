@@ -1,8 +1,9 @@
 //! Renders the plan to the bytes of the `ConfigMap`: one file per format, and a size budget over all of them.
 
+mod before;
 mod budget;
 pub mod environment;
-pub(crate) mod grafana_datasources;
+pub mod grafana_datasources;
 pub mod holmesgpt;
 mod keys;
 mod left_out;
@@ -15,13 +16,14 @@ use std::{
 
 use crd_types::{Observe, OutputFormat, Reason, Reload, ToolsetConfig};
 
+pub use self::{
+    before::{Before, CanFill, Earlier, Elsewhere},
+    holmesgpt::AgentFile,
+    keys::{DataKey, HOLMESGPT_KEY, TOOLSET_JSON_KEY, VARIABLES, grafana_key, is_of_a_format},
+};
 use self::{
     budget::Files,
     holmesgpt::{BaseFile, HolmesInput},
-};
-pub use self::{
-    holmesgpt::AgentFile,
-    keys::{DataKey, HOLMESGPT_KEY, TOOLSET_JSON_KEY, VARIABLES, grafana_key, is_of_a_format},
 };
 use crate::{
     digest,
@@ -52,13 +54,20 @@ pub struct Rendered {
     pub bytes: usize,
     /// The number of tools in it.
     pub entries: usize,
+    /// Whether it changes again when Grafana has loaded the file.
+    pub waits: bool,
     /// What the owner of the `ToolsetConfig` should know.
     pub notes: Vec<Note>,
 }
 
 /// Renders every format of the spec. Changes the plan if a format cannot take a name or if the plan does not fit the
-/// budget. The plan and the notes say so. `previous` is what was written before under [`grafana_key`].
-pub fn render(config: &ToolsetConfig, plan: &mut Plan, base: Option<Base<'_>>, previous: Option<&str>) -> Rendered {
+/// budget. The plan and the notes say so.
+pub fn render(
+    config: &ToolsetConfig,
+    plan: &mut Plan,
+    base: Option<Base<'_>>,
+    before: Option<&Before<'_>>,
+) -> Rendered {
     let mut notes = Vec::new();
     // What HolmesGPT does not support matters only where its file is written.
     let for_holmesgpt = config.spec.output.writes(OutputFormat::HolmesGPT);
@@ -69,14 +78,15 @@ pub fn render(config: &ToolsetConfig, plan: &mut Plan, base: Option<Base<'_>>, p
     }
     notes.extend(left_out::notes(&config.spec));
     let for_grafana = config.spec.output.writes(OutputFormat::GrafanaDatasources);
-    let standing = if for_grafana { grafana_datasources::standing(config, plan) } else { BTreeSet::new() };
+    let off = if for_grafana { grafana_datasources::switched_off(config, plan) } else { BTreeSet::new() };
+    let can_fill = before.and_then(|before| before.can_fill);
     let mut files = budget::fit(plan, &mut notes, |tools| {
-        let mut files = write(config, tools, base.as_ref());
+        let mut files = write(config, tools, base.as_ref(), can_fill);
         if for_grafana {
-            let input = grafana_datasources::Input { config, tools, previous, standing: &standing };
+            let input = grafana_datasources::Input { config, tools, before, off: &off };
             let file = grafana_datasources::render(&input);
             files.notes.extend(file.notes);
-            files.listed = Some(file.listed);
+            (files.listed, files.waits) = (Some(file.listed), file.waits);
             files.data.insert(grafana_key(config), file.text.into());
         }
         files
@@ -95,9 +105,11 @@ pub fn render(config: &ToolsetConfig, plan: &mut Plan, base: Option<Base<'_>>, p
     let parts = files.data.iter().flat_map(|(key, content)| [&**key, &**content]);
     Rendered {
         hash: digest::of_parts(parts).into(),
-        agent_file: agents_text.map(|text| Arc::new(AgentFile::new(&text, files.revision, files.entries))),
+        agent_file: agents_text
+            .map(|text| Arc::new(AgentFile::new(&text, files.revision, files.entries, files.variables))),
         bytes: budget::size(&files.data),
         entries: files.listed.unwrap_or(plan.tools.len()),
+        waits: files.waits,
         data: files.data,
         notes,
     }
@@ -112,7 +124,7 @@ pub fn why_absent(config: &ToolsetConfig, tools: &[Tool], tool: &Tool) -> Option
     }
 }
 
-fn write(config: &ToolsetConfig, tools: &[Tool], base: Option<&BaseFile>) -> Files {
+fn write(config: &ToolsetConfig, tools: &[Tool], base: Option<&BaseFile>, can_fill: Option<CanFill<'_>>) -> Files {
     let mut files = Files::default();
     for format in &config.spec.output.formats {
         match format {
@@ -120,14 +132,14 @@ fn write(config: &ToolsetConfig, tools: &[Tool], base: Option<&BaseFile>) -> Fil
                 let (baseline, revision_entry) = (&config.spec.baseline, config.spec.consumer.revision_entry);
                 let file = holmesgpt::render(&HolmesInput { tools, baseline, base, revision_entry });
                 files.notes.extend(file.notes);
-                (files.revision, files.entries) = (file.revision, file.entries);
+                (files.revision, files.entries, files.variables) = (file.revision, file.entries, file.variables);
                 files.data.insert(HOLMESGPT_KEY.into(), file.text.into());
             }
             OutputFormat::ToolsetJSON => {
                 files.data.insert(TOOLSET_JSON_KEY.into(), toolset_json::render(tools).into());
             }
             OutputFormat::Environment => {
-                let (data, listed) = environment::render(tools);
+                let (data, listed) = environment::render(tools, can_fill);
                 files.data.extend(data);
                 files.listed = Some(listed);
             }

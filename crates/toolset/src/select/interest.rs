@@ -1,6 +1,6 @@
 //! Which changes concern a `ToolsetConfig`. After an event only those are planned whose plan can differ because of it.
 
-use crd_types::{Signature, Source, ToolsetConfig, Trust};
+use crd_types::{OutputFormat, Signature, Source, ToolsetConfig, Trust};
 use detectors::{ServiceKey, StringMap};
 
 use super::{annotation, signature, source};
@@ -12,6 +12,9 @@ pub struct Interest {
     own_namespace: Option<String>,
     sources: Vec<Source>,
     signatures: Vec<Signature>,
+    /// Whether the output depends on Services that nothing recognises any more, because their data sources are still in
+    /// Grafana.
+    remembers: bool,
 }
 
 impl Interest {
@@ -21,6 +24,7 @@ impl Interest {
             own_namespace: config.metadata.namespace.clone(),
             sources: config.spec.sources.clone(),
             signatures: config.spec.signatures.clone(),
+            remembers: config.spec.output.writes(OutputFormat::GrafanaDatasources),
         }
     }
 
@@ -31,14 +35,16 @@ impl Interest {
     pub fn concerns(&self, change: &Change, index: &Index) -> bool {
         match change {
             Change::Service { key, before } => {
-                self.takes(key, before.as_deref().into_iter().chain(index.service(key)), index, |_| true)
+                let states = before.as_deref().into_iter().chain(index.service(key));
+                let is_known = |service: &Recognised| self.remembers || self.recognises(service);
+                self.takes(key, states.filter(|service| is_known(service)), index, |_| true)
             }
             Change::Readiness { key, before } => {
                 let now = index.readiness(key);
                 let only_whose = (now.serving, now.manual) == (before.serving, before.manual);
                 // The owner of slices matters only for Tenants. Nearly every new Service gets slices a moment later.
                 let fits = |source: &Source| !only_whose || source.trust == Trust::Tenant;
-                self.takes(key, index.service(key).into_iter(), index, fits)
+                self.takes(key, index.service(key).into_iter().filter(|service| self.recognises(service)), index, fits)
             }
             // This holds also if no Service of the namespace is known, because it may have gone at the same time.
             Change::Namespace { name, before } => {
@@ -59,7 +65,9 @@ impl Interest {
             Change::Namespace { .. } => return false,
         };
         let offered = |service: &Recognised| {
-            !annotation::is_opted_out(&service.view) && self.takes(key, std::iter::once(service), index, |_| true)
+            !annotation::is_opted_out(&service.view)
+                && self.recognises(service)
+                && self.takes(key, std::iter::once(service), index, |_| true)
         };
         before.as_deref().is_some_and(offered) && !index.service(key).is_some_and(offered)
     }
@@ -78,7 +86,7 @@ impl Interest {
         !covering.is_empty()
             && states.any(|service| {
                 let source = covering.iter().find(|source| source::wants(source, &service.view));
-                self.recognises(service) && source.is_some_and(|source| fits(source))
+                source.is_some_and(|source| fits(source))
             })
     }
 
@@ -171,6 +179,24 @@ mod tests {
         assert!(!withdrawn(labelled("ours")));
         let gone = index.delete_service(&ServiceKey::new("a", "g")).unwrap();
         assert!(selects.withdraws(&gone, &index));
+    }
+
+    #[test]
+    fn a_service_that_nothing_recognises_any_more_concerns_those_whose_files_remember_it() {
+        let with = |format: &str| {
+            Interest::of(&config(json!({
+                "sources": [{"name": "s", "trust": "Trusted", "namespaces": {"from": "All"}}],
+                "output": {"formats": [format]},
+            })))
+        };
+        let mut index = Index::default();
+        let plain = service("a", "g", &[("http", 80)]);
+        index.apply_service(plain.clone());
+        let gone = index.delete_service(&ServiceKey::new("a", "g")).unwrap();
+        assert!(with("GrafanaDatasources").concerns(&gone, &index) && !with("HolmesGPT").concerns(&gone, &index));
+        index.apply_service(plain.clone());
+        let [ready] = &index.apply_slice(slice(&plain, true))[..] else { panic!("one change") };
+        assert!(!with("GrafanaDatasources").concerns(ready, &index), "the health of others is no news");
     }
 
     #[test]

@@ -221,7 +221,7 @@ impl Block {
         }
     }
 
-    /// A mapping from the fields of a user's own file. A later value takes the place of an earlier one.
+    /// A mapping from any number of fields. A later value takes the place of an earlier one.
     pub(crate) fn of_fields(fields: Vec<(Field, Node)>) -> Self {
         let mut places = HashMap::with_capacity(fields.len());
         // The place of each field: that of the first one with its key.
@@ -279,11 +279,7 @@ impl Block {
 
 impl FromIterator<(Key, Node)> for Block {
     fn from_iter<I: IntoIterator<Item = (Key, Node)>>(entries: I) -> Self {
-        let mut block = Self::new();
-        for (key, value) in entries {
-            block.insert(key, value);
-        }
-        block
+        Self::of_fields(entries.into_iter().map(|(key, value)| (key.into(), value)).collect())
     }
 }
 

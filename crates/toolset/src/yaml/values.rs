@@ -15,12 +15,16 @@ use super::{
 
 /// The deepest nesting that is carried over. The agent's loader gives up at about 450 levels.
 const MAX_DEPTH: usize = 100;
+/// How often the size of a document may be read. Values that are given up can be large, and there can be many of them.
+const READ_AGAIN: usize = 4;
 
 /// Reads the values of a document, which may expand to only so many bytes.
 pub(crate) struct Values<'d> {
     document: &'d Document<'d>,
     /// How many bytes more may be written at least.
     left: usize,
+    /// How many bytes more may be read, with those of values that were given up.
+    readable: usize,
     /// The collections that are being read.
     open: Vec<Id>,
     /// The mappings that are being merged.
@@ -44,7 +48,7 @@ pub(crate) enum Shape {
 /// Why a value cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
-    /// The whole document is too large with its aliases expanded.
+    /// The value is too large with its aliases expanded, after what was read before it.
     TooLarge,
     /// A key with a dot.
     Key(String),
@@ -77,14 +81,14 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLarge => f.write_str("the file is too large with its aliases expanded"),
-            Self::Key(key) => write!(f, "the agent refuses a whole file for the key {key:?} in it"),
+            Self::TooLarge => f.write_str("with this entry, the file is too large after its aliases are expanded; shorten it or write it without aliases"),
+            Self::Key(key) => write!(f, "the agent rejects the whole file because of the key {key:?}; use a key without a dot or control characters"),
             Self::Value { what, path, why, cure } => {
                 f.write_str(what)?;
                 for (index, key) in path.iter().rev().enumerate() {
                     write!(f, "{}{}", if index == 0 { " at " } else { "." }, short(key))?;
                 }
-                write!(f, " cannot be carried over, because {why}; {cure}")
+                write!(f, " cannot be copied, because {why}; {cure}")
             }
         }
     }
@@ -103,7 +107,20 @@ fn short(text: &str) -> String {
 impl<'d> Values<'d> {
     /// `max_bytes` bounds what all values together have at least when they are written.
     pub(crate) fn of(document: &'d Document<'d>, max_bytes: usize) -> Self {
-        Self { document, left: max_bytes, open: Vec::new(), merging: Vec::new(), merged: HashMap::new() }
+        Self {
+            document,
+            left: max_bytes,
+            readable: READ_AGAIN * max_bytes,
+            open: Vec::new(),
+            merging: Vec::new(),
+            merged: HashMap::new(),
+        }
+    }
+
+    /// The value of a node, for a caller that goes on without it. A value that cannot be taken uses up nothing.
+    pub(crate) fn optional(&mut self, id: Id) -> Result<Node, Problem> {
+        let left = self.left;
+        self.node(id).inspect_err(|_| self.left = left)
     }
 
     /// The shape of the whole document.
@@ -135,7 +152,7 @@ impl<'d> Values<'d> {
         }
         self.spend(2)?;
         if self.open.contains(&id) {
-            return Err(Problem::value("an alias", "it is inside of its own anchor", "write it out"));
+            return Err(Problem::value("an alias", "it refers to a value that contains it", "write it out"));
         }
         if self.open.len() == MAX_DEPTH {
             return Err(Problem::value("a value", "it is nested deeper than 100 levels", "flatten it"));
@@ -245,7 +262,7 @@ impl<'d> Values<'d> {
             for &source in sources {
                 let Some(Content::Map(pairs)) = self.document.get(source).map(|source| &source.content) else {
                     let cure = "give it a mapping or a list of mappings";
-                    return Err(Problem::value("a <<", "it merges something else than mappings", cure));
+                    return Err(Problem::value("a <<", "it merges something other than a mapping", cure));
                 };
                 for &(key, value) in &*self.pairs(source, pairs)? {
                     self.spend(1)?;
@@ -281,7 +298,8 @@ impl<'d> Values<'d> {
 
     fn spend(&mut self, bytes: usize) -> Result<(), Problem> {
         // Every value needs a separator.
-        self.left = self.left.checked_sub(bytes + 1).ok_or(Problem::TooLarge)?;
+        let reduced = |left: usize| left.checked_sub(bytes + 1).ok_or(Problem::TooLarge);
+        (self.left, self.readable) = (reduced(self.left)?, reduced(self.readable)?);
         Ok(())
     }
 }
@@ -303,7 +321,7 @@ fn unfit(tag: &SourceTag) -> Problem {
         SourceTag::Known(name) => format!("a value with the tag !!{}", short(name)),
         _ => "a value".to_owned(),
     };
-    Problem::value(what, "it does not fit its tag", "remove the tag or correct the value")
+    Problem::value(what, "it does not match its tag", "remove the tag or correct the value")
 }
 
 fn type_of(source: &Source<'_>, text: &str) -> Result<Type, Problem> {
@@ -330,7 +348,7 @@ fn unclear_problem(unclear: Unclear) -> Problem {
             Problem::value("a text", "it has a line break U+2028 or U+2029", cure)
         }
         Unclear::Indicator => {
-            let why = "the agent does not take its first character, ? or :, for a part of it";
+            let why = "the agent does not read its first character, ? or :, as part of the text";
             Problem::value("a text", why, "put it in quotes")
         }
         Unclear::Anchor => {

@@ -109,9 +109,9 @@ async fn what_is_not_an_answer_has_a_reason_without_its_text() {
             Failure::Unauthorized { has_key: true },
         ),
         (
-            "a forbidden key",
-            "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n",
-            Failure::Unauthorized { has_key: true },
+            "a service mesh",
+            "HTTP/1.1 403 Forbidden\r\ncontent-length: 19\r\n\r\nRBAC: secret denied",
+            Failure::Status(403),
         ),
         ("a redirect", redirect, Failure::Status(302)),
         ("no route", "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", Failure::Status(404)),
@@ -158,6 +158,18 @@ async fn a_closed_port_is_refused() {
     let access = Access { service: "s".to_owned(), port: PortRef::Number(80), key: None, tls: None };
     let asked = ask(address, &NamespacedName::new("n", "s"), &access, &BTreeSet::new(), SOON).await;
     assert_eq!(asked, Err(Failure::Refused));
+}
+
+#[test]
+fn the_reason_of_a_missing_connection_is_shown_as_it_is() {
+    let shown = |code: i32| of_connection(io::Error::from_raw_os_error(code).kind()).to_string();
+    // The numbers of Linux.
+    assert_eq!(shown(111), "refuses the connection; check the port of the Service and the NetworkPolicies");
+    assert_eq!(shown(110), "does not accept a connection within 5 s; check the NetworkPolicies");
+    assert_eq!(shown(113), "cannot be connected to: host unreachable");
+    assert_eq!(shown(101), "cannot be connected to: network unreachable");
+    let forbidden = Failure::Status(403).to_string();
+    assert!(forbidden.contains("service mesh") && !forbidden.contains("key"), "{forbidden}");
 }
 
 /// The certificate of an authority, and what it has signed for `holmes-holmes.holmes.svc`, with the key. Both are valid until

@@ -2,6 +2,9 @@ use serde_json::{Value, from_value, json};
 
 use super::*;
 
+/// The address of the Pod's node.
+const NODE: &str = "192.168.0.7";
+
 fn service(spec: &Value) -> ThinService {
     let mut all = json!({
         "selector": {"app": "holmes"},
@@ -35,7 +38,7 @@ fn pod(more: &Value) -> BackendPod {
     let mut all = json!({
         "metadata": {"name": "p1", "uid": "u-p1", "labels": {"app": "holmes", "hash": "1"}},
         "spec": {"containers": [{"name": "holmes", "image": "robustadev/holmes:0.45.0", "ports": [{"containerPort": 5050}]}]},
-        "status": {"podIPs": [{"ip": "10.1.2.3"}, {"ip": "fd00::3"}]},
+        "status": {"podIPs": [{"ip": "10.1.2.3"}, {"ip": "fd00::3"}], "hostIP": NODE, "hostIPs": [{"ip": NODE}]},
     });
     all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     from_value(all).unwrap()
@@ -132,11 +135,26 @@ fn a_pod_is_asked_at_its_own_address_once() {
 fn an_address_that_is_not_the_pods_or_that_is_never_called_is_refused() {
     let normal = slice(&json!({}));
     let at = |address: &str| slice(&json!({"endpoints": [endpoint(address, "p1")]}));
-    let with_ip = |address: &str| pod(&json!({"status": {"podIPs": [{"ip": address}]}}));
+    let with_ip = |address: &str| pod(&json!({"status": {"podIPs": [{"ip": address}], "hostIP": NODE}}));
+    let on_node = |status: Value| pod(&json!({"status": status}));
     for (slice, pod, word) in [
         (&normal, pod(&json!({"metadata": {"uid": "u-p1", "labels": {"app": "other"}}})), "selector"),
         (&normal, pod(&json!({"spec": {"hostNetwork": true}})), "node"),
-        (&normal, pod(&json!({"status": {}})), "does not have the address"),
+        (&normal, on_node(json!({})), "address of its node"),
+        (&normal, on_node(json!({"podIPs": [{"ip": "10.1.2.3"}]})), "address of its node"),
+        (
+            &normal,
+            on_node(json!({"podIPs": [{"ip": "10.1.2.3"}], "hostIP": "10.1.2.3"})),
+            "has the address of its node",
+        ),
+        (
+            &normal,
+            on_node(
+                json!({"podIPs": [{"ip": "10.1.2.3"}], "hostIP": NODE, "hostIPs": [{"ip": NODE}, {"ip": "::ffff:10.1.2.3"}]}),
+            ),
+            "has the address of its node",
+        ),
+        (&normal, on_node(json!({"hostIP": NODE})), "does not have the address"),
         (&at("10.9.9.9"), pod(&json!({})), "does not have the address"),
         (&at("169.254.169.254"), with_ip("169.254.169.254"), "link-local"),
         (&at("::ffff:a9fe:a9fe"), with_ip("169.254.169.254"), "link-local"),
@@ -150,16 +168,54 @@ fn an_address_that_is_not_the_pods_or_that_is_never_called_is_refused() {
     }
 }
 
+/// The result for this Pod if the Service's port leads to `target`, and a slice says `given`.
+fn at_port(target: &Value, given: i32, spec: &Value) -> Result<SocketAddr, String> {
+    let service = service(&json!({"ports": [{"name": "http", "port": 80, "targetPort": target}]}));
+    let slice = slice(&json!({"ports": [{"name": "http", "port": given, "protocol": "TCP"}]}));
+    let found = candidates(&service, port(&service, &PortRef::Number(80)).unwrap(), &[slice]);
+    let selector = BTreeMap::from([("app".to_owned(), "holmes".to_owned())]);
+    let pod = pod(&json!({"spec": spec}));
+    found.pods[0].replica(&pod, &selector, &Reserved::default(), None).map(|replica| replica.address)
+}
+
+#[test]
+fn the_port_is_the_services_and_a_slice_cannot_choose_another() {
+    let named = json!({"containers": [
+        {"name": "holmes", "ports": [{"name": "http", "containerPort": 53, "protocol": "UDP"}, {"name": "http", "containerPort": 5050}]},
+        {"name": "other", "ports": [{"name": "metrics", "containerPort": 9090}]},
+    ]});
+    let sidecar = json!({"containers": [{"name": "holmes"}],
+                         "initContainers": [{"name": "proxy", "ports": [{"name": "http", "containerPort": 5050}]}]});
+    let expected: Result<SocketAddr, String> = Ok("10.1.2.3:5050".parse().unwrap());
+    for (target, spec) in [(json!(5050), &named), (json!("http"), &named), (json!("http"), &sidecar)] {
+        assert_eq!(at_port(&target, 5050, spec), expected, "{target}");
+        for forged in [22, 9090, 65535] {
+            let refused = at_port(&target, forged, spec).unwrap_err();
+            assert!(refused.contains("has the port 5050"), "{target} {forged}: {refused}");
+        }
+    }
+    assert_eq!(at_port(&json!(80), 80, &named).map(|address| address.port()), Ok(80));
+    let absent = at_port(&json!("nosuch"), 5050, &named).unwrap_err();
+    assert!(absent.contains("does not have the targetPort"), "{absent}");
+}
+
+#[test]
+fn a_slice_without_the_port_is_reported() {
+    for ports in [json!([]), json!(null), json!([{"name": "other", "port": 5050}])] {
+        let found = found(&[slice(&json!({"ports": ports}))]);
+        assert!(found.pods.is_empty());
+        assert!(found.remarks[0].contains("does not have the port http of the Service"), "{:?}", found.remarks);
+    }
+}
+
 #[test]
 fn a_proxy_beside_the_agent_does_not_decide_its_version() {
     let container =
         |name: &str, image: &str, port: u16| json!({"name": name, "image": image, "ports": [{"containerPort": port}]});
+    let too_old = || Err(Unsupported::TooOld(Version::parse("0.44.0").unwrap()));
     let proxy = container("proxy", "quay.io/oauth2-proxy/oauth2-proxy:v7.6.0", 5050);
     for (containers, expected) in [
-        (
-            json!([proxy, container("holmes", "robustadev/holmes:0.44.0", 8000)]),
-            Err(Unsupported::TooOld(Version::parse("0.44.0").unwrap())),
-        ),
+        (json!([proxy, container("holmes", "robustadev/holmes:0.44.0", 8000)]), too_old()),
         (json!([proxy, container("holmes", "mirror/agent:0.45.0", 8000)]), Ok(Version::parse("0.45.0").unwrap())),
         (
             json!([
@@ -169,8 +225,35 @@ fn a_proxy_beside_the_agent_does_not_decide_its_version() {
             Ok(Version::parse("0.45.0").unwrap()),
         ),
         (json!([container("a", "x/a:1.0.0", 1), container("b", "x/b:1.0.0", 2)]), Err(Unsupported::Unknown)),
+        (json!([container("a", "x/a:1.0.0", 5050), container("b", "x/b:1.0.0", 5050)]), Err(Unsupported::Unknown)),
+        (
+            json!([container("ui", "x/holmes-ui:1.4.0", 80), container("holmes", "mirror/agent:0.44.0", 5050)]),
+            too_old(),
+        ),
+        (json!([container("ui", "x/holmes-ui:1.4.0", 80), container("main", "mirror/agent:0.44.0", 5050)]), too_old()),
+        (
+            json!([container("ui", "x/holmes-ui:1.4.0", 80), container("holmes", "mirror/agent:0.45.0", 5050)]),
+            Err(Unsupported::Unknown),
+        ),
     ] {
         let pod = pod(&json!({"spec": {"containers": containers}}));
         assert_eq!(replica(&[slice(&json!({}))], &pod).unwrap().version, expected);
+    }
+}
+
+#[test]
+fn the_image_that_runs_counts_as_well_as_the_one_in_the_spec() {
+    let running = |image: &str| json!([{"name": "other", "image": "x:0.1.0"}, {"name": "holmes", "image": image}]);
+    for (image, expected) in [
+        ("docker.io/robustadev/holmes:0.45.0", Ok(Version::parse("0.45.0").unwrap())),
+        ("sha256:0123456789abcdef", Ok(Version::parse("0.45.0").unwrap())),
+        ("robustadev/holmes:0.44.0", Err(Unsupported::TooOld(Version::parse("0.44.0").unwrap()))),
+    ] {
+        let status = json!({"podIPs": [{"ip": "10.1.2.3"}], "hostIP": NODE, "containerStatuses": running(image)});
+        assert_eq!(
+            replica(&[slice(&json!({}))], &pod(&json!({"status": status}))).unwrap().version,
+            expected,
+            "{image}"
+        );
     }
 }

@@ -223,12 +223,12 @@ fn an_entry_that_was_not_asked_about_is_neither_missing_nor_enabled() {
 fn an_agent_is_not_current_if_only_some_of_its_replicas_are_asked() {
     let file = file(Some("b"), &[]);
     let at = Instant::now() + Duration::from_secs(10_000);
-    let mut known = round(&file, at, vec![answer(&["b"], &[]); 64]);
+    let mut known = round(&file, at, vec![answer(&["b"], &[]); 32]);
     known.ready.insert(("zzz".to_owned(), "u".to_owned()));
-    known.remarks.push("only 64 of 65 replicas are asked".to_owned());
+    known.remarks.push("only 32 of 33 replicas are asked".to_owned());
     let view = view(&file, &history(&file, at, soon()), &known, PATIENCE);
-    assert_eq!(loaded(&view), (None, Reason::AgentBehind, "64/65".to_owned()));
-    assert!(!view.well && view.report.message.contains("only 64 of 65"), "{}", view.report.message);
+    assert_eq!(loaded(&view), (None, Reason::AgentBehind, "32/33".to_owned()));
+    assert!(!view.well && view.report.message.contains("only 32 of 33"), "{}", view.report.message);
 }
 
 #[test]

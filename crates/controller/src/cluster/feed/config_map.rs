@@ -59,15 +59,18 @@ impl Feed for OneConfigMap {
         self.cluster.restores.compare("ConfigMap", self.seen, version);
         self.trigger_on(self.cluster.config_maps.listed(&self.name, listed.as_ref()), received);
         self.uid = listed.and_then(|object| object.metadata.uid);
+        self.cluster.trigger_beside(&self.triggers, &self.name);
     }
 
     fn applied(&mut self, object: ThinConfigMap, received: Instant) {
         self.trigger_readers_if_new(&object, received);
         self.trigger_on(self.cluster.config_maps.applied(&self.name, &object), received);
+        self.cluster.trigger_beside(&self.triggers, &self.name);
     }
 
     fn deleted(&mut self, object: ThinConfigMap, received: Instant) {
         self.trigger_on(self.cluster.config_maps.deleted(&self.name, &object), received);
+        self.cluster.trigger_beside(&self.triggers, &self.name);
     }
 
     fn restored(&mut self) {

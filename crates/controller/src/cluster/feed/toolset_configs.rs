@@ -36,7 +36,7 @@ impl ToolsetConfigFeed {
     fn apply(&mut self, object: &ThinToolsetConfig, received: Instant) {
         let name = NamespacedName::of(object);
         self.known.insert(name.clone());
-        let rivals_before = self.cluster.writers_of_the_same(&name);
+        let rivals_before = self.cluster.rivals(&name);
         match self.cluster.toolset_configs.apply(&name, object) {
             Ok(News::Nothing) => return,
             Ok(News::Status) => return self.triggers.of(&name).status_changed(),
@@ -60,7 +60,7 @@ impl ToolsetConfigFeed {
 
     fn delete(&mut self, name: &NamespacedName) {
         self.known.remove(name);
-        let rivals = self.cluster.writers_of_the_same(name);
+        let rivals = self.cluster.rivals(name);
         if self.cluster.toolset_configs.delete(name) {
             info!(namespace = %name.namespace, name = %name.name, "ToolsetConfig deleted");
         }
@@ -71,9 +71,9 @@ impl ToolsetConfigFeed {
     }
 
     /// If several ToolsetConfigs name the same ConfigMap, the oldest one writes it. So the others may have to start or
-    /// stop writing it.
+    /// stop writing it. What one of them keeps in Grafana, the others do not delete.
     fn rivals_reconcile(&self, mut rivals: BTreeSet<NamespacedName>, name: &NamespacedName) {
-        rivals.append(&mut self.cluster.writers_of_the_same(name));
+        rivals.append(&mut self.cluster.rivals(name));
         for rival in &rivals {
             self.triggers.one(rival, None);
         }

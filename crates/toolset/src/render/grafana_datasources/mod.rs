@@ -10,13 +10,19 @@ mod source;
 
 use std::collections::BTreeSet;
 
-use crd_types::{Reason, ServiceReason, ToolsetConfig, Trust};
-use detectors::ServiceKey;
+use crd_types::{Instances, Reason, ServiceReason, ToolsetConfig, Trust};
+use detectors::{Product, ServiceKey};
+use kube::ResourceExt;
 
-use self::{previous::Previous, source::Absent};
+use self::{
+    previous::{MAX_DELETED, Previous},
+    source::Absent,
+};
+use super::before::{Before, Elsewhere};
 use crate::{
     plan::Plan,
     tool::{Note, Tool},
+    wanted::Fate,
     yaml::{self, Block},
 };
 
@@ -30,10 +36,10 @@ const AT_LEAST: &str = "apiVersion: 1\n";
 pub(super) struct Input<'a> {
     pub config: &'a ToolsetConfig,
     pub tools: &'a [Tool],
-    /// The file that was written before.
-    pub previous: Option<&'a str>,
-    /// See [`standing`].
-    pub standing: &'a BTreeSet<String>,
+    /// `None` if nothing is known of what was written before.
+    pub before: Option<&'a Before<'a>>,
+    /// See [`switched_off`].
+    pub off: &'a BTreeSet<String>,
 }
 
 /// The file.
@@ -42,30 +48,28 @@ pub(super) struct File {
     pub text: String,
     /// The number of data sources in it.
     pub listed: usize,
+    /// Whether more names are deleted when Grafana has loaded it.
+    pub waits: bool,
     /// What could not be written as it was asked for.
     pub notes: Vec<Note>,
 }
 
-/// The data sources whose Services are still there and wanted, although the file may not have them: what the size budget
-/// leaves out, and what has a fault or reaches a limit. Grafana keeps them.
-pub(super) fn standing(config: &ToolsetConfig, plan: &Plan) -> BTreeSet<String> {
-    let is_wanted = |tool: &&Tool| !matches!(source::of(config, tool), Err(Absent::Type | Absent::Index));
-    let planned = plan.tools.iter().filter(|tool| tool.trust == Trust::Trusted).filter(is_wanted).map(names::of_tool);
-    let faulty = plan.rejected.iter().filter(|one| one.trust == Trust::Trusted && is_fault(one.reason));
-    planned.chain(faulty.map(|one| names::of_service(&one.key.namespace, &one.key.name))).collect()
-}
-
-/// Whether a Service is rejected although nobody decided against it.
-const fn is_fault(reason: ServiceReason) -> bool {
-    matches!(
-        reason,
-        ServiceReason::InvalidAnnotation
-            | ServiceReason::NoUsablePort
-            | ServiceReason::NameConflict
-            | ServiceReason::LimitExceeded
-            | ServiceReason::Unhealthy
-            | ServiceReason::AwaitingEndpointSlices
-    )
+/// The data sources that the spec or the owners of their Services switch off, as the plan says. Every other reason for
+/// which a Service is no tool may be a fault that somebody corrects, so its data source stays in Grafana.
+pub(super) fn switched_off(config: &ToolsetConfig, plan: &Plan) -> BTreeSet<String> {
+    let is_single = |product: Product| {
+        let is_kept = |tool: &Tool| tool.product == product && tool.key.is_some();
+        config.spec.detector(product).instances == Instances::Single && plan.tools.iter().any(is_kept)
+    };
+    let off = plan.rejected.iter().filter(|one| match one.reason {
+        ServiceReason::OptedOut
+        | ServiceReason::DetectorDisabled
+        | ServiceReason::OverriddenOff
+        | ServiceReason::TrustedOnly => true,
+        ServiceReason::LostToPreferred => one.product.is_some_and(is_single),
+        _ => false,
+    });
+    off.map(|one| names::of_service(&one.key.namespace, &one.key.name)).collect()
 }
 
 /// The file, in the order of the names.
@@ -87,34 +91,91 @@ pub(super) fn render(input: &Input<'_>) -> File {
     }
     sources.sort_by(|(a, _), (b, _)| a.cmp(b));
     let present: BTreeSet<String> = sources.iter().map(|(name, _)| name.clone()).collect();
-    let gone = input.previous.map(Previous::read).unwrap_or_default().without(&present, input.standing);
+    let earlier = input.before.and_then(|before| before.earlier);
+    let is_loaded = earlier.is_some_and(|earlier| earlier.is_loaded);
+    let elsewhere = earlier.and_then(|earlier| earlier.elsewhere);
+    let is_elsewhere = |name: &str| elsewhere.map(|elsewhere| elsewhere.contains_key(name));
+    let previous = earlier.map(|earlier| Previous::read(earlier.text)).unwrap_or_default();
+    let left = previous.next(&present, |name| fate(input, name), is_elsewhere, is_loaded);
+    notes.extend(present.iter().filter_map(|name| overlap(input.config, name, elsewhere?.get(name)?)));
+    if !left.waiting.is_empty() {
+        let message = format!(
+            "{} data sources are deleted in Grafana later, because a file names at most {MAX_DELETED} of them; the next ones follow when the file has not changed for 5 minutes",
+            left.waiting.len()
+        );
+        notes.push(Note::new(Reason::OutputTooLarge, message));
+    }
     let listed = sources.len();
     let mut file = Block::new().with("apiVersion", 1);
-    if !gone.deleted.is_empty() {
+    if !left.deleted.is_empty() {
         let deleted: Vec<Block> =
-            gone.deleted.into_iter().map(|name| Block::new().with("name", name).with("orgId", 1)).collect();
+            left.deleted.iter().map(|name| Block::new().with("name", name.clone()).with("orgId", 1)).collect();
         file.set("deleteDatasources", deleted);
     }
     file.set("datasources", sources.into_iter().map(|(_, source)| source).collect::<Vec<_>>());
-    let remembered: String =
-        gone.remembered.iter().flat_map(|name| [previous::REMEMBERED, name.as_str(), "\n"]).collect();
     let body = yaml::to_yaml(&file).unwrap_or_else(|_| AT_LEAST.to_owned());
-    File { text: format!("{HEADER}{remembered}{body}"), listed, notes }
+    let waits = !left.waiting.is_empty();
+    File { text: format!("{HEADER}{}{body}", left.comments()), listed, waits, notes }
+}
+
+/// What is known of a data source that the file does not have.
+fn fate(input: &Input<'_>, name: &str) -> Fate {
+    if input.off.contains(name) {
+        return Fate::Unwanted;
+    }
+    match names::service_of(name) {
+        Some(key) => input.before.map_or(Fate::Open, |before| (before.fate)(&key)),
+        None if input.config.spec.tools.iter().any(|tool| names::of_stated(&tool.name) == name) => Fate::Open,
+        None => Fate::Unwanted,
+    }
+}
+
+/// Two ToolsetConfigs of one namespace are for the same Grafana.
+fn overlap(config: &ToolsetConfig, name: &str, other: &str) -> Option<Note> {
+    let (namespace, other) = other.split_once('/')?;
+    if config.namespace().as_deref() != Some(namespace) {
+        return None;
+    }
+    let message = format!(
+        "ToolsetConfig {other} has the data source {name} too, with another uid; let only one of them select it"
+    );
+    Some(Note::new(Reason::OutputConflict, message))
 }
 
 /// What the owner of the spec should know about a tool that is not in the file. It is normal that a discovered tool has
 /// no data source.
 fn note_of(tool: &Tool, absent: Absent) -> Option<Note> {
-    if tool.key.is_some() && absent != Absent::Dollar {
+    if tool.key.is_some() && matches!(absent, Absent::Type | Absent::Index) {
         return None;
     }
     let message = format!("{}: it is not in the file, because {}", tool.origin_in_words(), absent.in_words());
     Some(Note::new(Reason::SettingUnsupported, message))
 }
 
-/// The Services of the data sources in a file, by their names. A URL could also be that of a tool of `spec.tools`.
-pub(crate) fn services(text: &str) -> BTreeSet<ServiceKey> {
-    Previous::read(text).written().filter_map(names::service_of).collect()
+/// A data source in a file.
+pub(crate) struct ListedSource {
+    pub key: ServiceKey,
+    /// What its tool can be.
+    pub products: Vec<Product>,
+    pub url: String,
+}
+
+/// The data sources of Services in a file, by their names. A URL could also be that of a tool of `spec.tools`.
+pub(crate) fn listed(text: &str) -> Vec<ListedSource> {
+    let listed = |source: previous::Source| {
+        let products = source::products(&source.type_, &source.json_data.prometheus_type);
+        Some(ListedSource { key: names::service_of(&source.name)?, products, url: source.url })
+    };
+    Previous::read(text).written.into_iter().filter_map(listed).collect()
+}
+
+/// Adds the names that the file of another ToolsetConfig keeps in Grafana. Those that it keeps only because of others do
+/// not count, so two ToolsetConfigs do not keep a name because of each other.
+pub fn add_elsewhere(elsewhere: &mut Elsewhere, other: &ToolsetConfig, text: &str) {
+    let file = Previous::read(text);
+    let other = format!("{}/{}", other.namespace().unwrap_or_default(), other.name_any());
+    let names = file.written.into_iter().map(|source| source.name).chain(file.remembered);
+    elsewhere.extend(names.map(|name| (name, other.clone())));
 }
 
 /// Why the file does not have a tool of the plan. `None` if it has.

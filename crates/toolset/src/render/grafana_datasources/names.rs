@@ -31,6 +31,11 @@ pub(super) fn of_service(namespace: &str, name: &str) -> String {
     format!("{namespace}/{name}{MARK}")
 }
 
+/// The name of the data source of a tool of `spec.tools`.
+pub(super) fn of_stated(name: &str) -> String {
+    of_service(OF_THE_SPEC, name)
+}
+
 /// The Service of a data source. `None` for a tool of `spec.tools`, and for a name that does not have our form.
 pub(super) fn service_of(name: &str) -> Option<ServiceKey> {
     let (namespace, service) = name.strip_suffix(MARK).filter(|_| is_ours(name))?.split_once('/')?;

@@ -18,6 +18,11 @@ const TIME_FIELD: &str = "@timestamp";
 /// The plug-in for OpenSearch needs a version. It treats all versions of OpenSearch alike.
 const OPENSEARCH_VERSION: &str = "1.0.0";
 
+/// The most bytes of a URL. Grafana does not start if one is longer.
+const MAX_URL: usize = 255;
+/// The most characters of a name.
+const MAX_NAME: usize = 190;
+
 /// Why a tool has no data source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Absent {
@@ -27,6 +32,8 @@ pub(super) enum Absent {
     Index,
     /// A value has a `$`, which Grafana would expand.
     Dollar,
+    /// Its URL or its name is longer than Grafana takes.
+    TooLong,
 }
 
 impl Absent {
@@ -36,6 +43,7 @@ impl Absent {
             Self::Type => "Grafana has no data source of its own for this type",
             Self::Index => "its data source needs an index; set settings.index in an override or in spec.tools",
             Self::Dollar => "one of its values has a $, which Grafana would replace by a variable",
+            Self::TooLong => "its URL is longer than the 255 characters that Grafana takes; shorten its path",
         }
     }
 }
@@ -43,6 +51,10 @@ impl Absent {
 /// The data source of a tool.
 pub(super) fn of(config: &ToolsetConfig, tool: &Tool) -> Result<Block, Absent> {
     let type_ = type_of(tool.product).ok_or(Absent::Type)?;
+    let (name, url) = (names::of_tool(tool), tool.endpoint.to_string());
+    if url.len() > MAX_URL || name.len() > MAX_NAME {
+        return Err(Absent::TooLong);
+    }
     let mut json = Block::new();
     match tool.product {
         Product::Prometheus | Product::Thanos | Product::Mimir => json.set("prometheusType", tool.product.as_str()),
@@ -72,12 +84,12 @@ pub(super) fn of(config: &ToolsetConfig, tool: &Tool) -> Result<Block, Absent> {
         secure.set("httpHeaderValue1", tenant.clone());
     }
     let mut source = Block::new()
-        .with("name", names::of_tool(tool))
+        .with("name", name)
         .with("uid", uid(config, type_, tool))
         .with("orgId", 1)
         .with("type", type_)
         .with("access", "proxy")
-        .with("url", tool.endpoint.to_string())
+        .with("url", url)
         .with("isDefault", false)
         .with("editable", false)
         .with("jsonData", json);
@@ -106,6 +118,16 @@ fn type_of(product: Product) -> Option<&'static str> {
         | Product::MCP
         | Product::Custom => return None,
     })
+}
+
+/// What the tool of a data source can be. VictoriaMetrics is written as a Prometheus.
+pub(super) fn products(type_: &str, prometheus_type: &str) -> Vec<Product> {
+    let written = |product: &Product| match product {
+        Product::Prometheus | Product::Thanos | Product::Mimir => product.as_str() == prometheus_type,
+        Product::VictoriaMetrics => prometheus_type == Product::Prometheus.as_str(),
+        _ => true,
+    };
+    Product::ALL.iter().copied().filter(|product| type_of(*product) == Some(type_) && written(product)).collect()
 }
 
 /// Whether the data source of a product needs an index.

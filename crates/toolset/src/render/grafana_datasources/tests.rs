@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use detectors::ServiceView;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -9,8 +10,10 @@ use crate::{
     fixtures::{annotated, config, grafana, index, prometheus, service, slice},
     health::{HealthStage, HealthTime},
     pipeline::{self, HealthInput},
-    render::{budget, grafana_key},
+    render::{Earlier, budget, grafana_key},
 };
+
+mod deleting;
 
 const DOMAIN: &str = "svc.cluster.local";
 
@@ -32,7 +35,22 @@ fn of_type(namespace: &str, name: &str, type_: &str) -> ServiceView {
     annotated(service(namespace, name, &[("http", 8080)]), &marks)
 }
 
+/// A file that every Grafana has loaded, while no other ToolsetConfig writes one and every namespace can be seen.
+fn loaded(text: &str) -> Earlier<'_> {
+    const NOBODY: &Elsewhere = &Elsewhere::new();
+    Earlier { text, is_loaded: true, elsewhere: Some(NOBODY), unseen: &|_| false }
+}
+
 fn run(config: &ToolsetConfig, index: &Index, health: HealthInput<'_>, previous: Option<&str>) -> (Plan, Rendered) {
+    run_after(config, index, health, previous.map(loaded))
+}
+
+fn run_after(
+    config: &ToolsetConfig,
+    index: &Index,
+    health: HealthInput<'_>,
+    previous: Option<Earlier<'_>>,
+) -> (Plan, Rendered) {
     let outcome = pipeline::run(pipeline::Input {
         config,
         cluster_domain: crate::DEFAULT_CLUSTER_DOMAIN,
@@ -242,104 +260,11 @@ fn an_outage_removes_no_data_source_whatever_the_spec_says() {
 }
 
 #[test]
-fn what_is_gone_deselected_or_switched_off_is_deleted_in_grafana() {
-    let services = || vec![prometheus("monitoring", "a"), prometheus("monitoring", "b")];
-    let (before, _) = after(None, &for_grafana(json!({})), services());
-    let only_b = vec![prometheus("monitoring", "b")];
-    let opted_out = annotated(prometheus("monitoring", "a"), &[("kubernaut.io/toolset", "disabled")]);
-    let tenant = json!([{"name": "t", "trust": "Tenant", "namespaces": {"from": "All"}}]);
-    let off = json!([{"name": "off", "match": {"service": "a"}, "state": "Disabled"}]);
-    let single =
-        json!([{"type": "Prometheus", "preferred": [{"namespace": "monitoring", "name": "b"}], "instances": "Single"}]);
-    for (more, services, expected) in [
-        (json!({}), only_b.clone(), vec!["a"]),
-        (json!({}), vec![opted_out, only_b[0].clone()], vec!["a"]),
-        (json!({"overrides": off}), services(), vec!["a"]),
-        (json!({"detectors": single}), services(), vec!["a"]),
-        (json!({"detectors": [{"type": "Prometheus", "state": "Disabled"}]}), services(), vec!["a", "b"]),
-        (json!({"sources": tenant}), services(), vec!["a", "b"]),
-    ] {
-        let (_, file) = after(Some(&before), &for_grafana(more.clone()), services);
-        let expected: Vec<String> = expected.into_iter().map(name).collect();
-        assert_eq!(deleted(&file), expected, "{more}");
-        assert_eq!(file["deleteDatasources"][0]["orgId"], 1);
-        assert!(names(&file, "datasources").iter().all(|name| !expected.contains(name)), "{file}");
-    }
-}
-
-#[test]
-fn a_fault_of_a_service_deletes_nothing_and_its_name_is_remembered_until_it_is_gone() {
-    let config = for_grafana(json!({}));
-    let (before, _) = after(None, &config, vec![prometheus("monitoring", "a")]);
-    let faulty = || annotated(prometheus("monitoring", "a"), &[("kubernaut.io/toolset-port", "nope")]);
-    let (text, file) = after(Some(&before), &config, vec![faulty()]);
-    assert_eq!(file, json!({"apiVersion": 1, "datasources": []}), "{text}");
-    let (again, _) = after(Some(&text), &config, vec![faulty()]);
-    assert_eq!(again, text, "nothing moves at rest");
-    let (_, gone) = after(Some(&text), &config, vec![]);
-    assert_eq!(deleted(&gone), [name("a")]);
-    let (back, file) = after(Some(&text), &config, vec![prometheus("monitoring", "a")]);
-    assert_eq!((names(&file, "datasources"), deleted(&file)), (vec![name("a")], vec![]));
-    assert_eq!(back, before);
-}
-
-#[test]
-fn a_tombstone_stays_until_its_name_is_back() {
-    let config = for_grafana(json!({}));
-    let (first, _) = after(None, &config, vec![prometheus("monitoring", "a"), prometheus("monitoring", "b")]);
-    let (second, _) = after(Some(&first), &config, vec![prometheus("monitoring", "b")]);
-    let (third, file) = after(Some(&second), &config, vec![prometheus("monitoring", "b")]);
-    assert_eq!((deleted(&file), &third), (vec![name("a")], &second), "the same input gives the same bytes");
-    let (_, both) = after(Some(&third), &config, vec![]);
-    assert_eq!(deleted(&both), [name("a"), name("b")]);
-    let (_, back) = after(Some(&third), &config, vec![prometheus("monitoring", "a")]);
-    assert_eq!((names(&back, "datasources"), deleted(&back)), (vec![name("a")], vec![name("b")]));
-}
-
-#[test]
-fn at_most_fifty_names_are_deleted_and_the_oldest_are_dropped() {
-    let config = for_grafana(json!({}));
-    let many = |from: usize, to: usize| (from..to).map(|n| prometheus("monitoring", &format!("p{n:02}"))).collect();
-    let (all, _) = after(None, &config, many(0, 60));
-    let (early, _) = after(Some(&all), &config, many(20, 60));
-    let (late, file) = after(Some(&early), &config, vec![]);
-    let deleted = deleted(&file);
-    assert_eq!((deleted.len(), &deleted[0], &deleted[49]), (50, &name("p10"), &name("p59")));
-    assert_eq!(after(Some(&late), &config, vec![]).0, late);
-}
-
-#[test]
-fn nobody_can_make_it_delete_a_name_that_is_not_of_its_own_form() {
-    let config = for_grafana(json!({}));
-    let edited = "# left in Grafana: Loki\n# left in Grafana: x/y (discovered)\napiVersion: 1\n\
-                  datasources: [{name: Prometheus}, {name: a/b (discovered), isDefault: true}]\n\
-                  deleteDatasources: [{name: Main, orgId: 1}, {name: $X/y (discovered)}]\n";
-    let (_, file) = after(Some(edited), &config, vec![prometheus("monitoring", "a")]);
-    assert_eq!(deleted(&file), ["a/b (discovered)", "x/y (discovered)"]);
-    for broken in ["{", "datasources: 5", "", "[]", "datasources: null"] {
-        assert_eq!(deleted(&after(Some(broken), &config, vec![]).1), Vec::<String>::new(), "{broken}");
-    }
-}
-
-#[test]
 fn a_tenants_tool_says_that_only_trusted_ones_are_data_sources() {
     let config = for_grafana(json!({}));
     let (plan, rendered) = run(&config, &index([of_type("team", "p", "prometheus")]), HealthInput::Unobserved, None);
     assert_eq!((plan.rejected[0].reason, rendered.entries), (ServiceReason::TrustedOnly, 0));
     assert!(!text(&rendered, &config).contains("team"));
-}
-
-#[test]
-fn what_the_size_budget_leaves_out_is_not_deleted() {
-    let config = for_grafana(json!({}));
-    let services = vec![prometheus("monitoring", "a"), prometheus("monitoring", "b")];
-    let (before, _) = after(None, &config, services.clone());
-    let mut plan = crate::fixtures::planned(&config, &index(services));
-    let standing = standing(&config, &plan);
-    let cut = plan.tools.split_off(1);
-    let file = render(&Input { config: &config, tools: &plan.tools, previous: Some(&before), standing: &standing });
-    assert!(!file.text.contains("deleteDatasources"), "{}", file.text);
-    assert!(file.text.contains(&format!("{}{}", previous::REMEMBERED, names::of_tool(&cut[0]))), "{}", file.text);
 }
 
 #[test]
@@ -358,4 +283,67 @@ fn grafana_itself_is_no_data_source_and_is_no_news() {
     let (plan, rendered) = run(&config, &index([grafana("monitoring", "g")]), HealthInput::Unobserved, None);
     assert_eq!((plan.tools.len(), rendered.entries, rendered.notes.len()), (1, 0, 0));
     assert!(crate::render::why_absent(&config, &plan.tools, &plan.tools[0]).is_some());
+}
+
+#[test]
+fn a_url_that_grafana_does_not_take_is_left_out_and_said_and_deletes_nothing() {
+    let config = for_grafana(json!({}));
+    let (namespace, name) = ("monitoring", "s".repeat(63));
+    let before = after(None, &config, vec![of_type(namespace, &name, "prometheus")]).0;
+    let view = annotated(
+        service(namespace, &name, &[("http", 8080)]),
+        &[
+            ("kubernaut.io/toolset", "enabled"),
+            ("kubernaut.io/toolset-type", "prometheus"),
+            ("kubernaut.io/toolset-path", &format!("/{}", "p".repeat(128))),
+        ],
+    );
+    let long = "d".repeat(50);
+    let outcome = pipeline::run(pipeline::Input {
+        config: &config,
+        cluster_domain: &format!("{long}.{long}"),
+        index: &index([view]),
+        admits: None,
+        health: HealthInput::Unobserved,
+        legacy_overrides: None,
+        base: None,
+        previous: Some(loaded(&before)),
+    });
+    let text = text(&outcome.rendered, &config);
+    let left = previous::REMEMBERED.line(&names::of_service(namespace, &name));
+    assert!(outcome.rendered.entries == 0 && text.contains(&left), "{text}");
+    assert!(!text.contains("deleteDatasources"), "{text}");
+    assert!(outcome.rendered.notes[0].message.contains("255"), "{:?}", outcome.rendered.notes);
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_legal_fits_into_grafana(
+        namespace in "[a-z]{1,63}", service_name in "[a-z]{1,63}", path in "(/[a-z]{1,40}){0,3}", domain in "[a-z]{1,63}(\\.[a-z]{1,63}){0,2}",
+        tool in "[a-z]{1,40}", url_path in "(/[a-z]{1,60}){0,4}",
+    ) {
+        let endpoint = format!("https://{}.example/{}", "h".repeat(60), url_path.trim_start_matches('/'));
+        let config = for_grafana(json!({
+            "sources": [{"name": "s", "trust": "Trusted", "namespaces": {"from": "All"}}],
+            "tools": [{"name": tool, "type": "Loki", "endpoint": endpoint}],
+        }));
+        let marks = [("kubernaut.io/toolset", "enabled"), ("kubernaut.io/toolset-type", "loki"), ("kubernaut.io/toolset-path", path.as_str())];
+        let marks = if path.is_empty() { &marks[..2] } else { &marks[..] };
+        let outcome = pipeline::run(pipeline::Input {
+            config: &config,
+            cluster_domain: &domain,
+            index: &index([annotated(service(&namespace, &service_name, &[("http", 8080)]), marks)]),
+            admits: None,
+            health: HealthInput::Unobserved,
+            legacy_overrides: None,
+            base: None,
+            previous: None,
+        });
+        let file: Value = serde_saphyr::from_str(&text(&outcome.rendered, &config)).unwrap();
+        for source in file["datasources"].as_array().unwrap() {
+            let length = |field: &str| source[field].as_str().unwrap().len();
+            prop_assert!(length("url") <= 255 && length("name") <= 190 && length("uid") <= 40, "{}", source);
+        }
+        prop_assert_eq!(outcome.plan.tools.len(), outcome.rendered.entries + outcome.rendered.notes.len());
+    }
 }

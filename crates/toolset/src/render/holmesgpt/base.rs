@@ -20,9 +20,23 @@ pub struct BaseFile {
     toolsets: BTreeMap<Key, Block>,
     servers: BTreeMap<Key, Block>,
     problems: Vec<String>,
+    /// The bytes of its entries when they are written.
+    bytes: usize,
 }
 
 impl BaseFile {
+    /// Counts an entry, unless the file is then too large. Aliases can turn a small file into a large one.
+    fn count(&mut self, max: usize, (key, block): (Key, Block)) -> Result<(Key, Block), String> {
+        let text = yaml::to_yaml(&block)?;
+        // Every line is indented, because it is inside of the entry and the section.
+        let bytes = self.bytes + key.as_str().len() + text.len() + 4 * text.lines().count();
+        if bytes > max {
+            return Err(Problem::TooLarge.to_string());
+        }
+        self.bytes = bytes;
+        Ok((key, block))
+    }
+
     /// The entries of `toolsets`.
     pub const fn toolsets(&self) -> &BTreeMap<Key, Block> {
         &self.toolsets
@@ -64,24 +78,22 @@ impl BaseFile {
 /// Reads a base file as the agent does. `Err` says why it cannot be used. Single entries that cannot be used are in
 /// [`BaseFile::problems`].
 pub fn parse(text: &str) -> Result<BaseFile, String> {
-    if text.len() > MAX_BYTES {
-        return Err(format!("has {} bytes; at most {MAX_BYTES} are taken", text.len()));
+    parse_within(MAX_BYTES, text)
+}
+
+/// The same with another limit.
+pub(super) fn parse_within(max: usize, text: &str) -> Result<BaseFile, String> {
+    if text.len() > max {
+        return Err(format!("has {} bytes; at most {max} are taken", text.len()));
     }
     let (text, separators) = yaml::normalised(text);
     let document = Document::parse(&text, &separators)?;
-    let mut values = Values::of(&document, MAX_BYTES);
+    let mut values = Values::of(&document, max);
     let mut file = BaseFile::default();
     for section in ["toolsets", "mcp_servers"] {
-        read_section(section, &mut values, &mut file)?;
+        read_section(section, max, &mut values, &mut file)?;
     }
-    // Aliases can turn a small file into a large one.
-    let all: Block =
-        file.toolsets.iter().chain(&file.servers).map(|(k, v)| (k.clone(), Node::Map(v.clone()))).collect();
-    match yaml::to_yaml(&all) {
-        Ok(written) if written.len() > MAX_BYTES => Err(too_large(&format!("{} bytes", written.len()))),
-        Ok(_) => Ok(file),
-        Err(why) => Err(why),
-    }
+    Ok(file)
 }
 
 /// Whether two entries are written in the same way. `.nan` is not equal to itself.
@@ -89,16 +101,9 @@ fn is_same(a: &Block, b: &Block) -> bool {
     a == b || yaml::to_yaml(a).is_ok_and(|a| yaml::to_yaml(b).is_ok_and(|b| a == b))
 }
 
-fn too_large(bytes: &str) -> String {
-    format!("has {bytes} with its aliases expanded; at most {MAX_BYTES} are taken")
-}
-
 /// Reads one of the two sections that the agent reads. Null and an empty list read as no entries.
-fn read_section(section: &str, values: &mut Values<'_>, file: &mut BaseFile) -> Result<(), String> {
-    let whole = |problem: Problem| match problem {
-        Problem::TooLarge => too_large("too many bytes"),
-        other => other.to_string(),
-    };
+fn read_section(section: &str, max: usize, values: &mut Values<'_>, file: &mut BaseFile) -> Result<(), String> {
+    let whole = |problem: Problem| problem.to_string();
     let root = match values.root().map_err(whole)? {
         Shape::Nothing => return Ok(()),
         Shape::Map(fields) => fields,
@@ -123,7 +128,6 @@ fn read_section(section: &str, values: &mut Values<'_>, file: &mut BaseFile) -> 
     for (key, entry) in fields.iter() {
         match values.node(*key) {
             Ok(Node::Text(name)) => _ = named.insert(name.into_owned(), *entry),
-            Err(Problem::TooLarge) => return Err(whole(Problem::TooLarge)),
             Ok(_) => {
                 let name = values.in_words(*key);
                 let why = "its name is not text for the agent; put it in quotes";
@@ -135,34 +139,33 @@ fn read_section(section: &str, values: &mut Values<'_>, file: &mut BaseFile) -> 
         }
     }
     for (name, id) in named {
-        match (entry(&name, values.node(id)).map_err(whole)?, section) {
-            (Ok((key, block)), "toolsets") => _ = file.toolsets.insert(key, block),
-            (Ok((key, block)), _) => _ = file.servers.insert(key, block),
-            (Err(why), _) => file.problems.push(format!("{section} {name:?} is left out: {why}")),
+        match entry(&name, values.optional(id)).and_then(|entry| file.count(max, entry)) {
+            Ok((key, block)) if section == "toolsets" => _ = file.toolsets.insert(key, block),
+            Ok((key, block)) => _ = file.servers.insert(key, block),
+            Err(why) => file.problems.push(format!("{section} {name:?} is left out: {why}")),
         }
     }
     Ok(())
 }
 
-/// One entry, or why the agent would reject it. `Err` if the whole file is too large.
-fn entry(name: &str, value: Result<Node, Problem>) -> Result<Result<(Key, Block), String>, Problem> {
+/// One entry, or why the agent would reject it.
+fn entry(name: &str, value: Result<Node, Problem>) -> Result<(Key, Block), String> {
     let Some(key) = Key::new(name) else {
         let why = match name {
             "" => "its name is empty; give it a name",
             _ if name.contains('.') => "the agent rejects the whole file if a name contains a dot; rename it",
             _ => "its name contains a line break or another control character; rename it",
         };
-        return Ok(Err(why.to_owned()));
+        return Err(why.to_owned());
     };
-    Ok(match value {
+    match value {
         Ok(Node::Map(block)) => Ok((key, block)),
         Ok(Node::Null) => {
             Err("the agent rejects the whole file if an entry is empty; write {enabled: true}".to_owned())
         }
-        Ok(_) => Err("it is not a mapping".to_owned()),
-        Err(Problem::TooLarge) => return Err(Problem::TooLarge),
+        Ok(_) => Err("it is not a mapping; write it as {enabled: true, …}".to_owned()),
         Err(problem) => Err(problem.to_string()),
-    })
+    }
 }
 
 #[cfg(test)]

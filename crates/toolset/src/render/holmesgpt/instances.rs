@@ -1,5 +1,7 @@
 //! The toolsets that hold all instances of their products in one entry: `config.instances`, in ranked order.
 
+use std::collections::{HashMap, HashSet};
+
 use crd_types::State;
 
 use super::{
@@ -25,11 +27,9 @@ const TRIES_AMONG_SIBLINGS: i32 = 1;
 pub(super) fn entry(toolset: Toolset, tools: &[&Tool], own: OwnInstances, notes: &mut Vec<Note>) -> Block {
     let alone = tools.len() + own.instances.len() == 1;
     let mut instances: Vec<Block> = tools.iter().map(|tool| instance(toolset, tool, alone, notes)).collect();
-    let mut names: Vec<String> = instances.iter().filter_map(name).collect();
+    let mut names = Names { taken: instances.iter().filter_map(name).collect(), next: HashMap::new() };
     for mut own in own.instances {
-        let unique = unique_among(&names, &name(&own).unwrap_or_else(|| "default".to_owned()));
-        own.set("name", unique.clone());
-        names.push(unique);
+        own.set("name", names.unique(name(&own).unwrap_or_else(|| "default".to_owned())));
         instances.push(own);
     }
     let mut entry = own.fields;
@@ -96,12 +96,26 @@ fn name(instance: &Block) -> Option<String> {
     instance.get("name").and_then(Node::as_text).map(str::to_owned)
 }
 
-fn unique_among(names: &[String], wanted: &str) -> String {
-    let mut unique = wanted.to_owned();
-    let mut next = 2;
-    while names.contains(&unique) {
-        unique = format!("{wanted}-{next}");
-        next += 1;
+/// The names of the instances of one toolset.
+struct Names {
+    taken: HashSet<String>,
+    /// The number to try next for a name that is taken.
+    next: HashMap<String, usize>,
+}
+
+impl Names {
+    /// The name, with a number if it is taken.
+    fn unique(&mut self, wanted: String) -> String {
+        if self.taken.insert(wanted.clone()) {
+            return wanted;
+        }
+        let next = self.next.entry(wanted.clone()).or_insert(2);
+        loop {
+            let unique = format!("{wanted}-{next}");
+            *next += 1;
+            if self.taken.insert(unique.clone()) {
+                return unique;
+            }
+        }
     }
-    unique
 }

@@ -23,6 +23,7 @@ mod revision;
 mod text;
 mod toolsets;
 mod unsupported;
+mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,6 +71,8 @@ pub struct HolmesFile {
     pub revision: Option<String>,
     /// The enabled entries of `toolsets` and `mcp_servers` that are not just those of the base file.
     pub entries: BTreeSet<String>,
+    /// The environment variables that the file names.
+    pub variables: BTreeSet<String>,
     /// What could not be written as the spec wants it.
     pub notes: Vec<Note>,
 }
@@ -186,6 +189,10 @@ impl FileBuilder {
         self.notes.sort();
         self.notes.dedup();
         let entries = base.others(&self.toolsets, &self.servers).map(str::to_owned).collect();
+        let mut variables = BTreeSet::new();
+        for entry in self.toolsets.values().chain(self.servers.values()) {
+            variables::of(entry, &mut variables);
+        }
         let toolsets = section("toolsets", self.toolsets).unwrap_or_else(|| AT_LEAST.to_owned());
         let mut text = format!("{HEADER}{toolsets}{}", section("mcp_servers", self.servers).unwrap_or_default());
         let mut revision = None;
@@ -195,7 +202,7 @@ impl FileBuilder {
             text.insert_str(HEADER.len() + toolsets.len(), &entry_lines(entry));
             revision = Some(of_text);
         }
-        HolmesFile { text, revision, entries, notes: self.notes }
+        HolmesFile { text, revision, entries, variables, notes: self.notes }
     }
 }
 

@@ -78,39 +78,42 @@ fn a_problem_names_the_value_its_place_and_the_cure() {
     let table = [
         (
             "a: {b: [1, 2020-13-45]}",
-            "the value 2020-13-45 at a.b.1 cannot be carried over, because there is no such date or time; put it in quotes",
+            "the value 2020-13-45 at a.b.1 cannot be copied, because there is no such date or time; put it in quotes",
         ),
         (
             "a: !vault s3cret",
-            "a value with the tag !vault at a cannot be carried over, because the agent does not know the tag; remove the tag",
+            "a value with the tag !vault at a cannot be copied, because the agent does not know the tag; remove the tag",
         ),
         (
             "a: !!int s3cret",
-            "a value with the tag !!int at a cannot be carried over, because it is not a number; remove the tag or correct the value",
+            "a value with the tag !!int at a cannot be copied, because it is not a number; remove the tag or correct the value",
         ),
         (
             "a: !!map [1]",
-            "a value with the tag !!map at a cannot be carried over, because it does not fit its tag; remove the tag or correct the value",
+            "a value with the tag !!map at a cannot be copied, because it does not match its tag; remove the tag or correct the value",
         ),
-        ("a: &a [*a]", "an alias at a.0 cannot be carried over, because it is inside of its own anchor; write it out"),
-        ("a: {? [b] : 1}", "a key at a cannot be carried over, because it is a list or a mapping; write a text for it"),
-        ("a: {x.y: 1}", "the agent refuses a whole file for the key \"x.y\" in it"),
+        ("a: &a [*a]", "an alias at a.0 cannot be copied, because it refers to a value that contains it; write it out"),
+        ("a: {? [b] : 1}", "a key at a cannot be copied, because it is a list or a mapping; write a text for it"),
+        (
+            "a: {x.y: 1}",
+            "the agent rejects the whole file because of the key \"x.y\"; use a key without a dot or control characters",
+        ),
         (
             "a: {<<: 1}",
-            "a << at a cannot be carried over, because it merges something else than mappings; give it a mapping or a list of mappings",
+            "a << at a cannot be copied, because it merges something other than a mapping; give it a mapping or a list of mappings",
         ),
-        ("a: &a {<<: *a}", "a << at a cannot be carried over, because it merges a mapping into itself; remove it"),
+        ("a: &a {<<: *a}", "a << at a cannot be copied, because it merges a mapping into itself; remove it"),
         (
             "a: 'x\u{2028}  y'",
-            "a text at a cannot be carried over, because it has a line break U+2028 or U+2029; write \\L or \\P in double quotes",
+            "a text at a cannot be copied, because it has a line break U+2028 or U+2029; write \\L or \\P in double quotes",
         ),
         (
             "a: [?b]",
-            "a text at a.0 cannot be carried over, because the agent does not take its first character, ? or :, for a part of it; put it in quotes",
+            "a text at a.0 cannot be copied, because the agent does not read its first character, ? or :, as part of the text; put it in quotes",
         ),
         (
             "a: &b:c d",
-            "a value at a cannot be carried over, because its anchor has a character other than a letter, a digit, - and _; rename the anchor",
+            "a value at a cannot be copied, because its anchor has a character other than a letter, a digit, - and _; rename the anchor",
         ),
     ];
     for (text, expected) in table {

@@ -2,7 +2,7 @@
 
 use crate::{
     render::holmesgpt::toolsets::Toolset,
-    yaml::{Block, Node},
+    yaml::{self, Block, Node},
 };
 
 /// The base file's part of a shared toolset, to be merged with the tools of ours.
@@ -23,6 +23,10 @@ const INHERITED_TOGETHER: [&[&str]; 2] =
 /// The fields that can hold an instance's URL, old names included.
 const URL_FIELDS: [&str; 3] = ["prometheus_url", "api_url", "url"];
 
+/// The most bytes that all instances of a toolset inherit together. A small file could otherwise become an output that
+/// the API server refuses.
+const MAX_INHERITED: usize = 64 * 1024;
+
 impl OwnInstances {
     /// Splits an entry. What cannot be merged with ours is added to `problems`.
     pub(in crate::render::holmesgpt) fn of(
@@ -40,13 +44,13 @@ impl OwnInstances {
             Some(Some(true)) => {}
             Some(Some(false)) => {
                 problems.push(format!(
-                    "toolsets {name:?} is switched off there, but tools were found for it; to keep it off, disable it in spec.baseline or spec.detectors"
+                    "toolsets {name:?} is disabled in output.base, but the operator enables it, because it found tools for it; to keep it disabled, disable it in spec.baseline or spec.detectors"
                 ));
                 return own;
             }
             Some(None) => {
                 problems.push(format!(
-                    "toolsets {name:?} has an enabled that the agent takes for neither true nor false, so its config is left out; write true or false"
+                    "toolsets {name:?} has an invalid value in enabled, which is neither true nor false, so its config is left out; write true or false"
                 ));
                 return own;
             }
@@ -62,6 +66,13 @@ impl OwnInstances {
             // Without instances the agent names the only one `default`.
             _ => vec![Node::Map(Block::new().with("name", "default"))],
         };
+        let inherited = yaml::to_yaml(&shared).map_or(0, |text| text.len()).saturating_mul(listed.len());
+        if listed.len() > 1 && inherited > MAX_INHERITED {
+            problems.push(format!(
+                "toolsets {name:?} has instances that inherit {inherited} bytes together, and at most {MAX_INHERITED} are taken, so its instances are left out; move large fields into the instances that need them"
+            ));
+            return own;
+        }
         for (index, instance) in listed.iter().enumerate() {
             let Some(instance) = instance.as_map() else { continue };
             let mut whole = inherit(&shared, instance);
@@ -87,24 +98,17 @@ impl OwnInstances {
     }
 }
 
-/// An instance with what it inherits.
+/// An instance with what it inherits. Its name comes first.
 fn inherit(shared: &Block, instance: &Block) -> Block {
-    let mut whole = Block::new();
-    if let Some(name) = instance.get("name") {
-        whole.set("name", name.clone());
-    }
     let replaced = |key: &str| {
         INHERITED_TOGETHER
             .iter()
             .any(|group| group.contains(&key) && group.iter().any(|field| instance.get(field).is_some()))
     };
-    for (key, value) in shared.iter().filter(|(key, _)| !key.as_text().is_some_and(replaced)) {
-        whole.insert(key.clone(), value.clone());
-    }
-    for (key, value) in instance.iter() {
-        whole.insert(key.clone(), value.clone());
-    }
-    whole
+    let name = instance.iter().filter(|(key, _)| key.as_text() == Some("name"));
+    let inherited = shared.iter().filter(|(key, _)| !key.as_text().is_some_and(replaced));
+    let fields = name.chain(inherited).chain(instance.iter());
+    Block::of_fields(fields.map(|(key, value)| (key.clone(), value.clone())).collect())
 }
 
 /// Whether the agent takes a value of `enabled` for true. `None` if it refuses the entry for it. These are the rules of

@@ -57,12 +57,55 @@ fn a_file_that_cannot_be_read_is_an_error_in_words() {
 }
 
 #[test]
-fn aliases_cannot_make_it_larger_than_the_budget() {
+fn an_entry_that_aliases_make_larger_than_the_budget_is_left_out_alone() {
     let line = "x".repeat(1000);
     let tenfold = |from: &str, to: &str| format!("{to}: &{to} [{}]\n", vec![format!("*{from}"); 10].join(", "));
     let levels: String = [("a", "b"), ("b", "c"), ("c", "d"), ("d", "e")].map(|(from, to)| tenfold(from, to)).concat();
-    let text = format!("a: &a ['{line}']\n{levels}toolsets: {{mine: {{config: {{all: *e}}}}}}\n");
-    assert!(parse(&text).is_err());
+    let toolsets = "toolsets: {a: {config: {v: 1}}, mine: {config: {all: *e}}, z: {config: {v: *b}}}";
+    let file = parse(&format!("a: &a ['{line}']\n{levels}{toolsets}\n")).unwrap();
+    assert_eq!(file.names().collect::<Vec<_>>(), ["a", "z"]);
+    let [problem] = file.problems() else { panic!("{:?}", file.problems()) };
+    assert!(problem.contains("\"mine\" is left out") && problem.contains("too large"), "{problem}");
+}
+
+#[test]
+fn many_entries_that_are_too_large_do_not_cost_time_each() {
+    let line = "x".repeat(1000);
+    let large = format!("a: &a [{}]\n", vec![format!("'{line}'"); 100].join(", "));
+    let entries: Vec<String> = (0..4000).map(|number| format!("  e{number:04}: {{v: [*a, *a, *a]}}\n")).collect();
+    let file = parse(&format!("{large}toolsets:\n{}", entries.concat())).unwrap();
+    assert_eq!((file.toolsets().len(), file.problems().len()), (0, 4000));
+}
+
+#[test]
+fn instances_that_inherit_too_much_are_left_out_and_said() {
+    let header = "x".repeat(1000);
+    let with = |count: usize| {
+        let instances = vec!["{api_url: a}"; count].join(", ");
+        let config = format!("{{api_key: {header}, instances: [{instances}]}}");
+        let (own, problems) = own(Toolset::Loki, &format!("{{enabled: true, config: {config}}}"));
+        (own.instances.len(), problems.join(""))
+    };
+    assert_eq!(with(50), (50, String::new()));
+    let (instances, problems) = with(100);
+    assert!(instances == 0 && problems.contains("inherit"), "{problems}");
+}
+
+#[test]
+fn thousands_of_fields_and_of_instances_with_one_name_are_merged_in_a_moment() {
+    let fields: Vec<String> = (0..8000).map(|number| format!("f{number}: 1, ")).collect();
+    let fields = fields.concat();
+    let instances = vec!["{name: a, api_url: b}"; 4000].join(", ");
+    let (merged, _) = own(Toolset::Loki, &format!("{{enabled: true, config: {{instances: [{instances}]}}}}"));
+    let entry = crate::render::holmesgpt::instances::entry(Toolset::Loki, &[], merged, &mut Vec::new());
+    let Some(Node::List(listed)) = entry.get("config").and_then(|config| config.as_map()?.get("instances")) else {
+        panic!("no instances")
+    };
+    let names: std::collections::BTreeSet<_> =
+        listed.iter().map(|one| one.as_map().unwrap().get("name").unwrap().as_text().unwrap()).collect();
+    assert_eq!(names.len(), 4000);
+    let (merged, _) = own(Toolset::Loki, &format!("{{enabled: true, config: {{{fields} api_url: a}}}}"));
+    assert_eq!(merged.instances[0].len(), 8002, "the fields, the URL and the name");
 }
 
 #[test]
@@ -129,7 +172,7 @@ fn enabled_is_taken_as_the_agent_takes_it() {
     }
     for off in ["false", "no", "0", "'off'", "n"] {
         let (instances, problems) = with(off);
-        assert!(instances == 0 && problems.contains("switched off"), "{off}: {problems}");
+        assert!(instances == 0 && problems.contains("is disabled in output.base"), "{off}: {problems}");
     }
     for neither in ["null", "2", "maybe", "[]", "2020-01-01"] {
         let (instances, problems) = with(neither);
@@ -175,7 +218,7 @@ fn instances_take_along_what_they_inherit_but_for_credentials_that_exclude_each_
 fn what_cannot_stand_beside_discovered_tools_is_said() {
     let (off, problems) = own(Toolset::Loki, "{enabled: false, config: {api_url: 'http://a'}}");
     assert_eq!(off.instances, []);
-    assert!(problems[0].contains("switched off"), "{problems:?}");
+    assert!(problems[0].contains("is disabled in output.base"), "{problems:?}");
     let (nowhere, problems) = own(Toolset::Metrics, "{enabled: true, config: {headers: {A: b}}}");
     assert_eq!(nowhere.instances, []);
     assert!(problems[0].contains("prometheus_url"), "{problems:?}");
