@@ -5,10 +5,13 @@ use e2e::{
     controlplane::controllers_run,
     harness::{DEFAULT_CONFIG_MAP, FakeAgent, Reply, prelude::*, services},
 };
-use k8s_openapi::api::{core::v1::Pod, discovery::v1::EndpointSlice};
+use k8s_openapi::api::{
+    core::v1::{ConfigMap, Pod},
+    discovery::v1::EndpointSlice,
+};
 use kube::{
     Api, ResourceExt as _,
-    api::{ListParams, Patch, PatchParams},
+    api::{DynamicObject, ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, from_value, json};
 
@@ -53,6 +56,32 @@ async fn an_agent_that_is_too_old_is_not_asked() -> Result<()> {
         cast.replica(IMAGE, new.port()).await?;
         cast.loaded(("False", "AgentTooOld"), "1/2").await?;
         ensure!(asked(&new) > 0 && asked(agent) == 0, "{} requests", asked(agent));
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_agent_that_says_itself_that_it_is_too_old_is_asked_exactly_once() -> Result<()> {
+    with_agent("agent-says-old", json!({}), async |cast, agent| {
+        cast.install(&json!({}))?;
+        agent.reply(Reply::json(&json!({"version": "0.44.2", "toolsets": []})));
+        cast.replica(IMAGE, agent.port()).await?;
+        let config = cast.says(("False", "AgentTooOld"), "runs version 0.44.2").await?;
+        assert_eq!(config.data.pointer("/status/agent/version"), Some(&json!("0.44.2")));
+        // A change of the file and a new replica are followed by rounds.
+        cast.stage.world.create(&services::grafana(&cast.stage.apps)).await?;
+        cast.stage.lists(&["grafana"]).await?;
+        let new = FakeAgent::start(current(cast).await?).await?;
+        cast.replica(IMAGE, new.port()).await?;
+        cast.loaded(("False", "AgentTooOld"), "1/2").await?;
+        let before = asked(&new);
+        eventually("the others are asked again", async || {
+            ensure!(asked(&new) >= before + 2);
+            Ok(())
+        })
+        .await?;
+        assert_eq!(asked(agent), 1);
         Ok(())
     })
     .await
@@ -226,7 +255,8 @@ async fn while_the_output_is_in_conflict_the_agent_is_not_asked() -> Result<()> 
         });
         cast.stage.meddle(take).await?;
         cast.stage.ready(("False", "OutputConflict")).await?;
-        cast.loaded(("Unknown", "OutputConflict"), "1/1").await?;
+        // The column would be about another file.
+        cast.loaded(("Unknown", "OutputConflict"), "").await?;
         let before = asked(agent);
         cast.stays("nobody is asked", async || Ok(asked(agent))).await?;
         assert_eq!(asked(agent), before);
@@ -257,6 +287,79 @@ async fn in_preview_the_agent_is_compared_with_the_config_map_as_it_is() -> Resu
         cast.loaded(("Unknown", "AgentBehind"), "0/1").await?;
         agent.reply(current(cast).await?);
         cast.loaded(("True", "AsExpected"), "1/1").await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_entry_that_instances_were_added_to_is_judged_in_preview_too() -> Result<()> {
+    with_agent("agent-preview-base", json!({}), async |cast, agent| {
+        let own = "toolsets:\n  prometheus/metrics: {enabled: true, config: {prometheus_url: 'https://saas.example'}}\n  \
+                   mine: {enabled: true, type: http}\n";
+        let base = json!({
+            "metadata": {"namespace": cast.stage.agent, "name": "mine"}, "data": {"custom_toolset.yaml": own},
+        });
+        cast.stage.world.create::<ConfigMap>(&from_value(base)?).await?;
+        cast.stage.respec(json!({"output": {"base": {"configMapName": "mine"}}})).await?;
+        cast.stage.world.create(&services::prometheus_server(&cast.stage.apps)).await?;
+        cast.stage.lists(&["prometheus-server"]).await?;
+        cast.stage
+            .output_is("it has both", |output| {
+                let file = crate::stage::data(output, "custom_toolset.yaml");
+                file.contains("saas.example") && file.contains("prometheus-server")
+            })
+            .await?;
+        cast.stage.respec(json!({"mode": "Preview"})).await?;
+        cast.stage.ready(("True", "Preview")).await?;
+        let mut failing = info_of(&cast.file().await?)?;
+        for toolset in failing["toolsets"].as_array_mut().context("no toolsets")? {
+            if matches!(toolset["name"].as_str(), Some("prometheus/metrics" | "mine")) {
+                toolset["status"] = json!("failed");
+            }
+        }
+        agent.reply(Reply::json(&failing));
+        cast.install(&json!({}))?;
+        cast.replica(IMAGE, agent.port()).await?;
+        let only_ours = |config: &DynamicObject| {
+            let failed = config.data.pointer("/status/agent/toolsets").and_then(Value::as_array);
+            failed.is_some_and(|failed| failed.len() == 1 && failed[0]["name"] == "prometheus/metrics")
+                && condition(config, "AgentLoaded") == Some(("False", "AgentFailed"))
+        };
+        cast.stage.config_is("the entry fails in Preview", only_ours).await?;
+        agent.reply(current(cast).await?);
+        cast.loaded(("True", "AsExpected"), "1/1").await?;
+        let before = asked(agent);
+        // The bytes stay the same, and so does the result.
+        cast.stage.respec(json!({"mode": "Apply"})).await?;
+        cast.stage.ready(("True", "AsExpected")).await?;
+        cast.stays("nothing has to be asked", async || Ok(asked(agent))).await?;
+        assert_eq!(asked(agent), before);
+        cast.loaded(("True", "AsExpected"), "1/1").await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn after_a_failover_the_status_stays_and_the_agent_is_asked_once() -> Result<()> {
+    with_agent("agent-failover", json!({}), async |cast, agent| {
+        cast.install(&json!({}))?;
+        cast.replica(IMAGE, agent.port()).await?;
+        cast.loaded(("True", "AsExpected"), "1/1").await?;
+        cast.stays("all is well", async || Ok(asked(agent))).await?;
+        let before = asked(agent);
+        cast.restart().await?;
+        eventually("it is asked", async || {
+            let shown = cast.stage.config().await?;
+            ensure!(column(&shown) == "1/1", "the column is {:?}", column(&shown));
+            ensure!(asked(agent) > before);
+            Ok(())
+        })
+        .await?;
+        cast.loaded(("True", "AsExpected"), "1/1").await?;
+        cast.stays("once is enough", async || Ok(asked(agent))).await?;
+        assert_eq!(asked(agent), before + 1);
         Ok(())
     })
     .await

@@ -43,6 +43,7 @@ pub(crate) struct AgentStage<'a> {
     pub service: Service,
     folder: PathBuf,
     redirects: PathBuf,
+    options: ControllerOptions,
 }
 
 impl<'a> AgentStage<'a> {
@@ -56,7 +57,7 @@ impl<'a> AgentStage<'a> {
         // The tests have no kubectl, so this toolset would fail.
         let baseline = json!([{"name": "kubernetes/core", "state": "Disabled"}]);
         let spec = json!({"consumer": consumer, "baseline": baseline});
-        let stage = Stage::set_with(world, spec, |_| ControllerOptions {
+        let options = ControllerOptions {
             arguments: vec![format!("--agents-dir={}", folder.display())],
             environment: vec![
                 ("TOOLSET_TEST_REDIRECTS".to_owned(), redirects.display().to_string()),
@@ -66,11 +67,18 @@ impl<'a> AgentStage<'a> {
                 ),
             ],
             ..ControllerOptions::default()
-        })
-        .await?;
+        };
+        let stage = Stage::set_with(world, spec, |_| options.clone()).await?;
         let service = ServiceBuilder::new(&stage.agent, SERVICE).port("http", 80, i32::from(PORT)).build();
         let service = stage.world.create(&service).await?;
-        Ok(Self { stage, service, folder, redirects })
+        Ok(Self { stage, service, folder, redirects, options })
+    }
+
+    /// Kills the controller and starts another one.
+    pub(crate) async fn restart(&mut self) -> Result<()> {
+        self.stage.controller.process().kill()?;
+        self.stage.controller = self.stage.world.start_controller(self.options.clone()).await?;
+        Ok(())
     }
 
     /// Lets the installation name the agent's Service for the ToolsetConfig. `more` are further fields.

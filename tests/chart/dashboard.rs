@@ -11,7 +11,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 use e2e::{
     chart,
     controlplane::ports,
-    harness::{ControllerOptions, eventually, scenario, services, trusted_names},
+    harness::{
+        Backend, ControllerOptions, FakeAgent, Reply, eventually, scenario, services, services::ServiceBuilder,
+        trusted_names,
+    },
 };
 use k8s_openapi::api::core::v1::Service;
 use kube::{
@@ -43,6 +46,23 @@ fn queries() -> Result<Vec<(String, String)>> {
     Ok(queries)
 }
 
+/// A controller that asks the agent in this namespace. The Pods have no network, so a local server answers for them.
+fn asks_agent(folder: &Path, namespace: &str) -> Result<ControllerOptions> {
+    let (agents, redirects) = (folder.join("agents"), folder.join("redirects"));
+    fs::create_dir(&agents)?;
+    fs::write(&redirects, "")?;
+    let agent = json!({"namespace": namespace, "toolsetConfig": "default", "service": "holmes", "port": 80});
+    fs::write(agents.join("agents.json"), json!({"agents": [agent]}).to_string())?;
+    Ok(ControllerOptions {
+        arguments: vec![format!("--agents-dir={}", agents.display())],
+        environment: vec![
+            ("TOOLSET_TEST_REDIRECTS".to_owned(), redirects.display().to_string()),
+            ("TOOLSET_TEST_AGENT_TIMING".to_owned(), "100,1000,900000,30000".to_owned()),
+        ],
+        ..ControllerOptions::default()
+    })
+}
+
 #[test]
 fn every_panel_has_a_place_and_an_id_of_its_own() -> Result<()> {
     let dashboard = read()?;
@@ -68,10 +88,17 @@ async fn every_query_of_the_dashboard_and_of_the_alerts_has_data_in_a_real_prome
     scenario("dashboard", async |world| {
         let apps = world.namespace("apps").await?;
         let agent = world.namespace("agent").await?;
-        let controller = world.start_controller(ControllerOptions::default()).await?;
+        let holmes = FakeAgent::start(Reply::json(&json!({"version": "0.45.0", "toolsets": []}))).await?;
+        let controller = world.start_controller(asks_agent(world.folder(), &agent)?).await?;
         let prometheus = Prometheus::start(&program, world.folder(), &controller.metrics_url())?;
 
-        // The installation names no agent, so nothing is known of it, and the metrics about agents exist.
+        let service = world.create(&ServiceBuilder::new(&agent, "holmes").port("http", 80, 5050).build()).await?;
+        let container =
+            json!({"name": "holmes", "image": "robustadev/holmes:0.45.0", "ports": [{"containerPort": 5050}]});
+        let replica = Backend::not_ready(&world.client(), &service, container).await?;
+        let redirect = format!("{}:5050=127.0.0.1:{}\n", replica.address(), holmes.port());
+        fs::write(world.folder().join("redirects"), redirect)?;
+        replica.set_ready(true).await?;
         let mut spec = trusted_names(&[&apps]);
         spec["consumer"] = json!({"observe": "HolmesGPT", "serviceRef": {"name": "holmes"}});
         world.configure(&agent, "default", &spec).await?;

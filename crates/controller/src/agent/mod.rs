@@ -11,12 +11,12 @@
 //! `toolset_config/observer.rs` runs the rounds for one ToolsetConfig.
 
 pub(crate) mod answer;
-mod client;
+pub(crate) mod client;
 pub(crate) mod history;
 pub(crate) mod installed;
 mod replicas;
 pub(crate) mod round;
 pub(crate) mod schedule;
-mod version;
+pub(crate) mod version;
 pub(crate) mod view;
 pub(crate) mod watched;

@@ -20,9 +20,6 @@ use crate::{
     dial::address::{Reserved, parse},
 };
 
-/// The most replicas that are asked in one round.
-pub(crate) const MOST: usize = 16;
-
 const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 const CONTROLLER: &str = "endpointslice-controller.k8s.io";
 
@@ -40,7 +37,7 @@ pub(crate) struct Candidate {
 /// The ready addresses of a Service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Candidates {
-    /// At most [`MOST`], sorted by the name of the Pod.
+    /// Sorted by the name of the Pod.
     pub(crate) pods: Vec<Candidate>,
     /// What is not asked, and why.
     pub(crate) remarks: Vec<String>,
@@ -117,12 +114,9 @@ pub(crate) fn candidates(service: &ThinService, port: &ServicePort, slices: &[Ba
             addresses.extend(endpoint.addresses.iter().map(|address| (address.clone(), number)));
         }
     }
-    if found.len() > MOST {
-        remarks.insert(format!("only {MOST} of {} replicas are asked", found.len()));
-    }
     let target = port.target_port.clone().unwrap_or(IntOrString::Int(port.port));
     let candidate = |((pod, uid), addresses)| Candidate { pod, uid, addresses, target: target.clone() };
-    let pods = found.into_iter().take(MOST).map(candidate).collect();
+    let pods = found.into_iter().map(candidate).collect();
     Candidates { pods, remarks: remarks.into_iter().collect() }
 }
 

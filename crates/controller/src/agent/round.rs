@@ -6,28 +6,35 @@ use std::{
 };
 
 use crd_types::{AgentServiceRef, Reason};
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use tokio::{sync::Semaphore, time::Instant};
 use tracing::debug;
 
 use super::{
+    answer::Answer,
     client,
     installed::{Access, Installed},
-    replicas,
+    replicas::{self, Candidate, Candidates},
     schedule::Timing,
-    version::Unsupported,
-    view::{Known, NoAnswer, Outcome, PodId, Replica},
+    version::{OLDEST, Unsupported, Version},
+    view::{Known, NoAnswer, Replica},
+    watched::{Backends, PodId},
 };
 use crate::{
-    api::{Cause, Error, NamespacedName, backends},
+    api::{
+        Cause, Error, NamespacedName,
+        backends::{self, BackendPod},
+    },
     dial::{
         address::{Reserved, parse},
         local,
     },
 };
 
+/// The most replicas that are asked in one round. An agent with more is never known to be current.
+const MOST: usize = 32;
 /// How many replicas of one agent are asked at the same time. Slow replicas must not take the permits of other agents.
 const AT_ONCE: usize = 2;
 /// How many replicas of all agents are asked at the same time. Each may send a body of 1 MiB.
@@ -54,6 +61,21 @@ pub(crate) struct Question {
     /// The hash and the entries of the file.
     pub(crate) file: String,
     pub(crate) wanted: BTreeSet<String>,
+    /// The Pods that must not be asked again: what each showed and what it then answered.
+    pub(crate) too_old: TooOld,
+}
+
+/// The versions that Pods answered although their image shows a later one, by the Pod and the version of the image.
+pub(crate) type TooOld = BTreeMap<(PodId, Version), Version>;
+
+/// What is the same for all replicas of a round.
+struct Round<'a, L> {
+    question: &'a Question,
+    access: Access,
+    service: NamespacedName,
+    selector: BTreeMap<String, String>,
+    reserved: Reserved,
+    leads: &'a L,
 }
 
 /// Why a round has no result.
@@ -77,25 +99,31 @@ impl Agents {
         self.timing
     }
 
-    /// Asks all replicas. No request starts once `leads` is false.
+    /// Asks all replicas.
     ///
-    /// Fails if the API server does not answer, so that nothing is known.
+    /// Fails if the API server does not answer, so that nothing is known, and once `leads` is false. No request starts
+    /// then.
     pub(crate) async fn ask(self: Arc<Self>, question: Question, leads: impl Fn() -> bool) -> Result<Known, Error> {
-        let mut remarks = Vec::new();
-        let outcome = match self.replicas(&question, &leads, &mut remarks).await {
-            Ok(replicas) => Outcome::Replicas(replicas),
-            Err(Stop::Problem(reason, message)) => Outcome::Problem { reason, message },
-            Err(Stop::Api(error)) => return Err(error),
+        let mut known = Known {
+            at: Instant::now(),
+            file: question.file.clone(),
+            wanted: question.wanted.clone(),
+            problem: None,
+            ready: BTreeSet::new(),
+            backends: None,
+            replicas: BTreeMap::new(),
+            remarks: Vec::new(),
         };
-        Ok(Known { at: Instant::now(), file: question.file, outcome, remarks })
+        match self.round(&question, &leads, &mut known).await {
+            Ok(()) => {}
+            Err(Stop::Problem(reason, message)) => known.problem = Some((reason, message)),
+            Err(Stop::Api(error)) => return Err(error),
+        }
+        known.at = Instant::now();
+        Ok(known)
     }
 
-    async fn replicas(
-        &self,
-        question: &Question,
-        leads: &impl Fn() -> bool,
-        remarks: &mut Vec<String>,
-    ) -> Result<BTreeMap<PodId, Replica>, Stop> {
+    async fn round(&self, question: &Question, leads: &impl Fn() -> bool, known: &mut Known) -> Result<(), Stop> {
         let access = self.installed.access(&question.config);
         let access = access.map_err(|message| Stop::Problem(Reason::AgentUnauthorized, message))?;
         let name = question.config.sibling(&access.service);
@@ -116,60 +144,82 @@ impl Agents {
         if replicas::port(&service, &question.service.port) != Some(port) {
             return Err(Stop::Problem(Reason::AgentUnauthorized, unequal(&access, &question.service)));
         }
+        let (selector, port) = (selector.clone(), port.clone());
         let slices = backends::slices(&self.client, &name).await.map_err(|error| stop(&name, error))?;
-        let candidates = replicas::candidates(&service, port, &slices);
-        remarks.extend(candidates.remarks);
-        let reserved = self.reserved().await?;
-        let mut found = BTreeMap::new();
-        for candidate in &candidates.pods {
-            let pod_name = name.sibling(&candidate.pod);
-            let pod = backends::pod(&self.client, &pod_name).await.map_err(|error| stop(&pod_name, error))?;
-            let id = (candidate.pod.clone(), candidate.uid.clone());
-            let Some(pod) = pod.filter(|pod| pod.metadata.uid.as_ref() == Some(&candidate.uid)) else {
-                remarks.push(format!("Pod {} does not exist any more", candidate.pod));
-                continue;
-            };
-            found.insert(id, candidate.replica(&pod, selector, &reserved, question.version.as_deref()));
+        let backends = Arc::new(Backends { service, port });
+        let Candidates { pods, remarks } = backends.candidates(&slices);
+        known.remarks = remarks;
+        known.backends = Some(backends);
+        if pods.len() > MOST {
+            known.remarks.push(format!("only {MOST} of {} replicas are asked", pods.len()));
         }
-        let asked = stream::iter(found).map(async |(id, found)| {
-            let replica = match found {
-                Ok(found) => self.replica(found, question, &name, &access, leads).await,
-                Err(why) => Some(Replica { created: None, version: None, answer: Err(NoAnswer::Refused(why)) }),
-            };
-            replica.map(|replica| (id, replica))
+        known.ready = pods.iter().map(id).collect();
+        let reserved = self.reserved().await?;
+        let round = Round { question, access, service: name, selector, reserved, leads };
+        let asked = stream::iter(pods.into_iter().take(MOST)).map(async |candidate| {
+            let replica = self.replica(&candidate, &round).await;
+            replica.map(|replica| (id(&candidate), replica))
         });
-        let asked: Vec<_> = asked.buffer_unordered(AT_ONCE).collect().await;
-        Ok(asked.into_iter().flatten().collect())
+        let asked: Vec<_> = asked.buffer_unordered(AT_ONCE).try_collect().await?;
+        for (id, replica) in asked {
+            if let Some(replica) = replica {
+                known.replicas.insert(id, replica);
+            } else {
+                known.remarks.push(format!("Pod {} does not exist any more", id.0));
+                known.ready.remove(&id);
+            }
+        }
+        Ok(())
     }
 
-    /// Asks one replica, if its version allows it. `None` if this replica of the operator does not lead any more.
+    /// Asks one replica, if its version allows it. `None` if the Pod does not exist any more.
     async fn replica(
         &self,
-        found: replicas::Replica,
-        question: &Question,
-        service: &NamespacedName,
-        access: &Access,
-        leads: &impl Fn() -> bool,
-    ) -> Option<Replica> {
+        candidate: &Candidate,
+        round: &Round<'_, impl Fn() -> bool>,
+    ) -> Result<Option<Replica>, Stop> {
+        // The semaphore is never closed.
+        let _permit = self.permits.acquire().await.ok();
+        // Only now, because the address can belong to another Pod a minute later.
+        let name = round.service.sibling(&candidate.pod);
+        let pod = backends::pod(&self.client, &name).await.map_err(|error| stop(&name, error))?;
+        let is_there = |pod: &BackendPod| {
+            pod.metadata.uid.as_ref() == Some(&candidate.uid) && pod.metadata.deletion_timestamp.is_none()
+        };
+        let Some(pod) = pod.filter(is_there) else { return Ok(None) };
+        let Question { version, wanted, too_old, .. } = round.question;
+        let found = match candidate.replica(&pod, &round.selector, &round.reserved, version.as_deref()) {
+            Ok(found) => found,
+            Err(why) => return Ok(Some(Replica::new(None, None, Err(NoAnswer::Refused(why))))),
+        };
         let created = found.created.and_then(instant);
-        let version = match found.version {
+        let shown = match found.version {
             Ok(version) => version,
             Err(why) => {
                 let version = match &why {
                     Unsupported::TooOld(version) => Some(version.clone()),
                     Unsupported::Unknown => None,
                 };
-                return Some(Replica { created, version, answer: Err(NoAnswer::Unsupported(why)) });
+                return Ok(Some(Replica::new(created, version, Err(NoAnswer::Unsupported(why)))));
             }
         };
-        // The semaphore is never closed.
-        let _permit = self.permits.acquire().await.ok();
-        if !leads() {
-            return None;
+        if let Some(said) = too_old.get(&(id(candidate), shown.clone())) {
+            let why = NoAnswer::Unsupported(Unsupported::TooOld(said.clone()));
+            return Ok(Some(Replica::new(created, Some(shown), Err(why))));
         }
-        let answer = client::ask(found.address, service, access, &question.wanted, self.timing.answer).await;
-        debug!(%service, address = %found.address, answered = answer.is_ok(), "agent asked");
-        Some(Replica { created, version: Some(version), answer: answer.map_err(NoAnswer::Failed) })
+        if !(round.leads)() {
+            return Err(Stop::Api(Error::NotLeading));
+        }
+        let answer = client::ask(found.address, &round.service, &round.access, wanted, self.timing.answer).await;
+        debug!(service = %round.service, address = %found.address, answered = answer.is_ok(), "agent asked");
+        // The image can show another version than the agent has.
+        let answer = match answer {
+            Ok(Answer { version: Some(said), .. }) if said < OLDEST => {
+                Err(NoAnswer::Unsupported(Unsupported::TooOld(said)))
+            }
+            answer => answer.map_err(NoAnswer::Failed),
+        };
+        Ok(Some(Replica::new(created, Some(shown), answer)))
     }
 
     /// The addresses that are never called.
@@ -213,6 +263,10 @@ fn unequal(access: &Access, wanted: &AgentServiceRef) -> String {
          ToolsetConfig; change serviceRef, or the value agents of the Helm chart",
         wanted.name, wanted.port, access.service, access.port
     )
+}
+
+fn id(candidate: &Candidate) -> PodId {
+    (candidate.pod.clone(), candidate.uid.clone())
 }
 
 /// A time of the API server as an instant of this process.

@@ -75,20 +75,28 @@ impl Schedule {
         self.pause = self.timing.first;
     }
 
+    /// A Pod that was asked before is ready again. If this happens again and again, the pauses grow.
+    pub(crate) fn returned(&mut self, now: Instant) {
+        let at = now + self.pause;
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+        self.pause = (self.pause * 2).min(self.timing.longest);
+    }
+
     /// A round begins. A change during the round makes another one due.
     pub(crate) fn started(&mut self) {
         self.due = None;
     }
 
     /// A round ended. `well` is whether there is nothing to wait for. At `deadline`, a replica that is behind becomes a
-    /// problem, so it is asked then.
+    /// problem, so it is asked then. It is asked once more soon after that, because the alert fires if it still is behind.
     pub(crate) fn ended(&mut self, now: Instant, well: bool, deadline: Option<Instant>) {
         if well {
             return;
         }
         self.pause = (self.pause * 2).min(self.timing.longest);
         let next = now + self.pause;
-        let next = deadline.filter(|deadline| *deadline > now).map_or(next, |deadline| next.min(deadline));
+        let checks = deadline.into_iter().flat_map(|deadline| [deadline, deadline + self.timing.first]);
+        let next = checks.filter(|at| *at > now).fold(next, Instant::min);
         self.due = Some(self.due.map_or(next, |due| due.min(next)));
     }
 }
@@ -123,8 +131,29 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_that_is_behind_is_asked_when_that_becomes_a_problem() {
-        assert_eq!(rounds(|_| false, Some(900), 7), [30, 90, 210, 450, 900, 1500, 2100]);
+    fn a_replica_that_is_behind_is_asked_when_that_becomes_a_problem_and_before_the_alert_fires() {
+        assert_eq!(rounds(|_| false, Some(900), 8), [30, 90, 210, 450, 900, 930, 1530, 2130]);
+    }
+
+    #[test]
+    fn a_pod_that_is_ready_again_and_again_is_asked_ever_more_rarely() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(Timing::STANDARD);
+        schedule.changed(start);
+        let mut now = start + seconds(30);
+        let pauses = (0..7).map(|_| {
+            schedule.started();
+            schedule.ended(now, true, None);
+            schedule.returned(now);
+            let pause = schedule.due().unwrap() - now;
+            now += pause;
+            pause.as_secs()
+        });
+        assert_eq!(pauses.collect::<Vec<_>>(), [30, 60, 120, 240, 480, 600, 600]);
+        schedule.changed(now);
+        schedule.started();
+        schedule.returned(now);
+        assert_eq!(schedule.due(), Some(now + seconds(30)), "a change begins again");
     }
 
     #[test]

@@ -2,9 +2,12 @@
 //!
 //! With several replicas, the first of these that is true of one of them decides: its key is refused, it is too old, it
 //! cannot be reached, it has been behind for too long, an entry is not enabled, it is behind.
+//!
+//! Only what was asked is judged. An entry that the last round did not ask about is neither enabled nor missing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,17 +18,15 @@ use toolset::{render::AgentFile, status::AgentReport};
 use super::{
     answer::{Answer, EntryState, Loaded},
     client::Failure,
-    history::History,
-    version::{OLDEST, Unsupported, Version},
+    history::{History, Lag, LastLoaded},
+    version::{Unsupported, Version},
+    watched::{Backends, PodId},
 };
 
 /// The most entries in the status.
 const MOST_TOOLSETS: usize = 50;
 /// The most replicas or entries that a message names.
 const MOST_NAMED: usize = 3;
-
-/// The name and the uid of a Pod.
-pub(crate) type PodId = (String, String);
 
 /// The result of a round.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,17 +35,38 @@ pub(crate) struct Known {
     pub(crate) at: Instant,
     /// The hash of the file that the round was made for.
     pub(crate) file: String,
-    pub(crate) outcome: Outcome,
+    /// The entries that the round asked about.
+    pub(crate) wanted: BTreeSet<String>,
+    /// Why no replica could be asked.
+    pub(crate) problem: Option<(Reason, String)>,
+    /// The ready Pods of the Service, which the round found in this way.
+    pub(crate) ready: BTreeSet<PodId>,
+    pub(crate) backends: Option<Arc<Backends>>,
+    /// Those that the round asked, or refused to ask. If there was a problem, those of the round before.
+    pub(crate) replicas: BTreeMap<PodId, Replica>,
     /// What the round has left out, and why.
     pub(crate) remarks: Vec<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The replicas, of which there may be none.
-    Replicas(BTreeMap<PodId, Replica>),
-    /// No replica was asked.
-    Problem { reason: Reason, message: String },
+impl Known {
+    /// Whether a replica that gave this answer has loaded the file. Without a revision entry, it has if it lists every
+    /// entry that it was asked about.
+    pub(crate) fn is_current(&self, file: &AgentFile, answer: &Answer) -> bool {
+        match &file.revision {
+            Some(revision) => answer.revisions.contains(revision),
+            None => self.file == file.hash && self.asked(file).all(|name| answer.entries.contains_key(name)),
+        }
+    }
+
+    /// The entries of the file that the round asked about.
+    fn asked<'a>(&self, file: &'a AgentFile) -> impl Iterator<Item = &'a String> {
+        file.entries.iter().filter(|name| self.wanted.contains(*name))
+    }
+
+    /// Whether the round asked about all that the file has now.
+    fn is_about(&self, file: &AgentFile) -> bool {
+        self.file == file.hash && file.entries.is_subset(&self.wanted)
+    }
 }
 
 /// What is known of one replica.
@@ -55,6 +77,27 @@ pub(crate) struct Replica {
     /// The version that its image shows.
     pub(crate) version: Option<Version>,
     pub(crate) answer: Result<Answer, NoAnswer>,
+    /// What it had loaded when it last answered, in this round or an earlier one.
+    pub(crate) loaded: Option<LastLoaded>,
+}
+
+impl Replica {
+    pub(crate) fn new(created: Option<Instant>, version: Option<Version>, answer: Result<Answer, NoAnswer>) -> Self {
+        Self { created, version, answer, loaded: None }
+    }
+
+    /// Whether it is behind. `None` if it has never answered.
+    fn lag(&self, file: &AgentFile, history: &History, known: &Known) -> Option<Lag> {
+        if self.answer.as_ref().is_ok_and(|answer| known.is_current(file, answer)) {
+            return Some(Lag::Current);
+        }
+        let lag = history.lag(self.loaded.as_ref()?);
+        // A Pod has not been behind for longer than it exists.
+        Some(match (lag, self.created) {
+            (Lag::BehindSince(since), Some(created)) => Lag::BehindSince(since.max(created)),
+            (lag, _) => lag,
+        })
+    }
 }
 
 /// Why there is no answer of a replica.
@@ -72,8 +115,10 @@ pub(crate) struct View {
     pub(crate) report: AgentReport,
     /// Whether there is nothing to wait for.
     pub(crate) well: bool,
-    /// Since when the replica that is behind the longest has been behind.
-    pub(crate) behind_since: Option<Instant>,
+    /// Whether every replica has loaded the file, whatever the states of its entries are.
+    pub(crate) caught_up: bool,
+    /// Whether a replica is behind. `None` if none of them has ever answered.
+    pub(crate) lag: Option<Lag>,
     /// How many of our entries have which state.
     pub(crate) by_state: BTreeMap<EntryState, usize>,
 }
@@ -85,7 +130,6 @@ struct Sorted<'a> {
     unsupported: Vec<String>,
     unreachable: Vec<String>,
     current: usize,
-    behind: Option<Instant>,
     versions: BTreeSet<Version>,
     /// The worst state of each entry.
     entries: BTreeMap<&'a str, Loaded>,
@@ -93,21 +137,18 @@ struct Sorted<'a> {
 
 /// Compares what is known with the file that the ConfigMap holds. `patience` is how long a replica may be behind.
 pub(crate) fn view(file: &AgentFile, history: &History, known: &Known, patience: Duration) -> View {
-    let replicas = match &known.outcome {
-        Outcome::Replicas(replicas) => replicas,
-        Outcome::Problem { reason, message } => {
-            let report = AgentReport { status: None, loaded: Some(false), reason: *reason, message: message.clone() };
-            return View { report, well: false, behind_since: None, by_state: BTreeMap::new() };
-        }
-    };
-    let asked_for_this = known.file == file.hash;
-    let mut sorted = Sorted::default();
-    for ((pod, _), replica) in replicas {
-        sorted.add(pod, replica, file, asked_for_this, history);
+    let lag = known.replicas.values().filter_map(|replica| replica.lag(file, history, known)).min();
+    if let Some((reason, message)) = &known.problem {
+        let report = AgentReport { status: None, loaded: Some(false), reason: *reason, message: message.clone() };
+        return View { report, well: false, caught_up: false, lag, by_state: BTreeMap::new() };
     }
-    let overdue = sorted.behind.is_some_and(|since| known.at.saturating_duration_since(since) >= patience);
-    let total = replicas.len();
-    let (loaded, reason, message) = sorted.judge(file, total, overdue, &known.remarks);
+    let mut sorted = Sorted::default();
+    for ((pod, _), replica) in &known.replicas {
+        sorted.add(pod, replica, file, known);
+    }
+    let total = known.ready.len();
+    let overdue = matches!(lag, Some(Lag::BehindSince(since)) if known.at.saturating_duration_since(since) >= patience);
+    let (loaded, reason, message) = sorted.judge(file, known, total, overdue);
     let status = sorted.status(file, total);
     let mut by_state = BTreeMap::new();
     for entry in sorted.entries.values() {
@@ -116,15 +157,20 @@ pub(crate) fn view(file: &AgentFile, history: &History, known: &Known, patience:
     View {
         report: AgentReport { status: Some(status), loaded, reason, message },
         well: loaded == Some(true),
-        behind_since: sorted.behind,
+        caught_up: total > 0 && sorted.current == total && known.file == file.hash,
+        lag,
         by_state,
     }
 }
 
 impl<'a> Sorted<'a> {
-    fn add(&mut self, pod: &str, replica: &Replica, file: &'a AgentFile, asked_for_this: bool, history: &History) {
-        let answered = replica.answer.as_ref().ok().and_then(|answer| answer.version.clone());
-        self.versions.extend(answered.clone().or_else(|| replica.version.clone()));
+    fn add(&mut self, pod: &str, replica: &Replica, file: &'a AgentFile, known: &Known) {
+        let version = match &replica.answer {
+            Ok(answer) => answer.version.as_ref(),
+            Err(NoAnswer::Unsupported(Unsupported::TooOld(version))) => Some(version),
+            Err(_) => None,
+        };
+        self.versions.extend(version.or(replica.version.as_ref()).cloned());
         let answer = match &replica.answer {
             Ok(answer) => answer,
             Err(NoAnswer::Unsupported(why)) => return self.unsupported.push(format!("replica {pod} {why}")),
@@ -134,23 +180,10 @@ impl<'a> Sorted<'a> {
             }
             Err(NoAnswer::Failed(why)) => return self.unreachable.push(format!("replica {pod} {why}")),
         };
-        // The image does not show what it is. It was asked once, and is not asked again.
-        if let Some(version) = answered.filter(|version| *version < OLDEST) {
-            return self.unsupported.push(format!("replica {pod} {}", Unsupported::TooOld(version)));
-        }
-        let lists_all = || file.entries.iter().all(|name| answer.entries.contains_key(name));
-        let current = match &file.revision {
-            Some(revision) => answer.revisions.contains(revision),
-            None => asked_for_this && lists_all(),
-        };
-        if current {
-            self.current += 1;
-        } else {
-            let since = history.behind_since(&answer.revisions).max(replica.created);
-            self.behind = self.behind.into_iter().chain(since).min();
-        }
-        let is_judged = asked_for_this && current;
-        for name in &file.entries {
+        let current = known.is_current(file, answer);
+        self.current += usize::from(current);
+        let is_judged = current && known.file == file.hash;
+        for name in known.asked(file) {
             let missing = is_judged.then_some(Loaded { state: EntryState::Missing, tools: 0 });
             let Some(found) = answer.entries.get(name).copied().or(missing) else { continue };
             // An agent that is behind does not list what is new, and lists a built-in toolset as disabled until it loads
@@ -166,13 +199,8 @@ impl<'a> Sorted<'a> {
     }
 
     /// The condition.
-    fn judge(
-        &self,
-        file: &AgentFile,
-        total: usize,
-        overdue: bool,
-        remarks: &[String],
-    ) -> (Option<bool>, Reason, String) {
+    fn judge(&self, file: &AgentFile, known: &Known, total: usize, overdue: bool) -> (Option<bool>, Reason, String) {
+        let remarks = &known.remarks;
         let count = match &file.revision {
             Some(revision) => format!("{} of {total} replicas have loaded revision {revision}", self.current),
             None => format!("{} of {total} replicas list every entry", self.current),
@@ -200,6 +228,9 @@ impl<'a> Sorted<'a> {
             (Some(false), Reason::AgentFailed, None)
         } else if self.current < total {
             let wait = "HolmesGPT reads the file every few minutes";
+            (None, Reason::AgentBehind, Some(wait.to_owned()))
+        } else if !known.is_about(file) {
+            let wait = "the operator has not asked yet whether every entry is enabled";
             (None, Reason::AgentBehind, Some(wait.to_owned()))
         } else {
             (Some(true), Reason::AsExpected, Some("every entry is enabled".to_owned()))

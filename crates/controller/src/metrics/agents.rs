@@ -12,13 +12,15 @@ use prometheus_client::{
     metrics::{MetricType, gauge::ConstGauge},
     registry::Unit,
 };
-use tokio::time::Instant;
 
 use super::PREFIX;
-use crate::{agent::answer::EntryState, api::NamespacedName};
+use crate::{
+    agent::{answer::EntryState, history::Lag},
+    api::NamespacedName,
+};
 
-/// Since when the agent of one ToolsetConfig has been behind, and the number of its entries by state.
-pub(crate) type AgentShare = (Option<Instant>, BTreeMap<EntryState, usize>);
+/// Whether the agent of one ToolsetConfig is behind, if that is known, and the number of its entries by state.
+pub(crate) type AgentShare = (Option<Lag>, BTreeMap<EntryState, usize>);
 
 /// What each ToolsetConfig contributes.
 #[derive(Clone, Debug, Default)]
@@ -43,21 +45,28 @@ impl AgentShares {
 
 impl Collector for AgentShares {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let (oldest, mut states) =
-            (self.lock().values().filter_map(|(since, _)| *since).min(), EntryState::ALL.map(|state| (state, 0_u32)));
-        if self.lock().is_empty() {
+        let shares = self.lock().clone();
+        if shares.is_empty() {
             return Ok(());
         }
-        for (_, of_one) in self.lock().values() {
+        let mut states = EntryState::ALL.map(|state| (state, 0_u32));
+        for (_, of_one) in shares.values() {
             for (state, sum) in &mut states {
                 let count = of_one.get(state).copied().unwrap_or_default();
                 *sum = sum.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
             }
         }
-        let age = ConstGauge::new(oldest.map_or(0.0, |since| since.elapsed().as_secs_f64()));
-        let help = "Time since the oldest revision was applied that a replica of an agent has not loaded";
-        let name = format!("{PREFIX}_agent_revision_age");
-        age.encode(encoder.encode_descriptor(&name, help, Some(&Unit::Seconds), MetricType::Gauge)?)?;
+        // There is no age while nothing is known.
+        if let Some(worst) = shares.values().filter_map(|(lag, _)| *lag).min() {
+            let age = match worst {
+                Lag::BehindSince(since) => since.elapsed().as_secs_f64(),
+                Lag::Current => 0.0,
+            };
+            let help = "Time since the oldest revision was applied that a replica of an agent has not loaded";
+            let name = format!("{PREFIX}_agent_revision_age");
+            let descriptor = encoder.encode_descriptor(&name, help, Some(&Unit::Seconds), MetricType::Gauge)?;
+            ConstGauge::new(age).encode(descriptor)?;
+        }
         let help = "Entries of the operator in the agents, by their state in the worst replica";
         let name = format!("{PREFIX}_agent_toolsets");
         let mut metric = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
@@ -72,6 +81,8 @@ impl Collector for AgentShares {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use tokio::time::Instant;
 
     use super::*;
     use crate::metrics::Metrics;
@@ -89,10 +100,12 @@ mod tests {
         assert_eq!(value(&metrics, AGE), None, "no agent is observed");
         let (a, b) = (NamespacedName::new("n", "a"), NamespacedName::new("n", "b"));
         metrics.agent(&a, Some((None, BTreeMap::new())));
+        assert_eq!(value(&metrics, AGE), None, "nothing is known yet");
+        metrics.agent(&a, Some((Some(Lag::Current), BTreeMap::new())));
         assert_eq!(value(&metrics, AGE), Some(0.0));
         let ago = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap_or(now);
-        metrics.agent(&a, Some((Some(ago(100)), BTreeMap::new())));
-        metrics.agent(&b, Some((Some(ago(1000)), BTreeMap::new())));
+        metrics.agent(&a, Some((Some(Lag::BehindSince(ago(100))), BTreeMap::new())));
+        metrics.agent(&b, Some((Some(Lag::BehindSince(ago(1000))), BTreeMap::new())));
         assert!(value(&metrics, AGE).is_some_and(|age| (1000.0..1010.0).contains(&age)));
         metrics.forget(&b);
         assert!(value(&metrics, AGE).is_some_and(|age| (100.0..110.0).contains(&age)));

@@ -13,20 +13,46 @@ use crate::api::{
     fence::Term,
 };
 
+/// `AgentLoaded` as it last was while it was known, in one term. After a change it is Unknown for some minutes, and what
+/// follows is compared with what was before.
+#[derive(Debug, Default)]
+pub(super) struct LastAgent(Option<Condition>);
+
+impl LastAgent {
+    /// Takes the condition as it was written. Returns what it is compared with, if it is known now.
+    fn before(&mut self, old: Option<&Condition>, now: &Condition) -> Option<Condition> {
+        let before = old.filter(|old| !is_pending(old)).cloned().or_else(|| self.0.take());
+        self.0 = if is_pending(now) { before.clone() } else { Some(now.clone()) };
+        before
+    }
+}
+
+/// The agent loads a change some minutes later, and while the output has a problem, another condition reports it.
+fn is_pending(condition: &Condition) -> bool {
+    is_agent(condition) && condition.status == "Unknown"
+}
+
+fn is_agent(condition: &Condition) -> bool {
+    condition.type_ == ConditionType::AgentLoaded.as_str()
+}
+
 /// One Event per condition that turned bad, changed its reason, or recovered. Conditions with the same reason share
 /// one.
 pub(super) fn condition_events(
-    term: Term,
-    name: &NamespacedName,
-    uid: &str,
+    (term, name, uid): (Term, &NamespacedName, &str),
+    agent: &mut LastAgent,
     old: Option<&ToolsetConfigStatus>,
     new: &ToolsetConfigStatus,
 ) -> Vec<Event> {
+    if !new.conditions.iter().any(is_agent) {
+        *agent = LastAgent::default();
+    }
     let about = About::Config { name: name.clone(), uid: uid.to_owned() };
     let mut events: BTreeMap<&'static str, Event> = BTreeMap::new();
     for condition in &new.conditions {
         let before = old.and_then(|old| old.conditions.iter().find(|before| before.type_ == condition.type_));
-        if let Some((reason, kind)) = transition(before, condition) {
+        let before = if is_agent(condition) { agent.before(before, condition) } else { before.cloned() };
+        if let Some((reason, kind)) = transition(before.as_ref(), condition) {
             let note = format!("{}: {}", condition.type_, condition.message);
             let event = Event {
                 term,
@@ -49,9 +75,6 @@ fn transition(before: Option<&Condition>, now: &Condition) -> Option<(Reason, Ki
         return None;
     }
     let reason = Reason::ALL.iter().copied().find(|reason| reason.as_str() == now.reason)?;
-    // The agent loads a change some minutes later, and while the output has a problem, another condition reports it.
-    let is_pending =
-        |condition: &Condition| condition.type_ == ConditionType::AgentLoaded.as_str() && condition.status == "Unknown";
     if is_pending(now) {
         return None;
     }
@@ -230,6 +253,33 @@ mod tests {
         let behind = agent("False", Reason::AgentBehind);
         assert_eq!(transition(Some(&pending), &behind), Some((Reason::AgentBehind, Kind::Warning)));
         assert_eq!(transition(Some(&behind), &good), Some((Reason::AsExpected, Kind::Normal)));
+    }
+
+    #[test]
+    fn what_the_agent_was_before_it_was_unknown_decides_about_the_event() {
+        use Reason::{AgentBehind, AgentFailed, AgentUnreachable, AsExpected, OutputConflict};
+        let term = Fence::without_election().term().unwrap();
+        let name = NamespacedName::new("n", "c");
+        let (mut last, mut old) = (LastAgent::default(), None);
+        let mut told = |status: &str, reason| {
+            let condition =
+                Condition { type_: ConditionType::AgentLoaded.as_str().to_owned(), ..condition(status, reason) };
+            let new = ToolsetConfigStatus { conditions: vec![condition], ..ToolsetConfigStatus::default() };
+            let events = condition_events((term, &name, "u"), &mut last, old.as_ref(), &new);
+            old = Some(new);
+            events.iter().map(|event| event.reason).collect::<Vec<_>>()
+        };
+        let nothing: [&str; 0] = [];
+        assert_eq!(told("False", AgentFailed), ["AgentFailed"]);
+        assert_eq!(told("Unknown", AgentBehind), nothing);
+        assert_eq!(told("Unknown", OutputConflict), nothing);
+        assert_eq!(told("True", AsExpected), ["AsExpected"], "it has recovered");
+        assert_eq!(told("Unknown", AgentBehind), nothing);
+        assert_eq!(told("True", AsExpected), nothing, "a change was loaded");
+        assert_eq!(told("False", AgentUnreachable), ["AgentUnreachable"]);
+        assert_eq!(told("Unknown", AgentBehind), nothing);
+        assert_eq!(told("False", AgentUnreachable), nothing, "it still is");
+        assert_eq!(told("False", AgentFailed), ["AgentFailed"]);
     }
 
     #[test]

@@ -1,10 +1,17 @@
 //! Asks the agent of one ToolsetConfig what it has loaded, when that is due, and keeps the result for the status.
 
-use std::{future::pending, pin::Pin, sync::Arc};
+use std::{
+    future::pending,
+    panic::resume_unwind,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
-use crd_types::{Observe, Reason, ToolsetConfig, ToolsetConfigStatus};
+use crd_types::{Observe, Reason, ToolsetConfig};
 use kube::runtime::watcher::Event;
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 use toolset::{
     config_map::{Ownership, ownership},
     render::{AgentFile, HOLMESGPT_KEY},
@@ -13,7 +20,7 @@ use toolset::{
 use tracing::{debug, info, warn};
 
 use super::{
-    observation::{Expected, Observation, Published, Subject, age},
+    observation::{Expected, Found, Observation, Published, Subject},
     outcome::Snapshot,
     worker::moment,
 };
@@ -21,10 +28,10 @@ use crate::{
     agent::{
         round::{Agents, Question},
         view::Known,
-        watched::ReadyPods,
+        watched::{Backends, ReadyPods},
     },
     api::{
-        Error, NamespacedName, Observer as WatchObserver, Writer,
+        Cause, Error, NamespacedName, Observer as WatchObserver, Writer,
         backends::{BackendSlice, watch_slices},
         fence::Leadership,
         restores::Restored,
@@ -68,25 +75,43 @@ impl AgentState {
 /// One agent, with what is under way.
 struct Memory {
     observation: Observation,
-    round: Option<Round>,
+    round: Round,
     watch: Option<PodWatch>,
     /// The file that was read back last, so that it is not read again and again.
     read_back: Option<(Arc<str>, Arc<AgentFile>)>,
 }
 
-type Round = Pin<Box<dyn Future<Output = Result<Known, Error>> + Send>>;
+/// A task of its own, because an answer can be large, and a large one must not delay the writes. It ends if this is dropped.
+type Round = JoinSet<Result<Known, Error>>;
 
 /// The watch that shows new Pods.
 struct PodWatch {
+    backends: Arc<Backends>,
     slices: Watching<BackendSlice>,
+    failures: Failures,
     pods: ReadyPods,
     restored: Restored,
 }
 
-/// The health of this watch does not matter, because each round reads what it needs.
-struct NoObserver;
+/// After how many failures in a row the watch does not show new Pods. There are pauses between them, so this takes about
+/// a minute.
+const BLIND: u32 = 5;
 
-impl WatchObserver for NoObserver {}
+/// How often the watch has failed since it last worked.
+#[derive(Clone, Debug, Default)]
+struct Failures(Arc<AtomicU32>);
+
+impl Failures {
+    fn add(&self) -> u32 {
+        self.0.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+}
+
+impl WatchObserver for Failures {
+    fn contact(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
 
 /// What happened to one agent.
 enum Happened {
@@ -141,22 +166,23 @@ impl Observer {
         };
         let memory = match memory {
             Some(memory) if memory.observation.subject == subject => memory,
-            old => old.insert(Box::new(Memory {
-                observation: Observation::new(subject, self.agents.timing()),
-                round: None,
-                watch: None,
-                read_back: None,
-            })),
+            old => {
+                let status = self.cluster.toolset_configs.newest_status(&self.name, snapshot.uid());
+                let found = status.map(|status| Found {
+                    same_spec: status.observed_generation == snapshot.config.metadata.generation,
+                    status,
+                });
+                old.insert(Box::new(Memory {
+                    observation: Observation::new(subject, self.agents.timing(), found),
+                    round: Round::new(),
+                    watch: None,
+                    read_back: None,
+                }))
+            }
         };
-        let status = self.cluster.toolset_configs.newest_status(&self.name, snapshot.uid());
-        let hash = snapshot.rendered().filter(|_| snapshot.output.is_written()).map(|rendered| &*rendered.hash);
-        let age = age(status.as_deref(), hash);
         let expected = self.expected(memory, &snapshot);
-        // What the status says about another spec may be about another agent.
-        let same_spec =
-            |status: &&ToolsetConfigStatus| status.observed_generation == snapshot.config.metadata.generation;
-        let repeated = status.as_deref().filter(same_spec);
-        memory.observation.expect(expected, repeated, age, Instant::now());
+        let output = snapshot.rendered().filter(|_| snapshot.output.is_written()).map(|rendered| &*rendered.hash);
+        memory.observation.expect(expected, output, Instant::now());
         self.follow(memory);
     }
 
@@ -226,28 +252,40 @@ impl Observer {
         match happened {
             Happened::Due => self.begin(memory),
             Happened::Answered(answered) => {
-                memory.round = None;
                 match answered {
                     Ok(known) => memory.observation.answered(known, now),
                     Err(error) => {
                         memory.observation.failed(now);
+                        if error.cause() == Cause::NotLeading {
+                            return;
+                        }
                         warn!(%namespace, %name, reason = %error.cause(), %error, "cannot find the agent, trying again");
                     }
                 }
                 self.follow(memory);
             }
-            Happened::Slices(result) => match *result {
-                Ok(event) => {
-                    let ready = memory.watch.as_mut().and_then(|watch| watch.pods.take(event));
-                    if let Some(ready) = ready {
-                        memory.observation.pods(ready, now);
+            Happened::Slices(result) => {
+                let Some(watch) = &mut memory.watch else { return };
+                match *result {
+                    Ok(event) => {
+                        if let Some(ready) = watch.pods.take(event, &watch.backends) {
+                            watch.failures.contact();
+                            memory.observation.sees_pods(true, now);
+                            memory.observation.pods(ready, now);
+                        }
+                    }
+                    Err(problem) => {
+                        let (failures, reason, error) = (watch.failures.add(), problem.cause(), problem.message());
+                        debug!(%namespace, %name, %reason, error, "the watch of the agent's Pods failed");
+                        if failures == BLIND {
+                            warn!(%namespace, %name, %reason, error, "cannot watch for new replicas of the agent");
+                            memory.observation.sees_pods(false, now);
+                            // Only a complete list shows what has happened in the meantime.
+                            watch.slices.list_again();
+                        }
                     }
                 }
-                Err(problem) => {
-                    let error = problem.message();
-                    debug!(%namespace, %name, reason = %problem.cause(), error, "the watch of the agent's Pods failed");
-                }
-            },
+            }
             Happened::Restored => {
                 if let Some(watch) = &mut memory.watch {
                     watch.slices.list_at_once();
@@ -267,19 +305,26 @@ impl Observer {
             version: observation.subject.version.clone(),
             file: file.hash.clone(),
             wanted: file.entries.clone(),
+            too_old: observation.too_old().clone(),
         };
         let (writer, term) = (self.writer.clone(), observation.subject.term);
-        memory.round = Some(Box::pin(self.agents.clone().ask(question, move || writer.holds(term))));
+        memory.round.spawn(self.agents.clone().ask(question, move || writer.holds(term)));
     }
 
     /// Watches for new Pods, as long as they are of interest.
     fn follow(&self, memory: &mut Memory) {
-        if !memory.observation.follows_pods() {
+        let Some(backends) = memory.observation.follows().cloned() else {
             memory.watch = None;
-        } else if memory.watch.is_none() {
+            return;
+        };
+        // A watch of the same Service goes on.
+        if memory.watch.as_ref().is_none_or(|watch| watch.backends != backends) {
             let service = self.name.sibling(&memory.observation.subject.service.name);
+            let failures = Failures::default();
             memory.watch = Some(PodWatch {
-                slices: watch_slices(self.agents.client(), &service, NoObserver),
+                backends,
+                slices: watch_slices(self.agents.client(), &service, failures.clone()),
+                failures,
                 pods: ReadyPods::default(),
                 restored: self.cluster.restores.subscribe(),
             });
@@ -289,8 +334,8 @@ impl Observer {
     /// Publishes the state, if it changed.
     fn publish(&self, memory: Option<&mut Memory>) {
         let Some(memory) = memory else { return self.metrics.agent(&self.name, None) };
-        let (Published { report, behind_since, by_state }, changed) = memory.observation.publish();
-        self.metrics.agent(&self.name, Some((behind_since, by_state)));
+        let (Published { report, lag, by_state }, changed) = memory.observation.publish();
+        self.metrics.agent(&self.name, Some((lag, by_state)));
         if changed {
             let (namespace, name, reason) = (&self.name.namespace, &self.name.name, report.reason.as_str());
             info!(%namespace, %name, reason, message = %report.message, "what the agent has loaded");
@@ -311,10 +356,15 @@ impl Observer {
 async fn happened(memory: Option<&mut Memory>) -> Happened {
     let Some(Memory { observation, round, watch, .. }) = memory else { return pending().await };
     // One round at a time.
-    let due = observation.due().filter(|_| round.is_none());
+    let due = observation.due().filter(|_| round.is_empty());
     let answered = async {
-        match round {
-            Some(round) => round.await,
+        match round.join_next().await {
+            Some(Ok(known)) => known,
+            Some(Err(error)) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // It is cancelled only together with this.
+                Err(_) => pending().await,
+            },
             None => pending().await,
         }
     };

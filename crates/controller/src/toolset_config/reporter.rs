@@ -13,7 +13,7 @@ use tracing::warn;
 
 use super::{
     brake::{Brake, retry_after},
-    events::{ReportedRejections, condition_events, service_events},
+    events::{LastAgent, ReportedRejections, condition_events, service_events},
     observer::AgentState,
     outcome::Snapshot,
     worker::moment,
@@ -56,6 +56,7 @@ struct Memory {
     written: Option<Arc<ToolsetConfigStatus>>,
     /// The rejections that were reported on the Services, so that each is reported once.
     reported: ReportedRejections,
+    agent: LastAgent,
     /// Slows down repairs of the status in a conflict.
     brake: Brake,
     failures: u32,
@@ -196,8 +197,9 @@ impl Reporter {
         }
     }
 
-    fn report_transitions(&self, memory: &Memory, old: Option<&ToolsetConfigStatus>, new: &ToolsetConfigStatus) {
-        for event in condition_events(memory.term, &self.name, &memory.uid, old, new) {
+    fn report_transitions(&self, memory: &mut Memory, old: Option<&ToolsetConfigStatus>, new: &ToolsetConfigStatus) {
+        let about = (memory.term, &self.name, &*memory.uid);
+        for event in condition_events(about, &mut memory.agent, old, new) {
             self.events.send(event);
         }
     }
@@ -225,6 +227,7 @@ impl Memory {
             uid: snapshot.uid().to_owned(),
             written: None,
             reported: ReportedRejections::default(),
+            agent: LastAgent::default(),
             brake: Brake::default(),
             failures: 0,
             not_before: None,

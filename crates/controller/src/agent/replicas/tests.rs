@@ -122,14 +122,6 @@ fn the_slice_of_a_stranger_is_ignored_and_reported() {
 }
 
 #[test]
-fn more_replicas_than_the_limit_are_counted_and_not_asked() {
-    let endpoints: Vec<Value> = (0..20).map(|n| endpoint(&format!("10.1.2.{n}"), &format!("p{n:02}"))).collect();
-    let found = found(&[slice(&json!({"endpoints": endpoints}))]);
-    assert_eq!(found.pods.len(), MOST);
-    assert_eq!(found.remarks, ["only 16 of 20 replicas are asked"]);
-}
-
-#[test]
 fn a_pod_is_asked_at_its_own_address_once() {
     let v6 = slice(&json!({"addressType": "IPv6", "endpoints": [endpoint("fd00::3", "p1")]}));
     let both = [v6, slice(&json!({}))];

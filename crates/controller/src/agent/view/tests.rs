@@ -19,24 +19,43 @@ fn answer(revisions: &[&str], entries: &[(&str, EntryState)]) -> Replica {
         revisions: revisions.iter().map(|revision| (*revision).to_owned()).collect(),
         entries: entries.collect(),
     };
-    Replica { created: None, version: Version::parse("0.45.0"), answer: Ok(answer) }
+    let loaded = LastLoaded { revisions: answer.revisions.clone(), file: Some("hash of a".to_owned()) };
+    Replica { loaded: Some(loaded), ..Replica::new(None, Version::parse("0.45.0"), Ok(answer)) }
 }
 
 fn without_answer(why: NoAnswer) -> Replica {
-    Replica { created: None, version: Version::parse("0.45.0"), answer: Err(why) }
+    Replica::new(None, Version::parse("0.45.0"), Err(why))
+}
+
+/// What a round for this file has found at that time.
+fn round(file: &AgentFile, at: Instant, replicas: Vec<Replica>) -> Known {
+    let id = |number: usize| (format!("holmes-{number}"), format!("uid-{number}"));
+    let replicas: BTreeMap<_, _> =
+        replicas.into_iter().enumerate().map(|(number, replica)| (id(number), replica)).collect();
+    Known {
+        at,
+        file: file.hash.clone(),
+        wanted: file.entries.clone(),
+        problem: None,
+        ready: replicas.keys().cloned().collect(),
+        backends: None,
+        replicas,
+        remarks: Vec::new(),
+    }
 }
 
 /// An agent whose ConfigMap held revision `a` at first and holds `b` for `age` now, and which has these replicas.
 fn seen(file: &AgentFile, replicas: Vec<Replica>, age: Duration) -> View {
     let at = Instant::now() + Duration::from_secs(10_000);
+    view(file, &history(file, at, age), &round(file, at, replicas), PATIENCE)
+}
+
+fn history(file: &AgentFile, at: Instant, age: Duration) -> History {
     let mut history = History::default();
     history.applied("hash of a", Some("a"), Duration::from_secs(5_000), at.checked_sub(age).unwrap());
     history.caught_up();
     history.applied(&file.hash, file.revision.as_deref(), Duration::ZERO, at.checked_sub(age).unwrap());
-    let id = |number: usize| (format!("holmes-{number}"), format!("uid-{number}"));
-    let replicas = replicas.into_iter().enumerate().map(|(number, replica)| (id(number), replica)).collect();
-    let known = Known { at, file: file.hash.clone(), outcome: Outcome::Replicas(replicas), remarks: Vec::new() };
-    view(file, &history, &known, PATIENCE)
+    history
 }
 
 fn soon() -> Duration {
@@ -53,7 +72,8 @@ fn all_replicas_that_have_the_revision_and_every_entry_enabled_are_well() {
     let well = || answer(&["b"], &[("x", EntryState::Enabled), ("y", EntryState::Enabled)]);
     let view = seen(&file, vec![well(), well(), well()], Duration::from_secs(5_000));
     assert_eq!(loaded(&view), (Some(true), Reason::AsExpected, "3/3".to_owned()));
-    assert!(view.well && view.behind_since.is_none());
+    assert!(view.well && view.caught_up);
+    assert_eq!(view.lag, Some(Lag::Current));
     let status = view.report.status.unwrap();
     assert_eq!(
         (status.version.as_str(), status.revision.as_str(), status.replicas, status.current),
@@ -83,7 +103,7 @@ fn a_replica_that_is_behind_is_unknown_at_first_and_a_problem_later() {
     let late = seen(&file, vec![well(), behind(), well()], Duration::from_secs(900));
     assert_eq!(loaded(&late), (Some(false), Reason::AgentBehind, "2/3".to_owned()));
     assert!(late.report.message.contains("TOOLSET_STATUS_REFRESH_INTERVAL_SECONDS"), "{}", late.report.message);
-    assert!(late.behind_since.is_some());
+    assert!(matches!(late.lag, Some(Lag::BehindSince(_))));
 }
 
 #[test]
@@ -91,7 +111,7 @@ fn a_new_pod_is_not_behind_for_longer_than_it_exists() {
     let file = file(Some("b"), &[]);
     let young = Replica { created: Some(Instant::now() + Duration::from_secs(9_990)), ..answer(&["a"], &[]) };
     let view = seen(&file, vec![young.clone()], Duration::from_secs(4_000));
-    assert_eq!((view.report.loaded, view.behind_since), (None, young.created));
+    assert_eq!((view.report.loaded, view.lag), (None, young.created.map(Lag::BehindSince)));
 }
 
 #[test]
@@ -154,12 +174,61 @@ fn the_worst_reason_of_several_replicas_decides() {
 }
 
 #[test]
-fn an_agent_that_says_itself_that_it_is_too_old_is_believed() {
-    let mut lies = answer(&["b"], &[]);
-    lies.answer.as_mut().unwrap().version = Version::parse("0.44.2");
+fn the_version_that_an_agent_says_is_shown_and_not_that_of_its_image() {
+    let lies = without_answer(NoAnswer::Unsupported(Unsupported::TooOld(Version::parse("0.44.2").unwrap())));
     let view = seen(&file(Some("b"), &[]), vec![lies], soon());
-    assert_eq!(view.report.reason, Reason::AgentTooOld);
-    assert_eq!(view.report.status.unwrap().version, "0.44.2");
+    assert_eq!((view.report.reason, view.report.status.unwrap().version.as_str()), (Reason::AgentTooOld, "0.44.2"));
+}
+
+#[test]
+fn a_replica_that_does_not_answer_keeps_the_age_of_its_last_answer() {
+    let file = file(Some("b"), &[]);
+    let hangs = |revision: Option<&str>| Replica {
+        loaded: revision.map(|one| LastLoaded { revisions: BTreeSet::from([one.to_owned()]), file: None }),
+        ..without_answer(NoAnswer::Failed(Failure::Timeout(Duration::from_secs(30))))
+    };
+    let at = Instant::now() + Duration::from_secs(10_000);
+    let lag =
+        |replicas: Vec<Replica>| view(&file, &history(&file, at, soon()), &round(&file, at, replicas), PATIENCE).lag;
+    let since = Lag::BehindSince(at.checked_sub(soon()).unwrap());
+    assert_eq!(lag(vec![hangs(Some("a"))]), Some(since));
+    assert_eq!(lag(vec![answer(&["b"], &[]), hangs(Some("a"))]), Some(since));
+    assert_eq!(lag(vec![hangs(Some("b"))]), Some(Lag::Current));
+    assert_eq!(lag(vec![hangs(None)]), None, "nothing is known");
+    let problem = Some((Reason::AgentUnauthorized, "why".to_owned()));
+    let known = Known { problem, ..round(&file, at, vec![hangs(Some("a"))]) };
+    assert_eq!(view(&file, &history(&file, at, soon()), &known, PATIENCE).lag, Some(since));
+}
+
+#[test]
+fn every_replica_that_has_the_file_has_caught_up_even_if_an_entry_fails() {
+    for revision in [Some("b"), None] {
+        let view = seen(&file(revision, &["x"]), vec![answer(&["b"], &[("x", EntryState::Failed)])], soon());
+        assert_eq!((view.report.reason, view.well, view.caught_up), (Reason::AgentFailed, false, true));
+    }
+}
+
+#[test]
+fn an_entry_that_was_not_asked_about_is_neither_missing_nor_enabled() {
+    let (asked, more) = (file(Some("b"), &["x"]), file(Some("b"), &["x", "shared"]));
+    let at = Instant::now() + Duration::from_secs(10_000);
+    let known = round(&asked, at, vec![answer(&["b"], &[("x", EntryState::Enabled)])]);
+    let view = view(&more, &history(&more, at, soon()), &known, PATIENCE);
+    assert_eq!(loaded(&view), (None, Reason::AgentBehind, "1/1".to_owned()));
+    assert!(view.report.message.contains("has not asked yet"), "{}", view.report.message);
+    assert!(view.report.status.unwrap().toolsets.is_empty());
+}
+
+#[test]
+fn an_agent_is_not_current_if_only_some_of_its_replicas_are_asked() {
+    let file = file(Some("b"), &[]);
+    let at = Instant::now() + Duration::from_secs(10_000);
+    let mut known = round(&file, at, vec![answer(&["b"], &[]); 32]);
+    known.ready.insert(("zzz".to_owned(), "u".to_owned()));
+    known.remarks.push("only 32 of 33 replicas are asked".to_owned());
+    let view = view(&file, &history(&file, at, soon()), &known, PATIENCE);
+    assert_eq!(loaded(&view), (None, Reason::AgentBehind, "32/33".to_owned()));
+    assert!(!view.well && view.report.message.contains("only 32 of 33"), "{}", view.report.message);
 }
 
 #[test]
@@ -169,8 +238,7 @@ fn after_a_change_the_last_answers_show_who_is_behind_and_what_fails() {
     let mut history = History::default();
     history.applied("hash of b", Some("b"), Duration::ZERO, now);
     let failed = answer(&["b"], &[("x", EntryState::Failed), ("gone", EntryState::Failed)]);
-    let replicas = BTreeMap::from([(("p".to_owned(), "u".to_owned()), failed)]);
-    let known = Known { at: now, file: old.hash.clone(), outcome: Outcome::Replicas(replicas), remarks: Vec::new() };
+    let known = round(&old, now, vec![failed]);
     history.applied("hash of c", Some("c"), Duration::ZERO, now);
     let view = view(&new, &history, &known, PATIENCE);
     assert_eq!(loaded(&view), (Some(false), Reason::AgentFailed, "0/1".to_owned()));
@@ -192,8 +260,9 @@ fn without_the_revision_entry_only_names_and_states_are_compared() {
 
 #[test]
 fn a_problem_of_the_installation_has_no_replicas() {
-    let outcome = Outcome::Problem { reason: Reason::AgentUnauthorized, message: "why".to_owned() };
-    let known = Known { at: Instant::now(), file: String::new(), outcome, remarks: Vec::new() };
-    let view = view(&file(Some("b"), &[]), &History::default(), &known, PATIENCE);
+    let file = file(Some("b"), &[]);
+    let problem = Some((Reason::AgentUnauthorized, "why".to_owned()));
+    let known = Known { problem, ..round(&file, Instant::now(), Vec::new()) };
+    let view = view(&file, &History::default(), &known, PATIENCE);
     assert_eq!((view.report.loaded, view.report.status, view.well), (Some(false), None, false));
 }

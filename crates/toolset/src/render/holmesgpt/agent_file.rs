@@ -18,7 +18,7 @@ pub struct AgentFile {
     pub hash: String,
     /// The revision that the name of its revision entry ends in. `None` if it has no such entry.
     pub revision: Option<String>,
-    /// The entries that the operator wrote and that are enabled. The user's own entries are not among them.
+    /// The enabled entries that the operator added or changed. What stands like this in the base file is not among them.
     pub entries: BTreeSet<String>,
     /// The environment variables that the file names.
     pub variables: BTreeSet<String>,
@@ -35,20 +35,16 @@ impl AgentFile {
         Self { hash: digest::of_text(text), revision, entries, variables }
     }
 
-    /// Reads a file back that the operator wrote. `base` is the user's own file. An entry that is in both counts as the
-    /// user's, and so does one whose name cannot be shown.
+    /// Reads a file back that the operator wrote. `base` is the user's own file. An entry whose name cannot be shown is
+    /// left out.
     ///
     /// Fails if the file cannot be read.
     pub fn read_back(text: &str, base: Option<&str>) -> Result<Self, String> {
         let file = base::parse_within(MOST_BYTES, text)?;
         let base = base.and_then(|base| base::parse(base).ok()).unwrap_or_default();
-        let users: BTreeSet<&str> = base.names().collect();
-        let all = file.toolsets().iter().chain(file.servers());
-        let enabled = all.filter(|(_, entry)| !entry.get("enabled").is_some_and(|value| *value == false.into()));
-        let (revisions, entries): (BTreeSet<&str>, BTreeSet<&str>) =
-            enabled.map(|(name, _)| name.as_str()).partition(|name| revision::of(name).is_some());
-        let is_ours = |name: &&str| !users.contains(name) && can_be_shown(name);
-        let ours = entries.into_iter().filter(is_ours).map(str::to_owned).collect();
+        let (revisions, ours): (BTreeSet<&str>, BTreeSet<&str>) =
+            base.others(file.toolsets(), file.servers()).partition(|name| revision::of(name).is_some());
+        let ours = ours.into_iter().filter(|name| can_be_shown(name)).map(str::to_owned).collect();
         let revision = revisions.first().and_then(|name| revision::of(name)).map(str::to_owned);
         let mut variables = BTreeSet::new();
         for (_, entry) in file.toolsets().iter().chain(file.servers()) {

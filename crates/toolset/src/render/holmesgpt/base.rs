@@ -56,6 +56,23 @@ impl BaseFile {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.toolsets.keys().chain(self.servers.keys()).map(Key::as_str)
     }
+
+    /// The names of the enabled entries of another file that are not just this file's: it has no entry of the same
+    /// content. So an entry of the user that instances were added to is one of them.
+    pub(super) fn others<'a>(
+        &self,
+        toolsets: &'a BTreeMap<Key, Block>,
+        servers: &'a BTreeMap<Key, Block>,
+    ) -> impl Iterator<Item = &'a str> {
+        let of = |entries: &'a BTreeMap<Key, Block>, own: &BTreeMap<Key, Block>| {
+            let other = |(name, entry): &(&Key, &Block)| {
+                let is_off = entry.get("enabled").is_some_and(|value| *value == false.into());
+                !is_off && own.get(*name).is_none_or(|own| !is_same(own, entry))
+            };
+            entries.iter().filter(other).map(|(name, _)| name.as_str()).collect::<Vec<_>>()
+        };
+        of(toolsets, &self.toolsets).into_iter().chain(of(servers, &self.servers))
+    }
 }
 
 /// Reads a base file as the agent does. `Err` says why it cannot be used. Single entries that cannot be used are in
@@ -77,6 +94,11 @@ pub(super) fn parse_within(max: usize, text: &str) -> Result<BaseFile, String> {
         read_section(section, max, &mut values, &mut file)?;
     }
     Ok(file)
+}
+
+/// Whether two entries are written in the same way. `.nan` is not equal to itself.
+fn is_same(a: &Block, b: &Block) -> bool {
+    a == b || yaml::to_yaml(a).is_ok_and(|a| yaml::to_yaml(b).is_ok_and(|b| a == b))
 }
 
 /// Reads one of the two sections that the agent reads. Null and an empty list read as no entries.

@@ -69,7 +69,7 @@ pub struct HolmesFile {
     pub text: String,
     /// The revision in the name of the revision entry. `None` if there is none.
     pub revision: Option<String>,
-    /// The enabled entries of `toolsets` and `mcp_servers` that are not only the user's own.
+    /// The enabled entries of `toolsets` and `mcp_servers` that are not just those of the base file.
     pub entries: BTreeSet<String>,
     /// The environment variables that the file names.
     pub variables: BTreeSet<String>,
@@ -88,7 +88,7 @@ pub fn render(input: &HolmesInput<'_>) -> HolmesFile {
     file.shared(input.tools, base);
     file.own(input.tools, base);
     file.baseline(input.baseline);
-    file.finish(input.revision_entry)
+    file.finish(input.revision_entry, base)
 }
 
 /// The file while it is built.
@@ -96,8 +96,6 @@ pub fn render(input: &HolmesInput<'_>) -> HolmesFile {
 struct FileBuilder {
     toolsets: BTreeMap<Key, Block>,
     servers: BTreeMap<Key, Block>,
-    /// The names of the entries that are not only the user's own.
-    ours: BTreeSet<Key>,
     notes: Vec<Note>,
     /// What could not be taken from the base file.
     problems: Vec<String>,
@@ -145,7 +143,6 @@ impl FileBuilder {
             let tool = &tools[index];
             // Entry names match [a-z0-9_-]+, so each one is a key.
             let Some(key) = Key::new(name.clone()) else { continue };
-            self.ours.insert(key.clone());
             if Toolset::of(tool.product, tool.trust) == Toolset::Mcp {
                 self.servers.insert(key, entries::mcp(tool, &mut self.notes));
             } else {
@@ -182,19 +179,16 @@ impl FileBuilder {
     fn put(&mut self, name: &str, entry: Block) {
         // The agent refuses a whole file for a name with a dot. The schema lets none through.
         if let Some(key) = Key::new(name) {
-            self.ours.insert(key.clone());
             self.toolsets.insert(key, entry);
         }
     }
 
-    fn finish(mut self, revision_entry: State) -> HolmesFile {
+    fn finish(mut self, revision_entry: State, base: &BaseFile) -> HolmesFile {
         let problem = |problem: &String| Note::new(Reason::BaseInvalid, format!("output.base: {problem}"));
         self.notes.extend(self.problems.iter().map(problem));
         self.notes.sort();
         self.notes.dedup();
-        let off = |entry: &Block| entry.get("enabled").is_some_and(|value| *value == false.into());
-        let (toolsets, servers) = (&self.toolsets, &self.servers);
-        self.ours.retain(|name| !toolsets.get(name).or_else(|| servers.get(name)).is_none_or(off));
+        let entries = base.others(&self.toolsets, &self.servers).map(str::to_owned).collect();
         let mut variables = BTreeSet::new();
         for entry in self.toolsets.values().chain(self.servers.values()) {
             variables::of(entry, &mut variables);
@@ -208,7 +202,6 @@ impl FileBuilder {
             text.insert_str(HEADER.len() + toolsets.len(), &entry_lines(entry));
             revision = Some(of_text);
         }
-        let entries = self.ours.iter().map(|name| name.as_str().to_owned()).collect();
         HolmesFile { text, revision, entries, variables, notes: self.notes }
     }
 }

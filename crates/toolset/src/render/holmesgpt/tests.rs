@@ -442,3 +442,33 @@ fn elasticsearch_has_instructions_unless_the_user_wrote_some() {
     assert!(text(None).contains("elasticsearch_list_indices"), "{}", text(None));
     assert_eq!(text(Some("toolsets:\n  elasticsearch/data: {llm_instructions: mine}\n")), "mine");
 }
+
+#[test]
+fn a_file_that_is_read_back_has_the_same_entries_of_ours_as_when_it_was_written() {
+    let shared = "toolsets:\n  prometheus/metrics: {enabled: true, config: {prometheus_url: 'https://saas'}}\n  \
+                  mine: {type: http, config: {a: 1e3, b: 0o17, c: 1:30, d: .nan, e: 2024-01-01, f: !!binary aGk=, \
+                  g: 99999999999999999999999999999999999999999, h: \"x\\ty\", i: [~, yes, 08], j: -.inf, k: 1_000}}\n  \
+                  off: {enabled: false}\nmcp_servers:\n  github: {config: {url: 'http://x/mcp'}}\n";
+    let all = [tool(Product::Prometheus, "p"), tool(Product::Jaeger, "j"), tool(Product::MCP, "m")];
+    let written = |tools: &[Tool], baseline: &[Baseline], base: Option<&str>| {
+        let mut tools = tools.to_vec();
+        names::assign(&mut tools);
+        let base = base.map(|text| base::parse(text).unwrap());
+        render(&HolmesInput { tools: &tools, baseline, base: base.as_ref(), revision_entry: State::Enabled })
+    };
+    let core = baseline("kubernetes/core", State::Enabled);
+    let off = baseline("kubernetes/core", State::Disabled);
+    let bases = [None, Some(shared), Some("toolsets: {kubernetes/core: {enabled: true}}"), Some("toolsets: {}")];
+    for base in bases {
+        for count in 0..=all.len() {
+            for baseline in [&[][..], std::slice::from_ref(&core), std::slice::from_ref(&off)] {
+                let file = written(&all[..count], baseline, base);
+                let read = AgentFile::read_back(&file.text, base).unwrap();
+                assert_eq!(read.entries, file.entries, "{}", file.text);
+            }
+        }
+    }
+    let file = written(&all, &[], Some(shared));
+    assert!(file.entries.contains("prometheus/metrics"), "instances were added to the user's entry");
+    assert!(["mine", "github", "off"].iter().all(|name| !file.entries.contains(*name)), "{:?}", file.entries);
+}
