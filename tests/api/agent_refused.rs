@@ -232,7 +232,7 @@ async fn an_agent_that_is_gone_is_unreachable_and_a_new_pod_is_asked() -> Result
         assert_eq!(asked(agent), before);
 
         first.delete().await?;
-        cast.says(("False", "AgentUnreachable"), "no ready replica").await?;
+        cast.says(("False", "AgentUnreachable"), "no ready Pod").await?;
         cast.told("AgentUnreachable").await?;
         assert_eq!(asked(agent), before);
         cast.replica(IMAGE, agent.port()).await?;

@@ -132,15 +132,24 @@ impl Agents {
         }
         let service = backends::service(&self.client, &name).await.map_err(|error| stop(&name, error))?;
         let unreachable = |message: String| Stop::Problem(Reason::AgentUnreachable, message);
-        let service = service.ok_or_else(|| unreachable(format!("Service {} does not exist", name.name)))?;
+        let service = service.ok_or_else(|| {
+            unreachable(format!(
+                "Service {} does not exist; correct spec.consumer.serviceRef and the value agents",
+                name.name
+            ))
+        })?;
         let selector = replicas::check_service(&service).map_err(|why| {
             unreachable(format!(
                 "Service {} does not lead to Pods of its own, because {why}, so the operator does not ask it",
                 name.name
             ))
         })?;
-        let port = replicas::port(&service, &access.port)
-            .ok_or_else(|| unreachable(format!("Service {} has no TCP port {}", name.name, access.port)))?;
+        let port = replicas::port(&service, &access.port).ok_or_else(|| {
+            unreachable(format!(
+                "Service {} has no TCP port {}; correct spec.consumer.serviceRef and the value agents",
+                name.name, access.port
+            ))
+        })?;
         if replicas::port(&service, &question.service.port) != Some(port) {
             return Err(Stop::Problem(Reason::AgentUnauthorized, unequal(&access, &question.service)));
         }

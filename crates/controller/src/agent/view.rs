@@ -207,7 +207,8 @@ impl<'a> Sorted<'a> {
         };
         let failed: Vec<String> =
             self.not_enabled().map(|(name, entry)| format!("{name} ({})", entry.state.as_str())).collect();
-        let failed = (!failed.is_empty()).then(|| format!("these entries are not enabled: {}", named(&failed)));
+        let failed = (!failed.is_empty())
+            .then(|| format!("these entries are not enabled: {}; the log of the agent shows why", named(&failed)));
         let (loaded, reason, detail) = if !self.unauthorized.is_empty() {
             (Some(false), Reason::AgentUnauthorized, Some(named(&self.unauthorized)))
         } else if !self.unsupported.is_empty() {
@@ -218,11 +219,15 @@ impl<'a> Sorted<'a> {
             return (
                 Some(false),
                 Reason::AgentUnreachable,
-                joined(["the Service has no ready replica".to_owned()], remarks),
+                joined(
+                    ["the Service has no ready Pod; check that the agent runs and that the Service selects it"
+                        .to_owned()],
+                    remarks,
+                ),
             );
         } else if overdue {
-            let cure = "a replica has been behind for too long; check that it mounts the ConfigMap as a folder and that \
-                        TOOLSET_STATUS_REFRESH_INTERVAL_SECONDS of the agent is not 0";
+            let cure = "a replica has been behind for too long; check that it mounts the ConfigMap as a directory, without subPath, and \
+                        that TOOLSET_STATUS_REFRESH_INTERVAL_SECONDS of the agent is not 0";
             (Some(false), Reason::AgentBehind, Some(cure.to_owned()))
         } else if failed.is_some() {
             (Some(false), Reason::AgentFailed, None)
