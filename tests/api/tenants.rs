@@ -52,10 +52,12 @@ async fn cast(world: &mut World, spec: Value) -> Result<Cast> {
 }
 
 impl Cast {
-    /// The agent's file without the entries of the tenant.
+    /// The agent's file without the entries of the tenant, and without the entry that changes with the rest of the file.
     async fn told_of_the_trusted(&self, world: &World) -> Result<Value> {
-        let toolsets = self.toolsets(world).await?;
-        Ok(toolsets.into_iter().filter(|(_, toolset)| !toolset.to_string().contains(&self.tenant)).collect())
+        let toolsets = self.toolsets(world).await?.into_iter();
+        let is_theirs = |toolset: &Value| toolset.to_string().contains(&self.tenant);
+        let is_revision = |name: &str| name.starts_with("discovered-revision-");
+        Ok(toolsets.filter(|(name, toolset)| !is_revision(name) && !is_theirs(toolset)).collect())
     }
 
     async fn toolsets(&self, world: &World) -> Result<Map<String, Value>> {
