@@ -63,7 +63,7 @@ fn a_format_that_the_agent_does_not_load_has_no_file_for_it() {
 fn robusta_takes_what_was_found_and_a_comment_says_what_was_not() {
     let run = run(&["render", "-f", &fixture("stack.yaml"), "-o", "robusta"]);
     assert_eq!(yaml(&run), json!({"globalConfig": {"prometheus_url": PROMETHEUS, "grafana_url": GRAFANA}}));
-    assert!(run.stdout.contains("  # alertmanager_url: none was found"), "{}", run.stdout);
+    assert!(run.stdout.contains("  # alertmanager_url: no instance without credentials"), "{}", run.stdout);
     assert!(run.stdout.contains("# monitoring/grafana"), "{}", run.stdout);
 }
 
@@ -77,7 +77,7 @@ fn kubernaut_takes_what_was_found_and_switches_it_on() {
             "effectivenessmonitor": {"external": {"prometheusEnabled": true, "prometheusUrl": PROMETHEUS}},
         })
     );
-    assert!(run.stdout.contains("    # alertManagerUrl: none was found"), "{}", run.stdout);
+    assert!(run.stdout.contains("    # alertManagerUrl: no instance without credentials"), "{}", run.stdout);
 }
 
 #[test]
