@@ -136,6 +136,14 @@ impl Cast {
             .map(drop)
     }
 
+    /// Waits until the agent's Deployment has a variable on record that it was not restarted for.
+    async fn records_a_variable(&self) -> Result<()> {
+        let is_recorded = |agent: &Deployment| {
+            agent.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(VARIABLES))
+        };
+        present(&self.deployments, "holmes", "the variable is recorded", is_recorded).await.map(drop)
+    }
+
     /// The agent's pod template stays as it is for longer than a change takes to settle.
     async fn keeps_its_pods(&self, before: &PodTemplateSpec) -> Result<()> {
         holds(SETTLED, "nobody restarts the agent", async || {
@@ -319,15 +327,22 @@ async fn only_a_variable_that_is_named_for_the_first_time_restarts_the_agent() -
     .await
 }
 
+/// The operator has restarted the agent for the token of the Service `one`, and has ended.
+async fn restarted_for_a_token(world: &mut World) -> Result<Box<Cast>> {
+    let mut cast = cast(world, restart_for_variables("holmes", 1)).await?;
+    world.create(&services::prometheus_named(&cast.agent, "one")).await?;
+    let configs = toolset_configs(&world.client(), &cast.agent);
+    patch(&configs, CONFIG, credentials(&cast.agent, &[("one", "TOKEN")])).await?;
+    present(&cast.deployments, "holmes", "it was restarted", |agent| variables(agent) == 1).await?;
+    cast.ends().await?;
+    Ok(cast)
+}
+
 #[tokio::test]
 async fn an_upgrade_of_the_operator_restarts_nobody() -> Result<()> {
     scenario("upgrade", async |world| {
-        let mut cast = cast(world, restart_for_variables("holmes", 1)).await?;
-        world.create(&services::prometheus_named(&cast.agent, "one")).await?;
+        let mut cast = restarted_for_a_token(world).await?;
         let configs = toolset_configs(&world.client(), &cast.agent);
-        patch(&configs, CONFIG, credentials(&cast.agent, &[("one", "TOKEN")])).await?;
-        present(&cast.deployments, "holmes", "it was restarted", |agent| variables(agent) == 1).await?;
-        cast.ends().await?;
 
         // As a release left them that wrote no revision entry and recorded only the hash of the file.
         let config_maps: Api<k8s_openapi::api::core::v1::ConfigMap> = world.api(&cast.agent);
@@ -342,10 +357,7 @@ async fn an_upgrade_of_the_operator_restarts_nobody() -> Result<()> {
 
         for _ in 0..2 {
             Box::pin(cast.starts(world)).await?;
-            present(&cast.deployments, "holmes", "the variable is recorded", |agent| {
-                agent.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(VARIABLES))
-            })
-            .await?;
+            cast.records_a_variable().await?;
             Box::pin(cast.keeps_its_pods(&before)).await?;
             cast.ends().await?;
         }
@@ -363,22 +375,14 @@ async fn an_upgrade_of_the_operator_restarts_nobody() -> Result<()> {
 #[tokio::test]
 async fn a_deployment_that_is_younger_than_the_file_is_not_restarted_for_it() -> Result<()> {
     scenario("younger", async |world| {
-        let mut cast = cast(world, restart_for_variables("holmes", 1)).await?;
-        world.create(&services::prometheus_named(&cast.agent, "one")).await?;
-        let configs = toolset_configs(&world.client(), &cast.agent);
-        patch(&configs, CONFIG, credentials(&cast.agent, &[("one", "TOKEN")])).await?;
-        present(&cast.deployments, "holmes", "it was restarted", |agent| variables(agent) == 1).await?;
-        cast.ends().await?;
+        let mut cast = restarted_for_a_token(world).await?;
 
         cast.deployments.delete("holmes", &kube::api::DeleteParams::default()).await?;
         absent(&cast.deployments, "holmes").await?;
         world.create(&deployment(&cast.agent, "holmes")?).await?;
 
         Box::pin(cast.starts(world)).await?;
-        present(&cast.deployments, "holmes", "its variable is recorded", |agent| {
-            agent.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(VARIABLES))
-        })
-        .await?;
+        cast.records_a_variable().await?;
         holds(SETTLED, "nobody restarts the agent", async || {
             ensure!(variables(&cast.deployments.get("holmes").await?) == 0, "its pod template is changed");
             Ok(())
