@@ -79,6 +79,8 @@ async fn taken_away_at_once(name: &str, take_away: impl AsyncFn(&Api<Service>, &
         for (config, namespace) in [("one", &apps), ("other", &others)] {
             let output = json!({"output": {"configMapName": config}});
             world.configure(&agent, config, &over(without_health(&[namespace]), output)).await?;
+            // The creation of a Service has to trigger it.
+            world.ready(&agent, config, ("True", "AsExpected")).await?;
         }
         let (in_apps, in_others): (Api<Service>, Api<Service>) = (world.api(&apps), world.api(&others));
         let config_maps: Api<ConfigMap> = world.api(&agent);

@@ -52,19 +52,19 @@ async fn cast(world: &mut World, spec: Value) -> Result<Cast> {
 }
 
 impl Cast {
-    /// The agent's file without the entries of the tenant, and without the entry that changes with the rest of the file.
+    /// The agent's file without the entries of the tenant.
     async fn told_of_the_trusted(&self, world: &World) -> Result<Value> {
-        let toolsets = self.toolsets(world).await?.into_iter();
-        let is_theirs = |toolset: &Value| toolset.to_string().contains(&self.tenant);
-        let is_revision = |name: &str| name.starts_with("discovered-revision-");
-        Ok(toolsets.filter(|(name, toolset)| !is_revision(name) && !is_theirs(toolset)).collect())
+        let toolsets = self.toolsets(world).await?;
+        Ok(toolsets.into_iter().filter(|(_, toolset)| !toolset.to_string().contains(&self.tenant)).collect())
     }
 
+    /// The toolsets of the agent's file, without the entry that changes with the rest of the file.
     async fn toolsets(&self, world: &World) -> Result<Map<String, Value>> {
         let config_maps: Api<ConfigMap> = world.api(&self.agent);
         let output = config_maps.get(DEFAULT_CONFIG_MAP).await?;
         let file: Value = serde_saphyr::from_str(data(&output, "custom_toolset.yaml"))?;
-        file["toolsets"].as_object().cloned().context("the file has toolsets")
+        let toolsets = file["toolsets"].as_object().cloned().context("the file has toolsets")?;
+        Ok(toolsets.into_iter().filter(|(name, _)| !name.starts_with("discovered-revision-")).collect())
     }
 
     /// A Service of the tenant's that opts in as a Prometheus.
