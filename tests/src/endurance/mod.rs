@@ -48,9 +48,9 @@ use crate::{
 /// How soon after the last fault every output is as planned. A lease lasts 15 s, and a watch that failed often is tried
 /// again after up to 30 s.
 const CONVERGED: Duration = Duration::from_secs(90);
-/// If it takes longer, the run reports the last difference.
 /// The longest pause of a watch before its next attempt.
 const LAST_WATCH: Duration = Duration::from_secs(30);
+/// If it takes longer, the run reports the last difference.
 const LONG: Duration = Duration::from_secs(10);
 /// The time between two reads of the outputs.
 const LOOK: Duration = Duration::from_millis(200);
