@@ -11,7 +11,6 @@ import copy
 import json
 import os
 import pathlib
-import socket
 import sys
 import tempfile
 import types
@@ -20,6 +19,7 @@ import typing
 import yaml
 
 from config_keys import unknown_keys
+from hosts import redirect
 
 
 def main() -> None:
@@ -233,22 +233,6 @@ def describe(toolset: typing.Any) -> dict:
 
 def url(config: dict) -> str | None:
     return config.get("prometheus_url") or config.get("api_url")
-
-
-def redirect(hosts: dict) -> None:
-    """Redirects every `host:port` of `hosts` to a local port. Other host names cannot be resolved."""
-    resolve = socket.getaddrinfo
-
-    def getaddrinfo(host, port, *arguments, **named):
-        host = host.decode() if isinstance(host, bytes) else host
-        if host in ("127.0.0.1", "localhost", "::1"):
-            return resolve(host, port, *arguments, **named)
-        local = hosts.get(f"{host}:{port}")
-        if local is None:
-            raise socket.gaierror(socket.EAI_NONAME, f"the agent must not call {host}:{port}")
-        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", local))]
-
-    socket.getaddrinfo = getaddrinfo
 
 
 KINDS = {"load": load, "refresh": refresh, "info": info}

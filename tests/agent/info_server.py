@@ -25,6 +25,8 @@ import tempfile
 import threading
 import time
 
+from hosts import redirect
+
 # The file of an agent that has just been installed.
 EMPTY = "toolsets:\n  kubernetes/core:\n    enabled: false\n"
 
@@ -134,23 +136,6 @@ def app(config, location: pathlib.Path):
         return state["requests"]
 
     return app
-
-
-def redirect(hosts: dict) -> None:
-    """Redirects every `host:port` of `hosts` to a local port. Other host names cannot be resolved."""
-    resolve = getattr(redirect, "resolve", None) or socket.getaddrinfo
-    redirect.resolve = resolve
-
-    def getaddrinfo(host, port, *arguments, **named):
-        host = host.decode() if isinstance(host, bytes) else host
-        if host in ("127.0.0.1", "localhost", "::1", None):
-            return resolve(host, port, *arguments, **named)
-        local = hosts.get(f"{host}:{port}")
-        if local is None:
-            raise socket.gaierror(socket.EAI_NONAME, f"the agent must not call {host}:{port}")
-        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", local))]
-
-    socket.getaddrinfo = getaddrinfo
 
 
 if __name__ == "__main__":

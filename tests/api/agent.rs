@@ -167,7 +167,7 @@ async fn a_key_is_sent_to_the_installed_service_and_a_changed_key_needs_no_resta
 }
 
 #[tokio::test]
-#[ignore = "takes more than a minute; run it with --ignored"]
+#[ignore = "takes more than a minute; run `cargo xtask test api -- at_rest_for_a_minute --ignored`"]
 async fn at_rest_for_a_minute_the_agent_is_not_asked() -> Result<()> {
     if !controllers_run() {
         return skipped("EndpointSlices need kube-controller-manager");

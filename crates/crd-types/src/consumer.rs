@@ -59,6 +59,13 @@ pub struct Consumer {
     pub agent_version: Option<String>,
 }
 
+impl Consumer {
+    /// Whether the operator restarts or observes the agent.
+    pub fn follows_agent(&self) -> bool {
+        self.reload != Reload::None || self.observe != Observe::None
+    }
+}
+
 impl Default for Consumer {
     fn default() -> Self {
         Self {

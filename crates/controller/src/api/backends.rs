@@ -144,7 +144,7 @@ pub(crate) async fn service(client: &Client, name: &NamespacedName) -> Result<Op
     within_timeout(api.get_opt(&name.name)).await
 }
 
-/// The EndpointSlices that name the Service, whoever made them.
+/// The EndpointSlices that name the Service. Anybody can have made them.
 pub(crate) async fn slices(client: &Client, service: &NamespacedName) -> Result<Vec<BackendSlice>, Error> {
     let api: Api<BackendSlice> = Api::namespaced(client.clone(), &service.namespace);
     let of_service = ListParams::default().labels(&format!("{SERVICE_NAME}={}", service.name));

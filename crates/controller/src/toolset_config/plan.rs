@@ -97,7 +97,7 @@ pub(super) fn plan(
 
 /// The output as this process last applied it in this term, or else as the ConfigMap is. An edit by somebody else does
 /// not change it. A key that only looks like a variable of the format Environment is not part of it. The file for Grafana
-/// is part of it whoever wrote it last, because only names of its own form are read from it.
+/// is part of it even if somebody else wrote it last, because only names of its own form are read from it.
 pub(super) fn last_output(existing: &ConfigMapState, applied: Option<&Manifest>) -> Data {
     let mut data = existing.view.as_ref().map(|view| view.data.clone()).unwrap_or_default();
     data.retain(|key, _| !VARIABLES.contains(&key.as_str()) || existing.owned.data.contains(key));
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_for_grafana_is_read_whoever_wrote_it_last_and_a_variable_is_not() {
+    fn the_file_for_grafana_is_read_even_if_somebody_else_wrote_it_last_and_a_variable_is_not() {
         let file = with_foreign("toolset-operator.n.c.yaml", "x");
         assert_eq!(last_output(&file, None).len(), 1);
         assert_eq!(last_output(&with_foreign("LOKI_URL", "x"), None).len(), 0);

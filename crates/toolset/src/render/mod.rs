@@ -14,7 +14,7 @@ use std::{
     sync::Arc,
 };
 
-use crd_types::{Observe, OutputFormat, Reason, Reload, ToolsetConfig};
+use crd_types::{OutputFormat, Reason, ToolsetConfig, ToolsetConfigSpec};
 
 pub use self::{
     before::{Before, CanFill, Earlier, Elsewhere},
@@ -94,14 +94,12 @@ pub fn render(
     notes.append(&mut files.notes);
     notes.sort();
     notes.dedup();
-    let consumer = &config.spec.consumer;
-    let is_followed = consumer.reload != Reload::None || consumer.observe != Observe::None;
     let agents_text = if config.spec.output.writes(OutputFormat::Environment) {
         Some(Arc::from(environment::text(&files.data)))
     } else {
         files.data.get(HOLMESGPT_KEY).cloned()
     };
-    let agents_text = agents_text.filter(|_| is_followed);
+    let agents_text = agents_text.filter(|_| config.spec.consumer.follows_agent());
     let labels = config.spec.output.labels.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]);
     let parts = files.data.iter().flat_map(|(key, content)| [&**key, &**content]).chain(labels);
     Rendered {
@@ -130,8 +128,9 @@ fn write(config: &ToolsetConfig, tools: &[Tool], base: Option<&BaseFile>, can_fi
     for format in &config.spec.output.formats {
         match format {
             OutputFormat::HolmesGPT => {
-                let (baseline, revision_entry) = (&config.spec.baseline, config.spec.consumer.revision_entry);
-                let file = holmesgpt::render(&HolmesInput { tools, baseline, base, revision_entry });
+                let ToolsetConfigSpec { baseline, consumer, .. } = &config.spec;
+                let (revision_entry, is_followed) = (consumer.revision_entry, consumer.follows_agent());
+                let file = holmesgpt::render(&HolmesInput { tools, baseline, base, revision_entry, is_followed });
                 files.notes.extend(file.notes);
                 (files.revision, files.entries, files.variables) = (file.revision, file.entries, file.variables);
                 files.data.insert(HOLMESGPT_KEY.into(), file.text.into());

@@ -1,6 +1,6 @@
 //! The names of data sources.
 //!
-//! Grafana finds a data source by its name, and it overwrites or deletes one of that name whoever made it. So every name
+//! Grafana finds a data source by its name, and it overwrites or deletes one of that name, even if somebody else made it. So every name
 //! of ours has a form that nobody gives to a data source by chance, and no other name is ever written.
 
 use detectors::ServiceKey;

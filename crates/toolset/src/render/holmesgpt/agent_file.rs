@@ -46,10 +46,7 @@ impl AgentFile {
             base.others(file.toolsets(), file.servers()).partition(|name| revision::of(name).is_some());
         let ours = ours.into_iter().filter(|name| can_be_shown(name)).map(str::to_owned).collect();
         let revision = revisions.first().and_then(|name| revision::of(name)).map(str::to_owned);
-        let mut variables = BTreeSet::new();
-        for (_, entry) in file.toolsets().iter().chain(file.servers()) {
-            variables::of(entry, &mut variables);
-        }
+        let variables = variables::of(file.toolsets().values().chain(file.servers().values()));
         Ok(Self::new(text, revision, ours, variables))
     }
 

@@ -61,6 +61,8 @@ pub struct HolmesInput<'a> {
     pub base: Option<&'a BaseFile>,
     /// Whether the file has the revision entry.
     pub revision_entry: State,
+    /// Whether the operator restarts or observes the agent.
+    pub is_followed: bool,
 }
 
 /// The file.
@@ -88,7 +90,7 @@ pub fn render(input: &HolmesInput<'_>) -> HolmesFile {
     file.shared(input.tools, base);
     file.own(input.tools, base);
     file.baseline(input.baseline);
-    file.finish(input.revision_entry, base)
+    file.finish(base, input.revision_entry, input.is_followed)
 }
 
 /// The file while it is built.
@@ -183,15 +185,15 @@ impl FileBuilder {
         }
     }
 
-    fn finish(mut self, revision_entry: State, base: &BaseFile) -> HolmesFile {
+    fn finish(mut self, base: &BaseFile, revision_entry: State, is_followed: bool) -> HolmesFile {
         let problem = |problem: &String| Note::new(Reason::BaseInvalid, format!("output.base: {problem}"));
         self.notes.extend(self.problems.iter().map(problem));
         self.notes.sort();
         self.notes.dedup();
-        let entries = base.others(&self.toolsets, &self.servers).map(str::to_owned).collect();
-        let mut variables = BTreeSet::new();
-        for entry in self.toolsets.values().chain(self.servers.values()) {
-            variables::of(entry, &mut variables);
+        let (mut entries, mut variables) = (BTreeSet::new(), BTreeSet::new());
+        if is_followed {
+            entries = base.others(&self.toolsets, &self.servers).map(str::to_owned).collect();
+            variables = variables::of(self.toolsets.values().chain(self.servers.values()));
         }
         let toolsets = section("toolsets", self.toolsets).unwrap_or_else(|| AT_LEAST.to_owned());
         let mut text = format!("{HEADER}{toolsets}{}", section("mcp_servers", self.servers).unwrap_or_default());

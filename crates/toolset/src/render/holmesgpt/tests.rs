@@ -14,7 +14,13 @@ fn file(tools: &[Tool], baseline: &[Baseline], base: Option<&str>) -> (Value, Ho
     let mut tools = tools.to_vec();
     names::assign(&mut tools);
     let base = base.map(|text| base::parse(text).unwrap());
-    let file = render(&HolmesInput { tools: &tools, baseline, base: base.as_ref(), revision_entry: State::Disabled });
+    let file = render(&HolmesInput {
+        tools: &tools,
+        baseline,
+        base: base.as_ref(),
+        revision_entry: State::Disabled,
+        is_followed: true,
+    });
     (serde_saphyr::from_str(&file.text).unwrap(), file)
 }
 
@@ -384,7 +390,7 @@ proptest! {
         ],
     ) {
         let base = base::parse(&text).ok();
-        let file = render(&HolmesInput { tools: &[], baseline: &[], base: base.as_ref(), revision_entry: State::Enabled });
+        let file = render(&HolmesInput { tools: &[], baseline: &[], base: base.as_ref(), revision_entry: State::Enabled, is_followed: true });
         assert_loads(&serde_saphyr::from_str(&file.text).unwrap());
     }
 
@@ -454,7 +460,13 @@ fn a_file_that_is_read_back_has_the_same_entries_of_ours_as_when_it_was_written(
         let mut tools = tools.to_vec();
         names::assign(&mut tools);
         let base = base.map(|text| base::parse(text).unwrap());
-        render(&HolmesInput { tools: &tools, baseline, base: base.as_ref(), revision_entry: State::Enabled })
+        render(&HolmesInput {
+            tools: &tools,
+            baseline,
+            base: base.as_ref(),
+            revision_entry: State::Enabled,
+            is_followed: true,
+        })
     };
     let core = baseline("kubernetes/core", State::Enabled);
     let off = baseline("kubernetes/core", State::Disabled);

@@ -4,9 +4,15 @@ use std::collections::BTreeSet;
 
 use crate::yaml::{Block, Node};
 
-/// The names in `{{ env.NAME }}` in the values of an entry.
-pub(super) fn of(entry: &Block, found: &mut BTreeSet<String>) {
-    for (_, value) in entry.iter() {
+/// The names in `{{ env.NAME }}` in the values of these entries.
+pub(super) fn of<'a>(entries: impl Iterator<Item = &'a Block>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    entries.for_each(|entry| of_block(entry, &mut found));
+    found
+}
+
+fn of_block(block: &Block, found: &mut BTreeSet<String>) {
+    for (_, value) in block.iter() {
         of_node(value, found);
     }
 }
@@ -16,7 +22,7 @@ fn of_node(node: &Node, found: &mut BTreeSet<String>) {
         Node::Text(text) => of_text(text, found),
         Node::Tagged(_, value) => of_node(value, found),
         Node::List(values) => values.iter().for_each(|value| of_node(value, found)),
-        Node::Map(block) => of(block, found),
+        Node::Map(block) => of_block(block, found),
         Node::Null | Node::Bool(_) | Node::Int(_) | Node::Float(_) => {}
     }
 }
@@ -52,8 +58,7 @@ mod tests {
         ];
         for (text, expected) in table {
             let inner = Block::new().with("list", vec![Node::from(text.to_owned())]);
-            let mut found = BTreeSet::new();
-            of(&Block::new().with("a", inner), &mut found);
+            let found = of([&Block::new().with("a", inner)].into_iter());
             assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), expected, "{text:?}");
         }
     }

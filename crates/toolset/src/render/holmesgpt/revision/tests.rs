@@ -11,7 +11,7 @@ use crate::{
 
 fn file(tools: &[Tool], base: Option<&str>, revision_entry: State) -> HolmesFile {
     let base = base.map(|text| parse_base(text).unwrap());
-    render(&HolmesInput { tools, baseline: &[], base: base.as_ref(), revision_entry })
+    render(&HolmesInput { tools, baseline: &[], base: base.as_ref(), revision_entry, is_followed: true })
 }
 
 fn tools(products: &[Product]) -> Vec<Tool> {
