@@ -22,6 +22,7 @@ mod connection;
 mod consumer;
 mod crd;
 mod detector;
+mod evidence;
 mod health;
 #[cfg(feature = "offline")]
 mod offline;
@@ -47,6 +48,7 @@ pub use self::{
     consumer::{AgentServiceRef, Consumer, DeploymentRef, Observe, Reload, RestartOn},
     crd::{EmitError, crds, crds_yaml},
     detector::{DetectorConfig, Instances, ServiceRef, State},
+    evidence::Evidence,
     health::{Health, HealthEffect, HealthMode},
     output::{ConflictPolicy, DeletionPolicy, Output, OutputBase, OutputFormat},
     overrides::{EndpointAdjustment, Override, OverrideMatch},

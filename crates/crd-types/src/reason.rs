@@ -123,6 +123,9 @@ closed! {
         TenantNotOptedIn,
         /// Another tool or the agent itself has the requested name.
         NameConflict,
+        /// The Service is a tool, but it selects Pods of several controllers that differ, so the operator uses only what
+        /// they have in common.
+        AmbiguousPods,
         /// The spec gives credentials or a tenant to the Service, but its source is Tenant.
         CredentialsNotAllowed,
         /// The source of the Service is Tenant, and the output format contains only tools of Trusted sources.

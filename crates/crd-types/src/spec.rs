@@ -13,6 +13,7 @@ use crate::{
     closed::closed,
     consumer::{Consumer, RestartOn},
     detector::{DetectorConfig, State},
+    evidence::Evidence,
     health::{Health, HealthEffect},
     output::{Output, OutputFormat},
     overrides::Override,
@@ -103,6 +104,9 @@ pub struct ToolsetConfigSpec {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub signatures: Vec<Signature>,
+    /// evidence specifies what the operator reads beside Services to recognise a product.
+    #[serde(default)]
+    pub evidence: Evidence,
     /// health specifies when a tool is healthy and what happens to an unhealthy tool.
     #[serde(default)]
     pub health: Health,

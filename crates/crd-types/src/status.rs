@@ -117,6 +117,11 @@ pub struct ToolStatus {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub confidence: String,
+    /// evidence is the piece of evidence that decided, for example label app.kubernetes.io/name=grafana. It is empty for
+    /// an entry of spec.tools.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 256))]
+    pub evidence: String,
     /// health is Healthy, Unhealthy or Unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]

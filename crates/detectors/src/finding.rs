@@ -34,8 +34,7 @@ pub enum Outcome {
 
 /// The part of a Service that a piece of evidence comes from.
 ///
-/// Non-exhaustive, so that evidence from elsewhere can be added without a change to the rules: the image of a Pod, the
-/// answer to a probe.
+/// Non-exhaustive, so that evidence from elsewhere can be added without a change to the rules: the answer to a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum EvidenceKind {
@@ -57,6 +56,14 @@ pub enum EvidenceKind {
     Annotation,
     /// `clusterIP`.
     ClusterIP,
+    /// The image of the container that a port leads to.
+    Image,
+    /// An argument of that container.
+    Argument,
+    /// A variable of that container.
+    Environment,
+    /// A probe of that container.
+    Probe,
 }
 
 /// One piece of evidence, for or against a product.
@@ -81,6 +88,43 @@ pub struct Rank {
     pub tier: u8,
 }
 
+/// What a product asks of its clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Auth {
+    /// Anybody is let in.
+    None,
+    /// A user and a password.
+    Basic,
+    /// A bearer token.
+    Bearer,
+    /// The name of a tenant in `X-Scope-OrgID`.
+    Tenant,
+    /// Nothing is known.
+    #[default]
+    Unknown,
+}
+
+/// Which parts of a target nothing proves. They are the usual ones of the product.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Assumed {
+    /// The scheme.
+    pub scheme: bool,
+    /// The path.
+    pub path: bool,
+    /// The authentication.
+    pub auth: bool,
+}
+
+impl Assumed {
+    /// Nothing is assumed.
+    pub const NOTHING: Self = Self { scheme: false, path: false, auth: false };
+
+    /// Whether something is assumed.
+    pub fn is_any(self) -> bool {
+        self != Self::NOTHING
+    }
+}
+
 /// What one detector finds in a Service that it recognises with a confidence of at least [`Confidence::Low`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -95,6 +139,19 @@ pub struct Finding {
     /// What a person can do to make the finding certain or to change it. `None` for an endpoint with the confidence
     /// High.
     pub hint: Option<Cow<'static, str>>,
+    /// What an endpoint asks of its clients, as far as it is known or usual.
+    pub auth: Auth,
+    /// Which parts of an endpoint are assumed.
+    pub assumed: Assumed,
+    /// The evidence that decided, as text for people, e.g. `label app.kubernetes.io/name=grafana`.
+    pub decided_by: Cow<'static, str>,
+}
+
+impl Finding {
+    /// Whether Pods can add something: the product is not certain, or a part of the endpoint is assumed.
+    pub fn is_open(&self) -> bool {
+        self.confidence < Confidence::High || matches!(self.outcome, Outcome::Endpoint(_)) && self.assumed.is_any()
+    }
 }
 
 /// The result of one detector for a Service, for people. It exists also if the detector finds nothing.

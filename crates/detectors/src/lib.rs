@@ -36,6 +36,7 @@ mod loki;
 mod mcp;
 mod mimir;
 mod opensearch;
+pub mod pods;
 mod product;
 mod prometheus;
 mod recognise;
@@ -51,8 +52,10 @@ mod zipkin;
 
 pub use displaced::displaced_endpoints;
 pub use explain::explain;
-pub use finding::{Displaced, DisplacedBecause, Evidence, EvidenceKind, Explanation, Finding, Outcome, Rank, Target};
+pub use finding::{
+    Assumed, Auth, Displaced, DisplacedBecause, Evidence, EvidenceKind, Explanation, Finding, Outcome, Rank, Target,
+};
 pub use product::{Confidence, Product, Scheme};
 pub use recognise::{recognise, target_of};
-pub use scheme::scheme_of;
+pub use scheme::{scheme_of, shown_scheme};
 pub use view::{PortView, Protocol, ServiceKey, ServiceType, ServiceView, StringMap, TargetPort};

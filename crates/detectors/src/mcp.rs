@@ -10,7 +10,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    finding::{Evidence, EvidenceKind, Explanation, Finding, Outcome, Rank, Target},
+    finding::{Assumed, Auth, Evidence, EvidenceKind, Explanation, Finding, Outcome, Rank, Target},
     product::{Confidence, Product},
     scheme::scheme_of,
     view::{PortView, Protocol, ServiceView},
@@ -41,6 +41,9 @@ pub(crate) fn finding(view: &ServiceView) -> Option<Finding> {
         outcome,
         rank: Rank::default(),
         hint: hint.map(Cow::Borrowed),
+        auth: Auth::Unknown,
+        assumed: Assumed::NOTHING,
+        decided_by: Cow::Borrowed(""),
     };
     if view.annotations.get(DISCOVERY) == Some("disabled") {
         let role = Cow::Borrowed("excluded by kagent.dev/discovery=disabled");

@@ -9,20 +9,25 @@ use crate::{
 const SERVING_CERT: [&str; 2] =
     ["service.beta.openshift.io/serving-cert-secret-name", "service.alpha.openshift.io/serving-cert-secret-name"];
 
-/// The scheme that the Service shows for one of its ports.
+/// The scheme of one of a Service's ports: the one that the Service shows, else `http`.
+pub fn scheme_of(view: &ServiceView, port: &PortView) -> Scheme {
+    shown_scheme(view, port).unwrap_or_default()
+}
+
+/// The scheme that the Service shows for one of its ports. `None` if it shows none.
 ///
 /// `appProtocol` decides. Without it, the scheme is `https` if the name of the port or of the target port starts with
-/// `https`, or if the Service asks for `OpenShift`'s serving certificate. Otherwise it is `http`.
+/// `https`, or if the Service asks for `OpenShift`'s serving certificate.
 ///
 /// The port name `http` is not evidence, because the elastic and opensearch charts serve TLS on it. Nor is a number,
 /// because stable/kibana serves plain HTTP on 443.
-pub fn scheme_of(view: &ServiceView, port: &PortView) -> Scheme {
+pub fn shown_scheme(view: &ServiceView, port: &PortView) -> Option<Scheme> {
     if let Some(protocol) = port.app_protocol.as_deref() {
         if protocol.eq_ignore_ascii_case("https") {
-            return Scheme::Https;
+            return Some(Scheme::Https);
         }
         if protocol.eq_ignore_ascii_case("http") {
-            return Scheme::Http;
+            return Some(Scheme::Http);
         }
     }
     let target_name = match &port.target {
@@ -34,5 +39,5 @@ pub fn scheme_of(view: &ServiceView, port: &PortView) -> Scheme {
         .flatten()
         .any(|name| name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("https")));
     let certificate = SERVING_CERT.iter().any(|key| view.annotations.contains_key(key));
-    if named_https || certificate { Scheme::Https } else { Scheme::Http }
+    (named_https || certificate).then_some(Scheme::Https)
 }

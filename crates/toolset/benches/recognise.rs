@@ -147,6 +147,7 @@ fn run(config: &ToolsetConfig, index: &Index) -> Outcome {
         cluster_domain: DEFAULT_CLUSTER_DOMAIN,
         index,
         admits: None,
+        remembered: None,
         health: HealthInput::Unobserved,
         legacy_overrides: None,
         base: None,

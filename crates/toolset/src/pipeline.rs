@@ -11,7 +11,7 @@ use crate::{
     index::Index,
     plan::{Plan, plan},
     render::{Base, Before, Earlier, Rendered, render},
-    select::{Context, candidate::Selection, select},
+    select::{Context, candidate::Selection, remembered::Memory, select},
     wanted,
 };
 
@@ -26,6 +26,8 @@ pub struct Input<'a> {
     /// Which Services can be tools. `None` means all. While an input cannot be seen, only those can be tools that are in
     /// the `ConfigMap`.
     pub admits: Option<&'a dyn Fn(&ServiceKey) -> bool>,
+    /// How a Service is in the output, if its Pods count and are not known. Its entry keeps what only they can show.
+    pub remembered: Option<Memory<'a>>,
     /// What is known of health.
     pub health: HealthInput<'a>,
     /// The text under [`LEGACY_OVERRIDES_KEY`](crate::config_map::LEGACY_OVERRIDES_KEY) of the `ConfigMap`, if there is
@@ -87,9 +89,9 @@ pub fn run_with_trace(input: Input<'_>) -> (Outcome, Trace) {
 }
 
 fn compose<T>(input: Input<'_>, keep: impl FnOnce(&Selection, &HealthReport) -> T) -> (Outcome, T) {
-    let Input { config, cluster_domain, index, admits, health, legacy_overrides, base, previous } = input;
+    let Input { config, cluster_domain, index, admits, remembered, health, legacy_overrides, base, previous } = input;
     let ctx = Context { config, cluster_domain };
-    let mut selection = select(&ctx, index);
+    let mut selection = select(&ctx, index, remembered);
     if let Some(admits) = admits {
         selection.admit(admits);
     }

@@ -1,7 +1,7 @@
 //! A tool, which is one thing that the agent can query, with everything that the formats need.
 
 use crd_types::{Credentials, Reason, ServiceReason, Settings, Trust};
-use detectors::{Confidence, Product, Rank, ServiceKey};
+use detectors::{Assumed, Auth, Confidence, Product, Rank, ServiceKey};
 
 use crate::{endpoint::Endpoint, health::Health, select::claim::Origin};
 
@@ -32,6 +32,12 @@ pub struct Tool {
     pub endpoint: Endpoint,
     /// How sure the recognition is.
     pub confidence: Confidence,
+    /// The evidence that decided, as text for people. Empty for `spec.tools`.
+    pub decided_by: String,
+    /// What the endpoint asks of its clients, as far as it is known or usual.
+    pub auth: Auth,
+    /// Which parts of the endpoint are assumed.
+    pub assumed: Assumed,
     /// Where it ranks among the instances of its product.
     pub precedence: Precedence,
     /// Its health, as far as known.

@@ -168,6 +168,7 @@ fn in_words(change: &Change) -> String {
     match change {
         Change::Service { key, before } => format!("{key} {:?}", before.as_ref().map(|before| &before.view)),
         Change::Readiness { key, .. } => format!("readiness {key}"),
+        Change::Pods { key } => format!("pods {key}"),
         Change::Namespace { name, before } => format!("{name} {before:?}"),
     }
 }
@@ -176,7 +177,14 @@ fn in_words(change: &Change) -> String {
 fn answers(index: &Index) -> Vec<String> {
     let mut all: Vec<String> = index
         .services()
-        .map(|service| format!("{:?} {:?} {:?}", service.view, service.findings(), service.is_interesting()))
+        .map(|service| {
+            format!(
+                "{:?} {:?} {:?}",
+                service.view,
+                service.findings(toolset::index::Pods::Ignored),
+                service.is_interesting()
+            )
+        })
         .collect();
     all.push(format!("{} Services", index.services_len()));
     all.extend(index.interesting().map(|service| format!("interesting {}", service.view.key)));
@@ -232,6 +240,7 @@ fn planned(config: &ToolsetConfig, index: &Index) -> (Rendered, Vec<Rejection>) 
         cluster_domain: DEFAULT_CLUSTER_DOMAIN,
         index,
         admits: None,
+        remembered: None,
         health: HealthInput::Observed {
             stage: &mut HealthStage::without_waiting(),
             time: &|_| toolset::health::HealthTime::default(),

@@ -44,6 +44,7 @@ fn run_with(
         cluster_domain: DEFAULT_CLUSTER_DOMAIN,
         index: &index,
         admits: None,
+        remembered: None,
         health: HealthInput::Unobserved,
         legacy_overrides,
         base: None,

@@ -107,6 +107,7 @@ impl Snapshot {
                 cluster_domain: DEFAULT_CLUSTER_DOMAIN,
                 index: &self.index,
                 admits: None,
+                remembered: None,
                 // Nothing is in the output, so a tool without endpoints is left out, as after its grace period.
                 health: HealthInput::Observed {
                     stage: &mut stage,

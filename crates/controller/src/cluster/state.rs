@@ -82,7 +82,7 @@ impl Cluster {
                 Change::Service { key, .. } => Some((key.clone(), Part::Object)),
                 Change::Readiness { key, .. } if index.readiness(key).serving => Some((key.clone(), Part::Ready)),
                 Change::Readiness { key, .. } => Some((key.clone(), Part::NotReady)),
-                Change::Namespace { .. } => None,
+                Change::Pods { .. } | Change::Namespace { .. } => None,
             };
             let mut concerned = Concerned::default();
             self.toolset_configs.for_each(|name, _, interest| {

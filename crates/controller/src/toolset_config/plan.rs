@@ -76,6 +76,7 @@ pub(super) fn plan(
         cluster_domain,
         index: &cluster.index(),
         admits: gate.holds_new().then_some(&admits),
+        remembered: None,
         health: HealthInput::Observed {
             stage: &mut memory.health,
             time: &|namespace| clocks.time(now, namespace),

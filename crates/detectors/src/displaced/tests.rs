@@ -25,6 +25,9 @@ fn finding(tier: u8) -> Finding {
         outcome: Outcome::Endpoint(Target { port: 80, scheme: crate::Scheme::Http, path: "".into() }),
         rank: Rank { tier, ..Rank::default() },
         hint: None,
+        auth: crate::Auth::Unknown,
+        assumed: crate::Assumed::NOTHING,
+        decided_by: "".into(),
     }
 }
 

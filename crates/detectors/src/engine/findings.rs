@@ -12,8 +12,9 @@ use super::{
     whole_words,
 };
 use crate::{
-    finding::{Finding, Outcome, Rank},
+    finding::{Assumed, Auth, Finding, Outcome, Rank},
     product::Confidence,
+    scheme::shown_scheme,
     view::ServiceView,
 };
 
@@ -48,7 +49,19 @@ pub(crate) fn finding(rule: &Rule, identities: &Identities<'_>, assessment: &Ass
         outcome,
         rank: Rank { bundled: is_bundled(assessment, view), tier },
         hint: (!certain).then(|| Cow::Owned(hint(rule, view, assessment))),
+        auth: Auth::Unknown,
+        assumed: assumed(assessment, view),
+        decided_by: Cow::Borrowed(""),
     })
+}
+
+fn assumed(assessment: &Assessment<'_>, view: &ServiceView) -> Assumed {
+    let port = match &assessment.conclusion {
+        Conclusion::Endpoint { choice, .. } => choice.port,
+        Conclusion::Candidate { port, .. } => port,
+        _ => return Assumed::NOTHING,
+    };
+    Assumed { scheme: shown_scheme(view, port).is_none(), path: true, auth: true }
 }
 
 fn is_bundled(assessment: &Assessment<'_>, view: &ServiceView) -> bool {

@@ -11,7 +11,7 @@ mod listed;
 use std::collections::BTreeSet;
 
 use crd_types::{ToolsetConfig, Trust};
-use detectors::{Rank, ServiceKey};
+use detectors::{Assumed, Auth, Rank, ServiceKey};
 
 pub use self::listed::{Data, planned_before, services};
 use self::{
@@ -115,6 +115,10 @@ fn candidate(config: &ToolsetConfig, tool: ListedTool, source: String, place: us
         source: if tool.trust == Trust::Tenant { tool.source } else { source },
         trust: tool.trust,
         confidence: tool.confidence,
+        decided_by: String::new(),
+        auth: Auth::Unknown,
+        assumed: Assumed::NOTHING,
+        ambiguous_pods: false,
         origin: Origin::Rules,
         rank: Rank { bundled: false, tier: u8::try_from(place).unwrap_or(u8::MAX) },
         created: 0,

@@ -21,6 +21,11 @@ pub enum Change {
         /// Its readiness as it was.
         before: Readiness,
     },
+    /// The Pods of a Service say something else than before.
+    Pods {
+        /// The Service.
+        key: ServiceKey,
+    },
     /// A Namespace came, went or changed its labels.
     Namespace {
         /// Which one.

@@ -24,7 +24,7 @@ use detectors::{ServiceKey, ServiceView, StringMap};
 pub use self::{
     change::Change,
     namespaces::{NamespaceList, NamespaceView},
-    recognised::Recognised,
+    recognised::{PodEvidence, Pods, Recognised},
     services::ServiceList,
     slices::{Readiness, SliceList, SliceOwner, SliceView},
 };
@@ -65,6 +65,12 @@ impl Index {
     /// Ends a list: what it holds is all there is.
     pub fn finish_services(&mut self, list: ServiceList) -> Vec<Change> {
         self.services.finish(list)
+    }
+
+    /// Takes what the Pods of a Service say. `None` means that nothing is known of them. A Service keeps it while its
+    /// selector and its ports stay the same.
+    pub fn apply_pods(&mut self, key: &ServiceKey, evidence: Option<PodEvidence>) -> Option<Change> {
+        self.services.set_pods(key, evidence)
     }
 
     /// Takes a new or changed EndpointSlice. One that moves to another Service changes two.

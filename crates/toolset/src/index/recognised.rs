@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use detectors::{Finding, ServiceView, Target};
+use detectors::{Finding, ServiceView, Target, pods::PodFacts};
 
 use super::by_namespace::Named;
 use crate::{
@@ -24,12 +24,38 @@ pub struct Recognised {
     pub(super) listed: u32,
 }
 
+/// What the Pods behind a Service say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodEvidence {
+    /// In which facts the Pods agree.
+    pub facts: PodFacts,
+    /// Whether Pods of several controllers differ in other facts.
+    pub ambiguous: bool,
+}
+
+/// Whether what Pods say counts. It does not count in a Tenant source, because a tenant writes its Pods, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pods {
+    /// It counts.
+    Count,
+    /// It does not.
+    Ignored,
+}
+
 /// What the rules find and the annotations state.
 #[derive(Clone, Debug)]
 struct Recognition {
-    findings: Box<[Finding]>,
     /// `None` without an annotation of ours.
     annotations: Option<Box<Result<Annotations, Malformed>>>,
+    by_service: Reading,
+    /// `None` if nothing is known of the Pods. One Service can be in sources of different trust, so both are kept.
+    with_pods: Option<Box<(PodEvidence, Reading)>>,
+}
+
+/// The result of the rules with or without what Pods say.
+#[derive(Clone, Debug)]
+struct Reading {
+    findings: Box<[Finding]>,
     claim: Option<Claim>,
     /// The endpoint as last built. To build one takes a URL parser, and nearly every plan asks for the same one.
     endpoint: OnceLock<Box<Built>>,
@@ -43,15 +69,37 @@ struct Built {
     endpoint: Result<Endpoint, String>,
 }
 
+impl Reading {
+    fn of(view: &ServiceView, findings: Vec<Finding>, stated: &Annotations, pods: Pods) -> Self {
+        let claim = claim::of_service(view, &findings, stated, pods);
+        Self { findings: findings.into_boxed_slice(), claim, endpoint: OnceLock::new() }
+    }
+}
+
+impl Recognition {
+    fn stated(&self) -> &Annotations {
+        let read = self.annotations.as_deref().and_then(|read| read.as_ref().ok());
+        read.unwrap_or(Annotations::nothing())
+    }
+
+    fn reading(&self, pods: Pods) -> &Reading {
+        match (&self.with_pods, pods) {
+            (Some(with_pods), Pods::Count) => &with_pods.1,
+            _ => &self.by_service,
+        }
+    }
+}
+
 impl Recognised {
     /// Runs the built-in rules and reads the annotations.
     pub fn new(view: ServiceView) -> Self {
-        let findings = detectors::recognise(&view).into_boxed_slice();
+        let findings = detectors::recognise(&view);
         let annotations = annotation::has_ours(&view).then(|| Box::new(annotation::parse(&view)));
         let recognition = (!findings.is_empty() || annotations.is_some()).then(|| {
             let stated = annotations.as_deref().and_then(|read| read.as_ref().ok());
-            let claim = claim::of_service(&view, &findings, stated.unwrap_or(Annotations::nothing()));
-            Box::new(Recognition { findings, annotations, claim, endpoint: OnceLock::new() })
+            let stated = stated.unwrap_or(Annotations::nothing());
+            let by_service = Reading::of(&view, findings, stated, Pods::Ignored);
+            Box::new(Recognition { annotations, by_service, with_pods: None })
         });
         Self { view, recognition, listed: 0 }
     }
@@ -62,8 +110,35 @@ impl Recognised {
     }
 
     /// What the built-in rules find, best first; empty for most Services.
-    pub fn findings(&self) -> &[Finding] {
-        self.recognition.as_ref().map_or(&[], |recognition| &recognition.findings)
+    pub fn findings(&self, pods: Pods) -> &[Finding] {
+        self.recognition.as_ref().map_or(&[], |recognition| &recognition.reading(pods).findings)
+    }
+
+    /// What its Pods say. `None` if that is not known.
+    pub fn pods(&self) -> Option<&PodEvidence> {
+        self.recognition.as_ref()?.with_pods.as_deref().map(|(evidence, _)| evidence)
+    }
+
+    /// Sets what its Pods say. Has no effect on a Service that nothing recognises. Returns whether something changed.
+    pub(super) fn set_pods(&mut self, evidence: Option<PodEvidence>) -> bool {
+        if self.pods() == evidence.as_ref() {
+            return false;
+        }
+        let Some(recognition) = &mut self.recognition else { return false };
+        recognition.with_pods = evidence.map(|evidence| {
+            let findings = detectors::pods::recognise_with_pods(&self.view, &evidence.facts);
+            let reading = Reading::of(&self.view, findings, recognition.stated(), Pods::Count);
+            Box::new((evidence, reading))
+        });
+        true
+    }
+
+    /// Takes over what the Pods say from an earlier state of this Service, if it selects the same Pods with the same
+    /// ports.
+    pub(super) fn inherit(&mut self, before: &Self) {
+        if self.view.selector == before.view.selector && self.view.ports == before.view.ports {
+            self.set_pods(before.pods().cloned());
+        }
     }
 
     /// What its annotations state. A Service without an annotation of ours states nothing.
@@ -76,11 +151,11 @@ impl Recognised {
     }
 
     /// The endpoint of this Service at a target. `Err` says why there is none.
-    pub(crate) fn endpoint(&self, target: &Target, cluster_domain: &str) -> Result<Endpoint, String> {
+    pub(crate) fn endpoint(&self, target: &Target, pods: Pods, cluster_domain: &str) -> Result<Endpoint, String> {
         let of_target =
             || Endpoint::of_service(&self.view.key, target.scheme, target.port, &target.path, cluster_domain);
         let Some(recognition) = &self.recognition else { return of_target() };
-        let built = recognition.endpoint.get_or_init(|| {
+        let built = recognition.reading(pods).endpoint.get_or_init(|| {
             Box::new(Built { target: target.clone(), cluster_domain: cluster_domain.into(), endpoint: of_target() })
         });
         if built.target == *target && *built.cluster_domain == *cluster_domain {
@@ -91,8 +166,8 @@ impl Recognised {
     }
 
     /// What the Service is by its own annotations, else by the built-in rules.
-    pub fn claim(&self) -> Option<&Claim> {
-        self.recognition.as_ref()?.claim.as_ref()
+    pub fn claim(&self, pods: Pods) -> Option<&Claim> {
+        self.recognition.as_ref()?.reading(pods).claim.as_ref()
     }
 }
 

@@ -4,7 +4,11 @@ use std::cmp::Ordering;
 
 use detectors::{ServiceKey, ServiceView};
 
-use super::{by_namespace::ByNamespace, change::Change, recognised::Recognised};
+use super::{
+    by_namespace::ByNamespace,
+    change::Change,
+    recognised::{PodEvidence, Recognised},
+};
 
 /// A list of Services on its way into the index.
 ///
@@ -109,6 +113,12 @@ impl Services {
         changes
     }
 
+    /// Sets what the Pods of a Service say.
+    pub(super) fn set_pods(&mut self, key: &ServiceKey, evidence: Option<PodEvidence>) -> Option<Change> {
+        let service = self.get_mut(key)?;
+        service.set_pods(evidence).then(|| Change::Pods { key: service.view.key.clone() })
+    }
+
     fn get_mut(&mut self, key: &ServiceKey) -> Option<&mut Recognised> {
         let (namespace, name) = (&*key.namespace, &*key.name);
         let known = self.interesting.get_mut(namespace, name).or_else(|| self.others.get_mut(namespace, name));
@@ -128,6 +138,9 @@ impl Services {
             (&mut self.others, &mut self.interesting)
         };
         let moved = other.remove(&key.namespace, &key.name);
+        if let Some(before) = moved.as_deref().or_else(|| home.get(&key.namespace, &key.name).map(AsRef::as_ref)) {
+            service.inherit(before);
+        }
         let before = home.insert(&key.namespace, service).or(moved);
         Change::Service { key, before }
     }

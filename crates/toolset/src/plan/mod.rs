@@ -10,7 +10,7 @@ mod rank;
 use std::collections::BTreeMap;
 
 use crd_types::{Reason, ServiceReason, StaticTool, ToolsetConfig, Trust};
-use detectors::{Confidence, Product};
+use detectors::{Assumed, Auth, Confidence, Product};
 
 use self::{
     legacy::{LEGACY_OVERRIDES_KEY, LegacyOverrides},
@@ -184,6 +184,9 @@ fn static_tool(spec: &StaticTool, endpoint: Endpoint) -> Tool {
         origin: None,
         endpoint,
         confidence: Confidence::High,
+        decided_by: String::new(),
+        auth: Auth::Unknown,
+        assumed: Assumed::NOTHING,
         precedence: Precedence::default(),
         health: Health::Unknown,
         reason: ServiceReason::Selected,

@@ -62,7 +62,11 @@ fn merge(ctx: &Context<'_>, index: &Index, rule: &Override, planned: &mut Planne
     replace(&mut tool.instructions, rule.instructions.as_ref());
     if let Some(adjustment) = &rule.endpoint {
         match adjusted(ctx, index, tool, adjustment) {
-            Ok(endpoint) => tool.endpoint = endpoint,
+            Ok(endpoint) => {
+                tool.assumed.scheme &= adjustment.scheme.is_none();
+                tool.assumed.path &= adjustment.path.is_none();
+                tool.endpoint = endpoint;
+            }
             Err(why) => notes.push(Note::new(Reason::OverrideUnmatched, format!("{name}: {why}"))),
         }
     }
@@ -72,6 +76,7 @@ fn merge(ctx: &Context<'_>, index: &Index, rule: &Override, planned: &mut Planne
     } else {
         replace(&mut tool.credentials, rule.credentials.as_ref());
         replace(&mut tool.tenant_id, rule.tenant_id.as_ref());
+        tool.assumed.auth &= tool.credentials.is_none() && tool.tenant_id.is_none();
     }
     if let Some(settings) = &rule.settings {
         replace(&mut tool.settings.timeout_seconds, settings.timeout_seconds.as_ref());

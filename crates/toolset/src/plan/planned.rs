@@ -25,7 +25,9 @@ impl PlannedTool {
     pub(super) fn of(config: &ToolsetConfig, candidate: Candidate) -> Result<Self, Rejection> {
         let (endpoint, product, reason, message) = match (candidate.outcome, candidate.product) {
             (CandidateOutcome::Chosen(endpoint), Some(product)) => {
-                (Some(endpoint), Some(product), ServiceReason::Selected, String::new())
+                let reason =
+                    if candidate.ambiguous_pods { ServiceReason::AmbiguousPods } else { ServiceReason::Selected };
+                (Some(endpoint), Some(product), reason, String::new())
             }
             (CandidateOutcome::Rejected { reason, message }, product) => (None, product, reason, message),
             // This does not happen, because an endpoint comes from a claim, which has a product.
@@ -54,6 +56,9 @@ impl PlannedTool {
             origin: Some(candidate.origin),
             endpoint,
             confidence: candidate.confidence,
+            decided_by: candidate.decided_by,
+            auth: candidate.auth,
+            assumed: candidate.assumed,
             precedence,
             health: Health::Unknown,
             reason,

@@ -32,6 +32,7 @@ fn reasons(formats: &serde_json::Value, base: Base<'_>) -> BTreeSet<Reason> {
         cluster_domain: crate::DEFAULT_CLUSTER_DOMAIN,
         index: &index([prometheus("monitoring", "p"), jaeger]),
         admits: None,
+        remembered: None,
         health: HealthInput::Unobserved,
         legacy_overrides: None,
         base: Some(base),

@@ -1,7 +1,7 @@
 //! A candidate is a Service in a source that something recognises.
 
 use crd_types::{ServiceReason, Trust};
-use detectors::{Confidence, Product, Rank, ServiceKey};
+use detectors::{Assumed, Auth, Confidence, Product, Rank, ServiceKey};
 
 use super::claim::Origin;
 use crate::endpoint::Endpoint;
@@ -35,6 +35,14 @@ pub struct Candidate {
     pub trust: Trust,
     /// How sure the recognition is.
     pub confidence: Confidence,
+    /// The evidence that decided, as text for people.
+    pub decided_by: String,
+    /// What the endpoint asks of its clients, as far as it is known or usual.
+    pub auth: Auth,
+    /// Which parts of the endpoint are assumed.
+    pub assumed: Assumed,
+    /// Whether its Pods belong to several controllers and differ.
+    pub ambiguous_pods: bool,
     /// What recognised it.
     pub origin: Origin,
     /// Its place among the instances of its product.

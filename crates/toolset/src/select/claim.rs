@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 
 use crd_types::ServiceReason;
-use detectors::{Confidence, Finding, Outcome, PortView, Product, Protocol, Rank, ServiceView, Target};
+use detectors::{Assumed, Auth, Confidence, Finding, Outcome, PortView, Product, Protocol, Rank, ServiceView, Target};
 
 use super::annotation::{self, Annotations, StatedType};
+use crate::index::Pods;
 
 /// Where a recognition comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,12 @@ pub struct Claim {
     pub outcome: ClaimOutcome,
     /// What would make it sure.
     pub hint: Option<Cow<'static, str>>,
+    /// What the target asks of its clients.
+    pub auth: Auth,
+    /// Which parts of the target are assumed.
+    pub assumed: Assumed,
+    /// The evidence that decided, as text for people.
+    pub decided_by: Cow<'static, str>,
     /// From the signature.
     pub health_path: Option<String>,
     /// From the signature.
@@ -56,11 +63,12 @@ pub enum ClaimOutcome {
     },
 }
 
-/// The claim of a Service's annotations, else that of the built-in rules. `None` without either.
-pub fn of_service(view: &ServiceView, findings: &[Finding], stated: &Annotations) -> Option<Claim> {
+/// The claim of a Service's annotations, else that of the built-in rules. `None` without either. If Pods count, they
+/// complete what the annotations leave open.
+pub fn of_service(view: &ServiceView, findings: &[Finding], stated: &Annotations, pods: Pods) -> Option<Claim> {
     match &stated.stated {
-        Some(type_) => Some(by_annotation(type_, view, findings, stated)),
-        None => best(findings).map(|finding| by_rules(finding, view, stated)),
+        Some(type_) => Some(by_annotation(type_, view, findings, stated, pods)),
+        None => best(findings).map(|finding| by_rules(finding, view, findings, stated, pods)),
     }
 }
 
@@ -73,14 +81,24 @@ pub fn best(findings: &[Finding]) -> Option<&Finding> {
     endpoint.or_else(|| sure.next())
 }
 
-fn by_annotation(stated: &StatedType, view: &ServiceView, findings: &[Finding], said: &Annotations) -> Claim {
+fn by_annotation(
+    stated: &StatedType,
+    view: &ServiceView,
+    findings: &[Finding],
+    said: &Annotations,
+    pods: Pods,
+) -> Claim {
     let chosen = said.port.and_then(|number| tcp_port(view, number));
-    let target = match chosen {
-        Some(port) => Some(target_at(stated.product, view, port)),
-        None => detectors::target_of(stated.product, view),
+    let found = match chosen {
+        Some(port) => Some(target_at(stated.product, view, findings, port, pods)),
+        None => target_of(stated.product, view, findings, pods),
     };
-    let outcome = match target {
-        Some(target) => ClaimOutcome::Target(adjusted(target, said)),
+    let mut known = Known::default();
+    let outcome = match found {
+        Some((target, of_it)) => {
+            known = of_it.adjusted(said);
+            ClaimOutcome::Target(adjusted(target, said))
+        }
         None => ClaimOutcome::Rejected {
             reason: ServiceReason::InvalidAnnotation,
             message: format!(
@@ -98,19 +116,27 @@ fn by_annotation(stated: &StatedType, view: &ServiceView, findings: &[Finding], 
         rank: rank(stated.product, findings),
         outcome,
         hint: None,
+        auth: known.auth,
+        assumed: known.assumed,
+        decided_by: Cow::Owned(format!("annotation {}", annotation::TYPE)),
         health_path: None,
         instructions: None,
     }
 }
 
-fn by_rules(finding: &Finding, view: &ServiceView, said: &Annotations) -> Claim {
+fn by_rules(finding: &Finding, view: &ServiceView, findings: &[Finding], said: &Annotations, pods: Pods) -> Claim {
     let chosen = said.port.and_then(|number| tcp_port(view, number));
+    let mut known = Known { auth: finding.auth, assumed: finding.assumed };
     let outcome = match (&finding.outcome, chosen) {
         (Outcome::NotAnEndpoint { role }, _) => ClaimOutcome::Rejected {
             reason: ServiceReason::NotAnEndpoint,
             message: format!("it is {} of {}, which serves no queries", with_article(role), finding.product),
         },
-        (_, Some(port)) => ClaimOutcome::Target(adjusted(target_at(finding.product, view, port), said)),
+        (_, Some(port)) => {
+            let (target, of_it) = target_at(finding.product, view, findings, port, pods);
+            known = of_it;
+            ClaimOutcome::Target(adjusted(target, said))
+        }
         (Outcome::Endpoint(target), None) => ClaimOutcome::Target(adjusted(target.clone(), said)),
         (Outcome::NoUsablePort, None) => ClaimOutcome::Rejected {
             reason: ServiceReason::NoUsablePort,
@@ -130,22 +156,71 @@ fn by_rules(finding: &Finding, view: &ServiceView, said: &Annotations) -> Claim 
         rank: finding.rank,
         outcome,
         hint: finding.hint.clone(),
+        auth: known.auth,
+        assumed: known.adjusted(said).assumed,
+        decided_by: finding.decided_by.clone(),
         health_path: None,
         instructions: None,
     }
 }
 
-/// The target on a port that somebody chose. If the product's rule picks the same port, its scheme and path are used,
-/// else the scheme that the port suggests and the product's path.
-pub(super) fn target_at(product: Product, view: &ServiceView, port: &PortView) -> Target {
-    let own = detectors::target_of(product, view);
-    match own {
-        Some(own) if own.port == port.port => own,
-        own => Target {
-            port: port.port,
-            scheme: detectors::scheme_of(view, port),
-            path: own.map(|own| own.path).unwrap_or_default(),
-        },
+/// What is known of a target beside the target itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known {
+    pub auth: Auth,
+    pub assumed: Assumed,
+}
+
+impl Known {
+    /// What annotations state is not assumed.
+    fn adjusted(mut self, said: &Annotations) -> Self {
+        self.assumed.scheme &= said.scheme.is_none();
+        self.assumed.path &= said.path.is_none();
+        self
+    }
+
+    /// What is known of a target that only the Service shows.
+    fn of_port(view: &ServiceView, port: &PortView) -> Self {
+        let scheme = detectors::shown_scheme(view, port).is_none();
+        Self { auth: Auth::Unknown, assumed: Assumed { scheme, path: true, auth: true } }
+    }
+}
+
+/// What to call on a Service that somebody states is `product`: as the Pods show it, else as the product's rule says.
+pub(super) fn target_of(
+    product: Product,
+    view: &ServiceView,
+    findings: &[Finding],
+    pods: Pods,
+) -> Option<(Target, Known)> {
+    let by_pods = findings.iter().filter(|finding| pods == Pods::Count && finding.product == product);
+    let shown = by_pods.filter_map(|finding| match &finding.outcome {
+        Outcome::Endpoint(target) => Some((target.clone(), Known { auth: finding.auth, assumed: finding.assumed })),
+        Outcome::NotAnEndpoint { .. } | Outcome::NoUsablePort => None,
+    });
+    shown.into_iter().next().or_else(|| {
+        let target = detectors::target_of(product, view)?;
+        let known = Known::of_port(view, tcp_port(view, target.port)?);
+        Some((target, known))
+    })
+}
+
+/// The target on a port that somebody chose. If the Pods or the product's rule pick the same port, their scheme and path
+/// are used, else the scheme that the port suggests and the product's path.
+pub(super) fn target_at(
+    product: Product,
+    view: &ServiceView,
+    findings: &[Finding],
+    port: &PortView,
+    pods: Pods,
+) -> (Target, Known) {
+    match target_of(product, view, findings, pods) {
+        Some((own, known)) if own.port == port.port => (own, known),
+        own => {
+            let scheme = detectors::scheme_of(view, port);
+            let path = own.map(|(own, _)| own.path).unwrap_or_default();
+            (Target { port: port.port, scheme, path }, Known::of_port(view, port))
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which changes concern a `ToolsetConfig`. After an event only those are planned whose plan can differ because of it.
 
-use crd_types::{OutputFormat, Signature, Source, ToolsetConfig, Trust};
+use crd_types::{OutputFormat, Signature, Source, State, ToolsetConfig, Trust};
 use detectors::{ServiceKey, StringMap};
 
 use super::{annotation, signature, source};
@@ -12,6 +12,7 @@ pub struct Interest {
     own_namespace: Option<String>,
     sources: Vec<Source>,
     signatures: Vec<Signature>,
+    pods: bool,
     /// Whether the output depends on Services that nothing recognises any more, because their data sources are still in
     /// Grafana.
     remembers: bool,
@@ -24,6 +25,7 @@ impl Interest {
             own_namespace: config.metadata.namespace.clone(),
             sources: config.spec.sources.clone(),
             signatures: config.spec.signatures.clone(),
+            pods: config.spec.evidence.pods == State::Enabled,
             remembers: config.spec.output.writes(OutputFormat::GrafanaDatasources),
         }
     }
@@ -46,6 +48,10 @@ impl Interest {
                 let fits = |source: &Source| !only_whose || source.trust == Trust::Tenant;
                 self.takes(key, index.service(key).into_iter().filter(|service| self.recognises(service)), index, fits)
             }
+            Change::Pods { key } => {
+                let service = index.service(key).filter(|service| self.pods && self.recognises(service));
+                self.takes(key, service.into_iter(), index, |source| source.trust == Trust::Trusted)
+            }
             // This holds also if no Service of the namespace is known, because it may have gone at the same time.
             Change::Namespace { name, before } => {
                 let after = index.namespace_labels(name);
@@ -62,7 +68,7 @@ impl Interest {
         let (key, before) = match change {
             Change::Service { key, before } => (key, before),
             Change::Readiness { key, before } => return index.readiness(key).manual && !before.manual,
-            Change::Namespace { .. } => return false,
+            Change::Pods { .. } | Change::Namespace { .. } => return false,
         };
         let offered = |service: &Recognised| {
             !annotation::is_opted_out(&service.view)

@@ -10,6 +10,7 @@ pub mod annotation;
 pub mod candidate;
 pub mod claim;
 pub mod interest;
+pub mod remembered;
 pub mod selector;
 pub mod signature;
 pub mod source;
@@ -27,8 +28,9 @@ use self::{
     annotation::{Annotations, Malformed},
     candidate::{Candidate, CandidateOutcome, Selection},
     claim::{Claim, ClaimOutcome, Origin},
+    remembered::Memory,
 };
-use crate::index::{Index, Recognised};
+use crate::index::{Index, Pods, Recognised};
 
 /// What a selection, a plan and a rendering are made for.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +42,9 @@ pub struct Context<'a> {
 }
 
 /// Compares every Service that can be a candidate with the spec.
-pub fn select(ctx: &Context<'_>, index: &Index) -> Selection {
+///
+/// `remembered` reads how a Service is in the output, if its Pods count and are not known.
+pub fn select(ctx: &Context<'_>, index: &Index, remembered: Option<Memory<'_>>) -> Selection {
     let mut selection = Selection::default();
     let mut namespace: Option<(&str, Vec<&Source>)> = None;
     // Services come sorted by namespace, so the sources of a namespace are looked up once.
@@ -51,10 +55,10 @@ pub fn select(ctx: &Context<'_>, index: &Index) -> Selection {
         }
         let covering = namespace.as_ref().map_or(&[][..], |(_, covering)| covering.as_slice());
         if let Ok(source) = source::select(covering, &service.view) {
-            selection.candidates.extend(judge(ctx, index, service, source));
+            selection.candidates.extend(judge(ctx, index, service, source, remembered));
         }
     });
-    second_stage(index, &mut selection.candidates);
+    second_stage(ctx, index, &mut selection.candidates);
     selection
 }
 
@@ -84,23 +88,43 @@ fn named_namespaces(config: &ToolsetConfig) -> Option<BTreeSet<&str>> {
 }
 
 /// The candidate that a Service is on its own, without its neighbours. `None` if nothing recognises it.
-fn judge(ctx: &Context<'_>, index: &Index, service: &Recognised, source: &Source) -> Option<Candidate> {
-    let view = &service.view;
+fn judge(
+    ctx: &Context<'_>,
+    index: &Index,
+    service: &Recognised,
+    source: &Source,
+    remembered: Option<Memory<'_>>,
+) -> Option<Candidate> {
+    let (view, pods) = (&service.view, pods_of(ctx.config, source.trust));
     let (stated, malformed) = match service.annotations(ctx.cluster_domain) {
         Ok(stated) => (stated, None),
         Err(malformed) => (Annotations::nothing(), Some(malformed)),
     };
-    let claim = match signature::claim(&ctx.config.spec.signatures, service) {
+    let claim = match signature::claim(&ctx.config.spec.signatures, service, pods) {
         Some(claim) => Some(Cow::Owned(claim)),
         // The cached claim may use an annotation that is wrong for this cluster domain.
-        None if malformed.is_some() => claim::of_service(view, service.findings(), stated).map(Cow::Owned),
-        None => service.claim().map(Cow::Borrowed),
+        None if malformed.is_some() => claim::of_service(view, service.findings(pods), stated, pods).map(Cow::Owned),
+        None => service.claim(pods).map(Cow::Borrowed),
+    };
+    let before = remembered.filter(|_| pods == Pods::Count).and_then(|remembered| remembered(&view.key));
+    let claim = match (claim, before) {
+        (Some(claim), Some(before)) => Some(Cow::Owned(remembered::applied(claim.into_owned(), view, &before))),
+        (claim, _) => claim,
     };
     if claim.is_none() && malformed.is_none() && stated == Annotations::nothing() {
         return None;
     }
     let outcome = outcome(ctx, index, service, source, claim.as_deref(), stated, malformed);
-    Some(candidate(view, source, claim.as_deref(), stated, outcome))
+    let ambiguous_pods = pods == Pods::Count && service.pods().is_some_and(|evidence| evidence.ambiguous);
+    Some(Candidate { ambiguous_pods, ..candidate(view, source, claim.as_deref(), stated, outcome) })
+}
+
+/// Whether what Pods say counts for the Services of a source.
+pub fn pods_of(config: &ToolsetConfig, trust: Trust) -> Pods {
+    match (config.spec.evidence.pods, trust) {
+        (State::Enabled, Trust::Trusted) => Pods::Count,
+        (State::Disabled, _) | (_, Trust::Tenant) => Pods::Ignored,
+    }
 }
 
 fn candidate(
@@ -117,6 +141,10 @@ fn candidate(
         source: source.name.clone(),
         trust: source.trust,
         confidence: claim.map_or(Confidence::Low, |claim| claim.confidence),
+        decided_by: claim.map(|claim| claim.decided_by.clone().into_owned()).unwrap_or_default(),
+        auth: claim.map(|claim| claim.auth).unwrap_or_default(),
+        assumed: claim.map(|claim| claim.assumed).unwrap_or_default(),
+        ambiguous_pods: false,
         origin: claim.map_or(Origin::Annotation, |claim| claim.origin.clone()),
         rank: claim.map(|claim| claim.rank).unwrap_or_default(),
         created: view.created,
@@ -178,7 +206,7 @@ fn outcome(
         );
         return rejected(ServiceReason::NotEnoughEvidence, message);
     }
-    match service.endpoint(target, ctx.cluster_domain) {
+    match service.endpoint(target, pods_of(ctx.config, source.trust), ctx.cluster_domain) {
         Ok(endpoint) => CandidateOutcome::Chosen(endpoint),
         Err(why) => rejected(ServiceReason::EndpointNotAllowed, format!("no endpoint can be built for it: {why}")),
     }
@@ -188,7 +216,8 @@ fn outcome(
 ///
 /// Services of Tenants are not compared. They are always stated, so they are never displaced, and they must not
 /// displace others.
-fn second_stage(index: &Index, candidates: &mut [Candidate]) {
+fn second_stage(ctx: &Context<'_>, index: &Index, candidates: &mut [Candidate]) {
+    let pods = pods_of(ctx.config, Trust::Trusted);
     let counts = |candidate: &Candidate| candidate.trust == Trust::Trusted && candidate.endpoint().is_some();
     let counted: Vec<usize> = (0..candidates.len()).filter(|position| counts(&candidates[*position])).collect();
     let same = |a: &usize, b: &usize| candidates[*a].key.namespace == candidates[*b].key.namespace;
@@ -198,7 +227,7 @@ fn second_stage(index: &Index, candidates: &mut [Candidate]) {
             .iter()
             .filter_map(|&position| {
                 let service = index.service(&candidates[position].key)?;
-                Some((position, &service.view, finding_of(service, &candidates[position])?))
+                Some((position, &service.view, finding_of(service, &candidates[position], pods)?))
             })
             .collect();
         let input: Vec<(&ServiceView, &Finding)> =
@@ -224,10 +253,10 @@ fn second_stage(index: &Index, candidates: &mut [Candidate]) {
 }
 
 /// The built-in finding that a candidate comes from, or one that is made from what was stated.
-fn finding_of<'a>(service: &'a Recognised, candidate: &Candidate) -> Option<Cow<'a, Finding>> {
+fn finding_of<'a>(service: &'a Recognised, candidate: &Candidate, pods: Pods) -> Option<Cow<'a, Finding>> {
     let product = candidate.product?;
     if candidate.origin == Origin::Rules {
-        return service.findings().iter().find(|finding| finding.product == product).map(Cow::Borrowed);
+        return service.findings(pods).iter().find(|finding| finding.product == product).map(Cow::Borrowed);
     }
     let endpoint = candidate.endpoint()?;
     let target = detectors::Target { port: endpoint.port, scheme: endpoint.scheme, path: endpoint.path.clone().into() };
@@ -237,6 +266,9 @@ fn finding_of<'a>(service: &'a Recognised, candidate: &Candidate) -> Option<Cow<
         outcome: detectors::Outcome::Endpoint(target),
         rank: candidate.rank,
         hint: None,
+        auth: detectors::Auth::Unknown,
+        assumed: detectors::Assumed::NOTHING,
+        decided_by: "".into(),
     }))
 }
 

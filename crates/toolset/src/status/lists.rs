@@ -83,6 +83,7 @@ fn tool_status(tool: &Tool) -> ToolStatus {
         endpoint: tool.endpoint.to_string(),
         source: tool.source.clone(),
         confidence: tool.confidence.to_string(),
+        evidence: tool.decided_by.clone(),
         health: tool.health.as_str().to_owned(),
         reason: if tool.health == Health::Unhealthy && tool.reason == ServiceReason::Selected {
             ServiceReason::Unhealthy.as_str().to_owned()

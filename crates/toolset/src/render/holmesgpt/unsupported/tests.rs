@@ -108,6 +108,7 @@ fn messages(formats: &serde_json::Value, index: &Index) -> Vec<String> {
         cluster_domain: DEFAULT_CLUSTER_DOMAIN,
         index,
         admits: None,
+        remembered: None,
         health: HealthInput::Observed {
             stage: &mut HealthStage::default(),
             time: &|_| crate::health::HealthTime::default(),
