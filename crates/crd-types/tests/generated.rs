@@ -64,6 +64,7 @@ fn the_defaults_are_those_of_the_documentation() {
         json!({
             "mode": "Apply",
             "sources": [],
+            "evidence": {"pods": "Enabled"},
             "health": {"mode": "Endpoints", "effect": "Withhold", "withholdAfterSeconds": 120},
             "output": {
                 "configMapName": "kubernaut-toolset-config",
