@@ -78,9 +78,10 @@ pub(crate) fn hint(rule: &Rule, identities: &Identities<'_>, assessment: &Assess
 
 /// If the name of the Service is that of a program beside the product, that.
 fn other_program(rule: &Rule, identities: &Identities<'_>) -> Option<String> {
-    let (identity, word) = Pieces::of(rule, identities).other_program(rule, identities.view)?;
+    let pieces = Pieces::of(rule, identities);
+    let (identity, word) = pieces.other_program(rule, identities.view).or_else(|| pieces.owner())?;
     Some(format!(
-        "`{word}` in {identity} looks like the name of another program beside {}. {}",
+        "With `{word}`, {identity} looks like the name of another program beside {}. {}",
         rule.product,
         for_another_program(rule)
     ))

@@ -29,4 +29,4 @@ pub(crate) mod rule;
 mod shape;
 mod telling_port;
 pub(crate) mod vocabulary;
-mod whole_words;
+pub(crate) mod whole_words;

@@ -54,6 +54,16 @@ impl<'f, 'a> Pieces<'f, 'a> {
         both.find_map(|(identity, _)| Some((identity, foreign_word(rule, view, &identity.mention)?)))
     }
 
+    /// The word before the product's name that names an owner or a program that works with the product, which one nobody
+    /// knows. `None` if a piece leaves no room for it.
+    pub(crate) fn owner(&self) -> Option<(&'f Identity<'a>, &'a str)> {
+        if self.chart.is_some() || self.closest() > Some(Closeness::Owned) {
+            return None;
+        }
+        let mut both = [self.metadata, self.name].into_iter().flatten();
+        both.find_map(|(identity, _)| Some((identity, identity.mention.before().next()?)))
+    }
+
     /// How sure it is that the Service is the product and answers on this port.
     pub(crate) fn confidence(&self, choice: &Choice<'_>, ports: &Ports) -> Confidence {
         let agree = match choice.fit {
