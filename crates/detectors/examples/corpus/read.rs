@@ -107,7 +107,7 @@ fn pod(raw: &Value) -> Result<Option<Pod>, String> {
     }
     let mut spec = raw["pod"].clone();
     for list in ["containers", "initContainers"] {
-        for container in spec[list].as_array_mut().into_iter().flatten() {
+        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
             let paths = container["mounts"].as_array().cloned().unwrap_or_default();
             let mounts = paths.into_iter().map(|path| serde_json::json!({ "mountPath": path })).collect();
             container["volumeMounts"] = Value::Array(mounts);

@@ -14,8 +14,10 @@ use crate::{
 #[serde(rename_all = "camelCase", default)]
 pub struct PodView {
     /// `containers`.
+    #[serde(deserialize_with = "or_default")]
     pub containers: Vec<ContainerView>,
     /// `initContainers`. Those with `restartPolicy: Always` run beside the containers.
+    #[serde(deserialize_with = "or_default")]
     pub init_containers: Vec<ContainerView>,
 }
 
