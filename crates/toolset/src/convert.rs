@@ -80,25 +80,34 @@ pub fn slice<'a>(metadata: &ObjectMeta, endpoints: impl IntoIterator<Item = Endp
     let labels = metadata.labels.as_ref()?;
     let service = labels.get(SERVICE_NAME).filter(|name| !name.is_empty())?;
     let namespace = metadata.namespace.as_deref().unwrap_or_default();
-    let (mut serving, mut elsewhere) = (false, false);
+    let (mut serving, mut elsewhere, mut pods) = (false, false, false);
     for endpoint in endpoints {
         serving |= is_serving(endpoint.conditions);
-        elsewhere |= !is_pod_of(namespace, endpoint.target);
+        let is_pod = is_pod_of(namespace, endpoint.target);
+        (elsewhere, pods) = (elsewhere | !is_pod, pods | is_pod);
     }
     Some(SliceView {
         namespace: namespace.into(),
         name: metadata.name.as_deref().unwrap_or_default().into(),
         service: service.as_str().into(),
         serving,
-        managed: labels.get(SLICE_MANAGER).is_some_and(|manager| manager == SLICE_CONTROLLER),
+        managed: is_managed(metadata),
         elsewhere,
+        pods,
         owner: owning_service(metadata),
         revision: hash_of(&(metadata.uid.as_deref(), metadata.generation)),
     })
 }
 
-/// The hash of the uid of the Service that owns an object, or 0 if not exactly one Service does.
-fn owning_service(metadata: &ObjectMeta) -> u64 {
+/// Whether a slice says that the EndpointSlice controller made it.
+pub fn is_managed(metadata: &ObjectMeta) -> bool {
+    let manager = metadata.labels.as_ref().and_then(|labels| labels.get(SLICE_MANAGER));
+    manager.is_some_and(|manager| manager == SLICE_CONTROLLER)
+}
+
+/// The hash of the uid of the Service that owns an object, or 0 if not exactly one Service does. It can be compared with
+/// [`ServiceView::uid`].
+pub fn owning_service(metadata: &ObjectMeta) -> u64 {
     let mut services = metadata.owner_references.iter().flatten().filter(|owner| owner.kind == "Service");
     match (services.next(), services.next()) {
         (Some(owner), None) if owner.api_version == "v1" => hash_of(owner.uid.as_str()),
@@ -126,7 +135,7 @@ pub fn namespace(metadata: &ObjectMeta) -> NamespaceView {
 
 /// Serving and not terminating. A nil condition reads as the API documents it: `serving` falls back to `ready`, `ready`
 /// to true, `terminating` to false.
-fn is_serving(conditions: Option<&EndpointConditions>) -> bool {
+pub fn is_serving(conditions: Option<&EndpointConditions>) -> bool {
     let Some(conditions) = conditions else { return true };
     let serving = conditions.serving.or(conditions.ready).unwrap_or(true);
     serving && !conditions.terminating.unwrap_or(false)
