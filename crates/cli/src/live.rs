@@ -29,7 +29,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Reads a snapshot of the cluster.
 pub(crate) fn snapshot(from: &From) -> Result<Snapshot, Failure> {
-    let given = input::config_only(&from.files)?;
+    let given = input::config_only(from.named())?;
     if given.is_some() && from.config.is_some() {
         return Err(Failure::Usage(
             "error: --config cannot be used with a ToolsetConfig in -f; remove one of them".to_owned(),
