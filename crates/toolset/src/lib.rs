@@ -25,6 +25,7 @@ pub mod hold;
 pub mod index;
 pub mod pipeline;
 pub mod plan;
+pub mod pods;
 pub mod render;
 pub mod select;
 pub mod status;
