@@ -126,7 +126,7 @@ pub fn namespace(metadata: &ObjectMeta) -> NamespaceView {
 
 /// Serving and not terminating. A nil condition reads as the API documents it: `serving` falls back to `ready`, `ready`
 /// to true, `terminating` to false.
-fn is_serving(conditions: Option<&EndpointConditions>) -> bool {
+pub fn is_serving(conditions: Option<&EndpointConditions>) -> bool {
     let Some(conditions) = conditions else { return true };
     let serving = conditions.serving.or(conditions.ready).unwrap_or(true);
     serving && !conditions.terminating.unwrap_or(false)

@@ -20,9 +20,7 @@ pub(crate) fn wanted(config: &ToolsetConfig, index: &Index) -> Vec<ServiceKey> {
     let mut wanted: Vec<(Reverse<Confidence>, ServiceKey)> = index
         .services()
         .filter(|service| pods_count(config, index, service) && !annotation::is_opted_out(&service.view))
-        .filter(|service| {
-            !service.view.selector.is_empty() && service.view.service_type != ServiceType::ExternalName
-        })
+        .filter(|service| !service.view.selector.is_empty() && service.view.service_type != ServiceType::ExternalName)
         .filter_map(|service| {
             let claim = claim(config, service, Pods::Ignored).filter(|claim| is_open(claim))?;
             Some((Reverse(claim.confidence), service.view.key.clone()))
