@@ -6,12 +6,14 @@
 //! ```
 
 mod facts;
+pub(crate) mod program;
 mod view;
 
 pub use self::{
     facts::PodFacts,
     view::{
-        ContainerPortView, ContainerView, EnvView, ExecView, HttpGetView, PodView, ProbePort, ProbeView, TcpSocketView,
+        ContainerPortView, ContainerView, EnvSourceView, EnvView, ExecView, HttpGetView, MountView, PodView, ProbePort,
+        ProbeView, TcpSocketView,
     },
 };
 use crate::{

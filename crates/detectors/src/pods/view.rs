@@ -14,8 +14,10 @@ use crate::{
 #[serde(rename_all = "camelCase", default)]
 pub struct PodView {
     /// `containers`.
+    #[serde(deserialize_with = "or_default")]
     pub containers: Vec<ContainerView>,
     /// `initContainers`. Those with `restartPolicy: Always` run beside the containers.
+    #[serde(deserialize_with = "or_default")]
     pub init_containers: Vec<ContainerView>,
 }
 
@@ -42,6 +44,9 @@ pub struct ContainerView {
     /// `ports`.
     #[serde(deserialize_with = "or_default")]
     pub ports: Vec<ContainerPortView>,
+    /// `volumeMounts`.
+    #[serde(deserialize_with = "or_default")]
+    pub volume_mounts: Vec<MountView>,
     /// `readinessProbe`.
     pub readiness_probe: Option<ProbeView>,
     /// `livenessProbe`.
@@ -60,8 +65,26 @@ pub struct EnvView {
     pub name: String,
     /// `value`. A variable with neither `value` nor `valueFrom` is empty.
     pub value: Option<String>,
-    /// `valueFrom`, of which only the existence counts.
-    pub value_from: Option<serde::de::IgnoredAny>,
+    /// `valueFrom`, of which only the kind counts.
+    pub value_from: Option<EnvSourceView>,
+}
+
+/// `valueFrom` of a variable.
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvSourceView {
+    /// `fieldRef`: a name, an address or another short text of the Pod.
+    pub field_ref: Option<serde::de::IgnoredAny>,
+    /// `resourceFieldRef`: a number.
+    pub resource_field_ref: Option<serde::de::IgnoredAny>,
+}
+
+/// `volumeMounts` of a container. What is mounted does not count, only where.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MountView {
+    /// `mountPath`.
+    pub mount_path: String,
 }
 
 /// A port that a container declares.
