@@ -7,10 +7,16 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use detectors::{Product, Scheme, ServiceView};
+use detectors::{Finding, Product, Scheme, ServiceView, recognise};
+
+use crate::{
+    choose::{choose, endpoint},
+    read::{Row, Truth},
+    with_pods,
+};
 
 /// The agent whose discovery this is.
-pub const VERSION: &str = "HolmesGPT 0.45.0";
+pub(crate) const VERSION: &str = "HolmesGPT 0.45.0";
 
 /// A requirement of a label selector.
 enum Requirement {
@@ -39,50 +45,13 @@ const SELECTORS: [&[Requirement]; 14] = [
     &[Is("app", "vmselect")],
 ];
 
-/// What a Service really is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Truth {
-    /// It answers PromQL here.
-    Usable {
-        /// The port to call.
-        port: u16,
-        /// The scheme of that port.
-        scheme: Scheme,
-        /// The path prefix.
-        path: String,
-    },
-    /// It answers PromQL, and another Service is preferred.
-    Alternate,
-    /// It does not answer PromQL.
-    Other,
-}
-
-/// Where somebody would call a Service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// The port.
-    pub port: u16,
-    /// The scheme.
-    pub scheme: Scheme,
-    /// The path prefix.
-    pub path: String,
-}
-
-/// A Service of a cluster.
-pub struct Service<'a> {
-    /// The cluster.
-    pub cluster: &'a str,
-    /// The Service.
-    pub view: &'a ServiceView,
-    /// What it really is.
-    pub truth: Truth,
-    /// Where our rules call it, if they choose it for PromQL.
-    pub ours: Option<Call>,
-}
-
-/// Whether a product answers PromQL. Cortex has no detector; its API is that of Mimir.
-pub fn answers_promql(product: Product) -> bool {
-    matches!(product, Product::Prometheus | Product::Thanos | Product::Mimir | Product::VictoriaMetrics)
+/// A Service that somebody would call, and where.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    row: &'a Row,
+    port: u16,
+    scheme: Scheme,
+    path: &'a str,
 }
 
 /// How a cluster's PromQL endpoint was named.
@@ -100,41 +69,63 @@ struct Count {
 
 /// The comparison on all clusters that have an endpoint for PromQL.
 #[derive(Debug, Default)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     clusters: u32,
     agent: Count,
     ours: Count,
 }
 
-/// Compares the agent's discovery with ours, cluster by cluster. We are right on a cluster only if nothing that we
-/// choose for PromQL is wrong.
-pub fn compare(services: &[Service<'_>]) -> Comparison {
-    let mut clusters: BTreeMap<&str, Vec<&Service<'_>>> = BTreeMap::new();
-    for service in services {
-        clusters.entry(service.cluster).or_default().push(service);
+/// Compares the agent's discovery with ours, cluster by cluster. Ours reads the Pods that the corpus has. We are right
+/// on a cluster only if nothing that we choose for PromQL is wrong.
+pub(crate) fn compare(rows: &[Row]) -> Comparison {
+    let rows: Vec<&Row> = rows.iter().collect();
+    let chosen = choose(&rows, |row| match &row.pod {
+        Some(pod) => with_pods::recognise(row, pod),
+        None => recognise(&row.view),
+    });
+    let mut clusters: BTreeMap<(usize, &str), Vec<(&Row, Option<&Finding>)>> = BTreeMap::new();
+    for (row, chosen) in rows.iter().zip(&chosen) {
+        clusters.entry((row.file, &row.scenario)).or_default().push((row, chosen.as_ref()));
     }
     let mut comparison = Comparison::default();
     for mut services in clusters.into_values() {
-        if !services.iter().any(|service| matches!(service.truth, Truth::Usable { .. })) {
+        if !services.iter().any(|(row, _)| matches!(truth_of(row), Some(Truth::Usable { .. }))) {
             continue;
         }
         // The order in which the API server lists them.
-        services.sort_by_key(|service| service.view.key.to_string());
+        services.sort_by_key(|(row, _)| row.view.key.to_string());
         comparison.clusters += 1;
         comparison.agent.add(by_agent(&services).as_slice());
-        let ours: Vec<(&Truth, Call)> =
-            services.iter().filter_map(|service| Some((&service.truth, service.ours.clone()?))).collect();
-        comparison.ours.add(&ours);
+        let ours = services.iter().filter_map(|(row, chosen)| {
+            let (_, target) = endpoint(*chosen).filter(|(product, _)| answers_promql(*product))?;
+            Some(Call { row, port: target.port, scheme: target.scheme, path: &target.path })
+        });
+        comparison.ours.add(&ours.collect::<Vec<_>>());
     }
     comparison
 }
 
+fn answers_promql(product: Product) -> bool {
+    matches!(product, Product::Prometheus | Product::Thanos | Product::Mimir | Product::VictoriaMetrics)
+}
+
+/// Where a Service answers PromQL, as far as the corpus knows. `None` if it does not. Cortex has no detector, and it
+/// answers PromQL.
+fn truth_of(row: &Row) -> Option<&Truth> {
+    let (product, truth) = match &row.pod {
+        Some(pod) => (pod.product, &pod.truth),
+        None => (row.product, &row.truth),
+    };
+    let answers = product.or(row.product).is_some_and(answers_promql) || row.family == "cortex";
+    Some(truth).filter(|truth| answers && !matches!(truth, Truth::Other))
+}
+
 /// What the agent names.
-fn by_agent<'a>(services: &[&'a Service<'_>]) -> Option<(&'a Truth, Call)> {
+fn by_agent<'a>(services: &[(&'a Row, Option<&'a Finding>)]) -> Option<Call<'a>> {
     SELECTORS.iter().find_map(|selector| {
-        let first = services.iter().find(|service| selector.iter().all(|one| one.holds(service.view)))?;
-        let port = first.view.ports.first()?.port;
-        Some((&first.truth, Call { port, scheme: Scheme::Http, path: String::new() }))
+        let (row, _) = services.iter().find(|(row, _)| selector.iter().all(|one| one.holds(&row.view)))?;
+        let port = row.view.ports.first()?.port;
+        Some(Call { row, port, scheme: Scheme::Http, path: "" })
     })
 }
 
@@ -149,15 +140,15 @@ impl Requirement {
 
 impl Count {
     /// Counts what was named on one cluster.
-    fn add(&mut self, named: &[(&Truth, Call)]) {
-        let is_right = |(truth, call): &(&Truth, Call)| match truth {
-            Truth::Usable { port, .. } => *port == call.port,
-            Truth::Alternate => true,
-            Truth::Other => false,
+    fn add(&mut self, named: &[Call<'_>]) {
+        let is_right = |call: &Call<'_>| match truth_of(call.row) {
+            Some(Truth::Usable { port, .. }) => *port == call.port,
+            Some(Truth::Alternate) => true,
+            Some(Truth::Other) | None => false,
         };
-        let is_broken = |(truth, call): &(&Truth, Call)| match truth {
-            Truth::Usable { scheme, path, .. } => *scheme != call.scheme || *path != call.path,
-            Truth::Alternate | Truth::Other => false,
+        let is_broken = |call: &Call<'_>| match truth_of(call.row) {
+            Some(Truth::Usable { scheme, path, .. }) => *scheme != call.scheme || *path != call.path,
+            _ => false,
         };
         if named.is_empty() {
             self.nothing += 1;
@@ -172,9 +163,9 @@ impl Count {
 
 impl Comparison {
     /// The comparison as a table.
-    pub fn table(&self) -> String {
+    pub(crate) fn table(&self) -> String {
         let mut text = format!(
-            "\nPromQL endpoints: what the agent's own discovery ({VERSION}) and ours name on {} clusters that have one\n\
+            "PromQL endpoints: what the agent's own discovery ({VERSION}) and ours name on {} clusters that have one\n\
              {:<24}{:>7}{:>32}{:>7}{:>9}\n",
             self.clusters, "", "right", "of these, wrong scheme or path", "wrong", "nothing"
         );
@@ -186,7 +177,7 @@ impl Comparison {
     }
 
     /// The comparison as `key=value` pairs.
-    pub fn pairs(&self) -> String {
+    pub(crate) fn pairs(&self) -> String {
         let Self { clusters, agent, ours } = self;
         format!(
             "promql_clusters={clusters} agent_right={} agent_broken={} agent_wrong={} agent_nothing={} \
