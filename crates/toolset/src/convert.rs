@@ -90,15 +90,22 @@ pub fn slice<'a>(metadata: &ObjectMeta, endpoints: impl IntoIterator<Item = Endp
         name: metadata.name.as_deref().unwrap_or_default().into(),
         service: service.as_str().into(),
         serving,
-        managed: labels.get(SLICE_MANAGER).is_some_and(|manager| manager == SLICE_CONTROLLER),
+        managed: is_managed(metadata),
         elsewhere,
         owner: owning_service(metadata),
         revision: hash_of(&(metadata.uid.as_deref(), metadata.generation)),
     })
 }
 
-/// The hash of the uid of the Service that owns an object, or 0 if not exactly one Service does.
-fn owning_service(metadata: &ObjectMeta) -> u64 {
+/// Whether a slice says that the EndpointSlice controller made it.
+pub fn is_managed(metadata: &ObjectMeta) -> bool {
+    let manager = metadata.labels.as_ref().and_then(|labels| labels.get(SLICE_MANAGER));
+    manager.is_some_and(|manager| manager == SLICE_CONTROLLER)
+}
+
+/// The hash of the uid of the Service that owns an object, or 0 if not exactly one Service does. It can be compared with
+/// [`ServiceView::uid`].
+pub fn owning_service(metadata: &ObjectMeta) -> u64 {
     let mut services = metadata.owner_references.iter().flatten().filter(|owner| owner.kind == "Service");
     match (services.next(), services.next()) {
         (Some(owner), None) if owner.api_version == "v1" => hash_of(owner.uid.as_str()),

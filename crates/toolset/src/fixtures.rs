@@ -157,6 +157,7 @@ pub(crate) fn tool(product: Product, namespace: &str, name: &str) -> Tool {
         decided_by: String::new(),
         auth: detectors::Auth::Unknown,
         assumed: detectors::Assumed::NOTHING,
+        from_pods: crate::select::remembered::FromPods::NOTHING,
         precedence: crate::tool::Precedence::default(),
         health: crate::Health::Healthy,
         reason: crd_types::ServiceReason::Selected,

@@ -3,7 +3,11 @@
 use crd_types::{Credentials, Reason, ServiceReason, Settings, Trust};
 use detectors::{Assumed, Auth, Confidence, Product, Rank, ServiceKey};
 
-use crate::{endpoint::Endpoint, health::Health, select::claim::Origin};
+use crate::{
+    endpoint::Endpoint,
+    health::Health,
+    select::{claim::Origin, remembered::FromPods},
+};
 
 /// One tool of the plan.
 #[derive(Clone, Debug)]
@@ -38,6 +42,8 @@ pub struct Tool {
     pub auth: Auth,
     /// Which parts of the endpoint are assumed.
     pub assumed: Assumed,
+    /// Which parts of it come from the Pods of its Service.
+    pub from_pods: FromPods,
     /// Where it ranks among the instances of its product.
     pub precedence: Precedence,
     /// Its health, as far as known.

@@ -59,6 +59,7 @@ impl PlannedTool {
             decided_by: candidate.decided_by,
             auth: candidate.auth,
             assumed: candidate.assumed,
+            from_pods: candidate.from_pods,
             precedence,
             health: Health::Unknown,
             reason,

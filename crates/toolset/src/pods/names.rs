@@ -7,9 +7,9 @@ const MAX_NAME: usize = 63;
 /// How many random characters a controller appends to the name of a Pod.
 const RANDOM: usize = 5;
 
-/// The labels with which controllers mark the Pods of one template, and with which they end the names of ReplicaSets.
+/// The labels with which controllers mark the Pods of one template, and with which they end the names of `ReplicaSets`.
 const TEMPLATE_HASHES: [&str; 2] = ["pod-template-hash", "rollouts-pod-template-hash"];
-/// The label of the Pods of a DeploymentConfig, with its name.
+/// The label of the Pods of a `DeploymentConfig`, with its name.
 const DEPLOYMENT_CONFIG: &str = "deploymentconfig";
 
 /// The part of a Pod's name that the Pods of one template share: the name without its last `-xxxxx`. A name without
@@ -26,7 +26,7 @@ pub fn stem(name: &str) -> &str {
     }
 }
 
-/// The number at the end of the name of a StatefulSet's Pod.
+/// The number at the end of the name of a `StatefulSet`'s Pod.
 pub(super) fn ordinal(name: &str) -> Option<u32> {
     let (_, end) = name.rsplit_once('-')?;
     let is_plain = end.bytes().all(|byte| byte.is_ascii_digit()) && (end == "0" || !end.starts_with('0'));
@@ -42,7 +42,7 @@ pub struct Owner<'a> {
     pub name: &'a str,
 }
 
-/// The controller whose rollouts replace this Pod: `ReplicaSet/x` for a ReplicaSet `x-5d4f` of a Deployment.
+/// The controller whose rollouts replace this Pod: `ReplicaSet/x` for a `ReplicaSet` `x-5d4f` of a Deployment.
 pub fn controller(owner: Owner<'_>, labels: Option<&BTreeMap<String, String>>) -> String {
     let label = |key: &str| labels.and_then(|labels| labels.get(key)).map(String::as_str);
     let of_rollout = owner.name.rsplit_once('-').filter(|(rest, end)| match owner.kind {

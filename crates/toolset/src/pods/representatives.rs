@@ -40,7 +40,7 @@ pub fn representatives(pods: &[PodRef]) -> Vec<Representative> {
 
 /// As [`representatives`], but a Pod that was read already stands for its stem as long as it is there.
 ///
-/// Of a StatefulSet it is always the Pod with the lowest ordinal. A rollout replaces this one last, and a Pod with the
+/// Of a `StatefulSet` it is always the Pod with the lowest ordinal. A rollout replaces this one last, and a Pod with the
 /// same name and another uid is another Pod.
 pub fn representatives_of_known(pods: &[PodRef], is_known: impl Fn(&str) -> bool) -> Vec<Representative> {
     // A Pod with addresses of two families is in two slices.
