@@ -52,13 +52,13 @@ fn with_slices(path: &str, pods: impl Fn(&str) -> Answer) -> Answer {
     }
 }
 
-/// The slices of the control plane for both Services, and one that somebody made by hand.
+/// The slices of the control plane for both Services, and one that belongs to another Service.
 fn slices() -> Value {
-    let slice = |namespace: &str, service: &str, uid: &str, managed: &str, pod: &str| {
+    let slice = |namespace: &str, service: &str, uid: &str, pod: &str| {
         json!({
             "metadata": {
-                "name": format!("{service}-{managed}"), "namespace": namespace,
-                "labels": {"kubernetes.io/service-name": service, "endpointslice.kubernetes.io/managed-by": managed},
+                "name": format!("slice-of-{pod}"), "namespace": namespace,
+                "labels": {"kubernetes.io/service-name": service, "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"},
                 "ownerReferences": [{"apiVersion": "v1", "kind": "Service", "name": service, "uid": uid}],
             },
             "addressType": "IPv4",
@@ -68,13 +68,12 @@ fn slices() -> Value {
             }],
         })
     };
-    let controller = "endpointslice-controller.k8s.io";
     json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSliceList", "metadata": {},
         "items": [
-            slice("monitoring", "grafana", "1", controller, "grafana-7d4b9c8f6d-x2x4z"),
-            slice("monitoring", "grafana", "1", "somebody", "by-hand"),
-            slice("team", "traces", "2", controller, "traces-5c7f9-abcde"),
+            slice("monitoring", "grafana", "1", "grafana-7d4b9c8f6d-x2x4z"),
+            slice("monitoring", "grafana", "another uid", "grafana-5c7f9-abcde"),
+            slice("team", "traces", "2", "traces-5c7f9-abcde"),
         ],
     })
 }
@@ -192,7 +191,7 @@ fn the_pod_behind_a_slice_of_the_control_plane_shows_the_path() {
     assert_eq!(
         asked_for_pods(&asked),
         ["/api/v1/namespaces/monitoring/pods/grafana-7d4b9c8f6d-x2x4z"],
-        "no Pod of a slice by hand, and no Pod of a Tenant"
+        "no Pod of a slice of another Service, and no Pod of a Tenant"
     );
     let (run, _) = run_live(&["explain", "grafana", "-n", "monitoring"], move |path| with_slices(path, pods));
     assert!(run.stdout.contains("read         Pod grafana-7d4b9c8f6d-x2x4z (1 Pod serves)"), "{}", run.stdout);

@@ -48,7 +48,8 @@ fn may_get_credentials(tool: &Tool) -> bool {
     tool.trust == Trust::Trusted
 }
 
-/// How to state a field of the endpoint. Annotations do not count for a Service that a signature matches.
+/// How to state a field of the endpoint. Annotations do not count for a Service that a signature matches. `annotation`
+/// can have a value.
 fn how_to_state(tool: &Tool, field: &str, annotation: &str) -> String {
     match tool.origin {
         Some(Origin::Signature(_)) | None => format!("set overrides[].endpoint.{field}"),
@@ -60,11 +61,12 @@ fn how_to_state(tool: &Tool, field: &str, annotation: &str) -> String {
 
 fn scheme(tool: &Tool) -> String {
     let (scheme, port) = (tool.endpoint.scheme, tool.endpoint.port);
-    let if_not = match scheme {
-        Scheme::Http => format!("if port {port} uses TLS"),
-        Scheme::Https => format!("if port {port} does not use TLS"),
+    let (other, if_not) = match scheme {
+        Scheme::Http => (Scheme::Https, format!("if port {port} uses TLS")),
+        Scheme::Https => (Scheme::Http, format!("if port {port} does not use TLS")),
     };
-    format!("the scheme {scheme} is assumed; {if_not}, {}", how_to_state(tool, "scheme", annotation::SCHEME))
+    let state = how_to_state(tool, "scheme", &format!("{}: {other}", annotation::SCHEME));
+    format!("the scheme {scheme} is assumed; {if_not}, {state}")
 }
 
 fn path(tool: &Tool) -> String {
@@ -72,7 +74,7 @@ fn path(tool: &Tool) -> String {
     let place = place_of_prefix(tool.product).map(|place| format!(" ({place})")).unwrap_or_default();
     let type_name = tool.type_name();
     match tool.endpoint.path.as_str() {
-        "" => format!("no path prefix is assumed; if {type_name} is served below one{place}, {state}"),
+        "" => format!("the path is assumed to be empty; if {type_name} is served below a prefix{place}, {state}"),
         path => format!("the path {path} is assumed; if {type_name} is served below another one{place}, {state}"),
     }
 }
@@ -142,7 +144,9 @@ mod tests {
     fn each_assumption_says_what_settles_it() {
         let all = assumptions(&Tool { assumed: ALL, ..prometheus() });
         let [scheme, path, auth] = all.as_slice() else { panic!("three assumptions: {all:?}") };
-        for text in ["scheme http", "port 80 uses TLS", "kubernaut.io/toolset-scheme", "overrides[].endpoint.scheme"] {
+        for text in
+            ["scheme http", "port 80 uses TLS", "kubernaut.io/toolset-scheme: https", "overrides[].endpoint.scheme"]
+        {
             assert!(scheme.contains(text), "{text:?} is not in {scheme:?}");
         }
         for text in ["routePrefix", "--web.route-prefix", "kubernaut.io/toolset-path", "overrides[].endpoint.path"] {

@@ -3,12 +3,15 @@
 use detectors::{Assumed, Auth, Confidence};
 use toolset::{
     index::Pods,
-    select::claim::{Claim, ClaimOutcome},
+    select::{
+        claim::{Claim, ClaimOutcome},
+        evidence::is_open,
+    },
 };
 
 use super::case::{Case, entry};
 use crate::{
-    pods::{Origin, claim, is_open, pods_count},
+    pods::{Origin, claim, pods_count},
     text::{Text, wrap},
 };
 
@@ -69,6 +72,9 @@ fn why_unknown(case: &Case<'_>, claim: &Claim) -> String {
     match (case.snapshot.live, case.snapshot.pods.unreadable(case.key())) {
         (true, Some(_)) => {
             format!("The permission to get Pods in namespace {} could settle {open}.", case.key().namespace)
+        }
+        (true, None) if !case.snapshot.slices_known => {
+            format!("The Pods are not known, because EndpointSlices cannot be read. They could settle {open}.")
         }
         (true, None) => format!("No Pod was found behind the Service. A Pod could settle {open}."),
         (false, _) => format!(

@@ -140,11 +140,15 @@ impl ReadObjects {
 
     fn skipped_note(&self) -> Option<String> {
         let named = self.skipped.iter().take(MAX_SKIPPED).map(String::as_str).collect::<Vec<_>>().join(", ");
-        let more = match self.skipped.len().saturating_sub(MAX_SKIPPED) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        (!named.is_empty()).then(|| format!("skipped, because a Kubernetes object has a kind: {named}{more}"))
+        let more = self.skipped.len().saturating_sub(MAX_SKIPPED);
+        match (self.skipped.len(), more) {
+            (0, _) => None,
+            (1, _) => Some(format!("{named} is skipped, because it has no kind, so it is not a Kubernetes object")),
+            (_, 0) => Some(format!("{named} are skipped, because they have no kind, so they are not Kubernetes objects")),
+            (_, more) => Some(format!(
+                "{named} and {more} more are skipped, because they have no kind, so they are not Kubernetes objects"
+            )),
+        }
     }
 
     fn fail_on_problems(&mut self) -> Result<(), Failure> {

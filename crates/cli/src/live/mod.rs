@@ -68,7 +68,7 @@ async fn read(from: &From, given: Option<ToolsetConfig>) -> Result<Snapshot, Fai
             index.apply_namespace(convert::namespace(&namespace.metadata));
         }
     }
-    let mut targets = Targets::of(&config, &index);
+    let mut targets = Targets::default();
     let slices_known = match list(&Api::<EndpointSlice>::all(client.clone()), "EndpointSlices").await {
         Ok(slices) => {
             for slice in slices {
@@ -88,7 +88,7 @@ async fn read(from: &From, given: Option<ToolsetConfig>) -> Result<Snapshot, Fai
             false
         }
     };
-    let pods = targets.read(&client, &mut index, &mut notes).await;
+    let pods = targets.read(&client, &config, &mut index, &mut notes).await;
     let config_maps = config_maps(&client, &config, &mut notes).await;
     let default_namespace = client.default_namespace().to_owned();
     Ok(Snapshot { index, config, config_given, config_maps, pods, slices_known, live: true, default_namespace, notes })

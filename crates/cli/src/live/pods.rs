@@ -26,12 +26,9 @@ const MAX_PODS: usize = 500;
 /// How many Pods are read at the same time.
 const AT_ONCE: usize = 16;
 
-/// The Pods of the Services that have something to show, as the EndpointSlices name them.
-pub(super) struct Targets {
-    /// By Service, in the order in which the Services are read.
-    wanted: Vec<ServiceKey>,
-    pods: BTreeMap<ServiceKey, Vec<PodRef>>,
-}
+/// The Pods of the Services, as the EndpointSlices name them.
+#[derive(Default)]
+pub(super) struct Targets(BTreeMap<ServiceKey, Vec<PodRef>>);
 
 /// A Pod to read.
 #[derive(Clone)]
@@ -51,29 +48,29 @@ enum Unread {
 }
 
 impl Targets {
-    /// The Services whose Pods are read. The index holds all Services and Namespaces.
-    pub(super) fn of(config: &ToolsetConfig, index: &Index) -> Self {
-        Self { wanted: wanted(config, index), pods: BTreeMap::new() }
-    }
-
-    /// Takes the Pods of an EndpointSlice that the control plane made for one of the Services. Everybody can write a
-    /// slice by hand, and it could name any Pod.
+    /// Takes the Pods of an EndpointSlice that the control plane made for a Service. Everybody can write a slice by hand,
+    /// and it could name any Pod.
     pub(super) fn add(&mut self, index: &Index, slice: &EndpointSlice, view: &SliceView) {
         let key = ServiceKey::new(&*view.namespace, &*view.service);
-        let of_service = index.service(&key).is_some_and(|service| service.view.uid == view.owner);
-        if !view.managed || !of_service || !self.wanted.contains(&key) {
-            return;
+        if view.managed && index.service(&key).is_some_and(|service| service.view.uid == view.owner) {
+            let pods = slice.endpoints.iter().filter_map(|endpoint| pod_of(endpoint, &view.namespace));
+            self.0.entry(key).or_default().extend(pods);
         }
-        let pods = slice.endpoints.iter().filter_map(|endpoint| pod_of(endpoint, &key.namespace));
-        self.pods.entry(key.clone()).or_default().extend(pods);
     }
 
-    /// Reads the Pods and adds what they say to the index.
-    pub(super) async fn read(self, client: &Client, index: &mut Index, notes: &mut Vec<String>) -> KnownPods {
+    /// Reads the Pods of the Services for which something is open, and adds what they say to the index. The index holds
+    /// all Services, EndpointSlices and Namespaces.
+    pub(super) async fn read(
+        self,
+        client: &Client,
+        config: &ToolsetConfig,
+        index: &mut Index,
+        notes: &mut Vec<String>,
+    ) -> KnownPods {
         let mut tasks = Vec::new();
-        for key in &self.wanted {
-            let pods = self.pods.get(key).map(|pods| representatives(pods)).unwrap_or_default();
-            tasks.extend(pods.into_iter().map(|pod| Task { service: key.clone(), pod }));
+        for service in wanted(config, index) {
+            let pods = self.0.get(&service).map(|pods| representatives(pods)).unwrap_or_default();
+            tasks.extend(pods.into_iter().map(|pod| Task { service: service.clone(), pod }));
         }
         let mut known = KnownPods::default();
         for task in tasks.iter().skip(MAX_PODS) {

@@ -6,8 +6,8 @@
 //! EndpointSlices, Pods ──► live ──┘
 //! ```
 
+mod claims;
 mod given;
-mod wanted;
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use toolset::pods::Representative;
 
 pub(crate) use self::{
+    claims::{claim, pods_count, wanted},
     given::of_input,
-    wanted::{claim, is_open, pods_count, wanted},
 };
 
 /// A Pod, or the template of the Pods of a controller.
