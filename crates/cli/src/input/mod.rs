@@ -144,7 +144,9 @@ impl ReadObjects {
         match (self.skipped.len(), more) {
             (0, _) => None,
             (1, _) => Some(format!("{named} is skipped, because it has no kind, so it is not a Kubernetes object")),
-            (_, 0) => Some(format!("{named} are skipped, because they have no kind, so they are not Kubernetes objects")),
+            (_, 0) => {
+                Some(format!("{named} are skipped, because they have no kind, so they are not Kubernetes objects"))
+            }
             (_, more) => Some(format!(
                 "{named} and {more} more are skipped, because they have no kind, so they are not Kubernetes objects"
             )),

@@ -164,7 +164,7 @@ pub(crate) fn object_name(kind: &str, value: &Value) -> String {
 }
 
 fn typed<T: DeserializeOwned>(kind: &str, value: Value) -> Result<T, Vec<String>> {
-    read_as(kind, value, |error| error.to_string())
+    read_as(kind, value, ToString::to_string)
 }
 
 /// As [`typed`], without the values of the object in messages: a value of a variable can be a secret.

@@ -92,7 +92,7 @@ impl Targets {
             }
             for (task, answer) in answers(client, asked).await {
                 let Some(service) = index.service(&task.service) else { continue };
-                match answer.and_then(|pod| pod_of_service(&service.view, &task.pod, pod)) {
+                match answer.and_then(|pod| pod_of_service(&service.view, &task.pod, &pod)) {
                     Ok(pod) => {
                         known.add(task.service.clone(), Origin::of_pod(&task.pod, pod.controller.as_deref()));
                         read.entry(task.service).or_default().push(pod);
@@ -157,7 +157,7 @@ async fn get(client: &Client, task: &Task) -> Result<ThinPod, Unread> {
 }
 
 /// What a Pod says, if it is one of the Service.
-fn pod_of_service(view: &detectors::ServiceView, chosen: &Representative, pod: ThinPod) -> Result<ReadPod, Unread> {
+fn pod_of_service(view: &detectors::ServiceView, chosen: &Representative, pod: &ThinPod) -> Result<ReadPod, Unread> {
     let is_same = pod.metadata.uid.as_deref().is_some_and(|uid| uid == chosen.uid);
     if !is_same || !selects(view, pod.metadata.labels.as_ref()) {
         return Err(Unread::NotOfService);

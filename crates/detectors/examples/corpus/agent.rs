@@ -45,6 +45,9 @@ const SELECTORS: [&[Requirement]; 14] = [
     &[Is("app", "vmselect")],
 ];
 
+/// A Service, and what our rules choose of it.
+type Judged<'a> = (&'a Row, Option<&'a Finding>);
+
 /// A Service that somebody would call, and where.
 #[derive(Clone, Copy)]
 struct Call<'a> {
@@ -54,10 +57,10 @@ struct Call<'a> {
     path: &'a str,
 }
 
-/// How a cluster's PromQL endpoint was named.
+/// How a cluster's `PromQL` endpoint was named.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
-    /// A Service and port that answer PromQL.
+    /// A Service and port that answer `PromQL`.
     right: u32,
     /// Of these: with another scheme or path than the endpoint has, so that a query fails.
     broken: u32,
@@ -67,7 +70,7 @@ struct Count {
     nothing: u32,
 }
 
-/// The comparison on all clusters that have an endpoint for PromQL.
+/// The comparison on all clusters that have an endpoint for `PromQL`.
 #[derive(Debug, Default)]
 pub(crate) struct Comparison {
     clusters: u32,
@@ -76,14 +79,14 @@ pub(crate) struct Comparison {
 }
 
 /// Compares the agent's discovery with ours, cluster by cluster. Ours reads the Pods that the corpus has. We are right
-/// on a cluster only if nothing that we choose for PromQL is wrong.
+/// on a cluster only if nothing that we choose for `PromQL` is wrong.
 pub(crate) fn compare(rows: &[Row]) -> Comparison {
     let rows: Vec<&Row> = rows.iter().collect();
     let chosen = choose(&rows, |row| match &row.pod {
         Some(pod) => with_pods::recognise(row, pod),
         None => recognise(&row.view),
     });
-    let mut clusters: BTreeMap<(usize, &str), Vec<(&Row, Option<&Finding>)>> = BTreeMap::new();
+    let mut clusters: BTreeMap<(usize, &str), Vec<Judged<'_>>> = BTreeMap::new();
     for (row, chosen) in rows.iter().zip(&chosen) {
         clusters.entry((row.file, &row.scenario)).or_default().push((row, chosen.as_ref()));
     }
@@ -109,8 +112,8 @@ fn answers_promql(product: Product) -> bool {
     matches!(product, Product::Prometheus | Product::Thanos | Product::Mimir | Product::VictoriaMetrics)
 }
 
-/// Where a Service answers PromQL, as far as the corpus knows. `None` if it does not. Cortex has no detector, and it
-/// answers PromQL.
+/// Where a Service answers `PromQL`, as far as the corpus knows. `None` if it does not. Cortex has no detector, and it
+/// answers `PromQL`.
 fn truth_of(row: &Row) -> Option<&Truth> {
     let (product, truth) = match &row.pod {
         Some(pod) => (pod.product, &pod.truth),
@@ -121,7 +124,7 @@ fn truth_of(row: &Row) -> Option<&Truth> {
 }
 
 /// What the agent names.
-fn by_agent<'a>(services: &[(&'a Row, Option<&'a Finding>)]) -> Option<Call<'a>> {
+fn by_agent<'a>(services: &[Judged<'a>]) -> Option<Call<'a>> {
     SELECTORS.iter().find_map(|selector| {
         let (row, _) = services.iter().find(|(row, _)| selector.iter().all(|one| one.holds(&row.view)))?;
         let port = row.view.ports.first()?.port;
