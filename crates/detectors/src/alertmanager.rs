@@ -14,9 +14,11 @@
 
 use crate::{
     engine::rule::{EndpointRole, FALLBACK_TIER, Mark, Ports, Rule, Shape, Then, name},
+    finding::Auth,
+    pods::program::{If, Listen, Path, ProbePath, Program, Says, Setting, case, flag, usually},
     product::{
         Confidence::{High, Medium},
-        Product,
+        Product, Scheme,
     },
 };
 
@@ -91,3 +93,46 @@ pub(crate) const RULE: Rule = Rule {
     specific_ports: &[9093],
     ..Rule::of(Product::Alertmanager)
 };
+
+const WEB_CONFIG: Setting = flag("web.config.file");
+/// The operator's file holds TLS only, never users (`prometheus-operator`: `pkg/webconfig`).
+const OPERATORS_WEB_CONFIG: &str = "/etc/alertmanager/web_config/web-config.yaml";
+
+/// Sources: `alertmanager --help` (`cmd/alertmanager/main.go`: the route prefix is the path of the external URL unless
+/// it is given); prometheus-operator `pkg/alertmanager/statefulset.go`.
+pub(crate) const PODS: &[Program] = &[Program {
+    images: &["alertmanager", "prometheus-alertmanager", "golang-github-prometheus-alertmanager"],
+    containers: &["alertmanager", "prometheus-alertmanager", "vmalertmanager"],
+    marks: &[
+        If::Given(flag("cluster.listen-address")),
+        If::Given(flag("cluster.advertise-address")),
+        If::Given(flag("cluster.peer")),
+        If::Given(flag("cluster.reconnect-timeout")),
+        If::Given(flag("cluster.settle-timeout")),
+        If::Given(flag("alerts.gc-interval")),
+        If::Given(flag("data.retention")),
+    ],
+    shared_marks: &[
+        If::Given(flag("config.file")),
+        If::Given(flag("storage.path")),
+        If::Given(flag("web.listen-address")),
+        If::Given(flag("web.route-prefix")),
+        If::Given(flag("web.external-url")),
+    ],
+    listen: Listen { settings: &[flag("web.listen-address")], default: &[9093], never: &[9094, 6783] },
+    roles: &[case(&[], usually("alertmanager"))],
+    scheme: &[case(&[If::Given(WEB_CONFIG)], Says::Open), case(&[], Says::Default(Scheme::Http))],
+    prefix: &[
+        case(&[If::Given(flag("web.route-prefix"))], Says::Stated(Path::Of(flag("web.route-prefix")))),
+        case(&[If::Given(flag("web.external-url"))], Says::Stated(Path::OfUrl(flag("web.external-url")))),
+        case(&[], Says::Default(Path::Fixed(""))),
+    ],
+    auth: &[
+        case(&[If::Is(WEB_CONFIG, OPERATORS_WEB_CONFIG)], Says::Default(Auth::None)),
+        case(&[If::Given(WEB_CONFIG)], Says::Open),
+        case(&[], Says::Default(Auth::None)),
+    ],
+    // With a prefix, `/` answers with a redirect, so a probe of `/` says nothing.
+    probe_path: ProbePath::Before(&["/-/ready", "/-/healthy"]),
+    ..Program::of(Product::Alertmanager)
+}];

@@ -13,9 +13,11 @@
 
 use crate::{
     engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name},
+    finding::Auth,
+    pods::program::{If, Listen, Path, Program, Says, Setting, answers, case, env, flag, silent, usually},
     product::{
         Confidence::{High, Medium},
-        Product,
+        Product, Scheme,
     },
 };
 
@@ -106,3 +108,130 @@ pub(crate) const RULE: Rule = Rule {
     specific_ports: &[9200],
     ..Rule::of(Product::Elasticsearch)
 };
+
+const SECURITY: Setting = flag("xpack.security.enabled");
+const HTTP_TLS: Setting = flag("xpack.security.http.ssl.enabled");
+const SECURITY_ENV: Setting = env("xpack.security.enabled");
+const HTTP_TLS_ENV: Setting = env("xpack.security.http.ssl.enabled");
+const FILE: &str = "/usr/share/elasticsearch/config/elasticsearch.yml";
+const BITNAMI_SECURITY: Setting = env("ELASTICSEARCH_ENABLE_SECURITY");
+const BITNAMI_TLS: Setting = env("ELASTICSEARCH_ENABLE_REST_TLS");
+const NODE_ROLES: Setting = env("node.roles");
+
+/// What is true of all builds.
+const POD: Program = Program {
+    containers: &["elasticsearch"],
+    marks: &[
+        If::Given(SECURITY_ENV),
+        If::Given(HTTP_TLS_ENV),
+        If::Given(env("xpack.security.transport.ssl.enabled")),
+        If::Given(env("ES_JAVA_OPTS")),
+        If::Given(env("cluster.initial_master_nodes")),
+        If::Given(env("discovery.zen.minimum_master_nodes")),
+        If::Given(env("ELASTICSEARCH_CLUSTER_NAME")),
+        If::Given(BITNAMI_SECURITY),
+        If::Given(env("READINESS_PROBE_PROTOCOL")),
+    ],
+    shared_marks: &[
+        If::Given(env("ELASTIC_PASSWORD")),
+        If::Given(env("discovery.seed_hosts")),
+        If::Given(env("discovery.type")),
+        If::Given(env("cluster.name")),
+        If::Given(env("node.name")),
+        If::Given(NODE_ROLES),
+    ],
+    listen: Listen { settings: &[env("http.port"), flag("http.port")], default: &[9200], never: &[9300, 9600, 9650] },
+    // A node without roles routes requests. Old images switch HTTP off on the other nodes.
+    roles: &[
+        case(&[If::Off(env("HTTP_ENABLE"))], silent("a node without HTTP")),
+        case(&[If::Is(NODE_ROLES, "")], answers("coordinating")),
+        case(&[If::Is(NODE_ROLES, "[]")], answers("coordinating")),
+        case(&[If::Is(NODE_ROLES, "master")], answers("master")),
+        case(&[If::Is(NODE_ROLES, "ingest")], answers("ingest")),
+        case(&[If::Is(NODE_ROLES, "data")], answers("data")),
+        case(&[If::Off(env("NODE_MASTER")), If::Off(env("NODE_DATA"))], answers("coordinating")),
+        case(&[], usually("")),
+    ],
+    prefix: &[case(&[], Says::Default(Path::Fixed("")))],
+    ..Program::of(Product::Elasticsearch)
+};
+
+/// Sources: Elasticsearch's reference of `xpack.security.*` (on with TLS since 8.0, off before; the OSS builds have none);
+/// elastic/cloud-on-k8s `pkg/controller/elasticsearch/nodespec` (ECK always has users, and names the port after the
+/// scheme); bitnami's image; pires/docker-elasticsearch-kubernetes and ES 2 to 6 for `HTTP_ENABLE`.
+pub(crate) const PODS: &[Program] = &[
+    // ECK.
+    Program {
+        images: &["elasticsearch"],
+        when: &[
+            If::Given(env("READINESS_PROBE_PROTOCOL")),
+            If::Given(env("PROBE_PASSWORD_PATH")),
+            If::Given(env("NSS_SDB_USE_CACHE")),
+            If::Given(env("HEADLESS_SERVICE_NAME")),
+        ],
+        scheme: &[
+            case(&[If::Is(env("READINESS_PROBE_PROTOCOL"), "https")], Says::Stated(Scheme::Https)),
+            case(&[If::Is(env("READINESS_PROBE_PROTOCOL"), "http")], Says::Stated(Scheme::Http)),
+            case(&[If::PortName("https")], Says::Stated(Scheme::Https)),
+            case(&[If::PortName("http")], Says::Stated(Scheme::Http)),
+            case(&[], Says::Usual(Scheme::Https)),
+        ],
+        auth: &[case(&[], Says::Default(Auth::Basic))],
+        ..POD
+    },
+    // bitnami.
+    Program {
+        images: &["elasticsearch"],
+        when: &[
+            If::Repository("bitnami"),
+            If::Repository("bitnamilegacy"),
+            If::Repository("bitnamisecure"),
+            If::Given(env("BITNAMI_DEBUG")),
+            If::Given(env("ELASTICSEARCH_CLUSTER_NAME")),
+            If::Given(BITNAMI_SECURITY),
+        ],
+        // REST over TLS is on with security, unless it is switched off by itself.
+        scheme: &[
+            case(&[If::On(BITNAMI_SECURITY), If::Off(BITNAMI_TLS)], Says::Stated(Scheme::Http)),
+            case(&[If::On(BITNAMI_SECURITY)], Says::Stated(Scheme::Https)),
+            case(&[If::Off(BITNAMI_SECURITY)], Says::Stated(Scheme::Http)),
+            case(&[], Says::Default(Scheme::Http)),
+        ],
+        auth: &[case(&[If::On(BITNAMI_SECURITY)], Says::Stated(Auth::Basic)), case(&[], Says::Default(Auth::None))],
+        ..POD
+    },
+    // Builds without the security plugin.
+    Program {
+        images: &["elasticsearch-oss", "docker-elasticsearch-kubernetes"],
+        scheme: &[case(&[], Says::Default(Scheme::Http))],
+        auth: &[case(&[], Says::Default(Auth::None))],
+        ..POD
+    },
+    Program {
+        images: &["elasticsearch", "elasticsearch6", "logging-elasticsearch6", "logging-elasticsearch5"],
+        scheme: &[
+            case(&[If::Off(SECURITY)], Says::Stated(Scheme::Http)),
+            case(&[If::Off(SECURITY_ENV)], Says::Stated(Scheme::Http)),
+            case(&[If::On(HTTP_TLS)], Says::Stated(Scheme::Https)),
+            case(&[If::On(HTTP_TLS_ENV)], Says::Stated(Scheme::Https)),
+            case(&[If::Off(HTTP_TLS)], Says::Stated(Scheme::Http)),
+            case(&[If::Off(HTTP_TLS_ENV)], Says::Stated(Scheme::Http)),
+            // The image of 8 writes TLS into the file itself at its first start, unless security is stated.
+            case(&[If::Since(8), If::On(SECURITY_ENV)], Says::Usual(Scheme::Http)),
+            case(&[If::Since(8), If::Mounted(FILE)], Says::Usual(Scheme::Https)),
+            case(&[If::Since(8)], Says::Default(Scheme::Https)),
+            case(&[If::Before(8), If::Mounted(FILE)], Says::Usual(Scheme::Http)),
+            case(&[If::Before(8)], Says::Default(Scheme::Http)),
+        ],
+        auth: &[
+            case(&[If::Off(SECURITY)], Says::Stated(Auth::None)),
+            case(&[If::Off(SECURITY_ENV)], Says::Stated(Auth::None)),
+            case(&[If::On(SECURITY)], Says::Stated(Auth::Basic)),
+            case(&[If::On(SECURITY_ENV)], Says::Stated(Auth::Basic)),
+            case(&[If::Mounted(FILE)], Says::Open),
+            case(&[If::Since(8)], Says::Default(Auth::Basic)),
+            case(&[If::Before(8)], Says::Default(Auth::None)),
+        ],
+        ..POD
+    },
+];

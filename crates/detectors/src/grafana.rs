@@ -13,9 +13,11 @@
 
 use crate::{
     engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name},
+    finding::Auth,
+    pods::program::{If, Listen, Path, ProbePath, Program, Says, Setting, case, env, flag, usually},
     product::{
         Confidence::{High, Medium},
-        Product,
+        Product, Scheme,
     },
 };
 
@@ -68,3 +70,102 @@ pub(crate) const RULE: Rule = Rule {
     endpoints: &[EndpointRole { roles: &["grafana", "frontend"], role_optional: true, ..EndpointRole::on(PORTS) }],
     ..Rule::of(Product::Grafana)
 };
+
+const SUB_PATH: Setting = env("GF_SERVER_SERVE_FROM_SUB_PATH");
+const ROOT_URL: Setting = env("GF_SERVER_ROOT_URL");
+
+const GRAFANA: Program = Program {
+    containers: &["grafana"],
+    marks: &[
+        If::Given(ROOT_URL),
+        If::Given(SUB_PATH),
+        If::Given(env("GF_SERVER_DOMAIN")),
+        If::Given(env("GF_SERVER_HTTP_PORT")),
+        If::Given(env("GF_SERVER_PROTOCOL")),
+        If::Given(env("GF_SECURITY_ADMIN_USER")),
+        If::Given(env("GF_SECURITY_ADMIN_PASSWORD")),
+        If::Given(env("GF_SECURITY_ALLOW_EMBEDDING")),
+        If::Given(env("GF_AUTH_ANONYMOUS_ENABLED")),
+        If::Given(env("GF_AUTH_ANONYMOUS_ORG_ROLE")),
+        If::Given(env("GF_AUTH_BASIC_ENABLED")),
+        If::Given(env("GF_AUTH_DISABLE_LOGIN_FORM")),
+        If::Given(env("GF_AUTH_PROXY_ENABLED")),
+        If::Given(env("GF_PATHS_CONFIG")),
+        If::Given(env("GF_PATHS_DATA")),
+        If::Given(env("GF_PATHS_LOGS")),
+        If::Given(env("GF_PATHS_PLUGINS")),
+        If::Given(env("GF_PATHS_PROVISIONING")),
+        If::Given(env("GF_INSTALL_PLUGINS")),
+        If::Given(env("GF_DATABASE_TYPE")),
+        If::Given(env("GF_DATABASE_HOST")),
+        If::Given(env("GF_USERS_ALLOW_SIGN_UP")),
+        If::Given(env("GF_LOG_MODE")),
+        If::Given(flag("homepath")),
+    ],
+    listen: Listen { settings: &[env("GF_SERVER_HTTP_PORT")], default: &[3000], never: &[9094] },
+    roles: &[case(&[], usually("grafana"))],
+    // Variables beat the file.
+    scheme: &[
+        case(&[If::Is(env("GF_SERVER_PROTOCOL"), "https")], Says::Stated(Scheme::Https)),
+        case(&[If::Is(env("GF_SERVER_PROTOCOL"), "h2")], Says::Stated(Scheme::Https)),
+        case(&[If::Is(env("GF_SERVER_PROTOCOL"), "http")], Says::Stated(Scheme::Http)),
+        case(&[If::Mounted(INI)], Says::Usual(Scheme::Http)),
+        case(&[If::Mounted(BITNAMI_INI)], Says::Usual(Scheme::Http)),
+        case(&[If::Given(flag("config"))], Says::Usual(Scheme::Http)),
+        case(&[If::Given(env("GF_PATHS_CONFIG"))], Says::Usual(Scheme::Http)),
+        case(&[], Says::Default(Scheme::Http)),
+    ],
+    // A root URL alone moves nothing.
+    prefix: &[
+        case(&[If::On(SUB_PATH), If::Given(ROOT_URL)], Says::Stated(Path::OfUrl(ROOT_URL))),
+        case(&[If::On(SUB_PATH)], Says::Open),
+        case(&[If::Off(SUB_PATH)], Says::Stated(Path::Fixed(""))),
+        case(&[If::Mounted(INI)], Says::Usual(Path::Fixed(""))),
+        case(&[If::Mounted(BITNAMI_INI)], Says::Usual(Path::Fixed(""))),
+        case(&[If::Given(flag("config"))], Says::Usual(Path::Fixed(""))),
+        case(&[If::Given(env("GF_PATHS_CONFIG"))], Says::Usual(Path::Fixed(""))),
+        case(&[], Says::Default(Path::Fixed(""))),
+    ],
+    auth: &[
+        case(&[If::On(env("GF_AUTH_ANONYMOUS_ENABLED"))], Says::Stated(Auth::None)),
+        // A proxy names the user in a header.
+        case(&[If::On(env("GF_AUTH_PROXY_ENABLED"))], Says::Open),
+        case(&[If::Off(env("GF_AUTH_ANONYMOUS_ENABLED"))], Says::Stated(Auth::Basic)),
+        case(&[If::Mounted(INI)], Says::Open),
+        case(&[If::Mounted(BITNAMI_INI)], Says::Open),
+        case(&[If::Given(flag("config"))], Says::Open),
+        case(&[If::Given(env("GF_PATHS_CONFIG"))], Says::Open),
+        case(&[], Says::Default(Auth::Basic)),
+    ],
+    // `/api/health` answers with and without the sub path.
+    probe_path: ProbePath::Nothing,
+    ..Program::of(Product::Grafana)
+};
+
+const INI: &str = "/etc/grafana/grafana.ini";
+const BITNAMI_INI: &str = "/opt/bitnami/grafana/conf/grafana.ini";
+
+/// Source: Grafana's documentation of `[server]`, `[auth.anonymous]` and `[auth.proxy]`, and of the variables
+/// `GF_<SECTION>_<KEY>`, which beat the file.
+pub(crate) const PODS: &[Program] = &[
+    Program {
+        images: &["grafana", "grafana-oss", "grafana-enterprise", "heapster-grafana-amd64", "heapster-grafana"],
+        ..GRAFANA
+    },
+    // grafana/otel-lgtm: Grafana with its stores in one container, with anonymous access.
+    Program {
+        images: &["otel-lgtm"],
+        marks: &[],
+        containers: &[],
+        listen: Listen {
+            settings: &[env("GF_SERVER_HTTP_PORT")],
+            default: &[3000],
+            never: &[3100, 3200, 4040, 4317, 4318, 9090],
+        },
+        auth: &[
+            case(&[If::Off(env("GF_AUTH_ANONYMOUS_ENABLED"))], Says::Stated(Auth::Basic)),
+            case(&[], Says::Usual(Auth::None)),
+        ],
+        ..GRAFANA
+    },
+];

@@ -16,9 +16,11 @@
 
 use crate::{
     engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name},
+    finding::Auth,
+    pods::program::{If, Listen, Path, ProbePath, Program, Says, answers, case, env, flag, silent, usually},
     product::{
         Confidence::{High, Medium},
-        Product,
+        Product, Scheme,
     },
 };
 
@@ -100,3 +102,96 @@ pub(crate) const RULE: Rule = Rule {
     specific_ports: &[16686],
     ..Rule::of(Product::Jaeger)
 };
+
+/// Ports for spans, sampling, health and gRPC.
+const NO_QUERIES: &[u16] = &[
+    5775, 5778, 5779, 6831, 6832, 9411, 14250, 14267, 14268, 14269, 14271, 16685, 16687, 4317, 4318, 8888, 8889, 13133,
+    13132,
+];
+
+const JAEGER: Program = Program {
+    marks: &[
+        If::Given(env("SPAN_STORAGE_TYPE")),
+        If::Given(env("COLLECTOR_ZIPKIN_HOST_PORT")),
+        If::Given(env("COLLECTOR_ZIPKIN_HTTP_PORT")),
+        If::Given(env("COLLECTOR_ZIPKIN_HTTP_HOST_PORT")),
+        If::Given(env("COLLECTOR_OTLP_ENABLED")),
+        If::Given(env("MEMORY_MAX_TRACES")),
+        If::Given(env("QUERY_BASE_PATH")),
+        If::Given(flag("query.base-path")),
+        If::Given(flag("query.ui-config")),
+        If::Given(flag("query.static-files")),
+        If::Given(flag("span-storage.type")),
+        If::Given(flag("memory.max-traces")),
+        If::Given(flag("es.server-urls")),
+        If::Given(flag("collector.zipkin.host-port")),
+        If::Given(flag("sampling.strategies-file")),
+    ],
+    shared_marks: &[If::Given(env("ES_SERVER_URLS")), If::Given(env("METRICS_STORAGE_TYPE"))],
+    listen: Listen {
+        settings: &[
+            flag("query.http-server.host-port"),
+            env("QUERY_HTTP_SERVER_HOST_PORT"),
+            flag("query.port"),
+            env("QUERY_PORT"),
+        ],
+        default: &[16686],
+        never: NO_QUERIES,
+    },
+    // The health endpoint is on a port of its own without a prefix. A probe of the query port shows the prefix.
+    probe_path: ProbePath::Whole,
+    ..Program::of(Product::Jaeger)
+};
+
+/// Sources: `jaeger-query help` and `jaegertracing/jaeger` v1.60 `cmd/query/app` (every flag is a variable too); `cmd/jaeger`
+/// of v2, which reads everything from a file and without one is all-in-one at the root.
+pub(crate) const PODS: &[Program] = &[
+    Program {
+        images: &["all-in-one", "jaeger-all-in-one", "jaeger-query"],
+        containers: &["jaeger", "jaeger-all-in-one", "jaeger-query", "all-in-one"],
+        roles: &[
+            case(&[If::Container("collector")], silent("collector")),
+            case(&[If::Container("query")], answers("query")),
+            case(&[], usually("all-in-one")),
+        ],
+        scheme: &[
+            case(&[If::On(flag("query.http.tls.enabled"))], Says::Stated(Scheme::Https)),
+            case(&[If::On(env("QUERY_HTTP_TLS_ENABLED"))], Says::Stated(Scheme::Https)),
+            case(&[], Says::Default(Scheme::Http)),
+        ],
+        prefix: &[
+            case(&[If::Given(flag("query.base-path"))], Says::Stated(Path::Of(flag("query.base-path")))),
+            case(&[If::Given(env("QUERY_BASE_PATH"))], Says::Stated(Path::Of(env("QUERY_BASE_PATH")))),
+            case(&[If::Given(flag("config-file"))], Says::Usual(Path::Fixed(""))),
+            case(&[], Says::Default(Path::Fixed(""))),
+        ],
+        auth: &[
+            case(&[If::On(flag("multi-tenancy.enabled"))], Says::Open),
+            case(&[If::On(env("MULTI_TENANCY_ENABLED"))], Says::Open),
+            case(&[], Says::Default(Auth::None)),
+        ],
+        ..JAEGER
+    },
+    // v2. `QUERY_BASE_PATH` has no effect.
+    Program {
+        images: &["jaeger"],
+        containers: &["jaeger"],
+        marks: &[],
+        listen: Listen { settings: &[], default: &[16686], never: NO_QUERIES },
+        // bitnami's chart has a file per component.
+        roles: &[
+            case(&[If::FileNamed(flag("config"), "collector")], silent("collector")),
+            case(&[If::FileNamed(flag("config"), "ingester")], silent("ingester")),
+            case(&[If::FileNamed(flag("config"), "query")], answers("query")),
+            case(&[If::Container("collector")], silent("collector")),
+            case(&[If::Container("ingester")], silent("ingester")),
+            case(&[If::Container("agent")], silent("agent")),
+            case(&[If::Container("query")], answers("query")),
+            case(&[], usually("all-in-one")),
+        ],
+        scheme: &[case(&[If::Given(flag("config"))], Says::Open), case(&[], Says::Default(Scheme::Http))],
+        prefix: &[case(&[If::Given(flag("config"))], Says::Open), case(&[], Says::Default(Path::Fixed("")))],
+        auth: &[case(&[], Says::Default(Auth::None))],
+        ..JAEGER
+    },
+];

@@ -13,9 +13,11 @@
 
 use crate::{
     engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name},
+    finding::Auth,
+    pods::program::{Case, If, Listen, Path, ProbePath, Program, Says, Setting, case, env, usually},
     product::{
         Confidence::{High, Medium},
-        Product,
+        Product, Scheme,
     },
 };
 
@@ -62,3 +64,107 @@ pub(crate) const RULE: Rule = Rule {
     specific_ports: &[5601],
     ..Rule::of(Product::Kibana)
 };
+
+const BASE_PATH: Setting = env("SERVER_BASEPATH");
+const REWRITE: Setting = env("SERVER_REWRITEBASEPATH");
+const TLS: Setting = env("SERVER_SSL_ENABLED");
+
+const POD: Program = Program {
+    listen: Listen { settings: &[env("SERVER_PORT"), env("server.port")], default: &[5601], never: &[9601] },
+    roles: &[case(&[], usually("kibana"))],
+    probe_path: ProbePath::Before(&["/login", "/api/status", "/app/kibana", "/app/login", "/status"]),
+    ..Program::of(Product::Kibana)
+};
+
+/// Without the second setting, a proxy in front strips the base path and the Service answers at the root.
+const BY_BASE_PATH: Case<Says<Path>> =
+    case(&[If::On(REWRITE), If::Given(BASE_PATH)], Says::Stated(Path::Of(BASE_PATH)));
+
+/// Sources: Kibana's reference of `server.basePath`, `server.rewriteBasePath`, `server.ssl.enabled` and
+/// `xpack.security.enabled`, and of the variables of its image; the same of `OpenSearch` Dashboards; bitnami's images;
+/// elastic/cloud-on-k8s `pkg/controller/kibana/pod.go` (everything is in a file, the probe has the scheme).
+pub(crate) const PODS: &[Program] = &[
+    Program {
+        images: &["kibana", "kibana-oss", "docker-kibana", "kibana6", "logging-kibana6", "logging-kibana5"],
+        containers: &["kibana"],
+        marks: &[
+            If::Given(BASE_PATH),
+            If::Given(REWRITE),
+            If::Given(env("SERVER_PUBLICBASEURL")),
+            If::Given(env("ELASTICSEARCH_REQUESTTIMEOUT")),
+            If::Given(env("XPACK_ENCRYPTEDSAVEDOBJECTS_ENCRYPTIONKEY")),
+            If::Given(env("XPACK_SECURITY_ENCRYPTIONKEY")),
+            If::Given(env("XPACK_REPORTING_ENCRYPTIONKEY")),
+            If::Given(env("KIBANA_SERVER_ENABLE_TLS")),
+            If::Given(env("KIBANA_ELASTICSEARCH_URL")),
+        ],
+        shared_marks: &[If::Given(env("ELASTICSEARCH_HOSTS")), If::Given(env("SERVER_NAME")), If::Given(TLS)],
+        scheme: &[
+            case(&[If::On(TLS)], Says::Stated(Scheme::Https)),
+            case(&[If::On(env("KIBANA_SERVER_ENABLE_TLS"))], Says::Stated(Scheme::Https)),
+            case(&[If::Off(TLS)], Says::Stated(Scheme::Http)),
+            case(&[If::Off(env("KIBANA_SERVER_ENABLE_TLS"))], Says::Stated(Scheme::Http)),
+            case(&[If::Mounted("/usr/share/kibana/config/kibana.yml")], Says::Usual(Scheme::Http)),
+            case(&[If::Mounted("/opt/bitnami/kibana/config/kibana.yml")], Says::Usual(Scheme::Http)),
+            case(&[], Says::Default(Scheme::Http)),
+        ],
+        prefix: &[
+            BY_BASE_PATH,
+            case(&[If::Mounted("/usr/share/kibana/config/kibana.yml")], Says::Usual(Path::Fixed(""))),
+            case(&[If::Mounted("/opt/bitnami/kibana/config/kibana.yml")], Says::Usual(Path::Fixed(""))),
+            case(&[], Says::Default(Path::Fixed(""))),
+        ],
+        // Elasticsearch decides.
+        auth: &[case(&[If::Off(env("XPACK_SECURITY_ENABLED"))], Says::Stated(Auth::None)), case(&[], Says::Open)],
+        ..POD
+    },
+    Program {
+        images: &["opensearch-dashboards"],
+        when: &[
+            If::Repository("bitnami"),
+            If::Repository("bitnamilegacy"),
+            If::Repository("bitnamisecure"),
+            If::Given(env("BITNAMI_DEBUG")),
+            If::Given(env("OPENSEARCH_DASHBOARDS_SERVER_ENABLE_TLS")),
+        ],
+        scheme: &[
+            case(&[If::On(env("OPENSEARCH_DASHBOARDS_SERVER_ENABLE_TLS"))], Says::Stated(Scheme::Https)),
+            case(&[], Says::Default(Scheme::Http)),
+        ],
+        prefix: &[BY_BASE_PATH, case(&[], Says::Default(Path::Fixed("")))],
+        auth: &[
+            case(&[If::Given(env("OPENSEARCH_DASHBOARDS_PASSWORD"))], Says::Stated(Auth::Basic)),
+            case(&[If::Given(env("OPENSEARCH_DASHBOARDS_PASSWORD_FILE"))], Says::Stated(Auth::Basic)),
+            case(&[], Says::Default(Auth::None)),
+        ],
+        ..POD
+    },
+    Program {
+        images: &["opensearch-dashboards", "wazuh-dashboard"],
+        containers: &["dashboards", "opensearch-dashboards", "wazuh-dashboard"],
+        marks: &[
+            If::Given(env("OPENSEARCH_HOSTS")),
+            If::Given(env("DISABLE_SECURITY_DASHBOARDS_PLUGIN")),
+            If::Given(env("OPENSEARCH_DASHBOARDS_SERVER_ENABLE_TLS")),
+        ],
+        shared_marks: &[If::Given(TLS), If::Given(BASE_PATH), If::Given(env("SERVER_HOST"))],
+        scheme: &[
+            case(&[If::On(TLS)], Says::Stated(Scheme::Https)),
+            case(&[If::Off(TLS)], Says::Stated(Scheme::Http)),
+            case(&[If::Mounted(DASHBOARDS_FILE)], Says::Usual(Scheme::Http)),
+            case(&[], Says::Default(Scheme::Http)),
+        ],
+        prefix: &[
+            BY_BASE_PATH,
+            case(&[If::Mounted(DASHBOARDS_FILE)], Says::Usual(Path::Fixed(""))),
+            case(&[], Says::Default(Path::Fixed(""))),
+        ],
+        auth: &[
+            case(&[If::On(env("DISABLE_SECURITY_DASHBOARDS_PLUGIN"))], Says::Stated(Auth::None)),
+            case(&[], Says::Open),
+        ],
+        ..POD
+    },
+];
+
+const DASHBOARDS_FILE: &str = "/usr/share/opensearch-dashboards/config/opensearch_dashboards.yml";

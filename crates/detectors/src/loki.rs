@@ -16,7 +16,9 @@
 
 use crate::{
     engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name, shared_name},
-    product::{Confidence::High, Product},
+    finding::Auth,
+    pods::program::{If, Listen, Path, ProbePath, Program, Says, Setting, answers, case, flag, silent, usually},
+    product::{Confidence::High, Product, Scheme},
 };
 
 /// The ports of Loki itself.
@@ -89,3 +91,87 @@ pub(crate) const RULE: Rule = Rule {
     specific_ports: &[3100],
     ..Rule::of(Product::Loki)
 };
+
+const TARGET: Setting = flag("target");
+
+/// Sources: grafana/loki `pkg/loki/loki.go` (targets) and its reference of configuration parameters (`auth_enabled` is on
+/// by default; `-server.path-prefix` stands before `/ready` too); loki-operator `internal/manifests/gateway.go`.
+pub(crate) const PODS: &[Program] = &[
+    Program {
+        images: &["loki", "grafana-loki", "logging-loki", "enterprise-logs"],
+        containers: &["loki", "single-binary", "query-frontend", "loki-query-frontend"],
+        marks: &[
+            If::Given(flag("boltdb.shipper.compactor.working-directory")),
+            If::Given(flag("boltdb.shipper.shared-store")),
+            If::Given(flag("tsdb.shipper.active-index-directory")),
+            If::Given(flag("common.compactor-address")),
+            If::Given(flag("legacy-read-mode")),
+            If::Given(flag("querier.multi-tenant-queries-enabled")),
+            If::Given(flag("validation.allow-structured-metadata")),
+            If::Given(flag("ingester.wal-dir")),
+        ],
+        shared_marks: &[
+            If::Given(TARGET),
+            If::Given(flag("config.file")),
+            If::Given(flag("auth.enabled")),
+            If::Given(flag("server.http-listen-port")),
+        ],
+        listen: Listen { settings: &[flag("server.http-listen-port")], default: &[3100], never: &[9095, 7946] },
+        roles: &[
+            case(&[If::Has(TARGET, "all")], answers("all")),
+            case(&[If::Has(TARGET, "query-frontend")], answers("query-frontend")),
+            case(&[If::Has(TARGET, "read")], answers("read")),
+            case(&[If::Has(TARGET, "write")], silent("write")),
+            case(&[If::Has(TARGET, "backend")], silent("backend")),
+            case(&[If::Has(TARGET, "querier")], silent("querier")),
+            case(&[If::Has(TARGET, "distributor")], silent("distributor")),
+            case(&[If::Has(TARGET, "ingester")], silent("ingester")),
+            case(&[If::Has(TARGET, "compactor")], silent("compactor")),
+            case(&[If::Has(TARGET, "index-gateway")], silent("index-gateway")),
+            case(&[If::Has(TARGET, "query-scheduler")], silent("query-scheduler")),
+            case(&[If::Has(TARGET, "ruler")], silent("ruler")),
+            case(&[If::Has(TARGET, "table-manager")], silent("table-manager")),
+            case(&[If::Given(TARGET)], silent("another component")),
+            case(&[], usually("all")),
+        ],
+        scheme: &[
+            case(&[If::Given(flag("server.http-tls-cert-path"))], Says::Stated(Scheme::Https)),
+            case(&[], Says::Default(Scheme::Http)),
+        ],
+        prefix: &[
+            case(&[If::Given(flag("server.path-prefix"))], Says::Stated(Path::Of(flag("server.path-prefix")))),
+            case(&[], Says::Default(Path::Fixed(""))),
+        ],
+        // Without a file, clients name a tenant.
+        auth: &[
+            case(&[If::Off(flag("auth.enabled"))], Says::Stated(Auth::None)),
+            case(&[If::On(flag("auth.enabled"))], Says::Stated(Auth::Tenant)),
+            case(&[If::Given(flag("config.file"))], Says::Open),
+            case(&[], Says::Default(Auth::Tenant)),
+        ],
+        probe_path: ProbePath::Before(&["/ready"]),
+        ..Program::of(Product::Loki)
+    },
+    // The gateway of a LokiStack is observatorium's API. The name of the tenant in the path is in a Secret.
+    Program {
+        images: &["lokistack-gateway"],
+        marks: &[
+            If::Given(flag("logs.read.endpoint")),
+            If::Given(flag("logs.tail.endpoint")),
+            If::Given(flag("logs.write.endpoint")),
+        ],
+        shared_marks: &[If::Given(flag("tenants.config")), If::Given(flag("rbac.config"))],
+        listen: Listen { settings: &[flag("web.listen")], default: &[8080], never: &[8081, 8083] },
+        roles: &[
+            case(&[If::Given(flag("logs.read.endpoint"))], answers("gateway")),
+            case(&[], silent("a gateway that only writes")),
+        ],
+        scheme: &[
+            case(&[If::Given(flag("tls.server.cert-file"))], Says::Stated(Scheme::Https)),
+            case(&[], Says::Default(Scheme::Http)),
+        ],
+        prefix: &[case(&[], Says::Open)],
+        auth: &[case(&[], Says::Default(Auth::Bearer))],
+        ..Program::of(Product::Loki)
+    },
+];

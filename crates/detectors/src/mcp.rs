@@ -11,7 +11,8 @@ use std::borrow::Cow;
 
 use crate::{
     finding::{Assumed, Auth, Evidence, EvidenceKind, Explanation, Finding, Outcome, Rank, Target},
-    product::{Confidence, Product},
+    pods::program::{If, Listen, Path, Program, Says, case, env, usually},
+    product::{Confidence, Product, Scheme},
     scheme::scheme_of,
     view::{PortView, Protocol, ServiceView},
 };
@@ -149,3 +150,22 @@ fn path(view: &ServiceView) -> Option<Cow<'static, str>> {
         && !path.split('/').any(|part| part == "..");
     valid.then(|| Cow::Owned(path.trim_end_matches('/').to_owned()))
 }
+
+/// Images with the word `mcp` in their name are such servers (`mcp-grafana`, `kubernetes-mcp-server`). Nothing shows where
+/// they answer.
+pub(crate) const PODS: &[Program] = &[Program {
+    containers: &["mcp", "mcp-server"],
+    marks: &[
+        If::Given(env("MCP_TRANSPORT")),
+        If::Given(env("MCP_PORT")),
+        If::Given(env("MCP_HOST")),
+        If::Given(env("MCP_API_TOKENS")),
+        If::PortName("mcp"),
+    ],
+    roles: &[case(&[], usually("server"))],
+    listen: Listen { settings: &[env("MCP_PORT")], default: &[], never: &[] },
+    scheme: &[case(&[], Says::Usual(Scheme::Http))],
+    prefix: &[case(&[], Says::Usual(Path::Fixed("/mcp")))],
+    auth: &[case(&[If::Given(env("MCP_API_TOKENS"))], Says::Stated(Auth::Bearer)), case(&[], Says::Open)],
+    ..Program::of(Product::MCP)
+}];

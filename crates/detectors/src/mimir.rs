@@ -11,7 +11,10 @@
 
 use crate::{
     engine::rule::{EndpointRole, Ports, Rule, name},
-    product::Product,
+    finding::Auth,
+    pods::facts::Role,
+    pods::program::{Case, If, Listen, Path, ProbePath, Program, Says, Setting, answers, case, flag, silent, usually},
+    product::{Product, Scheme},
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -75,3 +78,99 @@ pub(crate) const RULE: Rule = Rule {
     specific_ports: &[9009],
     ..Rule::of(Product::Mimir)
 };
+
+const TARGET: Setting = flag("target");
+
+/// The roles of Mimir and of Cortex, from which it comes. A list of targets answers if one of them does.
+const POD_ROLES: &[Case<Role>] = &[
+    case(&[If::Has(TARGET, "all")], answers("all")),
+    case(&[If::Has(TARGET, "query-frontend")], answers("query-frontend")),
+    case(&[If::Has(TARGET, "read")], answers("read")),
+    case(&[If::Has(TARGET, "gateway")], answers("gateway")),
+    case(&[If::Has(TARGET, "alertmanager")], silent("alertmanager")),
+    case(&[If::Has(TARGET, "compactor")], silent("compactor")),
+    case(&[If::Has(TARGET, "distributor")], silent("distributor")),
+    case(&[If::Has(TARGET, "ingester")], silent("ingester")),
+    case(&[If::Has(TARGET, "querier")], silent("querier")),
+    case(&[If::Has(TARGET, "ruler")], silent("ruler")),
+    case(&[If::Has(TARGET, "store-gateway")], silent("store-gateway")),
+    case(&[If::Has(TARGET, "query-scheduler")], silent("query-scheduler")),
+    case(&[If::Has(TARGET, "overrides-exporter")], silent("overrides-exporter")),
+    case(&[If::Has(TARGET, "write")], silent("write")),
+    case(&[If::Has(TARGET, "backend")], silent("backend")),
+    case(&[If::Given(TARGET)], silent("another component")),
+    case(&[], usually("all")),
+];
+
+const MIMIR: Program = Program {
+    containers: &["mimir", "query-frontend", "gateway"],
+    marks: &[
+        If::Given(flag("blocks-storage.backend")),
+        If::Given(flag("blocks-storage.s3.bucket-name")),
+        If::Given(flag("blocks-storage.s3.endpoint")),
+        If::Given(flag("blocks-storage.gcs.bucket-name")),
+        If::Given(flag("blocks-storage.tsdb.dir")),
+        If::Given(flag("auth.multitenancy-enabled")),
+        If::Given(flag("http.prometheus-http-prefix")),
+        If::Given(flag("usage-stats.installation-mode")),
+    ],
+    shared_marks: &[If::Given(TARGET), If::Given(flag("config.file")), If::Given(flag("server.http-listen-port"))],
+    listen: Listen { settings: &[flag("server.http-listen-port")], default: &[8080], never: &[9095, 7946] },
+    roles: POD_ROLES,
+    scheme: &[
+        case(&[If::Given(flag("server.http-tls-cert-path"))], Says::Stated(Scheme::Https)),
+        case(&[], Says::Default(Scheme::Http)),
+    ],
+    prefix: &[
+        case(&[If::Given(flag("server.path-prefix"))], Says::Stated(Path::Of(flag("server.path-prefix")))),
+        case(&[], Says::Default(Path::Fixed(""))),
+    ],
+    api: &[
+        case(
+            &[If::Given(flag("http.prometheus-http-prefix"))],
+            Says::Stated(Path::Of(flag("http.prometheus-http-prefix"))),
+        ),
+        case(&[], Says::Default(Path::Fixed("/prometheus"))),
+    ],
+    // Clients name a tenant unless this is off, which the file can say too.
+    auth: &[
+        case(&[If::Off(flag("auth.multitenancy-enabled"))], Says::Stated(Auth::None)),
+        case(&[If::On(flag("auth.multitenancy-enabled"))], Says::Stated(Auth::Tenant)),
+        case(&[If::Given(flag("config.file"))], Says::Open),
+        case(&[], Says::Default(Auth::Tenant)),
+    ],
+    probe_path: ProbePath::Before(&["/ready"]),
+    ..Program::of(Product::Mimir)
+};
+
+/// Sources: Mimir's reference of configuration parameters; cortexproject/cortex `pkg/api/api.go` (both prefixes answer)
+/// and its reference; Grafana Enterprise Metrics is Mimir with a gateway and tokens.
+pub(crate) const PODS: &[Program] = &[
+    Program { images: &["mimir", "grafana-mimir"], ..MIMIR },
+    Program {
+        images: &["metrics-enterprise", "enterprise-metrics"],
+        auth: &[case(&[], Says::Usual(Auth::Basic))],
+        ..MIMIR
+    },
+    Program {
+        images: &["cortex"],
+        containers: &["cortex"],
+        listen: Listen { settings: &[flag("server.http-listen-port")], default: &[80], never: &[9095, 7946] },
+        api: &[
+            case(
+                &[If::Given(flag("http.prometheus-http-prefix"))],
+                Says::Stated(Path::Of(flag("http.prometheus-http-prefix"))),
+            ),
+            // Before 1.0 there is only this one.
+            case(&[If::Before(1)], Says::Default(Path::Fixed("/api/prom"))),
+            case(&[], Says::Default(Path::Fixed("/prometheus"))),
+        ],
+        auth: &[
+            case(&[If::Off(flag("auth.enabled"))], Says::Stated(Auth::None)),
+            case(&[If::On(flag("auth.enabled"))], Says::Stated(Auth::Tenant)),
+            case(&[If::Given(flag("config.file"))], Says::Open),
+            case(&[], Says::Default(Auth::Tenant)),
+        ],
+        ..MIMIR
+    },
+];

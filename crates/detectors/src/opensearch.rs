@@ -13,9 +13,11 @@
 use crate::{
     elasticsearch::{COORDINATING, PORTS},
     engine::rule::{EndpointRole, Mark, Rule, Shape, Then, name},
+    finding::Auth,
+    pods::program::{If, Listen, Path, Program, Says, Setting, answers, case, env, flag, usually},
     product::{
         Confidence::{High, Medium},
-        Product,
+        Product, Scheme,
     },
 };
 
@@ -54,3 +56,96 @@ pub(crate) const RULE: Rule = Rule {
     ],
     ..Rule::of(Product::OpenSearch)
 };
+
+const OFF: Setting = env("DISABLE_SECURITY_PLUGIN");
+const OFF_ENV: Setting = env("plugins.security.disabled");
+const OFF_FLAG: Setting = flag("plugins.security.disabled");
+const HTTP_TLS: Setting = env("plugins.security.ssl.http.enabled");
+const HTTP_TLS_FLAG: Setting = flag("plugins.security.ssl.http.enabled");
+const FILE: &str = "/usr/share/opensearch/config/opensearch.yml";
+const BITNAMI_SECURITY: Setting = env("OPENSEARCH_ENABLE_SECURITY");
+const BITNAMI_TLS: Setting = env("OPENSEARCH_ENABLE_REST_TLS");
+const NODE_ROLES: Setting = env("node.roles");
+
+/// What is true of all builds.
+const POD: Program = Program {
+    containers: &["opensearch", "wazuh-indexer"],
+    marks: &[
+        If::Given(OFF),
+        If::Given(OFF_ENV),
+        If::Given(HTTP_TLS),
+        If::Given(env("OPENSEARCH_JAVA_OPTS")),
+        If::Given(env("OPENSEARCH_INITIAL_ADMIN_PASSWORD")),
+        If::Given(env("DISABLE_INSTALL_DEMO_CONFIG")),
+        If::Given(env("cluster.initial_cluster_manager_nodes")),
+        If::Given(env("OPENSEARCH_CLUSTER_NAME")),
+        If::Given(BITNAMI_SECURITY),
+    ],
+    shared_marks: &[
+        If::Given(env("discovery.seed_hosts")),
+        If::Given(env("cluster.initial_master_nodes")),
+        If::Given(env("discovery.type")),
+        If::Given(env("cluster.name")),
+        If::Given(env("node.name")),
+        If::Given(NODE_ROLES),
+    ],
+    listen: Listen { settings: &[env("http.port"), flag("http.port")], default: &[9200], never: &[9300, 9600, 9650] },
+    roles: &[
+        case(&[If::Is(NODE_ROLES, "")], answers("coordinating")),
+        case(&[If::Is(NODE_ROLES, "[]")], answers("coordinating")),
+        case(&[If::Is(NODE_ROLES, "ingest")], answers("ingest")),
+        case(&[If::Is(NODE_ROLES, "master")], answers("master")),
+        case(&[If::Is(NODE_ROLES, "cluster_manager")], answers("cluster_manager")),
+        case(&[If::Is(NODE_ROLES, "data")], answers("data")),
+        case(&[], usually("")),
+    ],
+    prefix: &[case(&[], Says::Default(Path::Fixed("")))],
+    ..Program::of(Product::OpenSearch)
+};
+
+/// Sources: `OpenSearch`'s documentation of its image (the security plugin is on, with demo certificates) and of
+/// `plugins.security.*`; bitnami's image, where it is off and REST over TLS is a setting of its own; the operator's
+/// `pkg/builders/cluster.go`, whose probe calls the REST port with a user.
+pub(crate) const PODS: &[Program] = &[
+    Program {
+        images: &["opensearch"],
+        when: &[
+            If::Repository("bitnami"),
+            If::Repository("bitnamilegacy"),
+            If::Repository("bitnamisecure"),
+            If::Given(env("BITNAMI_DEBUG")),
+            If::Given(env("OPENSEARCH_CLUSTER_NAME")),
+            If::Given(BITNAMI_SECURITY),
+        ],
+        scheme: &[
+            case(&[If::On(BITNAMI_SECURITY), If::Off(BITNAMI_TLS)], Says::Stated(Scheme::Http)),
+            case(&[If::On(BITNAMI_SECURITY)], Says::Stated(Scheme::Https)),
+            case(&[If::Off(BITNAMI_SECURITY)], Says::Stated(Scheme::Http)),
+            case(&[], Says::Default(Scheme::Http)),
+        ],
+        auth: &[case(&[If::On(BITNAMI_SECURITY)], Says::Stated(Auth::Basic)), case(&[], Says::Default(Auth::None))],
+        ..POD
+    },
+    Program {
+        images: &["opensearch", "wazuh-indexer"],
+        scheme: &[
+            case(&[If::On(OFF)], Says::Stated(Scheme::Http)),
+            case(&[If::On(OFF_ENV)], Says::Stated(Scheme::Http)),
+            case(&[If::On(OFF_FLAG)], Says::Stated(Scheme::Http)),
+            case(&[If::Off(HTTP_TLS)], Says::Stated(Scheme::Http)),
+            case(&[If::Off(HTTP_TLS_FLAG)], Says::Stated(Scheme::Http)),
+            case(&[If::On(HTTP_TLS)], Says::Stated(Scheme::Https)),
+            case(&[If::On(HTTP_TLS_FLAG)], Says::Stated(Scheme::Https)),
+            case(&[If::Mounted(FILE)], Says::Usual(Scheme::Https)),
+            case(&[], Says::Default(Scheme::Https)),
+        ],
+        auth: &[
+            case(&[If::On(OFF)], Says::Stated(Auth::None)),
+            case(&[If::On(OFF_ENV)], Says::Stated(Auth::None)),
+            case(&[If::On(OFF_FLAG)], Says::Stated(Auth::None)),
+            case(&[If::Mounted(FILE)], Says::Usual(Auth::Basic)),
+            case(&[], Says::Default(Auth::Basic)),
+        ],
+        ..POD
+    },
+];

@@ -16,9 +16,11 @@
 
 use crate::{
     engine::rule::{EndpointRole, FALLBACK_TIER, Mark, Ports, Rule, Shape, Then, name},
+    finding::Auth,
+    pods::program::{If, Listen, Path, ProbePath, Program, Says, Setting, case, flag, silent, usually},
     product::{
         Confidence::{High, Medium},
-        Product,
+        Product, Scheme,
     },
 };
 
@@ -114,3 +116,90 @@ pub(crate) const RULE: Rule = Rule {
     }],
     ..Rule::of(Product::Prometheus)
 };
+
+/// Prometheus writes this file if a `web.config.file` is set; the operator's holds TLS only, never users
+/// (`prometheus-operator`: `pkg/webconfig`).
+const OPERATORS_WEB_CONFIG: &str = "/etc/prometheus/web_config/web-config.yaml";
+
+const WEB_CONFIG: Setting = flag("web.config.file");
+
+/// Sources: `prometheus --help` of 1.8, 2.x and 3.x (`cmd/prometheus/main.go`: the route prefix is that of the external
+/// URL unless it is given); prometheus-operator `pkg/prometheus/server/statefulset.go`; the images of Red Hat, Rancher,
+/// bitnami and Google.
+pub(crate) const PODS: &[Program] = &[
+    Program {
+        images: &[
+            "prometheus",
+            "prom-prometheus",
+            "docker-prometheus",
+            "polaris-prometheus",
+            "golang-github-prometheus",
+        ],
+        containers: &["prometheus", "prometheus-server", "prom"],
+        marks: &[
+            If::Given(flag("storage.tsdb.path")),
+            If::Given(flag("storage.tsdb.retention")),
+            If::Given(flag("storage.tsdb.retention.time")),
+            If::Given(flag("storage.tsdb.retention.size")),
+            If::Given(flag("storage.tsdb.min-block-duration")),
+            If::Given(flag("storage.tsdb.wal-compression")),
+            If::Given(flag("storage.tsdb.no-lockfile")),
+            If::Given(flag("storage.agent.path")),
+            If::Given(flag("storage.local.path")),
+            If::Given(flag("web.console.templates")),
+            If::Given(flag("web.console.libraries")),
+            If::Given(flag("web.enable-admin-api")),
+            If::Given(flag("web.enable-remote-write-receiver")),
+        ],
+        shared_marks: &[
+            If::Given(flag("config.file")),
+            If::Given(flag("web.enable-lifecycle")),
+            If::Given(flag("web.listen-address")),
+            If::Given(flag("web.route-prefix")),
+            If::Given(flag("web.external-url")),
+        ],
+        listen: Listen { settings: &[flag("web.listen-address")], default: &[9090], never: &[10901, 10902] },
+        // The agent only forwards: its query API answers with an error. `--agent` since 3.0, the feature before.
+        roles: &[
+            case(&[If::On(flag("agent"))], silent("agent")),
+            case(&[If::Has(flag("enable-feature"), "agent")], silent("agent")),
+            case(&[If::Given(flag("storage.agent.path"))], silent("agent")),
+            case(&[], usually("prometheus")),
+        ],
+        scheme: &[case(&[If::Given(WEB_CONFIG)], Says::Open), case(&[], Says::Default(Scheme::Http))],
+        prefix: &[
+            case(&[If::Given(flag("web.route-prefix"))], Says::Stated(Path::Of(flag("web.route-prefix")))),
+            case(&[If::Given(flag("web.external-url"))], Says::Stated(Path::OfUrl(flag("web.external-url")))),
+            case(&[], Says::Default(Path::Fixed(""))),
+        ],
+        auth: &[
+            case(&[If::Is(WEB_CONFIG, OPERATORS_WEB_CONFIG)], Says::Default(Auth::None)),
+            case(&[If::Given(WEB_CONFIG)], Says::Open),
+            case(&[], Says::Default(Auth::None)),
+        ],
+        probe_path: ProbePath::Before(&["/-/ready", "/-/healthy", "/api/v1/status/buildinfo"]),
+        ..Program::of(Product::Prometheus)
+    },
+    // Google Managed Prometheus' frontend passes PromQL to Cloud Monitoring
+    // (GoogleCloudPlatform/prometheus-engine `cmd/frontend`).
+    Program {
+        images: &["frontend"],
+        when: &[If::Repository("prometheus-engine"), If::Given(flag("query.project-id"))],
+        containers: &["frontend"],
+        marks: &[
+            If::Given(flag("query.project-id")),
+            If::Given(flag("query.target-url")),
+            If::Given(flag("query.credentials-file")),
+        ],
+        shared_marks: &[If::Given(flag("web.listen-address")), If::Given(flag("web.external-url"))],
+        listen: Listen { settings: &[flag("web.listen-address")], default: &[9090, 19090], never: &[] },
+        scheme: &[case(&[], Says::Default(Scheme::Http))],
+        prefix: &[
+            case(&[If::Given(flag("web.external-url"))], Says::Stated(Path::OfUrl(flag("web.external-url")))),
+            case(&[], Says::Default(Path::Fixed(""))),
+        ],
+        auth: &[case(&[], Says::Default(Auth::None))],
+        probe_path: ProbePath::Before(&["/-/ready", "/-/healthy"]),
+        ..Program::of(Product::Prometheus)
+    },
+];

@@ -12,7 +12,9 @@
 
 use crate::{
     engine::rule::{EndpointRole, Ports, Rule, name, shared_name},
-    product::Product,
+    finding::Auth,
+    pods::program::{If, Listen, Path, Program, Says, Setting, answers, case, flag, silent, usually},
+    product::{Product, Scheme},
 };
 
 const OWN: Ports = Ports { own_names: &["tempo-prom-metrics", "http-metrics"], numbers: &[3200, 3100], ..Ports::NONE };
@@ -61,3 +63,71 @@ pub(crate) const RULE: Rule = Rule {
     specific_ports: &[3200],
     ..Rule::of(Product::Tempo)
 };
+
+const TARGET: Setting = flag("target");
+
+/// Sources: grafana/tempo `cmd/tempo/app/config.go` and `modules.go` (targets; `-http-api-prefix` stands before the API
+/// only, `/ready` stays); tempo-operator's gateway.
+pub(crate) const PODS: &[Program] = &[
+    Program {
+        images: &["tempo", "grafana-tempo", "enterprise-traces"],
+        containers: &["tempo", "query-frontend", "tempo-query-frontend"],
+        marks: &[
+            If::Given(flag("storage.trace.backend")),
+            If::Given(flag("storage.trace.local.path")),
+            If::Given(flag("mem-ballast-size-mbs")),
+            If::Given(flag("generator.instance-id")),
+            If::Given(flag("multitenancy.enabled")),
+            If::Given(flag("http-api-prefix")),
+        ],
+        shared_marks: &[If::Given(TARGET), If::Given(flag("config.file")), If::Given(flag("server.http-listen-port"))],
+        // 3200 by default. Up to chart 1.23 the charts' file says 3100.
+        listen: Listen {
+            settings: &[flag("server.http-listen-port")],
+            default: &[3200],
+            never: &[9095, 7946, 4317, 4318, 9411, 14250, 14268, 6831, 6832, 55678, 55680, 55681, 16685, 16686, 16687],
+        },
+        roles: &[
+            case(&[If::Has(TARGET, "all")], answers("all")),
+            case(&[If::Has(TARGET, "scalable-single-binary")], answers("single-binary")),
+            case(&[If::Has(TARGET, "query-frontend")], answers("query-frontend")),
+            case(&[If::Has(TARGET, "querier")], silent("querier")),
+            case(&[If::Has(TARGET, "distributor")], silent("distributor")),
+            case(&[If::Has(TARGET, "ingester")], silent("ingester")),
+            case(&[If::Has(TARGET, "compactor")], silent("compactor")),
+            case(&[If::Has(TARGET, "metrics-generator")], silent("metrics-generator")),
+            case(&[If::Given(TARGET)], silent("another component")),
+            case(&[], usually("all")),
+        ],
+        scheme: &[
+            case(&[If::Given(flag("server.http-tls-cert-path"))], Says::Stated(Scheme::Https)),
+            case(&[], Says::Default(Scheme::Http)),
+        ],
+        prefix: &[
+            case(&[If::Given(flag("http-api-prefix"))], Says::Stated(Path::Of(flag("http-api-prefix")))),
+            case(&[], Says::Default(Path::Fixed(""))),
+        ],
+        auth: &[
+            case(&[If::On(flag("multitenancy.enabled"))], Says::Stated(Auth::Tenant)),
+            case(&[If::Off(flag("multitenancy.enabled"))], Says::Stated(Auth::None)),
+            case(&[If::Given(flag("config.file"))], Says::Open),
+            case(&[], Says::Default(Auth::None)),
+        ],
+        ..Program::of(Product::Tempo)
+    },
+    // The gateway of a TempoStack is observatorium's API. The name of the tenant in the path is in a Secret.
+    Program {
+        images: &["tempo-gateway"],
+        marks: &[If::Given(flag("traces.tempo.endpoint")), If::Given(flag("traces.read.endpoint"))],
+        shared_marks: &[If::Given(flag("tenants.config")), If::Given(flag("rbac.config"))],
+        listen: Listen { settings: &[flag("web.listen")], default: &[8080], never: &[8081, 8090] },
+        roles: &[case(&[], answers("gateway"))],
+        scheme: &[
+            case(&[If::Given(flag("tls.server.cert-file"))], Says::Stated(Scheme::Https)),
+            case(&[], Says::Default(Scheme::Http)),
+        ],
+        prefix: &[case(&[], Says::Open)],
+        auth: &[case(&[], Says::Default(Auth::Bearer))],
+        ..Program::of(Product::Tempo)
+    },
+];

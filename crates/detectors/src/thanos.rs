@@ -12,7 +12,9 @@
 
 use crate::{
     engine::rule::{EndpointRole, Ports, Rule, name, shared_name},
-    product::Product,
+    finding::Auth,
+    pods::program::{If, Listen, Path, Program, Says, answers, case, flag, silent},
+    product::{Product, Scheme},
 };
 
 const PORTS: Ports = Ports {
@@ -55,3 +57,77 @@ pub(crate) const RULE: Rule = Rule {
     ],
     ..Rule::of(Product::Thanos)
 };
+
+/// Sources: `thanos query --help` and `cmd/thanos/query.go` (the route prefix is the external prefix unless it is given;
+/// the health endpoints have none), `thanos --help` for the components.
+pub(crate) const PODS: &[Program] = &[Program {
+    images: &["thanos"],
+    containers: &[
+        "thanos",
+        "thanos-query",
+        "thanos-querier",
+        "thanos-query-frontend",
+        "thanos-store",
+        "thanos-storegateway",
+        "thanos-receive",
+        "thanos-rule",
+        "thanos-ruler",
+        "thanos-compact",
+        "thanos-sidecar",
+    ],
+    marks: &[
+        If::Given(flag("query.replica-label")),
+        If::Given(flag("query.auto-downsampling")),
+        If::Given(flag("query.enforce-tenancy")),
+        If::Given(flag("query.promql-engine")),
+        If::Given(flag("query-frontend.downstream-url")),
+        If::Given(flag("query-range.split-interval")),
+        If::Given(flag("endpoint")),
+        If::Given(flag("endpoint-strict")),
+        If::Given(flag("endpoint-group")),
+        If::Given(flag("endpoint.sd-config")),
+        If::Given(flag("endpoint.sd-config-file")),
+        If::Given(flag("store")),
+        If::Given(flag("store.sd-files")),
+        If::Given(flag("objstore.config")),
+        If::Given(flag("objstore.config-file")),
+        If::Given(flag("prometheus.url")),
+        If::Given(flag("receive.hashrings-file")),
+        If::Given(flag("receive.local-endpoint")),
+    ],
+    shared_marks: &[
+        If::Subcommand("query"),
+        If::Subcommand("query-frontend"),
+        If::Subcommand("sidecar"),
+        If::Subcommand("store"),
+        If::Subcommand("receive"),
+        If::Subcommand("rule"),
+        If::Subcommand("compact"),
+        If::Given(flag("grpc-address")),
+        If::Given(flag("http-address")),
+    ],
+    listen: Listen { settings: &[flag("http-address")], default: &[10902], never: &[10901, 19291] },
+    roles: &[
+        case(&[If::Subcommand("query")], answers("query")),
+        case(&[If::Subcommand("query-frontend")], answers("query-frontend")),
+        case(&[If::Subcommand("sidecar")], silent("sidecar")),
+        case(&[If::Subcommand("store")], silent("store")),
+        case(&[If::Subcommand("receive")], silent("receive")),
+        case(&[If::Subcommand("rule")], silent("rule")),
+        case(&[If::Subcommand("compact")], silent("compact")),
+        case(&[If::Subcommand("downsample")], silent("downsample")),
+        case(&[If::Subcommand("tools")], silent("tools")),
+    ],
+    scheme: &[case(&[If::Given(flag("http.config"))], Says::Open), case(&[], Says::Default(Scheme::Http))],
+    prefix: &[
+        case(&[If::Given(flag("web.route-prefix"))], Says::Stated(Path::Of(flag("web.route-prefix")))),
+        case(&[If::Given(flag("web.external-prefix"))], Says::Stated(Path::OfUrl(flag("web.external-prefix")))),
+        case(&[], Says::Default(Path::Fixed(""))),
+    ],
+    auth: &[
+        case(&[If::On(flag("query.enforce-tenancy"))], Says::Stated(Auth::Tenant)),
+        case(&[If::Given(flag("http.config"))], Says::Open),
+        case(&[], Says::Default(Auth::None)),
+    ],
+    ..Program::of(Product::Thanos)
+}];

@@ -11,7 +11,9 @@
 
 use crate::{
     engine::rule::{EndpointRole, Ports, Rule, name, shared_name},
+    pods::program::{If, Listen, Program, answers, case, flag, silent, usually},
     product::Product,
+    victoriametrics::POD,
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -53,3 +55,40 @@ pub(crate) const RULE: Rule = Rule {
     specific_ports: &[9428, 9471],
     ..Rule::of(Product::VictoriaLogs)
 };
+
+/// Sources: `victoria-logs -help` and the documentation of its cluster: one image has all roles. `-storageNode` makes it a
+/// front, which can refuse to write or to select; `-storageDataPath` is a single node, or storage on the port of storage.
+/// The cluster charts name the containers after the roles.
+pub(crate) const PODS: &[Program] = &[Program {
+    product: Product::VictoriaLogs,
+    images: &["victoria-logs"],
+    containers: &["vlsingle", "vlselect", "victoria-logs", "victorialogs"],
+    marks: &[
+        If::Given(flag("retention.maxDiskSpaceUsageBytes")),
+        If::Given(flag("syslog.listenAddr.tcp")),
+        If::Given(flag("logNewStreams")),
+        If::Given(flag("logIngestedRows")),
+        If::On(flag("insert.disable")),
+        If::On(flag("internalinsert.disable")),
+        If::On(flag("select.disable")),
+        If::On(flag("internalselect.disable")),
+    ],
+    shared_marks: &[
+        If::Given(flag("storageDataPath")),
+        If::Given(flag("storageNode")),
+        If::Given(flag("retentionPeriod")),
+    ],
+    listen: Listen { settings: &[flag("httpListenAddr")], default: &[9428, 9471], never: &[514, 4317] },
+    roles: &[
+        case(&[If::On(flag("select.disable"))], silent("vlinsert")),
+        case(&[If::Given(flag("storageNode")), If::On(flag("internalselect.disable"))], silent("vlinsert")),
+        case(&[If::Container("vlinsert")], silent("vlinsert")),
+        case(&[If::Container("vlstorage")], silent("vlstorage")),
+        case(&[If::Container("vlselect")], answers("vlselect")),
+        case(&[If::ListensOn(flag("httpListenAddr"), 9481)], silent("vlinsert")),
+        case(&[If::ListensOn(flag("httpListenAddr"), 9491)], silent("vlstorage")),
+        case(&[If::Given(flag("storageNode"))], answers("vlselect")),
+        case(&[], usually("single")),
+    ],
+    ..POD
+}];

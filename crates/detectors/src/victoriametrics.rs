@@ -14,7 +14,9 @@
 
 use crate::{
     engine::rule::{EndpointRole, Ports, Rule, name, shared_name},
-    product::Product,
+    finding::Auth,
+    pods::program::{If, Listen, Path, ProbePath, Program, Says, answers, case, flag, usually},
+    product::{Product, Scheme},
 };
 
 const SINGLE: Ports = Ports { numbers: &[8428], usual_names: &["http", "https", "web"], ..Ports::NONE };
@@ -63,3 +65,63 @@ pub(crate) const RULE: Rule = Rule {
     specific_ports: &[8428, 8481],
     ..Rule::of(Product::VictoriaMetrics)
 };
+
+/// The settings that VictoriaMetrics, VictoriaLogs and VictoriaTraces share.
+pub(crate) const POD: Program = Program {
+    scheme: &[case(&[If::On(flag("tls"))], Says::Stated(Scheme::Https)), case(&[], Says::Default(Scheme::Http))],
+    prefix: &[
+        case(&[If::Given(flag("http.pathPrefix"))], Says::Stated(Path::Of(flag("http.pathPrefix")))),
+        case(&[], Says::Default(Path::Fixed(""))),
+    ],
+    auth: &[
+        case(&[If::Given(flag("httpAuth.username"))], Says::Stated(Auth::Basic)),
+        case(&[If::Given(flag("httpAuth.password"))], Says::Stated(Auth::Basic)),
+        case(&[If::Given(flag("httpAuth.passwordFile"))], Says::Stated(Auth::Basic)),
+        case(&[], Says::Default(Auth::None)),
+    ],
+    probe_path: ProbePath::Before(&["/health", "/-/healthy", "/-/ready"]),
+    ..Program::of(Product::VictoriaMetrics)
+};
+
+/// Sources: `victoria-metrics -help`, `vmselect -help`; the operator's `internal/controller/operator/factory`; bitnami's
+/// image of vmselect. A single node can take data or scrape too, which changes nothing.
+pub(crate) const PODS: &[Program] = &[
+    Program {
+        images: &["victoria-metrics", "victoriametrics", "victoriametrics-single"],
+        containers: &["vmsingle", "victoria-metrics", "victoriametrics", "victoria-metrics-single-server"],
+        marks: &[
+            If::Given(flag("dedup.minScrapeInterval")),
+            If::Given(flag("search.latencyOffset")),
+            If::Given(flag("search.maxUniqueTimeseries")),
+            If::Given(flag("search.maxStalenessInterval")),
+            If::Given(flag("selfScrapeInterval")),
+            If::Given(flag("opentsdbListenAddr")),
+            If::Given(flag("graphiteListenAddr")),
+            If::Given(flag("influxListenAddr")),
+        ],
+        shared_marks: &[
+            If::Given(flag("storageDataPath")),
+            If::Given(flag("retentionPeriod")),
+            If::Given(flag("promscrape.config")),
+        ],
+        listen: Listen { settings: &[flag("httpListenAddr")], default: &[8428], never: &[4242, 2003, 8089] },
+        roles: &[case(&[], usually("single"))],
+        ..POD
+    },
+    Program {
+        images: &["vmselect", "victoriametrics-vmselect"],
+        containers: &["vmselect"],
+        marks: &[
+            If::Given(flag("search.latencyOffset")),
+            If::Given(flag("search.maxUniqueTimeseries")),
+            If::Given(flag("cacheDataPath")),
+            If::Given(flag("selectNode")),
+            If::Given(flag("vmalert.proxyURL")),
+        ],
+        shared_marks: &[If::Given(flag("storageNode"))],
+        listen: Listen { settings: &[flag("httpListenAddr")], default: &[8481], never: &[] },
+        roles: &[case(&[], answers("vmselect"))],
+        api: &[case(&[], Says::Default(Path::Fixed("/select/0/prometheus")))],
+        ..POD
+    },
+];

@@ -10,7 +10,9 @@
 
 use crate::{
     engine::rule::{EndpointRole, Ports, Rule, name, shared_name},
+    pods::program::{If, Listen, Program, answers, case, flag, silent, usually},
     product::Product,
+    victoriametrics::POD,
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -51,3 +53,39 @@ pub(crate) const RULE: Rule = Rule {
     specific_ports: &[10428, 10471],
     ..Rule::of(Product::VictoriaTraces)
 };
+
+/// Sources: `victoria-traces -help` and the documentation of its cluster: one image has all roles. `-storageNode` makes it a
+/// front, which can refuse to write or to select; `-storageDataPath` is a single node, or storage on the port of storage.
+/// The cluster charts name the containers after the roles.
+pub(crate) const PODS: &[Program] = &[Program {
+    product: Product::VictoriaTraces,
+    images: &["victoria-traces"],
+    containers: &["vtsingle", "vtselect", "victoria-traces", "victoriatraces"],
+    marks: &[
+        If::Given(flag("search.traceMaxDurationWindow")),
+        If::Given(flag("search.traceMaxServiceNameList")),
+        If::Given(flag("otlpGRPCListenAddr")),
+        If::On(flag("insert.disable")),
+        If::On(flag("internalinsert.disable")),
+        If::On(flag("select.disable")),
+        If::On(flag("internalselect.disable")),
+    ],
+    shared_marks: &[
+        If::Given(flag("storageDataPath")),
+        If::Given(flag("storageNode")),
+        If::Given(flag("retentionPeriod")),
+    ],
+    listen: Listen { settings: &[flag("httpListenAddr")], default: &[10428, 10471], never: &[514, 4317] },
+    roles: &[
+        case(&[If::On(flag("select.disable"))], silent("vtinsert")),
+        case(&[If::Given(flag("storageNode")), If::On(flag("internalselect.disable"))], silent("vtinsert")),
+        case(&[If::Container("vtinsert")], silent("vtinsert")),
+        case(&[If::Container("vtstorage")], silent("vtstorage")),
+        case(&[If::Container("vtselect")], answers("vtselect")),
+        case(&[If::ListensOn(flag("httpListenAddr"), 10481)], silent("vtinsert")),
+        case(&[If::ListensOn(flag("httpListenAddr"), 10491)], silent("vtstorage")),
+        case(&[If::Given(flag("storageNode"))], answers("vtselect")),
+        case(&[], usually("single")),
+    ],
+    ..POD
+}];

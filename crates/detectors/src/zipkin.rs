@@ -11,7 +11,9 @@
 
 use crate::{
     engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name},
-    product::{Confidence::High, Product},
+    finding::Auth,
+    pods::program::{If, Listen, Path, Program, Says, case, env, silent, usually},
+    product::{Confidence::High, Product, Scheme},
 };
 
 const PORTS: Ports = Ports {
@@ -37,3 +39,29 @@ pub(crate) const RULE: Rule = Rule {
     endpoints: &[EndpointRole { roles: &["zipkin", "query", "server"], role_optional: true, ..ENDPOINT }],
     ..Rule::of(Product::Zipkin)
 };
+
+/// Source: `openzipkin/zipkin` `zipkin-server/README.md` (`QUERY_PORT`, `QUERY_ENABLED`, `ARMERIA_SSL_ENABLED`). Its UI
+/// can have a base path, its API has none.
+pub(crate) const PODS: &[Program] = &[Program {
+    images: &["zipkin", "zipkin-slim", "zipkin-server"],
+    containers: &["zipkin"],
+    marks: &[
+        If::Given(env("QUERY_ENABLED")),
+        If::Given(env("QUERY_LOOKBACK")),
+        If::Given(env("QUERY_ALLOWED_ORIGINS")),
+        If::Given(env("COLLECTOR_SAMPLE_RATE")),
+        If::Given(env("COLLECTOR_HTTP_ENABLED")),
+        If::Given(env("SELF_TRACING_ENABLED")),
+        If::Given(env("ZIPKIN_UI_BASEPATH")),
+    ],
+    shared_marks: &[If::Given(env("STORAGE_TYPE")), If::Given(env("QUERY_PORT")), If::Given(env("ES_HOSTS"))],
+    listen: Listen { settings: &[env("QUERY_PORT")], default: &[9411], never: &[9410] },
+    roles: &[case(&[If::Off(env("QUERY_ENABLED"))], silent("collector")), case(&[], usually("zipkin"))],
+    scheme: &[
+        case(&[If::On(env("ARMERIA_SSL_ENABLED"))], Says::Stated(Scheme::Https)),
+        case(&[], Says::Default(Scheme::Http)),
+    ],
+    prefix: &[case(&[], Says::Default(Path::Fixed("")))],
+    auth: &[case(&[], Says::Default(Auth::None))],
+    ..Program::of(Product::Zipkin)
+}];

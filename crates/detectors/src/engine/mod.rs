@@ -19,4 +19,4 @@ pub(crate) mod role;
 pub(crate) mod rule;
 mod shape;
 pub(crate) mod vocabulary;
-mod whole_words;
+pub(crate) mod whole_words;

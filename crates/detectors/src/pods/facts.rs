@@ -64,6 +64,8 @@ pub(crate) struct Identified {
 pub(crate) enum How {
     /// The last path component of the image.
     Image(&'static str),
+    /// A word in that component.
+    ImageWord(&'static str),
     /// Two marks of the container, such as flags that only this program has.
     Marks(&'static If, &'static If),
     /// One mark, and the name of the container.

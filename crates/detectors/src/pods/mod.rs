@@ -4,36 +4,36 @@
 //! ```text
 //! ServiceView + PodView ──► read ──► PodFacts ──► recognise_with_pods ──► Finding per product
 //! ```
+//! Every product's file has a table with the facts about its Pods. The engine here applies them, and depends on no
+//! product: `front.rs` finds the container that a port reaches, `identify.rs` the program in it, `container.rs` what its
+//! settings say, `probes.rs` what its probes show, `decide.rs` combines it with what the Service says. `proxies.rs` and
+//! `others.rs` list programs that are no product.
 
-mod facts;
+mod checked_path;
+mod container;
+mod decide;
+mod explain;
+pub(crate) mod facts;
+mod front;
+mod identify;
+mod image;
+mod others;
+mod probes;
 pub(crate) mod program;
+mod proxies;
+mod read;
+mod settings;
+mod tables;
+mod text;
 mod view;
 
 pub use self::{
+    decide::recognise_with_pods,
+    explain::explain_with_pods,
     facts::PodFacts,
+    read::read,
     view::{
         ContainerPortView, ContainerView, EnvSourceView, EnvView, ExecView, HttpGetView, MountView, PodView, ProbePort,
         ProbeView, TcpSocketView,
     },
 };
-use crate::{
-    explain::explain,
-    finding::{Explanation, Finding},
-    recognise::recognise,
-    view::ServiceView,
-};
-
-/// What a Pod behind a Service says about the Service's ports.
-pub fn read(_view: &ServiceView, _pod: &PodView) -> PodFacts {
-    PodFacts::default()
-}
-
-/// As [`recognise`], with what the Pods say. A fact of the Pods beats what the Service suggests, field by field.
-pub fn recognise_with_pods(view: &ServiceView, _facts: &PodFacts) -> Vec<Finding> {
-    recognise(view)
-}
-
-/// As [`explain`], with what the Pods say.
-pub fn explain_with_pods(view: &ServiceView, _facts: &PodFacts) -> Vec<Explanation> {
-    explain(view)
-}

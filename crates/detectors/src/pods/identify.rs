@@ -1,0 +1,95 @@
+//! Which program a container runs.
+//!
+//! The name of the image decides. Where it says nothing, two marks do: settings that only one program has, or one of
+//! them and the name of the container. A probe never identifies a program.
+
+use super::{
+    container::Container,
+    facts::How,
+    others,
+    program::{If, Program},
+    proxies::{self, Proxy},
+    tables::PROGRAMS,
+};
+use crate::{engine::whole_words, mcp, product::Product};
+
+/// What a container runs.
+#[derive(Clone, Copy)]
+pub(crate) enum Identity {
+    Product(&'static Program, How),
+    /// A program that is no product, as text.
+    Other(&'static str, How),
+    Proxy(&'static Proxy, How),
+    /// A container that is named after a proxy.
+    NamedProxy,
+    Unknown,
+}
+
+/// Words of a container's name that make it a proxy if nothing else says what it is.
+const PROXY_WORDS: &[&str] = &["proxy", "nginx", "apache", "httpd"];
+
+pub(crate) fn identify(container: &Container<'_>) -> Identity {
+    by_image(container).or_else(|| by_marks(container)).unwrap_or_else(|| {
+        let is_proxy = whole_words::split(&container.view.name).any(|word| PROXY_WORDS.contains(&word));
+        if is_proxy { Identity::NamedProxy } else { Identity::Unknown }
+    })
+}
+
+fn programs() -> impl Iterator<Item = &'static Program> {
+    PROGRAMS.iter().copied().flatten()
+}
+
+/// Whether the conditions that tell programs with the same image apart hold.
+fn is_variant(container: &Container<'_>, program: &Program) -> bool {
+    program.when.is_empty() || program.when.iter().any(|condition| container.holds(*condition) == Some(true))
+}
+
+fn by_image(container: &Container<'_>) -> Option<Identity> {
+    let image = &container.image;
+    let product = programs().find_map(|program| {
+        let name = image.name_in(program.images)?;
+        is_variant(container, program).then_some(Identity::Product(program, How::Image(name)))
+    });
+    let proxy = || proxies::by_image(image).map(|(proxy, name)| Identity::Proxy(proxy, How::Image(name)));
+    product.or_else(proxy).or_else(|| match others::by_image(image)? {
+        (others::MCP, others::Named::Word(word)) => Some(Identity::Product(&mcp::PODS[0], How::ImageWord(word))),
+        (program, others::Named::Image(name)) => Some(Identity::Other(program, How::Image(name))),
+        (program, others::Named::Word(word)) => Some(Identity::Other(program, How::ImageWord(word))),
+    })
+}
+
+fn by_marks(container: &Container<'_>) -> Option<Identity> {
+    if let Some((proxy, first, second)) = proxies::by_marks(container) {
+        return Some(Identity::Proxy(proxy, How::Marks(first, second)));
+    }
+    let holding = |marks: &'static [If]| marks.iter().filter(|mark| container.holds(**mark) == Some(true));
+    let mut best: Option<(usize, Product, Identity)> = None;
+    let mut is_tied = false;
+    for program in programs().filter(|program| is_variant(container, program)) {
+        let mut marks = holding(program.marks);
+        let Some(first) = marks.next() else { continue };
+        let second = marks.next();
+        let shared = holding(program.shared_marks).next();
+        let is_named = program.containers.contains(&container.view.name.as_str());
+        let how = match (second, shared, is_named) {
+            (Some(second), ..) => How::Marks(first, second),
+            (None, _, true) => How::MarkAndName(first),
+            (None, Some(shared), false) => How::Marks(first, shared),
+            (None, None, false) => continue,
+        };
+        let score = 2
+            + 2 * usize::from(second.is_some())
+            + 2 * marks.count()
+            + usize::from(shared.is_some())
+            + 2 * usize::from(is_named);
+        match &best {
+            Some((most, ..)) if score < *most => {}
+            Some((most, product, _)) if score == *most => is_tied |= *product != program.product,
+            _ => {
+                is_tied = false;
+                best = Some((score, program.product, Identity::Product(program, how)));
+            }
+        }
+    }
+    best.filter(|_| !is_tied).map(|(_, _, identity)| identity)
+}

@@ -1,0 +1,237 @@
+//! From a Pod to the facts that are kept of it.
+
+use std::borrow::Cow;
+
+use super::{
+    checked_path::checked,
+    container::{Container, Field},
+    facts::{How, Identified, Known, LeadsTo, PodFacts, PortFacts, Proof, QueryPort, Role, Running},
+    front::{Containers, Running as RunningContainer},
+    identify::Identity,
+    probes::{Probed, probed},
+    program::{Case, Path, ProbePath, Program, Says},
+    proxies::{Proxy, Upstream},
+    view::PodView,
+};
+use crate::{
+    product::{Product, Scheme},
+    rules::VOCABULARY,
+    view::{Protocol, ServiceView},
+};
+
+/// What a Pod behind a Service says about the Service's ports.
+pub fn read(view: &ServiceView, pod: &PodView) -> PodFacts {
+    let containers = Containers::of(pod);
+    let ports = view.ports.iter().filter(|port| port.protocol == Protocol::Tcp).filter_map(|port| {
+        let (running, number) = containers.reached_by(port)?;
+        Some(PortFacts { port: port.port, leads_to: leads_to(&containers, running, number)? })
+    });
+    PodFacts { ports: ports.collect() }
+}
+
+/// What answers on a container's port. `None` if nothing is known of it.
+fn leads_to(containers: &Containers<'_>, running: &RunningContainer<'_>, number: u16) -> Option<LeadsTo> {
+    let container = &running.container;
+    let by = |how| Identified { how, container: container.name() };
+    match running.identity {
+        Identity::Product(program, how) => Some(LeadsTo::Product(Box::new(product(program, by(how), running, number)))),
+        Identity::Other(program, how) => Some(LeadsTo::Other { program, by: by(how) }),
+        Identity::Proxy(proxy, how) if !proxy.is_by_file() => {
+            if proxy.passes_no_queries(container) {
+                return Some(LeadsTo::Other { program: "a proxy for metrics", by: by(how) });
+            }
+            if proxy.asks_for_label {
+                return Some(LeadsTo::Other { program: "a proxy that asks for a label", by: by(how) });
+            }
+            behind(containers, proxy, running, number).or_else(|| unknown(container, number))
+        }
+        Identity::Proxy(proxy, _) => behind_file(containers, proxy.name, running, number),
+        Identity::NamedProxy => behind_file(containers, "a proxy", running, number),
+        Identity::Unknown => unknown(container, number),
+    }
+}
+
+fn unknown(container: &Container<'_>, number: u16) -> Option<LeadsTo> {
+    let scheme = probed(container, number).scheme?;
+    Some(LeadsTo::Unknown { scheme: Some(Known { value: scheme, proof: Proof::Probe }) })
+}
+
+/// A product whose container the port reaches.
+fn product(program: &'static Program, by: Identified, running: &RunningContainer<'_>, number: u16) -> Running {
+    let container = &running.container;
+    let probed = probed(container, number);
+    let mut scheme = container.field(program.scheme);
+    if let (false, Some(value)) = (scheme.is_stated, probed.scheme) {
+        scheme.known = Some(Known { value, proof: Proof::Probe });
+    }
+    let mut auth = container.field(program.auth);
+    if !auth.is_stated && probed.logs_in {
+        auth.known = Some(Known { value: crate::finding::Auth::Basic, proof: Proof::Probe });
+    }
+    Running {
+        product: program.product,
+        by,
+        behind: None,
+        role: role(container, program),
+        query_port: query_port(program, running, number),
+        scheme: scheme.known,
+        path: path(container, program, &probed),
+        auth: auth.known,
+    }
+}
+
+fn role(container: &Container<'_>, program: &'static Program) -> Option<Role> {
+    if program.roles.is_empty() {
+        return Some(Role::Answers { role: "", stated: false });
+    }
+    let (case, open) = container.decide(program.roles)?;
+    Some(match case.then {
+        Role::Answers { role, stated } => Role::Answers { role, stated: stated && !open },
+        // Something unseen can give it another role.
+        Role::Silent(_) if open => return None,
+        silent @ Role::Silent(_) => silent,
+    })
+}
+
+fn query_port(program: &Program, running: &RunningContainer<'_>, number: u16) -> QueryPort {
+    let Some(listening) = &running.listening else { return QueryPort::Possible };
+    if listening.ports.contains(&number) {
+        QueryPort::Yes
+    } else if listening.stated || program.listen.never.contains(&number) {
+        QueryPort::No
+    } else {
+        QueryPort::Possible
+    }
+}
+
+/// The path of the API.
+fn path(container: &Container<'_>, program: &'static Program, probed: &Probed<'_>) -> Option<Known<Cow<'static, str>>> {
+    let prefix = text(container, program.prefix);
+    let by_probe = || {
+        let value = Cow::Owned(probed_prefix(program.probe_path, probed)?);
+        Some(Known { value, proof: Proof::Probe })
+    };
+    let prefix = match prefix {
+        Field { known: Some(known), is_stated: true } => known,
+        Field { known, .. } => by_probe().or(known)?,
+    };
+    if program.api.is_empty() {
+        return Some(prefix);
+    }
+    let api = text(container, program.api).known?;
+    let proof = match (prefix.proof, api.proof) {
+        (Proof::Usual, _) | (_, Proof::Usual) => Proof::Usual,
+        (Proof::Default, proof) | (proof, _) => proof,
+    };
+    let value = if prefix.value.is_empty() {
+        api.value
+    } else {
+        Cow::Owned(checked(&format!("{}{}", prefix.value, api.value))?)
+    };
+    Some(Known { value, proof })
+}
+
+fn text(container: &Container<'_>, cases: &'static [Case<Says<Path>>]) -> Field<Cow<'static, str>> {
+    let Field { known, is_stated } = container.field(cases);
+    let known = known.and_then(|Known { value, proof }| Some(Known { value: container.path(value)?, proof }));
+    Field { is_stated: is_stated && known.is_some(), known }
+}
+
+/// The prefix that the paths of probes show.
+fn probed_prefix(probe_path: ProbePath, probed: &Probed<'_>) -> Option<String> {
+    let mut prefixes = probed.paths.iter().filter_map(|path| {
+        let path = path.split('?').next().unwrap_or(path);
+        match probe_path {
+            ProbePath::Nothing => None,
+            ProbePath::Before(ends) => ends.iter().find_map(|end| path.strip_suffix(end)).and_then(checked),
+            ProbePath::Whole => checked(path.split("/api/").next().unwrap_or(path)),
+        }
+    });
+    let first = prefixes.next()?;
+    prefixes.all(|prefix| prefix == first).then_some(first)
+}
+
+/// A product behind a proxy whose settings say what it passes requests to.
+fn behind(
+    containers: &Containers<'_>,
+    proxy: &'static Proxy,
+    running: &RunningContainer<'_>,
+    number: u16,
+) -> Option<LeadsTo> {
+    let container = &running.container;
+    let listening = proxy.listening(container);
+    let scheme = listening.iter().find(|(port, ..)| *port == number).map(|(_, scheme, by)| Known {
+        value: *scheme,
+        proof: by.map_or(Proof::Default, |by| Proof::Settings(std::slice::from_ref(by))),
+    });
+    let probed = probed(container, number).scheme.map(|value| Known { value, proof: Proof::Probe });
+    let scheme = scheme.or(probed);
+    let auth = proxy.auth(container);
+    let inside = match proxy.upstream(container) {
+        Upstream::Port(port) => containers.reached_inside(port).map(|running| (running, port)),
+        Upstream::Service(name) => return by_upstream_name(&name, proxy, container, scheme, auth),
+        Upstream::Unknown => containers.only_product().map(|running| (running, 0)),
+    };
+    let (inside, port) = inside?;
+    match inside.identity {
+        Identity::Product(program, how) => {
+            let by = Identified { how, container: inside.container.name() };
+            let facts = product(program, by, inside, port);
+            let query_port = if port == 0 { QueryPort::Yes } else { facts.query_port };
+            Some(LeadsTo::Product(Box::new(Running { behind: Some(proxy.name), scheme, auth, query_port, ..facts })))
+        }
+        Identity::Other(program, how) => {
+            Some(LeadsTo::Other { program, by: Identified { how, container: inside.container.name() } })
+        }
+        Identity::Proxy(other, how) if other.asks_for_label => Some(LeadsTo::Other {
+            program: "a proxy that asks for a label",
+            by: Identified { how, container: inside.container.name() },
+        }),
+        _ => scheme.map(|scheme| LeadsTo::Unknown { scheme: Some(scheme) }),
+    }
+}
+
+/// A proxy alone in its Pod, before a Service with a product's name.
+fn by_upstream_name(
+    name: &str,
+    proxy: &'static Proxy,
+    container: &Container<'_>,
+    scheme: Option<Known<Scheme>>,
+    auth: Option<Known<crate::finding::Auth>>,
+) -> Option<LeadsTo> {
+    let mention = VOCABULARY.mention(name, None);
+    let product: Option<Product> = mention.product().filter(|_| mention.contradiction().is_none());
+    let Some(product) = product else { return scheme.map(|scheme| LeadsTo::Unknown { scheme: Some(scheme) }) };
+    Some(LeadsTo::Product(Box::new(Running {
+        product,
+        by: Identified { how: How::Upstream, container: container.name() },
+        behind: Some(proxy.name),
+        role: Some(Role::Answers { role: "", stated: false }),
+        query_port: QueryPort::Yes,
+        scheme,
+        path: None,
+        auth,
+    })))
+}
+
+/// A web server whose configuration is in a file. If there is one product beside it, that is what it stands before.
+fn behind_file(
+    containers: &Containers<'_>,
+    name: &'static str,
+    running: &RunningContainer<'_>,
+    number: u16,
+) -> Option<LeadsTo> {
+    let scheme = probed(&running.container, number).scheme.map(|value| Known { value, proof: Proof::Probe });
+    let Some(inside) = containers.only_product() else { return unknown(&running.container, number) };
+    let Identity::Product(program, _) = inside.identity else { return None };
+    Some(LeadsTo::Product(Box::new(Running {
+        product: program.product,
+        by: Identified { how: How::BehindProxy(name), container: inside.container.name() },
+        behind: Some(name),
+        role: role(&inside.container, program),
+        query_port: QueryPort::Yes,
+        scheme,
+        path: None,
+        auth: None,
+    })))
+}

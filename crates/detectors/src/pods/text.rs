@@ -1,0 +1,184 @@
+//! The facts of Pods as text for people. It never has the value of a variable, except a checked path.
+
+use super::{
+    facts::{How, Identified, LeadsTo, PodFacts, PortFacts, Proof, QueryPort, Role, Running},
+    program::{If, Setting},
+};
+use crate::{
+    finding::{Auth, Evidence, EvidenceKind},
+    product::Product,
+};
+
+/// Whether what is behind a port answers no queries.
+pub(crate) fn answers_no_queries(leads_to: &LeadsTo) -> bool {
+    match leads_to {
+        LeadsTo::Unknown { .. } => false,
+        LeadsTo::Other { .. } => true,
+        LeadsTo::Product(running) => {
+            running.query_port == QueryPort::No || matches!(running.role, Some(Role::Silent(_)))
+        }
+    }
+}
+
+/// Why the ports of a Service do not answer queries of a product: by a port of that product, else by the first.
+pub(crate) fn role_of_all(product: Product, facts: &PodFacts) -> String {
+    let Some(port) = of_product(product, facts) else { return "another program".to_owned() };
+    match &port.leads_to {
+        LeadsTo::Unknown { .. } => "another program".to_owned(),
+        LeadsTo::Other { program, .. } => (*program).to_owned(),
+        LeadsTo::Product(running) => match running.role {
+            Some(Role::Silent(role)) if running.product == product => role.to_owned(),
+            Some(Role::Silent(role)) => format!("{role} of {}", running.product),
+            _ if running.query_port == QueryPort::No => {
+                format!("a port of {} that answers no queries", running.product)
+            }
+            _ => running.product.to_string(),
+        },
+    }
+}
+
+/// What identifies the program that decides.
+pub(crate) fn deciding(product: Product, facts: &PodFacts) -> Option<String> {
+    match &of_product(product, facts)?.leads_to {
+        LeadsTo::Unknown { .. } => None,
+        LeadsTo::Other { by, .. } => Some(identified(by)),
+        LeadsTo::Product(running) => Some(identified(&running.by)),
+    }
+}
+
+fn of_product(product: Product, facts: &PodFacts) -> Option<&PortFacts> {
+    let is_of = |port: &&PortFacts| matches!(&port.leads_to, LeadsTo::Product(running) if running.product == product);
+    let is_known = |port: &&PortFacts| !matches!(port.leads_to, LeadsTo::Unknown { .. });
+    facts.ports.iter().find(is_of).or_else(|| facts.ports.iter().find(is_known))
+}
+
+/// What identifies a program, e.g. `image grafana of container grafana`.
+pub(crate) fn identified(by: &Identified) -> String {
+    let container =
+        by.container.as_deref().map_or_else(|| "a container".to_owned(), |name| format!("container {name}"));
+    match by.how {
+        How::Image(name) => format!("image {name} of {container}"),
+        How::ImageWord(word) => format!("the word {word} in the image of {container}"),
+        How::Marks(first, second) => format!("{} and {} of {container}", mark(first), mark(second)),
+        How::MarkAndName(first) => format!("{} and the name of {container}", mark(first)),
+        How::BehindProxy(proxy) => format!("{container} behind {proxy} in the same Pod"),
+        How::Upstream => format!("the Service to which {container} passes requests"),
+    }
+}
+
+/// The kind of evidence that identifies a program.
+pub(crate) fn kind(by: &Identified) -> EvidenceKind {
+    match by.how {
+        How::Image(_) | How::ImageWord(_) | How::BehindProxy(_) => EvidenceKind::Image,
+        How::Marks(first, _) | How::MarkAndName(first) => kind_of(first),
+        How::Upstream => EvidenceKind::Argument,
+    }
+}
+
+fn kind_of(condition: &If) -> EvidenceKind {
+    match setting(condition) {
+        Some(Setting::Env(_)) => EvidenceKind::Environment,
+        Some(Setting::Flag(_)) => EvidenceKind::Argument,
+        None => match condition {
+            If::Subcommand(_) => EvidenceKind::Argument,
+            _ => EvidenceKind::Image,
+        },
+    }
+}
+
+fn setting(condition: &If) -> Option<Setting> {
+    match condition {
+        If::Given(setting)
+        | If::On(setting)
+        | If::Off(setting)
+        | If::Is(setting, _)
+        | If::Has(setting, _)
+        | If::FileNamed(setting, _)
+        | If::ListensOn(setting, _) => Some(*setting),
+        _ => None,
+    }
+}
+
+fn name_of(setting: Setting) -> String {
+    match setting {
+        Setting::Flag(name) => format!("--{name}"),
+        Setting::Env(name) => name.to_owned(),
+    }
+}
+
+/// A mark as people write it.
+fn mark(condition: &If) -> String {
+    match condition {
+        If::Subcommand(word) => format!("the argument {word}"),
+        If::Container(word) => format!("the word {word} in the container's name"),
+        If::PortName(name) => format!("the port name {name}"),
+        If::Repository(component) => format!("{component} in the image's path"),
+        If::Before(major) => format!("a version before {major}"),
+        If::Since(major) => format!("version {major} or later"),
+        If::Mounted(path) => format!("a mount at {path}"),
+        _ => setting(condition).map_or_else(String::new, name_of),
+    }
+}
+
+/// The names of the settings in a condition, e.g. `GF_SERVER_SERVE_FROM_SUB_PATH and GF_SERVER_ROOT_URL`.
+fn names(conditions: &[If]) -> String {
+    let names: Vec<String> = conditions.iter().map(mark).collect();
+    names.join(" and ")
+}
+
+/// What the Pods say about a product on one port, for people.
+pub(crate) fn evidence(port: &PortFacts, running: &Running) -> Vec<Evidence> {
+    let mut all = Vec::new();
+    let mut add = |kind, supports, detail: String| all.push(Evidence { kind, supports, detail: detail.into() });
+    let answers = !answers_no_queries(&port.leads_to);
+    add(kind(&running.by), answers, format!("{}, port {}", identified(&running.by), port.port));
+    if let Some(proxy) = running.behind {
+        add(EvidenceKind::Image, answers, format!("port {} leads to {proxy} before it", port.port));
+    }
+    match running.role {
+        Some(Role::Silent(role)) => add(EvidenceKind::Argument, false, format!("{role} answers no queries")),
+        Some(Role::Answers { role, stated: true }) if !role.is_empty() => {
+            add(EvidenceKind::Argument, true, format!("its role is {role}"));
+        }
+        _ => {}
+    }
+    if running.query_port == QueryPort::No {
+        add(EvidenceKind::Argument, false, format!("port {} is another protocol of {}", port.port, running.product));
+    }
+    if !answers {
+        return all;
+    }
+    let mut field = |proof: Proof, what: String| {
+        let (kind, detail) = match proof {
+            Proof::Settings([]) => (kind(&running.by), what),
+            Proof::Settings(conditions @ [first, ..]) => (
+                kind_of(first),
+                format!("{} {}", names(conditions), if conditions.len() > 1 { "set" } else { "sets" }) + " " + &what,
+            ),
+            Proof::Probe => (EvidenceKind::Probe, format!("a probe of port {} shows {what}", port.port)),
+            Proof::Default => (kind(&running.by), format!("nothing changes {what}")),
+            Proof::Usual => return,
+        };
+        all.push(Evidence { kind, supports: true, detail: detail.into() });
+    };
+    if let Some(scheme) = &running.scheme {
+        field(scheme.proof, format!("the scheme {}", scheme.value));
+    }
+    if let Some(path) = &running.path {
+        field(
+            path.proof,
+            if path.value.is_empty() { "the path /".to_owned() } else { format!("the path {}", path.value) },
+        );
+    }
+    if let Some(auth) = &running.auth {
+        let auth_text = match auth.value {
+            Auth::None => "that anybody is let in",
+            Auth::Basic => "that a user and a password are asked for",
+            Auth::Bearer => "that a bearer token is asked for",
+            Auth::Tenant => "that a tenant is asked for",
+            Auth::Unknown => "the authentication",
+        };
+        field(auth.proof, auth_text.to_owned());
+    }
+    all
+}
