@@ -16,6 +16,10 @@ pub fn missing(tool: &Tool) -> Option<String> {
     }
     let type_name = tool.type_name();
     match tool.auth {
+        Auth::Basic | Auth::Bearer if tool.product == Product::Grafana => Some(
+            "Grafana asks for a login or a token; set credentials in an override (overrides[].credentials), for example of type Bearer with the token of a service account"
+                .to_owned(),
+        ),
         Auth::Basic => Some(format!(
             "{type_name} asks for a user and a password; set credentials of type Basic in an override (overrides[].credentials)"
         )),

@@ -1,6 +1,7 @@
 //! The section about the Pods behind the Service: which were read, what they show and what that changed.
 
-use detectors::{Assumed, Auth, Confidence};
+use crd_types::ServiceReason;
+use detectors::{Assumed, Auth, Confidence, ServiceType};
 use toolset::{
     index::Pods,
     select::{
@@ -9,7 +10,10 @@ use toolset::{
     },
 };
 
-use super::case::{Case, entry};
+use super::{
+    case::{Case, entry},
+    classification::Classification,
+};
 use crate::{
     pods::{Origin, claim, pods_count},
     text::{Text, wrap},
@@ -18,7 +22,7 @@ use crate::{
 pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
     let config = &case.snapshot.config;
     let Some(before) = claim(config, case.service, Pods::Ignored) else { return Vec::new() };
-    if !is_open(&before) || !is_candidate(case) {
+    if !is_open(&before) || !can_have_pods(case) {
         return Vec::new();
     }
     let mut lines = vec![case.heading("Pods")];
@@ -27,17 +31,24 @@ pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
         return lines;
     }
     let read = case.snapshot.pods.read_for(case.key());
-    if let (Some(evidence), Some(after)) = (case.service.pods(), claim(config, case.service, Pods::Count)) {
+    if let Some(evidence) = case.service.pods() {
         for (number, origin) in read.iter().enumerate() {
             lines.push(entry(if number == 0 { "read" } else { "" }, in_words(origin)));
         }
-        lines.push(entry("result", result(&after)));
-        if !after.decided_by.is_empty() {
-            lines.push(entry("decided by", &*after.decided_by));
+        match claim(config, case.service, Pods::Count) {
+            Some(after) => {
+                lines.push(entry("result", result(&after)));
+                if !after.decided_by.is_empty() {
+                    lines.push(entry("decided by", &*after.decided_by));
+                }
+                let changes = changes(&before, &after);
+                let changes = if changes.is_empty() { "nothing".to_owned() } else { changes.join("; ") };
+                lines.push(entry("changed", changes));
+            }
+            None => {
+                lines.push(entry("result", format!("not {}, which the Service alone looks like", type_name(&before))))
+            }
         }
-        let changes = changes(&before, &after);
-        let changes = if changes.is_empty() { "nothing".to_owned() } else { changes.join("; ") };
-        lines.push(entry("changed", changes));
         if evidence.ambiguous {
             let text = "AmbiguousPods: the Pods of several controllers differ, and only what they agree on counts; let the Service select the Pods of one of them, or state what they differ in with annotations";
             lines.push(entry("problem", case.paint.warn(text)));
@@ -51,10 +62,15 @@ pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
     lines
 }
 
-/// Whether a source selects the Service, and its Pods can lead to it.
-fn is_candidate(case: &Case<'_>) -> bool {
-    let candidates = &case.planned.trace.selection.candidates;
-    candidates.iter().any(|candidate| candidate.key == *case.key()) && !case.service.view.selector.is_empty()
+/// Whether the Service can be a candidate, and selects Pods.
+fn can_have_pods(case: &Case<'_>) -> bool {
+    let view = &case.service.view;
+    let refused = match &case.classification {
+        Classification::Outside(_) => true,
+        Classification::Rejected(rejection) => rejection.reason == ServiceReason::OptedOut,
+        Classification::Tool(_) | Classification::Unrecognised => false,
+    };
+    !refused && !view.selector.is_empty() && view.service_type != ServiceType::ExternalName
 }
 
 fn why_ignored(case: &Case<'_>) -> &'static str {
@@ -97,11 +113,7 @@ fn open_parts(claim: &Claim) -> String {
     .into_iter()
     .filter_map(|(open, part)| open.then_some(part))
     .collect();
-    match parts.split_last() {
-        Some((last, [])) => (*last).to_owned(),
-        Some((last, others)) => format!("{} and {last}", others.join(", ")),
-        None => "nothing".to_owned(),
-    }
+    list(&parts).unwrap_or_else(|| "nothing".to_owned())
 }
 
 /// For example `Deployment grafana (Pod template, 1 replica)`.
@@ -120,7 +132,7 @@ fn result(claim: &Claim) -> String {
     let product = type_name(claim);
     match &claim.outcome {
         ClaimOutcome::Target(target) => {
-            let known = |assumed: bool| if assumed { "assumed" } else { "known" };
+            let known = |assumed: bool| if assumed { "assumed" } else { "proven" };
             format!(
                 "{product} on port {}, scheme {} ({}), path {} ({}), {} ({})",
                 target.port,
@@ -140,31 +152,39 @@ fn result(claim: &Claim) -> String {
 fn changes(before: &Claim, after: &Claim) -> Vec<String> {
     let mut all = Vec::new();
     let mut changed = |what: &str, before: String, after: String| {
-        if before != after {
+        let is_changed = before != after;
+        if is_changed {
             all.push(format!("{what} {before} → {after}"));
         }
+        is_changed
     };
     changed("type", type_name(before), type_name(after));
     changed("confidence", before.confidence.to_string(), after.confidence.to_string());
     changed("result", kind_of_result(before), kind_of_result(after));
+    let mut confirmed = Vec::new();
     if let (ClaimOutcome::Target(old), ClaimOutcome::Target(new)) = (&before.outcome, &after.outcome) {
         changed("port", old.port.to_string(), new.port.to_string());
-        changed("scheme", old.scheme.to_string(), new.scheme.to_string());
-        changed("path", shown_path(&old.path), shown_path(&new.path));
-        if before.auth != after.auth {
-            changed("authentication", short(before.auth).to_owned(), short(after.auth).to_owned());
-        }
-        for (what, was_assumed, is_assumed) in [
-            ("the scheme", before.assumed.scheme, after.assumed.scheme),
-            ("the path", before.assumed.path, after.assumed.path),
-            ("the authentication", before.assumed.auth, after.assumed.auth),
-        ] {
-            if was_assumed && !is_assumed {
-                all.push(format!("{what} is known"));
-            }
-        }
+        let (was, is) = (before.assumed, after.assumed);
+        let scheme = changed("scheme", old.scheme.to_string(), new.scheme.to_string());
+        let path = changed("path", shown_path(&old.path), shown_path(&new.path));
+        let auth = changed("authentication", short(before.auth).to_owned(), short(after.auth).to_owned());
+        confirmed.extend((!scheme && was.scheme && !is.scheme).then_some("the scheme"));
+        confirmed.extend((!path && was.path && !is.path).then_some("the path"));
+        confirmed.extend((!auth && was.auth && !is.auth).then_some("the authentication"));
+    }
+    if let Some(confirmed) = list(&confirmed) {
+        all.push(format!("now proven: {confirmed}"));
     }
     all
+}
+
+/// For example `a, b and c`. `None` without any.
+fn list(parts: &[&str]) -> Option<String> {
+    match parts.split_last() {
+        Some((last, [])) => Some((*last).to_owned()),
+        Some((last, others)) => Some(format!("{} and {last}", others.join(", "))),
+        None => None,
+    }
 }
 
 fn type_name(claim: &Claim) -> String {
