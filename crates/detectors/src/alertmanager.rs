@@ -101,7 +101,14 @@ const OPERATORS_WEB_CONFIG: &str = "/etc/alertmanager/web_config/web-config.yaml
 /// Sources: `alertmanager --help` (`cmd/alertmanager/main.go`: the route prefix is the path of the external URL unless
 /// it is given); prometheus-operator `pkg/alertmanager/statefulset.go`.
 pub(crate) const PODS: &[Program] = &[Program {
-    images: &["alertmanager", "prometheus-alertmanager", "golang-github-prometheus-alertmanager"],
+    images: &[
+        "alertmanager",
+        "prometheus-alertmanager",
+        "prom-alertmanager",
+        "golang-github-prometheus-alertmanager",
+        "alertmanager-linux-amd64",
+        "alertmanager-linux-arm64",
+    ],
     containers: &["alertmanager", "prometheus-alertmanager", "vmalertmanager"],
     marks: &[
         If::Given(flag("cluster.listen-address")),
@@ -119,7 +126,7 @@ pub(crate) const PODS: &[Program] = &[Program {
         If::Given(flag("web.route-prefix")),
         If::Given(flag("web.external-url")),
     ],
-    listen: Listen { settings: &[flag("web.listen-address")], default: &[9093], never: &[9094, 6783] },
+    listen: Listen { settings: &[flag("web.listen-address")], default: &[9093], never: &[9094, 6783], ..Listen::NONE },
     roles: &[case(&[], usually("alertmanager"))],
     scheme: &[case(&[If::Given(WEB_CONFIG)], Says::Open), case(&[], Says::Default(Scheme::Http))],
     prefix: &[

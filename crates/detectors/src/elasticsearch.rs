@@ -114,6 +114,7 @@ const HTTP_TLS: Setting = flag("xpack.security.http.ssl.enabled");
 const SECURITY_ENV: Setting = env("xpack.security.enabled");
 const HTTP_TLS_ENV: Setting = env("xpack.security.http.ssl.enabled");
 const FILE: &str = "/usr/share/elasticsearch/config/elasticsearch.yml";
+const BITNAMI_FILE: &str = "/opt/bitnami/elasticsearch/config/elasticsearch.yml";
 const BITNAMI_SECURITY: Setting = env("ELASTICSEARCH_ENABLE_SECURITY");
 const BITNAMI_TLS: Setting = env("ELASTICSEARCH_ENABLE_REST_TLS");
 const NODE_ROLES: Setting = env("node.roles");
@@ -140,7 +141,12 @@ const POD: Program = Program {
         If::Given(env("node.name")),
         If::Given(NODE_ROLES),
     ],
-    listen: Listen { settings: &[env("http.port"), flag("http.port")], default: &[9200], never: &[9300, 9600, 9650] },
+    listen: Listen {
+        settings: &[env("http.port"), flag("http.port")],
+        default: &[9200],
+        never: &[9300, 9600, 9650],
+        file: &[If::Mounted(FILE), If::Mounted(BITNAMI_FILE)],
+    },
     // A node without roles routes requests. Old images switch HTTP off on the other nodes.
     roles: &[
         case(&[If::Off(env("HTTP_ENABLE"))], silent("a node without HTTP")),
@@ -168,6 +174,7 @@ pub(crate) const PODS: &[Program] = &[
             If::Given(env("PROBE_PASSWORD_PATH")),
             If::Given(env("NSS_SDB_USE_CACHE")),
             If::Given(env("HEADLESS_SERVICE_NAME")),
+            If::Mounted("/mnt/elastic-internal/xpack-file-realm"),
         ],
         scheme: &[
             case(&[If::Is(env("READINESS_PROBE_PROTOCOL"), "https")], Says::Stated(Scheme::Https)),
@@ -200,6 +207,22 @@ pub(crate) const PODS: &[Program] = &[
         auth: &[case(&[If::On(BITNAMI_SECURITY)], Says::Stated(Auth::Basic)), case(&[], Says::Default(Auth::None))],
         ..POD
     },
+    // Open Distro, from which OpenSearch comes: its security plugin is on, with demo certificates.
+    Program {
+        images: &["opendistro-for-elasticsearch"],
+        scheme: &[
+            case(&[If::On(env("opendistro_security.disabled"))], Says::Stated(Scheme::Http)),
+            case(&[If::Off(env("opendistro_security.ssl.http.enabled"))], Says::Stated(Scheme::Http)),
+            case(&[If::Mounted(FILE)], Says::Usual(Scheme::Https)),
+            case(&[], Says::Default(Scheme::Https)),
+        ],
+        auth: &[
+            case(&[If::On(env("opendistro_security.disabled"))], Says::Stated(Auth::None)),
+            case(&[If::Mounted(FILE)], Says::Usual(Auth::Basic)),
+            case(&[], Says::Default(Auth::Basic)),
+        ],
+        ..POD
+    },
     // Builds without the security plugin.
     Program {
         images: &["elasticsearch-oss", "docker-elasticsearch-kubernetes"],
@@ -210,12 +233,12 @@ pub(crate) const PODS: &[Program] = &[
     Program {
         images: &["elasticsearch", "elasticsearch6", "logging-elasticsearch6", "logging-elasticsearch5"],
         scheme: &[
-            case(&[If::Off(SECURITY)], Says::Stated(Scheme::Http)),
             case(&[If::Off(SECURITY_ENV)], Says::Stated(Scheme::Http)),
-            case(&[If::On(HTTP_TLS)], Says::Stated(Scheme::Https)),
             case(&[If::On(HTTP_TLS_ENV)], Says::Stated(Scheme::Https)),
-            case(&[If::Off(HTTP_TLS)], Says::Stated(Scheme::Http)),
             case(&[If::Off(HTTP_TLS_ENV)], Says::Stated(Scheme::Http)),
+            case(&[If::Off(SECURITY)], Says::Stated(Scheme::Http)),
+            case(&[If::On(HTTP_TLS)], Says::Stated(Scheme::Https)),
+            case(&[If::Off(HTTP_TLS)], Says::Stated(Scheme::Http)),
             // The image of 8 writes TLS into the file itself at its first start, unless security is stated.
             case(&[If::Since(8), If::On(SECURITY_ENV)], Says::Usual(Scheme::Http)),
             case(&[If::Since(8), If::Mounted(FILE)], Says::Usual(Scheme::Https)),
@@ -224,10 +247,10 @@ pub(crate) const PODS: &[Program] = &[
             case(&[If::Before(8)], Says::Default(Scheme::Http)),
         ],
         auth: &[
-            case(&[If::Off(SECURITY)], Says::Stated(Auth::None)),
             case(&[If::Off(SECURITY_ENV)], Says::Stated(Auth::None)),
-            case(&[If::On(SECURITY)], Says::Stated(Auth::Basic)),
             case(&[If::On(SECURITY_ENV)], Says::Stated(Auth::Basic)),
+            case(&[If::Off(SECURITY)], Says::Stated(Auth::None)),
+            case(&[If::On(SECURITY)], Says::Stated(Auth::Basic)),
             case(&[If::Mounted(FILE)], Says::Open),
             case(&[If::Since(8)], Says::Default(Auth::Basic)),
             case(&[If::Before(8)], Says::Default(Auth::None)),

@@ -102,7 +102,17 @@ const GRAFANA: Program = Program {
         If::Given(env("GF_LOG_MODE")),
         If::Given(flag("homepath")),
     ],
-    listen: Listen { settings: &[env("GF_SERVER_HTTP_PORT")], default: &[3000], never: &[9094] },
+    listen: Listen {
+        settings: &[env("GF_SERVER_HTTP_PORT")],
+        default: &[3000],
+        never: &[9094],
+        file: &[
+            If::Mounted(INI),
+            If::Mounted(BITNAMI_INI),
+            If::Given(flag("config")),
+            If::Given(env("GF_PATHS_CONFIG")),
+        ],
+    },
     roles: &[case(&[], usually("grafana"))],
     // Variables beat the file.
     scheme: &[
@@ -149,7 +159,15 @@ const BITNAMI_INI: &str = "/opt/bitnami/grafana/conf/grafana.ini";
 /// `GF_<SECTION>_<KEY>`, which beat the file.
 pub(crate) const PODS: &[Program] = &[
     Program {
-        images: &["grafana", "grafana-oss", "grafana-enterprise", "heapster-grafana-amd64", "heapster-grafana"],
+        images: &[
+            "grafana",
+            "grafana-oss",
+            "grafana-enterprise",
+            "grafana-grafana",
+            "grafana-plugins",
+            "heapster-grafana",
+            "heapster-grafana-amd64",
+        ],
         ..GRAFANA
     },
     // grafana/otel-lgtm: Grafana with its stores in one container, with anonymous access.
@@ -161,6 +179,7 @@ pub(crate) const PODS: &[Program] = &[
             settings: &[env("GF_SERVER_HTTP_PORT")],
             default: &[3000],
             never: &[3100, 3200, 4040, 4317, 4318, 9090],
+            ..Listen::NONE
         },
         auth: &[
             case(&[If::Off(env("GF_AUTH_ANONYMOUS_ENABLED"))], Says::Stated(Auth::Basic)),

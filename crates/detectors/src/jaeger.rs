@@ -137,6 +137,7 @@ const JAEGER: Program = Program {
         ],
         default: &[16686],
         never: NO_QUERIES,
+        ..Listen::NONE
     },
     // The health endpoint is on a port of its own without a prefix. A probe of the query port shows the prefix.
     probe_path: ProbePath::Whole,
@@ -147,13 +148,9 @@ const JAEGER: Program = Program {
 /// of v2, which reads everything from a file and without one is all-in-one at the root.
 pub(crate) const PODS: &[Program] = &[
     Program {
-        images: &["all-in-one", "jaeger-all-in-one", "jaeger-query"],
+        images: &["all-in-one", "jaeger-all-in-one", "jaeger-query", "opentelemetry-all-in-one"],
         containers: &["jaeger", "jaeger-all-in-one", "jaeger-query", "all-in-one"],
-        roles: &[
-            case(&[If::Container("collector")], silent("collector")),
-            case(&[If::Container("query")], answers("query")),
-            case(&[], usually("all-in-one")),
-        ],
+        roles: &[case(&[], usually("query"))],
         scheme: &[
             case(&[If::On(flag("query.http.tls.enabled"))], Says::Stated(Scheme::Https)),
             case(&[If::On(env("QUERY_HTTP_TLS_ENABLED"))], Says::Stated(Scheme::Https)),
@@ -177,16 +174,12 @@ pub(crate) const PODS: &[Program] = &[
         images: &["jaeger"],
         containers: &["jaeger"],
         marks: &[],
-        listen: Listen { settings: &[], default: &[16686], never: NO_QUERIES },
-        // bitnami's chart has a file per component.
+        listen: Listen { settings: &[], default: &[16686], never: NO_QUERIES, file: &[If::Given(flag("config"))] },
+        // bitnami's chart has a file per component, and the OpenTelemetry operator calls every file `collector.yaml`. So
+        // only the port tells a collector from the rest.
         roles: &[
-            case(&[If::FileNamed(flag("config"), "collector")], silent("collector")),
-            case(&[If::FileNamed(flag("config"), "ingester")], silent("ingester")),
             case(&[If::FileNamed(flag("config"), "query")], answers("query")),
-            case(&[If::Container("collector")], silent("collector")),
-            case(&[If::Container("ingester")], silent("ingester")),
-            case(&[If::Container("agent")], silent("agent")),
-            case(&[If::Container("query")], answers("query")),
+            case(&[If::FileNamed(flag("config"), "ingester")], silent("ingester")),
             case(&[], usually("all-in-one")),
         ],
         scheme: &[case(&[If::Given(flag("config"))], Says::Open), case(&[], Says::Default(Scheme::Http))],

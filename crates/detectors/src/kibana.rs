@@ -68,9 +68,23 @@ pub(crate) const RULE: Rule = Rule {
 const BASE_PATH: Setting = env("SERVER_BASEPATH");
 const REWRITE: Setting = env("SERVER_REWRITEBASEPATH");
 const TLS: Setting = env("SERVER_SSL_ENABLED");
+const KIBANA_FILE: &str = "/usr/share/kibana/config/kibana.yml";
+const BITNAMI_FILE: &str = "/opt/bitnami/kibana/config/kibana.yml";
+const DASHBOARDS_FILE: &str = "/usr/share/opensearch-dashboards/config/opensearch_dashboards.yml";
+const WAZUH_FILE: &str = "/usr/share/wazuh-dashboard/config/opensearch_dashboards.yml";
 
 const POD: Program = Program {
-    listen: Listen { settings: &[env("SERVER_PORT"), env("server.port")], default: &[5601], never: &[9601] },
+    listen: Listen {
+        settings: &[env("SERVER_PORT"), env("server.port")],
+        default: &[5601],
+        never: &[9601],
+        file: &[
+            If::Mounted(KIBANA_FILE),
+            If::Mounted(BITNAMI_FILE),
+            If::Mounted(DASHBOARDS_FILE),
+            If::Mounted(WAZUH_FILE),
+        ],
+    },
     roles: &[case(&[], usually("kibana"))],
     probe_path: ProbePath::Before(&["/login", "/api/status", "/app/kibana", "/app/login", "/status"]),
     ..Program::of(Product::Kibana)
@@ -85,7 +99,15 @@ const BY_BASE_PATH: Case<Says<Path>> =
 /// elastic/cloud-on-k8s `pkg/controller/kibana/pod.go` (everything is in a file, the probe has the scheme).
 pub(crate) const PODS: &[Program] = &[
     Program {
-        images: &["kibana", "kibana-oss", "docker-kibana", "kibana6", "logging-kibana6", "logging-kibana5"],
+        images: &[
+            "kibana",
+            "kibana-oss",
+            "docker-kibana",
+            "kibana6",
+            "logging-kibana6",
+            "logging-kibana5",
+            "opendistro-for-elasticsearch-kibana",
+        ],
         containers: &["kibana"],
         marks: &[
             If::Given(BASE_PATH),
@@ -104,14 +126,14 @@ pub(crate) const PODS: &[Program] = &[
             case(&[If::On(env("KIBANA_SERVER_ENABLE_TLS"))], Says::Stated(Scheme::Https)),
             case(&[If::Off(TLS)], Says::Stated(Scheme::Http)),
             case(&[If::Off(env("KIBANA_SERVER_ENABLE_TLS"))], Says::Stated(Scheme::Http)),
-            case(&[If::Mounted("/usr/share/kibana/config/kibana.yml")], Says::Usual(Scheme::Http)),
-            case(&[If::Mounted("/opt/bitnami/kibana/config/kibana.yml")], Says::Usual(Scheme::Http)),
+            case(&[If::Mounted(KIBANA_FILE)], Says::Usual(Scheme::Http)),
+            case(&[If::Mounted(BITNAMI_FILE)], Says::Usual(Scheme::Http)),
             case(&[], Says::Default(Scheme::Http)),
         ],
         prefix: &[
             BY_BASE_PATH,
-            case(&[If::Mounted("/usr/share/kibana/config/kibana.yml")], Says::Usual(Path::Fixed(""))),
-            case(&[If::Mounted("/opt/bitnami/kibana/config/kibana.yml")], Says::Usual(Path::Fixed(""))),
+            case(&[If::Mounted(KIBANA_FILE)], Says::Usual(Path::Fixed(""))),
+            case(&[If::Mounted(BITNAMI_FILE)], Says::Usual(Path::Fixed(""))),
             case(&[], Says::Default(Path::Fixed(""))),
         ],
         // Elasticsearch decides.
@@ -140,7 +162,7 @@ pub(crate) const PODS: &[Program] = &[
         ..POD
     },
     Program {
-        images: &["opensearch-dashboards", "wazuh-dashboard"],
+        images: &["opensearch-dashboards"],
         containers: &["dashboards", "opensearch-dashboards", "wazuh-dashboard"],
         marks: &[
             If::Given(env("OPENSEARCH_HOSTS")),
@@ -165,6 +187,16 @@ pub(crate) const PODS: &[Program] = &[
         ],
         ..POD
     },
+    // Wazuh's file serves TLS.
+    Program {
+        images: &["wazuh-dashboard"],
+        scheme: &[
+            case(&[If::On(TLS)], Says::Stated(Scheme::Https)),
+            case(&[If::Off(TLS)], Says::Stated(Scheme::Http)),
+            case(&[], Says::Usual(Scheme::Https)),
+        ],
+        prefix: &[BY_BASE_PATH, case(&[], Says::Usual(Path::Fixed("")))],
+        auth: &[case(&[], Says::Usual(Auth::Basic))],
+        ..POD
+    },
 ];
-
-const DASHBOARDS_FILE: &str = "/usr/share/opensearch-dashboards/config/opensearch_dashboards.yml";

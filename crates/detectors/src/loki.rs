@@ -116,7 +116,12 @@ pub(crate) const PODS: &[Program] = &[
             If::Given(flag("auth.enabled")),
             If::Given(flag("server.http-listen-port")),
         ],
-        listen: Listen { settings: &[flag("server.http-listen-port")], default: &[3100], never: &[9095, 7946] },
+        listen: Listen {
+            settings: &[flag("server.http-listen-port")],
+            default: &[3100],
+            never: &[9095, 7946],
+            file: &[If::Given(flag("config.file"))],
+        },
         roles: &[
             case(&[If::Has(TARGET, "all")], answers("all")),
             case(&[If::Has(TARGET, "query-frontend")], answers("query-frontend")),
@@ -161,7 +166,12 @@ pub(crate) const PODS: &[Program] = &[
             If::Given(flag("logs.write.endpoint")),
         ],
         shared_marks: &[If::Given(flag("tenants.config")), If::Given(flag("rbac.config"))],
-        listen: Listen { settings: &[flag("web.listen")], default: &[8080], never: &[8081, 8083] },
+        listen: Listen {
+            settings: &[flag("web.listen")],
+            default: &[8080],
+            never: &[8081, 8083],
+            file: &[If::Given(flag("config.file"))],
+        },
         roles: &[
             case(&[If::Given(flag("logs.read.endpoint"))], answers("gateway")),
             case(&[], silent("a gateway that only writes")),

@@ -163,7 +163,7 @@ pub(crate) const PODS: &[Program] = &[Program {
         If::PortName("mcp"),
     ],
     roles: &[case(&[], usually("server"))],
-    listen: Listen { settings: &[env("MCP_PORT")], default: &[], never: &[] },
+    listen: Listen { settings: &[env("MCP_PORT")], default: &[], never: &[], ..Listen::NONE },
     scheme: &[case(&[], Says::Usual(Scheme::Http))],
     prefix: &[case(&[], Says::Usual(Path::Fixed("/mcp")))],
     auth: &[case(&[If::Given(env("MCP_API_TOKENS"))], Says::Stated(Auth::Bearer)), case(&[], Says::Open)],

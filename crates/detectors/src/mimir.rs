@@ -115,7 +115,12 @@ const MIMIR: Program = Program {
         If::Given(flag("usage-stats.installation-mode")),
     ],
     shared_marks: &[If::Given(TARGET), If::Given(flag("config.file")), If::Given(flag("server.http-listen-port"))],
-    listen: Listen { settings: &[flag("server.http-listen-port")], default: &[8080], never: &[9095, 7946] },
+    listen: Listen {
+        settings: &[flag("server.http-listen-port")],
+        default: &[8080],
+        never: &[9095, 7946],
+        file: &[If::Given(flag("config.file"))],
+    },
     roles: POD_ROLES,
     scheme: &[
         case(&[If::Given(flag("server.http-tls-cert-path"))], Says::Stated(Scheme::Https)),
@@ -155,7 +160,12 @@ pub(crate) const PODS: &[Program] = &[
     Program {
         images: &["cortex"],
         containers: &["cortex"],
-        listen: Listen { settings: &[flag("server.http-listen-port")], default: &[80], never: &[9095, 7946] },
+        listen: Listen {
+            settings: &[flag("server.http-listen-port")],
+            default: &[80],
+            never: &[9095, 7946],
+            file: &[If::Given(flag("config.file"))],
+        },
         api: &[
             case(
                 &[If::Given(flag("http.prometheus-http-prefix"))],

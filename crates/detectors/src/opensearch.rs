@@ -63,6 +63,8 @@ const OFF_FLAG: Setting = flag("plugins.security.disabled");
 const HTTP_TLS: Setting = env("plugins.security.ssl.http.enabled");
 const HTTP_TLS_FLAG: Setting = flag("plugins.security.ssl.http.enabled");
 const FILE: &str = "/usr/share/opensearch/config/opensearch.yml";
+const WAZUH_FILE: &str = "/usr/share/wazuh-indexer/opensearch.yml";
+const BITNAMI_FILE: &str = "/opt/bitnami/opensearch/config/opensearch.yml";
 const BITNAMI_SECURITY: Setting = env("OPENSEARCH_ENABLE_SECURITY");
 const BITNAMI_TLS: Setting = env("OPENSEARCH_ENABLE_REST_TLS");
 const NODE_ROLES: Setting = env("node.roles");
@@ -89,7 +91,12 @@ const POD: Program = Program {
         If::Given(env("node.name")),
         If::Given(NODE_ROLES),
     ],
-    listen: Listen { settings: &[env("http.port"), flag("http.port")], default: &[9200], never: &[9300, 9600, 9650] },
+    listen: Listen {
+        settings: &[env("http.port"), flag("http.port")],
+        default: &[9200],
+        never: &[9300, 9600, 9650],
+        file: &[If::Mounted(FILE), If::Mounted(WAZUH_FILE), If::Mounted(BITNAMI_FILE)],
+    },
     roles: &[
         case(&[If::Is(NODE_ROLES, "")], answers("coordinating")),
         case(&[If::Is(NODE_ROLES, "[]")], answers("coordinating")),
@@ -131,12 +138,13 @@ pub(crate) const PODS: &[Program] = &[
         scheme: &[
             case(&[If::On(OFF)], Says::Stated(Scheme::Http)),
             case(&[If::On(OFF_ENV)], Says::Stated(Scheme::Http)),
-            case(&[If::On(OFF_FLAG)], Says::Stated(Scheme::Http)),
             case(&[If::Off(HTTP_TLS)], Says::Stated(Scheme::Http)),
-            case(&[If::Off(HTTP_TLS_FLAG)], Says::Stated(Scheme::Http)),
             case(&[If::On(HTTP_TLS)], Says::Stated(Scheme::Https)),
+            case(&[If::On(OFF_FLAG)], Says::Stated(Scheme::Http)),
+            case(&[If::Off(HTTP_TLS_FLAG)], Says::Stated(Scheme::Http)),
             case(&[If::On(HTTP_TLS_FLAG)], Says::Stated(Scheme::Https)),
             case(&[If::Mounted(FILE)], Says::Usual(Scheme::Https)),
+            case(&[If::Mounted(WAZUH_FILE)], Says::Usual(Scheme::Https)),
             case(&[], Says::Default(Scheme::Https)),
         ],
         auth: &[
@@ -144,6 +152,7 @@ pub(crate) const PODS: &[Program] = &[
             case(&[If::On(OFF_ENV)], Says::Stated(Auth::None)),
             case(&[If::On(OFF_FLAG)], Says::Stated(Auth::None)),
             case(&[If::Mounted(FILE)], Says::Usual(Auth::Basic)),
+            case(&[If::Mounted(WAZUH_FILE)], Says::Usual(Auth::Basic)),
             case(&[], Says::Default(Auth::Basic)),
         ],
         ..POD

@@ -134,6 +134,8 @@ pub(crate) const PODS: &[Program] = &[
             "docker-prometheus",
             "polaris-prometheus",
             "golang-github-prometheus",
+            "prometheus-linux-amd64",
+            "prometheus-linux-arm64",
         ],
         containers: &["prometheus", "prometheus-server", "prom"],
         marks: &[
@@ -158,7 +160,12 @@ pub(crate) const PODS: &[Program] = &[
             If::Given(flag("web.route-prefix")),
             If::Given(flag("web.external-url")),
         ],
-        listen: Listen { settings: &[flag("web.listen-address")], default: &[9090], never: &[10901, 10902] },
+        listen: Listen {
+            settings: &[flag("web.listen-address")],
+            default: &[9090],
+            never: &[10901, 10902],
+            ..Listen::NONE
+        },
         // The agent only forwards: its query API answers with an error. `--agent` since 3.0, the feature before.
         roles: &[
             case(&[If::On(flag("agent"))], silent("agent")),
@@ -192,7 +199,7 @@ pub(crate) const PODS: &[Program] = &[
             If::Given(flag("query.credentials-file")),
         ],
         shared_marks: &[If::Given(flag("web.listen-address")), If::Given(flag("web.external-url"))],
-        listen: Listen { settings: &[flag("web.listen-address")], default: &[9090, 19090], never: &[] },
+        listen: Listen { settings: &[flag("web.listen-address")], default: &[9090, 19090], never: &[], ..Listen::NONE },
         scheme: &[case(&[], Says::Default(Scheme::Http))],
         prefix: &[
             case(&[If::Given(flag("web.external-url"))], Says::Stated(Path::OfUrl(flag("web.external-url")))),

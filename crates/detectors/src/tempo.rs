@@ -86,6 +86,7 @@ pub(crate) const PODS: &[Program] = &[
             settings: &[flag("server.http-listen-port")],
             default: &[3200],
             never: &[9095, 7946, 4317, 4318, 9411, 14250, 14268, 6831, 6832, 55678, 55680, 55681, 16685, 16686, 16687],
+            file: &[If::Given(flag("config.file"))],
         },
         roles: &[
             case(&[If::Has(TARGET, "all")], answers("all")),
@@ -120,7 +121,12 @@ pub(crate) const PODS: &[Program] = &[
         images: &["tempo-gateway"],
         marks: &[If::Given(flag("traces.tempo.endpoint")), If::Given(flag("traces.read.endpoint"))],
         shared_marks: &[If::Given(flag("tenants.config")), If::Given(flag("rbac.config"))],
-        listen: Listen { settings: &[flag("web.listen")], default: &[8080], never: &[8081, 8090] },
+        listen: Listen {
+            settings: &[flag("web.listen")],
+            default: &[8080],
+            never: &[8081, 8090],
+            file: &[If::Given(flag("config.file"))],
+        },
         roles: &[case(&[], answers("gateway"))],
         scheme: &[
             case(&[If::Given(flag("tls.server.cert-file"))], Says::Stated(Scheme::Https)),

@@ -106,7 +106,7 @@ pub(crate) const PODS: &[Program] = &[Program {
         If::Given(flag("grpc-address")),
         If::Given(flag("http-address")),
     ],
-    listen: Listen { settings: &[flag("http-address")], default: &[10902], never: &[10901, 19291] },
+    listen: Listen { settings: &[flag("http-address")], default: &[10902], never: &[10901, 19291], ..Listen::NONE },
     roles: &[
         case(&[If::Subcommand("query")], answers("query")),
         case(&[If::Subcommand("query-frontend")], answers("query-frontend")),

@@ -104,7 +104,12 @@ pub(crate) const PODS: &[Program] = &[
             If::Given(flag("retentionPeriod")),
             If::Given(flag("promscrape.config")),
         ],
-        listen: Listen { settings: &[flag("httpListenAddr")], default: &[8428], never: &[4242, 2003, 8089] },
+        listen: Listen {
+            settings: &[flag("httpListenAddr")],
+            default: &[8428],
+            never: &[4242, 2003, 8089],
+            ..Listen::NONE
+        },
         roles: &[case(&[], usually("single"))],
         ..POD
     },
@@ -119,7 +124,7 @@ pub(crate) const PODS: &[Program] = &[
             If::Given(flag("vmalert.proxyURL")),
         ],
         shared_marks: &[If::Given(flag("storageNode"))],
-        listen: Listen { settings: &[flag("httpListenAddr")], default: &[8481], never: &[] },
+        listen: Listen { settings: &[flag("httpListenAddr")], default: &[8481], never: &[], ..Listen::NONE },
         roles: &[case(&[], answers("vmselect"))],
         api: &[case(&[], Says::Default(Path::Fixed("/select/0/prometheus")))],
         ..POD

@@ -75,7 +75,12 @@ pub(crate) const PODS: &[Program] = &[Program {
         If::Given(flag("storageNode")),
         If::Given(flag("retentionPeriod")),
     ],
-    listen: Listen { settings: &[flag("httpListenAddr")], default: &[10428, 10471], never: &[514, 4317] },
+    listen: Listen {
+        settings: &[flag("httpListenAddr")],
+        default: &[10428, 10471],
+        never: &[514, 4317],
+        ..Listen::NONE
+    },
     roles: &[
         case(&[If::On(flag("select.disable"))], silent("vtinsert")),
         case(&[If::Given(flag("storageNode")), If::On(flag("internalselect.disable"))], silent("vtinsert")),

@@ -55,7 +55,7 @@ pub(crate) const PODS: &[Program] = &[Program {
         If::Given(env("ZIPKIN_UI_BASEPATH")),
     ],
     shared_marks: &[If::Given(env("STORAGE_TYPE")), If::Given(env("QUERY_PORT")), If::Given(env("ES_HOSTS"))],
-    listen: Listen { settings: &[env("QUERY_PORT")], default: &[9411], never: &[9410] },
+    listen: Listen { settings: &[env("QUERY_PORT")], default: &[9411], never: &[9410], ..Listen::NONE },
     roles: &[case(&[If::Off(env("QUERY_ENABLED"))], silent("collector")), case(&[], usually("zipkin"))],
     scheme: &[
         case(&[If::On(env("ARMERIA_SSL_ENABLED"))], Says::Stated(Scheme::Https)),

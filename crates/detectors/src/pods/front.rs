@@ -137,7 +137,7 @@ fn listening(container: &Container<'_>, identity: Identity) -> Option<Listening>
             let stated: Vec<u16> = all.iter().filter(|(.., by)| by.is_some()).map(|(port, ..)| *port).collect();
             let is_stated = !stated.is_empty();
             let ports = if is_stated { stated } else { all.iter().map(|(port, ..)| *port).collect() };
-            Some(Listening { ports, stated: is_stated, only_in_pod: false })
+            Some(Listening { ports, stated: is_stated, only_in_pod: false, is_open: false })
         }
         _ => None,
     }

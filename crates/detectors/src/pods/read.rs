@@ -19,10 +19,14 @@ use crate::{
     view::{Protocol, ServiceView},
 };
 
+/// How many ports of a Service are looked at. Jaeger's has 14.
+const MAX_PORTS: usize = 64;
+
 /// What a Pod behind a Service says about the Service's ports.
 pub fn read(view: &ServiceView, pod: &PodView) -> PodFacts {
     let containers = Containers::of(pod);
-    let ports = view.ports.iter().filter(|port| port.protocol == Protocol::Tcp).filter_map(|port| {
+    let tcp = view.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
+    let ports = tcp.take(MAX_PORTS).filter_map(|port| {
         let (running, number) = containers.reached_by(port)?;
         Some(PortFacts { port: port.port, leads_to: leads_to(&containers, running, number)? })
     });
@@ -99,8 +103,11 @@ fn query_port(program: &Program, running: &RunningContainer<'_>, number: u16) ->
         QueryPort::Yes
     } else if listening.stated || program.listen.never.contains(&number) {
         QueryPort::No
-    } else {
+    } else if listening.is_open || listening.ports.is_empty() || running.container.declares_only(number) {
+        // An image can be built with another port.
         QueryPort::Possible
+    } else {
+        QueryPort::No
     }
 }
 
@@ -168,7 +175,10 @@ fn behind(
     let scheme = scheme.or(probed);
     let auth = proxy.auth(container);
     let inside = match proxy.upstream(container) {
-        Upstream::Port(port) => containers.reached_inside(port).map(|running| (running, port)),
+        Upstream::Port(port) => {
+            let by_port = containers.reached_inside(port).map(|running| (running, port));
+            by_port.or_else(|| containers.only_product().map(|running| (running, 0)))
+        }
         Upstream::Service(name) => return by_upstream_name(&name, proxy, container, scheme, auth),
         Upstream::Unknown => containers.only_product().map(|running| (running, 0)),
     };

@@ -206,8 +206,9 @@ impl<'a> Settings<'a> {
 /// Whether a command runs others, so that its flags can be in a script.
 fn is_shell(command: &str) -> bool {
     let name = command.rsplit('/').next().unwrap_or(command);
-    matches!(name, "sh" | "bash" | "ash" | "dash" | "zsh" | "env" | "python" | "python3")
-        || [".sh", ".bash", ".py"].iter().any(|end| name.ends_with(end))
+    let names =
+        ["sh", "bash", "ash", "dash", "zsh", "env", "python", "python3", "start", "run", "entrypoint", "supervisord"];
+    names.contains(&name) || [".sh", ".bash", ".py"].iter().any(|end| name.ends_with(end))
 }
 
 /// The words of command and arguments, without the command's name. Of a shell's script they are what is between spaces
