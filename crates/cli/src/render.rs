@@ -6,12 +6,7 @@ use std::io::{self, IsTerminal};
 
 use crd_types::ServiceReason;
 use serde::Serialize;
-use toolset::{
-    Manifest, Plan, Tool,
-    assumptions::{assumptions, missing},
-    render::HOLMESGPT_KEY,
-    tool::Rejection,
-};
+use toolset::{Manifest, Plan, Tool, assumptions, render::HOLMESGPT_KEY, tool::Rejection};
 
 use crate::{
     args::Format,
@@ -120,7 +115,7 @@ fn tool_row(tool: &Tool) -> ToolRow<'_> {
         trust: tool.trust.as_str(),
         confidence: tool.confidence.to_string(),
         evidence: &tool.decided_by,
-        notes: missing(tool).into_iter().chain(assumptions(tool)).collect(),
+        notes: assumptions::notes(tool),
     }
 }
 

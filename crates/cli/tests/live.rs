@@ -52,22 +52,24 @@ fn with_slices(path: &str, pods: impl Fn(&str) -> Answer) -> Answer {
     }
 }
 
+/// A slice of the control plane with one Pod.
+fn slice(namespace: &str, service: &str, uid: &str, pod: &str) -> Value {
+    json!({
+        "metadata": {
+            "name": format!("slice-of-{pod}"), "namespace": namespace,
+            "labels": {"kubernetes.io/service-name": service, "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"},
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Service", "name": service, "uid": uid}],
+        },
+        "addressType": "IPv4",
+        "endpoints": [{
+            "addresses": ["10.1.0.1"], "conditions": {"ready": true},
+            "targetRef": {"kind": "Pod", "namespace": namespace, "name": pod, "uid": format!("uid of {pod}")},
+        }],
+    })
+}
+
 /// The slices of the control plane for both Services, and one that belongs to another Service.
 fn slices() -> Value {
-    let slice = |namespace: &str, service: &str, uid: &str, pod: &str| {
-        json!({
-            "metadata": {
-                "name": format!("slice-of-{pod}"), "namespace": namespace,
-                "labels": {"kubernetes.io/service-name": service, "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"},
-                "ownerReferences": [{"apiVersion": "v1", "kind": "Service", "name": service, "uid": uid}],
-            },
-            "addressType": "IPv4",
-            "endpoints": [{
-                "addresses": ["10.1.0.1"], "conditions": {"ready": true},
-                "targetRef": {"kind": "Pod", "namespace": namespace, "name": pod, "uid": format!("uid of {pod}")},
-            }],
-        })
-    };
     json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSliceList", "metadata": {},
         "items": [
@@ -230,4 +232,34 @@ fn no_pod_is_read_if_pods_are_disabled() {
     let (run, asked) = run_live(&["render", "--live", "-o", "json"], disabled);
     assert_eq!(run.json()["tools"][0]["service"], "grafana");
     assert_eq!(asked_for_pods(&asked), [""; 0]);
+}
+
+#[test]
+fn at_most_500_pods_are_read() {
+    let many = |path: &str| match path.split('?').next().unwrap_or_default() {
+        "/api/v1/services" => {
+            let service = |number: usize| {
+                json!({
+                    "metadata": {"name": format!("grafana-{number}"), "namespace": "monitoring", "uid": format!("u{number}")},
+                    "spec": {"clusterIP": "10.0.0.1", "selector": {"app": "grafana"}, "ports": [{"port": 3000}]},
+                })
+            };
+            let items: Vec<Value> = (0..502).map(service).collect();
+            ("200 OK", json!({"apiVersion": "v1", "kind": "ServiceList", "metadata": {}, "items": items}).to_string())
+        }
+        "/apis/discovery.k8s.io/v1/endpointslices" => {
+            let items: Vec<Value> = (0..502)
+                .map(|number| {
+                    slice("monitoring", &format!("grafana-{number}"), &format!("u{number}"), &format!("p{number}"))
+                })
+                .collect();
+            let list = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSliceList", "metadata": {}, "items": items});
+            ("200 OK", list.to_string())
+        }
+        _ => with_slices(path, |_| not_found()),
+    };
+    let (run, asked) = run_live(&["render", "--live", "-o", "json"], many);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(asked_for_pods(&asked).len(), 500);
+    assert!(run.stderr.contains("only 500 Pods are read, and 2 are not"), "{}", run.stderr);
 }

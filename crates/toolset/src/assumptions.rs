@@ -1,12 +1,23 @@
 //! What the entry of a tool takes for granted, in sentences for people. Each sentence says what would settle it.
 
-use crd_types::Trust;
+use crd_types::{ServiceReason, Trust};
 use detectors::{Auth, Product, Scheme};
 
 use crate::{
     select::{annotation, claim::Origin},
     tool::Tool,
 };
+
+/// All that a person should know about the entry of a tool: what it does not have, what is ambiguous, and what it takes
+/// for granted.
+pub fn notes(tool: &Tool) -> Vec<String> {
+    let ambiguous = (tool.reason == ServiceReason::AmbiguousPods).then(|| AMBIGUOUS.to_owned());
+    missing(tool).into_iter().chain(ambiguous).chain(assumptions(tool)).collect()
+}
+
+/// What [`ServiceReason::AmbiguousPods`] means.
+pub const AMBIGUOUS: &str =
+    "the Service selects Pods of several controllers that differ, and only what they agree on counts";
 
 /// What a tool is known to ask of its clients and its entry does not have. `None` for a tool of a Tenant, which never
 /// gets credentials.
@@ -183,6 +194,12 @@ mod tests {
         let of_tenant = tenant(Tool { assumed: ALL, ..prometheus() });
         assert!(assumptions(&of_tenant).iter().all(|text| !text.contains("credentials")));
         assert_eq!(missing(&tenant(Tool { auth: Auth::Bearer, ..prometheus() })), None);
+    }
+
+    #[test]
+    fn notes_say_that_pods_are_ambiguous() {
+        assert_eq!(notes(&prometheus()), [""; 0]);
+        assert_eq!(notes(&Tool { reason: ServiceReason::AmbiguousPods, ..prometheus() }), [AMBIGUOUS]);
     }
 
     #[test]

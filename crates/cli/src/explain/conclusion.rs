@@ -3,7 +3,7 @@
 use crd_types::{OutputFormat, ServiceReason, Trust};
 use toolset::{
     Tool,
-    assumptions::{assumptions, missing},
+    assumptions::{AMBIGUOUS, assumptions, missing},
     render::why_absent,
     select::{claim::Origin, source::Outside},
 };
@@ -94,6 +94,7 @@ fn explain_reason(case: &Case<'_>, tool: &Tool) -> &'static str {
         ServiceReason::CredentialsNotAllowed => {
             "an override sets credentials or a tenant, but a Service of a Tenant source never gets them"
         }
+        ServiceReason::AmbiguousPods => AMBIGUOUS,
         ServiceReason::NameConflict if !by_agent => "another tool has the requested name",
         ServiceReason::NameConflict => "another tool or the agent itself has the requested name",
         _ => "see spec.overrides",

@@ -3,6 +3,7 @@
 use crd_types::ServiceReason;
 use detectors::{Assumed, Auth, Confidence, ServiceType};
 use toolset::{
+    assumptions::AMBIGUOUS,
     index::Pods,
     select::{
         claim::{Claim, ClaimOutcome},
@@ -50,7 +51,9 @@ pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
             }
         }
         if evidence.ambiguous {
-            let text = "AmbiguousPods: the Pods of several controllers differ, and only what they agree on counts; let the Service select the Pods of one of them, or state what they differ in with annotations";
+            let text = format!(
+                "AmbiguousPods: {AMBIGUOUS}; let it select the Pods of one of them, or state with annotations what they differ in"
+            );
             lines.push(entry("problem", case.paint.warn(text)));
         }
     } else {
@@ -102,10 +105,14 @@ fn why_unknown(case: &Case<'_>, claim: &Claim) -> String {
 /// What is open, as a list in words.
 fn open_parts(claim: &Claim) -> String {
     let Assumed { scheme, path, auth } = claim.assumed;
-    let is_target = matches!(claim.outcome, ClaimOutcome::Target(_));
+    let (is_target, other) = match &claim.outcome {
+        ClaimOutcome::Target(_) => (true, ""),
+        ClaimOutcome::Rejected { reason: ServiceReason::NotAnEndpoint, .. } => (false, "the endpoint role"),
+        ClaimOutcome::Rejected { .. } => (false, "the port"),
+    };
     let parts: Vec<&str> = [
         (claim.confidence < Confidence::High, "the product"),
-        (!is_target, "the port"),
+        (!is_target, other),
         (is_target && scheme, "the scheme"),
         (is_target && path, "the path"),
         (is_target && auth, "the authentication"),
