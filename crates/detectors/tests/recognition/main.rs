@@ -13,6 +13,7 @@ mod look_alikes;
 mod mcp;
 mod metrics;
 mod namespaces;
+mod programs_beside;
 mod properties;
 mod search;
 mod stated_type;
