@@ -3,7 +3,7 @@
 use super::{
     conclusion::{Assessment, Conclusion, Mismatch, OtherRole},
     evidence::{describe_port, joined},
-    identities::Identities,
+    identities::{Identities, Identity},
     pieces::Pieces,
     ports::{Fit, expected},
     rule::Rule,
@@ -57,14 +57,16 @@ pub(crate) fn hint(rule: &Rule, identities: &Identities<'_>, assessment: &Assess
             "The port is the only evidence. If the Service is {product}, annotate it with {annotations} or label it {}.",
             labels(rule)
         ),
-        Conclusion::Endpoint { confidence: Confidence::Low, choice, .. } => match other_program(rule, identities) {
-            Some(text) => text,
-            None => format!(
-                "{} Annotate the Service with {annotations}, or label it {}.",
-                not_enough(rule, identities, choice.fit, choice.port),
-                labels(rule)
-            ),
-        },
+        Conclusion::Endpoint { confidence: Confidence::Low, choice, .. } => {
+            match unsure(rule, identities, choice.fit) {
+                Some(text) => text,
+                None => format!(
+                    "{} Annotate the Service with {annotations}, or label it {}.",
+                    not_enough(rule, identities, choice.fit, choice.port),
+                    labels(rule)
+                ),
+            }
+        }
         Conclusion::Endpoint { confidence: Confidence::Medium, .. } => format!(
             "The label {} or the annotations {annotations} make the confidence High. The annotation \
              kubernaut.io/toolset=disabled excludes the Service.",
@@ -76,15 +78,22 @@ pub(crate) fn hint(rule: &Rule, identities: &Identities<'_>, assessment: &Assess
     }
 }
 
-/// If the name of the Service is that of a program beside the product, that.
+/// If the name of the Service looks like that of a program beside the product, that.
 fn other_program(rule: &Rule, identities: &Identities<'_>) -> Option<String> {
-    let pieces = Pieces::of(rule, identities);
-    let (identity, word) = pieces.other_program(rule, identities.view).or_else(|| pieces.owner())?;
-    Some(format!(
-        "With `{word}`, {identity} looks like the name of another program beside {}. {}",
-        rule.product,
-        for_another_program(rule)
-    ))
+    named_like_another(rule, Pieces::of(rule, identities).other_program(rule, identities.view))
+}
+
+/// As [`other_program`]. With a port that proves nothing, a word before the product's name can be such a name, too.
+fn unsure(rule: &Rule, identities: &Identities<'_>, fit: Fit) -> Option<String> {
+    let owner = || Pieces::of(rule, identities).owner().filter(|_| fit == Fit::Usual);
+    other_program(rule, identities).or_else(|| named_like_another(rule, owner()))
+}
+
+fn named_like_another(rule: &Rule, word: Option<(&Identity<'_>, &str)>) -> Option<String> {
+    let (identity, word) = word?;
+    let product = rule.product;
+    let advice = for_another_program(rule);
+    Some(format!("With `{word}`, {identity} looks like the name of another program beside {product}. {advice}"))
 }
 
 /// What to do with a Service that is probably another program.

@@ -38,10 +38,10 @@ impl<'f, 'a> Pieces<'f, 'a> {
                 *piece = Some((identity, closeness));
             }
         }
-        let answers_queries =
-            |role: &Role<'a>| rule.endpoints.iter().any(|endpoint| whole_words::contains(endpoint.roles, role.value));
-        let role = stated_role(view, rule).filter(answers_queries);
-        Self { metadata, name, chart: identities.chart_of(rule), role }
+        let answers_queries = |stated: &Role<'a>| {
+            rule.endpoints.iter().any(|endpoint| whole_words::contains(endpoint.roles, stated.value))
+        };
+        Self { metadata, name, chart: identities.chart_of(rule), role: stated_role(view, rule).filter(answers_queries) }
     }
 
     /// The word that makes the Service look like another program beside the product. `None` if a piece is the product's

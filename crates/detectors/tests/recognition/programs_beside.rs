@@ -69,16 +69,13 @@ impl Dice {
 
     /// A word that nobody uses, such as `kodaru`.
     fn word(&mut self) -> String {
-        let count = 2 + self.roll() % 3;
-        (0..count)
-            .map(|_| {
-                format!(
-                    "{}{}",
-                    self.pick(&["b", "d", "f", "k", "m", "r", "s", "t", "v", "z", "pl", "gr"]),
-                    self.pick(&["a", "e", "i", "o", "u"])
-                )
-            })
-            .collect()
+        const STARTS: &[&str] = &["b", "d", "f", "k", "m", "r", "s", "t", "v", "z", "pl", "gr"];
+        let mut word = String::new();
+        for _ in 0..2 + self.roll() % 3 {
+            word.push_str(self.pick(STARTS));
+            word.push_str(self.pick(&["a", "e", "i", "o", "u"]));
+        }
+        word
     }
 
     /// A Service of the program with this name.
