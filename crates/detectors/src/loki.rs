@@ -105,5 +105,6 @@ pub(crate) const RULE: Rule = Rule {
     ],
     specific_ports: &[3100],
     login: Login::Usual(Auth::Tenant),
+    path_setting: Some("-server.path-prefix"),
     ..Rule::of(Product::Loki)
 };
