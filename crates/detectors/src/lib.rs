@@ -57,6 +57,6 @@ pub use finding::{
     is_by_port_alone,
 };
 pub use product::{Confidence, Product, Scheme};
-pub use recognise::{recognise, target_of};
+pub use recognise::{path_setting, recognise, target_of};
 pub use scheme::{scheme_of, shown_scheme};
 pub use view::{PortView, Protocol, ServiceKey, ServiceType, ServiceView, StringMap, TargetPort};
