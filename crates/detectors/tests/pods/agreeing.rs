@@ -38,6 +38,23 @@ fn a_role_counts_only_if_all_agree() {
 }
 
 #[test]
+fn nodes_of_several_roles_that_all_answer_are_an_endpoint() {
+    let node = |roles: &str| {
+        container(json!({
+            "name": "es",
+            "image": "elasticsearch:7.17.3",
+            "env": [{ "name": "node.roles", "value": roles }],
+            "ports": [{ "containerPort": 9200 }],
+        }))
+    };
+    let service = service("elasticsearch", "http:9200");
+    let all = ["master", "data"].map(|roles| read(&service, &node(roles)));
+    let (facts, differ) = PodFacts::agreed(&all);
+    assert!(!differ);
+    assert_eq!(found_by(&service, &facts), "Elasticsearch High http://:9200/ None");
+}
+
+#[test]
 fn a_field_in_which_they_differ_is_open_and_the_others_stand() {
     let service = service("prometheus", "web:9090");
     let all = ["/a", "/b"].map(|prefix| read(&service, &prometheus(prefix)));

@@ -111,6 +111,16 @@ fn only_the_port_of_the_one_product_counts_in_a_pod_of_a_demo() {
 }
 
 #[test]
+fn what_the_service_names_comes_before_what_only_its_pods_run() {
+    let pod = pod(json!([
+        { "name": "main", "image": "registry.example/metrics:1", "ports": [{ "containerPort": 9090 }] },
+        { "name": "alertmanager", "image": "prom/alertmanager:v0.27.0", "ports": [{ "containerPort": 9093 }] },
+    ]));
+    let found = found(&service("prometheus", "web:9090 alerts:9093"), &pod);
+    assert!(found.starts_with("Prometheus Medium http~://:9090/~"), "{found}");
+}
+
+#[test]
 fn a_gossip_port_is_no_endpoint() {
     let pod = container(json!({
         "name": "loki",

@@ -63,6 +63,7 @@ fn a_variable_that_names_a_product_is_not_the_product() {
     assert!(!found.contains("High"), "{found}");
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "fixtures are written in place")]
 fn named(name: &str, args: Value, env: Value, port: u16) -> detectors::pods::PodView {
     container(json!({
         "name": name,

@@ -135,7 +135,7 @@ fn loki_asks_for_a_tenant_by_default_and_moves_with_its_path_prefix() {
     for role in ["write", "backend", "querier", "distributor", "ingester"] {
         assert_eq!(url(&[&format!("-target={role}")]), format!("- {role}"));
     }
-    assert_eq!(url(&["-target=bloom-builder"]), "- another component");
+    assert_eq!(url(&["-target=bloom-builder"]), "- a component that answers no queries");
 }
 
 #[test]
@@ -203,6 +203,23 @@ fn a_probe_on_the_query_port_of_jaeger_shows_the_base_path() {
         "livenessProbe": { "httpGet": { "path": "/status", "port": 13133 } },
     }));
     assert_eq!(found(&service("jaeger", "http-query:16686"), &pod), "Jaeger High http://:16686/jaeger None");
+}
+
+#[test]
+fn a_page_of_jaeger_in_a_probe_is_not_part_of_the_base_path() {
+    for (path, expected) in
+        [("/search", "/"), ("/x/search", "/x"), ("/x/api/services", "/x"), ("/health", "/"), ("/", "/")]
+    {
+        let pod = container(json!({
+            "name": "jaeger",
+            "image": "jaegertracing/jaeger:2.1.0",
+            "args": ["--config=/etc/jaeger/config.yaml"],
+            "ports": [{ "containerPort": 16686 }],
+            "readinessProbe": { "httpGet": { "path": path, "port": 16686 } },
+        }));
+        let found = found(&service("jaeger", "http-query:16686"), &pod);
+        assert_eq!(found, format!("Jaeger High http://:16686{expected} None"), "{path}");
+    }
 }
 
 #[test]

@@ -70,6 +70,7 @@ fn a_proxy_that_asks_for_a_label_is_no_endpoint() {
     assert_eq!(found(&tenancy, &pod), "- a proxy that asks for a label");
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "fixtures are written in place")]
 fn with_oauth_proxy(upstream: &str, product: Value) -> Value {
     json!([
         product,
