@@ -18,7 +18,7 @@ pub fn explain(view: &ServiceView) -> Vec<Explanation> {
             product: rule.product,
             finding: finding(rule, &identities, &assessment),
             evidence: evidence(rule, &identities, &assessment),
-            hint: hint(rule, view, &assessment),
+            hint: hint(rule, &identities, &assessment),
         }
     });
     by_rule.chain([mcp::explain(view), custom()]).collect()

@@ -9,10 +9,14 @@
 //! | tidb-operator | `used-by: grafana`, `managed-by: tidb-operator`; `name` is the database's | `http-grafana` 3000 |
 //! | kube-prometheus manifests up to 0.7, the Heapster addon, by hand | `app: grafana`, `k8s-app: grafana` | `http` or unnamed, to 3000 |
 //!
+//! | openstack-helm | the selector has `application: grafana`, `component: dashboard` | `dashboard` 3000 |
+//!
+//! Its API asks for a token or a login, unless anonymous access is on.
+//!
 //! `grafana-headless` has the same labels, but only the port `gossip-tcp` 9094.
 
 use crate::{
-    engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name},
+    engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name},
     finding::Auth,
     pods::program::{If, Listen, Path, ProbePath, Program, Says, Setting, case, env, flag, usually},
     product::{
@@ -43,6 +47,7 @@ const PORTS: Ports = Ports {
 pub(crate) const RULE: Rule = Rule {
     names: &[name("grafana")],
     name_words: &[&["grafana"]],
+    charts: &[name("grafana")],
     other_components: &["image", "oncall", "provisioner", "rollout", "provisioning", "reporter", "incident"],
     shapes: &[
         Shape {
@@ -67,7 +72,14 @@ pub(crate) const RULE: Rule = Rule {
             bundled: true,
         },
     ],
-    endpoints: &[EndpointRole { roles: &["grafana", "frontend"], role_optional: true, ..EndpointRole::on(PORTS) }],
+    endpoints: &[EndpointRole {
+        roles: &["grafana", "frontend", "dashboard"],
+        role_optional: true,
+        ..EndpointRole::on(PORTS)
+    }],
+    specific_names: &["grafana-http", "http-grafana"],
+    peer_ports: &[9094],
+    login: Login::Usual(Auth::Bearer),
     ..Rule::of(Product::Grafana)
 };
 

@@ -9,13 +9,16 @@
 //! | jaeger-operator | `app: jaeger`, `component: service-query`; `name` is the Service's own name | `http-query` 16686, `https-query` 443 behind its oauth-proxy |
 //! | Istio's addon | `app: jaeger`, Service `tracing`; collector and `zipkin` (9411 `http-query`) have this label too | `http-query` 80 to 16686, base path `/jaeger` |
 //! | linkerd-jaeger | `component: jaeger`, `linkerd.io/extension: jaeger` | `ui` 16686 |
+//! | OpenTelemetry operator, for Jaeger v2 | `managed-by: opentelemetry-operator`, Service `<cr>-collector` | `jaeger-query` 16686, or a name that the user chooses |
 //! | by hand | the selector has the operator's Pods | 16686 |
 //! | by hand, kompose | `app: jaeger`, `io.kompose.service: jaeger` | to 16686 under any name |
+//!
+//! It asks nobody for a password.
 //!
 //! Agent, collector and their headless twins receive spans and answer no queries.
 
 use crate::{
-    engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name},
+    engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name, shared_name},
     finding::Auth,
     pods::program::{If, Listen, Path, ProbePath, Program, Says, answers, case, env, flag, silent, usually},
     product::{
@@ -37,6 +40,7 @@ const ENDPOINT: EndpointRole = EndpointRole::on(PORTS);
 pub(crate) const RULE: Rule = Rule {
     names: &[name("jaeger"), name("jaeger-query"), name("jaeger-all-in-one"), name("jaeger-ui")],
     name_words: &[&["jaeger"]],
+    charts: &[shared_name("jaeger")],
     other_components: &[
         "agents",
         "collectors",
@@ -74,6 +78,14 @@ pub(crate) const RULE: Rule = Rule {
             confidence: Medium,
             bundled: false,
         },
+        // The collector of OpenTelemetry has no query part.
+        Shape {
+            made_by: "the OpenTelemetry operator for Jaeger v2",
+            when: &[Mark::Label("app.kubernetes.io/managed-by", "opentelemetry-operator"), Mark::HasPort(16686)],
+            then: Then::Endpoint(ENDPOINT),
+            confidence: Medium,
+            bundled: false,
+        },
         Shape {
             made_by: "Istio's addon",
             when: &[
@@ -100,6 +112,8 @@ pub(crate) const RULE: Rule = Rule {
         ..ENDPOINT
     }],
     specific_ports: &[16686],
+    specific_names: &["jaeger-query", "jaeger-ui"],
+    login: Login::Usual(Auth::None),
     ..Rule::of(Product::Jaeger)
 };
 

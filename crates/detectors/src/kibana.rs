@@ -10,9 +10,12 @@
 //! | bitnami/opensearch | `name: opensearch`, `component: dashboards` | `http` 5601 |
 //! | opensearch-k8s-operator | `opensearch.cluster.dashboards` | `http` 5601 |
 //! | by hand | the selector has one of the operators' labels | 5601 |
+//! | openstack-helm | the selector has `application: kibana`, `component: dashboard` | Apache's `http` 80 |
+//!
+//! They ask for a user and a password if the search engine behind them does.
 
 use crate::{
-    engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name},
+    engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name},
     finding::Auth,
     pods::program::{Case, If, Listen, Path, ProbePath, Program, Says, Setting, case, env, usually},
     product::{
@@ -48,6 +51,7 @@ pub(crate) const RULE: Rule = Rule {
         by_label("ECK", &[Mark::Label("common.k8s.elastic.co/type", "kibana")]),
         by_label("opensearch-k8s-operator", &[Mark::HasLabel("opensearch.cluster.dashboards")]),
         by_selector("a Service that selects ECK's Pods", &[Mark::Selector("common.k8s.elastic.co/type", "kibana")]),
+        by_selector("a Service that selects ECK's Pods", &[Mark::HasSelector("kibana.k8s.elastic.co/name")]),
         by_selector(
             "a Service that selects opensearch-k8s-operator's Pods",
             &[Mark::HasSelector("opensearch.cluster.dashboards")],
@@ -60,8 +64,11 @@ pub(crate) const RULE: Rule = Rule {
             ],
         ),
     ],
-    endpoints: &[EndpointRole { roles: &["kibana", "frontend"], role_optional: true, ..ENDPOINT }],
+    endpoints: &[EndpointRole { roles: &["kibana", "frontend", "dashboard"], role_optional: true, ..ENDPOINT }],
+    charts: &[name("kibana"), name("opensearch-dashboards")],
     specific_ports: &[5601],
+    specific_names: &["kibana-port", "kibana-ui"],
+    login: Login::Usual(Auth::Basic),
     ..Rule::of(Product::Kibana)
 };
 

@@ -54,6 +54,7 @@ pub use displaced::displaced_endpoints;
 pub use explain::explain;
 pub use finding::{
     Assumed, Auth, Displaced, DisplacedBecause, Evidence, EvidenceKind, Explanation, Finding, Outcome, Rank, Target,
+    is_by_port_alone,
 };
 pub use product::{Confidence, Product, Scheme};
 pub use recognise::{recognise, target_of};

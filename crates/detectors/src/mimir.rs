@@ -7,10 +7,11 @@
 //! | Grafana Enterprise Metrics | `app: enterprise-metrics-gateway` | 8080 |
 //! | bitnami/grafana-mimir | `name: grafana-mimir`, `component: gateway` | `http` 80 |
 //! | all of them | `component: query-frontend`: answers too, but the gateway is preferred | `http-metrics` or `http` 8080 |
+//! | mimir chart's own gateway | its nginx serves `/prometheus`; `-http.prometheus-http-prefix` can move the API of the others | |
 //! | one process (`-target=all`), by hand | `app: mimir` | `http` 9009 or 8080 |
 
 use crate::{
-    engine::rule::{EndpointRole, Ports, Rule, name},
+    engine::rule::{EndpointRole, Login, Ports, Rule, name, shared_name},
     finding::Auth,
     pods::facts::Role,
     pods::program::{Case, If, Listen, Path, ProbePath, Program, Says, Setting, answers, case, flag, silent, usually},
@@ -26,6 +27,7 @@ pub(crate) const RULE: Rule = Rule {
         name("enterprise-metrics-gateway"),
     ],
     name_words: &[&["mimir"], &["enterprise", "metrics"]],
+    charts: &[shared_name("mimir-distributed"), shared_name("grafana-mimir"), shared_name("enterprise-metrics")],
     other_components: &[
         "alertmanager",
         "compactor",
@@ -76,6 +78,7 @@ pub(crate) const RULE: Rule = Rule {
         },
     ],
     specific_ports: &[9009],
+    login: Login::Usual(Auth::Tenant),
     ..Rule::of(Product::Mimir)
 };
 

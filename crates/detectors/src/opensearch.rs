@@ -8,11 +8,13 @@
 //! | bitnami/opensearch | `name: opensearch`, `component: coordinating-only`; the other roles headless | `tcp-rest-api` 9200 |
 //! | by hand | `app: opensearch`, or the selector has the operator's label | 9200 |
 //!
+//! It has no path prefix. It asks for a user and a password unless the security plugin is off, as it is in bitnami's image.
+//!
 //! `component: dashboards` is in `kibana.rs`.
 
 use crate::{
-    elasticsearch::{COORDINATING, PORTS},
-    engine::rule::{EndpointRole, Mark, Rule, Shape, Then, name},
+    elasticsearch::{COORDINATING, ENDPOINT},
+    engine::rule::{EndpointRole, Login, Mark, Rule, Shape, Then, name},
     finding::Auth,
     pods::program::{If, Listen, Path, Program, Says, Setting, answers, case, env, flag, usually},
     product::{
@@ -20,8 +22,6 @@ use crate::{
         Product, Scheme,
     },
 };
-
-const ENDPOINT: EndpointRole = EndpointRole::on(PORTS);
 
 const fn by_operator(when: &'static [Mark], then: Then) -> Shape {
     Shape { made_by: "opensearch-k8s-operator", when, then, confidence: High, bundled: false }
@@ -37,6 +37,7 @@ const POOL: &str = "the headless Service of one node pool";
 pub(crate) const RULE: Rule = Rule {
     names: &[name("opensearch"), name("opensearch-cluster-master")],
     name_words: &[&["opensearch"], &["open", "search"]],
+    charts: &[name("opensearch")],
     other_components: &["dashboard", "dashboards", "prepper", "snapshot"],
     role_keys: &["role"],
     free_roles: true,
@@ -54,6 +55,8 @@ pub(crate) const RULE: Rule = Rule {
         EndpointRole { roles: &["master", "cluster_manager", "cluster-manager"], tier: 2, ..ENDPOINT },
         EndpointRole { roles: &["data"], tier: 3, ..ENDPOINT },
     ],
+    specific_pairs: &[(9200, 9300), (9200, 9600)],
+    login: Login::Usual(Auth::Basic),
     ..Rule::of(Product::OpenSearch)
 };
 

@@ -9,11 +9,13 @@
 //! | the same | `name: vmselect`, headless, the only Service | `http` 8481, the same path |
 //! | by hand | `app: victoriametrics`, `victoria-metrics` | 8428 |
 //!
+//! It asks nobody for a password by default (`-httpAuth.username`).
+//!
 //! A cluster without tenants uses account 0. vminsert, vmstorage (which has a port named `vmselect`), vmagent (which
 //! uses 8429 too), vmalert and vmauth are not endpoints.
 
 use crate::{
-    engine::rule::{EndpointRole, Ports, Rule, name, shared_name},
+    engine::rule::{EndpointRole, Login, Ports, Rule, name, shared_name},
     finding::Auth,
     pods::program::{If, Listen, Path, ProbePath, Program, Says, answers, case, flag, usually},
     product::{Product, Scheme},
@@ -34,6 +36,7 @@ pub(crate) const RULE: Rule = Rule {
         shared_name("vm-cluster"),
     ],
     name_words: &[&["victoria", "metrics"], &["victoriametrics"], &["vmsingle"], &["vmselect"]],
+    charts: &[name("victoria-metrics-single"), shared_name("victoria-metrics-cluster"), shared_name("victoriametrics")],
     other_components: &[
         "agent",
         "alert",
@@ -63,6 +66,7 @@ pub(crate) const RULE: Rule = Rule {
         },
     ],
     specific_ports: &[8428, 8481],
+    login: Login::Usual(Auth::None),
     ..Rule::of(Product::VictoriaMetrics)
 };
 

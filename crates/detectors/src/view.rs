@@ -176,7 +176,7 @@ pub struct PortView {
     pub name: Option<Box<str>>,
     /// The number that clients use, 1..=65535.
     pub port: u16,
-    /// The port of the Pods. `None` only in offline input, because the API server sets it to `port` by default.
+    /// The port of the Pods. `None` means the same number, which the API server and `convert` write out.
     pub target: Option<TargetPort>,
     /// The transport protocol.
     pub protocol: Protocol,

@@ -42,6 +42,7 @@ pub(crate) fn slice(service: &ServiceView, serving: bool) -> SliceView {
         serving,
         managed: true,
         elsewhere: false,
+        pods: true,
         owner: service.uid,
         revision: 1,
     }
@@ -157,6 +158,7 @@ pub(crate) fn tool(product: Product, namespace: &str, name: &str) -> Tool {
         decided_by: String::new(),
         auth: detectors::Auth::Unknown,
         assumed: detectors::Assumed::NOTHING,
+        from_pods: crate::select::remembered::FromPods::NOTHING,
         precedence: crate::tool::Precedence::default(),
         health: crate::Health::Healthy,
         reason: crd_types::ServiceReason::Selected,

@@ -12,6 +12,7 @@
 //! stage. The controller, the command line, the tests and the benchmarks run the same [`pipeline`].
 
 pub mod agent_names;
+pub mod assumptions;
 pub mod checked;
 pub mod config_map;
 pub mod convert;
@@ -24,6 +25,7 @@ pub mod hold;
 pub mod index;
 pub mod pipeline;
 pub mod plan;
+pub mod pods;
 pub mod render;
 pub mod select;
 pub mod status;

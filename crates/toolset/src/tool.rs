@@ -3,7 +3,11 @@
 use crd_types::{Credentials, Reason, ServiceReason, Settings, Trust};
 use detectors::{Assumed, Auth, Confidence, Product, Rank, ServiceKey};
 
-use crate::{endpoint::Endpoint, health::Health, select::claim::Origin};
+use crate::{
+    endpoint::Endpoint,
+    health::Health,
+    select::{claim::Origin, remembered::FromPods},
+};
 
 /// One tool of the plan.
 #[derive(Clone, Debug)]
@@ -38,6 +42,8 @@ pub struct Tool {
     pub auth: Auth,
     /// Which parts of the endpoint are assumed.
     pub assumed: Assumed,
+    /// Which parts of it come from the Pods of its Service.
+    pub from_pods: FromPods,
     /// Where it ranks among the instances of its product.
     pub precedence: Precedence,
     /// Its health, as far as known.
@@ -100,6 +106,8 @@ pub struct Rejection {
     pub reason: ServiceReason,
     /// Why, and what would change it.
     pub message: String,
+    /// Whether the number or the name of a port is all that suggests the product. Its owner is not told then.
+    pub by_port_alone: bool,
 }
 
 impl Rejection {
@@ -112,6 +120,7 @@ impl Rejection {
             trust: tool.trust,
             reason,
             message: message.into(),
+            by_port_alone: false,
         })
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct Vocabulary {
     first_words: [u64; LETTERS],
     /// Per first letter, one bit for each length of an exact name.
     names: [u64; LETTERS],
+    /// Per first letter, one bit for each length of the name of a chart.
+    charts: [u64; LETTERS],
 }
 
 const LETTERS: usize = 26;
@@ -27,7 +29,7 @@ const LETTERS: usize = 26;
 impl Vocabulary {
     /// The names in these rules. They start with a lower-case letter and have fewer than 64 characters.
     pub(crate) const fn of(rules: &'static [&'static Rule]) -> Self {
-        let (mut first_words, mut names) = ([0; LETTERS], [0; LETTERS]);
+        let (mut first_words, mut names, mut charts) = ([0; LETTERS], [0; LETTERS], [0; LETTERS]);
         let mut at = 0;
         while at < rules.len() {
             let rule = rules[at];
@@ -41,9 +43,14 @@ impl Vocabulary {
                 add(&mut names, rule.names[name].value);
                 name += 1;
             }
+            let mut chart = 0;
+            while chart < rule.charts.len() {
+                add(&mut charts, rule.charts[chart].value);
+                chart += 1;
+            }
             at += 1;
         }
-        Self { rules, first_words, names }
+        Self { rules, first_words, names, charts }
     }
 
     /// The product that `value` mentions. The name of the Helm release at the start of `value` is not a mention, unless
@@ -58,6 +65,12 @@ impl Vocabulary {
     pub(crate) fn named(&self, value: &str) -> impl Iterator<Item = &'static Rule> {
         let rules = if has(&self.names, value) { self.rules } else { &[] };
         rules.iter().copied().filter(move |rule| rule.name(value).is_some())
+    }
+
+    /// The rules whose product a chart with this name installs.
+    pub(crate) fn installed_by(&self, chart: &str) -> impl Iterator<Item = &'static Rule> {
+        let rules = if has(&self.charts, chart) { self.rules } else { &[] };
+        rules.iter().copied().filter(move |rule| rule.chart(chart).is_some())
     }
 
     fn mention_in<'a>(&self, text: &'a str) -> Mention<'a> {
@@ -131,6 +144,16 @@ impl<'a> Mention<'a> {
             let component = at >= self.end && self.rule.is_some_and(|rule| other_programs::is_component(word, rule));
             (!own && (component || other_programs::is_program(word))).then_some(word)
         })
+    }
+
+    /// The words before the product's name.
+    pub(crate) fn before(&self) -> impl Iterator<Item = &'a str> {
+        split(self.text).take(self.start)
+    }
+
+    /// The words after the product's name.
+    pub(crate) fn after(&self) -> impl Iterator<Item = &'a str> {
+        split(self.text).skip(self.end)
     }
 
     /// The text after the product's name, e.g. `query-frontend`.

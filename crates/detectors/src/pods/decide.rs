@@ -285,6 +285,6 @@ fn new_hint(rule: Option<&'static Rule>, view: &ServiceView, known: Option<Findi
     known.and_then(|finding| finding.hint).or_else(|| {
         let rule = rule?;
         let identities = Identities::of(view, &VOCABULARY);
-        Some(Cow::Owned(hint(rule, view, &assess(rule, &identities))))
+        Some(Cow::Owned(hint(rule, &identities, &assess(rule, &identities))))
     })
 }

@@ -23,6 +23,7 @@ use crate::{
         holmesgpt::TENANT_PROVIDED,
         is_of_a_format,
     },
+    select::remembered::{FromPods, Remembered},
 };
 
 /// The data of a `ConfigMap`.
@@ -136,6 +137,35 @@ pub fn planned_before(config: &ToolsetConfig) -> impl Iterator<Item = ServiceKey
     let status = config.status.as_ref().filter(|_| config.spec.output.trusted_only().is_some());
     let tools = status.into_iter().flat_map(|status| &status.tools);
     tools.filter(|tool| !tool.service.is_empty()).map(key_of)
+}
+
+/// The entries of an output that have something from Pods, by the note in the status.
+pub fn remembered(
+    config: &ToolsetConfig,
+    cluster_domain: &str,
+    data: &Data,
+    base: Option<&str>,
+) -> BTreeMap<ServiceKey, Remembered> {
+    let status = config.status.iter().flat_map(|status| &status.tools);
+    let noted: BTreeMap<ServiceKey, &ToolStatus> =
+        status.filter(|tool| FromPods::noted(&tool.evidence).is_any()).map(|tool| (key_of(tool), tool)).collect();
+    if noted.is_empty() {
+        return BTreeMap::new();
+    }
+    // The status can be older than the output.
+    let written: BTreeMap<ServiceKey, Endpoint> = discovered(data)
+        .into_iter()
+        .flatten()
+        .filter_map(|tool| Some((service_of(&tool.endpoint, cluster_domain)?, Endpoint::of_url(&tool.endpoint).ok()?)))
+        .collect();
+    let listed = services(config, cluster_domain, data, base);
+    let of = |(key, tool): (ServiceKey, &ToolStatus)| {
+        let endpoint = written.get(&key).cloned().or_else(|| Endpoint::of_url(&tool.endpoint).ok())?;
+        let product = Product::ALL.iter().copied().find(|product| product.as_str() == tool.type_)?;
+        let (confidence, from_pods) = (confidence(&tool.confidence), FromPods::noted(&tool.evidence));
+        Some((key, Remembered { product, endpoint, confidence, from_pods }))
+    };
+    noted.into_iter().filter(|(key, _)| listed.contains(key)).filter_map(of).collect()
 }
 
 /// What the formats have written, except `toolset.json`, in the order of the keys.

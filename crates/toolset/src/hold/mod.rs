@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use crd_types::{ToolsetConfig, Trust};
 use detectors::{Assumed, Auth, Rank, ServiceKey};
 
-pub use self::listed::{Data, planned_before, services};
+pub use self::listed::{Data, planned_before, remembered, services};
 use self::{
     judge::{Judgement, judge},
     listed::{ListedTool, service_of},
@@ -28,6 +28,7 @@ use crate::{
         Context,
         candidate::{Candidate, CandidateOutcome, Selection},
         claim::Origin,
+        remembered::FromPods,
     },
     tool::Tool,
     wanted::{Fate, excludes},
@@ -119,6 +120,7 @@ fn candidate(config: &ToolsetConfig, tool: ListedTool, source: String, place: us
         auth: Auth::Unknown,
         assumed: Assumed::NOTHING,
         ambiguous_pods: false,
+        from_pods: FromPods::NOTHING,
         origin: Origin::Rules,
         rank: Rank { bundled: false, tier: u8::try_from(place).unwrap_or(u8::MAX) },
         created: 0,

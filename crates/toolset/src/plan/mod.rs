@@ -187,6 +187,7 @@ fn static_tool(spec: &StaticTool, endpoint: Endpoint) -> Tool {
         decided_by: String::new(),
         auth: Auth::Unknown,
         assumed: Assumed::NOTHING,
+        from_pods: select::remembered::FromPods::NOTHING,
         precedence: Precedence::default(),
         health: Health::Unknown,
         reason: ServiceReason::Selected,

@@ -65,6 +65,9 @@ fn merge(ctx: &Context<'_>, index: &Index, rule: &Override, planned: &mut Planne
             Ok(endpoint) => {
                 tool.assumed.scheme &= adjustment.scheme.is_none();
                 tool.assumed.path &= adjustment.path.is_none();
+                tool.from_pods.port &= adjustment.port.is_none();
+                tool.from_pods.scheme &= adjustment.scheme.is_none();
+                tool.from_pods.path &= adjustment.path.is_none();
                 tool.endpoint = endpoint;
             }
             Err(why) => notes.push(Note::new(Reason::OverrideUnmatched, format!("{name}: {why}"))),

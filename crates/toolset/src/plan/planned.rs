@@ -36,8 +36,9 @@ impl PlannedTool {
             }
         };
         let (Some(endpoint), Some(product)) = (endpoint, product) else {
+            let by_port_alone = detectors::is_by_port_alone(candidate.confidence, &candidate.decided_by);
             let Candidate { key, custom, trust, .. } = candidate;
-            return Err(Rejection { key, product, custom, trust, reason, message });
+            return Err(Rejection { key, product, custom, trust, reason, message, by_port_alone });
         };
         let precedence = Precedence {
             tenant: candidate.trust == Trust::Tenant,
@@ -59,6 +60,7 @@ impl PlannedTool {
             decided_by: candidate.decided_by,
             auth: candidate.auth,
             assumed: candidate.assumed,
+            from_pods: candidate.from_pods,
             precedence,
             health: Health::Unknown,
             reason,

@@ -3,7 +3,7 @@
 use crd_types::{ServiceReason, Trust};
 use detectors::{Assumed, Auth, Confidence, Product, Rank, ServiceKey};
 
-use super::claim::Origin;
+use super::{claim::Origin, remembered::FromPods};
 use crate::endpoint::Endpoint;
 
 /// Whether a candidate is chosen.
@@ -43,6 +43,8 @@ pub struct Candidate {
     pub assumed: Assumed,
     /// Whether its Pods belong to several controllers and differ.
     pub ambiguous_pods: bool,
+    /// Which parts of it come from its Pods.
+    pub from_pods: FromPods,
     /// What recognised it.
     pub origin: Origin,
     /// Its place among the instances of its product.

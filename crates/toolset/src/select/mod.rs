@@ -9,6 +9,7 @@
 pub mod annotation;
 pub mod candidate;
 pub mod claim;
+pub mod evidence;
 pub mod interest;
 pub mod remembered;
 pub mod selector;
@@ -28,7 +29,7 @@ use self::{
     annotation::{Annotations, Malformed},
     candidate::{Candidate, CandidateOutcome, Selection},
     claim::{Claim, ClaimOutcome, Origin},
-    remembered::Memory,
+    remembered::{FromPods, Memory},
 };
 use crate::index::{Index, Pods, Recognised};
 
@@ -106,17 +107,30 @@ fn judge(
         None if malformed.is_some() => claim::of_service(view, service.findings(pods), stated, pods).map(Cow::Owned),
         None => service.claim(pods).map(Cow::Borrowed),
     };
-    let before = remembered.filter(|_| pods == Pods::Count).and_then(|remembered| remembered(&view.key));
-    let claim = match (claim, before) {
-        (Some(claim), Some(before)) => Some(Cow::Owned(remembered::applied(claim.into_owned(), view, &before))),
-        (claim, _) => claim,
+    let is_known = service.pods().is_some();
+    let before = remembered.filter(|_| pods == Pods::Count && !is_known).and_then(|remembered| remembered(&view.key));
+    let kept =
+        claim.as_deref().zip(before).and_then(|(claim, before)| remembered::applied(claim, view, stated, &before));
+    let (claim, from_pods) = match kept {
+        Some((kept, from_pods)) => (Some(Cow::Owned(kept)), from_pods),
+        None => {
+            let counted = claim.as_deref().filter(|_| pods == Pods::Count && is_known && malformed.is_none());
+            let from_pods = counted.map(|counted| from_pods(ctx.config, service, counted)).unwrap_or_default();
+            (claim, from_pods)
+        }
     };
     if claim.is_none() && malformed.is_none() && stated == Annotations::nothing() {
         return None;
     }
     let outcome = outcome(ctx, index, service, source, claim.as_deref(), stated, malformed);
     let ambiguous_pods = pods == Pods::Count && service.pods().is_some_and(|evidence| evidence.ambiguous);
-    Some(Candidate { ambiguous_pods, ..candidate(view, source, claim.as_deref(), stated, outcome) })
+    Some(Candidate { ambiguous_pods, from_pods, ..candidate(view, source, claim.as_deref(), stated, outcome) })
+}
+
+/// Which parts of a claim come from Pods.
+fn from_pods(config: &ToolsetConfig, service: &Recognised, counted: &Claim) -> FromPods {
+    let by_signature = signature::claim(&config.spec.signatures, service, Pods::Ignored);
+    FromPods::between(by_signature.as_ref().or_else(|| service.claim(Pods::Ignored)), counted)
 }
 
 /// Whether what Pods say counts for the Services of a source.
@@ -145,6 +159,7 @@ fn candidate(
         auth: claim.map(|claim| claim.auth).unwrap_or_default(),
         assumed: claim.map(|claim| claim.assumed).unwrap_or_default(),
         ambiguous_pods: false,
+        from_pods: FromPods::NOTHING,
         origin: claim.map_or(Origin::Annotation, |claim| claim.origin.clone()),
         rank: claim.map(|claim| claim.rank).unwrap_or_default(),
         created: view.created,

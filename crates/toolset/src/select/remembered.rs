@@ -1,13 +1,85 @@
-//! What a Service keeps of its entry while its Pods are not known.
+//! What only Pods show of a Service, and how its entry keeps that while its Pods are not known.
+
+use std::fmt;
 
 use crd_types::ServiceReason;
 use detectors::{Confidence, Product, Protocol, ServiceKey, ServiceView, Target};
 
-use super::claim::{Claim, ClaimOutcome, Origin};
+use super::{
+    annotation::Annotations,
+    claim::{Claim, ClaimOutcome, Origin},
+};
 use crate::endpoint::Endpoint;
 
+/// Which parts of an entry come from Pods, so the Service alone does not show them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FromPods {
+    /// The product, or how sure it is, or that the Service is an endpoint at all.
+    pub product: bool,
+    /// The port.
+    pub port: bool,
+    /// The scheme.
+    pub scheme: bool,
+    /// The path.
+    pub path: bool,
+}
+
+/// How the status begins its note of the parts that come from Pods.
+const NOTE: &str = "; Pods: ";
+
+impl FromPods {
+    /// Nothing comes from Pods.
+    pub const NOTHING: Self = Self { product: false, port: false, scheme: false, path: false };
+
+    /// Whether something comes from Pods.
+    pub fn is_any(self) -> bool {
+        self != Self::NOTHING
+    }
+
+    /// What a claim with Pods has that the one without them does not have.
+    pub(super) fn between(without: Option<&Claim>, with: &Claim) -> Self {
+        let ClaimOutcome::Target(target) = &with.outcome else { return Self::NOTHING };
+        let without = without.filter(|claim| claim.product == with.product);
+        let Some((claim, ClaimOutcome::Target(own))) = without.map(|claim| (claim, &claim.outcome)) else {
+            return Self { product: true, port: true, scheme: true, path: true };
+        };
+        Self {
+            product: claim.confidence < with.confidence,
+            port: own.port != target.port,
+            scheme: claim.assumed.scheme && !with.assumed.scheme,
+            path: claim.assumed.path && !with.assumed.path,
+        }
+    }
+
+    /// Reads the note at the end of a text.
+    pub(crate) fn noted(text: &str) -> Self {
+        let mut parts = Self::NOTHING;
+        let Some((_, words)) = text.rsplit_once(NOTE) else { return parts };
+        for word in words.split(", ") {
+            match word {
+                "product" => parts.product = true,
+                "port" => parts.port = true,
+                "scheme" => parts.scheme = true,
+                "path" => parts.path = true,
+                _ => return Self::NOTHING,
+            }
+        }
+        parts
+    }
+}
+
+impl fmt::Display for FromPods {
+    /// The note, or nothing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { product, port, scheme, path } = *self;
+        let all = [(product, "product"), (port, "port"), (scheme, "scheme"), (path, "path")];
+        let words: Vec<&str> = all.into_iter().filter(|(shown, _)| *shown).map(|(_, word)| word).collect();
+        if words.is_empty() { Ok(()) } else { write!(f, "{NOTE}{}", words.join(", ")) }
+    }
+}
+
 /// How a Service is in the output.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remembered {
     /// The product.
     pub product: Product,
@@ -15,38 +87,54 @@ pub struct Remembered {
     pub endpoint: Endpoint,
     /// How sure the recognition was.
     pub confidence: Confidence,
+    /// Which of this comes from its Pods. The rest is not kept.
+    pub from_pods: FromPods,
 }
 
 /// Reads how a Service is in the output.
 pub type Memory<'a> = &'a dyn Fn(&ServiceKey) -> Option<Remembered>;
 
 /// The claim with what only Pods can show, as the output has it. Everything that the Service shows or somebody states
-/// stays.
-pub(super) fn applied(mut claim: Claim, view: &ServiceView, remembered: &Remembered) -> Claim {
-    if claim.product != remembered.product {
-        return claim;
-    }
+/// stays. `None` if nothing of it applies.
+pub(super) fn applied(
+    claim: &Claim,
+    view: &ServiceView,
+    stated: &Annotations,
+    remembered: &Remembered,
+) -> Option<(Claim, FromPods)> {
+    let (mut claim, from_pods) = (claim.clone(), remembered.from_pods);
     let Endpoint { scheme, port, path, .. } = &remembered.endpoint;
+    let is_declared = view.ports.iter().any(|one| one.port == *port && one.protocol == Protocol::Tcp);
+    let same = claim.product == remembered.product;
+    let by_rules = claim.origin == Origin::Rules && claim.confidence < Confidence::High;
+    let may_choose_port = !matches!(claim.origin, Origin::Signature(_)) && stated.port.is_none();
     match &mut claim.outcome {
-        ClaimOutcome::Target(target) if target.port == *port => {
-            if claim.assumed.scheme {
+        ClaimOutcome::Target(target) if same && target.port == *port => {
+            if from_pods.scheme && claim.assumed.scheme {
                 target.scheme = *scheme;
             }
-            if claim.assumed.path {
+            if from_pods.path && claim.assumed.path {
                 target.path = path.clone().into();
             }
         }
-        ClaimOutcome::Target(_) => {}
-        ClaimOutcome::Rejected { reason: ServiceReason::NotAnEndpoint | ServiceReason::NoUsablePort, .. }
-            if claim.origin == Origin::Rules
-                && claim.confidence < Confidence::High
-                && view.ports.iter().any(|one| one.port == *port && one.protocol == Protocol::Tcp) =>
+        ClaimOutcome::Target(target) if same && from_pods.port && is_declared && may_choose_port => {
+            target.port = *port;
+            target.scheme = stated.scheme.unwrap_or(*scheme);
+            target.path = stated.path.clone().unwrap_or_else(|| path.clone()).into();
+        }
+        ClaimOutcome::Target(_)
+        | ClaimOutcome::Rejected { reason: ServiceReason::NotAnEndpoint | ServiceReason::NoUsablePort, .. }
+            if from_pods.product && by_rules && is_declared && may_choose_port =>
         {
-            let target = Target { port: *port, scheme: *scheme, path: path.clone().into() };
+            claim.product = remembered.product;
+            let path = stated.path.clone().unwrap_or_else(|| path.clone());
+            let target = Target { port: *port, scheme: stated.scheme.unwrap_or(*scheme), path: path.into() };
             claim.outcome = ClaimOutcome::Target(target);
         }
-        ClaimOutcome::Rejected { .. } => return claim,
+        _ => return None,
     }
-    claim.confidence = claim.confidence.max(remembered.confidence);
-    claim
+    if from_pods.product {
+        claim.confidence = claim.confidence.max(remembered.confidence);
+    }
+    Some((claim, from_pods))
 }

@@ -14,6 +14,9 @@ use super::{
 };
 use crate::tool::Note;
 
+/// The most namespaces that a message names.
+const MAX_NAMES: usize = 10;
+
 /// All conditions, before they are merged with their predecessors in `old`.
 pub(super) fn all(
     observed: &Observed<'_>,
@@ -129,13 +132,25 @@ fn inputs_synced(inputs: &Inputs) -> PendingCondition {
         Some(problem) => {
             PendingCondition::new(ConditionType::InputsSynced, problem.status, problem.reason, problem.message)
         }
-        None => PendingCondition::new(
-            ConditionType::InputsSynced,
-            "True",
-            Reason::AsExpected,
-            "every required input is listed and up to date",
-        ),
+        None => PendingCondition::new(ConditionType::InputsSynced, "True", Reason::AsExpected, synced(inputs)),
     }
+}
+
+/// That all is well, and which evidence cannot be read.
+fn synced(inputs: &Inputs) -> String {
+    let mut message = "every required input is listed and up to date".to_owned();
+    let all = &inputs.unreadable_pods;
+    if !all.is_empty() {
+        let first: BTreeSet<&String> = all.iter().take(MAX_NAMES).collect();
+        let more = if all.len() > MAX_NAMES { format!(" and {} more", all.len() - MAX_NAMES) } else { String::new() };
+        message += &format!(
+            "; the operator is not allowed to get Pods in {}{more}, so what only Pods show stays as it is in the \
+             ConfigMap and is not known of new Services; set rbac.pods to true in the chart, or spec.evidence.pods to \
+             Disabled",
+            names(first.into_iter()),
+        );
+    }
+    message
 }
 
 /// Some of the watched namespaces cannot be read.

@@ -64,6 +64,8 @@ pub struct Inputs {
     pub held_namespaces: BTreeMap<String, (Input, InputState)>,
     /// The namespaces that a source names and the operator does not watch, with that source.
     pub unwatched_namespaces: BTreeMap<String, String>,
+    /// The namespaces in which the Pods of Services cannot be read. They are evidence, and no required input.
+    pub unreadable_pods: BTreeSet<String>,
 }
 
 impl From<BTreeMap<Input, InputState>> for Inputs {

@@ -17,6 +17,8 @@ use crate::{
 pub const MAX_TOOLS: usize = 100;
 /// The most rejected Services that the status lists.
 pub const MAX_REJECTED: usize = 50;
+/// The most characters of a piece of evidence in the status.
+const MAX_EVIDENCE: usize = 256;
 /// The most characters of a message in the status.
 const MAX_MESSAGE: usize = 1024;
 
@@ -83,7 +85,7 @@ fn tool_status(tool: &Tool) -> ToolStatus {
         endpoint: tool.endpoint.to_string(),
         source: tool.source.clone(),
         confidence: tool.confidence.to_string(),
-        evidence: tool.decided_by.clone(),
+        evidence: evidence(tool),
         health: tool.health.as_str().to_owned(),
         reason: if tool.health == Health::Unhealthy && tool.reason == ServiceReason::Selected {
             ServiceReason::Unhealthy.as_str().to_owned()
@@ -91,6 +93,13 @@ fn tool_status(tool: &Tool) -> ToolStatus {
             tool.reason.as_str().to_owned()
         },
     }
+}
+
+/// The evidence that decided, and which parts of the entry come from Pods. A later process reads the parts back.
+fn evidence(tool: &Tool) -> String {
+    let note = tool.from_pods.to_string();
+    let room = MAX_EVIDENCE.saturating_sub(note.chars().count());
+    tool.decided_by.chars().take(room).collect::<String>() + &note
 }
 
 fn rejected_status(rejection: &Rejection) -> RejectedStatus {

@@ -1,0 +1,36 @@
+//! Which Pods of a Service are read, and what they say together. Pure.
+//!
+//! ```text
+//! EndpointSlices ──► PodRef ──► representatives ──► (read) ──► ReadPod ──► evidence ──► PodEvidence
+//! ```
+
+mod agreement;
+mod names;
+mod representatives;
+
+use std::collections::BTreeMap;
+
+use detectors::{ServiceView, pods::PodView};
+use k8s_openapi::api::core::v1::PodSpec;
+
+pub use self::{
+    agreement::{ReadPod, evidence},
+    names::{Owner, controller, stem},
+    representatives::{MAX_PER_SERVICE, PodRef, Representative, representatives, representatives_of_known},
+};
+
+/// The parts of a Pod's spec, or of a Pod template's, that are read as evidence.
+///
+/// Fails if a field has a value that the API server would refuse.
+pub fn view(spec: &PodSpec) -> serde_json::Result<PodView> {
+    serde_json::from_value(serde_json::to_value(spec)?)
+}
+
+/// Whether a Service selects a Pod with these labels. A Service without a selector selects none.
+pub fn selects(view: &ServiceView, labels: Option<&BTreeMap<String, String>>) -> bool {
+    let has = |(key, value): (&str, &str)| labels.and_then(|labels| labels.get(key)).is_some_and(|own| own == value);
+    !view.selector.is_empty() && view.selector.iter().all(has)
+}
+
+#[cfg(test)]
+mod tests;
