@@ -155,7 +155,7 @@ const JAEGER: Program = Program {
         ..Listen::NONE
     },
     // The health endpoint is on a port of its own without a prefix. A probe of the query port shows the prefix.
-    probe_path: ProbePath::Whole,
+    probe_path: ProbePath::Whole(&["/search", "/dependencies", "/health", "/status", "/metrics"]),
     ..Program::of(Product::Jaeger)
 };
 

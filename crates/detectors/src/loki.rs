@@ -154,7 +154,7 @@ pub(crate) const PODS: &[Program] = &[
             case(&[If::Has(TARGET, "query-scheduler")], silent("query-scheduler")),
             case(&[If::Has(TARGET, "ruler")], silent("ruler")),
             case(&[If::Has(TARGET, "table-manager")], silent("table-manager")),
-            case(&[If::Given(TARGET)], silent("another component")),
+            case(&[If::Given(TARGET)], silent("a component that answers no queries")),
             case(&[], usually("all")),
         ],
         scheme: &[

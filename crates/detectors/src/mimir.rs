@@ -102,7 +102,7 @@ const POD_ROLES: &[Case<Role>] = &[
     case(&[If::Has(TARGET, "overrides-exporter")], silent("overrides-exporter")),
     case(&[If::Has(TARGET, "write")], silent("write")),
     case(&[If::Has(TARGET, "backend")], silent("backend")),
-    case(&[If::Given(TARGET)], silent("another component")),
+    case(&[If::Given(TARGET)], silent("a component that answers no queries")),
     case(&[], usually("all")),
 ];
 

@@ -146,6 +146,7 @@ pub(crate) const PODS: &[Program] = &[
         images: &[
             "prometheus",
             "prom-prometheus",
+            "prometheus-server",
             "docker-prometheus",
             "polaris-prometheus",
             "golang-github-prometheus",

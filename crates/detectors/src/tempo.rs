@@ -135,7 +135,7 @@ pub(crate) const PODS: &[Program] = &[
             case(&[If::Has(TARGET, "ingester")], silent("ingester")),
             case(&[If::Has(TARGET, "compactor")], silent("compactor")),
             case(&[If::Has(TARGET, "metrics-generator")], silent("metrics-generator")),
-            case(&[If::Given(TARGET)], silent("another component")),
+            case(&[If::Given(TARGET)], silent("a component that answers no queries")),
             case(&[], usually("all")),
         ],
         scheme: &[

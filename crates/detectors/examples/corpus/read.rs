@@ -43,6 +43,7 @@ pub(crate) struct Pod {
 }
 
 /// Which fields Service and Pod prove together.
+#[allow(clippy::struct_excessive_bools, reason = "one per field, as in the corpus")]
 pub(crate) struct Settled {
     pub product: bool,
     pub scheme: bool,

@@ -131,7 +131,7 @@ impl<'a> Container<'a> {
     }
 
     /// Whether all conditions hold. `None` if none fails and some are not known.
-    fn all_hold(&self, conditions: &[If]) -> Option<bool> {
+    pub(crate) fn all_hold(&self, conditions: &[If]) -> Option<bool> {
         let mut all = Some(true);
         for condition in conditions {
             match self.holds(*condition) {
@@ -144,7 +144,7 @@ impl<'a> Container<'a> {
     }
 
     /// The first case that holds, and whether an earlier one could hold too.
-    pub(crate) fn decide<T>(&self, cases: &'static [Case<T>]) -> Option<(&'static Case<T>, bool)> {
+    fn decide<T>(&self, cases: &'static [Case<T>]) -> Option<(&'static Case<T>, bool)> {
         let mut open = false;
         for case in cases {
             match self.all_hold(case.when) {

@@ -36,8 +36,10 @@ pub fn recognise_with_pods(view: &ServiceView, facts: &PodFacts) -> Vec<Finding>
     let mut findings = combined(view, facts, &by_service);
     let is_new = |product| !by_service.iter().any(|finding| finding.product == product);
     findings.sort_by_key(|finding| {
-        let is_endpoint = matches!(finding.outcome, Outcome::Endpoint(_));
-        (!is_endpoint, Reverse(finding.confidence), is_new(finding.product), finding.product)
+        let is_used = finding.confidence >= Confidence::Medium;
+        // Of several that are used, those that the Service names come first.
+        let is_second = is_used && is_new(finding.product);
+        (!is_endpoint(finding), !is_used, is_second, Reverse(finding.confidence), finding.product)
     });
     findings
 }
@@ -73,7 +75,7 @@ fn combined(view: &ServiceView, facts: &PodFacts, by_service: &[Finding]) -> Vec
         match by_port {
             _ if is_elsewhere => findings.push(refused(finding.clone(), facts)),
             Some(by_port) if !leads_to_another(by_port, facts) => {
-                findings.push(with_port_facts(by_port.clone(), facts))
+                findings.push(with_port_facts(by_port.clone(), facts));
             }
             _ => contradicted.push(finding),
         }

@@ -114,8 +114,8 @@ pub(crate) enum ProbePath {
     Nothing,
     /// The prefix, followed by one of these.
     Before(&'static [&'static str]),
-    /// All of it is the prefix.
-    Whole,
+    /// All of it is the prefix, or what is before `/api/` or one of these.
+    Whole(&'static [&'static str]),
 }
 
 /// An argument or a variable of a container.

@@ -88,13 +88,25 @@ fn role(container: &Container<'_>, program: &'static Program) -> Option<Role> {
     if program.roles.is_empty() {
         return Some(Role::Answers { role: "", stated: false });
     }
-    let (case, open) = container.decide(program.roles)?;
-    Some(match case.then {
-        Role::Answers { role, stated } => Role::Answers { role, stated: stated && !open },
-        // Something unseen can give it another role.
-        Role::Silent(_) if open => return None,
-        silent @ Role::Silent(_) => silent,
-    })
+    let (mut open, mut can_answer) = (false, false);
+    for case in program.roles {
+        match container.all_hold(case.when) {
+            Some(false) => {}
+            None => {
+                open = true;
+                can_answer |= matches!(case.then, Role::Answers { .. });
+            }
+            Some(true) => {
+                return match case.then {
+                    Role::Answers { role, stated } => Some(Role::Answers { role, stated: stated && !open }),
+                    // Something unseen can give it a role that answers.
+                    Role::Silent(_) if can_answer => None,
+                    silent @ Role::Silent(_) => Some(silent),
+                };
+            }
+        }
+    }
+    None
 }
 
 fn query_port(program: &Program, running: &RunningContainer<'_>, number: u16) -> QueryPort {
@@ -151,7 +163,10 @@ fn probed_prefix(probe_path: ProbePath, probed: &Probed<'_>) -> Option<String> {
         match probe_path {
             ProbePath::Nothing => None,
             ProbePath::Before(ends) => ends.iter().find_map(|end| path.strip_suffix(end)).and_then(checked),
-            ProbePath::Whole => checked(path.split("/api/").next().unwrap_or(path)),
+            ProbePath::Whole(ends) => {
+                let below = path.split("/api/").next().unwrap_or(path);
+                checked(ends.iter().find_map(|end| below.strip_suffix(end)).unwrap_or(below))
+            }
         }
     });
     let first = prefixes.next()?;
