@@ -22,7 +22,7 @@ use crate::{
         fence::{Fence, Leadership},
     },
     args::Args,
-    cluster::{Cluster, Scope, Supervisor, ToolsetConfigs, Triggers},
+    cluster::{Cluster, PodReader, Scope, Supervisor, ToolsetConfigs, Triggers},
     lease::Elector,
     metrics::Metrics,
     toolset_config::{Workers, report_unreadable, run_controller},
@@ -58,6 +58,14 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     tasks.spawn(report_leadership(metrics.clone(), fence.subscribe()));
     tasks.spawn(report_unreadable(cluster.clone(), metrics.clone(), writer.clone(), events.clone(), fence.subscribe()));
     tasks.spawn(Supervisor::new(cluster.clone(), triggers.clone(), metrics.clone(), client.clone()).run());
+    let reader = PodReader {
+        cluster: cluster.clone(),
+        triggers: triggers.clone(),
+        metrics: metrics.clone(),
+        client: client.clone(),
+        leadership: fence.subscribe(),
+    };
+    tasks.spawn(reader.run());
 
     let installed = Installed::new(args.agents_dir.clone());
     let agents = Arc::new(Agents::new(client.clone(), url, installed, Timing::of_process()));

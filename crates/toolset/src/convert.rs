@@ -80,10 +80,11 @@ pub fn slice<'a>(metadata: &ObjectMeta, endpoints: impl IntoIterator<Item = Endp
     let labels = metadata.labels.as_ref()?;
     let service = labels.get(SERVICE_NAME).filter(|name| !name.is_empty())?;
     let namespace = metadata.namespace.as_deref().unwrap_or_default();
-    let (mut serving, mut elsewhere) = (false, false);
+    let (mut serving, mut elsewhere, mut pods) = (false, false, false);
     for endpoint in endpoints {
         serving |= is_serving(endpoint.conditions);
-        elsewhere |= !is_pod_of(namespace, endpoint.target);
+        let is_pod = is_pod_of(namespace, endpoint.target);
+        (elsewhere, pods) = (elsewhere | !is_pod, pods | is_pod);
     }
     Some(SliceView {
         namespace: namespace.into(),
@@ -92,6 +93,7 @@ pub fn slice<'a>(metadata: &ObjectMeta, endpoints: impl IntoIterator<Item = Endp
         serving,
         managed: is_managed(metadata),
         elsewhere,
+        pods,
         owner: owning_service(metadata),
         revision: hash_of(&(metadata.uid.as_deref(), metadata.generation)),
     })

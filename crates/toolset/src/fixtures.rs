@@ -42,6 +42,7 @@ pub(crate) fn slice(service: &ServiceView, serving: bool) -> SliceView {
         serving,
         managed: true,
         elsewhere: false,
+        pods: true,
         owner: service.uid,
         revision: 1,
     }

@@ -1,8 +1,9 @@
-//! What leads from a Service to its Pods: the Service, its EndpointSlices and the Pods behind them. They are read when
-//! the operator is about to connect to the Pods.
+//! What leads from a Service to its Pods: the Service, its EndpointSlices and the Pods behind them. They are read as
+//! evidence, and when the operator is about to connect to the Pods.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
+use detectors::pods::PodView;
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{
@@ -13,6 +14,7 @@ use k8s_openapi::{
 };
 use kube::{Api, Client, Resource, api::ListParams, runtime::watcher};
 use serde::Deserialize;
+use toolset::convert;
 
 use super::{
     client::within_timeout,
@@ -47,11 +49,32 @@ pub(crate) struct BackendEndpoint {
 }
 
 impl BackendEndpoint {
+    /// Whether it serves, as the readiness of a Service counts.
+    pub(crate) fn is_serving(&self) -> bool {
+        convert::is_serving(self.conditions.as_ref())
+    }
+
     /// Whether it takes requests. Unknown counts as ready, as the API requires.
     pub(crate) fn is_ready(&self) -> bool {
         let conditions = self.conditions.as_ref();
         conditions.and_then(|conditions| conditions.ready).unwrap_or(true)
             && !conditions.and_then(|conditions| conditions.terminating).unwrap_or_default()
+    }
+}
+
+/// A Pod with what is read of its spec as evidence. It is dropped after that.
+#[derive(Clone, Deserialize)]
+pub(crate) struct EvidencePod {
+    #[serde(deserialize_with = "metadata")]
+    pub(crate) metadata: ObjectMeta,
+    #[serde(default)]
+    pub(crate) spec: PodView,
+}
+
+impl fmt::Debug for EvidencePod {
+    /// Without the spec, because it has the values of variables.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EvidencePod").finish_non_exhaustive()
     }
 }
 
@@ -137,6 +160,7 @@ pub(crate) struct PodIp {
 
 stands_for!(BackendSlice, EndpointSlice, NamespaceResourceScope);
 stands_for!(BackendPod, Pod, NamespaceResourceScope);
+stands_for!(EvidencePod, Pod, NamespaceResourceScope);
 
 /// The Service. `None` if it does not exist.
 pub(crate) async fn service(client: &Client, name: &NamespacedName) -> Result<Option<ThinService>, Error> {
@@ -164,6 +188,12 @@ pub(crate) fn watch_slices(
 /// A Pod. `None` if it does not exist.
 pub(crate) async fn pod(client: &Client, name: &NamespacedName) -> Result<Option<BackendPod>, Error> {
     let api: Api<BackendPod> = Api::namespaced(client.clone(), &name.namespace);
+    within_timeout(api.get_opt(&name.name)).await
+}
+
+/// A Pod with its spec. `None` if it does not exist.
+pub(crate) async fn evidence_pod(client: &Client, name: &NamespacedName) -> Result<Option<EvidencePod>, Error> {
+    let api: Api<EvidencePod> = Api::namespaced(client.clone(), &name.namespace);
     within_timeout(api.get_opt(&name.name)).await
 }
 

@@ -4,6 +4,7 @@
 //! supervisor ── starts and stops, as the ToolsetConfigs need ──► watch, one task each
 //!   watch ── events ──► feed/ ──► state (index, ToolsetConfigs, ConfigMaps) ── if affected ──► triggers ──► workers
 //!     └──── errors, contact, lists ──► watch_health ── if affected ──► triggers
+//! feed/ ── what changed ──► pods/ ── the Pods behind Services ──► state ── if affected ──► triggers
 //! ```
 //!
 //! Errors never enter a stream that triggers reconciles. In kube's `Controller`, the backoff of one forbidden watch
@@ -13,6 +14,7 @@ mod config_maps;
 mod feed;
 mod flapping;
 mod needs;
+mod pods;
 mod state;
 mod supervisor;
 mod toolset_configs;
@@ -23,6 +25,7 @@ mod watch_health;
 pub(crate) use self::{
     config_maps::{ConfigMapState, Expected},
     needs::{Scope, config_maps as config_map_watches},
+    pods::PodReader,
     state::Cluster,
     supervisor::Supervisor,
     toolset_configs::{Root, ToolsetConfigs, Unreadable, Written, same_status},

@@ -6,9 +6,10 @@ use std::{
 };
 
 use crd_types::{Output, OutputFormat};
+use detectors::ServiceKey;
 use tokio::{sync::Notify, time::Instant};
 use toolset::{
-    index::{Change, Index},
+    index::{Change, Index, Recognised},
     status::{Input, required_inputs},
 };
 
@@ -16,6 +17,7 @@ use super::{
     config_maps::ConfigMaps,
     flapping::{Concerned, Flapping, Part},
     needs::Scope,
+    pods::PodReads,
     toolset_configs::ToolsetConfigs,
     triggers::Triggers,
     watch_health::{WatchId, Watches},
@@ -29,6 +31,8 @@ pub(crate) struct Cluster {
     pub(crate) watches: Watches,
     pub(crate) toolset_configs: ToolsetConfigs,
     pub(crate) config_maps: ConfigMaps,
+    /// Which Pods are read, and which answers are still missing.
+    pub(crate) pods: PodReads,
     /// Reports that etcd was restored from a backup.
     pub(crate) restores: Restores,
     flapping: Arc<Flapping>,
@@ -45,6 +49,7 @@ impl Cluster {
             watches: Watches::default(),
             toolset_configs,
             config_maps: ConfigMaps::default(),
+            pods: PodReads::default(),
             restores: Restores::default(),
             flapping: Arc::default(),
             needs_changed: Notify::new(),
@@ -58,6 +63,25 @@ impl Cluster {
 
     pub(super) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the reader of Pods that a Service changed.
+    pub(super) fn note_service(&self, change: &Change) {
+        let Change::Service { key, before } = change else { return };
+        let index = self.index();
+        match index.service(key).filter(|service| service.is_interesting()) {
+            Some(service) => self.pods.service_changed(&service.view),
+            None if before.as_deref().is_some_and(Recognised::is_interesting) => self.pods.changed(key),
+            None => {}
+        }
+    }
+
+    /// Tells the reader of Pods that the EndpointSlices of a Service changed.
+    pub(super) fn note_slices(&self, key: &ServiceKey) {
+        let index = self.index();
+        if let Some(service) = index.service(key).filter(|service| service.is_interesting()) {
+            self.pods.changed(&service.view.key);
+        }
     }
 
     /// Triggers the ToolsetConfigs whose plan may differ because of these changes, and no others.

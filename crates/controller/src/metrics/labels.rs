@@ -95,3 +95,30 @@ impl Operation {
         }
     }
 }
+
+/// How the read of one Pod ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PodRead {
+    /// The API server sent the Pod.
+    Read,
+    /// The operator is not allowed to get it.
+    Forbidden,
+    /// It does not exist any more.
+    Gone,
+    /// Anything else.
+    Failed,
+}
+
+impl PodRead {
+    pub(super) const ALL: [Self; 4] = [Self::Read, Self::Forbidden, Self::Gone, Self::Failed];
+
+    /// The value in metrics.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Forbidden => "forbidden",
+            Self::Gone => "gone",
+            Self::Failed => "failed",
+        }
+    }
+}

@@ -19,7 +19,7 @@ use prometheus_client::{
 };
 use toolset::{Plan, status::Input};
 
-pub(crate) use self::labels::{Operation, ReconcileResult};
+pub(crate) use self::labels::{Operation, PodRead, ReconcileResult};
 use self::{
     agents::{AgentShare, AgentShares},
     labels::{OfInput, OfInputWithReason, WithOperation, WithResult},
@@ -56,6 +56,7 @@ pub(crate) struct Metrics {
     event_to_apply: Histogram,
     configmap_updates: Family<WithOperation, Counter>,
     configmap_drift: Counter,
+    pod_reads: Family<WithResult, Counter>,
     watch_synced: Family<OfInput, Count>,
     watch_last_event: Family<OfInput, Seconds>,
     watch_errors: Family<OfInputWithReason, Counter>,
@@ -84,6 +85,7 @@ impl Metrics {
             event_to_apply: Histogram::new(LATENCIES),
             configmap_updates: Family::default(),
             configmap_drift: Counter::default(),
+            pod_reads: Family::default(),
             watch_synced: Family::default(),
             watch_last_event: Family::default(),
             watch_errors: Family::default(),
@@ -98,6 +100,9 @@ impl Metrics {
     fn start_at_zero(&self) {
         for result in ReconcileResult::ALL {
             self.reconciles.get_or_create(&WithResult { result: result.as_str() }).inc_by(0);
+        }
+        for result in PodRead::ALL {
+            self.pod_reads.get_or_create(&WithResult { result: result.as_str() }).inc_by(0);
         }
         for operation in Operation::ALL {
             self.configmap_updates.get_or_create(&WithOperation { operation: operation.as_str() }).inc_by(0);
@@ -166,6 +171,11 @@ impl Metrics {
             "configmap_drift_detected",
             "Times a ConfigMap was found changed by others",
             self.configmap_drift.clone(),
+        );
+        ours.register(
+            "pod_reads",
+            "Pods behind Services that were read as evidence, by how the read ended",
+            self.pod_reads.clone(),
         );
         ours.register(
             "watch_synced",
@@ -240,6 +250,11 @@ impl Metrics {
     /// Counts a change of a ConfigMap by somebody else.
     pub(crate) fn drifted(&self) {
         self.configmap_drift.inc();
+    }
+
+    /// Counts a read of a Pod.
+    pub(crate) fn pod_read(&self, result: PodRead) {
+        self.pod_reads.get_or_create(&WithResult { result: result.as_str() }).inc();
     }
 
     /// Counts a write of a ConfigMap. `since` is how long ago the event arrived that caused it.
@@ -318,6 +333,7 @@ mod tests {
             "dynamictoolset_configmap_updates_total{operation=\"create\"} 0",
             "dynamictoolset_configmap_drift_detected_total 0",
             "dynamictoolset_event_to_apply_seconds_count 0",
+            "dynamictoolset_pod_reads_total{result=\"forbidden\"} 0",
             "dynamictoolset_leader 0",
             "dynamictoolset_build_info{version=",
             "dynamictoolset_services_watched 0",

@@ -9,7 +9,7 @@ use toolset::{
     render::{AgentFile, HOLMESGPT_KEY},
 };
 
-use super::{brake::Brake, health_clocks::HealthClocks};
+use super::{brake::Brake, health_clocks::HealthClocks, pods::PodMemory};
 use crate::{api::fence::Term, cluster::ConfigMapState};
 
 /// How long further changes are collected after a write, so that a burst causes two writes and not many.
@@ -28,6 +28,7 @@ pub(super) struct Memory {
     pub(super) clocks: HealthClocks,
     /// Since when tools have been without endpoints.
     pub(super) health: HealthStage,
+    pub(super) pods: PodMemory,
     /// Slows down repairs in a conflict.
     pub(super) brake: Brake,
     /// The ConfigMap as this process last applied it and the API server acknowledged it. It is used to restore the
@@ -69,6 +70,7 @@ impl Memory {
             uid,
             clocks: HealthClocks::new(now),
             health: HealthStage::default(),
+            pods: PodMemory::default(),
             brake: Brake::default(),
             applied: None,
             unanswered: Vec::new(),

@@ -22,6 +22,7 @@ mod observation;
 mod observer;
 mod outcome;
 mod plan;
+mod pods;
 mod reload;
 mod reloader;
 mod reporter;

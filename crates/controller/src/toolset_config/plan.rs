@@ -49,7 +49,7 @@ pub(super) fn plan(
     config: &ToolsetConfig,
     existing: &ConfigMapState,
     memory: &mut Memory,
-    gate: &GateDecision,
+    (gate, unanswered): (&GateDecision, BTreeSet<ServiceKey>),
     now: Instant,
 ) -> Planned {
     let began = WallInstant::now();
@@ -68,15 +68,22 @@ pub(super) fn plan(
     let clocks = &memory.clocks;
     let known =
         LazyCell::new(|| in_output.iter().cloned().chain(hold::planned_before(config)).collect::<BTreeSet<_>>());
-    let admits = |key: &ServiceKey| gate.admits_new_from(&key.namespace) || known.contains(key);
+    let (waiting, until) = memory.pods.new_that_wait(unanswered, |key| known.contains(key), now);
+    let admits =
+        |key: &ServiceKey| (gate.admits_new_from(&key.namespace) || known.contains(key)) && !waiting.contains(key);
+    let entries = memory.pods.entries(|| {
+        let base = base_text(cluster, config);
+        hold::remembered(config, cluster_domain, &before, base.as_deref())
+    });
+    let remembered = |key: &ServiceKey| entries.get(key).cloned();
     let legacy_overrides = existing.view.as_ref().and_then(|view| view.data.get(LEGACY_OVERRIDES_KEY));
     let base = BaseText::of(cluster, config);
     let outcome = pipeline::run(Input {
         config,
         cluster_domain,
         index: &cluster.index(),
-        admits: gate.holds_new().then_some(&admits),
-        remembered: None,
+        admits: (gate.holds_new() || !waiting.is_empty()).then_some(&admits),
+        remembered: (!entries.is_empty()).then_some(&remembered),
         health: HealthInput::Observed {
             stage: &mut memory.health,
             time: &|namespace| clocks.time(now, namespace),
@@ -92,7 +99,8 @@ pub(super) fn plan(
         }),
     });
     let next_file = loaded_in.filter(|_| outcome.rendered.waits);
-    let recheck_in = outcome.recheck_in.into_iter().chain(next_file).min();
+    let next_service = until.map(|until| until.saturating_duration_since(now));
+    let recheck_in = outcome.recheck_in.into_iter().chain(next_file).chain(next_service).min();
     Planned { plan: outcome.plan, rendered: outcome.rendered, recheck_in, took: began.elapsed() }
 }
 
@@ -118,11 +126,16 @@ pub(super) fn services_in_output(
     existing: &ConfigMapState,
     applied: Option<&Manifest>,
 ) -> BTreeSet<ServiceKey> {
-    let base = match BaseText::of(cluster, config) {
+    let base = base_text(cluster, config);
+    hold::services(config, cluster_domain, &last_output(existing, applied), base.as_deref())
+}
+
+/// The user's own toolsets, if they can be read.
+fn base_text(cluster: &Cluster, config: &ToolsetConfig) -> Option<Arc<str>> {
+    match BaseText::of(cluster, config) {
         Some(BaseText::Text(text)) => Some(text),
         Some(BaseText::Missing(_)) | None => None,
-    };
-    hold::services(config, cluster_domain, &last_output(existing, applied), base.as_deref())
+    }
 }
 
 /// What the other ToolsetConfigs keep in Grafana. `None` if not all of their files are known.

@@ -19,6 +19,7 @@ use super::{
     memory::Memory,
     outcome::{Outcome, Snapshot},
     plan::{self, reduce, services_in_output},
+    pods,
     write::Output,
 };
 use crate::{
@@ -182,7 +183,12 @@ impl Worker {
             return wait_for_inputs(memory, gate, now);
         }
         memory.waiting_since = None;
-        let planned = plan::plan(&self.cluster, &self.cluster_domain, config, &existing, memory, gate, now);
+        let unanswered = pods::unanswered(&self.cluster, memory.term, config);
+        if let Some(until) = memory.pods.first_write_waits(&unanswered, now) {
+            return Outcome::unreported().requeue(Some(until));
+        }
+        let inputs = (gate, unanswered);
+        let planned = plan::plan(&self.cluster, &self.cluster_domain, config, &existing, memory, inputs, now);
         let manifest = Manifest::new(config, &planned.rendered);
         let spec_changed = memory.settled != config.metadata.generation;
         let decision = self.decide(&output, memory, &manifest, spec_changed);
@@ -246,7 +252,7 @@ impl Worker {
         &self,
         config: &Arc<ToolsetConfig>,
         memory: &mut Memory,
-        gate: GateDecision,
+        mut gate: GateDecision,
         outcome: Outcome,
         began: Instant,
     ) {
@@ -260,8 +266,11 @@ impl Worker {
             if gate.gate == Gate::Held {
                 self.count_hold(&gate);
             }
+            let index = self.cluster.index();
+            memory.pods.planned(&planned.plan, |key| index.service(key).is_some());
         }
         let Some(output) = outcome.output else { return };
+        gate.inputs.unreadable_pods = pods::unreadable(&self.cluster, config);
         let mut snapshot = Snapshot {
             term: memory.term,
             config: config.clone(),

@@ -172,6 +172,11 @@ impl Index {
         self.slices.changed_at(&key.namespace, &key.name)
     }
 
+    /// Whether Pods of its namespace are behind a Service, by the EndpointSlices of the EndpointSlice controller.
+    pub fn has_pods(&self, key: &ServiceKey) -> bool {
+        self.slices.has_pods(&key.namespace, &key.name)
+    }
+
     /// The labels of a namespace, if it has been seen.
     pub fn namespace_labels(&self, name: &str) -> Option<&StringMap> {
         self.namespaces.labels(name)

@@ -23,6 +23,8 @@ pub struct SliceView {
     pub managed: bool,
     /// Whether at least one address is not that of a Pod of the slice's own namespace.
     pub elsewhere: bool,
+    /// Whether at least one address is that of a Pod of the slice's own namespace.
+    pub pods: bool,
     /// [`ServiceView::uid`](detectors::ServiceView::uid) of the Service that owns it, or 0 if not exactly one does.
     pub owner: u64,
     /// Differs after every change of the slice.
@@ -83,6 +85,7 @@ struct Slice {
     serving: bool,
     managed: bool,
     elsewhere: bool,
+    pods: bool,
 }
 
 /// The slices of one Service, counted.
@@ -96,6 +99,8 @@ struct Tally {
     serving: u32,
     manual: u32,
     elsewhere: u32,
+    /// Those that the EndpointSlice controller made and that have Pods.
+    with_pods: u32,
 }
 
 /// The owners of a Service's slices. Nearly always there is one.
@@ -170,15 +175,20 @@ impl SliceList {
 impl Slice {
     /// The slice beside its namespace.
     fn of(view: SliceView, listed: u32) -> (Box<str>, Self) {
-        let SliceView { namespace, name, service, serving, managed, elsewhere, owner, revision } = view;
+        let SliceView { namespace, name, service, serving, managed, elsewhere, pods, owner, revision } = view;
         let service = service.into();
-        (namespace, Self { name, service, listed, owner, revision, serving, managed, elsewhere })
+        (namespace, Self { name, service, listed, owner, revision, serving, managed, elsewhere, pods })
+    }
+
+    fn leads_to_pods(&self) -> bool {
+        self.managed && self.pods
     }
 
     fn is_as(&self, other: &Self) -> bool {
-        let Self { name: _, service, listed: _, owner, revision, serving, managed, elsewhere } = self;
+        let Self { name: _, service, listed: _, owner, revision, serving, managed, elsewhere, pods } = self;
         let same = *service == other.service && *owner == other.owner && *revision == other.revision;
-        same && *serving == other.serving && *managed == other.managed && *elsewhere == other.elsewhere
+        let same = same && *serving == other.serving && *managed == other.managed;
+        same && *elsewhere == other.elsewhere && *pods == other.pods
     }
 }
 
@@ -190,6 +200,11 @@ impl Slices {
     /// The number of the last change of a Service's slices. No number is used twice.
     pub(super) fn changed_at(&self, namespace: &str, service: &str) -> Option<u64> {
         self.by_service.get(namespace, service).map(|tally| tally.changed)
+    }
+
+    /// Whether Pods of the Service's namespace are behind a slice of the EndpointSlice controller.
+    pub(super) fn has_pods(&self, namespace: &str, service: &str) -> bool {
+        self.by_service.get(namespace, service).is_some_and(|tally| tally.with_pods > 0)
     }
 
     /// Takes a slice as it is now. `number` is that of the latest list. Returns the Services whose readiness changed, as
@@ -275,9 +290,11 @@ impl Slices {
             tally.serving += serving;
             tally.manual += manual;
             tally.elsewhere += elsewhere;
+            tally.with_pods += u32::from(slice.leads_to_pods());
         } else {
             let (service, owners) = (Arc::clone(&slice.service), Owners::One(slice.owner));
-            let tally = Tally { service, owners, changed: self.changes, slices: 1, serving, manual, elsewhere };
+            let (changed, with_pods) = (self.changes, u32::from(slice.leads_to_pods()));
+            let tally = Tally { service, owners, changed, slices: 1, serving, manual, elsewhere, with_pods };
             self.by_service.insert(namespace, tally);
         }
     }
@@ -292,6 +309,7 @@ impl Slices {
         tally.serving -= u32::from(slice.serving);
         tally.manual -= u32::from(!slice.managed);
         tally.elsewhere -= u32::from(slice.elsewhere);
+        tally.with_pods -= u32::from(slice.leads_to_pods());
         if tally.slices == 0 {
             self.by_service.remove(namespace, &slice.service);
         }

@@ -14,11 +14,12 @@ use crate::index::{Index, Pods, Recognised};
 ///
 /// Pods are read if the source is Trusted, if the Service selects them, and if the product is not certain or a part of
 /// the endpoint is assumed. A Service whose owner opted out, or which the spec or the rules of trust refuse, is not read.
+/// Neither is one that only a signature recognises.
 pub fn wanted(config: &ToolsetConfig, index: &Index, service: &Recognised) -> Option<Confidence> {
     let view = &service.view;
     let reads = config.spec.mode != Mode::Suspended && pods_of(config, Trust::Trusted) == Pods::Count;
     let selects = !view.selector.is_empty() && view.service_type != ServiceType::ExternalName;
-    if !reads || !selects || annotation::is_opted_out(view) {
+    if !reads || !selects || !service.is_interesting() || annotation::is_opted_out(view) {
         return None;
     }
     let covering = source::covering(config, &view.key.namespace, index.namespace_labels(&view.key.namespace));

@@ -38,6 +38,9 @@ impl Services {
     }
 
     fn changed(&self, change: &[Change], received: Instant) {
+        for change in change {
+            self.cluster.note_service(change);
+        }
         self.cluster.trigger_limited(&self.triggers, change, received);
         self.count();
     }
@@ -64,6 +67,9 @@ impl Feed for Services {
     fn complete(&mut self, received: Instant) {
         let Some(list) = self.list.take() else { return };
         let changes = self.cluster.index_mut().finish_services(list);
+        if !changes.is_empty() {
+            self.cluster.pods.all_changed();
+        }
         self.cluster.trigger(&self.triggers, &changes, received);
         self.count();
     }
@@ -93,6 +99,23 @@ impl EndpointSlices {
     pub(in crate::cluster) fn new(cluster: Arc<Cluster>, triggers: Arc<Triggers>, namespace: Option<String>) -> Self {
         Self { cluster, triggers, namespace, list: None }
     }
+
+    /// Nearly every change of a Service's Pods changes no readiness, so `service` is told as well.
+    fn changed(&self, service: Option<&ServiceKey>, changes: &[Change], received: Instant) {
+        service.into_iter().for_each(|service| self.cluster.note_slices(service));
+        for change in changes {
+            if let Change::Readiness { key, .. } = change
+                && Some(key) != service
+            {
+                self.cluster.note_slices(key);
+            }
+        }
+        self.cluster.trigger_limited(&self.triggers, changes, received);
+    }
+}
+
+fn service_of(slice: &SliceView) -> ServiceKey {
+    ServiceKey::new(&*slice.namespace, &*slice.service)
 }
 
 fn slice_view(slice: &ThinSlice) -> Option<SliceView> {
@@ -115,21 +138,26 @@ impl Feed for EndpointSlices {
     fn complete(&mut self, received: Instant) {
         let Some(list) = self.list.take() else { return };
         let changes = self.cluster.index_mut().finish_slices(list);
+        // A change of slices that does not change the readiness is not among the changes.
+        self.cluster.pods.all_changed();
         self.cluster.trigger(&self.triggers, &changes, received);
     }
 
     fn applied(&mut self, slice: ThinSlice, received: Instant) {
-        let changes = match slice_view(&slice) {
+        let view = slice_view(&slice);
+        let service = view.as_ref().map(service_of);
+        let changes = match view {
             Some(view) => self.cluster.index_mut().apply_slice(view),
             // It may have lost the label that names its Service.
             None => delete_slice(&mut self.cluster.index_mut(), &slice.metadata),
         };
-        self.cluster.trigger_limited(&self.triggers, &changes, received);
+        self.changed(service.as_ref(), &changes, received);
     }
 
     fn deleted(&mut self, slice: ThinSlice, received: Instant) {
+        let service = slice_view(&slice).as_ref().map(service_of);
         let changes = delete_slice(&mut self.cluster.index_mut(), &slice.metadata);
-        self.cluster.trigger_limited(&self.triggers, &changes, received);
+        self.changed(service.as_ref(), &changes, received);
     }
 }
 
@@ -168,16 +196,25 @@ impl Feed for Namespaces {
     fn complete(&mut self, received: Instant) {
         let Some(list) = self.list.take() else { return };
         let changes = self.cluster.index_mut().finish_namespaces(list);
+        if !changes.is_empty() {
+            self.cluster.pods.all_changed();
+        }
         self.cluster.trigger(&self.triggers, &changes, received);
     }
 
     fn applied(&mut self, namespace: ThinNamespace, received: Instant) {
         let change = self.cluster.index_mut().apply_namespace(convert::namespace(&namespace.metadata));
+        if change.is_some() {
+            self.cluster.pods.all_changed();
+        }
         self.cluster.trigger(&self.triggers, change.as_slice(), received);
     }
 
     fn deleted(&mut self, namespace: ThinNamespace, received: Instant) {
         let change = self.cluster.index_mut().delete_namespace(name(&namespace.metadata).1);
+        if change.is_some() {
+            self.cluster.pods.all_changed();
+        }
         self.cluster.trigger(&self.triggers, change.as_slice(), received);
     }
 }

@@ -1,0 +1,424 @@
+//! The Services whose Pods are read: what is known of each, when the next round is due, and what waits for an answer.
+//! Pure.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
+
+use detectors::{Confidence, ServiceKey, ServiceView};
+use tokio::time::Instant;
+use toolset::{
+    index::PodEvidence,
+    pods::{self, MAX_PER_SERVICE, ReadPod},
+};
+
+use super::{
+    refusals::{Refusals, pause},
+    round::{Answer, Failure, Pods},
+};
+use crate::api::fence::Term;
+
+/// The most Pods that are known at the same time, of all Services.
+pub(super) const MAX_PODS: usize = 500;
+/// The most rounds at the same time.
+const MAX_ROUNDS: usize = 8;
+/// The shortest time between two rounds of one Service.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// All Services whose Pods are read.
+#[derive(Debug, Default)]
+pub(crate) struct Targets {
+    /// The term in which this replica leads. `None` if it does not.
+    term: Option<Term>,
+    /// Which Services are targets has to be found out again.
+    all: bool,
+    /// These have changed.
+    changed: BTreeSet<ServiceKey>,
+    known: BTreeMap<ServiceKey, Target>,
+    /// When the rounds are due. Of those that are due at the same time, the surest Services come first.
+    due: BTreeSet<(Instant, Reverse<Confidence>, ServiceKey)>,
+    /// Targets without a round, because there are too many Pods.
+    beyond: BTreeSet<ServiceKey>,
+    unanswered: usize,
+    /// How many rounds are under way, and how many have started.
+    rounds: usize,
+    started: u64,
+    /// The Pods that are known, and the room that the rounds under way may take.
+    pods: usize,
+    reserved: usize,
+    refusals: Refusals,
+}
+
+/// A Service whose Pods are read.
+#[derive(Debug)]
+struct Target {
+    /// What decides which Pods it has and what they say.
+    selects: u64,
+    confidence: Confidence,
+    /// The number of the last change of its slices that a round has seen.
+    slices: Option<u64>,
+    has_pods: bool,
+    pods: Pods,
+    /// Whether there was an answer or a failure in this term.
+    is_answered: bool,
+    /// Whether the last round was refused.
+    is_refused: bool,
+    failures: u32,
+    last: Option<Instant>,
+    due: Option<(Instant, Reverse<Confidence>)>,
+    /// The number of the round under way, and the room for its Pods.
+    round: Option<(u64, usize)>,
+    /// It changed during the round under way.
+    is_outdated: bool,
+}
+
+/// A Service as it is now, to be compared with what is known.
+pub(super) struct Seen<'a> {
+    pub(super) view: &'a ServiceView,
+    /// How sure its recognition is without Pods.
+    pub(super) confidence: Confidence,
+    pub(super) slices: SeenSlices,
+}
+
+/// The EndpointSlices of a Service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SeenSlices {
+    /// They have not been listed yet.
+    Pending,
+    /// They lead to no Pods, or they cannot be read.
+    NoPods,
+    /// They lead to Pods. The number is that of their last change.
+    At(u64),
+}
+
+/// A round that starts.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Start {
+    pub(super) key: ServiceKey,
+    /// The number of the round.
+    pub(super) number: u64,
+    pub(super) known: Pods,
+    pub(super) room: usize,
+}
+
+/// What follows from the end of a round.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Ended {
+    /// What the Pods say now. `None` if that is as before.
+    pub(super) evidence: Option<PodEvidence>,
+    /// Whether the Service waited for its first answer.
+    pub(super) is_first: bool,
+    /// Whether it is known only now that this namespace is refused, or that it is not.
+    pub(super) refusal_changed: bool,
+}
+
+/// What decides which Pods a Service has and what they say about it.
+pub(super) fn selects(view: &ServiceView) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    view.uid.hash(&mut hasher);
+    view.selector.hash(&mut hasher);
+    for port in &view.ports {
+        (port.port, &port.name, format!("{:?}", port.target), format!("{:?}", port.protocol)).hash(&mut hasher);
+        port.app_protocol.hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+impl Targets {
+    /// Begins a term, or ends the last one. Returns whether this is new. What was read of Pods that are still there
+    /// stays.
+    pub(super) fn lead(&mut self, term: Option<Term>) -> bool {
+        if self.term == term {
+            return false;
+        }
+        let (pods, known) = (self.pods, std::mem::take(&mut self.known));
+        let kept = known.into_iter().map(|(key, target)| {
+            let Target { selects, confidence, pods, .. } = target;
+            (key, Target { pods, ..Target::new(selects, confidence) })
+        });
+        let known: BTreeMap<_, _> = kept.collect();
+        *self = Self { term, all: true, pods, unanswered: known.len(), known, ..Self::default() };
+        true
+    }
+
+    /// Takes note of a changed Service. If it selects other Pods, it waits for their answer.
+    pub(super) fn service_changed(&mut self, view: &ServiceView) -> bool {
+        if let Some(target) = self.known.get_mut(&view.key)
+            && target.selects != selects(view)
+        {
+            target.is_outdated = true;
+            self.unanswered += usize::from(std::mem::take(&mut target.is_answered));
+        }
+        self.changed(&view.key)
+    }
+
+    /// Takes note of a Service that is gone, or whose EndpointSlices changed.
+    pub(super) fn changed(&mut self, key: &ServiceKey) -> bool {
+        self.term.is_some() && self.changed.insert(key.clone())
+    }
+
+    pub(super) fn all_changed(&mut self) -> bool {
+        self.term.is_some() && !std::mem::replace(&mut self.all, true)
+    }
+
+    pub(super) fn is_quiet(&self, term: Term) -> bool {
+        self.term == Some(term) && !self.all && self.changed.is_empty() && self.unanswered == 0
+    }
+
+    pub(super) fn waits(&self, term: Term, key: &ServiceKey) -> bool {
+        self.term != Some(term) || self.known.get(key).is_none_or(|target| !target.is_answered)
+    }
+
+    pub(super) fn refused(&self) -> BTreeSet<String> {
+        self.refusals.namespaces().iter().map(|namespace| namespace.to_string()).collect()
+    }
+
+    /// The changes since the last call. `None` means that everything may have changed.
+    pub(super) fn take_changes(&mut self) -> Option<BTreeSet<ServiceKey>> {
+        let changed = std::mem::take(&mut self.changed);
+        (!std::mem::take(&mut self.all)).then_some(changed)
+    }
+
+    /// The Services that are known and not among these.
+    pub(super) fn others(&self, wanted: &BTreeSet<ServiceKey>) -> Vec<ServiceKey> {
+        self.known.keys().filter(|key| !wanted.contains(*key)).cloned().collect()
+    }
+
+    /// Takes a Service whose Pods are wanted.
+    pub(super) fn want(&mut self, seen: &Seen<'_>, now: Instant) {
+        let (key, selects) = (&seen.view.key, selects(seen.view));
+        self.unanswered += usize::from(!self.known.contains_key(key));
+        let target = self.known.entry(key.clone()).or_insert_with(|| Target::new(selects, seen.confidence));
+        target.confidence = seen.confidence;
+        if target.selects != selects {
+            self.pods -= target.pods.len();
+            target.pods.clear();
+            target.selects = selects;
+            target.slices = None;
+            target.is_outdated = true;
+        }
+        target.has_pods = matches!(seen.slices, SeenSlices::At(_));
+        match seen.slices {
+            SeenSlices::Pending => {}
+            SeenSlices::NoPods => {
+                // Nothing can be asked.
+                target.slices = None;
+                self.answered(key);
+                self.schedule(key, None);
+            }
+            SeenSlices::At(number) if target.slices != Some(number) => self.schedule(key, Some(now)),
+            SeenSlices::At(_) => {}
+        }
+    }
+
+    /// Forgets a Service whose Pods are not wanted any more. Returns whether it was known.
+    pub(super) fn forget(&mut self, key: &ServiceKey, now: Instant) -> bool {
+        self.schedule(key, None);
+        self.answered(key);
+        self.beyond.remove(key);
+        let Some(target) = self.known.remove(key) else { return false };
+        self.pods -= target.pods.len();
+        if let Some((_, room)) = target.round {
+            self.reserved -= room;
+            self.rounds -= 1;
+        }
+        if target.is_refused && !self.is_any_refused(&key.namespace) {
+            self.refusals.forget(&key.namespace);
+        }
+        self.make_room(now);
+        true
+    }
+
+    /// When something is to be done, if nothing happens before.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let round = self.due.first().map(|(at, ..)| *at).filter(|_| self.rounds < MAX_ROUNDS);
+        round.into_iter().chain(self.refusals.due()).min()
+    }
+
+    /// Makes the Services due that ask again whether Pods may be read. `each` says whether every namespace has
+    /// permissions of its own.
+    pub(super) fn ask_again(&mut self, each: bool, now: Instant) {
+        for namespace in self.refusals.ask(each, now) {
+            let refused = |(key, target): (&ServiceKey, &Target)| {
+                (*key.namespace == *namespace && target.is_refused).then(|| key.clone())
+            };
+            match self.known.iter().find_map(refused) {
+                Some(key) => {
+                    if let Some(target) = self.known.get_mut(&key) {
+                        // This one is not held back.
+                        target.is_refused = false;
+                    }
+                    self.schedule(&key, Some(now));
+                }
+                None => _ = self.refusals.forget(&namespace),
+            }
+        }
+    }
+
+    /// The next round, if one is due and there is room for it. A Service that is not asked now counts as answered.
+    pub(super) fn start(&mut self, now: Instant) -> Option<Start> {
+        while self.rounds < MAX_ROUNDS {
+            let (at, _, key) = self.due.first()?.clone();
+            if at > now {
+                return None;
+            }
+            self.schedule(&key, None);
+            let target = self.known.get_mut(&key)?;
+            let room = (MAX_PODS + target.pods.len()).saturating_sub(self.pods + self.reserved).min(MAX_PER_SERVICE);
+            if target.is_refused {
+                self.answered(&key);
+                continue;
+            }
+            if room == 0 {
+                self.answered(&key);
+                self.beyond.insert(key);
+                continue;
+            }
+            target.last = Some(now);
+            self.started += 1;
+            target.round = Some((self.started, room));
+            target.is_outdated = false;
+            self.reserved += room;
+            self.rounds += 1;
+            return Some(Start { known: target.pods.clone(), number: self.started, key, room });
+        }
+        None
+    }
+
+    /// Records up to which change of the slices the round under way has seen them.
+    pub(super) fn saw_slices(&mut self, key: &ServiceKey, slices: Option<u64>) {
+        if let Some(target) = self.known.get_mut(key) {
+            target.slices = slices;
+        }
+    }
+
+    /// Takes the end of a round. `None` if the Service is not wanted any more.
+    pub(super) fn end(
+        &mut self,
+        (key, number): (&ServiceKey, u64),
+        result: Result<Answer, Failure>,
+        now: Instant,
+    ) -> Option<Ended> {
+        let target = self.known.get_mut(key)?;
+        let (_, room) = target.round.take_if(|(round, _)| *round == number)?;
+        self.reserved -= room;
+        self.rounds -= 1;
+        if target.is_outdated {
+            // The Pods were read for what the Service was.
+            self.schedule(key, Some(now));
+            return Some(Ended::default());
+        }
+        let mut ended = Ended::default();
+        match result {
+            Ok(answer) => {
+                target.failures = 0;
+                target.is_refused = false;
+                self.pods = self.pods + answer.pods.len() - target.pods.len();
+                let said: Vec<ReadPod> = answer.pods.values().flatten().cloned().collect();
+                target.pods = answer.pods;
+                ended.evidence = pods::evidence(&said);
+                if answer.is_cut {
+                    self.beyond.insert(key.clone());
+                }
+                if answer.read > 0 && self.refusals.allowed(&key.namespace, now) {
+                    ended.refusal_changed = true;
+                    self.resume(&key.namespace, now);
+                }
+            }
+            Err(Failure::Refused) => {
+                target.is_refused = true;
+                ended.refusal_changed = self.refusals.refused(&key.namespace, now);
+                self.hold_back(&key.namespace);
+            }
+            Err(Failure::Replaced | Failure::Failed(_)) => {
+                target.failures = target.failures.saturating_add(1);
+                let again = now + pause(target.failures, key);
+                self.schedule(key, Some(again));
+            }
+        }
+        self.make_room(now);
+        ended.is_first = self.answered(key);
+        Some(ended)
+    }
+
+    /// The Services of a namespace.
+    pub(super) fn of_namespace(&self, namespace: &str) -> Vec<ServiceKey> {
+        self.known.keys().filter(|key| *key.namespace == *namespace).cloned().collect()
+    }
+
+    /// Ends the waiting of a Service. Returns whether it waited.
+    fn answered(&mut self, key: &ServiceKey) -> bool {
+        let Some(target) = self.known.get_mut(key).filter(|target| !target.is_answered) else { return false };
+        target.is_answered = true;
+        self.unanswered -= 1;
+        true
+    }
+
+    /// Sets when the next round of a Service is due. Two rounds never follow each other at once.
+    fn schedule(&mut self, key: &ServiceKey, at: Option<Instant>) {
+        let Some(target) = self.known.get_mut(key) else { return };
+        if let Some((at, confidence)) = target.due.take() {
+            self.due.remove(&(at, confidence, key.clone()));
+        }
+        let at = at.map(|at| target.last.map_or(at, |last| at.max(last + INTERVAL)));
+        if let Some(at) = at {
+            target.due = Some((at, Reverse(target.confidence)));
+            self.due.insert((at, Reverse(target.confidence), key.clone()));
+        }
+    }
+
+    fn is_any_refused(&self, namespace: &str) -> bool {
+        self.known.iter().any(|(key, target)| target.is_refused && *key.namespace == *namespace)
+    }
+
+    /// The other Services of a namespace are not asked while it is refused.
+    fn hold_back(&mut self, namespace: &str) {
+        for (_, target) in self.known.iter_mut().filter(|(key, _)| *key.namespace == *namespace) {
+            target.is_refused = true;
+        }
+    }
+
+    /// The Services of a namespace are asked, because Pods may be read there now.
+    fn resume(&mut self, namespace: &str, now: Instant) {
+        for key in self.of_namespace(namespace) {
+            let Some(target) = self.known.get_mut(&key) else { continue };
+            if std::mem::take(&mut target.is_refused) && target.has_pods {
+                self.schedule(&key, Some(now));
+            }
+        }
+    }
+
+    /// Asks the Services for which there was no room, if there is some now.
+    fn make_room(&mut self, now: Instant) {
+        if self.pods + self.reserved < MAX_PODS {
+            for key in std::mem::take(&mut self.beyond) {
+                self.schedule(&key, Some(now));
+            }
+        }
+    }
+}
+
+impl Target {
+    fn new(selects: u64, confidence: Confidence) -> Self {
+        Self {
+            selects,
+            confidence,
+            slices: None,
+            has_pods: false,
+            pods: Pods::new(),
+            is_answered: false,
+            is_refused: false,
+            failures: 0,
+            last: None,
+            due: None,
+            round: None,
+            is_outdated: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
