@@ -47,7 +47,8 @@ pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
                 lines.push(entry("changed", changes));
             }
             None => {
-                lines.push(entry("result", format!("not {}, which the Service alone looks like", type_name(&before))))
+                let result = format!("not {}, which the Service alone looks like", type_name(&before));
+                lines.push(entry("result", result));
             }
         }
         if evidence.ambiguous {
