@@ -54,7 +54,6 @@ pub use displaced::displaced_endpoints;
 pub use explain::explain;
 pub use finding::{
     Assumed, Auth, Displaced, DisplacedBecause, Evidence, EvidenceKind, Explanation, Finding, Outcome, Rank, Target,
-    is_by_port_alone,
 };
 pub use product::{Confidence, Product, Scheme};
 pub use recognise::{path_setting, recognise, target_of};
