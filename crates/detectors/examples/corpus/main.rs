@@ -10,7 +10,8 @@
 //! Services without a selector and MCP servers are never chosen, because a user must allow them. Per scenario, a chosen
 //! Service and port is right if the corpus calls it usable with that port and the product is right. It is neutral if
 //! the corpus calls it an alternate, and else a false positive. A usable one that is not chosen is missed. Rows that
-//! the corpus calls undecidable, and usable rows of products without a detector, are listed but are no mistakes.
+//! the corpus calls undecidable, rows whose product or role only the Pod shows, and usable rows of products without a
+//! detector, are listed but are no mistakes.
 //!
 //! Without Pods, the scheme counts where the Service shows it (`appProtocol`, a name that starts with `https`, a serving
 //! certificate). The path counts where the rules or the corpus have one. A missing path is a note, because no Service

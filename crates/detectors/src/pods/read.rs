@@ -192,7 +192,8 @@ fn behind(
     let inside = match proxy.upstream(container) {
         Upstream::Port(port) => {
             let by_port = containers.reached_inside(port).map(|running| (running, port));
-            by_port.or_else(|| containers.only_product().map(|running| (running, 0)))
+            let only = || containers.only_product().filter(|running| running.can_listen_on(port));
+            by_port.or_else(|| only().map(|running| (running, 0)))
         }
         Upstream::Service(name) => return by_upstream_name(&name, proxy, container, scheme, auth),
         Upstream::Unknown => containers.only_product().map(|running| (running, 0)),

@@ -41,6 +41,7 @@ fn the_evidence_of_a_pod_names_what_it_changed() {
         "+ image grafana of container grafana, port 3000",
         "+ GF_SERVER_SERVE_FROM_SUB_PATH and GF_SERVER_ROOT_URL set the path /grafana",
         "+ a probe of port 3000 shows the scheme http",
+        "+ the authentication (by user and password) is the default, and nothing changes it",
     ] {
         assert!(lines.iter().any(|line| line == expected), "{expected} is not in {lines:#?}");
     }
@@ -86,4 +87,18 @@ fn without_facts_it_is_the_explanation_of_the_service() {
     let service = service("grafana", "http:3000");
     let with = explain_with_pods(&service, &detectors::pods::PodFacts::default());
     assert_eq!(format!("{with:?}"), format!("{:?}", detectors::explain(&service)));
+}
+
+#[test]
+fn another_port_of_the_product_is_one_line() {
+    let service = service("thanos-query", "grpc:10901 http:10902");
+    let pod = container(json!({
+        "name": "query",
+        "image": "thanosio/thanos:v0.36.0",
+        "args": ["query"],
+        "ports": [{ "containerPort": 10901 }, { "containerPort": 10902 }],
+    }));
+    let lines = lines(&explained(Product::Thanos, &service, &pod));
+    let of_grpc: Vec<&String> = lines.iter().filter(|line| line.contains("10901")).collect();
+    assert_eq!(of_grpc, ["- port 10901 is another protocol: image thanos of container query"]);
 }

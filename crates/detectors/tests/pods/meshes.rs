@@ -23,7 +23,7 @@ fn a_probe_that_istio_moved_says_nothing() {
         },
     ]));
     let service = service("prometheus", "web:9090");
-    assert_eq!(found(&service, &pod), "Prometheus High http~://:9090/prom Unknown~");
+    assert_eq!(found(&service, &pod), "Prometheus High http~://:9090/prom None~");
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn a_moved_probe_on_the_products_own_port_says_nothing_either() {
         "volumeMounts": [{ "mountPath": "/usr/share/kibana/config" }],
         "readinessProbe": { "httpGet": { "path": "/app-health/kibana/login", "port": 5601 } },
     }));
-    assert_eq!(found(&service("kibana", "http:5601"), &pod), "Kibana High http~://:5601/~ Unknown~");
+    assert_eq!(found(&service("kibana", "http:5601"), &pod), "Kibana High http~://:5601/~ Basic~");
 }
 
 #[test]

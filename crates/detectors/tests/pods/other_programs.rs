@@ -91,15 +91,15 @@ fn two_marks_identify_where_the_image_says_nothing() {
 
 #[test]
 fn two_marks_alone_are_medium() {
-    // `metrics` says nothing of Prometheus; the number makes the Service a candidate for another product.
+    // `observability` says nothing of Prometheus; the number makes the Service a candidate for another product.
     let pod = named(
         "main",
-        json!(["--storage.tsdb.path=/data", "--config.file=/etc/p.yml", "--web.listen-address=:9093"]),
+        json!(["--storage.tsdb.path=/data", "--config.file=/etc/p.yml", "--web.listen-address=:16686"]),
         json!([]),
-        9093,
+        16686,
     );
-    let found = found_as(Product::Prometheus, &service("metrics", "http:9093"), &pod);
-    assert_eq!(found, "Prometheus Medium http://:9093/ None");
+    let found = found_as(Product::Prometheus, &service("observability", "http:16686"), &pod);
+    assert_eq!(found, "Prometheus Medium http://:16686/ None");
 }
 
 #[test]
@@ -119,15 +119,15 @@ fn the_name_of_a_container_alone_identifies_nothing() {
 
 #[test]
 fn a_probe_alone_identifies_nothing() {
-    let service = service("metrics", "http:9093");
+    let service = service("observability", "http:16686");
     let pod = container(json!({
         "name": "main",
         "image": "registry.example/app:1",
-        "ports": [{ "containerPort": 9093 }],
-        "readinessProbe": { "httpGet": { "path": "/-/ready", "port": 9093, "scheme": "HTTPS" } },
+        "ports": [{ "containerPort": 16686 }],
+        "readinessProbe": { "httpGet": { "path": "/", "port": 16686, "scheme": "HTTPS" } },
     }));
     let found = found(&service, &pod);
-    assert!(found.starts_with("Alertmanager Low https://"), "the probe shows the scheme only: {found}");
+    assert!(found.starts_with("Jaeger Low https://"), "the probe shows the scheme only: {found}");
 }
 
 #[test]
@@ -136,5 +136,5 @@ fn an_mcp_server_is_not_the_product_it_talks_to() {
     let found = found_as(Product::Grafana, &service("grafana", "http:8000"), &pod);
     assert!(!found.contains("http://"), "{found}");
     let mcp = found_as(Product::MCP, &service("tools", "mcp:8000"), &pod);
-    assert_eq!(mcp, "MCP Medium http~://:8000/mcp~ Unknown");
+    assert_eq!(mcp, "MCP Medium http~://:8000/mcp~ Unknown~");
 }

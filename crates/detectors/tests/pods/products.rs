@@ -34,7 +34,7 @@ fn prometheus_serves_under_its_route_prefix_else_under_the_path_of_its_external_
 #[test]
 fn a_web_config_decides_tls_and_users_of_prometheus() {
     let url = |args: &[&str]| found(&prometheus(), &with_args("prom/prometheus:v3.1.0", 9090, args));
-    assert_eq!(url(&["--web.config.file=/etc/web.yml"]), "Prometheus High http~://:9090/ Unknown~");
+    assert_eq!(url(&["--web.config.file=/etc/web.yml"]), "Prometheus High http~://:9090/ None~");
     let operators = "--web.config.file=/etc/prometheus/web_config/web-config.yaml";
     assert_eq!(url(&[operators]), "Prometheus High http~://:9090/ None");
 }
@@ -87,7 +87,7 @@ fn only_two_commands_of_thanos_answer_queries() {
     assert_eq!(url(&["query-frontend", listen]), "Thanos High http://:9090/ None");
     assert_eq!(url(&["query", listen, "--web.route-prefix=/thanos"]), "Thanos High http://:9090/thanos None");
     assert_eq!(url(&["query", listen, "--web.external-prefix=/thanos"]), "Thanos High http://:9090/thanos None");
-    assert_eq!(url(&["query", listen, "--http.config=/etc/http.yml"]), "Thanos High http~://:9090/ Unknown~");
+    assert_eq!(url(&["query", listen, "--http.config=/etc/http.yml"]), "Thanos High http~://:9090/ None~");
     for command in ["sidecar", "store", "receive", "rule", "compact"] {
         assert_eq!(url(&[command, listen]), format!("- {command}"));
     }
@@ -100,7 +100,7 @@ fn mimir_has_its_prefix_and_asks_for_a_tenant_unless_it_is_told_not_to() {
     let url = |args: &[&str]| found(&service, &with_args("grafana/mimir:2.14.0", 8080, args));
     assert_eq!(url(&[]), "Mimir High http://:8080/prometheus Tenant");
     assert_eq!(url(&["-auth.multitenancy-enabled=false"]), "Mimir High http://:8080/prometheus None");
-    assert_eq!(url(&["-config.file=/etc/mimir.yaml"]), "Mimir High http://:8080/prometheus Unknown~");
+    assert_eq!(url(&["-config.file=/etc/mimir.yaml"]), "Mimir High http://:8080/prometheus Tenant~");
     assert_eq!(url(&["-http.prometheus-http-prefix=/prom"]), "Mimir High http://:8080/prom Tenant");
     assert_eq!(url(&["-server.path-prefix=/metrics/"]), "Mimir High http://:8080/metrics/prometheus Tenant");
     assert_eq!(url(&["-server.http-tls-cert-path=/tls.crt"]), "Mimir High https://:8080/prometheus Tenant");
@@ -130,7 +130,7 @@ fn loki_asks_for_a_tenant_by_default_and_moves_with_its_path_prefix() {
     let url = |args: &[&str]| found(&service, &with_args("grafana/loki:3.3.0", 3100, args));
     assert_eq!(url(&[]), "Loki High http://:3100/ Tenant");
     assert_eq!(url(&["-auth.enabled=false"]), "Loki High http://:3100/ None");
-    assert_eq!(url(&["-config.file=/etc/loki.yaml"]), "Loki High http://:3100/ Unknown~");
+    assert_eq!(url(&["-config.file=/etc/loki.yaml"]), "Loki High http://:3100/ Tenant~");
     assert_eq!(url(&["-server.path-prefix=/loki-a"]), "Loki High http://:3100/loki-a Tenant");
     for role in ["write", "backend", "querier", "distributor", "ingester"] {
         assert_eq!(url(&[&format!("-target={role}")]), format!("- {role}"));
@@ -234,7 +234,7 @@ fn grafana_moves_only_if_it_serves_from_the_sub_path() {
     assert_eq!(url(&[template, ("GF_SERVER_SERVE_FROM_SUB_PATH", "true")]), "Grafana High http://:3000/g Basic");
     assert_eq!(url(&[("GF_SERVER_PROTOCOL", "https")]), "Grafana High https://:3000/ Basic");
     assert_eq!(url(&[("GF_AUTH_ANONYMOUS_ENABLED", "true")]), "Grafana High http://:3000/ None");
-    assert_eq!(url(&[("GF_AUTH_PROXY_ENABLED", "true")]), "Grafana High http://:3000/ Unknown~");
+    assert_eq!(url(&[("GF_AUTH_PROXY_ENABLED", "true")]), "Grafana High http://:3000/ Bearer~");
 }
 
 #[test]
@@ -250,12 +250,12 @@ fn a_grafana_ini_decides_what_no_variable_states() {
             "readinessProbe": { "httpGet": { "path": "/api/health", "port": 3000 } },
         }))
     };
-    assert_eq!(found(&service, &with(json!([]))), "Grafana High http://:80/~ Unknown~");
+    assert_eq!(found(&service, &with(json!([]))), "Grafana High http://:80/~ Bearer~");
     let sub_path = json!([
         { "name": "GF_SERVER_ROOT_URL", "value": "http://x/dash" },
         { "name": "GF_SERVER_SERVE_FROM_SUB_PATH", "value": "true" },
     ]);
-    assert_eq!(found(&service, &with(sub_path)), "Grafana High http://:80/dash Unknown~");
+    assert_eq!(found(&service, &with(sub_path)), "Grafana High http://:80/dash Bearer~");
 }
 
 #[test]

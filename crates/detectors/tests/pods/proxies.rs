@@ -124,7 +124,7 @@ fn oauth2_proxy_takes_a_bearer_token_only_if_it_is_told_to() {
         ]))
     };
     let service = service("grafana", "http:80>4180");
-    assert_eq!(found(&service, &with("--provider=oidc")), "Grafana High http://:80/ Unknown~");
+    assert_eq!(found(&service, &with("--provider=oidc")), "Grafana High http://:80/ Bearer~");
     assert_eq!(found(&service, &with("--skip-jwt-bearer-tokens=true")), "Grafana High http://:80/ Bearer");
 }
 
@@ -203,4 +203,16 @@ fn the_proxy_of_openshifts_elasticsearch_asks_for_a_token() {
     ]));
     let found = found(&service("elasticsearch", "elasticsearch:9200>60000"), &pod);
     assert_eq!(found, "Elasticsearch High https://:9200/ Bearer");
+}
+
+#[test]
+fn a_proxy_before_another_container_is_not_before_the_product() {
+    let pod = pod(json!([
+        prometheus(),
+        { "name": "thanos", "image": "registry.example/sidecar:1" },
+        rbac_proxy("kube-rbac-proxy-thanos", "thanos-proxy", 10903, "http://127.0.0.1:10902", &[]),
+    ]));
+    let service = service("prometheus", "thanos-proxy:10902>thanos-proxy");
+    let found = found_as(Product::Prometheus, &service, &pod);
+    assert!(!found.contains("High"), "{found}");
 }

@@ -112,7 +112,7 @@ fn a_grafana_operators_pod_reads_its_file() {
         "readinessProbe": { "httpGet": { "path": "/api/health", "port": 3000, "scheme": "HTTP" } },
     }));
     let service = service("grafana", "grafana:3000>grafana-http");
-    assert_eq!(found(&service, &pod), "Grafana High http://:3000/~ Unknown~");
+    assert_eq!(found(&service, &pod), "Grafana High http://:3000/~ Bearer~");
 }
 
 #[test]
@@ -161,4 +161,62 @@ fn an_alertmanager_that_only_its_proxies_reach() {
     ]));
     let service = labelled("alertmanager-main", "@name=alertmanager", "web:9094>web metrics:9097>metrics");
     assert_eq!(found(&service, &pod), "Alertmanager High https://:9094/ Bearer");
+}
+
+#[test]
+fn grafana_of_advanced_cluster_management_behind_its_proxy() {
+    let pod = pod(json!([
+        { "name": "grafana-dashboard-loader", "image": "quay.io/stolostron/grafana-dashboard-loader:2.11" },
+        {
+            "name": "grafana",
+            "image": "registry.redhat.io/rhacm2/acm-grafana-rhel9@sha256:0a1b",
+            "args": ["-config=/etc/grafana/grafana.ini"],
+            "env": [
+                { "name": "GF_SECURITY_ADMIN_USER", "value": "x" },
+                { "name": "GF_INSTALL_PLUGINS", "value": "" },
+                { "name": "GF_PATHS_DATA", "value": "/x" },
+            ],
+            "ports": [{ "name": "http", "containerPort": 3001 }],
+            "volumeMounts": [{ "mountPath": "/etc/grafana/grafana.ini" }],
+        },
+        {
+            "name": "grafana-proxy",
+            "image": "registry.redhat.io/openshift4/ose-oauth-proxy-rhel9:v4.15",
+            "args": ["--provider=openshift", "--upstream=http://localhost:3001", "--https-address=:9443"],
+            "ports": [{ "name": "public", "containerPort": 9443 }],
+        },
+    ]));
+    let found = found(&service("grafana", "https:3000>public"), &pod);
+    assert_eq!(found, "Grafana High https://:3000/~ Bearer");
+}
+
+#[test]
+fn an_alertmanager_that_listens_on_the_loopback_address_beside_a_reloader() {
+    let pod = pod(json!([
+        { "name": "config-reloader", "image": "quay.io/stolostron/configmap-reloader:2.11" },
+        {
+            "name": "alertmanager",
+            "image": "quay.io/stolostron/prometheus-alertmanager:2.11",
+            "args": ["--config.file=/etc/a.yaml", "--cluster.listen-address=[$(POD_IP)]:9094", "--web.listen-address=127.0.0.1:9093"],
+        },
+        {
+            "name": "alertmanager-proxy",
+            "image": "quay.io/stolostron/origin-oauth-proxy:4.15",
+            "args": ["--provider=openshift", "--upstream=http://localhost:9093", "--https-address=:9095"],
+            "ports": [{ "name": "https", "containerPort": 9095 }],
+        },
+    ]));
+    assert_eq!(found(&service("alertmanager", "https:9095"), &pod), "Alertmanager High https://:9095/ Bearer");
+}
+
+#[test]
+fn an_operators_elasticsearch_of_a_private_build() {
+    let pod = container(json!({
+        "name": "elasticsearch",
+        "image": "registry.example/search/engine:8.17.0",
+        "env": [{ "name": "READINESS_PROBE_PROTOCOL", "value": "https" }],
+        "ports": [{ "name": "https", "containerPort": 9200 }, { "name": "transport", "containerPort": 9300 }],
+    }));
+    let labels = "common.k8s.elastic.co/type=elasticsearch elasticsearch.k8s.elastic.co/cluster-name=logs";
+    assert_eq!(found(&labelled("logs-es-http", labels, "https:9200"), &pod), "Elasticsearch High https://:9200/ Basic");
 }
