@@ -36,25 +36,22 @@ pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
         for (number, origin) in read.iter().enumerate() {
             lines.push(entry(if number == 0 { "read" } else { "" }, in_words(origin)));
         }
-        match claim(config, case.service, Pods::Count) {
-            Some(after) => {
-                lines.push(entry("result", result(&after)));
-                if !after.decided_by.is_empty() {
-                    lines.push(entry("decided by", &*after.decided_by));
-                }
-                let changes = changes(&before, &after);
-                let changes = if changes.is_empty() { "nothing".to_owned() } else { changes.join("; ") };
-                lines.push(entry("changed", changes));
+        if let Some(after) = claim(config, case.service, Pods::Count) {
+            lines.push(entry("result", result(&after)));
+            if !after.decided_by.is_empty() {
+                lines.push(entry("decided by", &*after.decided_by));
             }
-            None => {
-                let type_name = type_name(&before);
-                let result = if evidence.ambiguous {
-                    format!("no endpoint of {type_name}, because the Pods differ in what decides")
-                } else {
-                    format!("not {type_name}, which the Service alone looks like")
-                };
-                lines.push(entry("result", result));
-            }
+            let changes = changes(&before, &after);
+            let changes = if changes.is_empty() { "nothing".to_owned() } else { changes.join("; ") };
+            lines.push(entry("changed", changes));
+        } else {
+            let type_name = type_name(&before);
+            let result = if evidence.ambiguous {
+                format!("no endpoint of {type_name}, because the Pods differ in what decides")
+            } else {
+                format!("not {type_name}, which the Service alone looks like")
+            };
+            lines.push(entry("result", result));
         }
         if evidence.ambiguous {
             let text = format!(
