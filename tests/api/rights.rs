@@ -27,6 +27,11 @@ pub(crate) fn get_namespaces(names: &[&str]) -> Value {
     json!([rule])
 }
 
+/// To read the Pods behind Services.
+pub(crate) fn pods() -> Value {
+    json!([rule("", &["pods"], &["get"])])
+}
+
 /// All that is watched in a namespace with Services.
 pub(crate) fn watched() -> Value {
     json!([services()[0], endpoint_slices()[0]])
@@ -56,13 +61,14 @@ pub(crate) fn leases() -> Value {
     json!([rule("coordination.k8s.io", &["leases"], &["get", "list", "watch", "create", "update"])])
 }
 
-/// A ServiceAccount with all of it in the whole cluster, granted as `services`, `endpoint-slices`, `namespaces` and
-/// `writing`. For a control plane of the test's own.
+/// A ServiceAccount with all of it in the whole cluster, granted as `services`, `endpoint-slices`, `namespaces`, `pods`
+/// and `writing`. For a control plane of the test's own.
 pub(crate) async fn operator(world: &World, namespace: &str) -> Result<Account> {
     let account = world.account(namespace, "operator").await?;
     account.grant_everywhere("services", &services()).await?;
     account.grant_everywhere("endpoint-slices", &endpoint_slices()).await?;
     account.grant_everywhere("namespaces", &namespaces()).await?;
+    account.grant_everywhere("pods", &pods()).await?;
     account.grant_everywhere("writing", &writing()).await?;
     Ok(account)
 }

@@ -109,6 +109,7 @@ pub(crate) const RULE: Rule = Rule {
     specific_names: &["http-alertmanager"],
     specific_pairs: &[(9093, 9094)],
     peer_ports: &[9094],
+    path_setting: Some("--web.route-prefix, or routePrefix of prometheus-operator"),
     login: Login::Usual(Auth::None),
     ..Rule::of(Product::Alertmanager)
 };

@@ -145,24 +145,16 @@ pub struct Finding {
     pub assumed: Assumed,
     /// The evidence that decided, as text for people, e.g. `label app.kubernetes.io/name=grafana`.
     pub decided_by: Cow<'static, str>,
+    /// Whether the number or the name of a port is all that suggests the product. Such a Service is no more than a place
+    /// to look at, and its owner is not told about it.
+    pub by_port_alone: bool,
 }
 
 impl Finding {
-    /// Whether the number or the name of a port is all that suggests the product. Such a Service is no more than a place
-    /// to look at, and its owner is not told about it.
-    pub fn is_by_port_alone(&self) -> bool {
-        is_by_port_alone(self.confidence, &self.decided_by)
-    }
-
     /// Whether Pods can add something: the product is not certain, or a part of the endpoint is assumed.
     pub fn is_open(&self) -> bool {
         self.confidence < Confidence::High || matches!(self.outcome, Outcome::Endpoint(_)) && self.assumed.is_any()
     }
-}
-
-/// As [`Finding::is_by_port_alone`], of a finding's confidence and deciding evidence.
-pub fn is_by_port_alone(confidence: Confidence, decided_by: &str) -> bool {
-    confidence == Confidence::Low && decided_by.starts_with("port ")
 }
 
 /// The result of one detector for a Service, for people. It exists also if the detector finds nothing.

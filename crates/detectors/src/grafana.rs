@@ -79,6 +79,7 @@ pub(crate) const RULE: Rule = Rule {
     }],
     specific_names: &["grafana-http", "http-grafana"],
     peer_ports: &[9094],
+    path_setting: Some("serve_from_sub_path with the path of root_url"),
     login: Login::Usual(Auth::Bearer),
     ..Rule::of(Product::Grafana)
 };

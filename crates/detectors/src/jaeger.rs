@@ -113,6 +113,7 @@ pub(crate) const RULE: Rule = Rule {
     }],
     specific_ports: &[16686],
     specific_names: &["jaeger-query", "jaeger-ui"],
+    path_setting: Some("--query.base-path, or base_path of Jaeger v2"),
     login: Login::Usual(Auth::None),
     ..Rule::of(Product::Jaeger)
 };

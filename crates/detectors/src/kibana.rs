@@ -68,6 +68,7 @@ pub(crate) const RULE: Rule = Rule {
     charts: &[name("kibana"), name("opensearch-dashboards")],
     specific_ports: &[5601],
     specific_names: &["kibana-port", "kibana-ui"],
+    path_setting: Some("server.rewriteBasePath with server.basePath"),
     login: Login::Usual(Auth::Basic),
     ..Rule::of(Product::Kibana)
 };

@@ -106,6 +106,7 @@ pub(crate) const RULE: Rule = Rule {
     ],
     specific_ports: &[3100],
     login: Login::Usual(Auth::Tenant),
+    path_setting: Some("-server.path-prefix"),
     ..Rule::of(Product::Loki)
 };
 

@@ -104,6 +104,7 @@ pub(crate) fn finding(view: &ServiceView) -> Option<Finding> {
     let declared = declaration(view)?;
     let confidence = declared.confidence;
     let decided_by = declared.by.detail.clone();
+    let by_port_alone = confidence == Confidence::Low && declared.by.kind == EvidenceKind::PortName;
     let of = |confidence, outcome, assumed, hint: Option<&'static str>| Finding {
         product: Product::MCP,
         confidence,
@@ -113,6 +114,7 @@ pub(crate) fn finding(view: &ServiceView) -> Option<Finding> {
         auth: Auth::Unknown,
         assumed,
         decided_by,
+        by_port_alone,
     };
     if view.annotations.get(DISCOVERY) == Some("disabled") {
         let role = Cow::Borrowed("excluded by kagent.dev/discovery=disabled");

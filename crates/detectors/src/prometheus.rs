@@ -127,6 +127,7 @@ pub(crate) const RULE: Rule = Rule {
         ..EndpointRole::on(PORTS)
     }],
     specific_names: &["http-prometheus"],
+    path_setting: Some("--web.route-prefix, or routePrefix of prometheus-operator"),
     login: Login::Usual(Auth::None),
     ..Rule::of(Product::Prometheus)
 };

@@ -98,6 +98,7 @@ pub(crate) const RULE: Rule = Rule {
     specific_names: &["tempo-prom-metrics"],
     // Tenants are off by default.
     login: Login::Usual(Auth::None),
+    path_setting: Some("-http-api-prefix"),
     ..Rule::of(Product::Tempo)
 };
 

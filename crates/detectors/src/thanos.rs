@@ -61,6 +61,7 @@ pub(crate) const RULE: Rule = Rule {
     // Every component has 10902, so a candidate can be any of them.
     specific_ports: &[10902, 19192],
     specific_names: &["thanos-query"],
+    path_setting: Some("--web.route-prefix"),
     login: Login::Usual(Auth::None),
     ..Rule::of(Product::Thanos)
 };

@@ -61,6 +61,7 @@ pub(crate) const RULE: Rule = Rule {
         },
     ],
     specific_ports: &[9428, 9471],
+    path_setting: Some("-http.pathPrefix"),
     login: Login::Usual(Auth::None),
     ..Rule::of(Product::VictoriaLogs)
 };

@@ -66,6 +66,7 @@ pub(crate) const RULE: Rule = Rule {
         },
     ],
     specific_ports: &[8428, 8481],
+    path_setting: Some("-http.pathPrefix"),
     login: Login::Usual(Auth::None),
     ..Rule::of(Product::VictoriaMetrics)
 };

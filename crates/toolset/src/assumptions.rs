@@ -1,7 +1,7 @@
 //! What the entry of a tool takes for granted, in sentences for people. Each sentence says what would settle it.
 
 use crd_types::{ServiceReason, Trust};
-use detectors::{Auth, Product, Scheme};
+use detectors::{Auth, Product, Scheme, path_setting};
 
 use crate::{
     select::{annotation, claim::Origin},
@@ -86,7 +86,7 @@ fn scheme(tool: &Tool) -> String {
 
 fn path(tool: &Tool) -> String {
     let state = how_to_state(tool, "path", annotation::PATH);
-    let place = place_of_prefix(tool.product).map(|place| format!(" ({place})")).unwrap_or_default();
+    let place = path_setting(tool.product).map(|place| format!(" ({place})")).unwrap_or_default();
     let type_name = tool.type_name();
     match tool.endpoint.path.as_str() {
         "" => format!("the path is assumed to be empty; if {type_name} is served below a prefix{place}, {state}"),
@@ -114,26 +114,6 @@ fn authentication(tool: &Tool) -> String {
         Auth::Unknown => {
             format!("it is not known whether {type_name} asks for credentials; if it does, set overrides[].credentials")
         }
-    }
-}
-
-/// Where a product's configuration sets the prefix of its paths. `None` for a product without one, or without a usual
-/// place.
-fn place_of_prefix(product: Product) -> Option<&'static str> {
-    match product {
-        Product::Prometheus => Some("routePrefix of the Prometheus resource, --web.route-prefix or --web.external-url"),
-        Product::Alertmanager => {
-            Some("routePrefix of the Alertmanager resource, --web.route-prefix or --web.external-url")
-        }
-        Product::Thanos => Some("--web.route-prefix"),
-        Product::Mimir => Some("-http.prometheus-http-prefix or -server.path-prefix"),
-        Product::Loki => Some("-server.path-prefix"),
-        Product::Tempo => Some("-http-api-prefix"),
-        Product::Grafana => Some("root_url with serve_from_sub_path"),
-        Product::Jaeger => Some("base_path, --query.base-path or QUERY_BASE_PATH"),
-        Product::Kibana => Some("server.basePath with server.rewriteBasePath"),
-        Product::VictoriaMetrics | Product::VictoriaLogs | Product::VictoriaTraces => Some("-http.pathPrefix"),
-        Product::Zipkin | Product::Elasticsearch | Product::OpenSearch | Product::MCP | Product::Custom => None,
     }
 }
 

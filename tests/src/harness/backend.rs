@@ -14,7 +14,7 @@ use kube::{
 use serde_json::{Value, from_value, json};
 
 /// The node of all Pods, because the EndpointSlice controller ignores Pods whose node does not exist.
-const NODE: &str = "e2e";
+pub(super) const NODE: &str = "e2e";
 /// Its address.
 const NODE_ADDRESS: &str = "172.18.0.2";
 
@@ -56,14 +56,9 @@ impl Backend {
         create_node(client).await?;
         let pods = Api::namespaced(client.clone(), &namespace);
         pods.create(&PostParams::default(), &from_value(pod)?).await?;
-        let [high, low] = number.to_be_bytes();
-        let address = format!("10.244.{high}.{low}");
+        let address = address(number);
         let backend = Self { pods, name, address };
-        let address = &backend.address;
-        let mut status = json!({"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]});
-        status["hostIP"] = json!(NODE_ADDRESS);
-        status["hostIPs"] = json!([{"ip": NODE_ADDRESS}]);
-        backend.patch_status(status).await?;
+        backend.patch_status(with_address(&backend.address)).await?;
         Ok(backend)
     }
 
@@ -103,6 +98,23 @@ impl Backend {
     }
 }
 
+/// The status of a Pod with a new address.
+pub(super) fn running() -> Value {
+    with_address(&address(NEXT_ADDRESS.fetch_add(1, Ordering::Relaxed)))
+}
+
+fn with_address(address: &str) -> Value {
+    json!({
+        "phase": "Running", "podIP": address, "podIPs": [{"ip": address}],
+        "hostIP": NODE_ADDRESS, "hostIPs": [{"ip": NODE_ADDRESS}],
+    })
+}
+
+fn address(number: u16) -> String {
+    let [high, low] = number.to_be_bytes();
+    format!("10.244.{high}.{low}")
+}
+
 /// The container's ports that the Service names; without them the endpoint would have no port.
 fn named_ports(service: &Service) -> Value {
     let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
@@ -121,7 +133,7 @@ pub(super) fn at_once() -> DeleteParams {
 }
 
 /// Applied rather than created: tests do it side by side.
-async fn create_node(client: &Client) -> Result<()> {
+pub(super) async fn create_node(client: &Client) -> Result<()> {
     let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}});
     let nodes: Api<Node> = Api::all(client.clone());
     nodes.patch(NODE, &PatchParams::apply("e2e"), &Patch::Apply(node)).await?;

@@ -28,6 +28,7 @@ mod backend;
 mod config;
 mod controller;
 mod history;
+mod kubelet;
 mod programs;
 mod proxy;
 pub mod services;
@@ -42,6 +43,7 @@ pub use self::{
     config::{DEFAULT_CONFIG_MAP, Tools, condition, toolset_config, toolset_configs, trusted_names},
     controller::{Controller, ControllerOptions},
     history::{Moment, Step},
+    kubelet::Kubelet,
     programs::kubectl_toolset,
     proxy::{ApiRequest, Applied, End, Exchange, Fault, Faults, FaultyProxy, Proxy, Traffic},
     shared::cluster,

@@ -1,7 +1,7 @@
 //! The section about the results of the built-in detectors.
 
 use crd_types::ServiceReason;
-use detectors::{Confidence, Evidence, Explanation, Outcome};
+use detectors::{Confidence, Evidence, Explanation, Outcome, Product};
 use toolset::select;
 
 use super::{case::Case, classification::Classification};
@@ -50,10 +50,13 @@ pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
 fn explanations(case: &Case<'_>) -> Vec<Explanation> {
     let view = &case.service.view;
     let counted = case.service.pods().filter(|_| pods_count(&case.snapshot.config, &case.snapshot.index, case.service));
-    match counted {
+    let mut all = match counted {
         Some(evidence) => detectors::pods::explain_with_pods(view, &evidence.facts),
         None => detectors::explain(view),
-    }
+    };
+    // No detector looks for a custom type.
+    all.retain(|one| one.product != Product::Custom);
+    all
 }
 
 /// Whether the hint of a detector helps. It does not if the detector is certain, if the Service is a tool, or if the

@@ -47,7 +47,13 @@ pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
                 lines.push(entry("changed", changes));
             }
             None => {
-                lines.push(entry("result", format!("not {}, which the Service alone looks like", type_name(&before))))
+                let type_name = type_name(&before);
+                let result = if evidence.ambiguous {
+                    format!("no endpoint of {type_name}, because the Pods differ in what decides")
+                } else {
+                    format!("not {type_name}, which the Service alone looks like")
+                };
+                lines.push(entry("result", result));
             }
         }
         if evidence.ambiguous {

@@ -28,6 +28,7 @@ fn finding(tier: u8) -> Finding {
         auth: crate::Auth::Unknown,
         assumed: crate::Assumed::NOTHING,
         decided_by: "".into(),
+        by_port_alone: false,
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     rule::{Mark, Rule, Shape},
     shape,
     telling_port::{self, PortBits},
+    vocabulary::Vocabulary,
 };
 use crate::view::StringMap;
 
@@ -16,17 +17,18 @@ pub(crate) struct Candidates<'a, 'b> {
     identities: &'b Identities<'a>,
     labels: Lengths,
     selector: Lengths,
-    ports: PortBits,
+    /// Whether a port can tell a product.
+    has_telling_port: bool,
 }
 
 impl<'a, 'b> Candidates<'a, 'b> {
-    pub(crate) fn of(identities: &'b Identities<'a>) -> Self {
+    pub(crate) fn of(identities: &'b Identities<'a>, vocabulary: &Vocabulary) -> Self {
         let view = identities.view;
         Self {
             identities,
             labels: Lengths::of(&view.labels),
             selector: Lengths::of(&view.selector),
-            ports: PortBits::of(view),
+            has_telling_port: identities.mention_nothing() && PortBits::of(view).can_meet(vocabulary.telling_ports()),
         }
     }
 
@@ -34,7 +36,7 @@ impl<'a, 'b> Candidates<'a, 'b> {
     pub(crate) fn contain(&self, rule: &Rule) -> bool {
         self.identities.know(rule.product)
             || rule.shapes.iter().any(|shape| self.can_have(shape) && shape::matches(shape, self.identities.view))
-            || (self.identities.mention_nothing() && self.has_telling_port(rule))
+            || (self.has_telling_port && telling_port::find(self.identities.view, rule).is_some())
     }
 
     fn can_have(&self, shape: &Shape) -> bool {
@@ -47,10 +49,6 @@ impl<'a, 'b> Candidates<'a, 'b> {
             Mark::NamedAfterSelectorApp(_) => self.selector.can_have_key("app"),
             _ => true,
         })
-    }
-
-    fn has_telling_port(&self, rule: &Rule) -> bool {
-        self.ports.can_tell(rule) && telling_port::find(self.identities.view, rule).is_some()
     }
 }
 

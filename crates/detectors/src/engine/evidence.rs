@@ -97,7 +97,9 @@ pub(crate) fn evidence(rule: &Rule, identities: &Identities<'_>, assessment: &As
 /// The evidence that decided, as text: `label app.kubernetes.io/name=grafana`.
 pub(crate) fn deciding(rule: &Rule, identities: &Identities<'_>, assessment: &Assessment<'_>) -> String {
     if let Basis::Shape(shape) = assessment.basis {
-        let marks: Vec<String> = shape.when.iter().map(describe_mark).collect();
+        // What is absent only separates the shape from others.
+        let is_there = |mark: &&Mark| !matches!(mark, Mark::NoLabel(_) | Mark::NoLabels | Mark::Headless);
+        let marks: Vec<String> = shape.when.iter().filter(is_there).map(describe_mark).collect();
         return joined(&marks);
     }
     let port = match &assessment.conclusion {
@@ -112,11 +114,10 @@ pub(crate) fn deciding(rule: &Rule, identities: &Identities<'_>, assessment: &As
         }
         _ => None,
     };
-    let mut pieces = Pieces::of(rule, identities).in_words();
-    if matches!(assessment.basis, Basis::ExactName) && port.is_none() {
-        // The label decides alone, or together with a role.
-        pieces.retain(|piece| !piece.starts_with("the Service's name"));
-    }
+    // An exact label decides alone, or together with a role.
+    let by_label = matches!(assessment.basis, Basis::ExactName) && port.is_none();
+    let found = Pieces::of(rule, identities);
+    let mut pieces = if by_label { found.without_name().in_words() } else { found.in_words() };
     pieces.extend(port);
     joined(&pieces)
 }

@@ -54,6 +54,7 @@ pub(crate) fn finding(rule: &Rule, identities: &Identities<'_>, assessment: &Ass
         auth,
         assumed,
         decided_by: Cow::Owned(deciding(rule, identities, assessment)),
+        by_port_alone: matches!(assessment.conclusion, Conclusion::Candidate { .. }),
     })
 }
 

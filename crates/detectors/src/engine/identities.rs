@@ -112,7 +112,7 @@ pub(crate) struct Identities<'a> {
     pub view: &'a ServiceView,
     all: [Option<Identity<'a>>; MAX],
     count: usize,
-    /// The chart. `helm.sh/chart` comes before `chart`.
+    /// The chart, if its name can be that of a product's chart.
     chart: Option<Chart<'a>>,
     /// The products that are installed by this chart.
     charted: ProductSet,
@@ -149,7 +149,6 @@ impl<'a> Identities<'a> {
             identities.push_others(legacy_kind, map, release, vocabulary);
         }
         identities.push(EvidenceKind::Name, "", &view.key.name, release, vocabulary);
-        identities.chart = CHART_LABELS.iter().find_map(|key| Some(Chart { key, value: view.labels.get(key)? }));
         if let Some(chart) = identities.chart {
             identities.charted.extend(vocabulary.installed_by(chart.name()).map(|rule| rule.product));
         }
@@ -157,8 +156,14 @@ impl<'a> Identities<'a> {
     }
 
     fn push_others(&mut self, kind: EvidenceKind, map: &'a StringMap, release: Option<&str>, vocabulary: &Vocabulary) {
-        for (key, value) in map.iter().filter(|(key, _)| is_identity_key(key)) {
-            self.push(kind, key, value, release, vocabulary);
+        for (key, value) in map.iter() {
+            if is_identity_key(key) {
+                self.push(kind, key, value, release, vocabulary);
+            } else if kind == EvidenceKind::LegacyLabel && CHART_LABELS.contains(&key) && vocabulary.can_install(value)
+            {
+                // `helm.sh/chart` comes last, and counts if there are both.
+                self.chart = Some(Chart { key, value });
+            }
         }
     }
 

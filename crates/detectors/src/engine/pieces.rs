@@ -95,6 +95,11 @@ impl<'f, 'a> Pieces<'f, 'a> {
         by_metadata && self.is_named() && ports::agree(view, rule)
     }
 
+    /// The pieces other than the Service's name.
+    pub(crate) fn without_name(self) -> Self {
+        Self { name: None, ..self }
+    }
+
     /// These pieces as text, e.g. `selector app=prometheus`. The strongest comes first.
     pub(crate) fn in_words(&self) -> Vec<String> {
         let mut all: Vec<String> = Vec::new();

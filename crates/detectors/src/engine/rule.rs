@@ -39,6 +39,8 @@ pub(crate) struct Rule {
     pub specific_pairs: &'static [(u16, u16)],
     /// Numbers that instances of the product use among themselves, in addition to those that the engine knows.
     pub peer_ports: &'static [u16],
+    /// The setting that moves the API to another path, for people.
+    pub path_setting: Option<&'static str>,
     /// What the product asks of its clients.
     pub login: Login,
 }
@@ -70,6 +72,7 @@ impl Rule {
             specific_names: &[],
             specific_pairs: &[],
             peer_ports: &[],
+            path_setting: None,
             login: Login::Usual(Auth::Unknown),
         }
     }

@@ -5,7 +5,7 @@ use super::{
     rule::Rule,
     whole_words,
 };
-use crate::view::{PortView, Protocol, ServiceView};
+use crate::view::{PortView, Protocol, ServiceView, TargetPort};
 
 /// Port names that any web server uses. A number tells nothing under another name.
 const COMMON_NAMES: &[&str] = &["api", "http", "http-query", "https", "query", "rest", "server", "tcp", "ui", "web"];
@@ -38,37 +38,74 @@ pub(crate) fn find<'a>(view: &'a ServiceView, rule: &Rule) -> Option<Telling<'a>
     rule.specific_pairs.iter().find_map(pair)
 }
 
-/// Which ports a Service has, as bits, so that nearly every Service is ruled out without a comparison of texts.
+/// Numbers and names of ports as bits, so that nearly every Service is ruled out without a comparison of texts.
+#[derive(Clone, Copy)]
 pub(crate) struct PortBits {
     numbers: u64,
     names: u64,
 }
 
 impl PortBits {
+    const NONE: Self = Self { numbers: 0, names: 0 };
+
+    /// The ports of a Service.
     pub(crate) fn of(view: &ServiceView) -> Self {
-        view.ports.iter().fold(Self { numbers: 0, names: 0 }, |bits, port| Self {
-            numbers: bits.numbers | number_bit(port.port) | target_number(port).map_or(0, number_bit),
-            names: bits.names | port.name.as_deref().map_or(0, name_bit) | target_name(port).map_or(0, name_bit),
-        })
+        let mut bits = Self::NONE;
+        for port in &view.ports {
+            bits.numbers |= number_bit(port.port);
+            bits.names |= port.name.as_deref().map_or(0, name_bit);
+            match &port.target {
+                Some(TargetPort::Number(number)) => bits.numbers |= number_bit(*number),
+                // A number as text has the bit of a name, too, which costs no more than a comparison.
+                Some(TargetPort::Name(name)) => {
+                    bits.numbers |= target_number(port).map_or(0, number_bit);
+                    bits.names |= name_bit(name);
+                }
+                None => {}
+            }
+        }
+        bits
     }
 
-    /// Whether a port can tell the rule's product.
-    pub(crate) fn can_tell(&self, rule: &Rule) -> bool {
-        rule.specific_ports.iter().any(|number| self.numbers & number_bit(*number) != 0)
-            || rule.specific_names.iter().any(|name| self.names & name_bit(name) != 0)
-            || rule
-                .specific_pairs
-                .iter()
-                .any(|(a, b)| self.numbers & number_bit(*a) != 0 && self.numbers & number_bit(*b) != 0)
+    /// The ports that tell one of these products.
+    pub(crate) const fn telling(rules: &[&Rule]) -> Self {
+        let mut bits = Self::NONE;
+        let mut at = 0;
+        while at < rules.len() {
+            let rule = rules[at];
+            let mut number = 0;
+            while number < rule.specific_ports.len() {
+                bits.numbers |= number_bit(rule.specific_ports[number]);
+                number += 1;
+            }
+            let mut pair = 0;
+            while pair < rule.specific_pairs.len() {
+                bits.numbers |= number_bit(rule.specific_pairs[pair].0);
+                pair += 1;
+            }
+            let mut name = 0;
+            while name < rule.specific_names.len() {
+                bits.names |= name_bit(rule.specific_names[name]);
+                name += 1;
+            }
+            at += 1;
+        }
+        bits
+    }
+
+    /// Whether there can be a port that both have.
+    pub(crate) const fn can_meet(self, other: Self) -> bool {
+        self.numbers & other.numbers != 0 || self.names & other.names != 0
     }
 }
 
-fn number_bit(number: u16) -> u64 {
+const fn number_bit(number: u16) -> u64 {
     1 << (number % 64)
 }
 
 /// By length and first letter, in any case.
-fn name_bit(name: &str) -> u64 {
-    let first = name.bytes().next().map_or(0, |byte| usize::from(byte.to_ascii_lowercase()));
-    1 << ((name.len() * 7 + first) % 64)
+const fn name_bit(name: &str) -> u64 {
+    let name = name.as_bytes();
+    let first = if name.is_empty() { 0 } else { name[0].to_ascii_lowercase() };
+    1 << ((name.len() * 7 + first as usize) % 64)
 }

@@ -3,6 +3,7 @@
 use super::{
     other_programs,
     rule::Rule,
+    telling_port::PortBits,
     whole_words::{is, split, without_version},
 };
 use crate::product::Product;
@@ -22,6 +23,7 @@ pub(crate) struct Vocabulary {
     names: [u64; LETTERS],
     /// Per first letter, one bit for each length of the name of a chart.
     charts: [u64; LETTERS],
+    telling_ports: PortBits,
 }
 
 const LETTERS: usize = 26;
@@ -50,7 +52,7 @@ impl Vocabulary {
             }
             at += 1;
         }
-        Self { rules, first_words, names, charts }
+        Self { rules, first_words, names, charts, telling_ports: PortBits::telling(rules) }
     }
 
     /// The product that `value` mentions. The name of the Helm release at the start of `value` is not a mention, unless
@@ -61,10 +63,21 @@ impl Vocabulary {
         mention.unwrap_or_else(|| self.mention_in(value))
     }
 
+    /// The ports that tell a product without anything else.
+    pub(crate) fn telling_ports(&self) -> PortBits {
+        self.telling_ports
+    }
+
     /// The rules that have `value` as an exact name.
     pub(crate) fn named(&self, value: &str) -> impl Iterator<Item = &'static Rule> {
         let rules = if has(&self.names, value) { self.rules } else { &[] };
         rules.iter().copied().filter(move |rule| rule.name(value).is_some())
+    }
+
+    /// Whether the name of a product's chart begins like this.
+    pub(crate) fn can_install(&self, chart: &str) -> bool {
+        let first = chart.bytes().next().map_or(0, |byte| byte.to_ascii_lowercase());
+        first.is_ascii_lowercase() && self.charts[usize::from(first - b'a')] != 0
     }
 
     /// The rules whose product a chart with this name installs.

@@ -139,6 +139,7 @@ fn refused(finding: Finding, facts: &PodFacts) -> Finding {
         auth: Auth::Unknown,
         assumed: Assumed::NOTHING,
         decided_by: text::deciding(finding.product, facts).map_or(finding.decided_by, Cow::Owned),
+        by_port_alone: false,
         ..finding
     }
 }
@@ -189,6 +190,7 @@ fn confirmed(
     if running.behind.is_some() && running.auth.is_none() {
         assumed.auth = true;
     }
+    let by_port_alone = !by_pods && known.as_ref().is_some_and(|finding| finding.by_port_alone);
     let decided_by = match &known {
         Some(finding) if !by_pods && !finding.decided_by.is_empty() => finding.decided_by.clone(),
         _ => Cow::Owned(text::identified(&running.by)),
@@ -202,6 +204,7 @@ fn confirmed(
         auth,
         assumed,
         decided_by,
+        by_port_alone,
     })
 }
 

@@ -123,7 +123,7 @@ fn a_port_that_only_one_product_has_makes_a_candidate() {
             let fixture = service("backend").both(labels).ports(port);
             assert_eq!(confidence(&fixture, product), Some(Confidence::Low), "{port}");
             let finding = fixture.finding(product).expect("a candidate");
-            assert!(finding.is_by_port_alone(), "{port}: {}", finding.decided_by);
+            assert!(finding.by_port_alone, "{port}: {}", finding.decided_by);
             assert_eq!(fixture.chosen_url(), "-", "{port}");
         }
     }

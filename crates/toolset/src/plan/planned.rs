@@ -36,8 +36,7 @@ impl PlannedTool {
             }
         };
         let (Some(endpoint), Some(product)) = (endpoint, product) else {
-            let by_port_alone = detectors::is_by_port_alone(candidate.confidence, &candidate.decided_by);
-            let Candidate { key, custom, trust, .. } = candidate;
+            let Candidate { key, custom, trust, by_port_alone, .. } = candidate;
             return Err(Rejection { key, product, custom, trust, reason, message, by_port_alone });
         };
         let precedence = Precedence {
