@@ -225,6 +225,7 @@ pub(crate) const PODS: &[Program] = &[
     // Open Distro, from which OpenSearch comes: its security plugin is on, with demo certificates.
     Program {
         images: &["opendistro-for-elasticsearch"],
+        marks: &[If::Given(env("opendistro_security.disabled"))],
         scheme: &[
             case(&[If::On(env("opendistro_security.disabled"))], Says::Stated(Scheme::Http)),
             case(&[If::Off(env("opendistro_security.ssl.http.enabled"))], Says::Stated(Scheme::Http)),
@@ -241,6 +242,7 @@ pub(crate) const PODS: &[Program] = &[
     // Builds without the security plugin.
     Program {
         images: &["elasticsearch-oss", "docker-elasticsearch-kubernetes"],
+        marks: &[],
         scheme: &[case(&[], Says::Default(Scheme::Http))],
         auth: &[case(&[], Says::Default(Auth::None))],
         ..POD

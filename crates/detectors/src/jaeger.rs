@@ -169,9 +169,12 @@ pub(crate) const PODS: &[Program] = &[
         scheme: &[
             case(&[If::On(flag("query.http.tls.enabled"))], Says::Stated(Scheme::Https)),
             case(&[If::On(env("QUERY_HTTP_TLS_ENABLED"))], Says::Stated(Scheme::Https)),
+            case(&[If::Given(flag("config"))], Says::Open),
             case(&[], Says::Default(Scheme::Http)),
         ],
         prefix: &[
+            // An image of another name can be v2, where neither has an effect.
+            case(&[If::Given(flag("config"))], Says::Open),
             case(&[If::Given(flag("query.base-path"))], Says::Stated(Path::Of(flag("query.base-path")))),
             case(&[If::Given(env("QUERY_BASE_PATH"))], Says::Stated(Path::Of(env("QUERY_BASE_PATH")))),
             case(&[If::Given(flag("config-file"))], Says::Usual(Path::Fixed(""))),

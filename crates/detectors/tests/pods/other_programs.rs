@@ -138,3 +138,21 @@ fn an_mcp_server_is_not_the_product_it_talks_to() {
     let mcp = found_as(Product::MCP, &service("tools", "mcp:8000"), &pod);
     assert_eq!(mcp, "MCP Medium http~://:8000/mcp~ Unknown~");
 }
+
+#[test]
+fn shared_marks_identify_only_beside_the_containers_name() {
+    let args = json!(["--config.file=/etc/a.yml", "--storage.path=/data", "--web.route-prefix=/alerts"]);
+    let service = service("alertmanager", "http:9093");
+    let named_after_it = named("alertmanager", args.clone(), json!([]), 9093);
+    assert_eq!(found(&service, &named_after_it), "Alertmanager High http://:9093/alerts None");
+    let alone = found(&service, &named("main", args, json!([]), 9093));
+    assert!(!alone.contains("High"), "{alone}");
+}
+
+#[test]
+fn elasticsearch_of_a_private_build_has_no_known_version() {
+    let env =
+        json!([{ "name": "ES_JAVA_OPTS", "value": "-Xms1g" }, { "name": "discovery.type", "value": "single-node" }]);
+    let found = found(&service("elasticsearch", "http:9200"), &named("search", json!([]), env, 9200));
+    assert_eq!(found, "Elasticsearch High http~://:9200/ Basic~");
+}

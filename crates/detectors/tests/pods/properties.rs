@@ -216,6 +216,21 @@ proptest! {
     }
 
     #[test]
+    fn annotations_of_this_project_change_nothing_here(service in services(), containers in pods()) {
+        let stated = [
+            ("kubernaut.io/toolset-type", "loki"),
+            ("kubernaut.io/toolset-port", "1"),
+            ("kubernaut.io/toolset-path", "/stated"),
+            ("kubernaut.io/toolset-scheme", "https"),
+        ];
+        let annotated = ServiceView { annotations: stated.into_iter().collect(), ..service.clone() };
+        let pod = pod(containers);
+        let (facts, also) = (read(&service, &pod), read(&annotated, &pod));
+        prop_assert_eq!(&facts, &also);
+        prop_assert_eq!(recognise_with_pods(&service, &facts), recognise_with_pods(&annotated, &facts));
+    }
+
+    #[test]
     fn the_explanation_has_the_findings(service in services(), containers in pods()) {
         let facts = read(&service, &pod(containers));
         let mut explained: Vec<_> =
