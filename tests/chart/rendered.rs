@@ -156,6 +156,31 @@ fn the_right_to_namespaces_ends_with_the_feature_and_with_the_list() -> Result<(
 }
 
 #[test]
+fn pods_can_be_got_where_services_are_watched_and_nowhere_else() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    let granted = |values: &str| -> Result<Vec<(String, Option<String>, Value)>> {
+        let rendered = helm.template(values)?;
+        let roles = of_kind(&rendered, "ClusterRole").into_iter().chain(of_kind(&rendered, "Role"));
+        let mut all = Vec::new();
+        for role in roles {
+            let granted = role["rules"].as_array().into_iter().flatten();
+            for rule in granted.filter(|rule| rule["resources"] == json!(["pods"])) {
+                let text = |value: &Value| value.as_str().map(str::to_owned);
+                let kind = text(&role["kind"]).context("a role without a kind")?;
+                all.push((kind, text(&role["metadata"]["namespace"]), rule["verbs"].clone()));
+            }
+        }
+        Ok(all)
+    };
+    let of_role = |namespace: &str| ("Role".to_owned(), Some(namespace.to_owned()), json!(["get"]));
+    assert_eq!(granted("{}")?, [("ClusterRole".to_owned(), None, json!(["get"]))]);
+    assert_eq!(granted("watchNamespaces: [b, a]")?, [of_role("a"), of_role("b")]);
+    assert_eq!(granted("rbac: {pods: false}")?, []);
+    assert_eq!(granted("{rbac: {pods: false}, watchNamespaces: [a]}")?, []);
+    Ok(())
+}
+
+#[test]
 fn a_restart_is_granted_for_the_named_deployments_only() -> Result<()> {
     let Some(helm) = Helm::find()? else { return Ok(()) };
     let granted = |values: &str| -> Result<Vec<Value>> {

@@ -11,6 +11,12 @@ controller uses.
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
   verbs: [list, watch]
+{{- if .Values.rbac.pods }}
+# Pods are read one by one, and never listed or watched.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get]
+{{- end }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

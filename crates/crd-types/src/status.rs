@@ -117,8 +117,8 @@ pub struct ToolStatus {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub confidence: String,
-    /// evidence is the piece of evidence that decided, for example label app.kubernetes.io/name=grafana. It is empty for
-    /// an entry of spec.tools.
+    /// evidence is the piece of evidence that decided, for example label app.kubernetes.io/name=grafana. At its end, after
+    /// Pods:, are the parts of the entry that only Pods show. It is empty for an entry of spec.tools.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 256))]
     pub evidence: String,

@@ -84,7 +84,8 @@ pub fn slice<'a>(metadata: &ObjectMeta, endpoints: impl IntoIterator<Item = Endp
     for endpoint in endpoints {
         serving |= is_serving(endpoint.conditions);
         let is_pod = is_pod_of(namespace, endpoint.target);
-        (elsewhere, pods) = (elsewhere | !is_pod, pods | is_pod);
+        elsewhere |= !is_pod;
+        pods |= is_pod;
     }
     Some(SliceView {
         namespace: namespace.into(),

@@ -306,6 +306,7 @@ fn any_slice() -> impl Strategy<Value = SliceView> {
             serving,
             managed,
             elsewhere,
+            pods: !elsewhere,
             owner,
             revision,
         },

@@ -258,6 +258,17 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_that_is_evidence_does_not_show_its_variables() {
+        let pod: EvidencePod = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "p"},
+            "spec": {"containers": [{"name": "c", "image": "i", "env": [{"name": "TOKEN", "value": "secret"}]}]},
+        }))
+        .unwrap();
+        assert_eq!(pod.spec.containers[0].env[0].value.as_deref(), Some("secret"));
+        assert!(!format!("{pod:?}").contains("secret"));
+    }
+
+    #[test]
     fn a_pod_that_has_no_address_yet_is_read() {
         let pod: BackendPod =
             serde_json::from_str(r#"{"metadata": {"name": "p"}, "spec": {"containers": []}}"#).unwrap();

@@ -9,6 +9,7 @@ use super::by_namespace::{ByNamespace, Named};
 
 /// What counts of one EndpointSlice.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct SliceView {
     /// The slice's namespace.
     pub namespace: Box<str>,
@@ -74,6 +75,7 @@ pub(super) struct Slices {
 }
 
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Slice {
     name: Box<str>,
     /// Shared with the Service's tally.

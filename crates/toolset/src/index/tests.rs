@@ -34,6 +34,21 @@ fn a_service_is_ready_while_any_of_its_slices_is() {
 }
 
 #[test]
+fn a_service_has_pods_while_a_slice_of_the_controller_leads_to_some() {
+    let mut index = Index::default();
+    let (key, other) = (ServiceKey::new("m", "prometheus"), ServiceKey::new("m", "other"));
+    index.apply_slice(SliceView { managed: false, ..slice("by-hand", "prometheus", true) });
+    index.apply_slice(SliceView { pods: false, ..slice("empty", "prometheus", false) });
+    assert!(!index.has_pods(&key));
+    index.apply_slice(slice("a", "prometheus", false));
+    assert!(index.has_pods(&key) && !index.has_pods(&other));
+    index.apply_slice(slice("a", "other", false));
+    assert!(!index.has_pods(&key) && index.has_pods(&other));
+    index.delete_slice("m", "a");
+    assert!(!index.has_pods(&other));
+}
+
+#[test]
 fn a_slice_that_changes_its_service_changes_both() {
     let mut index = Index::default();
     index.apply_slice(slice("a", "old", true));

@@ -52,3 +52,71 @@ pub fn is_open(claim: &Claim) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        SliceView,
+        fixtures::{annotated, config, grafana, index, service, slice, trusting_monitoring},
+    };
+
+    fn is_wanted(config: &ToolsetConfig, index: &Index) -> bool {
+        let mut wanted = Vec::new();
+        each_wanted(config, index, |service, _| wanted.push(service.view.key.clone()));
+        !wanted.is_empty()
+    }
+
+    #[test]
+    fn pods_are_wanted_where_a_trusted_service_leaves_something_open() {
+        let config = trusting_monitoring();
+        assert!(is_wanted(&config, &index([grafana("monitoring", "g")])), "its path is assumed");
+        assert!(!is_wanted(&config, &index([grafana("elsewhere", "g")])));
+        assert!(!is_wanted(&config, &index([service("monitoring", "shop", &[("http", 80)])])));
+    }
+
+    #[test]
+    fn pods_of_tenants_are_not_wanted() {
+        let view = annotated(
+            grafana("monitoring", "g"),
+            &[("kubernaut.io/toolset", "enabled"), ("kubernaut.io/toolset-type", "grafana")],
+        );
+        let tenants = config(json!({"sources": [{"name": "t", "trust": "Tenant", "namespaces": {"from": "All"}}]}));
+        assert!(!is_wanted(&tenants, &index([view.clone()])));
+        assert!(is_wanted(&trusting_monitoring(), &index([view])));
+    }
+
+    #[test]
+    fn the_spec_and_the_owner_can_refuse() {
+        let known = index([grafana("monitoring", "g")]);
+        let with = |more: serde_json::Value| {
+            let mut spec = json!({"sources": [{"name": "p", "trust": "Trusted", "namespaces": {"from": "All"}}]});
+            for (key, value) in more.as_object().unwrap() {
+                spec[key] = value.clone();
+            }
+            config(spec)
+        };
+        assert!(is_wanted(&with(json!({})), &known));
+        assert!(!is_wanted(&with(json!({"evidence": {"pods": "Disabled"}})), &known));
+        assert!(!is_wanted(&with(json!({"mode": "Suspended"})), &known));
+        assert!(!is_wanted(&with(json!({"detectors": [{"type": "Grafana", "state": "Disabled"}]})), &known));
+        let out = annotated(grafana("monitoring", "g"), &[("kubernaut.io/toolset", "disabled")]);
+        assert!(!is_wanted(&with(json!({})), &index([out])));
+    }
+
+    #[test]
+    fn what_the_rules_of_trust_refuse_is_not_read() {
+        let view = grafana("monitoring", "g");
+        let mut by_hand = index([view.clone()]);
+        by_hand.apply_slice(SliceView { managed: false, ..slice(&view, true) });
+        assert!(!is_wanted(&trusting_monitoring(), &by_hand));
+        let mut without_selector = view.clone();
+        without_selector.selector = detectors::StringMap::default();
+        assert!(!is_wanted(&trusting_monitoring(), &index([without_selector])));
+        let mut alias = view;
+        alias.service_type = ServiceType::ExternalName;
+        assert!(!is_wanted(&trusting_monitoring(), &index([alias])));
+    }
+}

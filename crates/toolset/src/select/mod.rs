@@ -111,13 +111,12 @@ fn judge(
     let before = remembered.filter(|_| pods == Pods::Count && !is_known).and_then(|remembered| remembered(&view.key));
     let kept =
         claim.as_deref().zip(before).and_then(|(claim, before)| remembered::applied(claim, view, stated, &before));
-    let (claim, from_pods) = match kept {
-        Some((kept, from_pods)) => (Some(Cow::Owned(kept)), from_pods),
-        None => {
-            let counted = claim.as_deref().filter(|_| pods == Pods::Count && is_known && malformed.is_none());
-            let from_pods = counted.map(|counted| from_pods(ctx.config, service, counted)).unwrap_or_default();
-            (claim, from_pods)
-        }
+    let (claim, from_pods) = if let Some((kept, from_pods)) = kept {
+        (Some(Cow::Owned(kept)), from_pods)
+    } else {
+        let counted = claim.as_deref().filter(|_| pods == Pods::Count && is_known && malformed.is_none());
+        let from_pods = counted.map(|counted| from_pods(ctx.config, service, counted)).unwrap_or_default();
+        (claim, from_pods)
     };
     if claim.is_none() && malformed.is_none() && stated == Annotations::nothing() {
         return None;

@@ -13,6 +13,7 @@ use crate::endpoint::Endpoint;
 
 /// Which parts of an entry come from Pods, so the Service alone does not show them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct FromPods {
     /// The product, or how sure it is, or that the Service is an endpoint at all.
     pub product: bool,
@@ -137,4 +138,74 @@ pub(super) fn applied(
         claim.confidence = claim.confidence.max(remembered.confidence);
     }
     Some((claim, from_pods))
+}
+
+#[cfg(test)]
+mod tests {
+    use detectors::{Scheme, ServiceKey};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        DEFAULT_CLUSTER_DOMAIN, Endpoint,
+        fixtures::{annotated, grafana, index, trusting_monitoring},
+        pipeline,
+    };
+
+    const ALL: FromPods = FromPods { product: true, port: true, scheme: true, path: true };
+
+    fn remembered(product: Product, port: u16, from_pods: FromPods) -> Remembered {
+        let key = ServiceKey::new("monitoring", "g");
+        let endpoint = Endpoint::of_service(&key, Scheme::Https, port, "/kept", DEFAULT_CLUSTER_DOMAIN).unwrap();
+        Remembered { product, endpoint, confidence: Confidence::High, from_pods }
+    }
+
+    /// The endpoint of the only tool, without its host, and which parts come from Pods.
+    fn planned(view: ServiceView, remembered: &Remembered) -> (String, FromPods) {
+        let outcome = pipeline::run(pipeline::Input {
+            config: &trusting_monitoring(),
+            cluster_domain: DEFAULT_CLUSTER_DOMAIN,
+            index: &index([view]),
+            admits: None,
+            remembered: Some(&|_| Some(remembered.clone())),
+            health: pipeline::HealthInput::Unobserved,
+            legacy_overrides: None,
+            base: None,
+            previous: None,
+        });
+        let tool = &outcome.plan.tools[0];
+        (format!("{}://:{}{}", tool.endpoint.scheme, tool.endpoint.port, tool.endpoint.path), tool.from_pods)
+    }
+
+    #[test]
+    fn an_entry_keeps_the_parts_that_come_from_pods_and_no_others() {
+        let path = FromPods { path: true, ..FromPods::NOTHING };
+        let grafana = || grafana("monitoring", "g");
+        assert_eq!(planned(grafana(), &remembered(Product::Grafana, 80, path)), ("http://:80/kept".to_owned(), path));
+        assert_eq!(planned(grafana(), &remembered(Product::Grafana, 80, ALL)), ("https://:80/kept".to_owned(), ALL));
+        let other = planned(grafana(), &remembered(Product::Grafana, 81, ALL));
+        assert_eq!(other, ("http://:80".to_owned(), FromPods::NOTHING), "the Service does not declare that port");
+        let product = planned(grafana(), &remembered(Product::Loki, 80, ALL));
+        assert_eq!(product, ("http://:80".to_owned(), FromPods::NOTHING), "the Service shows its product");
+    }
+
+    #[test]
+    fn what_somebody_states_is_not_kept() {
+        let stated = [("kubernaut.io/toolset-path", "/stated"), ("kubernaut.io/toolset-scheme", "http")];
+        let view = annotated(grafana("monitoring", "g"), &stated);
+        assert_eq!(planned(view, &remembered(Product::Grafana, 80, ALL)).0, "http://:80/stated");
+    }
+
+    proptest! {
+        #[test]
+        fn the_note_of_the_parts_is_read_back(
+            (product, port, scheme, path) in any::<(bool, bool, bool, bool)>(),
+            before in "[ -~]{0,20}",
+        ) {
+            let parts = FromPods { product, port, scheme, path };
+            let text = format!("{before}{parts}");
+            prop_assume!(parts.is_any() || !before.contains(NOTE));
+            prop_assert_eq!(FromPods::noted(&text), parts);
+        }
+    }
 }

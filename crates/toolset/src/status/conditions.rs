@@ -138,19 +138,18 @@ fn inputs_synced(inputs: &Inputs) -> PendingCondition {
 
 /// That all is well, and which evidence cannot be read.
 fn synced(inputs: &Inputs) -> String {
-    let mut message = "every required input is listed and up to date".to_owned();
+    let synced = "every required input is listed and up to date";
     let all = &inputs.unreadable_pods;
-    if !all.is_empty() {
-        let first: BTreeSet<&String> = all.iter().take(MAX_NAMES).collect();
-        let more = if all.len() > MAX_NAMES { format!(" and {} more", all.len() - MAX_NAMES) } else { String::new() };
-        message += &format!(
-            "; the operator is not allowed to get Pods in {}{more}, so what only Pods show stays as it is in the \
-             ConfigMap and is not known of new Services; set rbac.pods to true in the chart, or spec.evidence.pods to \
-             Disabled",
-            names(first.into_iter()),
-        );
+    if all.is_empty() {
+        return synced.to_owned();
     }
-    message
+    let first: BTreeSet<&String> = all.iter().take(MAX_NAMES).collect();
+    let more = if all.len() > MAX_NAMES { format!(" and {} more", all.len() - MAX_NAMES) } else { String::new() };
+    format!(
+        "{synced}; the operator is not allowed to get Pods in {}{more}, so what only Pods show stays as it is in the \
+         ConfigMap and is not known of new Services; set rbac.pods to true in the chart, or spec.evidence.pods to Disabled",
+        names(first.into_iter()),
+    )
 }
 
 /// Some of the watched namespaces cannot be read.

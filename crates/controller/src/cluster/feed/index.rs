@@ -102,7 +102,9 @@ impl EndpointSlices {
 
     /// Nearly every change of a Service's Pods changes no readiness, so `service` is told as well.
     fn changed(&self, service: Option<&ServiceKey>, changes: &[Change], received: Instant) {
-        service.into_iter().for_each(|service| self.cluster.note_slices(service));
+        if let Some(service) = service {
+            self.cluster.note_slices(service);
+        }
         for change in changes {
             if let Change::Readiness { key, .. } = change
                 && Some(key) != service

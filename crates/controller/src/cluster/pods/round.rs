@@ -71,12 +71,11 @@ pub(super) async fn ask(client: &Client, question: Question, metrics: &Metrics) 
     let chosen = representatives_of_known(&refs, |uid| known.contains_key(uid));
     let mut answer = Answer { is_cut: chosen.len() > room, ..Answer::default() };
     for one in chosen.into_iter().take(room) {
-        let pod = match known.remove(&one.uid) {
-            Some(known) => known.map(|known| ReadPod { stem: one.stem, serving: one.serving, ..known }),
-            None => {
-                answer.read += 1;
-                read(client, &view, &one, metrics).await?
-            }
+        let pod = if let Some(known) = known.remove(&one.uid) {
+            known.map(|known| ReadPod { stem: one.stem, serving: one.serving, ..known })
+        } else {
+            answer.read += 1;
+            read(client, &view, &one, metrics).await?
         };
         answer.pods.insert(one.uid, pod);
     }
@@ -124,4 +123,78 @@ fn pod_refs(view: &ServiceView, slices: &[BackendSlice]) -> Vec<PodRef> {
         is_own.then(|| PodRef { name: target.name.clone(), uid: target.uid.clone(), serving: endpoint.is_serving() })
     };
     endpoints.filter_map(pod).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Service;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn view() -> ServiceView {
+        let service: Service = serde_json::from_value(json!({
+            "metadata": {"namespace": "n", "name": "s", "uid": "of s"},
+            "spec": {"selector": {"app": "a"}, "ports": [{"port": 80}]},
+        }))
+        .unwrap();
+        convert::service(&service.metadata, service.spec.as_ref())
+    }
+
+    /// The names of the Pods behind a slice with these fields instead of its own.
+    fn found(change: &[(&str, Value)]) -> Vec<String> {
+        let mut slice = json!({
+            "metadata": {
+                "name": "s-x", "namespace": "n",
+                "labels": {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"},
+                "ownerReferences": [{"apiVersion": "v1", "kind": "Service", "name": "s", "uid": "of s", "controller": true}],
+            },
+            "addressType": "IPv4",
+            "endpoints": [{
+                "addresses": ["10.0.0.1"], "conditions": {"ready": true},
+                "targetRef": {"kind": "Pod", "namespace": "n", "name": "p", "uid": "u"},
+            }],
+        });
+        for (pointer, value) in change {
+            *slice.pointer_mut(pointer).unwrap() = value.clone();
+        }
+        let slice: BackendSlice = serde_json::from_value(slice).unwrap();
+        pod_refs(&view(), &[slice]).into_iter().map(|pod| pod.name).collect()
+    }
+
+    #[test]
+    fn only_pods_of_the_namespace_in_slices_of_the_service_are_found() {
+        assert_eq!(found(&[]), ["p"]);
+        for (pointer, value) in [
+            ("/endpoints/0/targetRef/namespace", json!("other")),
+            ("/endpoints/0/targetRef/kind", json!("Node")),
+            ("/endpoints/0/targetRef/uid", json!("")),
+            ("/endpoints/0/targetRef", json!(null)),
+            ("/metadata/labels/endpointslice.kubernetes.io~1managed-by", json!("somebody")),
+            ("/metadata/ownerReferences/0/uid", json!("of another")),
+            ("/metadata/ownerReferences", json!([])),
+            ("/endpoints", json!(null)),
+        ] {
+            assert_eq!(found(&[(pointer, value)]), Vec::<String>::new(), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn a_pod_serves_as_the_slice_says() {
+        let serving = |conditions: Value| {
+            let slice = json!({
+                "metadata": {
+                    "labels": {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"},
+                    "ownerReferences": [{"apiVersion": "v1", "kind": "Service", "name": "s", "uid": "of s"}],
+                },
+                "endpoints": [{
+                    "addresses": ["10.0.0.1"], "conditions": conditions,
+                    "targetRef": {"kind": "Pod", "namespace": "n", "name": "p", "uid": "u"},
+                }],
+            });
+            pod_refs(&view(), &[serde_json::from_value(slice).unwrap()])[0].serving
+        };
+        assert!(serving(json!({})) && serving(json!({"serving": true, "ready": true})));
+        assert!(!serving(json!({"ready": false})) && !serving(json!({"serving": true, "terminating": true})));
+    }
 }

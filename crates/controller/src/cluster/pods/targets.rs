@@ -54,6 +54,7 @@ pub(crate) struct Targets {
 
 /// A Service whose Pods are read.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Target {
     /// What decides which Pods it has and what they say.
     selects: u64,
@@ -173,7 +174,7 @@ impl Targets {
     }
 
     pub(super) fn refused(&self) -> BTreeSet<String> {
-        self.refusals.namespaces().iter().map(|namespace| namespace.to_string()).collect()
+        self.refusals.namespaces().iter().map(ToString::to_string).collect()
     }
 
     /// The changes since the last call. `None` means that everything may have changed.
@@ -202,7 +203,6 @@ impl Targets {
         }
         target.has_pods = matches!(seen.slices, SeenSlices::At(_));
         match seen.slices {
-            SeenSlices::Pending => {}
             SeenSlices::NoPods => {
                 // Nothing can be asked.
                 target.slices = None;
@@ -210,7 +210,7 @@ impl Targets {
                 self.schedule(key, None);
             }
             SeenSlices::At(number) if target.slices != Some(number) => self.schedule(key, Some(now)),
-            SeenSlices::At(_) => {}
+            SeenSlices::Pending | SeenSlices::At(_) => {}
         }
     }
 

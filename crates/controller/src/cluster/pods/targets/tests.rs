@@ -32,6 +32,7 @@ fn service(key: &ServiceKey) -> ServiceView {
 }
 
 /// An answer with this number of Pods, all of which were read.
+#[allow(clippy::unnecessary_wraps, reason = "it is the result of a round")]
 fn answer(read: usize) -> Result<Answer, Failure> {
     let pod = |number: usize| {
         let (controller, stem) = (Some("ReplicaSet/a".to_owned()), format!("a-{number}"));
@@ -145,7 +146,9 @@ fn the_surest_services_are_asked_first_and_only_some_at_once() {
 fn no_more_than_five_hundred_pods_are_known_and_what_had_no_room_is_asked_when_there_is_some() {
     let mut scene = Scene::new();
     let keys: Vec<ServiceKey> = (0..200).map(|number| key("n", &format!("s-{number:03}"))).collect();
-    keys.iter().for_each(|key| scene.want(key, 1));
+    for key in &keys {
+        scene.want(key, 1);
+    }
     let asked = scene.ask(|start| answer(start.room));
     assert_eq!((asked.len(), scene.targets.pods), (MAX_PODS / MAX_PER_SERVICE, MAX_PODS));
     assert!(keys.iter().all(|key| !scene.waits(key)), "nobody waits for what is not asked");
