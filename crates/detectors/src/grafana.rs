@@ -80,7 +80,7 @@ pub(crate) const RULE: Rule = Rule {
     specific_names: &["grafana-http", "http-grafana"],
     peer_ports: &[9094],
     path_setting: Some("serve_from_sub_path with the path of root_url"),
-    login: Login::Usual(Auth::Bearer),
+    login: Login::Usual(Auth::Basic),
     ..Rule::of(Product::Grafana)
 };
 

@@ -160,7 +160,7 @@ fn confirmed(
     }
     let Some((port, running)) = chosen(view, facts, product) else { return known };
     let rule = RULES.iter().copied().find(|rule| rule.product == product);
-    let (confidence, by_pods) = confidence(running, known.as_ref(), product)?;
+    let Some((confidence, by_pods)) = confidence(running, known.as_ref(), product) else { return known };
     let usual = usual_target(view, port, product, known.as_ref());
     let mut assumed = known
         .as_ref()

@@ -234,7 +234,7 @@ fn grafana_moves_only_if_it_serves_from_the_sub_path() {
     assert_eq!(url(&[template, ("GF_SERVER_SERVE_FROM_SUB_PATH", "true")]), "Grafana High http://:3000/g Basic");
     assert_eq!(url(&[("GF_SERVER_PROTOCOL", "https")]), "Grafana High https://:3000/ Basic");
     assert_eq!(url(&[("GF_AUTH_ANONYMOUS_ENABLED", "true")]), "Grafana High http://:3000/ None");
-    assert_eq!(url(&[("GF_AUTH_PROXY_ENABLED", "true")]), "Grafana High http://:3000/ Bearer~");
+    assert_eq!(url(&[("GF_AUTH_PROXY_ENABLED", "true")]), "Grafana High http://:3000/ Basic~");
 }
 
 #[test]
@@ -250,12 +250,12 @@ fn a_grafana_ini_decides_what_no_variable_states() {
             "readinessProbe": { "httpGet": { "path": "/api/health", "port": 3000 } },
         }))
     };
-    assert_eq!(found(&service, &with(json!([]))), "Grafana High http://:80/~ Bearer~");
+    assert_eq!(found(&service, &with(json!([]))), "Grafana High http://:80/~ Basic~");
     let sub_path = json!([
         { "name": "GF_SERVER_ROOT_URL", "value": "http://x/dash" },
         { "name": "GF_SERVER_SERVE_FROM_SUB_PATH", "value": "true" },
     ]);
-    assert_eq!(found(&service, &with(sub_path)), "Grafana High http://:80/dash Bearer~");
+    assert_eq!(found(&service, &with(sub_path)), "Grafana High http://:80/dash Basic~");
 }
 
 #[test]

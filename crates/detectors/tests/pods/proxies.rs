@@ -124,7 +124,7 @@ fn oauth2_proxy_takes_a_bearer_token_only_if_it_is_told_to() {
         ]))
     };
     let service = service("grafana", "http:80>4180");
-    assert_eq!(found(&service, &with("--provider=oidc")), "Grafana High http://:80/ Bearer~");
+    assert_eq!(found(&service, &with("--provider=oidc")), "Grafana High http://:80/ Basic~");
     assert_eq!(found(&service, &with("--skip-jwt-bearer-tokens=true")), "Grafana High http://:80/ Bearer");
 }
 

@@ -112,7 +112,7 @@ fn a_grafana_operators_pod_reads_its_file() {
         "readinessProbe": { "httpGet": { "path": "/api/health", "port": 3000, "scheme": "HTTP" } },
     }));
     let service = service("grafana", "grafana:3000>grafana-http");
-    assert_eq!(found(&service, &pod), "Grafana High http://:3000/~ Bearer~");
+    assert_eq!(found(&service, &pod), "Grafana High http://:3000/~ Basic~");
 }
 
 #[test]

@@ -167,7 +167,7 @@ fn a_finding_says_what_it_assumes() {
             Auth::None,
             assumed(true, true, true),
         ),
-        (service("grafana").both("@name=grafana").ports("https:443"), Auth::Bearer, assumed(false, true, true)),
+        (service("grafana").both("@name=grafana").ports("https:443"), Auth::Basic, assumed(false, true, true)),
         (service("loki").both("@name=loki").ports("http-metrics:3100"), Auth::Tenant, assumed(true, true, true)),
         (
             service("es-http").labels("common.k8s.elastic.co/type=elasticsearch").ports("https:9200"),
