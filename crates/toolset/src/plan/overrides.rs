@@ -1,7 +1,7 @@
 //! `spec.overrides`: exceptions, applied in order. A later one wins field by field.
 
 use crd_types::{EndpointAdjustment, Override, Reason, ServiceReason, State, Trust};
-use detectors::{Product, ServiceKey};
+use detectors::{Assumed, Auth, Product, ServiceKey};
 
 use super::{
     legacy::{LEGACY_OVERRIDES_KEY, LegacyOverrides},
@@ -63,6 +63,11 @@ fn merge(ctx: &Context<'_>, index: &Index, rule: &Override, planned: &mut Planne
     if let Some(adjustment) = &rule.endpoint {
         match adjusted(ctx, index, tool, adjustment) {
             Ok(endpoint) => {
+                if endpoint.port != tool.endpoint.port {
+                    // What was known is about another port.
+                    let shown = scheme_is_shown(index, tool, endpoint.port);
+                    (tool.auth, tool.assumed) = (Auth::Unknown, Assumed { scheme: !shown, path: true, auth: true });
+                }
                 tool.assumed.scheme &= adjustment.scheme.is_none();
                 tool.assumed.path &= adjustment.path.is_none();
                 tool.from_pods.port &= adjustment.port.is_none();
@@ -95,6 +100,16 @@ fn replace<T: Clone>(field: &mut Option<T>, value: Option<&T>) {
     if let Some(value) = value {
         *field = Some(value.clone());
     }
+}
+
+/// Whether the tool's Service shows the scheme of one of its ports.
+fn scheme_is_shown(index: &Index, tool: &Tool, port: u16) -> bool {
+    let service = tool.key.as_ref().and_then(|key| index.service(key));
+    let shown = service.and_then(|service| {
+        let port = annotation::declared_port(&service.view, &port.to_string()).ok()?;
+        detectors::shown_scheme(&service.view, port)
+    });
+    shown.is_some()
 }
 
 /// The endpoint with another scheme, declared port or path. The host never changes.

@@ -1,4 +1,5 @@
 use crd_types::{Reason, ServiceReason, ToolsetConfig};
+use detectors::Assumed;
 use serde_json::{Value, json};
 
 use super::limits;
@@ -42,6 +43,21 @@ fn a_later_override_wins_field_by_field() {
         ("main", Some("main metrics"), Some("1"))
     );
     assert_eq!((b.name.as_str(), b.description.as_deref()), ("b", Some("metrics")));
+}
+
+#[test]
+fn what_is_known_of_one_port_is_not_known_of_another() {
+    let mut view = prometheus("monitoring", "a");
+    view.ports = service("monitoring", "a", &[("http", 80), ("https-admin", 8443), ("admin", 8081)]).ports;
+    let assumed = |endpoint: Value| {
+        let config = with_overrides(&json!([{"name": "port", "match": {"service": "a"}, "endpoint": endpoint}]));
+        planned(&config, &index([view.clone()])).tools[0].assumed
+    };
+    let all = Assumed { scheme: true, path: true, auth: true };
+    assert_eq!(assumed(json!({"scheme": "https", "path": "/p"})), Assumed { scheme: false, path: false, ..all });
+    assert_eq!(assumed(json!({"port": 8081})), all);
+    assert_eq!(assumed(json!({"port": 8443})), Assumed { scheme: false, ..all }, "its name shows the scheme");
+    assert_eq!(assumed(json!({"port": 8081, "path": "/p"})), Assumed { path: false, ..all });
 }
 
 #[test]
