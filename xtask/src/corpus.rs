@@ -1,4 +1,5 @@
-//! `cargo xtask corpus`: measures precision and recall of the built-in rules.
+//! `cargo xtask corpus`: measures precision and recall of the built-in rules, and compares them with the discovery of
+//! the agent itself.
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
 use clap_complete::Shell;
 
+use crate::input::Named;
+
 /// Show which tools an AI agent gets from the Services of a cluster, and why.
 ///
 /// The command runs the code of the operator on files, on standard input or on a cluster. It does not change anything.
@@ -67,7 +69,10 @@ pub(crate) enum Command {
 const RENDER_EXAMPLES: &str = "\
 Examples:
   # Show the tools in this cluster (the operator does not need to be installed)
-  kubectl get services,endpointslices,namespaces -A -o yaml | kubectl toolset render -f -
+  kubectl toolset render --live
+
+  # Show the tools that a repository of manifests would give
+  kubectl toolset render -f manifests/ -R
 
   # Show the tools for a ToolsetConfig that is not applied yet
   kubectl toolset render --live -f toolsetconfig.yaml
@@ -86,8 +91,8 @@ Examples:
   # Explain why a Prometheus is not a tool (reads from the cluster of the current context)
   kubectl toolset explain prometheus-server -n monitoring
 
-  # Explain it with the objects in files
-  kubectl toolset explain prometheus-server -n monitoring -f services.yaml -f toolsetconfig.yaml";
+  # Explain it with the objects in files; the Pod template shows what the Service does not
+  kubectl toolset explain prometheus-server -n monitoring -f service.yaml -f deployment.yaml";
 
 const VALIDATE_EXAMPLES: &str = "\
 Examples:
@@ -141,18 +146,39 @@ pub(crate) struct Explain {
 
 #[derive(Debug, Args)]
 pub(crate) struct Validate {
-    /// A file with ToolsetConfigs, or - for standard input; can be repeated
+    /// A file or a directory with ToolsetConfigs, or - for standard input; can be repeated
     #[arg(short = 'f', long = "filename", value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+    /// Read the subdirectories of a directory, too
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
+}
+
+impl Validate {
+    /// The files to read.
+    pub(crate) fn named(&self) -> Named<'_> {
+        Named { files: &self.files, recursive: self.recursive }
+    }
+}
+
+impl From {
+    /// The files to read.
+    pub(crate) fn named(&self) -> Named<'_> {
+        Named { files: &self.files, recursive: self.recursive }
+    }
 }
 
 /// Where the objects come from.
 #[derive(Debug, Args)]
 pub(crate) struct From {
-    /// A YAML or JSON file with Services, EndpointSlices, Namespaces, ConfigMaps and at most one ToolsetConfig, or -
-    /// for standard input; can be repeated
+    /// A YAML or JSON file, a directory with such files, or - for standard input; can be repeated. Services, Pods, Pod
+    /// templates (of Deployments, StatefulSets, DaemonSets), EndpointSlices, Namespaces, ConfigMaps and at most one
+    /// ToolsetConfig are read
     #[arg(short = 'f', long = "filename", value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// Read the subdirectories of a directory, too
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
     /// Read the objects from the cluster of the current context; a ToolsetConfig in -f replaces the one of the cluster
     #[arg(long)]
     pub live: bool,

@@ -13,6 +13,7 @@ mod input;
 mod live;
 mod outcome;
 mod paint;
+mod pods;
 mod render;
 mod snapshot;
 mod table;
@@ -89,7 +90,7 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
             let snapshot = snapshot(&args.from, live)?;
             explain::run(&snapshot, &args, paint)
         }
-        Command::Validate(args) => validate::run(&args.files),
+        Command::Validate(args) => validate::run(args.named()),
         Command::Crds => crd_types::crds_yaml().map(Outcome::exact).map_err(|error| Failure::input(error.to_string())),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -114,7 +115,7 @@ fn snapshot(from: &From, live: bool) -> Result<Snapshot, Failure> {
                 .to_owned(),
         ))
     } else {
-        input::snapshot(&from.files)
+        input::snapshot(from.named())
     }
 }
 

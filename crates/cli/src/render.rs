@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal};
 
 use crd_types::ServiceReason;
 use serde::Serialize;
-use toolset::{Manifest, Plan, Tool, render::HOLMESGPT_KEY, tool::Rejection};
+use toolset::{Manifest, Plan, Tool, assumptions, render::HOLMESGPT_KEY, tool::Rejection};
 
 use crate::{
     args::Format,
@@ -73,6 +73,10 @@ struct ToolRow<'a> {
     source: &'a str,
     trust: &'a str,
     confidence: String,
+    /// The piece of evidence that decided.
+    evidence: &'a str,
+    /// What the entry takes for granted or does not have. Always a list, so that programs need not ask.
+    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -110,6 +114,8 @@ fn tool_row(tool: &Tool) -> ToolRow<'_> {
         source: &tool.source,
         trust: tool.trust.as_str(),
         confidence: tool.confidence.to_string(),
+        evidence: &tool.decided_by,
+        notes: assumptions::notes(tool),
     }
 }
 

@@ -13,6 +13,8 @@ use toolset::{
     render::{Earlier, Elsewhere, grafana_key, is_of_a_format},
 };
 
+use crate::pods::KnownPods;
+
 /// The objects that a command reads.
 pub(crate) struct Snapshot {
     /// Services, EndpointSlices and Namespaces.
@@ -23,6 +25,8 @@ pub(crate) struct Snapshot {
     pub config_given: bool,
     /// ConfigMaps by namespace and name.
     pub config_maps: BTreeMap<(String, String), ConfigMap>,
+    /// What is known of the Pods behind the Services.
+    pub pods: KnownPods,
     /// Whether EndpointSlices are known. Without them, health is unknown. In a cluster, Services of Tenants then wait.
     pub slices_known: bool,
     /// Whether the objects come from a cluster.

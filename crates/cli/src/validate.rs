@@ -1,23 +1,22 @@
 //! `validate`: validates ToolsetConfigs without a cluster and prints one line per problem.
 
-use std::path::PathBuf;
-
 use crate::{
     failure::Failure,
-    input::{self, object_name},
+    input::{self, Named, object_name},
     outcome::Outcome,
     text::Text,
 };
 use serde_json::Value;
 
 /// Validates every ToolsetConfig in the files and ignores other kinds.
-pub(crate) fn run(files: &[PathBuf]) -> Result<Outcome, Failure> {
+pub(crate) fn run(named: Named<'_>) -> Result<Outcome, Failure> {
     let mut problems = Vec::new();
     let mut valid = Vec::new();
-    for document in input::documents(files)? {
+    for document in input::documents(named)? {
         let place = &document.place;
         match document.value {
             Err(problem) => problems.push(format!("{place}: {problem}")),
+            Ok(value) if document.of_directory && value.get("kind").is_none() => {}
             Ok(value) => {
                 for (place, config) in configs(place, &value) {
                     let name = object_name("ToolsetConfig", config);

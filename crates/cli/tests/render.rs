@@ -22,6 +22,8 @@ fn json_holds_every_tool_and_every_rejected_service_sorted() {
         names(&file, "tools"),
         ["monitoring/grafana", "monitoring/kube-prometheus-stack-prometheus", "search/vectors"]
     );
+    let notes = file["tools"][1]["notes"].as_array().unwrap();
+    assert!(notes.iter().all(Value::is_string), "{notes:?}");
     assert_eq!(
         file["tools"][1],
         json!({
@@ -36,6 +38,8 @@ fn json_holds_every_tool_and_every_rejected_service_sorted() {
             "source": "all",
             "trust": "Trusted",
             "confidence": "High",
+            "evidence": file["tools"][1]["evidence"].as_str().unwrap(),
+            "notes": notes,
         })
     );
     assert_eq!(file["tools"][2]["type"], "vector-database");

@@ -65,6 +65,19 @@ fn service(name: &str, text: &str) -> Value {
     })
 }
 
+/// A controller whose Pods that Service selects.
+fn deployment(name: &str, text: &str) -> Value {
+    let container = json!({
+        "name": text, "image": format!("{text}/prometheus:{text}"), "command": [text], "args": [format!("--web.route-prefix={text}")],
+        "env": [{"name": text, "value": text}], "ports": [{"name": text, "containerPort": 9090}],
+        "readinessProbe": {"httpGet": {"path": text, "port": text, "scheme": text}},
+    });
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "monitoring"},
+        "spec": {"template": {"metadata": {"labels": {text: text}}, "spec": {"containers": [container]}}},
+    })
+}
+
 /// Fails if the output has a character that controls a terminal, besides line breaks.
 fn harmless(what: &str, output: &str) {
     let obeyed = output.chars().find(|&c| c != '\n' && is_invisible(c));
@@ -99,8 +112,10 @@ proptest! {
             json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mine", "namespace": "holmes"}, "data": {
                 "custom_toolset.yaml": json!({"toolsets": {other.clone(): {"enabled": true}, text.clone(): 1}}).to_string(),
             }}),
+            deployment(&other, &text),
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": text, "namespace": other}, "spec": other}),
         ];
-        let readable = [objects[0].clone(), objects[1].clone(), objects[6].clone()].map(|object| object.to_string()).join("\n");
+        let readable = [0, 1, 6, 7].map(|place: usize| objects[place].clone()).map(|object| object.to_string()).join("\n");
         for object in &objects {
             for command in [&["render", "-f", "-", "-o", "table"][..], &["validate", "-f", "-"]] {
                 let run = run_with_input(command, &object.to_string());

@@ -9,11 +9,14 @@
 //! | bitnami/prometheus, bitnami/kube-prometheus, victoria-metrics-alert | the stack's `name`, `component: alertmanager` (`app: alertmanager` in old victoria-metrics-alert) | `http` 80, `http` 9093, `web` 9093 |
 //! | VictoriaMetrics operator | `name: vmalertmanager`, headless, the only Service | `http` 9093, gossip `tcp-mesh` 9094 |
 //! | prometheus-operator | `operated-alertmanager: "true"`: governs every Alertmanager of the namespace; in kube-prometheus-stack 16 the selectors do not overlap | `web` 9093 |
+//! | Rancher's monitoring 1 | `app: alertmanager`, `chart: alertmanager-<version>` | `http` 80 to `web` |
+//!
+//! Alertmanager asks nobody for a password by default. 9094 is for its peers, except on `OpenShift`, which names it `web`.
 //!
 //! The Alertmanager in Mimir (8080, `/alertmanager`, tenant header) is a component of Mimir.
 
 use crate::{
-    engine::rule::{EndpointRole, FALLBACK_TIER, Mark, Ports, Rule, Shape, Then, name},
+    engine::rule::{EndpointRole, FALLBACK_TIER, Login, Mark, Ports, Rule, Shape, Then, name},
     finding::Auth,
     pods::program::{If, Listen, Path, ProbePath, Program, Says, Setting, case, flag, usually},
     product::{
@@ -39,7 +42,20 @@ const fn in_stack(made_by: &'static str, when: &'static [Mark]) -> Shape {
 pub(crate) const RULE: Rule = Rule {
     names: &[name("alertmanager"), name("vmalertmanager")],
     name_words: &[&["alertmanager"], &["vmalertmanager"], &["alert", "manager"]],
-    other_components: &["cluster", "operated"],
+    charts: &[name("alertmanager")],
+    // `operated` is prometheus-operator's governing Service. The others forward alerts to a chat or to other systems.
+    other_components: &[
+        "cluster",
+        "operated",
+        "actions",
+        "adapter",
+        "dispatcher",
+        "executor",
+        "logger",
+        "notifier",
+        "receiver",
+        "silences",
+    ],
     shapes: &[
         Shape {
             made_by: "prometheus-operator's governing Service",
@@ -90,7 +106,11 @@ pub(crate) const RULE: Rule = Rule {
         },
     ],
     endpoints: &[EndpointRole { roles: &["alertmanager", "alert-router"], role_optional: true, ..ENDPOINT }],
-    specific_ports: &[9093],
+    specific_names: &["http-alertmanager"],
+    specific_pairs: &[(9093, 9094)],
+    peer_ports: &[9094],
+    path_setting: Some("--web.route-prefix, or routePrefix of prometheus-operator"),
+    login: Login::Usual(Auth::None),
     ..Rule::of(Product::Alertmanager)
 };
 
@@ -101,7 +121,14 @@ const OPERATORS_WEB_CONFIG: &str = "/etc/alertmanager/web_config/web-config.yaml
 /// Sources: `alertmanager --help` (`cmd/alertmanager/main.go`: the route prefix is the path of the external URL unless
 /// it is given); prometheus-operator `pkg/alertmanager/statefulset.go`.
 pub(crate) const PODS: &[Program] = &[Program {
-    images: &["alertmanager", "prometheus-alertmanager", "golang-github-prometheus-alertmanager"],
+    images: &[
+        "alertmanager",
+        "prometheus-alertmanager",
+        "prom-alertmanager",
+        "golang-github-prometheus-alertmanager",
+        "alertmanager-linux-amd64",
+        "alertmanager-linux-arm64",
+    ],
     containers: &["alertmanager", "prometheus-alertmanager", "vmalertmanager"],
     marks: &[
         If::Given(flag("cluster.listen-address")),
@@ -119,7 +146,7 @@ pub(crate) const PODS: &[Program] = &[Program {
         If::Given(flag("web.route-prefix")),
         If::Given(flag("web.external-url")),
     ],
-    listen: Listen { settings: &[flag("web.listen-address")], default: &[9093], never: &[9094, 6783] },
+    listen: Listen { settings: &[flag("web.listen-address")], default: &[9093], never: &[9094, 6783], ..Listen::NONE },
     roles: &[case(&[], usually("alertmanager"))],
     scheme: &[case(&[If::Given(WEB_CONFIG)], Says::Open), case(&[], Says::Default(Scheme::Http))],
     prefix: &[

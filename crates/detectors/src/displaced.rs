@@ -1,7 +1,7 @@
 //! Which endpoints of a namespace are not used, because another Service of the same install is preferred.
 //!
 //! * A headless Service gives way to one with a cluster IP for the same Pods. They have the same Pods if one selector
-//!   includes the other, if instance and name label are equal, or if the name is the other's followed by `-headless` or
+//!   includes the other, if they overlap and lead to the same port, if instance and name label are equal, or if the name is the other's followed by `-headless` or
 //!   `-hl`. Being headless is not enough, because several charts only have headless Services.
 //! * prometheus-operator's governing Services give way to any other Service of the product in the namespace. Selectors
 //!   do not show that they have the same Pods: in kube-prometheus-stack 16 none includes the other.
@@ -22,12 +22,15 @@ use crate::{
     engine::{identities::NAME_LABEL, role::release, rule::FALLBACK_TIER},
     finding::{Displaced, DisplacedBecause, Finding, Outcome},
     product::Product,
-    view::{ServiceType, ServiceView, StringMap},
+    view::{ServiceType, ServiceView, StringMap, TargetPort},
 };
 
 /// How many selectors are compared with that of one Service, to find one that includes the other. Pairs that so many
 /// Services of one product and namespace share do not name an install.
 const COMPARISONS: usize = 64;
+
+/// How many Services may have an entry of a selector, so that it is looked up for selectors that only overlap.
+const OVERLAPS: usize = 16;
 
 /// Labels with which operators name the install.
 const INSTALL_KEYS: &[&str] = &[
@@ -156,6 +159,9 @@ impl<'g, 'a> Earlier<'g, 'a> {
         // it has every entry of the other.
         let wider = self.by_pair.get(&rarest);
         let narrower = endpoint.view.selector.iter().filter_map(|pair| self.by_rarest_pair.get(&pair));
+        // Where they only overlap, both have some entry.
+        let is_rare = |pair: &Pair<'a>| self.frequency.get(pair).is_some_and(|count| *count <= OVERLAPS);
+        let overlapping = endpoint.view.selector.iter().filter(is_rare).filter_map(|pair| self.by_pair.get(&pair));
         let (group, mut left) = (self.group, COMPARISONS);
         let mut first_of = |places: &Vec<usize>| {
             // What comes after the first equal one is not preferred to it.
@@ -168,7 +174,7 @@ impl<'g, 'a> Earlier<'g, 'a> {
             }
             None
         };
-        let including = wider.into_iter().chain(narrower).filter_map(&mut first_of).min();
+        let including = wider.into_iter().chain(narrower).chain(overlapping).filter_map(&mut first_of).min();
         self.compared += COMPARISONS - left;
         including.or(equal)
     }
@@ -191,8 +197,11 @@ impl<'a> Endpoint<'a> {
         let release = release(view);
         let by_operator = INSTALL_KEYS.iter().find_map(|key| view.labels.get(key));
         let by_selector = || ["app.kubernetes.io/instance", "release"].iter().find_map(|key| view.selector.get(key));
-        let install = by_operator.or(release).or_else(by_selector);
-        Self { at, view, finding, release, name_label: view.labels.get(NAME_LABEL), install }
+        let name_label = view.labels.get(NAME_LABEL);
+        // kube-thanos gives every component an instance of its own, which has the component's name.
+        let names_install = |install: &&str| Some(*install) != name_label;
+        let install = by_operator.or_else(|| release.or_else(by_selector).filter(names_install));
+        Self { at, view, finding, release, name_label, install }
     }
 
     /// Only endpoints of one group are compared.
@@ -241,10 +250,23 @@ impl<'a> Endpoint<'a> {
         (is_behind || is_alternate).then_some(DisplacedBecause::PreferredEndpoint)
     }
 
+    /// Whether one selector includes the other, or they name the same Pods by different labels: they have an entry in
+    /// common, disagree in none and lead to the same port.
     fn has_same_pods(&self, other: &Endpoint<'_>) -> bool {
         let (a, b) = (&self.view.selector, &other.view.selector);
         let (narrow, wide) = if a.len() < b.len() { (a, b) } else { (b, a) };
-        !narrow.is_empty() && narrow.is_subset_of(wide)
+        let includes = !narrow.is_empty() && narrow.is_subset_of(wide);
+        let overlaps = || {
+            let mut common = narrow.iter().filter_map(|(key, value)| Some(wide.get(key)? == value)).peekable();
+            common.peek().is_some() && common.all(|agrees| agrees)
+        };
+        includes || overlaps() && self.target() == other.target()
+    }
+
+    /// The port of the Pods.
+    fn target(&self) -> Option<&TargetPort> {
+        let Outcome::Endpoint(target) = &self.finding.outcome else { return None };
+        self.view.ports.iter().find(|port| port.port == target.port)?.target.as_ref()
     }
 
     /// The name of the Service of which this one is the headless twin by its own name.

@@ -5,14 +5,17 @@
 //! | elastic/elasticsearch (7, 8) | `chart: elasticsearch`, `app: <cluster>-<nodes>` that the user chooses | `http` 9200 (with TLS in 8), `transport` 9300 |
 //! | ECK | `common.k8s.elastic.co/type: elasticsearch`, `…/cluster-name` | named after the scheme, 9200 |
 //! | ECK, not for clients | Service `*-es-internal-http`; `…/statefulset-name` on a node set's headless one; `-es-transport` has only 9300 | |
-//! | by hand | the selector has ECK's `type: elasticsearch` | 9200 |
+//! | by hand | the selector has ECK's `type: elasticsearch` or `elasticsearch.k8s.elastic.co/cluster-name` | 9200 |
+//! | openstack-helm | the selector has `application: elasticsearch`, `component: client` | Apache's `http` 80 |
 //! | bitnami/elasticsearch | `name: elasticsearch`, `component: coordinating-only`; master, data and ingest nodes answer too (up to 17 one Service each, since then headless) | `tcp-rest-api` or `http` 9200 |
 //! | stable/elasticsearch, pires' manifests | `app` or `component: elasticsearch`, `component` or `role: client` | `http` 9200 |
 //! | Kubernetes' cluster addon | `k8s-app: elasticsearch-logging` | 9200 |
 //! | by hand | `app: elasticsearch` | 9200 under any name |
+//!
+//! It has no path prefix. It asks for a user and a password by default since version 8, and with ECK always.
 
 use crate::{
-    engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name},
+    engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name, shared_name},
     finding::Auth,
     pods::program::{If, Listen, Path, Program, Says, Setting, answers, case, env, flag, silent, usually},
     product::{
@@ -28,7 +31,10 @@ pub(crate) const PORTS: Ports = Ports {
     never: &[9300, 9600, 9650],
 };
 
-const ENDPOINT: EndpointRole = EndpointRole::on(PORTS);
+pub(crate) const ENDPOINT: EndpointRole = EndpointRole { path_is_fixed: true, ..EndpointRole::on(PORTS) };
+
+/// ECK cannot switch security off.
+const ECK: EndpointRole = EndpointRole { login: Some(Login::Always(Auth::Basic)), ..ENDPOINT };
 
 /// Role values of nodes that have no other role and only route requests.
 pub(crate) const COORDINATING: &[&str] = &["coordinating-only", "coordinating", "coordinator", "client", "clients"];
@@ -42,6 +48,7 @@ pub(crate) const RULE: Rule = Rule {
         name("elasticsearch-coordinating"),
     ],
     name_words: &[&["elasticsearch"], &["elastic", "search"], &["elastic"]],
+    charts: &[shared_name("elasticsearch")],
     other_components: &[
         "head",
         "hq",
@@ -80,14 +87,21 @@ pub(crate) const RULE: Rule = Rule {
         Shape {
             made_by: "ECK",
             when: &[Mark::Label("common.k8s.elastic.co/type", "elasticsearch")],
-            then: Then::Endpoint(ENDPOINT),
+            then: Then::Endpoint(ECK),
             confidence: High,
             bundled: false,
         },
         Shape {
             made_by: "a Service that selects ECK's Pods",
             when: &[Mark::Selector("common.k8s.elastic.co/type", "elasticsearch")],
-            then: Then::Endpoint(ENDPOINT),
+            then: Then::Endpoint(ECK),
+            confidence: Medium,
+            bundled: false,
+        },
+        Shape {
+            made_by: "a Service that selects ECK's Pods",
+            when: &[Mark::HasSelector("elasticsearch.k8s.elastic.co/cluster-name")],
+            then: Then::Endpoint(ECK),
             confidence: Medium,
             bundled: false,
         },
@@ -105,7 +119,8 @@ pub(crate) const RULE: Rule = Rule {
         EndpointRole { roles: &["master"], tier: 2, ..ENDPOINT },
         EndpointRole { roles: &["data", "data-hot", "data-warm", "data-cold"], tier: 3, ..ENDPOINT },
     ],
-    specific_ports: &[9200],
+    specific_pairs: &[(9200, 9300)],
+    login: Login::Usual(Auth::Basic),
     ..Rule::of(Product::Elasticsearch)
 };
 
@@ -114,6 +129,7 @@ const HTTP_TLS: Setting = flag("xpack.security.http.ssl.enabled");
 const SECURITY_ENV: Setting = env("xpack.security.enabled");
 const HTTP_TLS_ENV: Setting = env("xpack.security.http.ssl.enabled");
 const FILE: &str = "/usr/share/elasticsearch/config/elasticsearch.yml";
+const BITNAMI_FILE: &str = "/opt/bitnami/elasticsearch/config/elasticsearch.yml";
 const BITNAMI_SECURITY: Setting = env("ELASTICSEARCH_ENABLE_SECURITY");
 const BITNAMI_TLS: Setting = env("ELASTICSEARCH_ENABLE_REST_TLS");
 const NODE_ROLES: Setting = env("node.roles");
@@ -140,7 +156,12 @@ const POD: Program = Program {
         If::Given(env("node.name")),
         If::Given(NODE_ROLES),
     ],
-    listen: Listen { settings: &[env("http.port"), flag("http.port")], default: &[9200], never: &[9300, 9600, 9650] },
+    listen: Listen {
+        settings: &[env("http.port"), flag("http.port")],
+        default: &[9200],
+        never: &[9300, 9600, 9650],
+        file: &[If::Mounted(FILE), If::Mounted(BITNAMI_FILE)],
+    },
     // A node without roles routes requests. Old images switch HTTP off on the other nodes.
     roles: &[
         case(&[If::Off(env("HTTP_ENABLE"))], silent("a node without HTTP")),
@@ -168,6 +189,7 @@ pub(crate) const PODS: &[Program] = &[
             If::Given(env("PROBE_PASSWORD_PATH")),
             If::Given(env("NSS_SDB_USE_CACHE")),
             If::Given(env("HEADLESS_SERVICE_NAME")),
+            If::Mounted("/mnt/elastic-internal/xpack-file-realm"),
         ],
         scheme: &[
             case(&[If::Is(env("READINESS_PROBE_PROTOCOL"), "https")], Says::Stated(Scheme::Https)),
@@ -200,9 +222,27 @@ pub(crate) const PODS: &[Program] = &[
         auth: &[case(&[If::On(BITNAMI_SECURITY)], Says::Stated(Auth::Basic)), case(&[], Says::Default(Auth::None))],
         ..POD
     },
+    // Open Distro, from which OpenSearch comes: its security plugin is on, with demo certificates.
+    Program {
+        images: &["opendistro-for-elasticsearch"],
+        marks: &[If::Given(env("opendistro_security.disabled"))],
+        scheme: &[
+            case(&[If::On(env("opendistro_security.disabled"))], Says::Stated(Scheme::Http)),
+            case(&[If::Off(env("opendistro_security.ssl.http.enabled"))], Says::Stated(Scheme::Http)),
+            case(&[If::Mounted(FILE)], Says::Usual(Scheme::Https)),
+            case(&[], Says::Default(Scheme::Https)),
+        ],
+        auth: &[
+            case(&[If::On(env("opendistro_security.disabled"))], Says::Stated(Auth::None)),
+            case(&[If::Mounted(FILE)], Says::Usual(Auth::Basic)),
+            case(&[], Says::Default(Auth::Basic)),
+        ],
+        ..POD
+    },
     // Builds without the security plugin.
     Program {
         images: &["elasticsearch-oss", "docker-elasticsearch-kubernetes"],
+        marks: &[],
         scheme: &[case(&[], Says::Default(Scheme::Http))],
         auth: &[case(&[], Says::Default(Auth::None))],
         ..POD
@@ -210,12 +250,12 @@ pub(crate) const PODS: &[Program] = &[
     Program {
         images: &["elasticsearch", "elasticsearch6", "logging-elasticsearch6", "logging-elasticsearch5"],
         scheme: &[
-            case(&[If::Off(SECURITY)], Says::Stated(Scheme::Http)),
             case(&[If::Off(SECURITY_ENV)], Says::Stated(Scheme::Http)),
-            case(&[If::On(HTTP_TLS)], Says::Stated(Scheme::Https)),
             case(&[If::On(HTTP_TLS_ENV)], Says::Stated(Scheme::Https)),
-            case(&[If::Off(HTTP_TLS)], Says::Stated(Scheme::Http)),
             case(&[If::Off(HTTP_TLS_ENV)], Says::Stated(Scheme::Http)),
+            case(&[If::Off(SECURITY)], Says::Stated(Scheme::Http)),
+            case(&[If::On(HTTP_TLS)], Says::Stated(Scheme::Https)),
+            case(&[If::Off(HTTP_TLS)], Says::Stated(Scheme::Http)),
             // The image of 8 writes TLS into the file itself at its first start, unless security is stated.
             case(&[If::Since(8), If::On(SECURITY_ENV)], Says::Usual(Scheme::Http)),
             case(&[If::Since(8), If::Mounted(FILE)], Says::Usual(Scheme::Https)),
@@ -224,10 +264,10 @@ pub(crate) const PODS: &[Program] = &[
             case(&[If::Before(8)], Says::Default(Scheme::Http)),
         ],
         auth: &[
-            case(&[If::Off(SECURITY)], Says::Stated(Auth::None)),
             case(&[If::Off(SECURITY_ENV)], Says::Stated(Auth::None)),
-            case(&[If::On(SECURITY)], Says::Stated(Auth::Basic)),
             case(&[If::On(SECURITY_ENV)], Says::Stated(Auth::Basic)),
+            case(&[If::Off(SECURITY)], Says::Stated(Auth::None)),
+            case(&[If::On(SECURITY)], Says::Stated(Auth::Basic)),
             case(&[If::Mounted(FILE)], Says::Open),
             case(&[If::Since(8)], Says::Default(Auth::Basic)),
             case(&[If::Before(8)], Says::Default(Auth::None)),

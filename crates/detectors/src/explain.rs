@@ -2,9 +2,10 @@
 
 use crate::{
     engine::{assess::assess, evidence::evidence, findings::finding, hint::hint, identities::Identities},
-    finding::Explanation,
+    finding::{Explanation, Finding, Outcome},
     mcp,
-    product::Product,
+    product::{Confidence, Product},
+    recognise::path_setting,
     rules::{RULES, VOCABULARY},
     view::ServiceView,
 };
@@ -14,14 +15,30 @@ pub fn explain(view: &ServiceView) -> Vec<Explanation> {
     let identities = Identities::of(view, &VOCABULARY);
     let by_rule = RULES.iter().map(|rule| {
         let assessment = assess(rule, &identities);
-        Explanation {
-            product: rule.product,
-            finding: finding(rule, &identities, &assessment),
-            evidence: evidence(rule, &identities, &assessment),
-            hint: hint(rule, view, &assessment),
+        let finding = finding(rule, &identities, &assessment);
+        let mut hint = hint(rule, &identities, &assessment);
+        if let Some(about_path) = finding.as_ref().and_then(about_path) {
+            hint.push(' ');
+            hint.push_str(&about_path);
         }
+        let evidence = evidence(rule, &identities, &assessment);
+        Explanation { product: rule.product, finding, evidence, hint }
     });
     by_rule.chain([mcp::explain(view), custom()]).collect()
+}
+
+/// Where the path of an endpoint is set, if it is assumed. Low candidates are asked about more important things.
+fn about_path(finding: &Finding) -> Option<String> {
+    let Outcome::Endpoint(target) = &finding.outcome else { return None };
+    if finding.confidence == Confidence::Low || !finding.assumed.path {
+        return None;
+    }
+    let path = if target.path.is_empty() { "/" } else { &target.path };
+    let setting = path_setting(finding.product)?;
+    Some(format!(
+        "The path {path} is assumed, because no Service shows it. If {setting} sets another one, annotate the Service with \
+         kubernaut.io/toolset-path."
+    ))
 }
 
 /// A custom type has no built-in rule. Only annotations and signatures name it.

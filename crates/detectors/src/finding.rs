@@ -145,6 +145,9 @@ pub struct Finding {
     pub assumed: Assumed,
     /// The evidence that decided, as text for people, e.g. `label app.kubernetes.io/name=grafana`.
     pub decided_by: Cow<'static, str>,
+    /// Whether the number or the name of a port is all that suggests the product. Such a Service is no more than a place
+    /// to look at, and its owner is not told about it.
+    pub by_port_alone: bool,
 }
 
 impl Finding {

@@ -9,10 +9,14 @@
 //! | tidb-operator | `used-by: grafana`, `managed-by: tidb-operator`; `name` is the database's | `http-grafana` 3000 |
 //! | kube-prometheus manifests up to 0.7, the Heapster addon, by hand | `app: grafana`, `k8s-app: grafana` | `http` or unnamed, to 3000 |
 //!
+//! | openstack-helm | the selector has `application: grafana`, `component: dashboard` | `dashboard` 3000 |
+//!
+//! Its API asks for a token or a login, unless anonymous access is on.
+//!
 //! `grafana-headless` has the same labels, but only the port `gossip-tcp` 9094.
 
 use crate::{
-    engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name},
+    engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name},
     finding::Auth,
     pods::program::{If, Listen, Path, ProbePath, Program, Says, Setting, case, env, flag, usually},
     product::{
@@ -43,6 +47,7 @@ const PORTS: Ports = Ports {
 pub(crate) const RULE: Rule = Rule {
     names: &[name("grafana")],
     name_words: &[&["grafana"]],
+    charts: &[name("grafana")],
     other_components: &["image", "oncall", "provisioner", "rollout", "provisioning", "reporter", "incident"],
     shapes: &[
         Shape {
@@ -67,7 +72,15 @@ pub(crate) const RULE: Rule = Rule {
             bundled: true,
         },
     ],
-    endpoints: &[EndpointRole { roles: &["grafana", "frontend"], role_optional: true, ..EndpointRole::on(PORTS) }],
+    endpoints: &[EndpointRole {
+        roles: &["grafana", "frontend", "dashboard"],
+        role_optional: true,
+        ..EndpointRole::on(PORTS)
+    }],
+    specific_names: &["grafana-http", "http-grafana"],
+    peer_ports: &[9094],
+    path_setting: Some("serve_from_sub_path with the path of root_url"),
+    login: Login::Usual(Auth::Basic),
     ..Rule::of(Product::Grafana)
 };
 
@@ -102,7 +115,17 @@ const GRAFANA: Program = Program {
         If::Given(env("GF_LOG_MODE")),
         If::Given(flag("homepath")),
     ],
-    listen: Listen { settings: &[env("GF_SERVER_HTTP_PORT")], default: &[3000], never: &[9094] },
+    listen: Listen {
+        settings: &[env("GF_SERVER_HTTP_PORT")],
+        default: &[3000],
+        never: &[9094],
+        file: &[
+            If::Mounted(INI),
+            If::Mounted(BITNAMI_INI),
+            If::Given(flag("config")),
+            If::Given(env("GF_PATHS_CONFIG")),
+        ],
+    },
     roles: &[case(&[], usually("grafana"))],
     // Variables beat the file.
     scheme: &[
@@ -149,7 +172,15 @@ const BITNAMI_INI: &str = "/opt/bitnami/grafana/conf/grafana.ini";
 /// `GF_<SECTION>_<KEY>`, which beat the file.
 pub(crate) const PODS: &[Program] = &[
     Program {
-        images: &["grafana", "grafana-oss", "grafana-enterprise", "heapster-grafana-amd64", "heapster-grafana"],
+        images: &[
+            "grafana",
+            "grafana-oss",
+            "grafana-enterprise",
+            "grafana-grafana",
+            "grafana-plugins",
+            "heapster-grafana",
+            "heapster-grafana-amd64",
+        ],
         ..GRAFANA
     },
     // grafana/otel-lgtm: Grafana with its stores in one container, with anonymous access.
@@ -161,6 +192,7 @@ pub(crate) const PODS: &[Program] = &[
             settings: &[env("GF_SERVER_HTTP_PORT")],
             default: &[3000],
             never: &[3100, 3200, 4040, 4317, 4318, 9090],
+            ..Listen::NONE
         },
         auth: &[
             case(&[If::Off(env("GF_AUTH_ANONYMOUS_ENABLED"))], Says::Stated(Auth::Basic)),

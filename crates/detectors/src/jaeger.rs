@@ -9,13 +9,16 @@
 //! | jaeger-operator | `app: jaeger`, `component: service-query`; `name` is the Service's own name | `http-query` 16686, `https-query` 443 behind its oauth-proxy |
 //! | Istio's addon | `app: jaeger`, Service `tracing`; collector and `zipkin` (9411 `http-query`) have this label too | `http-query` 80 to 16686, base path `/jaeger` |
 //! | linkerd-jaeger | `component: jaeger`, `linkerd.io/extension: jaeger` | `ui` 16686 |
+//! | OpenTelemetry operator, for Jaeger v2 | `managed-by: opentelemetry-operator`, Service `<cr>-collector` | `jaeger-query` 16686, or a name that the user chooses |
 //! | by hand | the selector has the operator's Pods | 16686 |
 //! | by hand, kompose | `app: jaeger`, `io.kompose.service: jaeger` | to 16686 under any name |
+//!
+//! It asks nobody for a password.
 //!
 //! Agent, collector and their headless twins receive spans and answer no queries.
 
 use crate::{
-    engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name},
+    engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name, shared_name},
     finding::Auth,
     pods::program::{If, Listen, Path, ProbePath, Program, Says, answers, case, env, flag, silent, usually},
     product::{
@@ -37,6 +40,7 @@ const ENDPOINT: EndpointRole = EndpointRole::on(PORTS);
 pub(crate) const RULE: Rule = Rule {
     names: &[name("jaeger"), name("jaeger-query"), name("jaeger-all-in-one"), name("jaeger-ui")],
     name_words: &[&["jaeger"]],
+    charts: &[shared_name("jaeger")],
     other_components: &[
         "agents",
         "collectors",
@@ -74,6 +78,14 @@ pub(crate) const RULE: Rule = Rule {
             confidence: Medium,
             bundled: false,
         },
+        // The collector of OpenTelemetry has no query part.
+        Shape {
+            made_by: "the OpenTelemetry operator for Jaeger v2",
+            when: &[Mark::Label("app.kubernetes.io/managed-by", "opentelemetry-operator"), Mark::HasPort(16686)],
+            then: Then::Endpoint(ENDPOINT),
+            confidence: Medium,
+            bundled: false,
+        },
         Shape {
             made_by: "Istio's addon",
             when: &[
@@ -100,6 +112,9 @@ pub(crate) const RULE: Rule = Rule {
         ..ENDPOINT
     }],
     specific_ports: &[16686],
+    specific_names: &["jaeger-query", "jaeger-ui"],
+    path_setting: Some("--query.base-path, or base_path of Jaeger v2"),
+    login: Login::Usual(Auth::None),
     ..Rule::of(Product::Jaeger)
 };
 
@@ -137,9 +152,10 @@ const JAEGER: Program = Program {
         ],
         default: &[16686],
         never: NO_QUERIES,
+        ..Listen::NONE
     },
     // The health endpoint is on a port of its own without a prefix. A probe of the query port shows the prefix.
-    probe_path: ProbePath::Whole,
+    probe_path: ProbePath::Whole(&["/search", "/dependencies", "/health", "/status", "/metrics"]),
     ..Program::of(Product::Jaeger)
 };
 
@@ -147,19 +163,18 @@ const JAEGER: Program = Program {
 /// of v2, which reads everything from a file and without one is all-in-one at the root.
 pub(crate) const PODS: &[Program] = &[
     Program {
-        images: &["all-in-one", "jaeger-all-in-one", "jaeger-query"],
+        images: &["all-in-one", "jaeger-all-in-one", "jaeger-query", "opentelemetry-all-in-one"],
         containers: &["jaeger", "jaeger-all-in-one", "jaeger-query", "all-in-one"],
-        roles: &[
-            case(&[If::Container("collector")], silent("collector")),
-            case(&[If::Container("query")], answers("query")),
-            case(&[], usually("all-in-one")),
-        ],
+        roles: &[case(&[], usually("query"))],
         scheme: &[
             case(&[If::On(flag("query.http.tls.enabled"))], Says::Stated(Scheme::Https)),
             case(&[If::On(env("QUERY_HTTP_TLS_ENABLED"))], Says::Stated(Scheme::Https)),
+            case(&[If::Given(flag("config"))], Says::Open),
             case(&[], Says::Default(Scheme::Http)),
         ],
         prefix: &[
+            // An image of another name can be v2, where neither has an effect.
+            case(&[If::Given(flag("config"))], Says::Open),
             case(&[If::Given(flag("query.base-path"))], Says::Stated(Path::Of(flag("query.base-path")))),
             case(&[If::Given(env("QUERY_BASE_PATH"))], Says::Stated(Path::Of(env("QUERY_BASE_PATH")))),
             case(&[If::Given(flag("config-file"))], Says::Usual(Path::Fixed(""))),
@@ -177,16 +192,12 @@ pub(crate) const PODS: &[Program] = &[
         images: &["jaeger"],
         containers: &["jaeger"],
         marks: &[],
-        listen: Listen { settings: &[], default: &[16686], never: NO_QUERIES },
-        // bitnami's chart has a file per component.
+        listen: Listen { settings: &[], default: &[16686], never: NO_QUERIES, file: &[If::Given(flag("config"))] },
+        // bitnami's chart has a file per component, and the OpenTelemetry operator calls every file `collector.yaml`. So
+        // only the port tells a collector from the rest.
         roles: &[
-            case(&[If::FileNamed(flag("config"), "collector")], silent("collector")),
-            case(&[If::FileNamed(flag("config"), "ingester")], silent("ingester")),
             case(&[If::FileNamed(flag("config"), "query")], answers("query")),
-            case(&[If::Container("collector")], silent("collector")),
-            case(&[If::Container("ingester")], silent("ingester")),
-            case(&[If::Container("agent")], silent("agent")),
-            case(&[If::Container("query")], answers("query")),
+            case(&[If::FileNamed(flag("config"), "ingester")], silent("ingester")),
             case(&[], usually("all-in-one")),
         ],
         scheme: &[case(&[If::Given(flag("config"))], Says::Open), case(&[], Says::Default(Scheme::Http))],

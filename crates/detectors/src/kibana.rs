@@ -10,9 +10,12 @@
 //! | bitnami/opensearch | `name: opensearch`, `component: dashboards` | `http` 5601 |
 //! | opensearch-k8s-operator | `opensearch.cluster.dashboards` | `http` 5601 |
 //! | by hand | the selector has one of the operators' labels | 5601 |
+//! | openstack-helm | the selector has `application: kibana`, `component: dashboard` | Apache's `http` 80 |
+//!
+//! They ask for a user and a password if the search engine behind them does.
 
 use crate::{
-    engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name},
+    engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name},
     finding::Auth,
     pods::program::{Case, If, Listen, Path, ProbePath, Program, Says, Setting, case, env, usually},
     product::{
@@ -48,6 +51,7 @@ pub(crate) const RULE: Rule = Rule {
         by_label("ECK", &[Mark::Label("common.k8s.elastic.co/type", "kibana")]),
         by_label("opensearch-k8s-operator", &[Mark::HasLabel("opensearch.cluster.dashboards")]),
         by_selector("a Service that selects ECK's Pods", &[Mark::Selector("common.k8s.elastic.co/type", "kibana")]),
+        by_selector("a Service that selects ECK's Pods", &[Mark::HasSelector("kibana.k8s.elastic.co/name")]),
         by_selector(
             "a Service that selects opensearch-k8s-operator's Pods",
             &[Mark::HasSelector("opensearch.cluster.dashboards")],
@@ -60,17 +64,35 @@ pub(crate) const RULE: Rule = Rule {
             ],
         ),
     ],
-    endpoints: &[EndpointRole { roles: &["kibana", "frontend"], role_optional: true, ..ENDPOINT }],
+    endpoints: &[EndpointRole { roles: &["kibana", "frontend", "dashboard"], role_optional: true, ..ENDPOINT }],
+    charts: &[name("kibana"), name("opensearch-dashboards")],
     specific_ports: &[5601],
+    specific_names: &["kibana-port", "kibana-ui"],
+    path_setting: Some("server.rewriteBasePath with server.basePath"),
+    login: Login::Usual(Auth::Basic),
     ..Rule::of(Product::Kibana)
 };
 
 const BASE_PATH: Setting = env("SERVER_BASEPATH");
 const REWRITE: Setting = env("SERVER_REWRITEBASEPATH");
 const TLS: Setting = env("SERVER_SSL_ENABLED");
+const KIBANA_FILE: &str = "/usr/share/kibana/config/kibana.yml";
+const BITNAMI_FILE: &str = "/opt/bitnami/kibana/config/kibana.yml";
+const DASHBOARDS_FILE: &str = "/usr/share/opensearch-dashboards/config/opensearch_dashboards.yml";
+const WAZUH_FILE: &str = "/usr/share/wazuh-dashboard/config/opensearch_dashboards.yml";
 
 const POD: Program = Program {
-    listen: Listen { settings: &[env("SERVER_PORT"), env("server.port")], default: &[5601], never: &[9601] },
+    listen: Listen {
+        settings: &[env("SERVER_PORT"), env("server.port")],
+        default: &[5601],
+        never: &[9601],
+        file: &[
+            If::Mounted(KIBANA_FILE),
+            If::Mounted(BITNAMI_FILE),
+            If::Mounted(DASHBOARDS_FILE),
+            If::Mounted(WAZUH_FILE),
+        ],
+    },
     roles: &[case(&[], usually("kibana"))],
     probe_path: ProbePath::Before(&["/login", "/api/status", "/app/kibana", "/app/login", "/status"]),
     ..Program::of(Product::Kibana)
@@ -85,7 +107,15 @@ const BY_BASE_PATH: Case<Says<Path>> =
 /// elastic/cloud-on-k8s `pkg/controller/kibana/pod.go` (everything is in a file, the probe has the scheme).
 pub(crate) const PODS: &[Program] = &[
     Program {
-        images: &["kibana", "kibana-oss", "docker-kibana", "kibana6", "logging-kibana6", "logging-kibana5"],
+        images: &[
+            "kibana",
+            "kibana-oss",
+            "docker-kibana",
+            "kibana6",
+            "logging-kibana6",
+            "logging-kibana5",
+            "opendistro-for-elasticsearch-kibana",
+        ],
         containers: &["kibana"],
         marks: &[
             If::Given(BASE_PATH),
@@ -104,14 +134,14 @@ pub(crate) const PODS: &[Program] = &[
             case(&[If::On(env("KIBANA_SERVER_ENABLE_TLS"))], Says::Stated(Scheme::Https)),
             case(&[If::Off(TLS)], Says::Stated(Scheme::Http)),
             case(&[If::Off(env("KIBANA_SERVER_ENABLE_TLS"))], Says::Stated(Scheme::Http)),
-            case(&[If::Mounted("/usr/share/kibana/config/kibana.yml")], Says::Usual(Scheme::Http)),
-            case(&[If::Mounted("/opt/bitnami/kibana/config/kibana.yml")], Says::Usual(Scheme::Http)),
+            case(&[If::Mounted(KIBANA_FILE)], Says::Usual(Scheme::Http)),
+            case(&[If::Mounted(BITNAMI_FILE)], Says::Usual(Scheme::Http)),
             case(&[], Says::Default(Scheme::Http)),
         ],
         prefix: &[
             BY_BASE_PATH,
-            case(&[If::Mounted("/usr/share/kibana/config/kibana.yml")], Says::Usual(Path::Fixed(""))),
-            case(&[If::Mounted("/opt/bitnami/kibana/config/kibana.yml")], Says::Usual(Path::Fixed(""))),
+            case(&[If::Mounted(KIBANA_FILE)], Says::Usual(Path::Fixed(""))),
+            case(&[If::Mounted(BITNAMI_FILE)], Says::Usual(Path::Fixed(""))),
             case(&[], Says::Default(Path::Fixed(""))),
         ],
         // Elasticsearch decides.
@@ -140,7 +170,7 @@ pub(crate) const PODS: &[Program] = &[
         ..POD
     },
     Program {
-        images: &["opensearch-dashboards", "wazuh-dashboard"],
+        images: &["opensearch-dashboards"],
         containers: &["dashboards", "opensearch-dashboards", "wazuh-dashboard"],
         marks: &[
             If::Given(env("OPENSEARCH_HOSTS")),
@@ -165,6 +195,16 @@ pub(crate) const PODS: &[Program] = &[
         ],
         ..POD
     },
+    // Wazuh's file serves TLS.
+    Program {
+        images: &["wazuh-dashboard"],
+        scheme: &[
+            case(&[If::On(TLS)], Says::Stated(Scheme::Https)),
+            case(&[If::Off(TLS)], Says::Stated(Scheme::Http)),
+            case(&[], Says::Usual(Scheme::Https)),
+        ],
+        prefix: &[BY_BASE_PATH, case(&[], Says::Usual(Path::Fixed("")))],
+        auth: &[case(&[], Says::Usual(Auth::Basic))],
+        ..POD
+    },
 ];
-
-const DASHBOARDS_FILE: &str = "/usr/share/opensearch-dashboards/config/opensearch_dashboards.yml";

@@ -9,19 +9,20 @@
 //! # Confidence
 //! * **High**: labels, or the exact shape that a chart or an operator creates, state product and role, and the port
 //!   matches.
-//! * **Medium**: two independent pieces of evidence agree and none contradicts. That is a legacy label, the selector or
-//!   whole words of the Service's name, with a port of the product's own; or two of the former with a port that is
-//!   usual for it.
-//! * **Low**: one piece of evidence. The Service is a candidate, and a hint says what would make it certain.
+//! * **Medium**: two independent pieces of evidence agree and none contradicts. The pieces are labels and selector, whole
+//!   words of the Service's name, the chart, the role, and a port of the product's own. A port that is merely usual is
+//!   none of them (`engine/pieces.rs`).
+//! * **Low**: there is less evidence. The Service is a candidate, and a hint says what would make it certain.
 //!
-//! No rule looks for substrings of names or takes a port because it is the first. The numbers 80, 443, 3000, 8080 and
-//! 9090 are never evidence alone.
+//! No rule looks for substrings of names or takes a port because it is the first. The numbers 80, 443, 3000, 8080, 8443,
+//! 9090, 9093 and 9200 are never evidence alone.
 //!
 //! # A new product
-//! A product is one file beside these with a `RULE` (`zipkin.rs` is the shortest), a line in `rules.rs` and a variant
-//! of [`Product`]. Add fixtures to `tests/recognition`: the Services that its charts, its operator and people write,
-//! and as many Services that only look like them. `cargo run -p detectors --example corpus` scores all rules on
-//! Services whose product is known.
+//! A product is one file beside these with a `RULE` (`zipkin.rs` is the shortest) and a table `PODS` for its images and
+//! flags, a line in `rules.rs` and one in `pods/tables.rs`, and a variant of [`Product`]. Add fixtures to
+//! `tests/recognition` and `tests/pods`: the Services and Pods that its charts, its operator and people write, and as
+//! many that only look like them. `cargo run -p detectors --example corpus` scores all rules on Services whose product
+//! is known.
 
 mod alertmanager;
 mod displaced;
@@ -56,6 +57,6 @@ pub use finding::{
     Assumed, Auth, Displaced, DisplacedBecause, Evidence, EvidenceKind, Explanation, Finding, Outcome, Rank, Target,
 };
 pub use product::{Confidence, Product, Scheme};
-pub use recognise::{recognise, target_of};
+pub use recognise::{path_setting, recognise, target_of};
 pub use scheme::{scheme_of, shown_scheme};
 pub use view::{PortView, Protocol, ServiceKey, ServiceType, ServiceView, StringMap, TargetPort};

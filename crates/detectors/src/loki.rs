@@ -12,10 +12,13 @@
 //! | Grafana Enterprise Logs | `name: enterprise-logs`, `component: gateway` | `http-metrics` 3100 |
 //! | by hand | `app: loki` | 3100 under any name |
 //!
+//! It asks for a tenant unless `auth_enabled` is false. The gateway of loki-operator asks for a token, and the tenant is in
+//! its path.
+//!
 //! The write path, the querier behind the frontend and all other microservices have the same name and port.
 
 use crate::{
-    engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name, shared_name},
+    engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name, shared_name},
     finding::Auth,
     pods::program::{If, Listen, Path, ProbePath, Program, Says, Setting, answers, case, flag, silent, usually},
     product::{Confidence::High, Product, Scheme},
@@ -35,6 +38,14 @@ pub(crate) const RULE: Rule = Rule {
         shared_name("enterprise-logs"),
     ],
     name_words: &[&["loki"], &["lokistack"], &["enterprise", "logs"]],
+    charts: &[
+        name("loki"),
+        name("loki-stack"),
+        shared_name("loki-distributed"),
+        shared_name("loki-simple-scalable"),
+        shared_name("grafana-loki"),
+        shared_name("enterprise-logs"),
+    ],
     other_components: &[
         "backend",
         "bloom",
@@ -71,13 +82,18 @@ pub(crate) const RULE: Rule = Rule {
     }],
     endpoints: &[
         EndpointRole {
-            roles: &["gateway", "lokistack-gateway", "nginx"],
+            roles: &["gateway", "nginx"],
             ..EndpointRole::on(Ports {
                 own_names: &["public"],
                 numbers: &[80, 8080, 3100],
                 usual_names: &["http", "http-metrics", "https"],
                 never: &[4040, 9113],
             })
+        },
+        EndpointRole {
+            roles: &["lokistack-gateway"],
+            login: Some(Login::Usual(Auth::Bearer)),
+            ..EndpointRole::on(Ports { own_names: &["public"], numbers: &[8080], ..Ports::NONE })
         },
         EndpointRole {
             roles: &["single-binary", "loki", "all"],
@@ -89,6 +105,8 @@ pub(crate) const RULE: Rule = Rule {
         EndpointRole { roles: &["read"], tier: 3, ..EndpointRole::on(OWN) },
     ],
     specific_ports: &[3100],
+    login: Login::Usual(Auth::Tenant),
+    path_setting: Some("-server.path-prefix"),
     ..Rule::of(Product::Loki)
 };
 
@@ -116,7 +134,12 @@ pub(crate) const PODS: &[Program] = &[
             If::Given(flag("auth.enabled")),
             If::Given(flag("server.http-listen-port")),
         ],
-        listen: Listen { settings: &[flag("server.http-listen-port")], default: &[3100], never: &[9095, 7946] },
+        listen: Listen {
+            settings: &[flag("server.http-listen-port")],
+            default: &[3100],
+            never: &[9095, 7946],
+            file: &[If::Given(flag("config.file"))],
+        },
         roles: &[
             case(&[If::Has(TARGET, "all")], answers("all")),
             case(&[If::Has(TARGET, "query-frontend")], answers("query-frontend")),
@@ -131,7 +154,7 @@ pub(crate) const PODS: &[Program] = &[
             case(&[If::Has(TARGET, "query-scheduler")], silent("query-scheduler")),
             case(&[If::Has(TARGET, "ruler")], silent("ruler")),
             case(&[If::Has(TARGET, "table-manager")], silent("table-manager")),
-            case(&[If::Given(TARGET)], silent("another component")),
+            case(&[If::Given(TARGET)], silent("a component that answers no queries")),
             case(&[], usually("all")),
         ],
         scheme: &[
@@ -161,7 +184,12 @@ pub(crate) const PODS: &[Program] = &[
             If::Given(flag("logs.write.endpoint")),
         ],
         shared_marks: &[If::Given(flag("tenants.config")), If::Given(flag("rbac.config"))],
-        listen: Listen { settings: &[flag("web.listen")], default: &[8080], never: &[8081, 8083] },
+        listen: Listen {
+            settings: &[flag("web.listen")],
+            default: &[8080],
+            never: &[8081, 8083],
+            file: &[If::Given(flag("config.file"))],
+        },
         roles: &[
             case(&[If::Given(flag("logs.read.endpoint"))], answers("gateway")),
             case(&[], silent("a gateway that only writes")),

@@ -7,10 +7,11 @@
 //! | Grafana Enterprise Metrics | `app: enterprise-metrics-gateway` | 8080 |
 //! | bitnami/grafana-mimir | `name: grafana-mimir`, `component: gateway` | `http` 80 |
 //! | all of them | `component: query-frontend`: answers too, but the gateway is preferred | `http-metrics` or `http` 8080 |
+//! | mimir chart's own gateway | its nginx serves `/prometheus`; `-http.prometheus-http-prefix` can move the API of the others | |
 //! | one process (`-target=all`), by hand | `app: mimir` | `http` 9009 or 8080 |
 
 use crate::{
-    engine::rule::{EndpointRole, Ports, Rule, name},
+    engine::rule::{EndpointRole, Login, Ports, Rule, name, shared_name},
     finding::Auth,
     pods::facts::Role,
     pods::program::{Case, If, Listen, Path, ProbePath, Program, Says, Setting, answers, case, flag, silent, usually},
@@ -26,6 +27,7 @@ pub(crate) const RULE: Rule = Rule {
         name("enterprise-metrics-gateway"),
     ],
     name_words: &[&["mimir"], &["enterprise", "metrics"]],
+    charts: &[shared_name("mimir-distributed"), shared_name("grafana-mimir"), shared_name("enterprise-metrics")],
     other_components: &[
         "alertmanager",
         "compactor",
@@ -76,6 +78,8 @@ pub(crate) const RULE: Rule = Rule {
         },
     ],
     specific_ports: &[9009],
+    path_setting: Some("-http.prometheus-http-prefix"),
+    login: Login::Usual(Auth::Tenant),
     ..Rule::of(Product::Mimir)
 };
 
@@ -98,7 +102,7 @@ const POD_ROLES: &[Case<Role>] = &[
     case(&[If::Has(TARGET, "overrides-exporter")], silent("overrides-exporter")),
     case(&[If::Has(TARGET, "write")], silent("write")),
     case(&[If::Has(TARGET, "backend")], silent("backend")),
-    case(&[If::Given(TARGET)], silent("another component")),
+    case(&[If::Given(TARGET)], silent("a component that answers no queries")),
     case(&[], usually("all")),
 ];
 
@@ -115,7 +119,12 @@ const MIMIR: Program = Program {
         If::Given(flag("usage-stats.installation-mode")),
     ],
     shared_marks: &[If::Given(TARGET), If::Given(flag("config.file")), If::Given(flag("server.http-listen-port"))],
-    listen: Listen { settings: &[flag("server.http-listen-port")], default: &[8080], never: &[9095, 7946] },
+    listen: Listen {
+        settings: &[flag("server.http-listen-port")],
+        default: &[8080],
+        never: &[9095, 7946],
+        file: &[If::Given(flag("config.file"))],
+    },
     roles: POD_ROLES,
     scheme: &[
         case(&[If::Given(flag("server.http-tls-cert-path"))], Says::Stated(Scheme::Https)),
@@ -155,7 +164,12 @@ pub(crate) const PODS: &[Program] = &[
     Program {
         images: &["cortex"],
         containers: &["cortex"],
-        listen: Listen { settings: &[flag("server.http-listen-port")], default: &[80], never: &[9095, 7946] },
+        listen: Listen {
+            settings: &[flag("server.http-listen-port")],
+            default: &[80],
+            never: &[9095, 7946],
+            file: &[If::Given(flag("config.file"))],
+        },
         api: &[
             case(
                 &[If::Given(flag("http.prometheus-http-prefix"))],

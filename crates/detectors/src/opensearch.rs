@@ -8,11 +8,13 @@
 //! | bitnami/opensearch | `name: opensearch`, `component: coordinating-only`; the other roles headless | `tcp-rest-api` 9200 |
 //! | by hand | `app: opensearch`, or the selector has the operator's label | 9200 |
 //!
+//! It has no path prefix. It asks for a user and a password unless the security plugin is off, as it is in bitnami's image.
+//!
 //! `component: dashboards` is in `kibana.rs`.
 
 use crate::{
-    elasticsearch::{COORDINATING, PORTS},
-    engine::rule::{EndpointRole, Mark, Rule, Shape, Then, name},
+    elasticsearch::{COORDINATING, ENDPOINT},
+    engine::rule::{EndpointRole, Login, Mark, Rule, Shape, Then, name},
     finding::Auth,
     pods::program::{If, Listen, Path, Program, Says, Setting, answers, case, env, flag, usually},
     product::{
@@ -20,8 +22,6 @@ use crate::{
         Product, Scheme,
     },
 };
-
-const ENDPOINT: EndpointRole = EndpointRole::on(PORTS);
 
 const fn by_operator(when: &'static [Mark], then: Then) -> Shape {
     Shape { made_by: "opensearch-k8s-operator", when, then, confidence: High, bundled: false }
@@ -37,6 +37,7 @@ const POOL: &str = "the headless Service of one node pool";
 pub(crate) const RULE: Rule = Rule {
     names: &[name("opensearch"), name("opensearch-cluster-master")],
     name_words: &[&["opensearch"], &["open", "search"]],
+    charts: &[name("opensearch")],
     other_components: &["dashboard", "dashboards", "prepper", "snapshot"],
     role_keys: &["role"],
     free_roles: true,
@@ -54,6 +55,8 @@ pub(crate) const RULE: Rule = Rule {
         EndpointRole { roles: &["master", "cluster_manager", "cluster-manager"], tier: 2, ..ENDPOINT },
         EndpointRole { roles: &["data"], tier: 3, ..ENDPOINT },
     ],
+    specific_pairs: &[(9200, 9300), (9200, 9600)],
+    login: Login::Usual(Auth::Basic),
     ..Rule::of(Product::OpenSearch)
 };
 
@@ -63,6 +66,8 @@ const OFF_FLAG: Setting = flag("plugins.security.disabled");
 const HTTP_TLS: Setting = env("plugins.security.ssl.http.enabled");
 const HTTP_TLS_FLAG: Setting = flag("plugins.security.ssl.http.enabled");
 const FILE: &str = "/usr/share/opensearch/config/opensearch.yml";
+const WAZUH_FILE: &str = "/usr/share/wazuh-indexer/opensearch.yml";
+const BITNAMI_FILE: &str = "/opt/bitnami/opensearch/config/opensearch.yml";
 const BITNAMI_SECURITY: Setting = env("OPENSEARCH_ENABLE_SECURITY");
 const BITNAMI_TLS: Setting = env("OPENSEARCH_ENABLE_REST_TLS");
 const NODE_ROLES: Setting = env("node.roles");
@@ -89,7 +94,12 @@ const POD: Program = Program {
         If::Given(env("node.name")),
         If::Given(NODE_ROLES),
     ],
-    listen: Listen { settings: &[env("http.port"), flag("http.port")], default: &[9200], never: &[9300, 9600, 9650] },
+    listen: Listen {
+        settings: &[env("http.port"), flag("http.port")],
+        default: &[9200],
+        never: &[9300, 9600, 9650],
+        file: &[If::Mounted(FILE), If::Mounted(WAZUH_FILE), If::Mounted(BITNAMI_FILE)],
+    },
     roles: &[
         case(&[If::Is(NODE_ROLES, "")], answers("coordinating")),
         case(&[If::Is(NODE_ROLES, "[]")], answers("coordinating")),
@@ -131,12 +141,13 @@ pub(crate) const PODS: &[Program] = &[
         scheme: &[
             case(&[If::On(OFF)], Says::Stated(Scheme::Http)),
             case(&[If::On(OFF_ENV)], Says::Stated(Scheme::Http)),
-            case(&[If::On(OFF_FLAG)], Says::Stated(Scheme::Http)),
             case(&[If::Off(HTTP_TLS)], Says::Stated(Scheme::Http)),
-            case(&[If::Off(HTTP_TLS_FLAG)], Says::Stated(Scheme::Http)),
             case(&[If::On(HTTP_TLS)], Says::Stated(Scheme::Https)),
+            case(&[If::On(OFF_FLAG)], Says::Stated(Scheme::Http)),
+            case(&[If::Off(HTTP_TLS_FLAG)], Says::Stated(Scheme::Http)),
             case(&[If::On(HTTP_TLS_FLAG)], Says::Stated(Scheme::Https)),
             case(&[If::Mounted(FILE)], Says::Usual(Scheme::Https)),
+            case(&[If::Mounted(WAZUH_FILE)], Says::Usual(Scheme::Https)),
             case(&[], Says::Default(Scheme::Https)),
         ],
         auth: &[
@@ -144,6 +155,7 @@ pub(crate) const PODS: &[Program] = &[
             case(&[If::On(OFF_ENV)], Says::Stated(Auth::None)),
             case(&[If::On(OFF_FLAG)], Says::Stated(Auth::None)),
             case(&[If::Mounted(FILE)], Says::Usual(Auth::Basic)),
+            case(&[If::Mounted(WAZUH_FILE)], Says::Usual(Auth::Basic)),
             case(&[], Says::Default(Auth::Basic)),
         ],
         ..POD

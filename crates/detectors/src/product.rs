@@ -116,7 +116,7 @@ impl fmt::Display for Scheme {
 /// How sure a finding is. `docs/detection.md` explains the grades.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Confidence {
-    /// There is one piece of evidence. The Service is a candidate, and is not used by default.
+    /// The evidence is not sufficient. The Service is a candidate, and is not used by default.
     Low,
     /// Two independent pieces of evidence agree and none contradicts.
     Medium,

@@ -13,9 +13,13 @@
 //! | prometheus-operator | `operated-prometheus: "true"`: governs every Prometheus of the namespace | `web` or `http-web` 9090 |
 //! | Kubernetes' cluster addon | `kubernetes.io/name: Prometheus`, selector `k8s-app: prometheus` | 9090 |
 //! | by hand | the selector has the operator's `prometheus: <name>` or `operator.prometheus.io/name` | 9090, often under `webui` or no name |
+//! | Rancher's monitoring 1 | `app: prometheus`, `chart: prometheus-<version>` | its proxy's `nginx-http` 80 |
+//! | openstack-helm | the selector has `application: prometheus`, `component: server` | Apache's `http` 80 |
+//!
+//! Prometheus asks nobody for a password by default (`--web.config.file`).
 
 use crate::{
-    engine::rule::{EndpointRole, FALLBACK_TIER, Mark, Ports, Rule, Shape, Then, name},
+    engine::rule::{EndpointRole, FALLBACK_TIER, Login, Mark, Ports, Rule, Shape, Then, name, shared_name},
     finding::Auth,
     pods::program::{If, Listen, Path, ProbePath, Program, Says, Setting, case, flag, silent, usually},
     product::{
@@ -35,6 +39,7 @@ const PORTS: Ports = Ports {
 pub(crate) const RULE: Rule = Rule {
     names: &[name("prometheus"), name("prometheus-server"), name("prometheus-k8s")],
     name_words: &[&["prometheus"]],
+    charts: &[shared_name("prometheus")],
     other_components: &[
         "adapter",
         "alertmanager",
@@ -108,12 +113,22 @@ pub(crate) const RULE: Rule = Rule {
             confidence: Medium,
             bundled: false,
         },
+        Shape {
+            made_by: "a Service that selects prometheus-operator's Pods",
+            when: &[Mark::NoLabel("app.kubernetes.io/name"), Mark::HasSelector("operator.prometheus.io/name")],
+            then: Then::Endpoint(EndpointRole::on(PORTS)),
+            confidence: Medium,
+            bundled: false,
+        },
     ],
     endpoints: &[EndpointRole {
         roles: &["server", "prometheus", "prometheus-server"],
         role_optional: true,
         ..EndpointRole::on(PORTS)
     }],
+    specific_names: &["http-prometheus"],
+    path_setting: Some("--web.route-prefix, or routePrefix of prometheus-operator"),
+    login: Login::Usual(Auth::None),
     ..Rule::of(Product::Prometheus)
 };
 
@@ -131,9 +146,12 @@ pub(crate) const PODS: &[Program] = &[
         images: &[
             "prometheus",
             "prom-prometheus",
+            "prometheus-server",
             "docker-prometheus",
             "polaris-prometheus",
             "golang-github-prometheus",
+            "prometheus-linux-amd64",
+            "prometheus-linux-arm64",
         ],
         containers: &["prometheus", "prometheus-server", "prom"],
         marks: &[
@@ -158,7 +176,12 @@ pub(crate) const PODS: &[Program] = &[
             If::Given(flag("web.route-prefix")),
             If::Given(flag("web.external-url")),
         ],
-        listen: Listen { settings: &[flag("web.listen-address")], default: &[9090], never: &[10901, 10902] },
+        listen: Listen {
+            settings: &[flag("web.listen-address")],
+            default: &[9090],
+            never: &[10901, 10902],
+            ..Listen::NONE
+        },
         // The agent only forwards: its query API answers with an error. `--agent` since 3.0, the feature before.
         roles: &[
             case(&[If::On(flag("agent"))], silent("agent")),
@@ -192,7 +215,7 @@ pub(crate) const PODS: &[Program] = &[
             If::Given(flag("query.credentials-file")),
         ],
         shared_marks: &[If::Given(flag("web.listen-address")), If::Given(flag("web.external-url"))],
-        listen: Listen { settings: &[flag("web.listen-address")], default: &[9090, 19090], never: &[] },
+        listen: Listen { settings: &[flag("web.listen-address")], default: &[9090, 19090], never: &[], ..Listen::NONE },
         scheme: &[case(&[], Says::Default(Scheme::Http))],
         prefix: &[
             case(&[If::Given(flag("web.external-url"))], Says::Stated(Path::OfUrl(flag("web.external-url")))),

@@ -26,7 +26,7 @@ use crate::{
 /// caller applies them before the rules.
 pub fn recognise(view: &ServiceView) -> Vec<Finding> {
     let identities = Identities::of(view, &VOCABULARY);
-    let candidates = Candidates::of(&identities);
+    let candidates = Candidates::of(&identities, &VOCABULARY);
     let by_rule = RULES
         .iter()
         .filter(|rule| candidates.contain(rule))
@@ -36,6 +36,11 @@ pub fn recognise(view: &ServiceView) -> Vec<Finding> {
         (!matches!(finding.outcome, Outcome::Endpoint(_)), Reverse(finding.confidence), finding.product)
     });
     findings
+}
+
+/// The setting of a product that moves its API to another path, for people. `None` if it has none.
+pub fn path_setting(product: Product) -> Option<&'static str> {
+    RULES.iter().find(|rule| rule.product == product).and_then(|rule| rule.path_setting)
 }
 
 /// What to call on a Service that somebody states is `product`: the port, scheme and path that the product's rule

@@ -8,16 +8,25 @@
 //! | bitnami/grafana-tempo | `name: grafana-tempo`, `component: query-frontend` | `http` 3200 |
 //! | tempo-operator, TempoStack | `name: tempo`, `component: query-frontend` (its discovery twin `query-frontend-discovery`) | `http` 3200 |
 //! | tempo-operator, TempoMonolithic | `name: tempo-monolithic`, `component: tempo`; `jaegerui` is another program | `http` 3200 |
+//! | tempo-operator, TempoStack with tenants | `component: gateway`, in front of a query frontend that only its clients with a certificate reach | `public` 8080, the tenant in the path |
 //! | by hand | `app: tempo` | 3200, older versions 3100 |
 
 use crate::{
-    engine::rule::{EndpointRole, Ports, Rule, name, shared_name},
+    engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name, shared_name},
     finding::Auth,
     pods::program::{If, Listen, Path, Program, Says, Setting, answers, case, flag, silent, usually},
-    product::{Product, Scheme},
+    product::{Confidence::High, Product, Scheme},
 };
 
 const OWN: Ports = Ports { own_names: &["tempo-prom-metrics", "http-metrics"], numbers: &[3200, 3100], ..Ports::NONE };
+
+/// As [`OWN`], with the operator's name of the port.
+const OPERATOR: Ports = Ports { usual_names: &["http"], ..OWN };
+
+/// A component that tempo-operator labels.
+const fn by_operator(role: &'static [Mark], then: EndpointRole) -> Shape {
+    Shape { made_by: "tempo-operator", when: role, then: Then::Endpoint(then), confidence: High, bundled: false }
+}
 
 pub(crate) const RULE: Rule = Rule {
     names: &[
@@ -28,6 +37,12 @@ pub(crate) const RULE: Rule = Rule {
         shared_name("enterprise-traces"),
     ],
     name_words: &[&["tempo"], &["enterprise", "traces"]],
+    charts: &[
+        name("tempo"),
+        shared_name("tempo-distributed"),
+        shared_name("grafana-tempo"),
+        shared_name("enterprise-traces"),
+    ],
     other_components: &[
         "compactor",
         "distributor",
@@ -42,6 +57,25 @@ pub(crate) const RULE: Rule = Rule {
         "query-frontend-discovery",
         "backend",
         "live",
+    ],
+    shapes: &[
+        by_operator(
+            &[
+                Mark::Label("app.kubernetes.io/managed-by", "tempo-operator"),
+                Mark::Label("app.kubernetes.io/component", "gateway"),
+            ],
+            EndpointRole {
+                login: Some(Login::Usual(Auth::Bearer)),
+                ..EndpointRole::on(Ports { own_names: &["public"], numbers: &[8080], ..Ports::NONE })
+            },
+        ),
+        by_operator(
+            &[
+                Mark::Label("app.kubernetes.io/managed-by", "tempo-operator"),
+                Mark::Label("app.kubernetes.io/component", "query-frontend"),
+            ],
+            EndpointRole { tier: 1, ..EndpointRole::on(OPERATOR) },
+        ),
     ],
     endpoints: &[
         EndpointRole {
@@ -61,6 +95,10 @@ pub(crate) const RULE: Rule = Rule {
         },
     ],
     specific_ports: &[3200],
+    specific_names: &["tempo-prom-metrics"],
+    // Tenants are off by default.
+    login: Login::Usual(Auth::None),
+    path_setting: Some("-http-api-prefix"),
     ..Rule::of(Product::Tempo)
 };
 
@@ -86,6 +124,7 @@ pub(crate) const PODS: &[Program] = &[
             settings: &[flag("server.http-listen-port")],
             default: &[3200],
             never: &[9095, 7946, 4317, 4318, 9411, 14250, 14268, 6831, 6832, 55678, 55680, 55681, 16685, 16686, 16687],
+            file: &[If::Given(flag("config.file"))],
         },
         roles: &[
             case(&[If::Has(TARGET, "all")], answers("all")),
@@ -96,7 +135,7 @@ pub(crate) const PODS: &[Program] = &[
             case(&[If::Has(TARGET, "ingester")], silent("ingester")),
             case(&[If::Has(TARGET, "compactor")], silent("compactor")),
             case(&[If::Has(TARGET, "metrics-generator")], silent("metrics-generator")),
-            case(&[If::Given(TARGET)], silent("another component")),
+            case(&[If::Given(TARGET)], silent("a component that answers no queries")),
             case(&[], usually("all")),
         ],
         scheme: &[
@@ -120,7 +159,12 @@ pub(crate) const PODS: &[Program] = &[
         images: &["tempo-gateway"],
         marks: &[If::Given(flag("traces.tempo.endpoint")), If::Given(flag("traces.read.endpoint"))],
         shared_marks: &[If::Given(flag("tenants.config")), If::Given(flag("rbac.config"))],
-        listen: Listen { settings: &[flag("web.listen")], default: &[8080], never: &[8081, 8090] },
+        listen: Listen {
+            settings: &[flag("web.listen")],
+            default: &[8080],
+            never: &[8081, 8090],
+            file: &[If::Given(flag("config.file"))],
+        },
         roles: &[case(&[], answers("gateway"))],
         scheme: &[
             case(&[If::Given(flag("tls.server.cert-file"))], Says::Stated(Scheme::Https)),

@@ -7,11 +7,13 @@
 //! | kube-thanos' query frontend | `name: thanos-query-frontend`, `component: query-cache` | `http` 9090 |
 //! | stevehipwell/thanos, banzai, by hand | `thanos-query`, `thanos-querier`, `component: query` | `http` 10902 or 9090, before 0.4 19192 |
 //!
+//! It asks nobody for a password by default (`--http.config`).
+//!
 //! Sidecar, discovery, store, compact, receive and rule answer no queries. They serve the store API (10901) and their
 //! metrics (10902).
 
 use crate::{
-    engine::rule::{EndpointRole, Ports, Rule, name, shared_name},
+    engine::rule::{EndpointRole, Login, Ports, Rule, name, shared_name},
     finding::Auth,
     pods::program::{If, Listen, Path, Program, Says, answers, case, flag, silent},
     product::{Product, Scheme},
@@ -27,6 +29,7 @@ const PORTS: Ports = Ports {
 pub(crate) const RULE: Rule = Rule {
     names: &[shared_name("thanos"), name("thanos-query"), name("thanos-querier"), name("thanos-query-frontend")],
     name_words: &[&["thanos"]],
+    charts: &[shared_name("thanos")],
     other_components: &[
         "bucket",
         "bucketweb",
@@ -55,6 +58,11 @@ pub(crate) const RULE: Rule = Rule {
             ..EndpointRole::on(PORTS)
         },
     ],
+    // Every component has 10902, so a candidate can be any of them.
+    specific_ports: &[10902, 19192],
+    specific_names: &["thanos-query"],
+    path_setting: Some("--web.route-prefix"),
+    login: Login::Usual(Auth::None),
     ..Rule::of(Product::Thanos)
 };
 
@@ -106,7 +114,7 @@ pub(crate) const PODS: &[Program] = &[Program {
         If::Given(flag("grpc-address")),
         If::Given(flag("http-address")),
     ],
-    listen: Listen { settings: &[flag("http-address")], default: &[10902], never: &[10901, 19291] },
+    listen: Listen { settings: &[flag("http-address")], default: &[10902], never: &[10901, 19291], ..Listen::NONE },
     roles: &[
         case(&[If::Subcommand("query")], answers("query")),
         case(&[If::Subcommand("query-frontend")], answers("query-frontend")),

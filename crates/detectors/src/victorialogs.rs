@@ -7,10 +7,13 @@
 //! | VictoriaMetrics operator | `name: vlsingle` (before `vlogs`), `vlselect` | `http` 9428, 9471 |
 //! | by hand | `app: victorialogs`, `victoria-logs`, `vlogs` | 9428 |
 //!
+//! It asks nobody for a password by default (`-httpAuth.username`).
+//!
 //! vlinsert, vlstorage, vlagent and a vmauth in front of them are not endpoints.
 
 use crate::{
-    engine::rule::{EndpointRole, Ports, Rule, name, shared_name},
+    engine::rule::{EndpointRole, Login, Ports, Rule, name, shared_name},
+    finding::Auth,
     pods::program::{If, Listen, Program, answers, case, flag, silent, usually},
     product::Product,
     victoriametrics::POD,
@@ -37,6 +40,11 @@ pub(crate) const RULE: Rule = Rule {
         &["vl", "single"],
         &["vlselect"],
     ],
+    charts: &[
+        name("victoria-logs-single"),
+        shared_name("victoria-logs-cluster"),
+        shared_name("victoria-logs-multilevel"),
+    ],
     other_components: &["agent", "auth", "insert", "storage", "vector", "vlagent", "vlinsert", "vlstorage", "vmauth"],
     // Older charts write the role under `app`.
     role_keys: &["app"],
@@ -53,6 +61,8 @@ pub(crate) const RULE: Rule = Rule {
         },
     ],
     specific_ports: &[9428, 9471],
+    path_setting: Some("-http.pathPrefix"),
+    login: Login::Usual(Auth::None),
     ..Rule::of(Product::VictoriaLogs)
 };
 
@@ -78,7 +88,7 @@ pub(crate) const PODS: &[Program] = &[Program {
         If::Given(flag("storageNode")),
         If::Given(flag("retentionPeriod")),
     ],
-    listen: Listen { settings: &[flag("httpListenAddr")], default: &[9428, 9471], never: &[514, 4317] },
+    listen: Listen { settings: &[flag("httpListenAddr")], default: &[9428, 9471], never: &[514, 4317], ..Listen::NONE },
     roles: &[
         case(&[If::On(flag("select.disable"))], silent("vlinsert")),
         case(&[If::Given(flag("storageNode")), If::On(flag("internalselect.disable"))], silent("vlinsert")),

@@ -9,11 +9,13 @@
 //! | the same | `name: vmselect`, headless, the only Service | `http` 8481, the same path |
 //! | by hand | `app: victoriametrics`, `victoria-metrics` | 8428 |
 //!
+//! It asks nobody for a password by default (`-httpAuth.username`).
+//!
 //! A cluster without tenants uses account 0. vminsert, vmstorage (which has a port named `vmselect`), vmagent (which
 //! uses 8429 too), vmalert and vmauth are not endpoints.
 
 use crate::{
-    engine::rule::{EndpointRole, Ports, Rule, name, shared_name},
+    engine::rule::{EndpointRole, Login, Ports, Rule, name, shared_name},
     finding::Auth,
     pods::program::{If, Listen, Path, ProbePath, Program, Says, answers, case, flag, usually},
     product::{Product, Scheme},
@@ -34,6 +36,7 @@ pub(crate) const RULE: Rule = Rule {
         shared_name("vm-cluster"),
     ],
     name_words: &[&["victoria", "metrics"], &["victoriametrics"], &["vmsingle"], &["vmselect"]],
+    charts: &[name("victoria-metrics-single"), shared_name("victoria-metrics-cluster"), shared_name("victoriametrics")],
     other_components: &[
         "agent",
         "alert",
@@ -63,6 +66,8 @@ pub(crate) const RULE: Rule = Rule {
         },
     ],
     specific_ports: &[8428, 8481],
+    path_setting: Some("-http.pathPrefix"),
+    login: Login::Usual(Auth::None),
     ..Rule::of(Product::VictoriaMetrics)
 };
 
@@ -104,7 +109,12 @@ pub(crate) const PODS: &[Program] = &[
             If::Given(flag("retentionPeriod")),
             If::Given(flag("promscrape.config")),
         ],
-        listen: Listen { settings: &[flag("httpListenAddr")], default: &[8428], never: &[4242, 2003, 8089] },
+        listen: Listen {
+            settings: &[flag("httpListenAddr")],
+            default: &[8428],
+            never: &[4242, 2003, 8089],
+            ..Listen::NONE
+        },
         roles: &[case(&[], usually("single"))],
         ..POD
     },
@@ -119,7 +129,7 @@ pub(crate) const PODS: &[Program] = &[
             If::Given(flag("vmalert.proxyURL")),
         ],
         shared_marks: &[If::Given(flag("storageNode"))],
-        listen: Listen { settings: &[flag("httpListenAddr")], default: &[8481], never: &[] },
+        listen: Listen { settings: &[flag("httpListenAddr")], default: &[8481], never: &[], ..Listen::NONE },
         roles: &[case(&[], answers("vmselect"))],
         api: &[case(&[], Says::Default(Path::Fixed("/select/0/prometheus")))],
         ..POD

@@ -7,9 +7,12 @@
 //! | victoria-traces-cluster | `name: vt-cluster`, `component: vtselect` | `http` 10471 |
 //! | VictoriaMetrics operator | `name: vtsingle`, `vtselect` | `http` 10428, 10471 |
 //! | by hand | `app: victoriatraces`, `victoria-traces` | 10428 |
+//!
+//! It asks nobody for a password by default (`-httpAuth.username`).
 
 use crate::{
-    engine::rule::{EndpointRole, Ports, Rule, name, shared_name},
+    engine::rule::{EndpointRole, Login, Ports, Rule, name, shared_name},
+    finding::Auth,
     pods::program::{If, Listen, Program, answers, case, flag, silent, usually},
     product::Product,
     victoriametrics::POD,
@@ -35,6 +38,7 @@ pub(crate) const RULE: Rule = Rule {
         &["vt", "single"],
         &["vtselect"],
     ],
+    charts: &[name("victoria-traces-single"), shared_name("victoria-traces-cluster")],
     other_components: &["agent", "auth", "insert", "storage", "vmauth", "vtinsert", "vtstorage"],
     // Older charts write the role under `app`.
     role_keys: &["app"],
@@ -51,6 +55,8 @@ pub(crate) const RULE: Rule = Rule {
         },
     ],
     specific_ports: &[10428, 10471],
+    path_setting: Some("-http.pathPrefix"),
+    login: Login::Usual(Auth::None),
     ..Rule::of(Product::VictoriaTraces)
 };
 
@@ -75,7 +81,12 @@ pub(crate) const PODS: &[Program] = &[Program {
         If::Given(flag("storageNode")),
         If::Given(flag("retentionPeriod")),
     ],
-    listen: Listen { settings: &[flag("httpListenAddr")], default: &[10428, 10471], never: &[514, 4317] },
+    listen: Listen {
+        settings: &[flag("httpListenAddr")],
+        default: &[10428, 10471],
+        never: &[514, 4317],
+        ..Listen::NONE
+    },
     roles: &[
         case(&[If::On(flag("select.disable"))], silent("vtinsert")),
         case(&[If::Given(flag("storageNode")), If::On(flag("internalselect.disable"))], silent("vtinsert")),

@@ -7,10 +7,12 @@
 //! | the same | `name: zipkin` (the plain key), selector `app: zipkin`: receives spans, the same Pods | `http-query` 9411 |
 //! | by hand | `app: zipkin` | 9411 under any name |
 //!
+//! `ZIPKIN_UI_BASEPATH` moves the web pages and not the API. It asks nobody for a password.
+//!
 //! A Service named `zipkin` that selects the Pods of Jaeger or of a collector only receives spans.
 
 use crate::{
-    engine::rule::{EndpointRole, Mark, Ports, Rule, Shape, Then, name},
+    engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name},
     finding::Auth,
     pods::program::{If, Listen, Path, Program, Says, case, env, silent, usually},
     product::{Confidence::High, Product, Scheme},
@@ -23,11 +25,12 @@ const PORTS: Ports = Ports {
     ..Ports::NONE
 };
 
-const ENDPOINT: EndpointRole = EndpointRole::on(PORTS);
+const ENDPOINT: EndpointRole = EndpointRole { path_is_fixed: true, ..EndpointRole::on(PORTS) };
 
 pub(crate) const RULE: Rule = Rule {
     names: &[name("zipkin"), name("zipkin-server")],
     name_words: &[&["zipkin"]],
+    charts: &[name("zipkin")],
     other_components: &["dependencies", "gcp", "storage"],
     shapes: &[Shape {
         made_by: "Istio's addon, for spans",
@@ -37,6 +40,10 @@ pub(crate) const RULE: Rule = Rule {
         bundled: false,
     }],
     endpoints: &[EndpointRole { roles: &["zipkin", "query", "server"], role_optional: true, ..ENDPOINT }],
+    // Collectors receive spans on 9411, too, but not under a name of HTTP and without a port for spans of another kind.
+    specific_ports: &[9411],
+    specific_names: &["http-zipkin"],
+    login: Login::Usual(Auth::None),
     ..Rule::of(Product::Zipkin)
 };
 
@@ -55,7 +62,7 @@ pub(crate) const PODS: &[Program] = &[Program {
         If::Given(env("ZIPKIN_UI_BASEPATH")),
     ],
     shared_marks: &[If::Given(env("STORAGE_TYPE")), If::Given(env("QUERY_PORT")), If::Given(env("ES_HOSTS"))],
-    listen: Listen { settings: &[env("QUERY_PORT")], default: &[9411], never: &[9410] },
+    listen: Listen { settings: &[env("QUERY_PORT")], default: &[9411], never: &[9410], ..Listen::NONE },
     roles: &[case(&[If::Off(env("QUERY_ENABLED"))], silent("collector")), case(&[], usually("zipkin"))],
     scheme: &[
         case(&[If::On(env("ARMERIA_SSL_ENABLED"))], Says::Stated(Scheme::Https)),

@@ -169,7 +169,8 @@ fn port(port: &ServicePort) -> Option<PortView> {
     Some(PortView {
         name: port.name.as_deref().filter(|name| !name.is_empty()).map(Into::into),
         port: number,
-        target: port.target_port.as_ref().and_then(target),
+        // The API server writes this default, and files often leave it out.
+        target: Some(port.target_port.as_ref().and_then(target).unwrap_or(TargetPort::Number(number))),
         protocol: match port.protocol.as_deref() {
             Some("UDP") => Protocol::Udp,
             Some("SCTP") => Protocol::Sctp,
@@ -179,20 +180,24 @@ fn port(port: &ServicePort) -> Option<PortView> {
     })
 }
 
+/// The target port. `None` if it is 0 or empty, which is how clients write "the same as port": the API server replaces
+/// both by the port (`SetDefaults_Service` in `pkg/apis/core/v1/defaults.go`).
 fn target(target: &IntOrString) -> Option<TargetPort> {
+    let known = |number: u16| (number > 0).then_some(TargetPort::Number(number));
     match target {
-        // 0 is how old clients write "the same as port".
-        IntOrString::Int(number) => u16::try_from(*number).ok().filter(|n| *n > 0).map(TargetPort::Number),
-        IntOrString::String(name) => Some(match name.parse() {
-            Ok(number) => TargetPort::Number(number),
-            Err(_) => TargetPort::Name(name.as_str().into()),
-        }),
+        IntOrString::Int(number) => u16::try_from(*number).ok().and_then(known),
+        IntOrString::String(name) if name.is_empty() => None,
+        IntOrString::String(name) => match name.parse() {
+            Ok(number) => known(number),
+            Err(_) => Some(TargetPort::Name(name.as_str().into())),
+        },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
@@ -214,6 +219,52 @@ mod tests {
         }))
         .unwrap();
         super::slice(&slice.metadata, slice.endpoints.iter().map(Into::into)).unwrap()
+    }
+
+    fn view_of(service: Value) -> ServiceView {
+        let service: Service = serde_json::from_value(service).unwrap();
+        super::service(&service.metadata, service.spec.as_ref())
+    }
+
+    /// What the API server makes of a port's target: a missing one, 0 and "" become the port.
+    fn defaulted(port: &Value) -> Value {
+        let mut port = port.clone();
+        if [None, Some(&json!(0)), Some(&json!(""))].contains(&port.get("targetPort")) {
+            port["targetPort"] = port["port"].clone();
+        }
+        port
+    }
+
+    fn any_port() -> impl Strategy<Value = Value> {
+        let target = prop_oneof![
+            Just(None),
+            Just(Some(json!(0))),
+            Just(Some(json!(""))),
+            (1..=65_535_u16).prop_map(|number| Some(json!(number))),
+            (1..=65_535_u16).prop_map(|number| Some(json!(number.to_string()))),
+            "[a-z][a-z0-9]{0,10}".prop_map(|name| Some(json!(name))),
+        ];
+        (1..=65_535_u16, proptest::option::of("[a-z]{1,8}"), target).prop_map(|(number, name, target)| {
+            let mut port = json!({"port": number});
+            if let Some(name) = name {
+                port["name"] = json!(name);
+            }
+            if let Some(target) = target {
+                port["targetPort"] = target;
+            }
+            port
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_file_is_read_as_the_api_server_would_store_it(ports in proptest::collection::vec(any_port(), 0..5)) {
+            let stored: Vec<Value> = ports.iter().map(defaulted).collect();
+            let written = view_of(json!({"metadata": {"name": "s"}, "spec": {"ports": ports}}));
+            let live = view_of(json!({"metadata": {"name": "s"}, "spec": {"ports": stored}}));
+            prop_assert!(live.ports.iter().all(|port| port.target.is_some()));
+            prop_assert_eq!(written, live);
+        }
     }
 
     fn owner(kind: &str, uid: &str) -> Value {

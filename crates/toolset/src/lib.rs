@@ -12,6 +12,7 @@
 //! stage. The controller, the command line, the tests and the benchmarks run the same [`pipeline`].
 
 pub mod agent_names;
+pub mod assumptions;
 pub mod checked;
 pub mod config_map;
 pub mod convert;

@@ -106,6 +106,8 @@ pub struct Rejection {
     pub reason: ServiceReason,
     /// Why, and what would change it.
     pub message: String,
+    /// Whether the number or the name of a port is all that suggests the product. Its owner is not told then.
+    pub by_port_alone: bool,
 }
 
 impl Rejection {
@@ -118,6 +120,7 @@ impl Rejection {
             trust: tool.trust,
             reason,
             message: message.into(),
+            by_port_alone: false,
         })
     }
 

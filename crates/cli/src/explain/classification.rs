@@ -67,6 +67,7 @@ pub(super) fn classify(snapshot: &Snapshot, planned: &Planned, service: &Recogni
             trust: source.trust,
             reason: ServiceReason::OptedOut,
             message: format!("annotation {} opts this Service out", annotation::TOOLSET),
+            by_port_alone: false,
         }),
         Ok(_) => Classification::Unrecognised,
     }

@@ -3,6 +3,7 @@
 use crd_types::{OutputFormat, ServiceReason, Trust};
 use toolset::{
     Tool,
+    assumptions::{AMBIGUOUS, assumptions, missing},
     render::why_absent,
     select::{claim::Origin, source::Outside},
 };
@@ -30,6 +31,10 @@ pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
             ];
             if tool.reason != ServiceReason::Selected {
                 lines.push(entry("problem", paint.warn(format!("{}: {}", tool.reason, explain_reason(case, tool)))));
+            }
+            lines.extend(missing(tool).map(|text| entry("missing", case.paint.warn(text))));
+            for (number, text) in assumptions(tool).iter().enumerate() {
+                lines.push(entry(if number == 0 { "assumptions" } else { "" }, format!("- {text}")));
             }
             if let Some(why) = why_absent(&case.snapshot.config, &case.planned.plan.tools, tool) {
                 lines.push(entry("output", paint.warn(format!("does not contain it, because {why}"))));
@@ -89,6 +94,7 @@ fn explain_reason(case: &Case<'_>, tool: &Tool) -> &'static str {
         ServiceReason::CredentialsNotAllowed => {
             "an override sets credentials or a tenant, but a Service of a Tenant source never gets them"
         }
+        ServiceReason::AmbiguousPods => AMBIGUOUS,
         ServiceReason::NameConflict if !by_agent => "another tool has the requested name",
         ServiceReason::NameConflict => "another tool or the agent itself has the requested name",
         _ => "see spec.overrides",

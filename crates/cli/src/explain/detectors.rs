@@ -1,18 +1,19 @@
 //! The section about the results of the built-in detectors.
 
 use crd_types::ServiceReason;
-use detectors::{Confidence, Evidence, Explanation, Outcome};
+use detectors::{Confidence, Evidence, Explanation, Outcome, Product};
 use toolset::select;
 
 use super::{case::Case, classification::Classification};
 use crate::{
     paint::Paint,
+    pods::pods_count,
     text::{Text, text, wrap},
 };
 
 pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
     let disabled = select::disabled(&case.snapshot.config);
-    let (with_evidence, without): (Vec<Explanation>, Vec<Explanation>) = detectors::explain(&case.service.view)
+    let (with_evidence, without): (Vec<Explanation>, Vec<Explanation>) = explanations(case)
         .into_iter()
         .partition(|one| one.finding.is_some() || one.evidence.iter().any(|evidence| evidence.supports));
     let mut lines = vec![case.heading("Detectors")];
@@ -43,6 +44,19 @@ pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
         lines.extend(wrap("  ", text).into_iter().map(|line| case.paint.dim(line)));
     }
     lines
+}
+
+/// The result of every detector, with what the Pods show if that counts.
+fn explanations(case: &Case<'_>) -> Vec<Explanation> {
+    let view = &case.service.view;
+    let counted = case.service.pods().filter(|_| pods_count(&case.snapshot.config, &case.snapshot.index, case.service));
+    let mut all = match counted {
+        Some(evidence) => detectors::pods::explain_with_pods(view, &evidence.facts),
+        None => detectors::explain(view),
+    };
+    // No detector looks for a custom type.
+    all.retain(|one| one.product != Product::Custom);
+    all
 }
 
 /// Whether the hint of a detector helps. It does not if the detector is certain, if the Service is a tool, or if the

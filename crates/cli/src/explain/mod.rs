@@ -6,6 +6,7 @@ mod classification;
 mod conclusion;
 mod detectors;
 mod instances;
+mod pods;
 mod selector;
 mod service;
 mod status;
@@ -34,6 +35,7 @@ pub(crate) fn run(snapshot: &Snapshot, args: &Explain, paint: Paint) -> Result<O
         service::service(&case),
         service::sources(&case),
         service::configuration(&case),
+        pods::section(&case),
         detectors::section(&case),
         instances::section(&case),
         service::health(&case),

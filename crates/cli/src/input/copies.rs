@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::object::DEFAULT_NAMESPACE;
+use super::{object::DEFAULT_NAMESPACE, workload::has_template};
 
 /// The maximum number of objects to name, because somebody may pass a whole file twice.
 const MAX_NAMED: usize = 5;
@@ -19,14 +19,14 @@ impl Copies {
         let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let metadata = value.get("metadata").unwrap_or(&Value::Null);
         let (kind, name, namespace) = (text(value, "kind"), text(metadata, "name"), text(metadata, "namespace"));
-        let object = match (text(value, "apiVersion").as_str(), kind.as_str(), namespace.as_str()) {
-            ("v1", "Namespace", _) => format!("{kind} {name}"),
-            ("v1", "Service" | "ConfigMap", "") | ("discovery.k8s.io/v1", "EndpointSlice", "") => {
-                format!("{kind} {DEFAULT_NAMESPACE}/{name}")
-            }
-            ("v1", "Service" | "ConfigMap", _) | ("discovery.k8s.io/v1", "EndpointSlice", _) => {
+        let api_version = text(value, "apiVersion");
+        let namespace = if namespace.is_empty() { DEFAULT_NAMESPACE } else { &namespace };
+        let object = match (api_version.as_str(), kind.as_str()) {
+            ("v1", "Namespace") => format!("{kind} {name}"),
+            ("v1", "Service" | "ConfigMap" | "Pod") | ("discovery.k8s.io/v1", "EndpointSlice") => {
                 format!("{kind} {namespace}/{name}")
             }
+            (api_version, kind) if has_template(api_version, kind) => format!("{kind} {namespace}/{name}"),
             _ => return,
         };
         let (count, last) = self.0.entry(object).or_default();

@@ -9,40 +9,40 @@ pub(crate) struct Document {
     pub place: String,
     /// The value, or a message that says what is wrong with the document.
     pub value: Result<Value, String>,
+    /// Whether it is of a file that the user names by its directory.
+    pub of_directory: bool,
 }
 
+/// The place and the value of a document, or what is wrong with it.
+type Parsed = (String, Result<Value, String>);
+
 /// The documents of a file that are not empty.
-pub(super) fn split(file: &str, text: &str) -> Vec<Document> {
+pub(super) fn split(file: &str, text: &str, of_directory: bool) -> Vec<Document> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // JSON is also YAML, but the JSON parser is much faster and its messages are about JSON.
     let looks_like_json = text.trim_start().starts_with(['{', '[']) && !text.lines().any(|line| is_marker(line, "---"));
     let documents = if looks_like_json { json(file, text) } else { None };
-    documents.unwrap_or_else(|| yaml(file, text))
+    let documents = documents.unwrap_or_else(|| yaml(file, text));
+    documents.into_iter().map(|(place, value)| Document { place, value, of_directory }).collect()
 }
 
 /// Parses a stream of JSON values. Returns `None` if the text is YAML in flow style, which starts like JSON.
-fn json(file: &str, text: &str) -> Option<Vec<Document>> {
+fn json(file: &str, text: &str) -> Option<Vec<Parsed>> {
     let values: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
     let values = match values {
         Ok(values) => values,
         Err(_) if parse_yaml(text, 0).is_ok() => return None,
         Err(error) => {
-            return Some(vec![Document { place: file.to_owned(), value: Err(format!("not valid JSON: {error}")) }]);
+            return Some(vec![(file.to_owned(), Err(format!("not valid JSON: {error}")))]);
         }
     };
     let several = values.len() > 1;
     let place = |index: usize| if several { format!("{file}, document {}", index + 1) } else { file.to_owned() };
-    Some(
-        values
-            .into_iter()
-            .enumerate()
-            .map(|(index, value)| Document { place: place(index), value: Ok(value) })
-            .collect(),
-    )
+    Some(values.into_iter().enumerate().map(|(index, value)| (place(index), Ok(value))).collect())
 }
 
 /// Parses YAML documents. In YAML, `---` and `...` at the start of a line always separate documents.
-fn yaml(file: &str, text: &str) -> Vec<Document> {
+fn yaml(file: &str, text: &str) -> Vec<Parsed> {
     let mut parts: Vec<(usize, String)> = vec![(0, String::new())];
     for (number, line) in text.lines().enumerate() {
         if is_marker(line, "---") {
@@ -62,8 +62,13 @@ fn yaml(file: &str, text: &str) -> Vec<Document> {
         let place = if several { format!("{file}, document {}", index + 1) } else { file.to_owned() };
         match parse_yaml(&part, line) {
             Ok(Value::Null) => {}
-            Ok(value) => documents.push(Document { place, value: Ok(value) }),
-            Err(problem) => documents.push(Document { place, value: Err(problem) }),
+            Ok(value) => documents.push((place, Ok(value))),
+            // Kubernetes has no such syntax, and the templates of a chart are not objects yet.
+            Err(problem) if part.contains("{{") => {
+                let advice = "if this is a template of a Helm chart, pass the output of helm template instead";
+                documents.push((place, Err(format!("{problem}; {advice}"))));
+            }
+            Err(problem) => documents.push((place, Err(problem))),
         }
     }
     documents

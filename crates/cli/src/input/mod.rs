@@ -6,42 +6,45 @@
 
 mod copies;
 mod document;
+mod files;
 mod object;
+mod workload;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::{self, Read},
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
 
 use copies::Copies;
 use document::Document;
+pub(crate) use files::Named;
 pub(crate) use object::{DEFAULT_NAMESPACE, object_name};
 use object::{Kinds, Object};
 use serde_json::Value;
 use toolset::Index;
+pub(crate) use workload::ThinPod;
 
 use crate::{
     failure::Failure,
+    pods::{self, Workload},
     snapshot::{Snapshot, default_config},
 };
 
+/// The maximum number of documents to name that are not Kubernetes objects.
+const MAX_SKIPPED: usize = 3;
+
 /// Reads a snapshot from files.
-pub(crate) fn snapshot(files: &[PathBuf]) -> Result<Snapshot, Failure> {
+pub(crate) fn snapshot(named: Named<'_>) -> Result<Snapshot, Failure> {
     let mut read = ReadObjects::default();
-    read.files(files)?;
+    read.files(named)?;
     read.into_snapshot()
 }
 
-/// Reads the ToolsetConfig of the files, if they have one. Services, EndpointSlices and Namespaces are an error,
+/// Reads the ToolsetConfig of the files, if they have one. Services, EndpointSlices, Namespaces and Pods are an error,
 /// because `--live` would ignore them.
-pub(crate) fn config_only(files: &[PathBuf]) -> Result<Option<crd_types::ToolsetConfig>, Failure> {
+pub(crate) fn config_only(named: Named<'_>) -> Result<Option<crd_types::ToolsetConfig>, Failure> {
     let mut read = ReadObjects::default();
-    read.files(files)?;
-    if read.kinds.services + read.kinds.slices + read.kinds.namespaces > 0 {
+    read.files(named)?;
+    if read.kinds.services + read.kinds.slices + read.kinds.namespaces + read.workloads.len() > 0 {
         return Err(Failure::Usage(
-            "error: with --live, the Services come from the cluster; remove Services, EndpointSlices and Namespaces from the files".to_owned(),
+            "error: with --live, the Services come from the cluster; remove Services, EndpointSlices, Namespaces, Pods and Pod templates from the files".to_owned(),
         ));
     }
     read.fail_on_problems()?;
@@ -49,32 +52,14 @@ pub(crate) fn config_only(files: &[PathBuf]) -> Result<Option<crd_types::Toolset
 }
 
 /// Reads the documents of the files. Fails if a file cannot be opened or is not UTF-8.
-pub(crate) fn documents(files: &[PathBuf]) -> Result<Vec<Document>, Failure> {
-    if files.iter().filter(|file| is_stdin(file)).count() > 1 {
-        return Err(Failure::Usage("error: standard input (-f -) can be read only once".to_owned()));
-    }
+pub(crate) fn documents(named: Named<'_>) -> Result<Vec<Document>, Failure> {
     let mut documents = Vec::new();
-    for file in files {
-        let name = if is_stdin(file) { "standard input".to_owned() } else { file.display().to_string() };
-        let text = read(file).map_err(|error| Failure::input(format!("error: {name}: {error}")))?;
-        documents.extend(document::split(&name, &text));
+    for file in named.resolved()? {
+        let name = file.name();
+        let text = file.read().map_err(|error| Failure::input(format!("error: {name}: {error}")))?;
+        documents.extend(document::split(&name, &text, file.of_directory));
     }
     Ok(documents)
-}
-
-fn is_stdin(file: &Path) -> bool {
-    file == Path::new("-")
-}
-
-fn read(file: &Path) -> io::Result<String> {
-    let bytes = if is_stdin(file) {
-        let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes)?;
-        bytes
-    } else {
-        fs::read(file)?
-    };
-    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the file is not UTF-8 text"))
 }
 
 #[derive(Default)]
@@ -82,17 +67,21 @@ struct ReadObjects {
     services: Vec<detectors::ServiceView>,
     slices: Vec<toolset::SliceView>,
     namespaces: Vec<toolset::NamespaceView>,
+    workloads: Vec<Workload>,
     config_maps: BTreeMap<(String, String), k8s_openapi::api::core::v1::ConfigMap>,
     config: Option<(String, crd_types::ToolsetConfig)>,
     kinds: Kinds,
     copies: Copies,
+    /// The documents that are not Kubernetes objects, in directories.
+    skipped: Vec<String>,
     problems: Vec<String>,
 }
 
 impl ReadObjects {
-    fn files(&mut self, files: &[PathBuf]) -> Result<(), Failure> {
-        for document in documents(files)? {
+    fn files(&mut self, named: Named<'_>) -> Result<(), Failure> {
+        for document in documents(named)? {
             match document.value {
+                Ok(value) if document.of_directory && !object::has_kind(&value) => self.skipped.push(document.place),
                 Ok(value) => self.value(&document.place, value, None),
                 Err(problem) => self.problems.push(format!("error: {}: {problem}", document.place)),
             }
@@ -127,6 +116,7 @@ impl ReadObjects {
         match object::read(value, &mut self.kinds) {
             Ok(Object::Service(view)) => self.services.push(*view),
             Ok(Object::Slice(view)) => self.slices.extend(view),
+            Ok(Object::Workload(workload)) => self.workloads.push(*workload),
             Ok(Object::Namespace(view)) => self.namespaces.push(view),
             Ok(Object::ConfigMap(map)) => {
                 let key =
@@ -148,6 +138,21 @@ impl ReadObjects {
         }
     }
 
+    fn skipped_note(&self) -> Option<String> {
+        let named = self.skipped.iter().take(MAX_SKIPPED).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = self.skipped.len().saturating_sub(MAX_SKIPPED);
+        match (self.skipped.len(), more) {
+            (0, _) => None,
+            (1, _) => Some(format!("{named} is skipped, because it has no kind, so it is not a Kubernetes object")),
+            (_, 0) => {
+                Some(format!("{named} are skipped, because they have no kind, so they are not Kubernetes objects"))
+            }
+            (_, more) => Some(format!(
+                "{named} and {more} more are skipped, because they have no kind, so they are not Kubernetes objects"
+            )),
+        }
+    }
+
     fn fail_on_problems(&mut self) -> Result<(), Failure> {
         let problems = std::mem::take(&mut self.problems);
         if problems.is_empty() { Ok(()) } else { Err(Failure::Input(problems)) }
@@ -156,6 +161,7 @@ impl ReadObjects {
     fn into_snapshot(mut self) -> Result<Snapshot, Failure> {
         self.fail_on_problems()?;
         let mut notes = self.copies.notes();
+        notes.extend(self.skipped_note());
         if self.services.is_empty() {
             notes.push(self.kinds.without_services());
         }
@@ -171,10 +177,13 @@ impl ReadObjects {
         for slice in self.slices {
             index.apply_slice(slice);
         }
+        let config = self.config.map_or_else(default_config, |(_, config)| config);
+        let pods = pods::of_input(self.workloads, &config, &mut index);
         Ok(Snapshot {
             index,
-            config: self.config.map_or_else(default_config, |(_, config)| config),
+            config,
             config_given,
+            pods,
             config_maps: self.config_maps,
             slices_known,
             live: false,

@@ -14,6 +14,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use toolset::{NamespaceView, SliceView, convert};
 
+use super::workload::{self, Template, ThinPod};
+use crate::pods::Workload;
+
 /// The namespace of an object that names none.
 pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 
@@ -23,6 +26,8 @@ pub(super) enum Object {
     /// `None` if the slice belongs to no Service.
     Slice(Option<SliceView>),
     Namespace(NamespaceView),
+    /// A Pod, or an object with a template for Pods.
+    Workload(Box<Workload>),
     ConfigMap(Box<ConfigMap>),
     Config(Box<ToolsetConfig>),
     /// An object of another kind, which the operator does not read.
@@ -57,6 +62,11 @@ pub(super) fn list_of(value: &Value) -> Option<(String, Option<String>)> {
     Some((api_version, (!entries.is_empty()).then(|| entries.to_owned())))
 }
 
+/// Whether a value can be a Kubernetes object.
+pub(super) fn has_kind(value: &Value) -> bool {
+    value.get("kind").and_then(Value::as_str).is_some_and(|kind| !kind.is_empty())
+}
+
 /// Reads one object. `Err` holds the problems, each with the kind and the name of the object.
 pub(super) fn read(value: Value, kinds: &mut Kinds) -> Result<Object, Vec<String>> {
     if !value.is_object() {
@@ -82,6 +92,18 @@ pub(super) fn read(value: Value, kinds: &mut Kinds) -> Result<Object, Vec<String
             kinds.namespaces += 1;
             Ok(Object::Namespace(convert::namespace(&typed::<Namespace>(&kind, value)?.metadata)))
         }
+        ("v1", "Pod") => {
+            *kinds.others.entry(kind.clone()).or_default() += 1;
+            let mut pod: ThinPod = secretive(&kind, value)?;
+            default_namespace(&mut pod.metadata);
+            Ok(Object::Workload(Box::new(pod.into())))
+        }
+        (api_version, _) if workload::has_template(api_version, &kind) => {
+            *kinds.others.entry(kind.clone()).or_default() += 1;
+            let mut template: Template = secretive(&kind, value)?;
+            default_namespace(template.metadata_mut());
+            Ok(template.into_workload(&kind).map_or(Object::Other, |workload| Object::Workload(Box::new(workload))))
+        }
         ("v1", "ConfigMap") => {
             *kinds.others.entry(kind.clone()).or_default() += 1;
             let mut map: ConfigMap = typed(&kind, value)?;
@@ -93,7 +115,16 @@ pub(super) fn read(value: Value, kinds: &mut Kinds) -> Result<Object, Vec<String
             config(value).map(|config| Object::Config(Box::new(config)))
         }
         _ => {
-            let known = ["Service", "EndpointSlice", "Namespace", "ToolsetConfig"];
+            let known = [
+                "Service",
+                "EndpointSlice",
+                "Namespace",
+                "ToolsetConfig",
+                "Pod",
+                "Deployment",
+                "StatefulSet",
+                "DaemonSet",
+            ];
             // Suggests a kind only for a misspelling such as `service` or `Servcie`. A kind with one of these names in
             // another API group is a different kind.
             match closest(&kind, known) {
@@ -133,6 +164,25 @@ pub(crate) fn object_name(kind: &str, value: &Value) -> String {
 }
 
 fn typed<T: DeserializeOwned>(kind: &str, value: Value) -> Result<T, Vec<String>> {
+    read_as(kind, value, ToString::to_string)
+}
+
+/// As [`typed`], without the values of the object in messages: a value of a variable can be a secret.
+fn secretive<T: DeserializeOwned>(kind: &str, value: Value) -> Result<T, Vec<String>> {
+    read_as(kind, without_nulls(value), |error| {
+        let message = error.to_string();
+        match message.rsplit_once(", expected ") {
+            Some((_, expected)) => format!("the value must be {expected}"),
+            None => "the value is not valid".to_owned(),
+        }
+    })
+}
+
+fn read_as<T: DeserializeOwned>(
+    kind: &str,
+    value: Value,
+    message: impl Fn(&serde_json::Error) -> String,
+) -> Result<T, Vec<String>> {
     let object = object_name(kind, &value);
     let name = value.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str);
     if name.is_none_or(str::is_empty) {
@@ -140,7 +190,7 @@ fn typed<T: DeserializeOwned>(kind: &str, value: Value) -> Result<T, Vec<String>
     }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        vec![format!("{object}: {path}: {}", error.into_inner())]
+        vec![format!("{object}: {path}: {}", message(error.inner()))]
     })
 }
 

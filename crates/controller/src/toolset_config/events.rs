@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crd_types::{ConditionType, Reason, ServiceReason, ToolsetConfigStatus};
 use detectors::ServiceKey;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use toolset::Plan;
+use toolset::{Plan, Rejection};
 
 use crate::api::{
     NamespacedName,
@@ -109,7 +109,7 @@ const MAX_ENDED: usize = 10_000;
 /// the same name.
 pub(super) fn service_events(term: Term, reported: &mut ReportedRejections, plan: &Plan) -> Vec<Event> {
     let (mut now, mut events) = (BTreeMap::new(), Vec::new());
-    for rejection in plan.rejected.iter().filter(|rejection| is_reported(rejection.reason)) {
+    for rejection in plan.rejected.iter().filter(|rejection| is_reported(rejection)) {
         let (key, reason) = (&rejection.key, rejection.reason);
         if reported.now.get(key) != Some(&reason) {
             events.push(Event {
@@ -135,15 +135,18 @@ pub(super) fn service_events(term: Term, reported: &mut ReportedRejections, plan
 
 /// Whether a rejection is reported on the Service. It is not if the owner of the Service opted out, or if the spec of
 /// the ToolsetConfig rejects the Service. It is not either if the Service waits for its EndpointSlices. Every new
-/// Service of a Tenant does so for a few seconds, and if they never come, its owner has nothing to change.
-fn is_reported(reason: ServiceReason) -> bool {
-    !matches!(
-        reason,
+/// Service of a Tenant does so for a few seconds, and if they never come, its owner has nothing to change. Nor has the
+/// owner of a Service that only has the port of a product.
+fn is_reported(rejection: &Rejection) -> bool {
+    let is_guess = rejection.reason == ServiceReason::NotEnoughEvidence && rejection.by_port_alone;
+    let is_silent = matches!(
+        rejection.reason,
         ServiceReason::OptedOut
             | ServiceReason::DetectorDisabled
             | ServiceReason::OverriddenOff
             | ServiceReason::AwaitingEndpointSlices
-    )
+    );
+    !is_guess && !is_silent
 }
 
 /// Whether the owner of the Service may have to change it.
@@ -161,16 +164,28 @@ fn asks_for_action(reason: ServiceReason) -> bool {
 mod tests {
     use crd_types::Trust;
     use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
-    use toolset::Rejection;
 
     use super::*;
     use crate::api::fence::Fence;
 
+    fn rejection(reason: ServiceReason) -> Rejection {
+        Rejection {
+            key: ServiceKey::new("n", "s"),
+            product: None,
+            custom: None,
+            trust: Trust::Tenant,
+            reason,
+            message: String::new(),
+            by_port_alone: false,
+        }
+    }
+
     /// The reasons of the Events about a Service that a plan rejects.
     fn told(reported: &mut ReportedRejections, reason: ServiceReason) -> Vec<&'static str> {
-        let key = ServiceKey::new("n", "s");
-        let rejection =
-            Rejection { key, product: None, custom: None, trust: Trust::Tenant, reason, message: String::new() };
+        told_of(reported, rejection(reason))
+    }
+
+    fn told_of(reported: &mut ReportedRejections, rejection: Rejection) -> Vec<&'static str> {
         let plan = Plan { rejected: vec![rejection], ..Plan::default() };
         let term = Fence::without_election().term().unwrap();
         service_events(term, reported, &plan).iter().map(|event| event.reason).collect()
@@ -191,15 +206,7 @@ mod tests {
 
     #[test]
     fn a_rejection_that_comes_back_is_a_repetition() {
-        let rejection = Rejection {
-            key: ServiceKey::new("n", "s"),
-            product: None,
-            custom: None,
-            trust: Trust::Tenant,
-            reason: ServiceReason::InvalidAnnotation,
-            message: String::new(),
-        };
-        let rejected = Plan { rejected: vec![rejection], ..Plan::default() };
+        let rejected = Plan { rejected: vec![rejection(ServiceReason::InvalidAnnotation)], ..Plan::default() };
         let term = Fence::without_election().term().unwrap();
         let mut reported = ReportedRejections::default();
         let mut repeats = |plan: &Plan| {
@@ -209,6 +216,14 @@ mod tests {
         assert!(repeats(&rejected).is_empty());
         assert!(repeats(&Plan::default()).is_empty());
         assert_eq!(repeats(&rejected), [true]);
+    }
+
+    #[test]
+    fn a_service_that_only_has_the_port_of_a_product_is_not_told() {
+        let mut reported = ReportedRejections::default();
+        let by_port_alone = Rejection { by_port_alone: true, ..rejection(ServiceReason::NotEnoughEvidence) };
+        assert!(told_of(&mut reported, by_port_alone).is_empty());
+        assert_eq!(told(&mut reported, ServiceReason::NotEnoughEvidence), ["NotEnoughEvidence"]);
     }
 
     #[test]

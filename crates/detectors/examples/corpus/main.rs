@@ -3,14 +3,15 @@
 //! `cargo run -p detectors --example corpus -- [FILE…]`; the default is `../shared/corpus/*.json` beside the workspace.
 //!
 //! The output has a table with precision, recall and the number of right ports, schemes and paths per product, each
-//! mistake with its Service, what the Pods settled, and a line of `key=value` pairs. The exit code is 1 if there is a
+//! mistake with its Service, what the Pods settled, what the agent's own discovery would name, and a line of `key=value` pairs. The exit code is 1 if there is a
 //! mistake, and 2 if a file cannot be read.
 //!
 //! An endpoint is chosen if its confidence is at least Medium and it is not displaced. `ExternalName` Services,
 //! Services without a selector and MCP servers are never chosen, because a user must allow them. Per scenario, a chosen
 //! Service and port is right if the corpus calls it usable with that port and the product is right. It is neutral if
 //! the corpus calls it an alternate, and else a false positive. A usable one that is not chosen is missed. Rows that
-//! the corpus calls undecidable, and usable rows of products without a detector, are listed but are no mistakes.
+//! the corpus calls undecidable, rows whose product or role only the Pod shows, and usable rows of products without a
+//! detector, are listed but are no mistakes.
 //!
 //! Without Pods, the scheme counts where the Service shows it (`appProtocol`, a name that starts with `https`, a serving
 //! certificate). The path counts where the rules or the corpus have one. A missing path is a note, because no Service
@@ -19,6 +20,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports to its standard output")]
 
+mod agent;
 mod choose;
 mod count;
 mod read;
@@ -57,6 +59,8 @@ fn main() -> ExitCode {
         println!("With Pods\n{}", by_pods.text);
         println!("What the Pods settled\n{}", settled::settled(&rows));
     }
-    println!("{} {}", by_services.pairs, by_pods.pairs);
+    let agent = agent::compare(&rows);
+    println!("{}", agent.table());
+    println!("{} {} {}", by_services.pairs, by_pods.pairs, agent.pairs());
     if by_services.mistakes + by_pods.mistakes == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

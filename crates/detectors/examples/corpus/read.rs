@@ -27,6 +27,8 @@ pub(crate) struct Row {
     pub family: String,
     pub truth: Truth,
     pub undecidable: bool,
+    /// Whether only the Pod shows the product or the role.
+    pub needs_pod: bool,
     pub notes: String,
     /// The Pod behind it, with the truth that it decides.
     pub pod: Option<Pod>,
@@ -43,6 +45,7 @@ pub(crate) struct Pod {
 }
 
 /// Which fields Service and Pod prove together.
+#[allow(clippy::struct_excessive_bools, reason = "one per field, as in the corpus")]
 pub(crate) struct Settled {
     pub product: bool,
     pub scheme: bool,
@@ -74,6 +77,9 @@ fn row(file: usize, raw: Value) -> Result<Row, String> {
         file,
         scenario: text(&raw, "scenario"),
         product: product_of(&family),
+        needs_pod: raw["open_without_pod"]
+            .as_array()
+            .is_some_and(|open| open.iter().any(|field| field == "product" || field == "role")),
         undecidable: notes.starts_with("UNDECIDABLE"),
         view: view(&raw),
         truth: truth(&raw, flag(&raw, "alternate_ok"))?,

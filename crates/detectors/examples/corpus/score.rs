@@ -15,7 +15,7 @@ pub(crate) fn score(rows: &[Row]) -> Report {
     let chosen = choose(&rows, |row| recognise(&row.view));
     let mut counts = Counts::new();
     let (mut mistakes, mut notes) = (String::new(), String::new());
-    let (mut wrong, mut missed, mut undecidable, mut others) = (0, 0, 0, 0);
+    let (mut wrong, mut missed, mut undecidable, mut needs_pod, mut others) = (0, 0, 0, 0, 0);
     let tell = |out: &mut String, what: &str, row: &Row, target| tell(out, what, row, target, explain(&row.view));
     for (row, chosen) in rows.iter().zip(&chosen) {
         let target = endpoint(chosen.as_ref());
@@ -38,7 +38,7 @@ pub(crate) fn score(rows: &[Row]) -> Report {
                     tell(&mut mistakes, "wrong product or port", row, Some((as_product, target)));
                 }
             }
-            (Truth::Usable { .. }, Some(_), None) if row.undecidable => {
+            (Truth::Usable { .. }, Some(_), None) if row.undecidable || row.needs_pod => {
                 undecidable += 1;
                 tell(&mut notes, "undecidable, not chosen", row, None);
             }
@@ -48,6 +48,10 @@ pub(crate) fn score(rows: &[Row]) -> Report {
                 tell(&mut mistakes, "missed", row, None);
             }
             (Truth::Usable { .. }, None, None) => others += 1,
+            (Truth::Other, _, Some(target)) if row.needs_pod => {
+                needs_pod += 1;
+                tell(&mut notes, "only its Pod shows that it is no endpoint", row, Some(target));
+            }
             (Truth::Other, _, Some((as_product, target)))
             | (Truth::Usable { .. }, None, Some((as_product, target))) => {
                 counts.entry(as_product).or_default().wrong += 1;
@@ -63,7 +67,7 @@ pub(crate) fn score(rows: &[Row]) -> Report {
     }
     let pairs = format!(
         "services={} usable={} right={} false_positives={} missed={missed} undecidable={undecidable} \
-         other_products={others} port={} scheme={}/{} path={}/{} mistakes={}",
+         needs_pod={needs_pod} other_products={others} port={} scheme={}/{} path={}/{} mistakes={}",
         rows.len(),
         sum(&counts, |c| c.usable),
         sum(&counts, |c| c.right),

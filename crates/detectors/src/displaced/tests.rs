@@ -28,6 +28,7 @@ fn finding(tier: u8) -> Finding {
         auth: crate::Auth::Unknown,
         assumed: crate::Assumed::NOTHING,
         decided_by: "".into(),
+        by_port_alone: false,
     }
 }
 
@@ -109,7 +110,9 @@ fn the_number_of_comparisons_grows_with_the_number_of_endpoints_and_not_with_its
     let shapes: [(usize, SelectorOf); 7] = [
         (3, |number| vec![("app".to_owned(), format!("prometheus-{number}"))]),
         (3, |_| vec![("app".to_owned(), "prometheus".to_owned())]),
-        (3, |number| vec![("app".to_owned(), "prometheus".to_owned()), ("instance".to_owned(), number.to_string())]),
+        (OVERLAPS, |number| {
+            vec![("app".to_owned(), "prometheus".to_owned()), ("instance".to_owned(), number.to_string())]
+        }),
         (3, |_| Vec::new()),
         // Every pair is in half of the selectors, and none includes another.
         (COMPARISONS, |number| (0..14).map(|place| bit(number, place)).collect()),

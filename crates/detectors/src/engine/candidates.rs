@@ -1,36 +1,42 @@
 //! Which rules can find something in a Service.
 //!
 //! For nearly all Services of a cluster none can, so this decides how long it takes to recognise all of them. It only
-//! compares bits: the products that identities mention, and the lengths of keys and values that shapes ask for.
+//! compares bits: the products that identities mention, the lengths of keys and values that shapes ask for, and ports.
 
 use super::{
     identities::Identities,
-    ports,
     rule::{Mark, Rule, Shape},
     shape,
+    telling_port::{self, PortBits},
+    vocabulary::Vocabulary,
 };
-use crate::view::{ServiceView, StringMap};
+use crate::view::StringMap;
 
 /// The rules that can find something in one Service.
 pub(crate) struct Candidates<'a, 'b> {
     identities: &'b Identities<'a>,
     labels: Lengths,
     selector: Lengths,
-    ports: u64,
+    /// Whether a port can tell a product.
+    has_telling_port: bool,
 }
 
 impl<'a, 'b> Candidates<'a, 'b> {
-    pub(crate) fn of(identities: &'b Identities<'a>) -> Self {
-        let view: &ServiceView = identities.view;
-        let ports = view.ports.iter().fold(0, |bits, port| bits | port_bit(port.port));
-        Self { identities, labels: Lengths::of(&view.labels), selector: Lengths::of(&view.selector), ports }
+    pub(crate) fn of(identities: &'b Identities<'a>, vocabulary: &Vocabulary) -> Self {
+        let view = identities.view;
+        Self {
+            identities,
+            labels: Lengths::of(&view.labels),
+            selector: Lengths::of(&view.selector),
+            has_telling_port: identities.mention_nothing() && PortBits::of(view).can_meet(vocabulary.telling_ports()),
+        }
     }
 
     /// Whether the assessment by `rule` can have another result than "not the product".
     pub(crate) fn contain(&self, rule: &Rule) -> bool {
         self.identities.know(rule.product)
             || rule.shapes.iter().any(|shape| self.can_have(shape) && shape::matches(shape, self.identities.view))
-            || (self.identities.mention_nothing() && self.has_port_of(rule))
+            || (self.has_telling_port && telling_port::find(self.identities.view, rule).is_some())
     }
 
     fn can_have(&self, shape: &Shape) -> bool {
@@ -44,15 +50,6 @@ impl<'a, 'b> Candidates<'a, 'b> {
             _ => true,
         })
     }
-
-    fn has_port_of(&self, rule: &Rule) -> bool {
-        let can_have = rule.specific_ports.iter().any(|number| self.ports & port_bit(*number) != 0);
-        can_have && ports::with_number(self.identities.view, rule.specific_ports).is_some()
-    }
-}
-
-fn port_bit(number: u16) -> u64 {
-    1 << (number % 64)
 }
 
 /// The lengths of the keys and values in a map.

@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 
 use super::{
-    assess::{Assessment, Basis, Conclusion, OtherRole},
+    conclusion::{Assessment, Basis, Conclusion, OtherRole},
     identities::Identities,
+    pieces::Pieces,
     ports::{Choice, Fit, expected, target_number},
     role::stated_role,
     rule::{Mark, Rule, Shape},
 };
 use crate::{
     finding::{Evidence, EvidenceKind},
+    product::Confidence,
     view::{PortView, Protocol, TargetPort},
 };
 
@@ -26,6 +28,15 @@ pub(crate) fn evidence(rule: &Rule, identities: &Identities<'_>, assessment: &As
         if identity.mention.product() == Some(rule.product) || identity.exact_name(rule).is_some() {
             add(identity.kind, true, identity.to_string());
         }
+    }
+    if let Some(chart) = identities.chart_of(rule) {
+        add(EvidenceKind::Label, true, chart.to_string());
+    }
+    let pieces = Pieces::of(rule, identities);
+    if let (Conclusion::Endpoint { .. } | Conclusion::NoPort(..), Basis::Mention, Some((identity, word))) =
+        (&assessment.conclusion, assessment.basis, pieces.other_program(rule, identities.view))
+    {
+        add(identity.kind, false, format!("`{word}` in {identity} can name another program"));
     }
     if let (Basis::Mention, Some(pods)) = (assessment.basis, identities.pods_of_another(rule.product)) {
         add(pods.kind, false, format!("{pods} selects the Pods of another program, {}", pods.value));
@@ -58,12 +69,21 @@ pub(crate) fn evidence(rule: &Rule, identities: &Identities<'_>, assessment: &As
             let kind = if by_number { EvidenceKind::PortNumber } else { EvidenceKind::PortName };
             let how = match fit {
                 Fit::Own => format!("is a known port of {}", rule.product),
-                Fit::Usual => format!("is a usual port of {}, but does not identify it", rule.product),
+                Fit::Typical | Fit::Usual => format!("is a usual port of {}, but does not identify it", rule.product),
+                Fit::FrontDoor => "is the only port, and is named after a proxy".to_owned(),
+                Fit::Scraped => "is the only port, and the annotation prometheus.io/port names it".to_owned(),
             };
             add(kind, true, format!("{} {how}", describe_port(port)));
         }
-        Conclusion::Candidate { port, .. } => {
-            add(EvidenceKind::PortNumber, true, format!("{} is a known port of {}", describe_port(port), rule.product));
+        Conclusion::Candidate { port, beside, .. } => {
+            for port in [Some(*port), *beside].into_iter().flatten() {
+                let detail = format!("{} is a known port of {}", describe_port(port), rule.product);
+                add(EvidenceKind::PortNumber, true, detail);
+            }
+        }
+        Conclusion::OtherRole(OtherRole::Peers) => {
+            let ports: Vec<String> = identities.view.ports.iter().map(describe_port).collect();
+            add(EvidenceKind::PortName, false, format!("only internal ports: {}", ports.join(", ")));
         }
         Conclusion::OtherRole(_) => {}
     }
@@ -74,12 +94,49 @@ pub(crate) fn evidence(rule: &Rule, identities: &Identities<'_>, assessment: &As
     all
 }
 
+/// The evidence that decided, as text: `label app.kubernetes.io/name=grafana`.
+pub(crate) fn deciding(rule: &Rule, identities: &Identities<'_>, assessment: &Assessment<'_>) -> String {
+    if let Basis::Shape(shape) = assessment.basis {
+        // What is absent only separates the shape from others.
+        let is_there = |mark: &&Mark| !matches!(mark, Mark::NoLabel(_) | Mark::NoLabels | Mark::Headless);
+        let marks: Vec<String> = shape.when.iter().filter(is_there).map(describe_mark).collect();
+        return joined(&marks);
+    }
+    let port = match &assessment.conclusion {
+        Conclusion::Endpoint { choice, confidence, .. }
+            if *confidence < Confidence::High && choice.fit != Fit::Usual =>
+        {
+            Some(describe_port(choice.port))
+        }
+        Conclusion::Candidate { port, beside, .. } => {
+            let ports: Vec<String> = [Some(*port), *beside].into_iter().flatten().map(describe_port).collect();
+            return joined(&ports);
+        }
+        _ => None,
+    };
+    // An exact label decides alone, or together with a role.
+    let by_label = matches!(assessment.basis, Basis::ExactName) && port.is_none();
+    let found = Pieces::of(rule, identities);
+    let mut pieces = if by_label { found.without_name().in_words() } else { found.in_words() };
+    pieces.extend(port);
+    joined(&pieces)
+}
+
+/// The texts in one sentence: `a`, `a and b`, `a, b and c`.
+pub(crate) fn joined(texts: &[String]) -> String {
+    match texts {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
 fn kind_of(shape: &Shape) -> EvidenceKind {
     let is_label = |mark: &Mark| matches!(mark, Mark::Label(..) | Mark::HasLabel(_) | Mark::StackPart(_));
     if shape.when.iter().any(is_label) { EvidenceKind::Label } else { EvidenceKind::Selector }
 }
 
-fn describe_port(port: &PortView) -> String {
+pub(crate) fn describe_port(port: &PortView) -> String {
     let name = port.name.as_deref().map_or_else(String::new, |name| format!(" {name}"));
     let target = match &port.target {
         Some(TargetPort::Number(number)) if *number != port.port => format!(" to {number}"),
@@ -106,6 +163,7 @@ fn describe_mark(mark: &Mark) -> String {
         Mark::NamedAfterSelectorApp(end) => format!("the Service's name is the selector's app followed by {end}"),
         Mark::NameEndsWith(end) => format!("the Service's name ends with {end}"),
         Mark::Port(name, number) => format!("port {name} {number}"),
+        Mark::HasPort(number) => format!("port {number}"),
         Mark::PortTo(name, target) => format!("port {name} to {target}"),
         Mark::Headless => "headless".to_owned(),
     }

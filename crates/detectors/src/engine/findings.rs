@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use super::{
-    assess::{Assessment, Basis, Conclusion},
+    conclusion::{Assessment, Basis, Conclusion},
+    evidence::deciding,
     hint::hint,
     identities::Identities,
-    ports::target_at,
+    ports::{Fit, target_at},
     role::release,
-    rule::Rule,
+    rule::{EndpointRole, Login, Rule},
     whole_words,
 };
 use crate::{
@@ -38,30 +39,45 @@ pub(crate) fn finding(rule: &Rule, identities: &Identities<'_>, assessment: &Ass
         Conclusion::Endpoint { endpoint, choice, confidence } => {
             (*confidence, Outcome::Endpoint(target_at(view, endpoint, choice.port)), endpoint.tier)
         }
-        Conclusion::Candidate { endpoint, port } => {
+        Conclusion::Candidate { endpoint, port, .. } => {
             (Confidence::Low, Outcome::Endpoint(target_at(view, endpoint, port)), endpoint.tier)
         }
     };
     let certain = confidence == Confidence::High && matches!(outcome, Outcome::Endpoint(_));
+    let (auth, assumed) = assumed(rule, assessment, view);
     Some(Finding {
         product: rule.product,
         confidence,
         outcome,
         rank: Rank { bundled: is_bundled(assessment, view), tier },
-        hint: (!certain).then(|| Cow::Owned(hint(rule, view, assessment))),
-        auth: Auth::Unknown,
-        assumed: assumed(assessment, view),
-        decided_by: Cow::Borrowed(""),
+        hint: (!certain).then(|| Cow::Owned(hint(rule, identities, assessment))),
+        auth,
+        assumed,
+        decided_by: Cow::Owned(deciding(rule, identities, assessment)),
+        by_port_alone: matches!(assessment.conclusion, Conclusion::Candidate { .. }),
     })
 }
 
-fn assumed(assessment: &Assessment<'_>, view: &ServiceView) -> Assumed {
-    let port = match &assessment.conclusion {
-        Conclusion::Endpoint { choice, .. } => choice.port,
-        Conclusion::Candidate { port, .. } => port,
-        _ => return Assumed::NOTHING,
+/// What the endpoint asks of its clients, and which of its parts nothing proves.
+///
+/// A path is proven if no configuration of the product changes it, or if the shape has one: what a chart writes into a
+/// configuration is the same in every install.
+fn assumed(rule: &Rule, assessment: &Assessment<'_>, view: &ServiceView) -> (Auth, Assumed) {
+    let (endpoint, port, fit): (&EndpointRole, _, _) = match &assessment.conclusion {
+        Conclusion::Endpoint { endpoint, choice, .. } => (endpoint, choice.port, Some(choice.fit)),
+        Conclusion::Candidate { endpoint, port, .. } => (endpoint, *port, None),
+        _ => return (Auth::Unknown, Assumed::NOTHING),
     };
-    Assumed { scheme: shown_scheme(view, port).is_none(), path: true, auth: true }
+    let has_shape = matches!(assessment.basis, Basis::Shape(_));
+    // Before the product is a proxy, and nobody knows what it asks for.
+    let (auth, auth_is_known) = match endpoint.login.unwrap_or(rule.login) {
+        _ if fit == Some(Fit::FrontDoor) => (Auth::Unknown, false),
+        Login::Always(auth) => (auth, true),
+        Login::Usual(auth) => (auth, false),
+    };
+    let path_is_known =
+        fit != Some(Fit::FrontDoor) && (endpoint.path_is_fixed || has_shape && !endpoint.path.is_empty());
+    (auth, Assumed { scheme: shown_scheme(view, port).is_none(), path: !path_is_known, auth: !auth_is_known })
 }
 
 fn is_bundled(assessment: &Assessment<'_>, view: &ServiceView) -> bool {

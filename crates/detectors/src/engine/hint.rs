@@ -1,19 +1,22 @@
 //! What a person can do to change the result, or to make it certain.
 
 use super::{
-    assess::{Assessment, Conclusion, Mismatch, OtherRole},
-    ports::expected,
+    conclusion::{Assessment, Conclusion, Mismatch, OtherRole},
+    evidence::{describe_port, joined},
+    identities::{Identities, Identity},
+    pieces::Pieces,
+    ports::{Fit, expected},
     rule::Rule,
 };
 use crate::{
     product::{Confidence, Product},
-    view::{PortView, ServiceView},
+    view::PortView,
 };
 
 /// What would change the result of the assessment, or make it certain.
-pub(crate) fn hint(rule: &Rule, view: &ServiceView, assessment: &Assessment<'_>) -> String {
+pub(crate) fn hint(rule: &Rule, identities: &Identities<'_>, assessment: &Assessment<'_>) -> String {
     let product = rule.product;
-    let port = match (&assessment.conclusion, &*view.ports) {
+    let port = match (&assessment.conclusion, &*identities.view.ports) {
         (Conclusion::Endpoint { choice, .. }, _) => Some(choice.port),
         (Conclusion::Candidate { port, .. }, _) => Some(*port),
         (_, [port]) => Some(port),
@@ -25,6 +28,10 @@ pub(crate) fn hint(rule: &Rule, view: &ServiceView, assessment: &Assessment<'_>)
             "Nothing in the Service mentions {product}. If it has {product}'s API, annotate the Service with \
              {annotations}. Add kubernaut.io/toolset-path if the API has a path prefix."
         ),
+        // Such a program is not to be annotated as the product, so no annotation is proposed.
+        Conclusion::NotTheProduct(mismatch @ Mismatch::OtherProgram(..)) => {
+            format!("The Service is not {product}, because {mismatch}. {}", for_another_program(rule))
+        }
         Conclusion::NotTheProduct(mismatch) => {
             format!("The Service is not {product}, because {mismatch}. If it is, annotate it with {annotations}.")
         }
@@ -39,20 +46,27 @@ pub(crate) fn hint(rule: &Rule, view: &ServiceView, assessment: &Assessment<'_>)
             other.description(),
             endpoint_roles(rule),
         ),
-        Conclusion::NoPort(ports, _) => format!(
-            "Declare the port that answers queries ({}), or annotate the Service with {annotations}.",
-            expected(ports),
-        ),
+        Conclusion::NoPort(ports, _) => match other_program(rule, identities) {
+            Some(text) => text,
+            None => format!(
+                "Declare the port that answers queries ({}), or annotate the Service with {annotations}.",
+                expected(ports),
+            ),
+        },
         Conclusion::Candidate { .. } => format!(
-            "The number of the port is the only evidence. If the Service is {product}, annotate it with {annotations} \
-             or label it {}.",
+            "The port is the only evidence. If the Service is {product}, annotate it with {annotations} or label it {}.",
             labels(rule)
         ),
-        Conclusion::Endpoint { confidence: Confidence::Low, .. } => format!(
-            "This is one piece of evidence, and other programs can use such a port. Annotate the Service with \
-             {annotations}, or label it {}.",
-            labels(rule)
-        ),
+        Conclusion::Endpoint { confidence: Confidence::Low, choice, .. } => {
+            match unsure(rule, identities, choice.fit) {
+                Some(text) => text,
+                None => format!(
+                    "{} Annotate the Service with {annotations}, or label it {}.",
+                    not_enough(rule, identities, choice.fit, choice.port),
+                    labels(rule)
+                ),
+            }
+        }
         Conclusion::Endpoint { confidence: Confidence::Medium, .. } => format!(
             "The label {} or the annotations {annotations} make the confidence High. The annotation \
              kubernaut.io/toolset=disabled excludes the Service.",
@@ -60,6 +74,54 @@ pub(crate) fn hint(rule: &Rule, view: &ServiceView, assessment: &Assessment<'_>)
         ),
         Conclusion::Endpoint { confidence: Confidence::High, .. } => {
             "The annotation kubernaut.io/toolset=disabled excludes the Service.".to_owned()
+        }
+    }
+}
+
+/// If the name of the Service looks like that of a program beside the product, that.
+fn other_program(rule: &Rule, identities: &Identities<'_>) -> Option<String> {
+    named_like_another(rule, Pieces::of(rule, identities).other_program(rule, identities.view))
+}
+
+/// As [`other_program`]. With a port that proves nothing, a word before the product's name can be such a name, too.
+fn unsure(rule: &Rule, identities: &Identities<'_>, fit: Fit) -> Option<String> {
+    let owner = || Pieces::of(rule, identities).owner().filter(|_| fit == Fit::Usual);
+    other_program(rule, identities).or_else(|| named_like_another(rule, owner()))
+}
+
+fn named_like_another(rule: &Rule, word: Option<(&Identity<'_>, &str)>) -> Option<String> {
+    let (identity, word) = word?;
+    let product = rule.product;
+    let advice = for_another_program(rule);
+    Some(format!("With `{word}`, {identity} looks like the name of another program beside {product}. {advice}"))
+}
+
+/// What to do with a Service that is probably another program.
+fn for_another_program(rule: &Rule) -> String {
+    format!(
+        "If it is one, there is nothing to do; kubernaut.io/toolset=disabled excludes it. If it is {} itself, label it {}.",
+        rule.product,
+        labels(rule)
+    )
+}
+
+/// Why the evidence is not enough.
+fn not_enough(rule: &Rule, identities: &Identities<'_>, fit: Fit, port: &PortView) -> String {
+    let mut pieces = Pieces::of(rule, identities).in_words();
+    let port_text = describe_port(port);
+    match (identities.pods_of_another(rule.product), fit) {
+        (Some(pods), _) => format!("{pods} selects the Pods of another program, {}.", pods.value),
+        (None, Fit::Own | Fit::Typical) => {
+            pieces.push(port_text);
+            format!("This is all the evidence: {}.", joined(&pieces))
+        }
+        (None, _) => {
+            let verb = if pieces.len() == 1 { "mentions" } else { "mention" };
+            format!(
+                "Only {} {verb} {}, and other programs have a port such as {port_text}, too.",
+                joined(&pieces),
+                rule.product
+            )
         }
     }
 }

@@ -19,7 +19,8 @@ use crate::{
 pub(crate) const NAME_LABEL: &str = "app.kubernetes.io/name";
 
 /// Whether people write the name of a program under this key. The keys are those of older charts, the cluster add-ons,
-/// kompose, `kubectl run`, `OpenShift`, Rancher's and Tencent's consoles, and of the Pods of a `StatefulSet`.
+/// kompose, `kubectl run`, openstack-helm, `OpenShift`, Rancher's and Tencent's consoles, and of the Pods of a
+/// `StatefulSet`.
 fn is_identity_key(key: &str) -> bool {
     matches!(
         key,
@@ -37,6 +38,7 @@ fn is_identity_key(key: &str) -> bool {
             | "app_name"
             | "appName"
             | "app.kubernetes.io/app"
+            | "application"
             | "deployment"
             | "deploymentconfig"
             | "qcloud-app"
@@ -73,6 +75,35 @@ impl fmt::Display for Identity<'_> {
     }
 }
 
+/// Labels with the name of the Helm chart and its version.
+const CHART_LABELS: [&str; 2] = ["helm.sh/chart", "chart"];
+
+/// The Helm chart that made a Service.
+#[derive(Clone, Copy)]
+pub(crate) struct Chart<'a> {
+    key: &'a str,
+    value: &'a str,
+}
+
+impl<'a> Chart<'a> {
+    /// The chart's name: the value without the version, which begins with a digit.
+    pub(crate) fn name(&self) -> &'a str {
+        let dashes = self.value.match_indices('-').map(|(at, _)| at);
+        let is_version = |rest: &str| {
+            let rest = rest.strip_prefix('v').unwrap_or(rest);
+            rest.starts_with(|c: char| c.is_ascii_digit()) && rest.contains('.')
+        };
+        let end = dashes.into_iter().find(|at| is_version(&self.value[at + 1..]));
+        &self.value[..end.unwrap_or(self.value.len())]
+    }
+}
+
+impl fmt::Display for Chart<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "label {}={}", self.key, self.value)
+    }
+}
+
 /// No Service that is one program has more identities than this.
 const MAX: usize = 16;
 
@@ -81,6 +112,10 @@ pub(crate) struct Identities<'a> {
     pub view: &'a ServiceView,
     all: [Option<Identity<'a>>; MAX],
     count: usize,
+    /// The chart, if its name can be that of a product's chart.
+    chart: Option<Chart<'a>>,
+    /// The products that are installed by this chart.
+    charted: ProductSet,
     /// The products that an identity mentions.
     mentioned: ProductSet,
     /// The products that an identity names exactly.
@@ -96,6 +131,8 @@ impl<'a> Identities<'a> {
             view,
             all: [None; MAX],
             count: 0,
+            chart: None,
+            charted: ProductSet::default(),
             mentioned: ProductSet::default(),
             named: ProductSet::default(),
             has_name_label: false,
@@ -112,12 +149,21 @@ impl<'a> Identities<'a> {
             identities.push_others(legacy_kind, map, release, vocabulary);
         }
         identities.push(EvidenceKind::Name, "", &view.key.name, release, vocabulary);
+        if let Some(chart) = identities.chart {
+            identities.charted.extend(vocabulary.installed_by(chart.name()).map(|rule| rule.product));
+        }
         identities
     }
 
     fn push_others(&mut self, kind: EvidenceKind, map: &'a StringMap, release: Option<&str>, vocabulary: &Vocabulary) {
-        for (key, value) in map.iter().filter(|(key, _)| is_identity_key(key)) {
-            self.push(kind, key, value, release, vocabulary);
+        for (key, value) in map.iter() {
+            if is_identity_key(key) {
+                self.push(kind, key, value, release, vocabulary);
+            } else if kind == EvidenceKind::LegacyLabel && CHART_LABELS.contains(&key) && vocabulary.can_install(value)
+            {
+                // `helm.sh/chart` comes last, and counts if there are both.
+                self.chart = Some(Chart { key, value });
+            }
         }
     }
 
@@ -153,9 +199,14 @@ impl<'a> Identities<'a> {
         self.iter().filter(move |identity| identity.mention.product() == Some(product))
     }
 
-    /// Whether an identity mentions a product or names it exactly.
+    /// Whether an identity mentions a product or names it exactly, or its chart made the Service.
     pub(crate) fn know(&self, product: Product) -> bool {
-        self.mentioned.contains(product) || self.named.contains(product)
+        self.mentioned.contains(product) || self.named.contains(product) || self.charted.contains(product)
+    }
+
+    /// The chart, if it installs the rule's product.
+    pub(crate) fn chart_of(&self, rule: &Rule) -> Option<Chart<'a>> {
+        self.chart.filter(|_| self.charted.contains(rule.product))
     }
 
     /// Whether no identity mentions any product.
@@ -164,10 +215,15 @@ impl<'a> Identities<'a> {
     }
 
     /// Whether `app.kubernetes.io/name` exists and, in labels and selector, is the name of a program that no rule
-    /// knows.
+    /// knows. A domain (`openservicemesh.io`) and the name of the suite are no names of programs: vendors put one on
+    /// everything that they ship.
     pub(crate) fn have_other_name_label(&self) -> bool {
         let mut name_labels = self.iter().filter(|identity| identity.key == NAME_LABEL);
-        let is_other = |identity: &Identity<'_>| identity.mention.product().is_none() && !is_neutral(identity.value);
+        let suite = self.view.labels.get("app.kubernetes.io/part-of");
+        let is_vendor = |value: &str| value.contains('.') || suite == Some(value);
+        let is_other = |identity: &Identity<'_>| {
+            identity.mention.product().is_none() && !is_neutral(identity.value) && !is_vendor(identity.value)
+        };
         self.has_name_label && name_labels.all(is_other)
     }
 
@@ -180,7 +236,8 @@ impl<'a> Identities<'a> {
     /// ports: `api-prometheus` with the selector `app=api` is where Prometheus scrapes `api`.
     pub(crate) fn pods_of_another(&self, product: Product) -> Option<&Identity<'a>> {
         let name = &*self.view.key.name;
-        if self.mentioning(product).any(|identity| identity.kind != EvidenceKind::Name) {
+        let mut mentioning = self.mentioning(product).peekable();
+        if mentioning.peek().is_none() || mentioning.any(|identity| identity.kind != EvidenceKind::Name) {
             return None;
         }
         self.iter().find(|identity| {

@@ -3,7 +3,7 @@
 use super::{rule::Rule, whole_words};
 
 /// Words that do so wherever they are: `prometheus-adapter`, `mcp-grafana`, `jaeger-agent`. A word that ends with
-/// `exporter` is one of them.
+/// `exporter` is one of them. Chats are, because programs forward alerts to them: `ntfy-alertmanager`.
 const OTHER_PROGRAMS: &[&str] = &[
     "adapter",
     "adaptor",
@@ -14,17 +14,23 @@ const OTHER_PROGRAMS: &[&str] = &[
     "blackbox",
     "collector",
     "curator",
+    "dingtalk",
+    "discord",
     "exporter",
     "exporters",
+    "feishu",
     "filebeat",
     "fluentbit",
     "fluentd",
     "gossip",
+    "gotify",
     "hotrod",
     "logstash",
     "mcp",
     "memberlist",
     "metricbeat",
+    "msteams",
+    "ntfy",
     "operator",
     "promtail",
     "proxy",
@@ -33,8 +39,11 @@ const OTHER_PROGRAMS: &[&str] = &[
     "renderer",
     "sidecar",
     "sync",
+    "telegram",
     "webhook",
     "webhooks",
+    "wechat",
+    "wecom",
 ];
 
 /// Words that do so only after the product's name. Before it they name its owner or the release: `metrics-grafana`,

@@ -54,21 +54,28 @@ const OTHER_PROTOCOLS: &[&str] = &[
 /// Numbers that the Pods of a program use among themselves, and numbers that receive spans: memberlist, Elasticsearch's
 /// transport, the Thanos store API, Jaeger, OTLP. The gRPC port 9095 of Loki and Tempo is not one of them, because the
 /// `web` port of an Alertmanager on `OpenShift` has the same number.
-const PEER_PORTS: &[u16] =
+pub(crate) const PEER_PORTS: &[u16] =
     &[7946, 9300, 10901, 4317, 4318, 14250, 14267, 14268, 14269, 16685, 16687, 5775, 5778, 6831, 6832];
 
 /// Numbers that any web server uses.
 const COMMON_PORTS: &[u16] = &[80, 443, 8080, 8443];
 
-/// Port names that any web server uses.
-const COMMON_NAMES: &[&str] = &["api", "http", "http-query", "https", "query", "rest", "server", "tcp", "ui", "web"];
+/// Numbers of a product that web servers use by default, too: Grafana's is that of Node.js frameworks.
+const SHARED_PORTS: &[u16] = &[3000];
 
 /// How well a port matches a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fit {
+    /// It is the only port, and the Service asks that it is scraped. The product serves its metrics where it answers
+    /// queries.
+    Scraped,
+    /// It is the only port, and its name is that of a proxy.
+    FrontDoor,
     /// It is usual for the role, but other programs use such a port too.
     Usual,
-    /// Its name or number is the role's own.
+    /// Its name or number is the role's own, but programs beside the product have such a port too.
+    Typical,
+    /// Its number is the role's own, or its name is the product's.
     Own,
 }
 
@@ -90,15 +97,15 @@ pub(crate) fn choose<'a>(view: &'a ServiceView, ports: &Ports, rule: &Rule) -> O
         usable().filter(|port| port_name(port).is_some_and(|own| own.eq_ignore_ascii_case(name))).min_by_key(|p| p.port)
     };
     if let Some(port) = ports.own_names.iter().find_map(|name| named(name)) {
-        return Some(Choice { port, fit: Fit::Own });
+        let is_own = has_own_number(port, ports) || port_name(port).is_some_and(|name| names_product(name, rule));
+        return Some(Choice { port, fit: if is_own { Fit::Own } else { Fit::Typical } });
     }
     for number in ports.numbers {
         let has_number = |port: &&PortView| {
             (port.port == *number || target_number(port) == Some(*number)) && !is_another_protocol(port, ports, rule)
         };
         if let Some(port) = usable().filter(has_number).min_by_key(|port| (!is_http(port), port.port)) {
-            let fit = if COMMON_PORTS.contains(number) { Fit::Usual } else { Fit::Own };
-            return Some(Choice { port, fit });
+            return Some(Choice { port, fit: fit_of(*number, port, rule) });
         }
     }
     let is_for_peers = |port: &PortView| {
@@ -109,11 +116,10 @@ pub(crate) fn choose<'a>(view: &'a ServiceView, ports: &Ports, rule: &Rule) -> O
     if let Some(port) = ports.usual_names.iter().find_map(|name| named(name).filter(|port| !is_for_peers(port))) {
         return Some(Choice { port, fit: Fit::Usual });
     }
-    let names_product = |name: &str| whole_words::has_sequence(name, rule.name_words);
     let is_named_after_it = |port: &&PortView| {
-        let by_target = |name: &str| whole_words::contains(ports.usual_names, name) || names_product(name);
+        let by_target = |name: &str| whole_words::contains(ports.usual_names, name) || names_product(name, rule);
         let by_name = match port_name(port) {
-            Some(name) => names_product(name),
+            Some(name) => names_product(name, rule),
             None => target_name(port).is_some_and(by_target),
         };
         by_name && !is_another_protocol(port, ports, rule) && !is_for_peers(port)
@@ -122,22 +128,71 @@ pub(crate) fn choose<'a>(view: &'a ServiceView, ports: &Ports, rule: &Rule) -> O
     Some(Choice { port, fit: Fit::Usual })
 }
 
+/// How well a port with this number of the role matches it.
+fn fit_of(number: u16, port: &PortView, rule: &Rule) -> Fit {
+    let is_named_after_it =
+        || [port_name(port), target_name(port)].into_iter().flatten().any(|name| names_product(name, rule));
+    if COMMON_PORTS.contains(&number) {
+        Fit::Usual
+    } else if SHARED_PORTS.contains(&number) && !is_named_after_it() {
+        Fit::Typical
+    } else {
+        Fit::Own
+    }
+}
+
+/// Whether port or target port have a number that is the role's own.
+pub(crate) fn has_own_number(port: &PortView, ports: &Ports) -> bool {
+    let is_own = |number: u16| {
+        ports.numbers.contains(&number) && !COMMON_PORTS.contains(&number) && !SHARED_PORTS.contains(&number)
+    };
+    is_own(port.port) || target_number(port).is_some_and(is_own)
+}
+
+/// Whether the name of a port has the product's name.
+pub(crate) fn names_product(name: &str, rule: &Rule) -> bool {
+    whole_words::has_sequence(name, rule.name_words)
+}
+
+/// Whether a port is the product's own for one of its roles, by its number or by its name.
+pub(crate) fn agree(view: &ServiceView, rule: &Rule) -> bool {
+    let is_named_after_it = |port: &PortView| port_name(port).is_some_and(|name| names_product(name, rule));
+    rule.endpoints
+        .iter()
+        .filter_map(|endpoint| choose(view, &endpoint.ports, rule))
+        .any(|choice| choice.fit == Fit::Own || is_named_after_it(choice.port))
+}
+
+/// The port with a number that only the product uses and a name that says that it answers queries (`jaeger-query`).
+pub(crate) fn named_after_query<'a>(view: &'a ServiceView, rule: &Rule) -> Option<&'a PortView> {
+    let is_specific = |number: u16| rule.specific_ports.contains(&number);
+    let is_its_query = |name: &str| {
+        let is_part = |word: &str| word.eq_ignore_ascii_case("query") || word.eq_ignore_ascii_case("ui");
+        whole_words::contains(rule.specific_names, name)
+            || names_product(name, rule) && whole_words::split(name).any(is_part)
+    };
+    view.ports.iter().filter(|port| port.protocol == Protocol::Tcp).find(|port| {
+        (is_specific(port.port) || target_number(port).is_some_and(is_specific))
+            && port_name(port).is_some_and(is_its_query)
+    })
+}
+
 /// What to call if `endpoint` answers on `port`.
 pub(crate) fn target_at(view: &ServiceView, endpoint: &'static EndpointRole, port: &PortView) -> Target {
     Target { port: port.port, scheme: scheme_of(view, port), path: Cow::Borrowed(endpoint.path) }
 }
 
 /// The port's name. kompose and some people write the number as the name, which then does not count.
-fn port_name(port: &PortView) -> Option<&str> {
+pub(crate) fn port_name(port: &PortView) -> Option<&str> {
     port.name.as_deref().filter(|name| !name.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// The number of the target port.
+/// The number of the target port, which is that of the port if the Service does not say it.
 pub(crate) fn target_number(port: &PortView) -> Option<u16> {
     match &port.target {
         Some(TargetPort::Number(number)) => Some(*number),
         Some(TargetPort::Name(name)) => name.parse().ok(),
-        None => None,
+        None => Some(port.port),
     }
 }
 
@@ -154,15 +209,6 @@ pub(crate) fn leads_elsewhere(port: &PortView, ports: &Ports) -> bool {
     target_number(port).is_some_and(|number| !ports.numbers.contains(&number))
 }
 
-/// The TCP port with one of these numbers. It has no name, or one that any web server uses.
-pub(crate) fn with_number<'a>(view: &'a ServiceView, numbers: &[u16]) -> Option<&'a PortView> {
-    view.ports
-        .iter()
-        .filter(|port| port.protocol == Protocol::Tcp && numbers.contains(&port.port))
-        .filter(|port| port_name(port).is_none_or(|name| whole_words::contains(COMMON_NAMES, name)))
-        .min_by_key(|port| port.port)
-}
-
 /// A description of the ports that can match, e.g. `named http or numbered 9090`.
 pub(crate) fn expected(ports: &Ports) -> String {
     let names: Vec<&str> = ports.own_names.iter().chain(ports.usual_names).copied().collect();
@@ -174,7 +220,7 @@ pub(crate) fn expected(ports: &Ports) -> String {
     }
 }
 
-fn is_another_protocol(port: &PortView, ports: &Ports, rule: &Rule) -> bool {
+pub(crate) fn is_another_protocol(port: &PortView, ports: &Ports, rule: &Rule) -> bool {
     port_name(port).is_some_and(|name| names_another_protocol(name, ports, rule))
 }
 

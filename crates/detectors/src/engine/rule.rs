@@ -3,7 +3,10 @@
 //! A rule does not read a Service. It lists the labels that identify the product, the roles that answer queries
 //! ([`EndpointRole`]) and their ports. The rest of the engine applies it, in the same way for every product.
 
-use crate::product::{Confidence, Product};
+use crate::{
+    finding::Auth,
+    product::{Confidence, Product},
+};
 
 /// The facts about one product.
 pub(crate) struct Rule {
@@ -13,6 +16,9 @@ pub(crate) struct Rule {
     /// The product's name as whole words, each in the order given. A version at the end of a word (`elasticsearch7`) is
     /// ignored.
     pub name_words: &'static [&'static [&'static str]],
+    /// Names of Helm charts, without the version, as `helm.sh/chart` and `chart` have them. They tell the product if
+    /// `nameOverride` replaces all other names.
+    pub charts: &'static [Name],
     /// Words beside the product's name that name a component which answers no queries.
     pub other_components: &'static [&'static str],
     /// Whether the name words are those of a family of programs, so that a role must say which one this is.
@@ -27,6 +33,25 @@ pub(crate) struct Rule {
     pub endpoints: &'static [EndpointRole],
     /// Port numbers that no other widespread program uses. One of them alone makes a Service a candidate (Low).
     pub specific_ports: &'static [u16],
+    /// Names of ports that no other widespread program uses. One of them alone makes a Service a candidate (Low).
+    pub specific_names: &'static [&'static str],
+    /// Two port numbers that only this product has together. They make a Service a candidate (Low).
+    pub specific_pairs: &'static [(u16, u16)],
+    /// Numbers that instances of the product use among themselves, in addition to those that the engine knows.
+    pub peer_ports: &'static [u16],
+    /// The setting that moves the API to another path, for people.
+    pub path_setting: Option<&'static str>,
+    /// What the product asks of its clients.
+    pub login: Login,
+}
+
+/// What a product asks of its clients.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Login {
+    /// By default. A configuration can change it.
+    Usual(Auth),
+    /// In every install.
+    Always(Auth),
 }
 
 impl Rule {
@@ -36,6 +61,7 @@ impl Rule {
             product,
             names: &[],
             name_words: &[],
+            charts: &[],
             other_components: &[],
             name_words_need_role: false,
             role_keys: &[],
@@ -43,12 +69,22 @@ impl Rule {
             shapes: &[],
             endpoints: &[],
             specific_ports: &[],
+            specific_names: &[],
+            specific_pairs: &[],
+            peer_ports: &[],
+            path_setting: None,
+            login: Login::Usual(Auth::Unknown),
         }
     }
 
     /// The name that an identity label with this value states, in any case.
     pub(crate) fn name(&self, value: &str) -> Option<&'static Name> {
         self.names.iter().find(|name| name.value.eq_ignore_ascii_case(value))
+    }
+
+    /// The chart with this name.
+    pub(crate) fn chart(&self, value: &str) -> Option<&'static Name> {
+        self.charts.iter().find(|name| name.value.eq_ignore_ascii_case(value))
     }
 }
 
@@ -78,15 +114,19 @@ pub(crate) struct EndpointRole {
     pub role_optional: bool,
     /// As in [`Rank`](crate::finding::Rank).
     pub tier: u8,
-    /// The path prefix of the API, where it is the same in every install.
+    /// The usual path prefix of the API.
     pub path: &'static str,
+    /// Whether no configuration changes the path.
+    pub path_is_fixed: bool,
+    /// What this role asks of its clients, if that differs from the product's other roles.
+    pub login: Option<Login>,
     pub ports: Ports,
 }
 
 impl EndpointRole {
     /// A role that only has ports, for struct update syntax.
     pub(crate) const fn on(ports: Ports) -> Self {
-        Self { roles: &[], role_optional: false, tier: 0, path: "", ports }
+        Self { roles: &[], role_optional: false, tier: 0, path: "", path_is_fixed: false, login: None, ports }
     }
 }
 
@@ -153,6 +193,8 @@ pub(crate) enum Mark {
     NameEndsWith(&'static str),
     /// A TCP port has this name and number.
     Port(&'static str, u16),
+    /// A TCP port has this number.
+    HasPort(u16),
     /// A TCP port has this name and this name as target port.
     PortTo(&'static str, &'static str),
     /// `clusterIP` is `None`.

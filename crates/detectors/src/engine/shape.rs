@@ -30,6 +30,7 @@ fn has(view: &ServiceView, mark: &Mark) -> bool {
         }
         Mark::NameEndsWith(end) => view.key.name.ends_with(end),
         Mark::Port(name, number) => has_port(view, name, |port| port.port == number),
+        Mark::HasPort(number) => view.ports.iter().any(|port| port.protocol == Protocol::Tcp && port.port == number),
         Mark::PortTo(name, target) => has_port(view, name, |port| target_name(port) == Some(target)),
         Mark::Headless => view.headless,
     }

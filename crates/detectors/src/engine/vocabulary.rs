@@ -3,6 +3,7 @@
 use super::{
     other_programs,
     rule::Rule,
+    telling_port::PortBits,
     whole_words::{is, split, without_version},
 };
 use crate::product::Product;
@@ -20,6 +21,9 @@ pub(crate) struct Vocabulary {
     first_words: [u64; LETTERS],
     /// Per first letter, one bit for each length of an exact name.
     names: [u64; LETTERS],
+    /// Per first letter, one bit for each length of the name of a chart.
+    charts: [u64; LETTERS],
+    telling_ports: PortBits,
 }
 
 const LETTERS: usize = 26;
@@ -27,7 +31,7 @@ const LETTERS: usize = 26;
 impl Vocabulary {
     /// The names in these rules. They start with a lower-case letter and have fewer than 64 characters.
     pub(crate) const fn of(rules: &'static [&'static Rule]) -> Self {
-        let (mut first_words, mut names) = ([0; LETTERS], [0; LETTERS]);
+        let (mut first_words, mut names, mut charts) = ([0; LETTERS], [0; LETTERS], [0; LETTERS]);
         let mut at = 0;
         while at < rules.len() {
             let rule = rules[at];
@@ -41,9 +45,14 @@ impl Vocabulary {
                 add(&mut names, rule.names[name].value);
                 name += 1;
             }
+            let mut chart = 0;
+            while chart < rule.charts.len() {
+                add(&mut charts, rule.charts[chart].value);
+                chart += 1;
+            }
             at += 1;
         }
-        Self { rules, first_words, names }
+        Self { rules, first_words, names, charts, telling_ports: PortBits::telling(rules) }
     }
 
     /// The product that `value` mentions. The name of the Helm release at the start of `value` is not a mention, unless
@@ -54,10 +63,27 @@ impl Vocabulary {
         mention.unwrap_or_else(|| self.mention_in(value))
     }
 
+    /// The ports that tell a product without anything else.
+    pub(crate) fn telling_ports(&self) -> PortBits {
+        self.telling_ports
+    }
+
     /// The rules that have `value` as an exact name.
     pub(crate) fn named(&self, value: &str) -> impl Iterator<Item = &'static Rule> {
         let rules = if has(&self.names, value) { self.rules } else { &[] };
         rules.iter().copied().filter(move |rule| rule.name(value).is_some())
+    }
+
+    /// Whether the name of a product's chart begins like this.
+    pub(crate) fn can_install(&self, chart: &str) -> bool {
+        let first = chart.bytes().next().map_or(0, |byte| byte.to_ascii_lowercase());
+        first.is_ascii_lowercase() && self.charts[usize::from(first - b'a')] != 0
+    }
+
+    /// The rules whose product a chart with this name installs.
+    pub(crate) fn installed_by(&self, chart: &str) -> impl Iterator<Item = &'static Rule> {
+        let rules = if has(&self.charts, chart) { self.rules } else { &[] };
+        rules.iter().copied().filter(move |rule| rule.chart(chart).is_some())
     }
 
     fn mention_in<'a>(&self, text: &'a str) -> Mention<'a> {
@@ -131,6 +157,16 @@ impl<'a> Mention<'a> {
             let component = at >= self.end && self.rule.is_some_and(|rule| other_programs::is_component(word, rule));
             (!own && (component || other_programs::is_program(word))).then_some(word)
         })
+    }
+
+    /// The words before the product's name.
+    pub(crate) fn before(&self) -> impl Iterator<Item = &'a str> {
+        split(self.text).take(self.start)
+    }
+
+    /// The words after the product's name.
+    pub(crate) fn after(&self) -> impl Iterator<Item = &'a str> {
+        split(self.text).skip(self.end)
     }
 
     /// The text after the product's name, e.g. `query-frontend`.

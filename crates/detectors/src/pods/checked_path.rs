@@ -26,7 +26,8 @@ pub(crate) fn checked_of_url(url: &str) -> Option<String> {
             }
             &rest[authority..]
         }
-        None if url.is_empty() || url.starts_with('/') => url,
+        // Without a scheme all of it is a path, unless it is a host with a port.
+        None if !url.contains(':') => url,
         None => return None,
     };
     checked(path)
@@ -59,7 +60,8 @@ mod tests {
         assert_eq!(path("%(protocol)s://%(domain)s:%(http_port)s/grafana/").as_deref(), Some("/grafana"));
         assert_eq!(path("https://example.com").as_deref(), Some(""));
         assert_eq!(path("/prom").as_deref(), Some("/prom"));
-        assert_eq!(path("example.com/prom"), None);
+        assert_eq!(path("prom").as_deref(), Some("/prom"));
+        assert_eq!(path("example.com:9090/prom"), None);
         assert_eq!(path("https://\u{0}/prom"), None);
         assert_eq!(path("\u{0}"), None);
     }

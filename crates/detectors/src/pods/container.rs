@@ -29,6 +29,8 @@ pub(crate) struct Listening {
     pub stated: bool,
     /// Whether only other containers of the Pod can reach it.
     pub only_in_pod: bool,
+    /// Whether something unseen can state another port.
+    pub is_open: bool,
 }
 
 impl<'a> Container<'a> {
@@ -51,6 +53,12 @@ impl<'a> Container<'a> {
             TargetPort::Name(wanted) => name.as_deref() == Some(wanted),
         };
         tcp.find(|port| is_it(&port.name, port.container_port)).map(|port| port.container_port)
+    }
+
+    /// Whether this is the only TCP port that the container declares.
+    pub(crate) fn declares_only(&self, number: u16) -> bool {
+        let mut tcp = self.view.ports.iter().filter(|port| port.protocol == Protocol::Tcp).peekable();
+        tcp.peek().is_some() && tcp.all(|port| port.container_port == number)
     }
 
     /// Whether something holds. `None` if a file or another object decides.
@@ -123,7 +131,7 @@ impl<'a> Container<'a> {
     }
 
     /// Whether all conditions hold. `None` if none fails and some are not known.
-    fn all_hold(&self, conditions: &[If]) -> Option<bool> {
+    pub(crate) fn all_hold(&self, conditions: &[If]) -> Option<bool> {
         let mut all = Some(true);
         for condition in conditions {
             match self.holds(*condition) {
@@ -136,7 +144,7 @@ impl<'a> Container<'a> {
     }
 
     /// The first case that holds, and whether an earlier one could hold too.
-    pub(crate) fn decide<T>(&self, cases: &'static [Case<T>]) -> Option<(&'static Case<T>, bool)> {
+    fn decide<T>(&self, cases: &'static [Case<T>]) -> Option<(&'static Case<T>, bool)> {
         let mut open = false;
         for case in cases {
             match self.all_hold(case.when) {
@@ -178,15 +186,21 @@ impl<'a> Container<'a> {
 
     /// Where the program listens.
     pub(crate) fn listening(&self, listen: &Listen) -> Listening {
-        let mut found = Listening { ports: Vec::new(), stated: false, only_in_pod: true };
+        let is_open = listen.file.iter().any(|condition| self.holds(*condition) != Some(false));
+        let mut found = Listening { ports: Vec::new(), stated: false, only_in_pod: true, is_open };
         for setting in listen.settings {
             for value in self.settings.values(*setting) {
-                if let Value::Text(text) = value
-                    && let Some(port) = port_of(&text)
-                {
-                    found.ports.push(port);
-                    found.stated = true;
-                    found.only_in_pod &= is_loopback(&text);
+                match value {
+                    Value::Absent => {}
+                    Value::Unknown => found.is_open = true,
+                    Value::Text(text) => match port_of(&text) {
+                        Some(port) => {
+                            found.ports.push(port);
+                            found.stated = true;
+                            found.only_in_pod &= is_loopback(&text);
+                        }
+                        None => found.is_open = true,
+                    },
                 }
             }
         }

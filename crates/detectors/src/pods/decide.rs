@@ -36,8 +36,10 @@ pub fn recognise_with_pods(view: &ServiceView, facts: &PodFacts) -> Vec<Finding>
     let mut findings = combined(view, facts, &by_service);
     let is_new = |product| !by_service.iter().any(|finding| finding.product == product);
     findings.sort_by_key(|finding| {
-        let is_endpoint = matches!(finding.outcome, Outcome::Endpoint(_));
-        (!is_endpoint, Reverse(finding.confidence), is_new(finding.product), finding.product)
+        let is_used = finding.confidence >= Confidence::Medium;
+        // Of several that are used, those that the Service names come first.
+        let is_second = is_used && is_new(finding.product);
+        (!is_endpoint(finding), !is_used, is_second, Reverse(finding.confidence), finding.product)
     });
     findings
 }
@@ -73,7 +75,7 @@ fn combined(view: &ServiceView, facts: &PodFacts, by_service: &[Finding]) -> Vec
         match by_port {
             _ if is_elsewhere => findings.push(refused(finding.clone(), facts)),
             Some(by_port) if !leads_to_another(by_port, facts) => {
-                findings.push(with_port_facts(by_port.clone(), facts))
+                findings.push(with_port_facts(by_port.clone(), facts));
             }
             _ => contradicted.push(finding),
         }
@@ -137,6 +139,7 @@ fn refused(finding: Finding, facts: &PodFacts) -> Finding {
         auth: Auth::Unknown,
         assumed: Assumed::NOTHING,
         decided_by: text::deciding(finding.product, facts).map_or(finding.decided_by, Cow::Owned),
+        by_port_alone: false,
         ..finding
     }
 }
@@ -157,7 +160,7 @@ fn confirmed(
     }
     let Some((port, running)) = chosen(view, facts, product) else { return known };
     let rule = RULES.iter().copied().find(|rule| rule.product == product);
-    let (confidence, by_pods) = confidence(running, known.as_ref(), product)?;
+    let Some((confidence, by_pods)) = confidence(running, known.as_ref(), product) else { return known };
     let usual = usual_target(view, port, product, known.as_ref());
     let mut assumed = known
         .as_ref()
@@ -187,6 +190,7 @@ fn confirmed(
     if running.behind.is_some() && running.auth.is_none() {
         assumed.auth = true;
     }
+    let by_port_alone = !by_pods && known.as_ref().is_some_and(|finding| finding.by_port_alone);
     let decided_by = match &known {
         Some(finding) if !by_pods && !finding.decided_by.is_empty() => finding.decided_by.clone(),
         _ => Cow::Owned(text::identified(&running.by)),
@@ -200,6 +204,7 @@ fn confirmed(
         auth,
         assumed,
         decided_by,
+        by_port_alone,
     })
 }
 
@@ -283,6 +288,6 @@ fn new_hint(rule: Option<&'static Rule>, view: &ServiceView, known: Option<Findi
     known.and_then(|finding| finding.hint).or_else(|| {
         let rule = rule?;
         let identities = Identities::of(view, &VOCABULARY);
-        Some(Cow::Owned(hint(rule, view, &assess(rule, &identities))))
+        Some(Cow::Owned(hint(rule, &identities, &assess(rule, &identities))))
     })
 }

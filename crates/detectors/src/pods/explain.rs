@@ -68,13 +68,12 @@ fn hint(finding: Option<&Finding>, was_found: bool, product: Product, facts: &Po
         Some(Finding { outcome: Outcome::Endpoint(_), .. }) => {
             Some("The annotation kubernaut.io/toolset=disabled excludes the Service.".to_owned())
         }
-        Some(_) => None,
         None if was_found => Some(format!(
             "The Pods of this Service do not run {product}: {}. If they do, annotate the Service with \
              kubernaut.io/toolset=enabled, kubernaut.io/toolset-type={}, kubernaut.io/toolset-port=<name or number>.",
             text::deciding(product, facts).unwrap_or_else(|| "they run another program".to_owned()),
             product.lower(),
         )),
-        None => None,
+        Some(_) | None => None,
     }
 }

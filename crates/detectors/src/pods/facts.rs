@@ -164,10 +164,17 @@ fn agreed(ours: LeadsTo, theirs: &LeadsTo, differ: &mut bool) -> Option<LeadsTo>
             Some(LeadsTo::Other { program, by })
         }
         (LeadsTo::Product(mut ours), LeadsTo::Product(theirs)) if ours.product == theirs.product => {
-            if ours.role != theirs.role {
-                ours.role = None;
-                *differ = true;
-            }
+            ours.role = match (ours.role, theirs.role) {
+                (ours, theirs) if ours == theirs => ours,
+                // Nodes of several roles that all answer.
+                (Some(Role::Answers { .. }), Some(Role::Answers { .. })) => {
+                    Some(Role::Answers { role: "", stated: false })
+                }
+                _ => {
+                    *differ = true;
+                    None
+                }
+            };
             // The weaker identification counts, but it is no disagreement that matters to a user.
             if !matches!(theirs.by.how, How::Image(_)) {
                 ours.by = theirs.by.clone();

@@ -17,6 +17,13 @@ pub(crate) struct Running<'a> {
     pub listening: Option<Listening>,
 }
 
+impl Running<'_> {
+    /// Whether the program listens on this port, or a file can let it.
+    pub(crate) fn can_listen_on(&self, port: u16) -> bool {
+        self.listening.as_ref().is_none_or(|listening| listening.is_open || listening.ports.contains(&port))
+    }
+}
+
 /// The containers of a Pod, by what leads to them.
 pub(crate) struct Containers<'a> {
     pub all: Vec<Running<'a>>,
@@ -137,7 +144,7 @@ fn listening(container: &Container<'_>, identity: Identity) -> Option<Listening>
             let stated: Vec<u16> = all.iter().filter(|(.., by)| by.is_some()).map(|(port, ..)| *port).collect();
             let is_stated = !stated.is_empty();
             let ports = if is_stated { stated } else { all.iter().map(|(port, ..)| *port).collect() };
-            Some(Listening { ports, stated: is_stated, only_in_pod: false })
+            Some(Listening { ports, stated: is_stated, only_in_pod: false, is_open: false })
         }
         _ => None,
     }

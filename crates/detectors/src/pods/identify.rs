@@ -1,7 +1,8 @@
 //! Which program a container runs.
 //!
 //! The name of the image decides. Where it says nothing, two marks do: settings that only one program has, or one of
-//! them and the name of the container. A probe never identifies a program.
+//! them and one that few programs share. The name of the container stands for one of the two, beside one mark or two that
+//! are shared. A probe never identifies a program.
 
 use super::{
     container::Container,
@@ -66,18 +67,18 @@ fn by_marks(container: &Container<'_>) -> Option<Identity> {
     let mut best: Option<(usize, Product, Identity)> = None;
     let mut is_tied = false;
     for program in programs().filter(|program| is_variant(container, program)) {
-        let mut marks = holding(program.marks);
-        let Some(first) = marks.next() else { continue };
-        let second = marks.next();
-        let shared = holding(program.shared_marks).next();
+        let (mut marks, mut shared) = (holding(program.marks), holding(program.shared_marks));
+        let (first, second) = (marks.next(), marks.next());
+        let (shared, also_shared) = (shared.next(), shared.next());
         let is_named = program.containers.contains(&container.view.name.as_str());
-        let how = match (second, shared, is_named) {
-            (Some(second), ..) => How::Marks(first, second),
-            (None, _, true) => How::MarkAndName(first),
-            (None, Some(shared), false) => How::Marks(first, shared),
-            (None, None, false) => continue,
+        let how = match (first, second, shared, also_shared) {
+            (Some(first), Some(second), ..) => How::Marks(first, second),
+            (Some(first), None, ..) if is_named => How::MarkAndName(first),
+            (Some(first), None, Some(shared), _) => How::Marks(first, shared),
+            (None, _, Some(shared), Some(_)) if is_named => How::MarkAndName(shared),
+            _ => continue,
         };
-        let score = 2
+        let score = 2 * usize::from(first.is_some())
             + 2 * usize::from(second.is_some())
             + 2 * marks.count()
             + usize::from(shared.is_some())

@@ -27,10 +27,10 @@ pub(crate) struct Probed<'a> {
 /// What the probes of a container show about the port with this number.
 pub(crate) fn probed<'a>(container: &Container<'a>, number: u16) -> Probed<'a> {
     let view = container.view;
-    let probes = [&view.readiness_probe, &view.liveness_probe, &view.startup_probe];
+    let all = [&view.readiness_probe, &view.liveness_probe, &view.startup_probe];
     let mut schemes = Vec::new();
     let mut probed = Probed::default();
-    for probe in probes.into_iter().flatten() {
+    for probe in all.into_iter().flatten() {
         if let Some(get) = probe.http_get.as_ref().filter(|get| leads_to(container, get, number)) {
             schemes.push(get.scheme().unwrap_or_default());
             probed.paths.extend(get.path.as_deref());

@@ -44,7 +44,7 @@ impl Program {
             containers: &[],
             marks: &[],
             shared_marks: &[],
-            listen: Listen { settings: &[], default: &[], never: &[] },
+            listen: Listen::NONE,
             roles: &[],
             scheme: &[],
             prefix: &[],
@@ -63,6 +63,13 @@ pub(crate) struct Listen {
     pub default: &'static [u16],
     /// Ports of other protocols.
     pub never: &'static [u16],
+    /// If one of these holds, a file can state another port.
+    pub file: &'static [If],
+}
+
+impl Listen {
+    /// Nothing is known, for struct update syntax.
+    pub(crate) const NONE: Self = Self { settings: &[], default: &[], never: &[], file: &[] };
 }
 
 /// What holds if all of `when` hold.
@@ -107,8 +114,8 @@ pub(crate) enum ProbePath {
     Nothing,
     /// The prefix, followed by one of these.
     Before(&'static [&'static str]),
-    /// All of it is the prefix.
-    Whole,
+    /// All of it is the prefix, or what is before `/api/` or one of these.
+    Whole(&'static [&'static str]),
 }
 
 /// An argument or a variable of a container.

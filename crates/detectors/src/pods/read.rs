@@ -19,10 +19,14 @@ use crate::{
     view::{Protocol, ServiceView},
 };
 
+/// How many ports of a Service are looked at. Jaeger's has 14.
+const MAX_PORTS: usize = 64;
+
 /// What a Pod behind a Service says about the Service's ports.
 pub fn read(view: &ServiceView, pod: &PodView) -> PodFacts {
     let containers = Containers::of(pod);
-    let ports = view.ports.iter().filter(|port| port.protocol == Protocol::Tcp).filter_map(|port| {
+    let tcp = view.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
+    let ports = tcp.take(MAX_PORTS).filter_map(|port| {
         let (running, number) = containers.reached_by(port)?;
         Some(PortFacts { port: port.port, leads_to: leads_to(&containers, running, number)? })
     });
@@ -84,13 +88,25 @@ fn role(container: &Container<'_>, program: &'static Program) -> Option<Role> {
     if program.roles.is_empty() {
         return Some(Role::Answers { role: "", stated: false });
     }
-    let (case, open) = container.decide(program.roles)?;
-    Some(match case.then {
-        Role::Answers { role, stated } => Role::Answers { role, stated: stated && !open },
-        // Something unseen can give it another role.
-        Role::Silent(_) if open => return None,
-        silent @ Role::Silent(_) => silent,
-    })
+    let (mut open, mut can_answer) = (false, false);
+    for case in program.roles {
+        match container.all_hold(case.when) {
+            Some(false) => {}
+            None => {
+                open = true;
+                can_answer |= matches!(case.then, Role::Answers { .. });
+            }
+            Some(true) => {
+                return match case.then {
+                    Role::Answers { role, stated } => Some(Role::Answers { role, stated: stated && !open }),
+                    // Something unseen can give it a role that answers.
+                    Role::Silent(_) if can_answer => None,
+                    silent @ Role::Silent(_) => Some(silent),
+                };
+            }
+        }
+    }
+    None
 }
 
 fn query_port(program: &Program, running: &RunningContainer<'_>, number: u16) -> QueryPort {
@@ -99,8 +115,11 @@ fn query_port(program: &Program, running: &RunningContainer<'_>, number: u16) ->
         QueryPort::Yes
     } else if listening.stated || program.listen.never.contains(&number) {
         QueryPort::No
-    } else {
+    } else if listening.is_open || listening.ports.is_empty() || running.container.declares_only(number) {
+        // An image can be built with another port.
         QueryPort::Possible
+    } else {
+        QueryPort::No
     }
 }
 
@@ -144,7 +163,10 @@ fn probed_prefix(probe_path: ProbePath, probed: &Probed<'_>) -> Option<String> {
         match probe_path {
             ProbePath::Nothing => None,
             ProbePath::Before(ends) => ends.iter().find_map(|end| path.strip_suffix(end)).and_then(checked),
-            ProbePath::Whole => checked(path.split("/api/").next().unwrap_or(path)),
+            ProbePath::Whole(ends) => {
+                let below = path.split("/api/").next().unwrap_or(path);
+                checked(ends.iter().find_map(|end| below.strip_suffix(end)).unwrap_or(below))
+            }
         }
     });
     let first = prefixes.next()?;
@@ -168,7 +190,11 @@ fn behind(
     let scheme = scheme.or(probed);
     let auth = proxy.auth(container);
     let inside = match proxy.upstream(container) {
-        Upstream::Port(port) => containers.reached_inside(port).map(|running| (running, port)),
+        Upstream::Port(port) => {
+            let by_port = containers.reached_inside(port).map(|running| (running, port));
+            let only = || containers.only_product().filter(|running| running.can_listen_on(port));
+            by_port.or_else(|| only().map(|running| (running, 0)))
+        }
         Upstream::Service(name) => return by_upstream_name(&name, proxy, container, scheme, auth),
         Upstream::Unknown => containers.only_product().map(|running| (running, 0)),
     };

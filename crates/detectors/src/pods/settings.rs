@@ -23,6 +23,9 @@ const EXPANSIONS: usize = 1024;
 /// How many words of a command are read.
 const WORDS: usize = 4096;
 
+/// Around a word of a shell's script.
+const QUOTES: [char; 3] = ['"', '\'', '\\'];
+
 /// VictoriaMetrics and its relatives take every flag from a variable if this one is set.
 /// <https://docs.victoriametrics.com/victoriametrics/single-server-victoriametrics/#environment-variables>
 const FLAGS_FROM_ENV: &str = "envflag.enable";
@@ -82,7 +85,10 @@ impl<'a> Settings<'a> {
             let Some(flag) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else { continue };
             let next = || words.get(at + 1).copied().filter(|next| !next.starts_with('-'));
             match flag.split_once('=') {
-                Some((name, value)) => self.flags.entry(name).or_default().push(value),
+                Some((name, value)) => {
+                    let value = if self.in_shell { value.trim_matches(QUOTES) } else { value };
+                    self.flags.entry(name).or_default().push(value);
+                }
                 // Elasticsearch and OpenSearch take `-E name=value`.
                 None if flag == "E" => {
                     if let Some((name, value)) = next().and_then(|setting| setting.split_once('=')) {
@@ -206,8 +212,9 @@ impl<'a> Settings<'a> {
 /// Whether a command runs others, so that its flags can be in a script.
 fn is_shell(command: &str) -> bool {
     let name = command.rsplit('/').next().unwrap_or(command);
-    matches!(name, "sh" | "bash" | "ash" | "dash" | "zsh" | "env" | "python" | "python3")
-        || [".sh", ".bash", ".py"].iter().any(|end| name.ends_with(end))
+    let names =
+        ["sh", "bash", "ash", "dash", "zsh", "env", "python", "python3", "start", "run", "entrypoint", "supervisord"];
+    names.contains(&name) || [".sh", ".bash", ".py"].iter().any(|end| name.ends_with(end))
 }
 
 /// The words of command and arguments, without the command's name. Of a shell's script they are what is between spaces
@@ -217,8 +224,9 @@ fn words(container: &ContainerView, in_shell: bool) -> Vec<&str> {
     if !in_shell {
         return all.take(WORDS).collect();
     }
-    let is_between = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\\' | ';' | '&' | '|');
-    all.flat_map(|text| text.split(is_between)).filter(|word| !word.is_empty()).take(WORDS).collect()
+    let is_between = |c: char| c.is_whitespace() || matches!(c, ';' | '&' | '|');
+    let words = all.flat_map(|text| text.split(is_between)).map(|word| word.trim_matches(QUOTES));
+    words.filter(|word| !word.is_empty()).take(WORDS).collect()
 }
 
 /// The first word that is no flag. A program's own name before it does not count. In a shell's script only the word

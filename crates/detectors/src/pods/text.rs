@@ -131,6 +131,11 @@ pub(crate) fn evidence(port: &PortFacts, running: &Running) -> Vec<Evidence> {
     let mut all = Vec::new();
     let mut add = |kind, supports, detail: String| all.push(Evidence { kind, supports, detail: detail.into() });
     let answers = !answers_no_queries(&port.leads_to);
+    if running.query_port == QueryPort::No {
+        let detail = format!("port {} is another protocol: {}", port.port, identified(&running.by));
+        add(EvidenceKind::PortNumber, false, detail);
+        return all;
+    }
     add(kind(&running.by), answers, format!("{}, port {}", identified(&running.by), port.port));
     if let Some(proxy) = running.behind {
         add(EvidenceKind::Image, answers, format!("port {} leads to {proxy} before it", port.port));
@@ -142,21 +147,16 @@ pub(crate) fn evidence(port: &PortFacts, running: &Running) -> Vec<Evidence> {
         }
         _ => {}
     }
-    if running.query_port == QueryPort::No {
-        add(EvidenceKind::Argument, false, format!("port {} is another protocol of {}", port.port, running.product));
-    }
     if !answers {
         return all;
     }
     let mut field = |proof: Proof, what: String| {
         let (kind, detail) = match proof {
             Proof::Settings([]) => (kind(&running.by), what),
-            Proof::Settings(conditions @ [first, ..]) => (
-                kind_of(first),
-                format!("{} {}", names(conditions), if conditions.len() > 1 { "set" } else { "sets" }) + " " + &what,
-            ),
+            Proof::Settings([only]) => (kind_of(only), format!("{} sets {what}", mark(only))),
+            Proof::Settings(several @ [first, ..]) => (kind_of(first), format!("{} set {what}", names(several))),
             Proof::Probe => (EvidenceKind::Probe, format!("a probe of port {} shows {what}", port.port)),
-            Proof::Default => (kind(&running.by), format!("nothing changes {what}")),
+            Proof::Default => (kind(&running.by), format!("{what} is the default, and nothing changes it")),
             Proof::Usual => return,
         };
         all.push(Evidence { kind, supports: true, detail: detail.into() });
@@ -165,20 +165,18 @@ pub(crate) fn evidence(port: &PortFacts, running: &Running) -> Vec<Evidence> {
         field(scheme.proof, format!("the scheme {}", scheme.value));
     }
     if let Some(path) = &running.path {
-        field(
-            path.proof,
-            if path.value.is_empty() { "the path /".to_owned() } else { format!("the path {}", path.value) },
-        );
+        let shown = if path.value.is_empty() { "/" } else { &path.value };
+        field(path.proof, format!("the path {shown}"));
     }
     if let Some(auth) = &running.auth {
-        let auth_text = match auth.value {
-            Auth::None => "that anybody is let in",
-            Auth::Basic => "that a user and a password are asked for",
-            Auth::Bearer => "that a bearer token is asked for",
-            Auth::Tenant => "that a tenant is asked for",
-            Auth::Unknown => "the authentication",
+        let shown = match auth.value {
+            Auth::None => "none",
+            Auth::Basic => "by user and password",
+            Auth::Bearer => "by bearer token",
+            Auth::Tenant => "by tenant",
+            Auth::Unknown => "unknown",
         };
-        field(auth.proof, auth_text.to_owned());
+        field(auth.proof, format!("the authentication ({shown})"));
     }
     all
 }

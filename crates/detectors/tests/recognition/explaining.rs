@@ -81,3 +81,17 @@ fn evidence_says_where_it_comes_from() {
     assert!(details.contains(&"the Service's name grafana"), "{details:?}");
     assert!(details.iter().any(|detail| detail.starts_with("port service 80 to 3000")), "{details:?}");
 }
+
+#[test]
+fn an_assumed_path_is_said_with_the_setting_that_moves_it() {
+    let operated = service("prometheus-k8s")
+        .labels("prometheus=k8s")
+        .selector("app=prometheus prometheus=k8s")
+        .ports("web:9090>web");
+    let explanation = of(Product::Prometheus, &operated);
+    assert!(explanation.finding.as_ref().is_some_and(|finding| finding.assumed.path));
+    assert!(explanation.hint.contains("routePrefix"), "{}", explanation.hint);
+    assert!(explanation.hint.contains("kubernaut.io/toolset-path"), "{}", explanation.hint);
+    let search = of(Product::Elasticsearch, &service("es").both("@name=elasticsearch").ports("http:9200"));
+    assert!(!search.hint.contains("toolset-path"), "{}", search.hint);
+}

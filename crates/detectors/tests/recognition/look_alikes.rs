@@ -79,8 +79,12 @@ fn a_generic_port_is_not_even_a_candidate() {
 
 #[test]
 fn a_port_named_metrics_is_a_scrape_target() {
-    let service = service("prometheus").both("app=prometheus").ports("metrics:9090");
-    assert_eq!(service.chosen_url(), "-");
+    let beside_another = service("prometheus").both("app=prometheus").ports("metrics:9090 admin:9999");
+    assert_eq!(beside_another.chosen_url(), "-");
+    let by_name_alone = service("prometheus").both("app=shop").ports("metrics:9090");
+    assert_eq!(by_name_alone.chosen_url(), "-");
+    let of_each_pod = service("prometheus").both("app=prometheus").ports("metrics:9090").headless();
+    assert_eq!(of_each_pod.chosen_url(), "-");
 }
 
 #[test]

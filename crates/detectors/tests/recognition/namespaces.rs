@@ -154,3 +154,55 @@ fn services_of_different_namespaces_never_meet() {
     let loki = service("logs").both("app=loki release=logs chart=loki-2.16.0").ports("http-metrics:3100");
     assert_eq!(chosen_of(&[twin, loki]), ["logs", "logs-headless"]);
 }
+
+#[test]
+fn query_and_query_frontend_with_instances_of_their_own_are_one_install() {
+    let query = "@name=thanos-query @instance=thanos-query @component=query-layer";
+    let frontend = "@name=thanos-query-frontend @instance=thanos-query-frontend @component=query-cache";
+    let kept = chosen_of(&[
+        service("thanos-query").both(query).ports("grpc:10901 http:9090"),
+        service("thanos-query-frontend").both(frontend).ports("http:9090"),
+    ]);
+    assert_eq!(kept, ["thanos-query"]);
+}
+
+#[test]
+fn two_services_that_name_the_same_pods_by_other_labels_are_one() {
+    let operators = "@name=prometheus operator.prometheus.io/name=main";
+    let kept = chosen_of(&[
+        service("prometheus-main").both(operators).ports("http-web:9090>http-web"),
+        service("prometheus-outside")
+            .selector("@name=prometheus prometheus=main")
+            .ports("web:9090>http-web")
+            .node_port(),
+    ]);
+    assert_eq!(kept, ["prometheus-main"]);
+    let two = chosen_of(&[
+        service("prometheus-a").selector("app=prometheus prometheus=a").ports("web:9090"),
+        service("prometheus-b").selector("app=prometheus prometheus=b").ports("web:9090"),
+    ]);
+    assert_eq!(two, ["prometheus-a", "prometheus-b"]);
+}
+
+#[test]
+fn an_operators_gateway_is_preferred_to_the_query_frontend_behind_it() {
+    let stack =
+        |component: &str| format!("@name=tempo @instance=traces @managed-by=tempo-operator @component={component}");
+    let kept = chosen_of(&[
+        service("tempo-traces-gateway")
+            .both(&stack("gateway"))
+            .ports("grpc-public:8090 internal:8081 public:8080>public"),
+        service("tempo-traces-query-frontend")
+            .both(&stack("query-frontend"))
+            .ports("http:3200 grpc:9095 jaeger-ui:16686"),
+    ]);
+    assert_eq!(kept, ["tempo-traces-gateway"]);
+    let stack = |component: &str| {
+        format!("@name=lokistack @instance=logs @managed-by=lokistack-controller @component={component}")
+    };
+    let kept = chosen_of(&[
+        service("logs-gateway-http").both(&stack("lokistack-gateway")).ports("public:8080>public metrics:8083"),
+        service("logs-query-frontend-http").both(&stack("query-frontend")).ports("metrics:3100>metrics"),
+    ]);
+    assert_eq!(kept, ["logs-gateway-http"]);
+}

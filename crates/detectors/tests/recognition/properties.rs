@@ -282,7 +282,9 @@ proptest! {
         more.ports = view.ports.iter().cloned().chain([debug]).collect();
         // Having no labels at all is part of the shape of Google's frontend.
         prop_assume!(!view.labels.is_empty());
-        // The port of an MCP server that names none is its only one, so another port does change it.
+        // The port of an MCP server that names none is its only one, so another port does change it. The same is true
+        // of a product whose only port has a strange name.
+        prop_assume!(view.ports.iter().filter(|port| port.protocol == Protocol::Tcp).count() != 1);
         let rules = |view: &ServiceView| -> Vec<_> {
             results(view).into_iter().filter(|result| result.0 != Product::MCP).collect()
         };

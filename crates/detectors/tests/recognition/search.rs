@@ -92,8 +92,9 @@ fn opensearch_of_the_operator_shows_its_scheme() {
 }
 
 #[test]
-fn a_search_api_on_elasticsearchs_number_is_only_a_candidate() {
-    let api = service("catalog-search").both("app=catalog-search").ports("http:9200");
+fn elasticsearchs_number_makes_a_candidate_only_together_with_that_of_its_transport() {
+    assert!(service("catalog-search").both("app=catalog-search").ports("http:9200").findings().is_empty());
+    let api = service("catalog-search").both("app=catalog-search").ports("http:9200 transport:9300");
     assert_eq!(api.chosen_url(), "-");
     let finding = api.finding(Product::Elasticsearch).expect("a candidate");
     assert_eq!(finding.confidence, detectors::Confidence::Low);

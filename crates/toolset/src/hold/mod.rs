@@ -117,6 +117,7 @@ fn candidate(config: &ToolsetConfig, tool: ListedTool, source: String, place: us
         trust: tool.trust,
         confidence: tool.confidence,
         decided_by: String::new(),
+        by_port_alone: false,
         auth: Auth::Unknown,
         assumed: Assumed::NOTHING,
         ambiguous_pods: false,

@@ -36,8 +36,8 @@ impl PlannedTool {
             }
         };
         let (Some(endpoint), Some(product)) = (endpoint, product) else {
-            let Candidate { key, custom, trust, .. } = candidate;
-            return Err(Rejection { key, product, custom, trust, reason, message });
+            let Candidate { key, custom, trust, by_port_alone, .. } = candidate;
+            return Err(Rejection { key, product, custom, trust, reason, message, by_port_alone });
         };
         let precedence = Precedence {
             tenant: candidate.trust == Trust::Tenant,

@@ -37,6 +37,8 @@ pub struct Candidate {
     pub confidence: Confidence,
     /// The evidence that decided, as text for people.
     pub decided_by: String,
+    /// Whether only a port suggests the product.
+    pub by_port_alone: bool,
     /// What the endpoint asks of its clients, as far as it is known or usual.
     pub auth: Auth,
     /// Which parts of the endpoint are assumed.

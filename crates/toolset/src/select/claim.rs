@@ -43,6 +43,8 @@ pub struct Claim {
     pub assumed: Assumed,
     /// The evidence that decided, as text for people.
     pub decided_by: Cow<'static, str>,
+    /// Whether only a port suggests the product.
+    pub by_port_alone: bool,
     /// From the signature.
     pub health_path: Option<String>,
     /// From the signature.
@@ -119,6 +121,7 @@ fn by_annotation(
         auth: known.auth,
         assumed: known.assumed,
         decided_by: Cow::Owned(format!("annotation {}", annotation::TYPE)),
+        by_port_alone: false,
         health_path: None,
         instructions: None,
     }
@@ -159,6 +162,7 @@ fn by_rules(finding: &Finding, view: &ServiceView, findings: &[Finding], said: &
         auth: known.auth,
         assumed: known.adjusted(said).assumed,
         decided_by: finding.decided_by.clone(),
+        by_port_alone: finding.by_port_alone,
         health_path: None,
         instructions: None,
     }

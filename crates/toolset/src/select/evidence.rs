@@ -44,7 +44,7 @@ pub fn each_wanted<'i>(config: &ToolsetConfig, index: &'i Index, mut each: impl 
 }
 
 /// Whether Pods can add something to what the Service shows.
-fn is_open(claim: &Claim) -> bool {
+pub fn is_open(claim: &Claim) -> bool {
     match &claim.outcome {
         ClaimOutcome::Target(_) => claim.confidence < Confidence::High || claim.assumed.is_any(),
         ClaimOutcome::Rejected { reason, .. } => {

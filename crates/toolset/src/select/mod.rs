@@ -155,6 +155,7 @@ fn candidate(
         trust: source.trust,
         confidence: claim.map_or(Confidence::Low, |claim| claim.confidence),
         decided_by: claim.map(|claim| claim.decided_by.clone().into_owned()).unwrap_or_default(),
+        by_port_alone: claim.is_some_and(|claim| claim.by_port_alone),
         auth: claim.map(|claim| claim.auth).unwrap_or_default(),
         assumed: claim.map(|claim| claim.assumed).unwrap_or_default(),
         ambiguous_pods: false,
@@ -283,6 +284,7 @@ fn finding_of<'a>(service: &'a Recognised, candidate: &Candidate, pods: Pods) ->
         auth: detectors::Auth::Unknown,
         assumed: detectors::Assumed::NOTHING,
         decided_by: "".into(),
+        by_port_alone: false,
     }))
 }
 

@@ -53,6 +53,7 @@ fn by_signature(signature: &Signature, service: &Recognised, pods: Pods) -> Clai
         auth: known.auth,
         assumed: known.assumed,
         decided_by: format!("signature {}", signature.name).into(),
+        by_port_alone: false,
         health_path: signature.health_path.clone(),
         instructions: signature.instructions.clone(),
     }

@@ -1,5 +1,7 @@
 //! Reads objects from a cluster with the permissions of the user.
 
+mod pods;
+
 use std::{collections::BTreeMap, fmt::Debug, time::Duration};
 
 use crd_types::{NamespacesFrom, ToolsetConfig};
@@ -15,6 +17,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use toolset::{Index, convert};
 
+use self::pods::Targets;
 use crate::{
     args::From,
     failure::Failure,
@@ -29,7 +32,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Reads a snapshot of the cluster.
 pub(crate) fn snapshot(from: &From) -> Result<Snapshot, Failure> {
-    let given = input::config_only(&from.files)?;
+    let given = input::config_only(from.named())?;
     if given.is_some() && from.config.is_some() {
         return Err(Failure::Usage(
             "error: --config cannot be used with a ToolsetConfig in -f; remove one of them".to_owned(),
@@ -58,11 +61,22 @@ async fn read(from: &From, given: Option<ToolsetConfig>) -> Result<Snapshot, Fai
     for service in services {
         index.apply_service(convert::service(&service.metadata, service.spec.as_ref()));
     }
+    let by_labels = config.spec.sources.iter().any(|source| source.namespaces.from == NamespacesFrom::Selector);
+    if by_labels {
+        let namespaces = list(&Api::<Namespace>::all(client.clone()), "Namespaces").await?;
+        for namespace in namespaces {
+            index.apply_namespace(convert::namespace(&namespace.metadata));
+        }
+    }
+    let mut targets = Targets::default();
     let slices_known = match list(&Api::<EndpointSlice>::all(client.clone()), "EndpointSlices").await {
         Ok(slices) => {
             for slice in slices {
                 let endpoints = slice.endpoints.iter().map(Into::into);
-                convert::slice(&slice.metadata, endpoints).map(|view| index.apply_slice(view));
+                if let Some(view) = convert::slice(&slice.metadata, endpoints) {
+                    targets.add(&index, &slice, &view);
+                    index.apply_slice(view);
+                }
             }
             true
         }
@@ -74,16 +88,10 @@ async fn read(from: &From, given: Option<ToolsetConfig>) -> Result<Snapshot, Fai
             false
         }
     };
-    let by_labels = config.spec.sources.iter().any(|source| source.namespaces.from == NamespacesFrom::Selector);
-    if by_labels {
-        let namespaces = list(&Api::<Namespace>::all(client.clone()), "Namespaces").await?;
-        for namespace in namespaces {
-            index.apply_namespace(convert::namespace(&namespace.metadata));
-        }
-    }
+    let pods = targets.read(&client, &config, &mut index, &mut notes).await;
     let config_maps = config_maps(&client, &config, &mut notes).await;
     let default_namespace = client.default_namespace().to_owned();
-    Ok(Snapshot { index, config, config_given, config_maps, slices_known, live: true, default_namespace, notes })
+    Ok(Snapshot { index, config, config_given, config_maps, pods, slices_known, live: true, default_namespace, notes })
 }
 
 async fn connect(context: Option<&str>) -> Result<Client, Failure> {

@@ -1,0 +1,179 @@
+//! The Pods behind the EndpointSlices, read with the permissions of the user as the operator reads them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crd_types::ToolsetConfig;
+use detectors::ServiceKey;
+use k8s_openapi::api::{
+    core::v1::Pod,
+    discovery::v1::{Endpoint, EndpointSlice},
+};
+use kube::{Client, Resource, api::GetParams, core::Request};
+use tokio::task::JoinSet;
+use toolset::{
+    Index, SliceView,
+    pods::{PodRef, ReadPod, Representative, evidence, representatives, selects},
+};
+
+use super::cause;
+use crate::{
+    input::ThinPod,
+    pods::{KnownPods, Origin, wanted},
+};
+
+/// The most Pods that are read, as in the operator.
+const MAX_PODS: usize = 500;
+/// How many Pods are read at the same time.
+const AT_ONCE: usize = 16;
+
+/// The Pods of the Services, as the EndpointSlices name them.
+#[derive(Default)]
+pub(super) struct Targets(BTreeMap<ServiceKey, Vec<PodRef>>);
+
+/// A Pod to read.
+#[derive(Clone)]
+struct Task {
+    service: ServiceKey,
+    pod: Representative,
+}
+
+/// Why a Pod was not read.
+enum Unread {
+    /// The user may not read the Pods of its namespace.
+    Forbidden(String),
+    /// It is gone, or it is not a Pod of the Service.
+    NotOfService,
+    /// Anything else.
+    Failed(String),
+}
+
+impl Targets {
+    /// Takes the Pods of an EndpointSlice that the control plane made for a Service. Everybody can write a slice by hand,
+    /// and it could name any Pod.
+    pub(super) fn add(&mut self, index: &Index, slice: &EndpointSlice, view: &SliceView) {
+        let key = ServiceKey::new(&*view.namespace, &*view.service);
+        if view.managed && index.service(&key).is_some_and(|service| service.view.uid == view.owner) {
+            let pods = slice.endpoints.iter().filter_map(|endpoint| pod_of(endpoint, &view.namespace));
+            self.0.entry(key).or_default().extend(pods);
+        }
+    }
+
+    /// Reads the Pods of the Services for which something is open, and adds what they say to the index. The index holds
+    /// all Services, EndpointSlices and Namespaces.
+    pub(super) async fn read(
+        self,
+        client: &Client,
+        config: &ToolsetConfig,
+        index: &mut Index,
+        notes: &mut Vec<String>,
+    ) -> KnownPods {
+        let mut tasks = Vec::new();
+        for service in wanted(config, index) {
+            let pods = self.0.get(&service).map(|pods| representatives(pods)).unwrap_or_default();
+            tasks.extend(pods.into_iter().map(|pod| Task { service: service.clone(), pod }));
+        }
+        let mut known = KnownPods::default();
+        for task in tasks.iter().skip(MAX_PODS) {
+            known.add_unreadable(task.service.clone(), format!("only {MAX_PODS} Pods are read"));
+        }
+        if tasks.len() > MAX_PODS {
+            notes.push(format!("only {MAX_PODS} Pods are read, and {} are not", tasks.len() - MAX_PODS));
+            tasks.truncate(MAX_PODS);
+        }
+        let mut read: BTreeMap<ServiceKey, Vec<ReadPod>> = BTreeMap::new();
+        let mut unread: BTreeMap<String, (String, String)> = BTreeMap::new();
+        for some in tasks.chunks(AT_ONCE) {
+            let (asked, refused): (Vec<&Task>, Vec<&Task>) =
+                some.iter().partition(|task| !unread.contains_key(&*task.service.namespace));
+            for task in refused {
+                if let Some((why, _)) = unread.get(&*task.service.namespace) {
+                    known.add_unreadable(task.service.clone(), why.clone());
+                }
+            }
+            for (task, answer) in answers(client, asked).await {
+                let Some(service) = index.service(&task.service) else { continue };
+                match answer.and_then(|pod| pod_of_service(&service.view, &task.pod, &pod)) {
+                    Ok(pod) => {
+                        known.add(task.service.clone(), Origin::of_pod(&task.pod, pod.controller.as_deref()));
+                        read.entry(task.service).or_default().push(pod);
+                    }
+                    Err(Unread::NotOfService) => {}
+                    Err(Unread::Forbidden(message)) => {
+                        let why = format!("you are not allowed to read Pods in namespace {}", task.service.namespace);
+                        known.add_unreadable(task.service.clone(), why.clone());
+                        unread.insert(task.service.namespace.to_string(), (why, message));
+                    }
+                    Err(Unread::Failed(message)) => {
+                        known.add_unreadable(task.service.clone(), format!("Pod {}: {message}", task.pod.name));
+                    }
+                }
+            }
+        }
+        notes.extend(note(&unread));
+        for (key, pods) in read {
+            index.apply_pods(&key, evidence(&pods));
+        }
+        known
+    }
+}
+
+/// The note about namespaces whose Pods cannot be read.
+fn note(unread: &BTreeMap<String, (String, String)>) -> Option<String> {
+    let (_, first) = unread.values().next()?;
+    let namespaces: BTreeSet<&str> = unread.keys().map(String::as_str).collect();
+    let namespaces = namespaces.into_iter().collect::<Vec<_>>().join(", ");
+    Some(format!(
+        "Pods in namespace {namespaces} cannot be read, so only the Services count there (products, ports, schemes and paths that Pods show are missing): {first}"
+    ))
+}
+
+/// Asks for all of these Pods at once.
+async fn answers(client: &Client, tasks: Vec<&Task>) -> Vec<(Task, Result<ThinPod, Unread>)> {
+    let mut running = JoinSet::new();
+    for (place, task) in tasks.into_iter().cloned().enumerate() {
+        let client = client.clone();
+        running.spawn(async move {
+            let answer = get(&client, &task).await;
+            (place, task, answer)
+        });
+    }
+    let mut all = running.join_all().await;
+    all.sort_by_key(|(place, ..)| *place);
+    all.into_iter().map(|(_, task, answer)| (task, answer)).collect()
+}
+
+async fn get(client: &Client, task: &Task) -> Result<ThinPod, Unread> {
+    let request = Request::new(Pod::url_path(&(), Some(&task.service.namespace)));
+    let request =
+        request.get(&task.pod.name, &GetParams::default()).map_err(|error| Unread::Failed(error.to_string()))?;
+    client.request::<ThinPod>(request).await.map_err(|error| match &error {
+        kube::Error::Api(status) if status.code == 403 => Unread::Forbidden(status.message.clone()),
+        kube::Error::Api(status) if status.code == 404 => Unread::NotOfService,
+        kube::Error::Api(status) => Unread::Failed(status.message.clone()),
+        // The message of the parser can contain a value of the Pod.
+        kube::Error::SerdeError(_) => Unread::Failed("the answer of the API server is not a Pod".to_owned()),
+        other => Unread::Failed(cause(other)),
+    })
+}
+
+/// What a Pod says, if it is one of the Service.
+fn pod_of_service(view: &detectors::ServiceView, chosen: &Representative, pod: &ThinPod) -> Result<ReadPod, Unread> {
+    let is_same = pod.metadata.uid.as_deref().is_some_and(|uid| uid == chosen.uid);
+    if !is_same || !selects(view, pod.metadata.labels.as_ref()) {
+        return Err(Unread::NotOfService);
+    }
+    Ok(ReadPod::of(view, chosen, &pod.metadata, &pod.spec))
+}
+
+/// The Pod of an endpoint, if it is in the namespace of the Service.
+fn pod_of(endpoint: &Endpoint, namespace: &str) -> Option<PodRef> {
+    let target = endpoint.target_ref.as_ref().filter(|target| target.kind.as_deref() == Some("Pod"))?;
+    if target.namespace.as_deref().is_some_and(|other| other != namespace) {
+        return None;
+    }
+    Some(PodRef {
+        name: target.name.clone()?,
+        uid: target.uid.clone()?,
+        serving: toolset::convert::is_serving(endpoint.conditions.as_ref()),
+    })
+}
