@@ -305,3 +305,36 @@ fn chosen_name(key: &ServiceKey, written: &str, trust: Trust) -> Option<String> 
     let by_service = name == &*key.name || name.starts_with(&format!("{}-", key.name));
     (!by_service && checked::is_tool_name(name)).then(|| name.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{DEFAULT_CLUSTER_DOMAIN, fixtures::trusting_monitoring};
+
+    #[test]
+    fn only_the_entries_of_the_output_that_the_status_notes_are_remembered() {
+        let tool = |service: &str, evidence: &str| {
+            json!({
+                "name": service, "type": "Grafana", "namespace": "monitoring", "service": service, "source": "platform",
+                "endpoint": format!("http://{service}.monitoring.svc.cluster.local:80/old"), "confidence": "Medium",
+                "evidence": evidence,
+            })
+        };
+        let mut config = trusting_monitoring();
+        let tools = json!([tool("a", "label x=y; Pods: path"), tool("b", "label x=y"), tool("gone", "; Pods: path")]);
+        config.status = Some(serde_json::from_value(json!({"tools": tools})).unwrap());
+        let listed = |service: &str| {
+            let endpoint = format!("http://{service}.monitoring.svc.cluster.local:80/new");
+            json!({"name": service, "type": "grafana", "endpoint": endpoint, "metadata": {"source": "platform"}})
+        };
+        let text = json!({"tools": [listed("a"), listed("b")]}).to_string();
+        let data = Data::from([(TOOLSET_JSON_KEY.to_owned(), text.into())]);
+        let remembered = remembered(&config, DEFAULT_CLUSTER_DOMAIN, &data, None);
+        let [(key, entry)] = &remembered.into_iter().collect::<Vec<_>>()[..] else { panic!("one entry") };
+        assert_eq!((&*key.name, &*entry.endpoint.path), ("a", "/new"), "the output is newer than the status");
+        assert_eq!(entry.from_pods, FromPods { path: true, ..FromPods::NOTHING });
+        assert_eq!(entry.confidence, Confidence::Medium);
+    }
+}

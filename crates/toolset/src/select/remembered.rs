@@ -96,14 +96,16 @@ pub struct Remembered {
 pub type Memory<'a> = &'a dyn Fn(&ServiceKey) -> Option<Remembered>;
 
 /// The claim with what only Pods can show, as the output has it. Everything that the Service shows or somebody states
-/// stays. `None` if nothing of it applies.
+/// stays. `None` if nothing of it applies, else also which parts are kept.
 pub(super) fn applied(
     claim: &Claim,
     view: &ServiceView,
     stated: &Annotations,
     remembered: &Remembered,
 ) -> Option<(Claim, FromPods)> {
-    let (mut claim, from_pods) = (claim.clone(), remembered.from_pods);
+    let (mut claim, mut from_pods) = (claim.clone(), remembered.from_pods);
+    from_pods.scheme &= stated.scheme.is_none();
+    from_pods.path &= stated.path.is_none();
     let Endpoint { scheme, port, path, .. } = &remembered.endpoint;
     let is_declared = view.ports.iter().any(|one| one.port == *port && one.protocol == Protocol::Tcp);
     let same = claim.product == remembered.product;
@@ -111,10 +113,14 @@ pub(super) fn applied(
     let may_choose_port = !matches!(claim.origin, Origin::Signature(_)) && stated.port.is_none();
     match &mut claim.outcome {
         ClaimOutcome::Target(target) if same && target.port == *port => {
-            if from_pods.scheme && claim.assumed.scheme {
+            from_pods.port = false;
+            from_pods.product &= claim.confidence < remembered.confidence;
+            from_pods.scheme &= claim.assumed.scheme;
+            from_pods.path &= claim.assumed.path;
+            if from_pods.scheme {
                 target.scheme = *scheme;
             }
-            if from_pods.path && claim.assumed.path {
+            if from_pods.path {
                 target.path = path.clone().into();
             }
         }
@@ -137,7 +143,7 @@ pub(super) fn applied(
     if from_pods.product {
         claim.confidence = claim.confidence.max(remembered.confidence);
     }
-    Some((claim, from_pods))
+    from_pods.is_any().then_some((claim, from_pods))
 }
 
 #[cfg(test)]
@@ -182,7 +188,8 @@ mod tests {
         let path = FromPods { path: true, ..FromPods::NOTHING };
         let grafana = || grafana("monitoring", "g");
         assert_eq!(planned(grafana(), &remembered(Product::Grafana, 80, path)), ("http://:80/kept".to_owned(), path));
-        assert_eq!(planned(grafana(), &remembered(Product::Grafana, 80, ALL)), ("https://:80/kept".to_owned(), ALL));
+        let kept = FromPods { scheme: true, path: true, ..FromPods::NOTHING };
+        assert_eq!(planned(grafana(), &remembered(Product::Grafana, 80, ALL)), ("https://:80/kept".to_owned(), kept));
         let other = planned(grafana(), &remembered(Product::Grafana, 81, ALL));
         assert_eq!(other, ("http://:80".to_owned(), FromPods::NOTHING), "the Service does not declare that port");
         let product = planned(grafana(), &remembered(Product::Loki, 80, ALL));
@@ -193,7 +200,8 @@ mod tests {
     fn what_somebody_states_is_not_kept() {
         let stated = [("kubernaut.io/toolset-path", "/stated"), ("kubernaut.io/toolset-scheme", "http")];
         let view = annotated(grafana("monitoring", "g"), &stated);
-        assert_eq!(planned(view, &remembered(Product::Grafana, 80, ALL)).0, "http://:80/stated");
+        let as_stated = ("http://:80/stated".to_owned(), FromPods::NOTHING);
+        assert_eq!(planned(view, &remembered(Product::Grafana, 80, ALL)), as_stated);
     }
 
     proptest! {
