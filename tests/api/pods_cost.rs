@@ -46,11 +46,12 @@ async fn ten_thousand_services_with_fifty_candidates_make_fifty_reads_at_the_sta
             .collect();
         let make = async |service| world.backend(&world.create(service).await?).await;
         stream::iter(&candidates).map(make).buffer_unordered(16).try_collect::<Vec<_>>().await?;
-        // Without a selector, so that the EndpointSlice controller has nothing to do for them.
+        // Without a selector and an address, so that the control plane has little to do for them.
         let shop = async |number: usize| {
             let namespace = &namespaces[number % namespaces.len()];
             let mut shop = services::web_shop(namespace, &format!("shop-{number:05}"));
-            shop.spec.get_or_insert_default().selector = None;
+            let spec = shop.spec.get_or_insert_default();
+            (spec.selector, spec.cluster_ip) = (None, Some("None".to_owned()));
             world.create(&shop).await
         };
         let others = stream::iter(0..SERVICES - CANDIDATES).map(shop).buffer_unordered(32);
