@@ -82,7 +82,7 @@ async fn paths_are_found_in_the_pods_of_deployments_and_follow_a_rollout() -> Re
         stage
             .config_is("the status notes it", |config| {
                 let tools = config.data.pointer("/status/tools").and_then(Value::as_array);
-                let of = |tool: &Value| tool["evidence"].as_str().is_some_and(|text| text.contains("; Pods: "));
+                let of = |tool: &Value| tool["fromPods"].as_array().is_some_and(|parts| parts.contains(&"Path".into()));
                 tools.is_some_and(|tools| tools.len() == 2 && tools.iter().all(of))
             })
             .await?;

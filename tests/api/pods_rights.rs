@@ -56,8 +56,8 @@ async fn while_pods_may_not_be_read_the_config_map_stays_and_it_recovers_without
         };
         says("all is well", false).await?;
         present(&configs, CONFIG, "the path is noted", |config| {
-            let evidence = config.data.pointer("/status/tools/0/evidence").and_then(Value::as_str);
-            evidence.is_some_and(|text| text.contains("; Pods: ") && text.contains("path"))
+            let parts = config.data.pointer("/status/tools/0/fromPods").and_then(Value::as_array);
+            parts.is_some_and(|parts| parts.contains(&"Path".into()))
         })
         .await?;
         let before = output(world, &agent).await?;

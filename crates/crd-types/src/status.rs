@@ -117,11 +117,17 @@ pub struct ToolStatus {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub confidence: String,
-    /// evidence is the piece of evidence that decided, for example label app.kubernetes.io/name=grafana. At its end, after
-    /// Pods:, are the parts of the entry that only Pods show. It is empty for an entry of spec.tools.
+    /// evidence is the evidence that decided, for example label app.kubernetes.io/name=grafana. It is empty for an entry
+    /// of spec.tools.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 256))]
     pub evidence: String,
+    /// fromPods lists the parts of the entry that only the Pods of the Service show: Product, Port, Scheme and Path. While
+    /// the operator cannot read the Pods, these parts stay as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub from_pods: Vec<String>,
     /// health is Healthy, Unhealthy or Unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]

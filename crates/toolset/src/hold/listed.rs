@@ -148,7 +148,7 @@ pub fn remembered(
 ) -> BTreeMap<ServiceKey, Remembered> {
     let status = config.status.iter().flat_map(|status| &status.tools);
     let noted: BTreeMap<ServiceKey, &ToolStatus> =
-        status.filter(|tool| FromPods::noted(&tool.evidence).is_any()).map(|tool| (key_of(tool), tool)).collect();
+        status.filter(|tool| FromPods::listed(&tool.from_pods).is_any()).map(|tool| (key_of(tool), tool)).collect();
     if noted.is_empty() {
         return BTreeMap::new();
     }
@@ -162,7 +162,7 @@ pub fn remembered(
     let of = |(key, tool): (ServiceKey, &ToolStatus)| {
         let endpoint = written.get(&key).cloned().or_else(|| Endpoint::of_url(&tool.endpoint).ok())?;
         let product = Product::ALL.iter().copied().find(|product| product.as_str() == tool.type_)?;
-        let (confidence, from_pods) = (confidence(&tool.confidence), FromPods::noted(&tool.evidence));
+        let (confidence, from_pods) = (confidence(&tool.confidence), FromPods::listed(&tool.from_pods));
         Some((key, Remembered { product, endpoint, confidence, from_pods }))
     };
     noted.into_iter().filter(|(key, _)| listed.contains(key)).filter_map(of).collect()
@@ -315,15 +315,15 @@ mod tests {
 
     #[test]
     fn only_the_entries_of_the_output_that_the_status_notes_are_remembered() {
-        let tool = |service: &str, evidence: &str| {
+        let tool = |service: &str, from_pods: &[&str]| {
             json!({
                 "name": service, "type": "Grafana", "namespace": "monitoring", "service": service, "source": "platform",
                 "endpoint": format!("http://{service}.monitoring.svc.cluster.local:80/old"), "confidence": "Medium",
-                "evidence": evidence,
+                "fromPods": from_pods,
             })
         };
         let mut config = trusting_monitoring();
-        let tools = json!([tool("a", "label x=y; Pods: path"), tool("b", "label x=y"), tool("gone", "; Pods: path")]);
+        let tools = json!([tool("a", &["Path"]), tool("b", &[]), tool("gone", &["Path"])]);
         config.status = Some(serde_json::from_value(json!({"tools": tools})).unwrap());
         let listed = |service: &str| {
             let endpoint = format!("http://{service}.monitoring.svc.cluster.local:80/new");

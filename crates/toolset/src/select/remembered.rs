@@ -1,7 +1,5 @@
 //! What only Pods show of a Service, and how its entry keeps that while its Pods are not known.
 
-use std::fmt;
-
 use crd_types::ServiceReason;
 use detectors::{Confidence, Product, Protocol, ServiceKey, ServiceView, Target};
 
@@ -24,9 +22,6 @@ pub struct FromPods {
     /// The path.
     pub path: bool,
 }
-
-/// How the status begins its note of the parts that come from Pods.
-const NOTE: &str = "; Pods: ";
 
 impl FromPods {
     /// Nothing comes from Pods.
@@ -52,30 +47,17 @@ impl FromPods {
         }
     }
 
-    /// Reads the note at the end of a text.
-    pub(crate) fn noted(text: &str) -> Self {
-        let mut parts = Self::NOTHING;
-        let Some((_, words)) = text.rsplit_once(NOTE) else { return parts };
-        for word in words.split(", ") {
-            match word {
-                "product" => parts.product = true,
-                "port" => parts.port = true,
-                "scheme" => parts.scheme = true,
-                "path" => parts.path = true,
-                _ => return Self::NOTHING,
-            }
-        }
-        parts
+    /// The parts that a status lists. A name of a newer version is ignored.
+    pub(crate) fn listed(names: &[String]) -> Self {
+        let has = |name: &str| names.iter().any(|one| one == name);
+        Self { product: has("Product"), port: has("Port"), scheme: has("Scheme"), path: has("Path") }
     }
-}
 
-impl fmt::Display for FromPods {
-    /// The note, or nothing.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { product, port, scheme, path } = *self;
-        let all = [(product, "product"), (port, "port"), (scheme, "scheme"), (path, "path")];
-        let words: Vec<&str> = all.into_iter().filter(|(shown, _)| *shown).map(|(_, word)| word).collect();
-        if words.is_empty() { Ok(()) } else { write!(f, "{NOTE}{}", words.join(", ")) }
+    /// The names of the parts, as a status lists them.
+    pub(crate) fn names(self) -> Vec<String> {
+        let Self { product, port, scheme, path } = self;
+        let all = [(product, "Product"), (port, "Port"), (scheme, "Scheme"), (path, "Path")];
+        all.into_iter().filter(|(shown, _)| *shown).map(|(_, name)| name.to_owned()).collect()
     }
 }
 
@@ -206,14 +188,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_note_of_the_parts_is_read_back(
+        fn the_names_of_the_parts_are_read_back(
             (product, port, scheme, path) in any::<(bool, bool, bool, bool)>(),
-            before in "[ -~]{0,20}",
         ) {
             let parts = FromPods { product, port, scheme, path };
-            let text = format!("{before}{parts}");
-            prop_assume!(parts.is_any() || !before.contains(NOTE));
-            prop_assert_eq!(FromPods::noted(&text), parts);
+            prop_assert_eq!(FromPods::listed(&parts.names()), parts);
         }
     }
 }

@@ -85,7 +85,8 @@ fn tool_status(tool: &Tool) -> ToolStatus {
         endpoint: tool.endpoint.to_string(),
         source: tool.source.clone(),
         confidence: tool.confidence.to_string(),
-        evidence: evidence(tool),
+        evidence: tool.decided_by.chars().take(MAX_EVIDENCE).collect(),
+        from_pods: tool.from_pods.names(),
         health: tool.health.as_str().to_owned(),
         reason: if tool.health == Health::Unhealthy && tool.reason == ServiceReason::Selected {
             ServiceReason::Unhealthy.as_str().to_owned()
@@ -93,13 +94,6 @@ fn tool_status(tool: &Tool) -> ToolStatus {
             tool.reason.as_str().to_owned()
         },
     }
-}
-
-/// The evidence that decided, and which parts of the entry come from Pods. A later process reads the parts back.
-fn evidence(tool: &Tool) -> String {
-    let note = tool.from_pods.to_string();
-    let room = MAX_EVIDENCE.saturating_sub(note.chars().count());
-    tool.decided_by.chars().take(room).collect::<String>() + &note
 }
 
 fn rejected_status(rejection: &Rejection) -> RejectedStatus {
