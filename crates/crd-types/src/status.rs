@@ -125,7 +125,7 @@ pub struct ToolStatus {
     /// fromPods lists the parts of the entry that only the Pods of the Service show: Product, Port, Scheme and Path. While
     /// the operator cannot read the Pods, these parts stay as they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 4))]
+    #[schemars(length(max = 4), inner(length(max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub from_pods: Vec<String>,
     /// health is Healthy, Unhealthy or Unknown.
