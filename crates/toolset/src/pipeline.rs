@@ -91,10 +91,7 @@ pub fn run_with_trace(input: Input<'_>) -> (Outcome, Trace) {
 fn compose<T>(input: Input<'_>, keep: impl FnOnce(&Selection, &HealthReport) -> T) -> (Outcome, T) {
     let Input { config, cluster_domain, index, admits, remembered, health, legacy_overrides, base, previous } = input;
     let ctx = Context { config, cluster_domain };
-    let mut selection = select(&ctx, index, remembered);
-    if let Some(admits) = admits {
-        selection.admit(admits);
-    }
+    let selection = select(&ctx, index, remembered, admits);
     let health = match health {
         HealthInput::Unobserved => HealthReport::unknown(),
         HealthInput::Unreadable => HealthReport::without_slices(&selection),

@@ -42,7 +42,7 @@ impl Scene {
 
     fn judge(&mut self, now: Duration) -> (ToolHealth, Option<Duration>) {
         let config = trusting_monitoring();
-        let selection = select(&Context { config: &config, cluster_domain: DOMAIN }, &self.index, None);
+        let selection = select(&Context { config: &config, cluster_domain: DOMAIN }, &self.index, None, None);
         let time = |_: &str| HealthTime { now, frozen: self.frozen };
         let report = self.stage.judge(&time, &self.spec, &selection, &self.index, &|| self.output.clone());
         (report.of(&key()), report.recheck_in)

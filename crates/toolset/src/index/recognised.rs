@@ -33,6 +33,13 @@ pub struct PodEvidence {
     pub ambiguous: bool,
 }
 
+impl PodEvidence {
+    /// Pods that say nothing about their Service.
+    pub fn nothing() -> Self {
+        Self { facts: PodFacts::default(), ambiguous: false }
+    }
+}
+
 /// Whether what Pods say counts. It does not count in a Tenant source, because a tenant writes its Pods, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pods {

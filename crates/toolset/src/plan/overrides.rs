@@ -71,7 +71,7 @@ fn merge(ctx: &Context<'_>, index: &Index, rule: &Override, planned: &mut Planne
                 tool.assumed.scheme &= adjustment.scheme.is_none();
                 tool.assumed.path &= adjustment.path.is_none();
                 tool.from_pods.port &= adjustment.port.is_none();
-                tool.from_pods.scheme &= adjustment.scheme.is_none();
+                tool.from_pods.scheme &= adjustment.scheme.is_none() && adjustment.port.is_none();
                 tool.from_pods.path &= adjustment.path.is_none();
                 tool.endpoint = endpoint;
             }

@@ -52,8 +52,8 @@ impl ReadPod {
 
 /// What the Pods of a Service say together. `None` without any.
 ///
-/// Several stems of one controller are a rollout, of which only one counts. Controllers that serve nothing do not count
-/// while another one serves. What the others disagree on is not known.
+/// Several stems of one controller are a rollout, of which only one counts. What different controllers disagree on is not
+/// known, whether or not all of them serve. Otherwise the endpoint would change with every Pod that restarts.
 pub fn evidence(pods: &[ReadPod]) -> Option<PodEvidence> {
     let mut by_controller: BTreeMap<(Option<&str>, &str), &ReadPod> = BTreeMap::new();
     for pod in pods {
@@ -64,9 +64,7 @@ pub fn evidence(pods: &[ReadPod]) -> Option<PodEvidence> {
             *counts = pod;
         }
     }
-    let serves = by_controller.values().any(|pod| pod.serving > 0);
-    let counted = by_controller.into_values().filter(|pod| !serves || pod.serving > 0);
-    let facts: Vec<PodFacts> = counted.map(|pod| pod.facts.clone()).collect();
+    let facts: Vec<PodFacts> = by_controller.into_values().map(|pod| pod.facts.clone()).collect();
     if facts.is_empty() {
         return None;
     }

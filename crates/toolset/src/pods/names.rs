@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 const MAX_NAME: usize = 63;
 /// How many random characters a controller appends to the name of a Pod.
 const RANDOM: usize = 5;
+/// The characters of which they are.
+const RANDOM_CHARACTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// The labels with which controllers mark the Pods of one template, and with which they end the names of `ReplicaSets`.
 const TEMPLATE_HASHES: [&str; 2] = ["pod-template-hash", "rollouts-pod-template-hash"];
@@ -21,9 +23,15 @@ pub fn stem(name: &str) -> &str {
         (Some(cut), rest) if name.is_char_boundary(cut) && rest.is_none_or(|(_, end)| end.len() > RANDOM) => {
             &name[..cut]
         }
-        (_, Some((stem, _))) if !stem.is_empty() => stem,
+        (_, Some((stem, end))) if !stem.is_empty() && is_appended(end) => stem,
         _ => name,
     }
+}
+
+/// Whether a controller has appended this to a name: random characters, or the number of a `StatefulSet`'s Pod.
+fn is_appended(end: &str) -> bool {
+    let random = end.len() == RANDOM && end.bytes().all(|byte| RANDOM_CHARACTERS.contains(&byte));
+    random || !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The number at the end of the name of a `StatefulSet`'s Pod.

@@ -64,7 +64,9 @@ pub fn representatives_of_known(pods: &[PodRef], is_known: impl Fn(&str) -> bool
         Some(Representative { name: name.to_owned(), uid: uid.to_owned(), stem: stem.to_owned(), serving })
     };
     let mut all: Vec<Representative> = by_stem.into_iter().filter_map(chosen).collect();
-    all.sort_by(|a, b| (Reverse(a.serving), &a.stem).cmp(&(Reverse(b.serving), &b.stem)));
+    // Which stems are read does not change with every Pod that becomes ready.
+    all.sort_by_key(|one| (one.serving == 0, !is_known(&one.uid), Reverse(one.serving), one.stem.clone()));
     all.truncate(MAX_PER_SERVICE);
+    all.sort_by_key(|one| (Reverse(one.serving), one.stem.clone()));
     all
 }

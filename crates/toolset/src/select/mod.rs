@@ -23,7 +23,7 @@ use std::{
 };
 
 use crd_types::{NamespacesFrom, ServiceReason, Source, State, ToolsetConfig, Trust};
-use detectors::{Confidence, DisplacedBecause, Finding, Product, ServiceView};
+use detectors::{Confidence, DisplacedBecause, Finding, Product, ServiceKey, ServiceView};
 
 use self::{
     annotation::{Annotations, Malformed},
@@ -44,8 +44,14 @@ pub struct Context<'a> {
 
 /// Compares every Service that can be a candidate with the spec.
 ///
-/// `remembered` reads how a Service is in the output, if its Pods count and are not known.
-pub fn select(ctx: &Context<'_>, index: &Index, remembered: Option<Memory<'_>>) -> Selection {
+/// `remembered` reads how a Service is in the output, if its Pods count and are not known. `admits` says which Services
+/// can be tools.
+pub fn select(
+    ctx: &Context<'_>,
+    index: &Index,
+    remembered: Option<Memory<'_>>,
+    admits: Option<&dyn Fn(&ServiceKey) -> bool>,
+) -> Selection {
     let mut selection = Selection::default();
     let mut namespace: Option<(&str, Vec<&Source>)> = None;
     // Services come sorted by namespace, so the sources of a namespace are looked up once.
@@ -59,6 +65,10 @@ pub fn select(ctx: &Context<'_>, index: &Index, remembered: Option<Memory<'_>>) 
             selection.candidates.extend(judge(ctx, index, service, source, remembered));
         }
     });
+    // What cannot enter displaces nothing.
+    if let Some(admits) = admits {
+        selection.admit(admits);
+    }
     second_stage(ctx, index, &mut selection.candidates);
     selection
 }
@@ -267,13 +277,19 @@ fn second_stage(ctx: &Context<'_>, index: &Index, candidates: &mut [Candidate]) 
     }
 }
 
-/// The built-in finding that a candidate comes from, or one that is made from what was stated.
+/// The built-in finding that a candidate comes from, or one that is made from what was stated or remembered.
 fn finding_of<'a>(service: &'a Recognised, candidate: &Candidate, pods: Pods) -> Option<Cow<'a, Finding>> {
     let product = candidate.product?;
-    if candidate.origin == Origin::Rules {
-        return service.findings(pods).iter().find(|finding| finding.product == product).map(Cow::Borrowed);
-    }
     let endpoint = candidate.endpoint()?;
+    let is_at = |finding: &&Finding| {
+        let outcome = &finding.outcome;
+        finding.product == product
+            && matches!(outcome, detectors::Outcome::Endpoint(target) if target.port == endpoint.port)
+    };
+    let found = service.findings(pods).iter().find(is_at);
+    if let Some(finding) = found.filter(|_| candidate.origin == Origin::Rules) {
+        return Some(Cow::Borrowed(finding));
+    }
     let target = detectors::Target { port: endpoint.port, scheme: endpoint.scheme, path: endpoint.path.clone().into() };
     Some(Cow::Owned(Finding {
         product,

@@ -94,7 +94,8 @@ pub(super) fn applied(
     let by_rules = claim.origin == Origin::Rules && claim.confidence < Confidence::High;
     let may_choose_port = !matches!(claim.origin, Origin::Signature(_)) && stated.port.is_none();
     match &mut claim.outcome {
-        ClaimOutcome::Target(target) if same && target.port == *port => {
+        // Where the port does not come from Pods, an override can have changed it.
+        ClaimOutcome::Target(target) if same && (target.port == *port || !from_pods.port) => {
             from_pods.port = false;
             from_pods.product &= claim.confidence < remembered.confidence;
             from_pods.scheme &= claim.assumed.scheme;
@@ -176,6 +177,13 @@ mod tests {
         assert_eq!(other, ("http://:80".to_owned(), FromPods::NOTHING), "the Service does not declare that port");
         let product = planned(grafana(), &remembered(Product::Loki, 80, ALL));
         assert_eq!(product, ("http://:80".to_owned(), FromPods::NOTHING), "the Service shows its product");
+    }
+
+    #[test]
+    fn a_path_is_kept_where_an_override_chose_the_port() {
+        let path = FromPods { path: true, ..FromPods::NOTHING };
+        let kept = planned(grafana("monitoring", "g"), &remembered(Product::Grafana, 8081, path));
+        assert_eq!(kept, ("http://:80/kept".to_owned(), path));
     }
 
     #[test]

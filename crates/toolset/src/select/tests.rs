@@ -1,7 +1,8 @@
 use crd_types::ServiceReason;
-use detectors::{Product, ServiceType, ServiceView};
+use detectors::{Product, ServiceKey, ServiceType, ServiceView};
 use serde_json::json;
 
+use super::{Context, select};
 use crate::{
     Index, Plan, SliceView,
     fixtures::{annotated, config, grafana, index, labelled, planned, prometheus, service, slice, trusting_monitoring},
@@ -190,4 +191,25 @@ fn a_namespace_joins_a_selector_source_when_it_gains_the_label() {
         labels: [("observe", "yes")].into_iter().collect(),
     });
     assert_eq!(planned(&config, &known).tools.len(), 1);
+}
+
+#[test]
+fn a_service_that_cannot_enter_yet_displaces_nothing() {
+    let of = |name: &str, component: &str| {
+        let labels = [
+            ("app.kubernetes.io/name", "loki"),
+            ("app.kubernetes.io/component", component),
+            ("app.kubernetes.io/instance", "logs"),
+        ];
+        labelled(service("monitoring", name, &[("http-metrics", 3100)]), &labels)
+    };
+    let known = index([of("read", "read"), of("gateway", "gateway")]);
+    let config = trusting_monitoring();
+    let ctx = Context { config: &config, cluster_domain: crate::DEFAULT_CLUSTER_DOMAIN };
+    let chosen = |admits: &dyn Fn(&ServiceKey) -> bool| {
+        let selection = select(&ctx, &known, None, Some(admits));
+        selection.chosen().map(|candidate| candidate.key.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(chosen(&|_| true), ["gateway"]);
+    assert_eq!(chosen(&|key| &*key.name == "read"), ["read"]);
 }

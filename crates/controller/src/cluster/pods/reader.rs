@@ -65,6 +65,7 @@ impl PodReader {
             if self.cluster.pods.lock().lead(term) {
                 // The rounds of the last term end here.
                 rounds = JoinSet::new();
+                self.forget_answers();
             }
             let check = if term.is_some() { self.follow() } else { None };
             while let Some((start, view)) = self.next() {
@@ -75,6 +76,7 @@ impl PodReader {
                     Round { key, number, selects, result }
                 });
             }
+            self.trigger_ended();
             let due = self.cluster.pods.lock().next_due().into_iter().chain(check).min();
             tokio::select! {
                 () = self.leadership.changed() => {}
@@ -90,6 +92,23 @@ impl PodReader {
                 () = moment(due) => {}
             }
         }
+    }
+
+    /// Another replica may have written something newer than what this one knows of the last term, so nothing of it counts
+    /// before it is answered again.
+    fn forget_answers(&self) {
+        let known = self.cluster.pods.lock().all();
+        let mut index = self.cluster.index_mut();
+        for key in known {
+            index.apply_pods(&key, None);
+        }
+    }
+
+    /// Triggers for the Services that have stopped to wait, because they can enter the output.
+    fn trigger_ended(&self) {
+        let ended = self.cluster.pods.lock().take_ended();
+        let changes: Vec<Change> = ended.into_iter().map(|key| Change::Pods { key }).collect();
+        self.cluster.trigger(&self.triggers, &changes, Instant::now());
     }
 
     /// Takes what changed. Returns when to do it again although nothing changes.
@@ -111,7 +130,8 @@ impl PodReader {
                 let Some(service) = index.service(key) else { continue };
                 let slices = self.slices(&index, key);
                 is_pending |= slices == SeenSlices::Pending;
-                targets.want(&Seen { view: &service.view, confidence: *confidence, slices }, now);
+                let has_evidence = service.pods().is_some();
+                targets.want(&Seen { view: &service.view, confidence: *confidence, slices, has_evidence }, now);
             }
             // A Role grants in one namespace.
             targets.ask_again(!self.cluster.scope.watch_namespaces.is_empty(), now);
@@ -182,7 +202,7 @@ impl PodReader {
         }
         let is_allowed = result.is_ok();
         let ended = self.cluster.pods.lock().end((&key, number), result, Instant::now());
-        let Some(Ended { evidence, is_first, refusal_changed }) = ended else { return };
+        let Some(Ended { evidence, refusal_changed }) = ended else { return };
         if refusal_changed && is_allowed {
             info!(%namespace, "Pods can be read again");
         } else if refusal_changed {
@@ -195,9 +215,7 @@ impl PodReader {
         let mut index = self.cluster.index_mut();
         let is_same = index.service(&key).is_some_and(|service| selects(&service.view) == asked);
         let change = evidence.filter(|_| is_same).and_then(|evidence| index.apply_pods(&key, Some(evidence)));
-        drop(index);
-        // Without evidence the Service enters the output as it shows itself.
-        changes.extend(change.or_else(|| is_first.then_some(Change::Pods { key })));
+        changes.extend(change);
     }
 }
 

@@ -50,6 +50,8 @@ pub(crate) struct Targets {
     pods: usize,
     reserved: usize,
     refusals: Refusals,
+    /// The Services that have stopped to wait since this was taken last.
+    ended: Vec<ServiceKey>,
 }
 
 /// A Service whose Pods are read.
@@ -65,15 +67,30 @@ struct Target {
     pods: Pods,
     /// Whether there was an answer or a failure in this term.
     is_answered: bool,
-    /// Whether the last round was refused.
-    is_refused: bool,
+    refusal: Refusal,
     failures: u32,
     last: Option<Instant>,
     due: Option<(Instant, Reverse<Confidence>)>,
     /// The number of the round under way, and the room for its Pods.
     round: Option<(u64, usize)>,
-    /// It changed during the round under way.
+    /// It selects something else since the round under way has begun.
     is_outdated: bool,
+    /// Its slices changed since the round under way has begun.
+    is_behind: bool,
+}
+
+/// Whether a Service is not asked because its namespace is refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Refusal {
+    /// It is asked.
+    #[default]
+    No,
+    /// Another Service of the namespace was refused.
+    OfAnother,
+    /// Its own round was refused, so it has Pods to read.
+    Own,
+    /// It asks whether Pods may be read again.
+    Asks,
 }
 
 /// A Service as it is now, to be compared with what is known.
@@ -82,6 +99,8 @@ pub(super) struct Seen<'a> {
     /// How sure its recognition is without Pods.
     pub(super) confidence: Confidence,
     pub(super) slices: SeenSlices,
+    /// Whether the index knows what its Pods say.
+    pub(super) has_evidence: bool,
 }
 
 /// The EndpointSlices of a Service.
@@ -110,8 +129,6 @@ pub(super) struct Start {
 pub(super) struct Ended {
     /// What the Pods say now. `None` if that is as before.
     pub(super) evidence: Option<PodEvidence>,
-    /// Whether the Service waited for its first answer.
-    pub(super) is_first: bool,
     /// Whether it is known only now that this namespace is refused, or that it is not.
     pub(super) refusal_changed: bool,
 }
@@ -151,6 +168,8 @@ impl Targets {
             && target.selects != selects(view)
         {
             target.is_outdated = true;
+            // The index has dropped what the Pods say.
+            target.slices = None;
             self.unanswered += usize::from(std::mem::take(&mut target.is_answered));
         }
         self.changed(&view.key)
@@ -200,6 +219,11 @@ impl Targets {
             target.selects = selects;
             target.slices = None;
             target.is_outdated = true;
+            self.unanswered += usize::from(std::mem::take(&mut target.is_answered));
+        }
+        if !seen.has_evidence && target.is_answered && target.pods.values().any(Option::is_some) {
+            // The Service was not recognised for a moment, so the index has dropped it.
+            target.slices = None;
         }
         target.has_pods = matches!(seen.slices, SeenSlices::At(_));
         match seen.slices {
@@ -209,7 +233,14 @@ impl Targets {
                 self.answered(key);
                 self.schedule(key, None);
             }
-            SeenSlices::At(number) if target.slices != Some(number) => self.schedule(key, Some(now)),
+            SeenSlices::At(number) if target.slices != Some(number) => {
+                // What fails is not asked more often because its Pods come and go.
+                let pauses = target.failures > 0 && target.due.is_some();
+                target.is_behind |= target.round.is_some();
+                if target.round.is_none() && !pauses {
+                    self.schedule(key, Some(now));
+                }
+            }
             SeenSlices::Pending | SeenSlices::At(_) => {}
         }
     }
@@ -221,11 +252,11 @@ impl Targets {
         self.beyond.remove(key);
         let Some(target) = self.known.remove(key) else { return false };
         self.pods -= target.pods.len();
-        if let Some((_, room)) = target.round {
-            self.reserved -= room;
+        if let Some((_, reserved)) = target.round {
+            self.reserved -= reserved;
             self.rounds -= 1;
         }
-        if target.is_refused && !self.is_any_refused(&key.namespace) {
+        if target.refusal != Refusal::No && !self.is_any_refused(&key.namespace) {
             self.refusals.forget(&key.namespace);
         }
         self.make_room(now);
@@ -242,14 +273,15 @@ impl Targets {
     /// permissions of its own.
     pub(super) fn ask_again(&mut self, each: bool, now: Instant) {
         for namespace in self.refusals.ask(each, now) {
-            let refused = |(key, target): (&ServiceKey, &Target)| {
-                (*key.namespace == *namespace && target.is_refused).then(|| key.clone())
+            // One that was refused itself has Pods to read, so its answer says whether they may be read.
+            let refused = |refusal: Refusal| {
+                let mut all = self.known.iter().filter(|(key, _)| *key.namespace == *namespace);
+                all.find(|(_, target)| target.refusal == refusal).map(|(key, _)| key.clone())
             };
-            match self.known.iter().find_map(refused) {
+            match refused(Refusal::Own).or_else(|| refused(Refusal::OfAnother)) {
                 Some(key) => {
                     if let Some(target) = self.known.get_mut(&key) {
-                        // This one is not held back.
-                        target.is_refused = false;
+                        target.refusal = Refusal::Asks;
                     }
                     self.schedule(&key, Some(now));
                 }
@@ -267,11 +299,17 @@ impl Targets {
             }
             self.schedule(&key, None);
             let target = self.known.get_mut(&key)?;
-            let room = (MAX_PODS + target.pods.len()).saturating_sub(self.pods + self.reserved).min(MAX_PER_SERVICE);
-            if target.is_refused {
+            if target.round.is_some() {
+                target.is_behind = true;
+                continue;
+            }
+            if matches!(target.refusal, Refusal::OfAnother | Refusal::Own) {
                 self.answered(&key);
                 continue;
             }
+            // Its own Pods have their places already.
+            let own = target.pods.len();
+            let room = (own + MAX_PODS.saturating_sub(self.pods + self.reserved)).min(MAX_PER_SERVICE);
             if room == 0 {
                 self.answered(&key);
                 self.beyond.insert(key);
@@ -279,9 +317,10 @@ impl Targets {
             }
             target.last = Some(now);
             self.started += 1;
-            target.round = Some((self.started, room));
-            target.is_outdated = false;
-            self.reserved += room;
+            let reserved = room.saturating_sub(own);
+            target.round = Some((self.started, reserved));
+            (target.is_outdated, target.is_behind) = (false, false);
+            self.reserved += reserved;
             self.rounds += 1;
             return Some(Start { known: target.pods.clone(), number: self.started, key, room });
         }
@@ -303,45 +342,72 @@ impl Targets {
         now: Instant,
     ) -> Option<Ended> {
         let target = self.known.get_mut(key)?;
-        let (_, room) = target.round.take_if(|(round, _)| *round == number)?;
-        self.reserved -= room;
+        let (_, reserved) = target.round.take_if(|(round, _)| *round == number)?;
+        self.reserved -= reserved;
         self.rounds -= 1;
         if target.is_outdated {
             // The Pods were read for what the Service was.
+            if target.refusal == Refusal::Asks {
+                target.refusal = Refusal::Own;
+            }
             self.schedule(key, Some(now));
+            self.make_room(now);
             return Some(Ended::default());
         }
-        let mut ended = Ended::default();
+        let (mut ended, is_behind) = (Ended::default(), target.is_behind);
         match result {
             Ok(answer) => {
                 target.failures = 0;
-                target.is_refused = false;
+                let asked = std::mem::take(&mut target.refusal) != Refusal::No;
                 self.pods = self.pods + answer.pods.len() - target.pods.len();
                 let said: Vec<ReadPod> = answer.pods.values().flatten().cloned().collect();
+                // Pods that say nothing are an answer, too. Without any Pods, what the last ones said stays.
+                let nothing = || (!answer.pods.is_empty()).then(PodEvidence::nothing);
+                ended.evidence = pods::evidence(&said).or_else(nothing);
                 target.pods = answer.pods;
-                ended.evidence = pods::evidence(&said);
                 if answer.is_cut {
                     self.beyond.insert(key.clone());
                 }
-                if answer.read > 0 && self.refusals.allowed(&key.namespace, now) {
+                if is_behind {
+                    self.schedule(key, Some(now));
+                }
+                // Where nothing has to be read, nothing is refused.
+                let is_allowed = answer.read > 0 || asked && !self.is_any_refused_itself(&key.namespace);
+                if is_allowed && self.refusals.allowed(&key.namespace, now) {
                     ended.refusal_changed = true;
                     self.resume(&key.namespace, now);
                 }
+                self.answered(key);
             }
             Err(Failure::Refused) => {
-                target.is_refused = true;
+                target.refusal = Refusal::Own;
                 ended.refusal_changed = self.refusals.refused(&key.namespace, now);
                 self.hold_back(&key.namespace);
+                self.answered(key);
             }
+            // This is no answer. Those who wait have a deadline.
             Err(Failure::Replaced | Failure::Failed(_)) => {
+                if target.refusal == Refusal::Asks {
+                    target.refusal = Refusal::Own;
+                }
                 target.failures = target.failures.saturating_add(1);
                 let again = now + pause(target.failures, key);
                 self.schedule(key, Some(again));
             }
         }
         self.make_room(now);
-        ended.is_first = self.answered(key);
         Some(ended)
+    }
+
+    /// The Services that have stopped to wait since the last call. Their ToolsetConfigs have to be planned again, because
+    /// those Services can enter the output.
+    pub(super) fn take_ended(&mut self) -> Vec<ServiceKey> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// All Services whose Pods are known.
+    pub(super) fn all(&self) -> Vec<ServiceKey> {
+        self.known.keys().cloned().collect()
     }
 
     /// The Services of a namespace.
@@ -349,12 +415,12 @@ impl Targets {
         self.known.keys().filter(|key| *key.namespace == *namespace).cloned().collect()
     }
 
-    /// Ends the waiting of a Service. Returns whether it waited.
-    fn answered(&mut self, key: &ServiceKey) -> bool {
-        let Some(target) = self.known.get_mut(key).filter(|target| !target.is_answered) else { return false };
+    /// Ends the waiting of a Service.
+    fn answered(&mut self, key: &ServiceKey) {
+        let Some(target) = self.known.get_mut(key).filter(|target| !target.is_answered) else { return };
         target.is_answered = true;
         self.unanswered -= 1;
-        true
+        self.ended.push(key.clone());
     }
 
     /// Sets when the next round of a Service is due. Two rounds never follow each other at once.
@@ -371,13 +437,19 @@ impl Targets {
     }
 
     fn is_any_refused(&self, namespace: &str) -> bool {
-        self.known.iter().any(|(key, target)| target.is_refused && *key.namespace == *namespace)
+        self.known.iter().any(|(key, target)| target.refusal != Refusal::No && *key.namespace == *namespace)
+    }
+
+    fn is_any_refused_itself(&self, namespace: &str) -> bool {
+        self.known.iter().any(|(key, target)| target.refusal == Refusal::Own && *key.namespace == *namespace)
     }
 
     /// The other Services of a namespace are not asked while it is refused.
     fn hold_back(&mut self, namespace: &str) {
         for (_, target) in self.known.iter_mut().filter(|(key, _)| *key.namespace == *namespace) {
-            target.is_refused = true;
+            if target.refusal == Refusal::No {
+                target.refusal = Refusal::OfAnother;
+            }
         }
     }
 
@@ -385,7 +457,7 @@ impl Targets {
     fn resume(&mut self, namespace: &str, now: Instant) {
         for key in self.of_namespace(namespace) {
             let Some(target) = self.known.get_mut(&key) else { continue };
-            if std::mem::take(&mut target.is_refused) && target.has_pods {
+            if std::mem::take(&mut target.refusal) != Refusal::No && target.has_pods {
                 self.schedule(&key, Some(now));
             }
         }
@@ -410,12 +482,13 @@ impl Target {
             has_pods: false,
             pods: Pods::new(),
             is_answered: false,
-            is_refused: false,
+            refusal: Refusal::No,
             failures: 0,
             last: None,
             due: None,
             round: None,
             is_outdated: false,
+            is_behind: false,
         }
     }
 }

@@ -58,7 +58,7 @@ impl Scene {
     }
 
     fn want_as(&mut self, view: &ServiceView, confidence: Confidence, slices: SeenSlices) {
-        self.targets.want(&Seen { view, confidence, slices }, self.now);
+        self.targets.want(&Seen { view, confidence, slices, has_evidence: true }, self.now);
     }
 
     /// Starts a round whose slices have this number.
@@ -168,7 +168,7 @@ fn a_namespace_that_is_refused_is_asked_with_one_request_every_five_minutes() {
     let only_other = |start: &Start| if &*start.key.namespace == "other" { answer(1) } else { Err(Failure::Refused) };
     let first = scene.start(1).unwrap();
     let ended = scene.end(&first, Err(Failure::Refused));
-    assert!(ended.refusal_changed && ended.is_first && ended.evidence.is_none());
+    assert!(ended.refusal_changed && ended.evidence.is_none() && scene.targets.take_ended() == [first.key]);
     assert_eq!(scene.ask(only_other), ["a", "b", "c"], "those of the other namespace");
     assert_eq!(scene.targets.refused(), BTreeSet::from(["n".to_owned()]));
     assert!(["a", "b", "c"].iter().all(|name| !scene.waits(&key("n", name))));
@@ -196,7 +196,7 @@ fn what_fails_is_asked_again_after_a_pause_that_grows() {
     for _ in 0..4 {
         let start = scene.start(1).unwrap();
         scene.end(&start, Err(Failure::Failed(Cause::Timeout)));
-        assert!(!scene.waits(&one), "it enters as it shows itself");
+        assert!(scene.waits(&one), "a failure is no answer");
         let pause = scene.targets.next_due().unwrap() - scene.now;
         assert!(pause > last, "{pause:?} after {last:?}");
         last = pause;
@@ -257,4 +257,118 @@ fn a_new_term_asks_again_and_reads_no_pod_twice() {
     assert!(scene.waits(&one) && scene.targets.take_changes().is_none());
     scene.want(&one, 1);
     assert_eq!(scene.start(1).unwrap().known.len(), 3);
+}
+
+#[test]
+fn slices_that_change_during_a_round_are_asked_about_after_it() {
+    let (mut scene, one) = (Scene::new(), key("n", "one"));
+    scene.want(&one, 1);
+    let slow = scene.start(1).unwrap();
+    for slices in 2..20 {
+        scene.pass(INTERVAL);
+        scene.want(&one, slices);
+        assert_eq!(scene.start(slices), None, "one round at a time");
+    }
+    assert!(scene.end(&slow, answer(1)).evidence.is_some(), "its answer counts");
+    assert!(!scene.waits(&one));
+    let next = scene.start(20).unwrap();
+    scene.end(&next, answer(2));
+    let Targets { pods, reserved, rounds, .. } = scene.targets;
+    assert_eq!((pods, reserved, rounds), (2, 0, 0));
+}
+
+#[test]
+fn known_pods_need_no_further_room() {
+    let mut scene = Scene::new();
+    let keys: Vec<ServiceKey> = (0..MAX_PODS).map(|number| key("n", &format!("s-{number:03}"))).collect();
+    for key in &keys {
+        scene.want(key, 1);
+    }
+    assert_eq!(scene.ask(|_| answer(1)).len(), MAX_PODS);
+    scene.pass(INTERVAL);
+    scene.want(&keys[0], 2);
+    scene.want(&keys[1], 2);
+    let (first, second) = (scene.start(2).unwrap(), scene.start(2).unwrap());
+    assert_eq!((first.room, second.room), (1, 1));
+    scene.end(&first, answer(1));
+    scene.end(&second, answer(1));
+    assert_eq!((scene.targets.pods, scene.targets.reserved), (MAX_PODS, 0));
+}
+
+#[test]
+fn the_service_that_was_refused_itself_asks_again() {
+    let mut scene = Scene::new();
+    let names = ["a", "b", "z"].map(|name| key("n", name));
+    for key in &names {
+        scene.want(key, 1);
+    }
+    assert_eq!(scene.ask(|_| answer(1)), ["a", "b", "z"]);
+    // The Pods of one Service are replaced while they cannot be read.
+    scene.pass(INTERVAL);
+    scene.want(&names[2], 2);
+    assert_eq!(scene.ask(|_| Err(Failure::Refused)), ["z"]);
+    scene.pass(ASK_AGAIN);
+    assert_eq!(scene.ask(|_| answer(1))[0], "z");
+    assert!(scene.targets.refused().is_empty());
+}
+
+#[test]
+fn a_question_that_fails_is_no_answer_about_permissions() {
+    let (mut scene, one) = (Scene::new(), key("n", "one"));
+    scene.want(&one, 1);
+    scene.ask(|_| Err(Failure::Refused));
+    scene.pass(ASK_AGAIN);
+    assert_eq!(scene.ask(|_| Err(Failure::Failed(Cause::Timeout))), ["one"]);
+    scene.pass(ASK_AGAIN);
+    assert_eq!(scene.targets.refused().len(), 1);
+    assert_eq!(scene.ask(|_| answer(1)), ["one"]);
+    assert!(scene.targets.refused().is_empty());
+}
+
+#[test]
+fn what_the_index_has_dropped_is_asked_for_again() {
+    let (mut scene, one) = (Scene::new(), key("n", "one"));
+    scene.want(&one, 1);
+    scene.ask(|_| answer(1));
+    scene.pass(INTERVAL);
+    // It selects something else and then the same again, and both are noted together.
+    let mut other = service(&one);
+    other.selector = [("app", "b")].into_iter().collect();
+    scene.targets.service_changed(&other);
+    scene.targets.service_changed(&service(&one));
+    scene.want(&one, 1);
+    assert_eq!(scene.start(1).unwrap().known.len(), 1, "no Pod is read again");
+
+    let two = key("n", "two");
+    scene.want(&two, 1);
+    scene.ask(|_| answer(1));
+    scene.pass(INTERVAL);
+    let view = service(&two);
+    let seen = Seen { view: &view, confidence: Confidence::Medium, slices: SeenSlices::At(1), has_evidence: false };
+    scene.targets.want(&seen, scene.now);
+    assert_eq!(scene.ask(|_| answer(1)), ["two"]);
+}
+
+#[test]
+fn pods_that_say_nothing_are_an_answer_and_no_pods_are_none() {
+    let (mut scene, one) = (Scene::new(), key("n", "one"));
+    scene.want(&one, 1);
+    let start = scene.start(1).unwrap();
+    let silent = Answer { pods: [("uid".to_owned(), None)].into(), read: 1, is_cut: false };
+    assert_eq!(scene.end(&start, Ok(silent)).evidence, Some(PodEvidence::nothing()));
+    scene.pass(INTERVAL);
+    scene.want(&one, 2);
+    let start = scene.start(2).unwrap();
+    assert_eq!(scene.end(&start, answer(0)).evidence, None);
+}
+
+#[test]
+fn those_who_stop_to_wait_are_told() {
+    let (mut scene, one, two) = (Scene::new(), key("n", "one"), key("n", "two"));
+    scene.want(&one, 1);
+    scene.want_as(&service(&two), Confidence::High, SeenSlices::NoPods);
+    assert_eq!(scene.targets.take_ended(), [two]);
+    scene.ask(|_| answer(1));
+    assert_eq!(scene.targets.take_ended(), [one]);
+    assert!(scene.targets.take_ended().is_empty());
 }
