@@ -156,7 +156,7 @@ fn by_hand<'a>(endpoint: &'static EndpointRole, rule: &Rule, identities: &Identi
     let confidence = if identities.pods_of_another(rule.product).is_some() {
         Confidence::Low
     } else {
-        pieces.confidence(&choice, &endpoint.ports)
+        pieces.confidence(&choice, &endpoint.ports, rule)
     };
     Conclusion::Endpoint { endpoint, choice, confidence }
 }

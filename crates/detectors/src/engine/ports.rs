@@ -141,6 +141,13 @@ fn fit_of(number: u16, port: &PortView, rule: &Rule) -> Fit {
     }
 }
 
+/// Whether the port's name is one that the product's own port has, and few ports of other programs.
+pub(crate) fn has_paired_name(port: &PortView, rule: &Rule) -> bool {
+    let is_paired =
+        |name: &str| [rule.paired_names, rule.specific_names].iter().any(|names| whole_words::contains(names, name));
+    port_name(port).is_some_and(is_paired)
+}
+
 /// Whether port or target port have a number that is the role's own.
 pub(crate) fn has_own_number(port: &PortView, ports: &Ports) -> bool {
     let is_own = |number: u16| {
