@@ -113,6 +113,7 @@ pub(crate) const RULE: Rule = Rule {
     peer_ports: &[9094],
     path_setting: Some("--web.route-prefix, or routePrefix of prometheus-operator"),
     login: Login::Usual(Auth::None),
+    serves_metrics: true,
     ..Rule::of(Product::Alertmanager)
 };
 

@@ -131,6 +131,7 @@ pub(crate) const RULE: Rule = Rule {
     paired_names: &["web", "http-web", "https-web"],
     path_setting: Some("--web.route-prefix, or routePrefix of prometheus-operator"),
     login: Login::Usual(Auth::None),
+    serves_metrics: true,
     ..Rule::of(Product::Prometheus)
 };
 

@@ -44,6 +44,8 @@ pub(crate) struct Rule {
     pub paired_names: &'static [&'static str],
     /// Numbers that instances of the product use among themselves, in addition to those that the engine knows.
     pub peer_ports: &'static [u16],
+    /// Whether the product serves its metrics on the port that answers queries.
+    pub serves_metrics: bool,
     /// The setting that moves the API to another path, for people.
     pub path_setting: Option<&'static str>,
     /// What the product asks of its clients.
@@ -79,6 +81,7 @@ impl Rule {
             specific_pairs: &[],
             paired_names: &[],
             peer_ports: &[],
+            serves_metrics: false,
             path_setting: None,
             login: Login::Usual(Auth::Unknown),
         }
