@@ -107,10 +107,13 @@ pub(crate) const RULE: Rule = Rule {
     ],
     endpoints: &[EndpointRole { roles: &["alertmanager", "alert-router"], role_optional: true, ..ENDPOINT }],
     specific_names: &["http-alertmanager"],
+    // prometheus-operator's `portName`, and that of kube-prometheus-stack.
+    paired_names: &["web", "http-web", "https-web"],
     specific_pairs: &[(9093, 9094)],
     peer_ports: &[9094],
     path_setting: Some("--web.route-prefix, or routePrefix of prometheus-operator"),
     login: Login::Usual(Auth::None),
+    serves_metrics: true,
     ..Rule::of(Product::Alertmanager)
 };
 

@@ -62,6 +62,7 @@ pub(crate) const RULE: Rule = Rule {
         "apm",
         "internal",
     ],
+    neutral_words: &["search"],
     role_keys: &["role"],
     shapes: &[
         Shape {

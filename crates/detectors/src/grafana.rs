@@ -81,6 +81,7 @@ pub(crate) const RULE: Rule = Rule {
     peer_ports: &[9094],
     path_setting: Some("serve_from_sub_path with the path of root_url"),
     login: Login::Usual(Auth::Basic),
+    serves_metrics: true,
     ..Rule::of(Product::Grafana)
 };
 

@@ -28,9 +28,10 @@ use crate::{
 };
 
 const PORTS: Ports = Ports {
-    own_names: &["http-query", "https-query", "query-http", "jaeger-query", "jaeger-ui", "query", "ui"],
+    own_names: &["http-query", "https-query", "query-http", "jaeger-query", "jaeger-ui"],
     numbers: &[16686],
-    usual_names: &[],
+    // The chart up to 3 and linkerd-jaeger name it so, and so do many programs with a UI.
+    usual_names: &["query", "ui"],
     // Spans in Zipkin's format are received on 9411, which Istio's addon names `http-query`.
     never: &[9411, 16685, 16687],
 };
@@ -113,6 +114,7 @@ pub(crate) const RULE: Rule = Rule {
     }],
     specific_ports: &[16686],
     specific_names: &["jaeger-query", "jaeger-ui"],
+    paired_names: &["http-query", "https-query", "query-http"],
     path_setting: Some("--query.base-path, or base_path of Jaeger v2"),
     login: Login::Usual(Auth::None),
     ..Rule::of(Product::Jaeger)

@@ -10,7 +10,7 @@
 //! | bitnami/opensearch | `name: opensearch`, `component: dashboards` | `http` 5601 |
 //! | opensearch-k8s-operator | `opensearch.cluster.dashboards` | `http` 5601 |
 //! | by hand | the selector has one of the operators' labels | 5601 |
-//! | openstack-helm | the selector has `application: kibana`, `component: dashboard` | Apache's `http` 80 |
+//! | openstack-helm | the selector has `application: kibana`, `component: dashboard`; its Service is `kibana-dash` | Apache's `http` 80 |
 //!
 //! They ask for a user and a password if the search engine behind them does.
 
@@ -64,7 +64,7 @@ pub(crate) const RULE: Rule = Rule {
             ],
         ),
     ],
-    endpoints: &[EndpointRole { roles: &["kibana", "frontend", "dashboard"], role_optional: true, ..ENDPOINT }],
+    endpoints: &[EndpointRole { roles: &["kibana", "frontend", "dashboard", "dash"], role_optional: true, ..ENDPOINT }],
     charts: &[name("kibana"), name("opensearch-dashboards")],
     specific_ports: &[5601],
     specific_names: &["kibana-port", "kibana-ui"],

@@ -107,6 +107,7 @@ pub(crate) const RULE: Rule = Rule {
     specific_ports: &[3100],
     login: Login::Usual(Auth::Tenant),
     path_setting: Some("-server.path-prefix"),
+    serves_metrics: true,
     ..Rule::of(Product::Loki)
 };
 

@@ -80,6 +80,7 @@ pub(crate) const RULE: Rule = Rule {
     specific_ports: &[9009],
     path_setting: Some("-http.prometheus-http-prefix"),
     login: Login::Usual(Auth::Tenant),
+    serves_metrics: true,
     ..Rule::of(Product::Mimir)
 };
 

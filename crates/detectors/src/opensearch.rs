@@ -39,6 +39,7 @@ pub(crate) const RULE: Rule = Rule {
     name_words: &[&["opensearch"], &["open", "search"]],
     charts: &[name("opensearch")],
     other_components: &["dashboard", "dashboards", "prepper", "snapshot"],
+    neutral_words: &["search"],
     role_keys: &["role"],
     free_roles: true,
     shapes: &[

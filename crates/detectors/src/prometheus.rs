@@ -127,8 +127,11 @@ pub(crate) const RULE: Rule = Rule {
         ..EndpointRole::on(PORTS)
     }],
     specific_names: &["http-prometheus"],
+    // prometheus-operator's `portName`, and that of kube-prometheus-stack.
+    paired_names: &["web", "http-web", "https-web"],
     path_setting: Some("--web.route-prefix, or routePrefix of prometheus-operator"),
     login: Login::Usual(Auth::None),
+    serves_metrics: true,
     ..Rule::of(Product::Prometheus)
 };
 

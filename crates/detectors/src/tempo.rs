@@ -99,6 +99,7 @@ pub(crate) const RULE: Rule = Rule {
     // Tenants are off by default.
     login: Login::Usual(Auth::None),
     path_setting: Some("-http-api-prefix"),
+    serves_metrics: true,
     ..Rule::of(Product::Tempo)
 };
 

@@ -63,6 +63,7 @@ pub(crate) const RULE: Rule = Rule {
     specific_names: &["thanos-query"],
     path_setting: Some("--web.route-prefix"),
     login: Login::Usual(Auth::None),
+    serves_metrics: true,
     ..Rule::of(Product::Thanos)
 };
 

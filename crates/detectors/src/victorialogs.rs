@@ -63,6 +63,7 @@ pub(crate) const RULE: Rule = Rule {
     specific_ports: &[9428, 9471],
     path_setting: Some("-http.pathPrefix"),
     login: Login::Usual(Auth::None),
+    serves_metrics: true,
     ..Rule::of(Product::VictoriaLogs)
 };
 

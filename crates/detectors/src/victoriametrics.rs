@@ -68,6 +68,7 @@ pub(crate) const RULE: Rule = Rule {
     specific_ports: &[8428, 8481],
     path_setting: Some("-http.pathPrefix"),
     login: Login::Usual(Auth::None),
+    serves_metrics: true,
     ..Rule::of(Product::VictoriaMetrics)
 };
 

@@ -57,6 +57,7 @@ pub(crate) const RULE: Rule = Rule {
     specific_ports: &[10428, 10471],
     path_setting: Some("-http.pathPrefix"),
     login: Login::Usual(Auth::None),
+    serves_metrics: true,
     ..Rule::of(Product::VictoriaTraces)
 };
 

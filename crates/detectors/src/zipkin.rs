@@ -44,6 +44,7 @@ pub(crate) const RULE: Rule = Rule {
     specific_ports: &[9411],
     specific_names: &["http-zipkin"],
     login: Login::Usual(Auth::None),
+    serves_metrics: true,
     ..Rule::of(Product::Zipkin)
 };
 

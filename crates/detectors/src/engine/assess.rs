@@ -139,7 +139,7 @@ fn by_labels<'a>(
         return Conclusion::Endpoint { endpoint, choice, confidence };
     }
     match only_port::choose(view, &endpoint.ports, rule) {
-        Some(choice) if choice.fit == Fit::Own => Conclusion::Endpoint { endpoint, choice, confidence },
+        Some(choice) if choice.fit >= Fit::Typical => Conclusion::Endpoint { endpoint, choice, confidence },
         // The product is certain, but that the proxy leads to it is not.
         Some(choice) => Conclusion::Endpoint { endpoint, choice, confidence: confidence.min(Confidence::Medium) },
         None => without_port(endpoint, rule, identities, confidence),
@@ -156,7 +156,7 @@ fn by_hand<'a>(endpoint: &'static EndpointRole, rule: &Rule, identities: &Identi
     let confidence = if identities.pods_of_another(rule.product).is_some() {
         Confidence::Low
     } else {
-        pieces.confidence(&choice, &endpoint.ports)
+        pieces.confidence(&choice, &endpoint.ports, rule)
     };
     Conclusion::Endpoint { endpoint, choice, confidence }
 }

@@ -129,7 +129,7 @@ pub(crate) fn foreign_word<'a>(rule: &Rule, view: &ServiceView, mention: &Mentio
         !name.is_empty()
             && !contains(INSTALL_WORDS, word)
             && !contains(INSTALL_WORDS, name)
-            && !is_neutral(name)
+            && !is_neutral(name, rule)
             && !is_role(word)
             && !is_owner(rule, view, word)
     })

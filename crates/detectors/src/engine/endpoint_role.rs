@@ -34,7 +34,7 @@ pub(crate) fn role_of<'a>(
         if let Some(endpoint) = endpoint_role(rule, stated.value) {
             return Ok(endpoint);
         }
-        let unknown = strict && stated.key == COMPONENT_LABEL && !rule.free_roles && !stated.is_neutral();
+        let unknown = strict && stated.key == COMPONENT_LABEL && !rule.free_roles && !stated.is_neutral(rule);
         let has_query_port = || ports::named_after_query(identities.view, rule).is_some();
         if (other_programs::are_named_in(stated.value, rule)
             || (unknown && !whole_words::has_sequence(stated.value, rule.name_words)))

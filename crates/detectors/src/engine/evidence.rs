@@ -7,6 +7,7 @@ use super::{
     identities::Identities,
     pieces::Pieces,
     ports::{Choice, Fit, expected, target_number},
+    refusal::refused,
     role::stated_role,
     rule::{Mark, Rule, Shape},
 };
@@ -59,9 +60,16 @@ pub(crate) fn evidence(rule: &Rule, identities: &Identities<'_>, assessment: &As
             }
         }
         Conclusion::NoPort(ports, _) => {
-            let declared: Vec<String> = identities.view.ports.iter().map(describe_port).collect();
-            let declared = if declared.is_empty() { "it declares none".to_owned() } else { declared.join(", ") };
-            add(EvidenceKind::PortName, false, format!("no port {}; the Service has {declared}", expected(ports)));
+            let detail = match refused(identities.view, ports, rule) {
+                Some((port, reason)) => format!("{} is not chosen, because {reason}", describe_port(port)),
+                None => {
+                    let declared: Vec<String> = identities.view.ports.iter().map(describe_port).collect();
+                    let declared =
+                        if declared.is_empty() { "it declares none".to_owned() } else { declared.join(", ") };
+                    format!("no port {}; the Service has {declared}", expected(ports))
+                }
+            };
+            add(EvidenceKind::PortName, false, detail);
         }
         Conclusion::Endpoint { choice: Choice { port, fit }, endpoint, .. } => {
             let own_number = |number| endpoint.ports.numbers.contains(&number);

@@ -1,11 +1,12 @@
 //! What a person can do to change the result, or to make it certain.
 
 use super::{
-    conclusion::{Assessment, Conclusion, Mismatch, OtherRole},
+    conclusion::{Assessment, Basis, Conclusion, Mismatch, OtherRole},
     evidence::{describe_port, joined},
     identities::{Identities, Identity},
     pieces::Pieces,
     ports::{Fit, expected},
+    refusal::refused,
     rule::Rule,
 };
 use crate::{
@@ -46,13 +47,20 @@ pub(crate) fn hint(rule: &Rule, identities: &Identities<'_>, assessment: &Assess
             other.description(),
             endpoint_roles(rule),
         ),
-        Conclusion::NoPort(ports, _) => match other_program(rule, identities) {
-            Some(text) => text,
-            None => format!(
-                "Declare the port that answers queries ({}), or annotate the Service with {annotations}.",
-                expected(ports),
-            ),
-        },
+        Conclusion::NoPort(ports, _) => {
+            match (other_program(rule, identities), refused(identities.view, ports, rule)) {
+                (Some(text), _) => text,
+                (None, Some((port, reason))) => format!(
+                    "The {} is not chosen, because {reason}. If it answers queries, annotate the Service with {}.",
+                    describe_port(port),
+                    self::annotations(product, Some(port)),
+                ),
+                (None, None) => format!(
+                    "Declare the port that answers queries ({}), or annotate the Service with {annotations}.",
+                    expected(ports),
+                ),
+            }
+        }
         Conclusion::Candidate { .. } => format!(
             "The port is the only evidence. If the Service is {product}, annotate it with {annotations} or label it {}.",
             labels(rule)
@@ -67,9 +75,10 @@ pub(crate) fn hint(rule: &Rule, identities: &Identities<'_>, assessment: &Assess
                 ),
             }
         }
-        Conclusion::Endpoint { confidence: Confidence::Medium, .. } => format!(
-            "The label {} or the annotations {annotations} make the confidence High. The annotation \
+        Conclusion::Endpoint { confidence: Confidence::Medium, choice, .. } => format!(
+            "{}The label {} or the annotations {annotations} make the confidence High. The annotation \
              kubernaut.io/toolset=disabled excludes the Service.",
+            outweighed(rule, identities, assessment, choice.port),
             labels(rule)
         ),
         Conclusion::Endpoint { confidence: Confidence::High, .. } => {
@@ -87,6 +96,21 @@ fn other_program(rule: &Rule, identities: &Identities<'_>) -> Option<String> {
 fn unsure(rule: &Rule, identities: &Identities<'_>, fit: Fit) -> Option<String> {
     let owner = || Pieces::of(rule, identities).owner().filter(|_| fit == Fit::Usual);
     other_program(rule, identities).or_else(|| named_like_another(rule, owner()))
+}
+
+/// If a word can name another program, why the Service is the product.
+fn outweighed(rule: &Rule, identities: &Identities<'_>, assessment: &Assessment<'_>, port: &PortView) -> String {
+    let pieces = Pieces::of(rule, identities);
+    match pieces.other_program(rule, identities.view).filter(|_| matches!(assessment.basis, Basis::Mention)) {
+        Some((_, word)) => format!(
+            "The Service is taken for {} although `{word}` can name another program, because {} has the number and the \
+             name of {}'s own port. ",
+            rule.product,
+            describe_port(port),
+            rule.product
+        ),
+        None => String::new(),
+    }
 }
 
 fn named_like_another(rule: &Rule, word: Option<(&Identity<'_>, &str)>) -> Option<String> {

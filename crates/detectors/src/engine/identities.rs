@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::{
-    role::{COMPONENT_LABEL, LEGACY_COMPONENT_LABEL, is_neutral, release},
+    role::{COMPONENT_LABEL, LEGACY_COMPONENT_LABEL, names_suite, release},
     rule::{Name, Rule},
     vocabulary::{Mention, Vocabulary},
 };
@@ -216,13 +216,13 @@ impl<'a> Identities<'a> {
 
     /// Whether `app.kubernetes.io/name` exists and, in labels and selector, is the name of a program that no rule
     /// knows. A domain (`openservicemesh.io`) and the name of the suite are no names of programs: vendors put one on
-    /// everything that they ship.
+    /// everything that they ship. A word for a part (`web`) is one: charts write their own name there.
     pub(crate) fn have_other_name_label(&self) -> bool {
         let mut name_labels = self.iter().filter(|identity| identity.key == NAME_LABEL);
         let suite = self.view.labels.get("app.kubernetes.io/part-of");
         let is_vendor = |value: &str| value.contains('.') || suite == Some(value);
         let is_other = |identity: &Identity<'_>| {
-            identity.mention.product().is_none() && !is_neutral(identity.value) && !is_vendor(identity.value)
+            identity.mention.product().is_none() && !names_suite(identity.value) && !is_vendor(identity.value)
         };
         self.has_name_label && name_labels.all(is_other)
     }
@@ -243,7 +243,7 @@ impl<'a> Identities<'a> {
         self.iter().find(|identity| {
             identity.kind == EvidenceKind::Selector
                 && identity.mention.product().is_none()
-                && !is_neutral(identity.value)
+                && !names_suite(identity.value)
                 && name.strip_prefix(identity.value).is_some_and(|rest| rest.starts_with('-'))
         })
     }

@@ -6,7 +6,7 @@
 //! ```
 //! `rule` defines the facts that a product's file states. `vocabulary` finds products' names in values (`whole_words`,
 //! `other_programs`), and `closeness` says how close a value is to such a name. `role`, `shape`, `ports`, `only_port`,
-//! `peers` and `telling_port` read the other parts of a Service. `assess` draws the `conclusion`: `contradiction` is the
+//! `refusal`, `peers` and `telling_port` read the other parts of a Service. `assess` draws the `conclusion`: `contradiction` is the
 //! evidence against the product, and `pieces` counts the evidence for it.
 
 pub(crate) mod assess;
@@ -24,6 +24,7 @@ mod other_programs;
 mod peers;
 mod pieces;
 mod ports;
+mod refusal;
 pub(crate) mod role;
 pub(crate) mod rule;
 mod shape;

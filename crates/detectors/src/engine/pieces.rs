@@ -65,10 +65,12 @@ impl<'f, 'a> Pieces<'f, 'a> {
     }
 
     /// How sure it is that the Service is the product and answers on this port.
-    pub(crate) fn confidence(&self, choice: &Choice<'_>, ports: &Ports) -> Confidence {
+    pub(crate) fn confidence(&self, choice: &Choice<'_>, ports: &Ports, rule: &Rule) -> Confidence {
+        let has_name = || self.closest() > Some(Closeness::Extended) || self.chart.is_some();
         let agree = match choice.fit {
-            Fit::Own => self.closest().is_some() || self.chart.is_some(),
-            Fit::Typical => self.closest() > Some(Closeness::Extended) || self.chart.is_some(),
+            // Programs that work with a product take over its number more often than the name of its port.
+            Fit::Own => has_name() || ports::has_paired_name(choice.port, rule),
+            Fit::Typical => has_name(),
             // A usual port is no piece, so there must be two others. Charts put a web server in front of the product
             // (openstack-helm). What people write by hand and leads to another number is another program.
             Fit::Usual => self.are_exact() && (self.are_by_chart() || !ports::leads_elsewhere(choice.port, ports)),

@@ -1,6 +1,6 @@
 //! The port of a Service that answers queries: by its name, else by its number, never the first one of the list.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::RangeInclusive};
 
 use super::{
     rule::{EndpointRole, Ports, Rule},
@@ -57,6 +57,10 @@ const OTHER_PROTOCOLS: &[&str] = &[
 pub(crate) const PEER_PORTS: &[u16] =
     &[7946, 9300, 10901, 4317, 4318, 14250, 14267, 14268, 14269, 16685, 16687, 5775, 5778, 6831, 6832];
 
+/// Numbers of exporters: the list of default ports in Prometheus' wiki begins here. A product's own number is in its
+/// table.
+const EXPORTER_PORTS: RangeInclusive<u16> = 9100..=9999;
+
 /// Numbers that any web server uses.
 const COMMON_PORTS: &[u16] = &[80, 443, 8080, 8443];
 
@@ -108,12 +112,10 @@ pub(crate) fn choose<'a>(view: &'a ServiceView, ports: &Ports, rule: &Rule) -> O
             return Some(Choice { port, fit: fit_of(*number, port, rule) });
         }
     }
-    let is_for_peers = |port: &PortView| {
-        PEER_PORTS.contains(&port.port)
-            || target_number(port).is_some_and(|number| PEER_PORTS.contains(&number))
-            || target_name(port).is_some_and(|name| names_another_protocol(name, ports, rule))
+    let is_elsewhere = |port: &PortView| {
+        is_of_another(port, ports) || target_name(port).is_some_and(|name| names_another_protocol(name, ports, rule))
     };
-    if let Some(port) = ports.usual_names.iter().find_map(|name| named(name).filter(|port| !is_for_peers(port))) {
+    if let Some(port) = ports.usual_names.iter().find_map(|name| named(name).filter(|port| !is_elsewhere(port))) {
         return Some(Choice { port, fit: Fit::Usual });
     }
     let is_named_after_it = |port: &&PortView| {
@@ -122,10 +124,19 @@ pub(crate) fn choose<'a>(view: &'a ServiceView, ports: &Ports, rule: &Rule) -> O
             Some(name) => names_product(name, rule),
             None => target_name(port).is_some_and(by_target),
         };
-        by_name && !is_another_protocol(port, ports, rule) && !is_for_peers(port)
+        by_name && !is_another_protocol(port, ports, rule) && !is_elsewhere(port)
     };
     let port = usable().filter(is_named_after_it).min_by_key(|port| (!is_http(port), port.port))?;
     Some(Choice { port, fit: Fit::Usual })
+}
+
+/// Whether a port has a number of another component, of peers or of an exporter.
+pub(crate) fn is_of_another(port: &PortView, ports: &Ports) -> bool {
+    let is_other = |number: u16| {
+        !ports.numbers.contains(&number)
+            && (PEER_PORTS.contains(&number) || ports.never.contains(&number) || EXPORTER_PORTS.contains(&number))
+    };
+    is_other(port.port) || target_number(port).is_some_and(is_other)
 }
 
 /// How well a port with this number of the role matches it.
@@ -141,12 +152,25 @@ fn fit_of(number: u16, port: &PortView, rule: &Rule) -> Fit {
     }
 }
 
+/// Whether the port's name is one that the product's own port has, and few ports of other programs.
+pub(crate) fn has_paired_name(port: &PortView, rule: &Rule) -> bool {
+    let is_paired =
+        |name: &str| [rule.paired_names, rule.specific_names].iter().any(|names| whole_words::contains(names, name));
+    port_name(port).is_some_and(is_paired)
+}
+
 /// Whether port or target port have a number that is the role's own.
 pub(crate) fn has_own_number(port: &PortView, ports: &Ports) -> bool {
     let is_own = |number: u16| {
         ports.numbers.contains(&number) && !COMMON_PORTS.contains(&number) && !SHARED_PORTS.contains(&number)
     };
     is_own(port.port) || target_number(port).is_some_and(is_own)
+}
+
+/// Whether port or target port have a number of the role that web servers use by default, too.
+pub(crate) fn has_shared_number(port: &PortView, ports: &Ports) -> bool {
+    let is_shared = |number: u16| ports.numbers.contains(&number) && SHARED_PORTS.contains(&number);
+    is_shared(port.port) || target_number(port).is_some_and(is_shared)
 }
 
 /// Whether the name of a port has the product's name.

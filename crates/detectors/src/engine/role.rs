@@ -11,29 +11,33 @@ pub(crate) const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 /// The label for a role in charts that are older than the recommended labels.
 pub(crate) const LEGACY_COMPONENT_LABEL: &str = "component";
 
-/// Words of a role label that describe the whole stack, or the only component that there is: `core` in the Giant Swarm
-/// manifests, `monitoring` from the VictoriaMetrics operator, `storage-backend` in Jaeger's.
-const NEUTRAL_WORDS: &[&str] = &[
-    "app",
-    "backend",
+/// Words of a label that describe a whole stack: `core` in the Giant Swarm manifests, `monitoring` from the
+/// VictoriaMetrics operator.
+const SUITE_WORDS: &[&str] = &[
     "core",
-    "dashboard",
-    "dashboards",
-    "database",
     "log",
     "logging",
     "logs",
     "main",
     "monitoring",
     "observability",
-    "search",
-    "server",
-    "service",
     "stack",
-    "storage",
     "telemetry",
     "traces",
     "tracing",
+];
+
+/// Words of a role label that describe the only component that there is: `storage-backend` in Jaeger's. A program of any
+/// kind has such a component.
+const PART_WORDS: &[&str] = &[
+    "app",
+    "backend",
+    "dashboard",
+    "dashboards",
+    "database",
+    "server",
+    "service",
+    "storage",
     "ui",
     "visualization",
     "web",
@@ -48,9 +52,9 @@ pub(crate) struct Role<'a> {
 }
 
 impl Role<'_> {
-    /// Whether it does not distinguish one component from another.
-    pub(crate) fn is_neutral(&self) -> bool {
-        is_neutral(self.value)
+    /// Whether it does not distinguish one component of the product from another.
+    pub(crate) fn is_neutral(&self, rule: &Rule) -> bool {
+        is_neutral(self.value, rule)
     }
 }
 
@@ -71,9 +75,16 @@ pub(crate) fn stated_role<'a>(view: &'a ServiceView, rule: &Rule) -> Option<Role
     stated(&view.labels, EvidenceKind::Label).or_else(|| stated(&view.selector, EvidenceKind::Selector))
 }
 
-/// Whether all words of a value are neutral ones.
-pub(crate) fn is_neutral(value: &str) -> bool {
-    whole_words::split(value).all(|word| whole_words::contains(NEUTRAL_WORDS, word))
+/// Whether all words of a value describe the stack, the product or its only component.
+pub(crate) fn is_neutral(value: &str, rule: &Rule) -> bool {
+    whole_words::split(value).all(|word| {
+        [SUITE_WORDS, PART_WORDS, rule.neutral_words].into_iter().any(|words| whole_words::contains(words, word))
+    })
+}
+
+/// Whether all words of a value describe a stack.
+pub(crate) fn names_suite(value: &str) -> bool {
+    whole_words::split(value).all(|word| whole_words::contains(SUITE_WORDS, word))
 }
 
 /// The Helm release that a Service belongs to.

@@ -21,6 +21,8 @@ pub(crate) struct Rule {
     pub charts: &'static [Name],
     /// Words beside the product's name that name a component which answers no queries.
     pub other_components: &'static [&'static str],
+    /// Words of a label that describe every install of this product, in addition to those that the engine knows.
+    pub neutral_words: &'static [&'static str],
     /// Whether the name words are those of a family of programs, so that a role must say which one this is.
     pub name_words_need_role: bool,
     /// Label keys that state a role, in addition to `app.kubernetes.io/component` and `component`.
@@ -37,8 +39,13 @@ pub(crate) struct Rule {
     pub specific_names: &'static [&'static str],
     /// Two port numbers that only this product has together. They make a Service a candidate (Low).
     pub specific_pairs: &'static [(u16, u16)],
+    /// Names that charts and operators give the port with the product's own number, and that few others give a port with
+    /// this number.
+    pub paired_names: &'static [&'static str],
     /// Numbers that instances of the product use among themselves, in addition to those that the engine knows.
     pub peer_ports: &'static [u16],
+    /// Whether the product serves its metrics on the port that answers queries.
+    pub serves_metrics: bool,
     /// The setting that moves the API to another path, for people.
     pub path_setting: Option<&'static str>,
     /// What the product asks of its clients.
@@ -63,6 +70,7 @@ impl Rule {
             name_words: &[],
             charts: &[],
             other_components: &[],
+            neutral_words: &[],
             name_words_need_role: false,
             role_keys: &[],
             free_roles: false,
@@ -71,7 +79,9 @@ impl Rule {
             specific_ports: &[],
             specific_names: &[],
             specific_pairs: &[],
+            paired_names: &[],
             peer_ports: &[],
+            serves_metrics: false,
             path_setting: None,
             login: Login::Usual(Auth::Unknown),
         }

@@ -1,6 +1,6 @@
 //! What `explain` says.
 
-use detectors::{Explanation, Product, explain};
+use detectors::{Confidence, Explanation, Product, explain};
 
 use crate::fixture::{Fixture, service};
 
@@ -94,4 +94,45 @@ fn an_assumed_path_is_said_with_the_setting_that_moves_it() {
     assert!(explanation.hint.contains("kubernaut.io/toolset-path"), "{}", explanation.hint);
     let search = of(Product::Elasticsearch, &service("es").both("@name=elasticsearch").ports("http:9200"));
     assert!(!search.hint.contains("toolset-path"), "{}", search.hint);
+}
+
+#[test]
+fn a_port_with_a_wanted_number_is_refused_with_the_reason() {
+    for (fixture, product, port, reason) in [
+        (
+            service("grafana").both("@name=grafana").ports("metrics:3000").headless(),
+            Product::Grafana,
+            "metrics 3000",
+            "its name",
+        ),
+        (
+            service("kibana").both("@name=kibana").ports("metrics:5601 http:9601"),
+            Product::Kibana,
+            "metrics 5601",
+            "its name",
+        ),
+        (
+            service("elasticsearch").both("@name=elasticsearch").ports("http:9114"),
+            Product::Elasticsearch,
+            "http 9114",
+            "its number",
+        ),
+    ] {
+        let explanation = of(product, &fixture);
+        let against = explanation.evidence.iter().find(|evidence| !evidence.supports && evidence.detail.contains(port));
+        let detail = &against.expect("says why not").detail;
+        assert!(detail.contains(reason), "{detail}");
+        assert!(!detail.starts_with("no port"), "{detail}");
+        assert!(explanation.hint.contains(reason), "{}", explanation.hint);
+    }
+}
+
+#[test]
+fn a_word_that_can_name_another_program_is_outweighed_with_the_reason() {
+    let fixture = service("prometheus-receiver").both("app=prometheus-receiver").ports("web:9090>web");
+    let explanation = of(Product::Prometheus, &fixture);
+    assert!(explanation.finding.is_some_and(|finding| finding.confidence == Confidence::Medium));
+    assert!(explanation.evidence.iter().any(|evidence| evidence.detail.contains("`receiver`") && !evidence.supports));
+    let hint = &explanation.hint;
+    assert!(hint.contains("`receiver`") && hint.contains("port web 9090") && hint.contains("although"), "{hint}");
 }

@@ -2,7 +2,7 @@
 
 use detectors::{Confidence, Outcome, Product};
 
-use crate::fixture::{chosen_of, service};
+use crate::fixture::{Fixture, chosen_of, service};
 
 #[test]
 fn a_number_of_its_own_is_enough_whatever_the_port_is_called() {
@@ -11,6 +11,8 @@ fn a_number_of_its_own_is_enough_whatever_the_port_is_called() {
         ("alertmanager", "app=alertmanager", "metrics:9093", "Alertmanager http://:9093"),
         ("prometheus", "@name=prometheus @component=server", "metrics:80>9090", "Prometheus http://:80"),
         ("kibana", "@name=kibana", "debug:5601", "Kibana http://:5601"),
+        ("grafana", "app=grafana", "metrics:3000", "Grafana http://:3000"),
+        ("grafana", "@name=grafana", "metrics:80>3000", "Grafana http://:80"),
     ] {
         assert_eq!(service(name).both(labels).ports(port).chosen_url(), url, "{name}");
     }
@@ -18,8 +20,9 @@ fn a_number_of_its_own_is_enough_whatever_the_port_is_called() {
 
 #[test]
 fn one_piece_and_a_scrape_port_are_not_enough() {
-    for port in ["metrics:3100", "metrics:9093"] {
+    for port in ["metrics:3100", "metrics:9093", "metrics:3000"] {
         assert_eq!(service("shop").selector("app=loki").ports(port).chosen_url(), "-");
+        assert_eq!(service("shop").selector("app=grafana").ports(port).chosen_url(), "-");
         assert_eq!(service("alertmanager").both("app=shop").ports(port).chosen_url(), "-");
     }
 }
@@ -57,6 +60,49 @@ fn the_port_that_the_service_asks_to_be_scraped_on_is_where_it_answers() {
         .annotations("prometheus.io/port=8080")
         .ports("-:8080");
     assert_eq!(other.chosen_url(), "-");
+}
+
+/// A Service that is the product for certain and asks that its only port is scraped.
+fn scraped(product: &str, port: &str, number: u16) -> Fixture {
+    service(product)
+        .both(&format!("app={product}"))
+        .annotations(&format!("prometheus.io/scrape=true prometheus.io/port={number}"))
+        .ports(port)
+}
+
+#[test]
+fn a_product_with_a_port_of_its_own_for_metrics_does_not_answer_where_it_is_scraped() {
+    for product in [
+        "prometheus",
+        "alertmanager",
+        "grafana",
+        "loki",
+        "tempo",
+        "mimir",
+        "thanos-query",
+        "victoria-metrics",
+        "zipkin",
+    ] {
+        assert_ne!(scraped(product, "-:7070", 7070).chosen_url(), "-", "{product}");
+    }
+    for product in ["elasticsearch", "opensearch", "kibana", "jaeger"] {
+        assert_eq!(scraped(product, "-:7070", 7070).chosen_url(), "-", "{product}");
+    }
+}
+
+#[test]
+fn an_exporters_number_is_never_the_products_port() {
+    for (product, number) in
+        [("grafana", 9100), ("loki", 9104), ("prometheus", 9115), ("elasticsearch", 9114), ("kibana", 9684)]
+    {
+        for port in [format!("-:{number}"), format!("prom:{number}"), format!("http:80>{number}")] {
+            assert_eq!(scraped(product, &port, number).chosen_url(), "-", "{product} {port}");
+        }
+        let labelled = service(product).both(&format!("@name={product}")).ports(&format!("http:{number}"));
+        assert_eq!(labelled.chosen_url(), "-", "{product}");
+    }
+    let own = service("logs").both("@name=vlsingle").ports("http:9428");
+    assert_eq!(own.chosen_url(), "VictoriaLogs http://:9428");
 }
 
 #[test]
