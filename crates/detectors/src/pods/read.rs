@@ -10,7 +10,7 @@ use super::{
     identify::Identity,
     probes::{Probed, probed},
     program::{Case, Path, ProbePath, Program, Says},
-    proxies::{Proxy, Upstream},
+    proxies::{Proxy, Upstream, upstream_ports},
     view::PodView,
 };
 use crate::{
@@ -51,8 +51,10 @@ fn leads_to(containers: &Containers<'_>, running: &RunningContainer<'_>, number:
             behind(containers, proxy, running, number).or_else(|| unknown(container, number))
         }
         Identity::Proxy(proxy, _) => behind_file(containers, proxy.name, running, number),
-        Identity::NamedProxy => behind_file(containers, "a proxy", running, number),
-        Identity::Unknown => unknown(container, number),
+        Identity::NamedProxy => {
+            behind_unknown(containers, running, number).or_else(|| behind_file(containers, "a proxy", running, number))
+        }
+        Identity::Unknown => behind_unknown(containers, running, number).or_else(|| unknown(container, number)),
     }
 }
 
@@ -250,6 +252,18 @@ fn by_upstream_name(
         path: None,
         auth,
     })))
+}
+
+/// A program that no table knows, of which a flag says that it passes requests to the only product in the Pod.
+fn behind_unknown(containers: &Containers<'_>, running: &RunningContainer<'_>, number: u16) -> Option<LeadsTo> {
+    let inside = containers.only_product()?;
+    let port = upstream_ports(&running.container).into_iter().find(|port| inside.can_listen_on(*port))?;
+    let Identity::Product(program, _) = inside.identity else { return None };
+    let by = Identified { how: How::BehindUnknown, container: inside.container.name() };
+    let scheme = probed(&running.container, number).scheme.map(|value| Known { value, proof: Proof::Probe });
+    let facts = product(program, by, inside, port);
+    let (query_port, behind) = (QueryPort::Yes, Some("a program that is not known"));
+    Some(LeadsTo::Product(Box::new(Running { behind, scheme, auth: None, query_port, ..facts })))
 }
 
 /// A web server whose configuration is in a file. If there is one product beside it, that is what it stands before.

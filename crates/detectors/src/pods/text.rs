@@ -62,6 +62,7 @@ pub(crate) fn identified(by: &Identified) -> String {
         How::Marks(first, second) => format!("{} and {} of {container}", mark(first), mark(second)),
         How::MarkAndName(first) => format!("{} and the name of {container}", mark(first)),
         How::BehindProxy(proxy) => format!("{container} behind {proxy} in the same Pod"),
+        How::BehindUnknown => format!("{container}, to which an argument of another container leads"),
         How::Upstream => format!("the Service to which {container} passes requests"),
     }
 }
@@ -71,7 +72,7 @@ pub(crate) fn kind(by: &Identified) -> EvidenceKind {
     match by.how {
         How::Image(_) | How::ImageWord(_) | How::BehindProxy(_) => EvidenceKind::Image,
         How::Marks(first, _) | How::MarkAndName(first) => kind_of(first),
-        How::Upstream => EvidenceKind::Argument,
+        How::Upstream | How::BehindUnknown => EvidenceKind::Argument,
     }
 }
 
