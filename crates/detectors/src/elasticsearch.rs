@@ -129,6 +129,10 @@ const SECURITY: Setting = flag("xpack.security.enabled");
 const HTTP_TLS: Setting = flag("xpack.security.http.ssl.enabled");
 const SECURITY_ENV: Setting = env("xpack.security.enabled");
 const HTTP_TLS_ENV: Setting = env("xpack.security.http.ssl.enabled");
+const AUTOCONFIGURATION: Setting = flag("xpack.security.autoconfiguration.enabled");
+const AUTOCONFIGURATION_ENV: Setting = env("xpack.security.autoconfiguration.enabled");
+/// What is here after the first start, so that the node does not configure itself again.
+const DATA: &str = "/usr/share/elasticsearch/data";
 const FILE: &str = "/usr/share/elasticsearch/config/elasticsearch.yml";
 const BITNAMI_FILE: &str = "/opt/bitnami/elasticsearch/config/elasticsearch.yml";
 const BITNAMI_SECURITY: Setting = env("ELASTICSEARCH_ENABLE_SECURITY");
@@ -148,6 +152,7 @@ const POD: Program = Program {
         If::Given(env("ELASTICSEARCH_CLUSTER_NAME")),
         If::Given(BITNAMI_SECURITY),
         If::Given(env("READINESS_PROBE_PROTOCOL")),
+        If::Given(AUTOCONFIGURATION_ENV),
     ],
     shared_marks: &[
         If::Given(env("ELASTIC_PASSWORD")),
@@ -178,7 +183,8 @@ const POD: Program = Program {
     ..Program::of(Product::Elasticsearch)
 };
 
-/// Sources: Elasticsearch's reference of `xpack.security.*` (on with TLS since 8.0, off before; the OSS builds have none);
+/// Sources: Elasticsearch's reference of `xpack.security.*` (on with TLS since 8.0, off before; the OSS builds have none;
+/// without the auto-configuration, security is on and TLS is not; it is skipped if there are data already);
 /// elastic/cloud-on-k8s `pkg/controller/elasticsearch/nodespec` (ECK always has users, and names the port after the
 /// scheme); bitnami's image; pires/docker-elasticsearch-kubernetes and ES 2 to 6 for `HTTP_ENABLE`.
 pub(crate) const PODS: &[Program] = &[
@@ -259,7 +265,13 @@ pub(crate) const PODS: &[Program] = &[
             case(&[If::Off(HTTP_TLS)], Says::Stated(Scheme::Http)),
             // The image of 8 writes TLS into the file itself at its first start, unless security is stated.
             case(&[If::Since(8), If::On(SECURITY_ENV)], Says::Usual(Scheme::Http)),
+            case(&[If::Since(8), If::Off(AUTOCONFIGURATION_ENV), If::Mounted(FILE)], Says::Usual(Scheme::Http)),
+            case(&[If::Since(8), If::Off(AUTOCONFIGURATION), If::Mounted(FILE)], Says::Usual(Scheme::Http)),
+            case(&[If::Since(8), If::Off(AUTOCONFIGURATION_ENV)], Says::Stated(Scheme::Http)),
+            case(&[If::Since(8), If::Off(AUTOCONFIGURATION)], Says::Stated(Scheme::Http)),
             case(&[If::Since(8), If::Mounted(FILE)], Says::Usual(Scheme::Https)),
+            // A new Pod with old data does not write it again, so that what it was at first decides.
+            case(&[If::Since(8), If::Mounted(DATA)], Says::Usual(Scheme::Https)),
             case(&[If::Since(8)], Says::Default(Scheme::Https)),
             case(&[If::Before(8), If::Mounted(FILE)], Says::Usual(Scheme::Http)),
             case(&[If::Before(8)], Says::Default(Scheme::Http)),

@@ -88,6 +88,17 @@ pub(crate) const RULE: Rule = Rule {
 const SUB_PATH: Setting = env("GF_SERVER_SERVE_FROM_SUB_PATH");
 const ROOT_URL: Setting = env("GF_SERVER_ROOT_URL");
 
+/// Arguments, which beat everything (grafana/grafana `pkg/setting/setting.go`, `applyCommandLineProperties`).
+const ARG_SUB_PATH: Setting = flag("cfg:server.serve_from_sub_path");
+const ARG_ROOT_URL: Setting = flag("cfg:server.root_url");
+const ARG_PROTOCOL: Setting = flag("cfg:server.protocol");
+const ARG_PORT: Setting = flag("cfg:server.http_port");
+/// Arguments, which the file and variables beat (`applyCommandLineDefaultProperties` there).
+const DEFAULT_SUB_PATH: Setting = flag("cfg:default.server.serve_from_sub_path");
+const DEFAULT_ROOT_URL: Setting = flag("cfg:default.server.root_url");
+/// What the file and variables change. Whoever mounts one decides, too.
+const DEFAULTS_INI: &str = "/usr/share/grafana/conf/defaults.ini";
+
 const GRAFANA: Program = Program {
     containers: &["grafana"],
     marks: &[
@@ -115,48 +126,71 @@ const GRAFANA: Program = Program {
         If::Given(env("GF_USERS_ALLOW_SIGN_UP")),
         If::Given(env("GF_LOG_MODE")),
         If::Given(flag("homepath")),
+        If::Given(ARG_ROOT_URL),
+        If::Given(ARG_SUB_PATH),
+        If::Given(ARG_PROTOCOL),
+        If::Given(ARG_PORT),
+        If::Given(flag("cfg:default.paths.data")),
+        If::Given(flag("cfg:default.paths.logs")),
+        If::Given(flag("cfg:default.log.mode")),
     ],
     listen: Listen {
-        settings: &[env("GF_SERVER_HTTP_PORT")],
+        settings: &[ARG_PORT, env("GF_SERVER_HTTP_PORT")],
         default: &[3000],
         never: &[9094],
         file: &[
             If::Mounted(INI),
             If::Mounted(BITNAMI_INI),
+            If::Mounted(DEFAULTS_INI),
             If::Given(flag("config")),
             If::Given(env("GF_PATHS_CONFIG")),
         ],
     },
     roles: &[case(&[], usually("grafana"))],
-    // Variables beat the file.
+    // Arguments beat variables, and these beat the file. `cfg:default.` is weaker than both.
     scheme: &[
+        case(&[If::Is(ARG_PROTOCOL, "https")], Says::Stated(Scheme::Https)),
+        case(&[If::Is(ARG_PROTOCOL, "h2")], Says::Stated(Scheme::Https)),
+        case(&[If::Is(ARG_PROTOCOL, "http")], Says::Stated(Scheme::Http)),
         case(&[If::Is(env("GF_SERVER_PROTOCOL"), "https")], Says::Stated(Scheme::Https)),
         case(&[If::Is(env("GF_SERVER_PROTOCOL"), "h2")], Says::Stated(Scheme::Https)),
         case(&[If::Is(env("GF_SERVER_PROTOCOL"), "http")], Says::Stated(Scheme::Http)),
         case(&[If::Mounted(INI)], Says::Usual(Scheme::Http)),
         case(&[If::Mounted(BITNAMI_INI)], Says::Usual(Scheme::Http)),
+        case(&[If::Mounted(DEFAULTS_INI)], Says::Usual(Scheme::Http)),
         case(&[If::Given(flag("config"))], Says::Usual(Scheme::Http)),
         case(&[If::Given(env("GF_PATHS_CONFIG"))], Says::Usual(Scheme::Http)),
         case(&[], Says::Default(Scheme::Http)),
     ],
     // A root URL alone moves nothing.
     prefix: &[
+        case(&[If::On(ARG_SUB_PATH), If::Given(ARG_ROOT_URL)], Says::Stated(Path::OfUrl(ARG_ROOT_URL))),
+        case(&[If::On(ARG_SUB_PATH), If::Given(ROOT_URL)], Says::Stated(Path::OfUrl(ROOT_URL))),
+        case(&[If::On(ARG_SUB_PATH)], Says::Open),
+        case(&[If::Off(ARG_SUB_PATH)], Says::Stated(Path::Fixed(""))),
+        case(&[If::On(SUB_PATH), If::Given(ARG_ROOT_URL)], Says::Stated(Path::OfUrl(ARG_ROOT_URL))),
         case(&[If::On(SUB_PATH), If::Given(ROOT_URL)], Says::Stated(Path::OfUrl(ROOT_URL))),
         case(&[If::On(SUB_PATH)], Says::Open),
         case(&[If::Off(SUB_PATH)], Says::Stated(Path::Fixed(""))),
+        case(&[If::On(DEFAULT_SUB_PATH), If::Given(ROOT_URL)], Says::Usual(Path::OfUrl(ROOT_URL))),
+        case(&[If::On(DEFAULT_SUB_PATH), If::Given(DEFAULT_ROOT_URL)], Says::Usual(Path::OfUrl(DEFAULT_ROOT_URL))),
+        case(&[If::On(DEFAULT_SUB_PATH)], Says::Open),
         case(&[If::Mounted(INI)], Says::Usual(Path::Fixed(""))),
         case(&[If::Mounted(BITNAMI_INI)], Says::Usual(Path::Fixed(""))),
+        case(&[If::Mounted(DEFAULTS_INI)], Says::Usual(Path::Fixed(""))),
         case(&[If::Given(flag("config"))], Says::Usual(Path::Fixed(""))),
         case(&[If::Given(env("GF_PATHS_CONFIG"))], Says::Usual(Path::Fixed(""))),
         case(&[], Says::Default(Path::Fixed(""))),
     ],
     auth: &[
+        case(&[If::On(flag("cfg:auth.anonymous.enabled"))], Says::Stated(Auth::None)),
         case(&[If::On(env("GF_AUTH_ANONYMOUS_ENABLED"))], Says::Stated(Auth::None)),
         // A proxy names the user in a header.
         case(&[If::On(env("GF_AUTH_PROXY_ENABLED"))], Says::Open),
         case(&[If::Off(env("GF_AUTH_ANONYMOUS_ENABLED"))], Says::Stated(Auth::Basic)),
         case(&[If::Mounted(INI)], Says::Open),
         case(&[If::Mounted(BITNAMI_INI)], Says::Open),
+        case(&[If::Mounted(DEFAULTS_INI)], Says::Open),
         case(&[If::Given(flag("config"))], Says::Open),
         case(&[If::Given(env("GF_PATHS_CONFIG"))], Says::Open),
         case(&[], Says::Default(Auth::Basic)),
@@ -192,9 +226,11 @@ pub(crate) const PODS: &[Program] = &[
         listen: Listen {
             settings: &[env("GF_SERVER_HTTP_PORT")],
             default: &[3000],
-            never: &[3100, 3200, 4040, 4317, 4318, 9090],
+            never: &[4040, 4317, 4318],
             ..Listen::NONE
         },
+        // Loki, Tempo and Prometheus (grafana/docker-otel-lgtm `docker/`).
+        other_products: &[3100, 3200, 9090],
         auth: &[
             case(&[If::Off(env("GF_AUTH_ANONYMOUS_ENABLED"))], Says::Stated(Auth::Basic)),
             case(&[], Says::Usual(Auth::None)),

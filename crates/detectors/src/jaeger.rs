@@ -20,7 +20,7 @@
 use crate::{
     engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name, shared_name},
     finding::Auth,
-    pods::program::{If, Listen, Path, ProbePath, Program, Says, answers, case, env, flag, silent, usually},
+    pods::program::{If, Listen, Path, ProbePath, Program, Says, Setting, answers, case, env, flag, silent, usually},
     product::{
         Confidence::{High, Medium},
         Product, Scheme,
@@ -126,6 +126,9 @@ const NO_QUERIES: &[u16] = &[
     13132,
 ];
 
+/// `--set=extensions.jaeger_query.base_path=…` of v2.
+const SET_BASE_PATH: Setting = flag("extensions.jaeger_query.base_path");
+
 const JAEGER: Program = Program {
     marks: &[
         If::Given(env("SPAN_STORAGE_TYPE")),
@@ -156,8 +159,9 @@ const JAEGER: Program = Program {
         never: NO_QUERIES,
         ..Listen::NONE
     },
-    // The health endpoint is on a port of its own without a prefix. A probe of the query port shows the prefix.
-    probe_path: ProbePath::Whole(&["/search", "/dependencies", "/health", "/status", "/metrics"]),
+    // The health endpoint is on a port of its own without a prefix. A probe of a page, a file or the API on the query
+    // port shows the prefix (`cmd/query/app`: `static_handler.go`, `http_handler.go`).
+    probe_path: ProbePath::Around(&["api", "search", "dependencies", "static"]),
     ..Program::of(Product::Jaeger)
 };
 
@@ -194,7 +198,12 @@ pub(crate) const PODS: &[Program] = &[
         images: &["jaeger"],
         containers: &["jaeger"],
         marks: &[],
-        listen: Listen { settings: &[], default: &[16686], never: NO_QUERIES, file: &[If::Given(flag("config"))] },
+        listen: Listen {
+            settings: &[flag("extensions.jaeger_query.http.endpoint")],
+            default: &[16686],
+            never: NO_QUERIES,
+            file: &[If::Given(flag("config"))],
+        },
         // bitnami's chart has a file per component, and the OpenTelemetry operator calls every file `collector.yaml`. So
         // only the port tells a collector from the rest.
         roles: &[
@@ -202,8 +211,17 @@ pub(crate) const PODS: &[Program] = &[
             case(&[If::FileNamed(flag("config"), "ingester")], silent("ingester")),
             case(&[], usually("all-in-one")),
         ],
-        scheme: &[case(&[If::Given(flag("config"))], Says::Open), case(&[], Says::Default(Scheme::Http))],
-        prefix: &[case(&[If::Given(flag("config"))], Says::Open), case(&[], Says::Default(Path::Fixed("")))],
+        // `--set` beats the file, as the OpenTelemetry collector documents it.
+        scheme: &[
+            case(&[If::Given(flag("extensions.jaeger_query.http.tls.cert_file"))], Says::Stated(Scheme::Https)),
+            case(&[If::Given(flag("config"))], Says::Open),
+            case(&[], Says::Default(Scheme::Http)),
+        ],
+        prefix: &[
+            case(&[If::Given(SET_BASE_PATH)], Says::Stated(Path::Of(SET_BASE_PATH))),
+            case(&[If::Given(flag("config"))], Says::Open),
+            case(&[], Says::Default(Path::Fixed(""))),
+        ],
         auth: &[case(&[], Says::Default(Auth::None))],
         ..JAEGER
     },

@@ -67,6 +67,25 @@ pub(crate) const RULE: Rule = Rule {
     ..Rule::of(Product::Thanos)
 };
 
+/// `thanos --help` (`cmd/thanos/main.go`), now and before 0.13.
+const SUBCOMMANDS: &[&str] = &[
+    "query",
+    "query-frontend",
+    "sidecar",
+    "store",
+    "receive",
+    "rule",
+    "compact",
+    "downsample",
+    "tools",
+    "bucket",
+    "check",
+];
+
+const fn subcommand(word: &'static str) -> If {
+    If::Subcommand(word, SUBCOMMANDS)
+}
+
 /// Sources: `thanos query --help` and `cmd/thanos/query.go` (the route prefix is the external prefix unless it is given;
 /// the health endpoints have none), `thanos --help` for the components.
 pub(crate) const PODS: &[Program] = &[Program {
@@ -105,27 +124,27 @@ pub(crate) const PODS: &[Program] = &[Program {
         If::Given(flag("receive.local-endpoint")),
     ],
     shared_marks: &[
-        If::Subcommand("query"),
-        If::Subcommand("query-frontend"),
-        If::Subcommand("sidecar"),
-        If::Subcommand("store"),
-        If::Subcommand("receive"),
-        If::Subcommand("rule"),
-        If::Subcommand("compact"),
+        subcommand("query"),
+        subcommand("query-frontend"),
+        subcommand("sidecar"),
+        subcommand("store"),
+        subcommand("receive"),
+        subcommand("rule"),
+        subcommand("compact"),
         If::Given(flag("grpc-address")),
         If::Given(flag("http-address")),
     ],
     listen: Listen { settings: &[flag("http-address")], default: &[10902], never: &[10901, 19291], ..Listen::NONE },
     roles: &[
-        case(&[If::Subcommand("query")], answers("query")),
-        case(&[If::Subcommand("query-frontend")], answers("query-frontend")),
-        case(&[If::Subcommand("sidecar")], silent("sidecar")),
-        case(&[If::Subcommand("store")], silent("store")),
-        case(&[If::Subcommand("receive")], silent("receive")),
-        case(&[If::Subcommand("rule")], silent("rule")),
-        case(&[If::Subcommand("compact")], silent("compact")),
-        case(&[If::Subcommand("downsample")], silent("downsample")),
-        case(&[If::Subcommand("tools")], silent("tools")),
+        case(&[subcommand("query")], answers("query")),
+        case(&[subcommand("query-frontend")], answers("query-frontend")),
+        case(&[subcommand("sidecar")], silent("sidecar")),
+        case(&[subcommand("store")], silent("store")),
+        case(&[subcommand("receive")], silent("receive")),
+        case(&[subcommand("rule")], silent("rule")),
+        case(&[subcommand("compact")], silent("compact")),
+        case(&[subcommand("downsample")], silent("downsample")),
+        case(&[subcommand("tools")], silent("tools")),
     ],
     scheme: &[case(&[If::Given(flag("http.config"))], Says::Open), case(&[], Says::Default(Scheme::Http))],
     prefix: &[

@@ -76,6 +76,8 @@ impl<'a> Container<'a> {
                 Value::Unknown => None,
                 Value::Text(text) => Some(!text.is_empty()),
             },
+            // One value per address is a list.
+            If::On(setting) | If::Off(setting) if self.is_list(setting) => None,
             If::On(setting) => with(setting, |text, _| !text.contains(UNKNOWN) && !is_no(text), ""),
             If::Off(setting) => with(setting, |text, _| is_no(text) && !text.is_empty(), ""),
             If::Is(setting, wanted) => with(setting, str::eq_ignore_ascii_case, wanted),
@@ -85,7 +87,7 @@ impl<'a> Container<'a> {
                 |text, word| whole_words::split(text.rsplit('/').next().unwrap_or(text)).any(|one| one == word),
                 word,
             ),
-            If::Subcommand(wanted) => match self.settings.subcommand() {
+            If::Subcommand(wanted, all) => match self.settings.subcommand(all) {
                 Value::Absent => Some(false),
                 Value::Unknown => None,
                 Value::Text(text) => Some(text == wanted),
@@ -95,7 +97,7 @@ impl<'a> Container<'a> {
             If::ListensOn(setting, port) => match self.settings.value(setting) {
                 Value::Absent => Some(false),
                 Value::Unknown => None,
-                Value::Text(text) => Some(port_of(&text) == Some(port)),
+                Value::Text(list) => Some(list.split(',').any(|address| port_of(address) == Some(port))),
             },
             If::Before(major) => self.image.major().map(|own| own < major),
             If::Since(major) => self.image.major().map(|own| own >= major),
@@ -104,11 +106,20 @@ impl<'a> Container<'a> {
         }
     }
 
+    /// Whether a setting has several values that differ in whether they mean "no".
+    fn is_list(&self, setting: Setting) -> bool {
+        let mut all = self.settings.values(setting).into_iter().flat_map(|value| match value {
+            Value::Text(list) => list.split(',').map(is_no).collect(),
+            Value::Absent | Value::Unknown => Vec::new(),
+        });
+        all.next().is_some_and(|first| all.any(|other| other != first))
+    }
+
     /// Whether a setting is there, also if its value is not known.
     fn is_given(&self, setting: Setting) -> bool {
         match setting {
             Setting::Flag(_) => false,
-            Setting::Env(name) => self.view.env.iter().any(|variable| variable.name == name),
+            Setting::Env(name) => self.settings.has_env(name),
         }
     }
 
@@ -190,17 +201,19 @@ impl<'a> Container<'a> {
         let mut found = Listening { ports: Vec::new(), stated: false, only_in_pod: true, is_open };
         for setting in listen.settings {
             for value in self.settings.values(*setting) {
-                match value {
-                    Value::Absent => {}
-                    Value::Unknown => found.is_open = true,
-                    Value::Text(text) => match port_of(&text) {
-                        Some(port) => {
-                            found.ports.push(port);
-                            found.stated = true;
-                            found.only_in_pod &= is_loopback(&text);
-                        }
-                        None => found.is_open = true,
-                    },
+                let Value::Text(addresses) = value else {
+                    found.is_open |= value == Value::Unknown;
+                    continue;
+                };
+                // VictoriaMetrics takes a list.
+                for address in addresses.split(',') {
+                    if let Some(port) = port_of(address) {
+                        found.ports.push(port);
+                        found.stated = true;
+                        found.only_in_pod &= is_loopback(address);
+                    } else {
+                        found.is_open = true;
+                    }
                 }
             }
         }

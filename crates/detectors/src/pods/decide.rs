@@ -242,6 +242,7 @@ fn confidence(running: &Running, known: Option<&Finding>, product: Product) -> O
     let confidence = match running.by.how {
         How::Image(_) => Confidence::High,
         How::BehindProxy(_) | How::Upstream if before.is_none() && known.is_none() => Confidence::Medium,
+        How::BehindUnknown => Confidence::Medium,
         _ if product != Product::MCP && before >= Some(Confidence::Medium) => Confidence::High,
         _ => Confidence::Medium,
     };

@@ -72,6 +72,8 @@ pub(crate) enum How {
     MarkAndName(&'static If),
     /// A proxy whose configuration is in a file stands before the only product of the Pod.
     BehindProxy(&'static str),
+    /// A program that no table knows passes requests to the product, as a flag of it says.
+    BehindUnknown,
     /// A proxy passes requests to a Service with this product's name.
     Upstream,
 }

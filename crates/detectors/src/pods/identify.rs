@@ -8,7 +8,7 @@ use super::{
     container::Container,
     facts::How,
     others,
-    program::{If, Program},
+    program::{If, Program, Setting},
     proxies::{self, Proxy},
     tables::PROGRAMS,
 };
@@ -30,7 +30,8 @@ pub(crate) enum Identity {
 const PROXY_WORDS: &[&str] = &["proxy", "nginx", "apache", "httpd"];
 
 pub(crate) fn identify(container: &Container<'_>) -> Identity {
-    by_image(container).or_else(|| by_marks(container)).unwrap_or_else(|| {
+    let by_marks = || by_marks(container);
+    by_image(container, by_marks).or_else(by_marks).unwrap_or_else(|| {
         let is_proxy = whole_words::split(&container.view.name).any(|word| PROXY_WORDS.contains(&word));
         if is_proxy { Identity::NamedProxy } else { Identity::Unknown }
     })
@@ -45,7 +46,9 @@ fn is_variant(container: &Container<'_>, program: &Program) -> bool {
     program.when.is_empty() || program.when.iter().any(|condition| container.holds(*condition) == Some(true))
 }
 
-fn by_image(container: &Container<'_>) -> Option<Identity> {
+/// By the name of the image. A word of an unknown name is weaker than marks that only one program has:
+/// `grafana-webhook-patched` with Grafana's variables is Grafana.
+fn by_image(container: &Container<'_>, by_marks: impl Fn() -> Option<Identity>) -> Option<Identity> {
     let image = &container.image;
     let product = programs().find_map(|program| {
         let name = image.name_in(program.images)?;
@@ -53,10 +56,23 @@ fn by_image(container: &Container<'_>) -> Option<Identity> {
     });
     let proxy = || proxies::by_image(image).map(|(proxy, name)| Identity::Proxy(proxy, How::Image(name)));
     product.or_else(proxy).or_else(|| match others::by_image(image)? {
-        (others::MCP, others::Named::Word(word)) => Some(Identity::Product(&mcp::PODS[0], How::ImageWord(word))),
         (program, others::Named::Image(name)) => Some(Identity::Other(program, How::Image(name))),
-        (program, others::Named::Word(word)) => Some(Identity::Other(program, How::ImageWord(word))),
+        (program, others::Named::Word(word)) => by_marks().filter(is_marked).or(Some(match program {
+            others::MCP => Identity::Product(&mcp::PODS[0], How::ImageWord(word)),
+            program => Identity::Other(program, How::ImageWord(word)),
+        })),
     })
+}
+
+/// Whether two settings that only one product has identify it. Flags of one plain word, such as `--store`, are too common.
+fn is_marked(identity: &Identity) -> bool {
+    let Identity::Product(program, How::Marks(first, second)) = identity else { return false };
+    let is_telling = |mark: &If| match mark {
+        If::Given(Setting::Flag(name)) | If::On(Setting::Flag(name)) => name.contains(['.', '-']),
+        If::Given(Setting::Env(_)) => true,
+        _ => false,
+    };
+    [first, second].into_iter().all(|mark| program.marks.contains(mark) && is_telling(mark))
 }
 
 fn by_marks(container: &Container<'_>) -> Option<Identity> {

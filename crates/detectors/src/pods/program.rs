@@ -23,6 +23,8 @@ pub(crate) struct Program {
     /// Settings that this program shares with few others. One of them counts beside one of `marks`.
     pub shared_marks: &'static [If],
     pub listen: Listen,
+    /// Ports of other products that the same container runs.
+    pub other_products: &'static [u16],
     /// The first case that holds decides. So for all of these.
     pub roles: &'static [Case<Role>],
     pub scheme: &'static [Case<Says<Scheme>>],
@@ -45,6 +47,7 @@ impl Program {
             marks: &[],
             shared_marks: &[],
             listen: Listen::NONE,
+            other_products: &[],
             roles: &[],
             scheme: &[],
             prefix: &[],
@@ -114,8 +117,9 @@ pub(crate) enum ProbePath {
     Nothing,
     /// The prefix, followed by one of these.
     Before(&'static [&'static str]),
-    /// All of it is the prefix, or what is before `/api/` or one of these.
-    Whole(&'static [&'static str]),
+    /// What is before one of these segments is the prefix, or all of it if it ends with a slash. The program answers
+    /// with its page below the prefix whatever the path, so that a known default beats the probe.
+    Around(&'static [&'static str]),
 }
 
 /// An argument or a variable of a container.
@@ -142,8 +146,8 @@ pub(crate) enum If {
     Has(Setting, &'static str),
     /// The file that the setting names has this word in its name.
     FileNamed(Setting, &'static str),
-    /// The first argument that is no flag.
-    Subcommand(&'static str),
+    /// The first argument of this list is this word.
+    Subcommand(&'static str, &'static [&'static str]),
     /// The name of the container has this word.
     Container(&'static str),
     /// The port of the container has this name.

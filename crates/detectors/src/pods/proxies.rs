@@ -2,7 +2,7 @@
 //!
 //! Sources: `openshift/oauth-proxy`, `brancz/kube-rbac-proxy`, `oauth2-proxy/oauth2-proxy`,
 //! `prometheus-community/prom-label-proxy`, `stolostron/rbac-query-proxy`, `rancher/prometheus-auth`,
-//! `openshift/elasticsearch-proxy` (their flags), and the images' own documentation for web servers.
+//! `openshift/elasticsearch-proxy`, `gogatekeeper/gatekeeper` (their flags), and the images' own documentation for web servers.
 
 use super::{
     container::{Container, Field, is_loopback, port_of},
@@ -85,7 +85,8 @@ const PROXIES: &[Proxy] = &[
     },
     Proxy {
         name: "oauth2-proxy",
-        images: &["oauth2-proxy"],
+        // `oauth2_proxy` up to version 5.
+        images: &["oauth2-proxy", "oauth2_proxy"],
         listens: &[
             listens("https-address", Scheme::Https),
             listens("http-address", Scheme::Http),
@@ -100,6 +101,19 @@ const PROXIES: &[Proxy] = &[
             case(&[If::On(env("OAUTH2_PROXY_SKIP_JWT_BEARER_TOKENS"))], Says::Stated(Auth::Bearer)),
             case(&[], Says::Open),
         ],
+        ..PROXY
+    },
+    Proxy {
+        name: "gatekeeper",
+        images: &["gatekeeper", "keycloak-gatekeeper", "keycloak-proxy", "louketo-proxy"],
+        listens: &[
+            (If::Given(flag("tls-cert")), flag("listen"), Scheme::Https),
+            (If::Given(flag("listen")), flag("listen"), Scheme::Http),
+            (If::Given(env("PROXY_LISTEN")), env("PROXY_LISTEN"), Scheme::Http),
+        ],
+        upstream: &[flag("upstream-url"), env("PROXY_UPSTREAM_URL")],
+        // A browser logs in, unless `--no-redirects` is there. A token is accepted, too.
+        auth: &[case(&[If::On(flag("no-redirects"))], Says::Stated(Auth::Bearer)), case(&[], Says::Open)],
         ..PROXY
     },
     Proxy {
@@ -168,6 +182,18 @@ pub(crate) enum Upstream {
     Unknown,
 }
 
+/// How flags start that say what a program passes requests to.
+const UPSTREAM_FLAGS: &[&str] = &["upstream", "proxy", "target", "backend"];
+
+/// The ports of the same Pod to which a program that no table knows passes requests, as far as its flags say so.
+pub(crate) fn upstream_ports(container: &Container<'_>) -> Vec<u16> {
+    let values = container.settings.of_flags(UPSTREAM_FLAGS).filter_map(|value| match value {
+        Value::Text(url) if is_loopback(&url) && url.contains("://") => Some(url),
+        _ => None,
+    });
+    values.filter_map(|url| port_of(url.split_once("://")?.1.split('/').next()?)).collect()
+}
+
 impl Proxy {
     /// Whether a file says what it does.
     pub(crate) fn is_by_file(&self) -> bool {
@@ -178,7 +204,8 @@ impl Proxy {
     pub(crate) fn listening(&self, container: &Container<'_>) -> Vec<(u16, Scheme, Option<&'static If>)> {
         let mut stated = Vec::new();
         for (condition, setting, scheme) in self.listens {
-            if let Value::Text(address) = container.settings.value(*setting)
+            if container.holds(*condition) == Some(true)
+                && let Value::Text(address) = container.settings.value(*setting)
                 && let Some(port) = port_of(&address)
             {
                 stated.push((port, *scheme, Some(condition)));

@@ -10,7 +10,7 @@ use super::{
     identify::Identity,
     probes::{Probed, probed},
     program::{Case, Path, ProbePath, Program, Says},
-    proxies::{Proxy, Upstream},
+    proxies::{Proxy, Upstream, upstream_ports},
     view::PodView,
 };
 use crate::{
@@ -38,6 +38,7 @@ fn leads_to(containers: &Containers<'_>, running: &RunningContainer<'_>, number:
     let container = &running.container;
     let by = |how| Identified { how, container: container.name() };
     match running.identity {
+        Identity::Product(program, _) if program.other_products.contains(&number) => unknown(container, number),
         Identity::Product(program, how) => Some(LeadsTo::Product(Box::new(product(program, by(how), running, number)))),
         Identity::Other(program, how) => Some(LeadsTo::Other { program, by: by(how) }),
         Identity::Proxy(proxy, how) if !proxy.is_by_file() => {
@@ -50,8 +51,10 @@ fn leads_to(containers: &Containers<'_>, running: &RunningContainer<'_>, number:
             behind(containers, proxy, running, number).or_else(|| unknown(container, number))
         }
         Identity::Proxy(proxy, _) => behind_file(containers, proxy.name, running, number),
-        Identity::NamedProxy => behind_file(containers, "a proxy", running, number),
-        Identity::Unknown => unknown(container, number),
+        Identity::NamedProxy => {
+            behind_unknown(containers, running, number).or_else(|| behind_file(containers, "a proxy", running, number))
+        }
+        Identity::Unknown => behind_unknown(containers, running, number).or_else(|| unknown(container, number)),
     }
 }
 
@@ -132,6 +135,7 @@ fn path(container: &Container<'_>, program: &'static Program, probed: &Probed<'_
     };
     let prefix = match prefix {
         Field { known: Some(known), is_stated: true } => known,
+        Field { known: Some(known), .. } if beats_probes(program.probe_path, &known) => known,
         Field { known, .. } => by_probe().or(known)?,
     };
     if program.api.is_empty() {
@@ -150,6 +154,11 @@ fn path(container: &Container<'_>, program: &'static Program, probed: &Probed<'_
     Some(Known { value, proof })
 }
 
+/// Whether a probe cannot change this path.
+fn beats_probes(probe_path: ProbePath, known: &Known<Cow<'static, str>>) -> bool {
+    known.proof == Proof::Default && matches!(probe_path, ProbePath::Around(_))
+}
+
 fn text(container: &Container<'_>, cases: &'static [Case<Says<Path>>]) -> Field<Cow<'static, str>> {
     let Field { known, is_stated } = container.field(cases);
     let known = known.and_then(|Known { value, proof }| Some(Known { value: container.path(value)?, proof }));
@@ -163,14 +172,19 @@ fn probed_prefix(probe_path: ProbePath, probed: &Probed<'_>) -> Option<String> {
         match probe_path {
             ProbePath::Nothing => None,
             ProbePath::Before(ends) => ends.iter().find_map(|end| path.strip_suffix(end)).and_then(checked),
-            ProbePath::Whole(ends) => {
-                let below = path.split("/api/").next().unwrap_or(path);
-                checked(ends.iter().find_map(|end| below.strip_suffix(end)).unwrap_or(below))
-            }
+            ProbePath::Around(segments) => checked(before_one_of(path, segments)?),
         }
     });
     let first = prefixes.next()?;
     prefixes.all(|prefix| prefix == first).then_some(first)
+}
+
+/// What is before the first of these segments, or all of the path if it ends with a slash.
+fn before_one_of<'p>(path: &'p str, segments: &[&str]) -> Option<&'p str> {
+    let starts = path.match_indices('/').map(|(at, _)| at);
+    let is_one = |at: &usize| path[at + 1..].split('/').next().is_some_and(|segment| segments.contains(&segment));
+    let before = starts.into_iter().find(is_one).map(|at| &path[..at]);
+    before.or_else(|| path.ends_with('/').then_some(path))
 }
 
 /// A product behind a proxy whose settings say what it passes requests to.
@@ -238,6 +252,18 @@ fn by_upstream_name(
         path: None,
         auth,
     })))
+}
+
+/// A program that no table knows, of which a flag says that it passes requests to the only product in the Pod.
+fn behind_unknown(containers: &Containers<'_>, running: &RunningContainer<'_>, number: u16) -> Option<LeadsTo> {
+    let inside = containers.only_product()?;
+    let port = upstream_ports(&running.container).into_iter().find(|port| inside.can_listen_on(*port))?;
+    let Identity::Product(program, _) = inside.identity else { return None };
+    let by = Identified { how: How::BehindUnknown, container: inside.container.name() };
+    let scheme = probed(&running.container, number).scheme.map(|value| Known { value, proof: Proof::Probe });
+    let facts = product(program, by, inside, port);
+    let (query_port, behind) = (QueryPort::Yes, Some("a program that is not known"));
+    Some(LeadsTo::Product(Box::new(Running { behind, scheme, auth: None, query_port, ..facts })))
 }
 
 /// A web server whose configuration is in a file. If there is one product beside it, that is what it stands before.

@@ -53,7 +53,7 @@ pub(crate) struct Settings<'a> {
     /// Whether there are no other variables than these.
     has_all_env: bool,
     in_shell: bool,
-    subcommand: Option<&'a str>,
+    words: Vec<&'a str>,
     expansions_left: Cell<usize>,
 }
 
@@ -67,36 +67,49 @@ impl<'a> Settings<'a> {
             has_all_flags: !in_shell,
             has_all_env: container.env_from.is_empty(),
             in_shell,
-            subcommand: None,
+            words: words(container, in_shell),
             expansions_left: Cell::new(EXPANSIONS),
         };
-        let words = words(container, in_shell);
-        settings.read_flags(&words);
-        settings.subcommand = subcommand(&words, in_shell);
+        settings.read_flags();
         settings
     }
 
-    fn read_flags(&mut self, words: &[&'a str]) {
+    fn read_flags(&mut self) {
+        let words = std::mem::take(&mut self.words);
         for (at, word) in words.iter().enumerate() {
-            if word.starts_with("$(") {
-                // A variable can hold any number of flags.
+            // A variable can hold any number of flags. So can the file that `@` names, which kingpin reads
+            // (alecthomas/kingpin `parser.go`).
+            if word.starts_with("$(") || word.starts_with('@') {
                 self.has_all_flags = false;
+            }
+            // Grafana takes `cfg:section.key=value` as an argument.
+            if let Some((name, value)) = word.split_once('=').filter(|_| word.starts_with("cfg:")) {
+                self.add_flag(name, value);
+                continue;
             }
             let Some(flag) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else { continue };
             let next = || words.get(at + 1).copied().filter(|next| !next.starts_with('-'));
             match flag.split_once('=') {
-                Some((name, value)) => {
-                    let value = if self.in_shell { value.trim_matches(QUOTES) } else { value };
-                    self.flags.entry(name).or_default().push(value);
-                }
+                // The OpenTelemetry collector, and so Jaeger v2, takes `--set=name=value`.
+                Some(("set", setting)) => self.add_setting(Some(setting)),
+                Some((name, value)) => self.add_flag(name, value),
                 // Elasticsearch and OpenSearch take `-E name=value`.
-                None if flag == "E" => {
-                    if let Some((name, value)) = next().and_then(|setting| setting.split_once('=')) {
-                        self.flags.entry(name).or_default().push(value);
-                    }
-                }
-                None => self.flags.entry(flag).or_default().push(next().unwrap_or("true")),
+                None if flag == "E" || flag == "set" => self.add_setting(next()),
+                None => self.add_flag(flag, next().unwrap_or("true")),
             }
+        }
+        self.words = words;
+    }
+
+    fn add_flag(&mut self, name: &'a str, value: &'a str) {
+        let value = if self.in_shell { value.trim_matches(QUOTES) } else { value };
+        self.flags.entry(name).or_default().push(value);
+    }
+
+    /// Adds `name=value`, the value of a flag.
+    fn add_setting(&mut self, setting: Option<&'a str>) {
+        if let Some((name, value)) = setting.and_then(|setting| setting.split_once('=')) {
+            self.add_flag(name, value);
         }
     }
 
@@ -119,13 +132,23 @@ impl<'a> Settings<'a> {
         }
     }
 
-    /// The first argument that is no flag.
-    pub(crate) fn subcommand(&self) -> Value<'_> {
-        match self.subcommand {
-            Some(word) => self.text(word),
-            None if self.has_all_flags => Value::Absent,
-            None => Value::Unknown,
+    /// The first argument that is one of these words. Flags can stand before it, with their values in words of their own.
+    /// In a shell's script it is behind the name of a program that has subcommands.
+    pub(crate) fn subcommand(&self, known: &[&str]) -> Value<'_> {
+        let program = || self.words.iter().position(|word| is_program(word)).map_or(self.words.len(), |at| at + 1);
+        let start = if self.in_shell { program() } else { 0 };
+        let words = self.words.get(start..).unwrap_or_default();
+        for (at, word) in words.iter().enumerate().filter(|(_, word)| !word.starts_with('-')) {
+            let can_be_value =
+                at > 0 && words.get(at - 1).is_some_and(|one| one.starts_with('-') && !one.contains('='));
+            match self.text(word) {
+                Value::Text(text) if known.contains(&&*text) => return Value::Text(text),
+                Value::Text(text) if can_be_value || !text.contains(UNKNOWN) => {}
+                Value::Unknown if can_be_value => {}
+                Value::Absent | Value::Text(_) | Value::Unknown => return Value::Unknown,
+            }
         }
+        if self.has_all_flags { Value::Absent } else { Value::Unknown }
     }
 
     fn flag(&self, name: &str) -> Value<'_> {
@@ -148,11 +171,23 @@ impl<'a> Settings<'a> {
     }
 
     fn env(&self, name: &str) -> Value<'_> {
-        match self.env.get(name) {
+        match self.env.get(name).or_else(|| self.env.get(docker_spelling(name)?.as_str())) {
             Some(at) => self.variable(*at, DEPTH),
             None if self.has_all_env => Value::Absent,
             None => Value::Unknown,
         }
+    }
+
+    /// Whether a variable is there, also if its value is not known.
+    pub(crate) fn has_env(&self, name: &str) -> bool {
+        self.env.contains_key(name) || docker_spelling(name).is_some_and(|name| self.env.contains_key(name.as_str()))
+    }
+
+    /// The values of the flags whose names start with one of these.
+    pub(crate) fn of_flags(&self, starts: &[&str]) -> impl Iterator<Item = Value<'_>> {
+        let is_one = |name: &str| starts.iter().any(|start| name.starts_with(start));
+        let all = self.flags.iter().filter(move |(name, _)| is_one(name));
+        all.flat_map(|(_, values)| values.iter().map(|value| self.text(value)))
     }
 
     /// The value of the variable at this place.
@@ -209,6 +244,13 @@ impl<'a> Settings<'a> {
     }
 }
 
+/// How the image of Elasticsearch also takes a setting: `xpack.security.enabled` as `ES_SETTING_XPACK_SECURITY_ENABLED`,
+/// with two underscores for one (elastic/elasticsearch, `DockerTests`, "translated").
+fn docker_spelling(name: &str) -> Option<String> {
+    let name = Some(name).filter(|name| name.contains('.'))?;
+    Some(format!("ES_SETTING_{}", name.replace('_', "__").replace('.', "_").to_ascii_uppercase()))
+}
+
 /// Whether a command runs others, so that its flags can be in a script.
 fn is_shell(command: &str) -> bool {
     let name = command.rsplit('/').next().unwrap_or(command);
@@ -225,22 +267,34 @@ fn words(container: &ContainerView, in_shell: bool) -> Vec<&str> {
         return all.take(WORDS).collect();
     }
     let is_between = |c: char| c.is_whitespace() || matches!(c, ';' | '&' | '|');
-    let words = all.flat_map(|text| text.split(is_between)).map(|word| word.trim_matches(QUOTES));
+    let scripts = all.flat_map(|text| without_comments(text));
+    let words = scripts.flat_map(|text| text.split(is_between)).map(|word| word.trim_matches(QUOTES));
     words.filter(|word| !word.is_empty()).take(WORDS).collect()
 }
 
-/// The first word that is no flag. A program's own name before it does not count. In a shell's script only the word
-/// behind the program's path does.
-fn subcommand<'a>(words: &[&'a str], in_shell: bool) -> Option<&'a str> {
-    let is_path = |word: &str| word.contains('/') && !word.starts_with('-');
-    if in_shell {
-        let mut pairs = words.iter().zip(words.iter().skip(1));
-        return pairs.find(|(word, next)| is_program(word) && !next.starts_with('-')).map(|(_, next)| *next);
+/// The parts of a script between its comments. A comment starts with a `#` at the start of a word outside of quotes.
+fn without_comments(script: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut quote, mut before) = (Vec::new(), 0, None, ' ');
+    let mut chars = script.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match (quote, c) {
+            (None, '#') if before.is_whitespace() || before == ';' => {
+                parts.push(&script[start..at]);
+                start = chars.by_ref().find(|(_, c)| *c == '\n').map_or(script.len(), |(end, _)| end);
+                before = '\n';
+                continue;
+            }
+            (None, '"' | '\'') if before != '\\' => quote = Some(c),
+            (Some(open), _) if c == open && before != '\\' => quote = None,
+            _ => {}
+        }
+        before = c;
     }
-    words.iter().copied().find(|word| !word.starts_with('-') && !is_path(word) && !is_program(word))
+    parts.push(&script[start..]);
+    parts
 }
 
 /// Programs that have subcommands.
 fn is_program(word: &str) -> bool {
-    word.rsplit('/').next() == Some("thanos")
+    !word.starts_with('-') && word.rsplit('/').next() == Some("thanos")
 }

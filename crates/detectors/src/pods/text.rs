@@ -62,6 +62,7 @@ pub(crate) fn identified(by: &Identified) -> String {
         How::Marks(first, second) => format!("{} and {} of {container}", mark(first), mark(second)),
         How::MarkAndName(first) => format!("{} and the name of {container}", mark(first)),
         How::BehindProxy(proxy) => format!("{container} behind {proxy} in the same Pod"),
+        How::BehindUnknown => format!("{container}, to which an argument of another container leads"),
         How::Upstream => format!("the Service to which {container} passes requests"),
     }
 }
@@ -71,7 +72,7 @@ pub(crate) fn kind(by: &Identified) -> EvidenceKind {
     match by.how {
         How::Image(_) | How::ImageWord(_) | How::BehindProxy(_) => EvidenceKind::Image,
         How::Marks(first, _) | How::MarkAndName(first) => kind_of(first),
-        How::Upstream => EvidenceKind::Argument,
+        How::Upstream | How::BehindUnknown => EvidenceKind::Argument,
     }
 }
 
@@ -80,7 +81,7 @@ fn kind_of(condition: &If) -> EvidenceKind {
         Some(Setting::Env(_)) => EvidenceKind::Environment,
         Some(Setting::Flag(_)) => EvidenceKind::Argument,
         None => match condition {
-            If::Subcommand(_) => EvidenceKind::Argument,
+            If::Subcommand(..) => EvidenceKind::Argument,
             _ => EvidenceKind::Image,
         },
     }
@@ -101,6 +102,8 @@ fn setting(condition: &If) -> Option<Setting> {
 
 fn name_of(setting: Setting) -> String {
     match setting {
+        Setting::Flag(name) if name.starts_with("cfg:") => name.to_owned(),
+        Setting::Flag(name) if name.starts_with("extensions.") => format!("--set={name}"),
         Setting::Flag(name) => format!("--{name}"),
         Setting::Env(name) => name.to_owned(),
     }
@@ -109,7 +112,7 @@ fn name_of(setting: Setting) -> String {
 /// A mark as people write it.
 fn mark(condition: &If) -> String {
     match condition {
-        If::Subcommand(word) => format!("the argument {word}"),
+        If::Subcommand(word, _) => format!("the argument {word}"),
         If::Container(word) => format!("the word {word} in the container's name"),
         If::PortName(name) => format!("the port name {name}"),
         If::Repository(component) => format!("{component} in the image's path"),

@@ -15,4 +15,5 @@ mod properties;
 mod proxies;
 mod search;
 mod settings;
+mod spellings;
 mod stacks;

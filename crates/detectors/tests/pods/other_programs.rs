@@ -156,3 +156,18 @@ fn elasticsearch_of_a_private_build_has_no_known_version() {
     let found = found(&service("elasticsearch", "http:9200"), &named("search", json!([]), env, 9200));
     assert_eq!(found, "Elasticsearch High http~://:9200/ Basic~");
 }
+
+#[test]
+fn a_word_of_an_unknown_image_is_weaker_than_the_containers_own_settings() {
+    let env = json!([{ "name": "GF_SECURITY_ADMIN_USER", "value": "a" }, { "name": "GF_SECURITY_ADMIN_PASSWORD", "value": "b" }]);
+    let pod = |image: &str, args: Value, env: Value| {
+        let ports = json!([{ "containerPort": 3000 }]);
+        container(json!({ "name": "grafana", "image": image, "args": args, "env": env, "ports": ports }))
+    };
+    let service = service("grafana", "http:3000");
+    let patched = pod("registry.example/grafana-webhook-patched:1", json!([]), env);
+    assert_eq!(found(&service, &patched), "Grafana High http://:3000/ Basic");
+    // Flags of one plain word are those of many programs.
+    let operator = pod("registry.example/storage-operator:1", json!(["--store=a", "--endpoint=b"]), json!([]));
+    assert!(found(&service, &operator).contains("an operator"), "{}", found(&service, &operator));
+}

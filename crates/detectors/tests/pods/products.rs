@@ -208,7 +208,7 @@ fn a_probe_on_the_query_port_of_jaeger_shows_the_base_path() {
 #[test]
 fn a_page_of_jaeger_in_a_probe_is_not_part_of_the_base_path() {
     for (path, expected) in
-        [("/search", "/"), ("/x/search", "/x"), ("/x/api/services", "/x"), ("/health", "/"), ("/", "/")]
+        [("/search", "/"), ("/x/search", "/x"), ("/x/api/services", "/x"), ("/x/static/a.js", "/x"), ("/", "/")]
     {
         let pod = container(json!({
             "name": "jaeger",
@@ -220,6 +220,35 @@ fn a_page_of_jaeger_in_a_probe_is_not_part_of_the_base_path() {
         let found = found(&service("jaeger", "http-query:16686"), &pod);
         assert_eq!(found, format!("Jaeger High http://:16686{expected} None"), "{path}");
     }
+}
+
+#[test]
+fn a_probe_of_another_page_of_jaeger_says_nothing_of_the_base_path() {
+    for path in ["/healthz", "/index.html", "/ui", "/services", "/trace/1", "/status", "/-/healthy", "/jaeger"] {
+        let with = |args: &[&str]| {
+            container(json!({
+                "name": "jaeger",
+                "image": "jaegertracing/jaeger:2.1.0",
+                "args": args,
+                "ports": [{ "containerPort": 16686 }],
+                "readinessProbe": { "httpGet": { "path": path, "port": 16686 } },
+            }))
+        };
+        let service = service("jaeger", "http-query:16686");
+        assert_eq!(found(&service, &with(&["--config=/c.yaml"])), "Jaeger High http://:16686/~ None", "{path}");
+        assert_eq!(found(&service, &with(&[])), "Jaeger High http://:16686/ None", "{path}");
+    }
+}
+
+#[test]
+fn a_probe_does_not_beat_the_known_base_path_of_jaeger() {
+    let pod = container(json!({
+        "name": "jaeger",
+        "image": "jaegertracing/all-in-one:1.60",
+        "ports": [{ "containerPort": 16686 }],
+        "readinessProbe": { "httpGet": { "path": "/jaeger/", "port": 16686 } },
+    }));
+    assert_eq!(found(&service("jaeger", "http-query:16686"), &pod), "Jaeger High http://:16686/ None");
 }
 
 #[test]

@@ -216,3 +216,39 @@ fn a_proxy_before_another_container_is_not_before_the_product() {
     let found = found_as(Product::Prometheus, &service, &pod);
     assert!(!found.contains("High"), "{found}");
 }
+
+fn before_grafana(image: &str, args: &[&str]) -> detectors::pods::PodView {
+    pod(json!([
+        { "name": "front", "image": image, "args": args, "ports": [{ "containerPort": 3001 }] },
+        { "name": "grafana", "image": "grafana/grafana:11.4.0", "ports": [{ "containerPort": 3000 }] },
+    ]))
+}
+
+#[test]
+fn gatekeeper_and_the_old_name_of_oauth2_proxy_are_proxies() {
+    let service = service("grafana", "http:80>3001");
+    let upstream = "--upstream-url=http://127.0.0.1:3000";
+    let gatekeeper = |more: &[&str]| {
+        let args = [&[upstream, "--listen=:3001"], more].concat();
+        found(&service, &before_grafana("quay.io/gogatekeeper/gatekeeper:2.9", &args))
+    };
+    assert_eq!(gatekeeper(&[]), "Grafana High http://:80/ Basic~");
+    assert_eq!(gatekeeper(&["--tls-cert=/x", "--no-redirects"]), "Grafana High https://:80/ Bearer");
+    let args = ["-http-address=:3001", "-upstream=http://localhost:3000/"];
+    let oauth2 = before_grafana("quay.io/pusher/oauth2_proxy:v5.1.0", &args);
+    assert_eq!(found(&service, &oauth2), "Grafana High http://:80/ Basic~");
+}
+
+#[test]
+fn a_program_that_passes_requests_to_the_only_product_is_its_proxy() {
+    let service = service("grafana", "http:80>3001");
+    for flag in
+        ["--upstream=http://127.0.0.1:3000", "--proxy-url=http://localhost:3000/", "--target-url=http://localhost:3000"]
+    {
+        let found = found(&service, &before_grafana("registry.example/gate:1", &[flag]));
+        assert_eq!(found, "Grafana Medium http~://:80/ Basic~", "{flag}");
+    }
+    // It passes them to something else.
+    let found = found(&service, &before_grafana("registry.example/gate:1", &["--upstream=http://127.0.0.1:9999"]));
+    assert!(!found.contains("High"), "{found}");
+}

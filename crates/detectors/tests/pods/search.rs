@@ -187,3 +187,41 @@ fn a_setting_of_dashboards_beats_a_probe_that_was_left_as_it_was() {
     }));
     assert_eq!(found(&service("opensearch-dashboards", "http:5601"), &pod), "Kibana High https://:5601/ None");
 }
+
+fn elasticsearch_8(env: &[(&str, &str)], mounts: &[&str]) -> String {
+    let env: Vec<Value> = env.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+    let mounts: Vec<Value> = mounts.iter().map(|path| json!({ "mountPath": path })).collect();
+    let pod = container(json!({
+        "name": "es",
+        "image": "docker.elastic.co/elasticsearch/elasticsearch:8.17.4",
+        "env": env,
+        "volumeMounts": mounts,
+        "ports": [{ "containerPort": 9200 }],
+    }));
+    found(&service("elasticsearch", "http:9200"), &pod)
+}
+
+#[test]
+fn elasticsearch_takes_settings_under_the_names_of_its_image() {
+    let off = [("ES_SETTING_XPACK_SECURITY_ENABLED", "false")];
+    assert_eq!(elasticsearch_8(&off, &[]), "Elasticsearch High http://:9200/ None");
+    let plain = [("ES_SETTING_XPACK_SECURITY_HTTP_SSL_ENABLED", "false")];
+    assert_eq!(elasticsearch_8(&plain, &[]), "Elasticsearch High http://:9200/ Basic");
+}
+
+#[test]
+fn elasticsearch_without_auto_configuration_has_users_and_no_tls() {
+    let off = [("xpack.security.autoconfiguration.enabled", "false")];
+    assert_eq!(elasticsearch_8(&off, &[]), "Elasticsearch High http://:9200/ Basic");
+    let file = ["/usr/share/elasticsearch/config/elasticsearch.yml"];
+    assert_eq!(elasticsearch_8(&off, &file), "Elasticsearch High http~://:9200/ Basic~");
+}
+
+#[test]
+fn elasticsearch_with_data_of_before_can_have_no_tls() {
+    assert_eq!(elasticsearch_8(&[], &[]), "Elasticsearch High https://:9200/ Basic");
+    let data = ["/usr/share/elasticsearch/data"];
+    assert_eq!(elasticsearch_8(&[], &data), "Elasticsearch High https~://:9200/ Basic");
+    let stated = [("xpack.security.http.ssl.enabled", "true")];
+    assert_eq!(elasticsearch_8(&stated, &data), "Elasticsearch High https://:9200/ Basic");
+}
