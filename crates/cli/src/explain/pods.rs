@@ -36,6 +36,9 @@ pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
         for (number, origin) in read.iter().enumerate() {
             lines.push(entry(if number == 0 { "read" } else { "" }, in_words(origin)));
         }
+        for program in evidence.facts.unknown_programs() {
+            lines.push(entry("not known", program));
+        }
         if let Some(after) = claim(config, case.service, Pods::Count) {
             lines.push(entry("result", result(&after)));
             if !after.decided_by.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, cmp::Reverse, collections::BTreeSet};
 
-use super::facts::{How, Known, LeadsTo, PodFacts, PortFacts, Role, Running};
+use super::facts::{How, Known, LeadsTo, PodFacts, PortFacts, Proof, QueryPort, Role, Running};
 use super::text;
 use crate::{
     engine::{
@@ -110,14 +110,28 @@ fn leads_to_another(finding: &Finding, facts: &PodFacts) -> bool {
     port.and_then(open_product).is_some_and(|running| running.product != finding.product)
 }
 
-/// A finding whose port leads to a program that no table knows.
+/// A finding whose port leads to a program that no table knows. A name of another program speaks against the product,
+/// unless the Service is certain.
 fn with_port_facts(mut finding: Finding, facts: &PodFacts) -> Finding {
-    if let Outcome::Endpoint(target) = &mut finding.outcome
-        && let Some(port) = facts.ports.iter().find(|port| port.port == target.port)
-        && let LeadsTo::Unknown { scheme: Some(scheme) } = &port.leads_to
-    {
+    let Outcome::Endpoint(target) = &mut finding.outcome else { return finding };
+    let port = facts.ports.iter().find(|port| port.port == target.port);
+    let Some(LeadsTo::Unknown(unknown)) = port.map(|port| &port.leads_to) else { return finding };
+    if let Some(scheme) = &unknown.scheme {
         target.scheme = scheme.value;
         finding.assumed.scheme = !scheme.is_proven();
+    }
+    let product = finding.product;
+    if let Some(image) = text::another_program(unknown, product).filter(|_| finding.confidence < Confidence::High) {
+        finding.confidence = Confidence::Low;
+        finding.decided_by = Cow::Owned(image.clone());
+        let hint = format!(
+            "The Pods of this Service run another program as it seems: {image} is not known to be {product}. If it is, \
+             annotate the Service with kubernaut.io/toolset=enabled, kubernaut.io/toolset-type={}, \
+             kubernaut.io/toolset-port={}.",
+            product.lower(),
+            target.port,
+        );
+        finding.hint = Some(hint.into());
     }
     finding
 }
@@ -159,6 +173,10 @@ fn confirmed(
         return known;
     }
     let Some((port, running)) = chosen(view, facts, product) else { return known };
+    // A program of this name on a port that is not the product's can be another one.
+    if running.query_port == QueryPort::Unlikely {
+        return known.map(|finding| with_probed_scheme(finding, running));
+    }
     let rule = RULES.iter().copied().find(|rule| rule.product == product);
     let Some((confidence, by_pods)) = confidence(running, known.as_ref(), product) else { return known };
     let usual = usual_target(view, port, product, known.as_ref());
@@ -206,6 +224,17 @@ fn confirmed(
         decided_by,
         by_port_alone,
     })
+}
+
+/// The finding, with nothing but what a probe shows.
+fn with_probed_scheme(mut finding: Finding, running: &Running) -> Finding {
+    if let (Outcome::Endpoint(target), Some(scheme)) = (&mut finding.outcome, &running.scheme)
+        && scheme.proof == Proof::Probe
+    {
+        target.scheme = scheme.value;
+        finding.assumed.scheme = false;
+    }
+    finding
 }
 
 fn is_endpoint(finding: &Finding) -> bool {

@@ -51,12 +51,18 @@ fn evidence(product: Product, facts: &PodFacts) -> Vec<Evidence> {
                 let detail = format!("port {} leads to {program}: {}", port.port, text::identified(by));
                 all.push(against(text::kind(by), detail));
             }
-            LeadsTo::Unknown { scheme: Some(scheme) } => all.push(Evidence {
-                kind: EvidenceKind::Probe,
-                supports: true,
-                detail: format!("a probe of port {} shows the scheme {}", port.port, scheme.value).into(),
-            }),
-            LeadsTo::Unknown { scheme: None } => {}
+            LeadsTo::Unknown(unknown) => {
+                let detail = match text::another_program(unknown, product) {
+                    Some(image) => format!("port {} leads to {image}, which is not known to be {product}", port.port),
+                    None => format!("behind port {}, {}", port.port, text::not_known(unknown)),
+                };
+                all.push(against(EvidenceKind::Image, detail));
+                all.extend(unknown.scheme.as_ref().map(|scheme| Evidence {
+                    kind: EvidenceKind::Probe,
+                    supports: true,
+                    detail: format!("a probe of port {} shows the scheme {}", port.port, scheme.value).into(),
+                }));
+            }
         }
     }
     all

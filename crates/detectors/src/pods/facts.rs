@@ -9,7 +9,8 @@ use crate::{
 };
 
 /// What the Pods behind one Service say about its ports. It depends on the Service's ports and on the Pods' specs, and
-/// holds no text of a Pod except a checked path and the names of containers.
+/// holds no text of a Pod except a checked path, the names of containers, and the checked names of images that no table
+/// knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodFacts {
     /// The TCP ports of which something is known, in the Service's order.
@@ -21,18 +22,33 @@ pub struct PodFacts {
 pub(crate) struct PortFacts {
     /// The number of the Service's port.
     pub port: u16,
+    /// Whether the container can listen there, as far as its ports and settings say.
+    pub listens: bool,
     pub leads_to: LeadsTo,
 }
 
 /// The program behind a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LeadsTo {
-    /// One that no table knows. Only the scheme can be known, from a probe of that port.
-    Unknown { scheme: Option<Known<Scheme>> },
+    /// One that no table knows.
+    Unknown(Box<UnknownProgram>),
     /// One that is no product.
     Other { program: &'static str, by: Identified },
     /// A product.
     Product(Box<Running>),
+}
+
+/// A program that no table knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct UnknownProgram {
+    /// The name of the container, if it is a valid one.
+    pub container: Option<Box<str>>,
+    /// The last path component of the image, if it can be read and is that of a program.
+    pub image: Option<Box<str>>,
+    /// The products of which the container has a setting that only they have.
+    pub marked: Vec<Product>,
+    /// From a probe of that port.
+    pub scheme: Option<Known<Scheme>>,
 }
 
 /// A product behind a port.
@@ -96,6 +112,8 @@ pub(crate) enum Role {
 pub(crate) enum QueryPort {
     /// Another protocol of the product.
     No,
+    /// Only the container's own list of ports says so, and only the image's name says that it is the product.
+    Unlikely,
     /// A file can decide so.
     Possible,
     /// The product listens there, by a setting or by default.
@@ -130,36 +148,45 @@ impl<T> Known<T> {
 }
 
 impl PodFacts {
-    /// The facts in which the Pods of several controllers agree, and whether they disagree in any.
+    /// The facts in which the Pods of several controllers agree, and whether they disagree in any. A Pod in which nothing
+    /// listens on a port says nothing about it: that of another program can share a label.
     pub fn agreed(all: &[PodFacts]) -> (PodFacts, bool) {
-        let Some((first, others)) = all.split_first() else { return (PodFacts::default(), false) };
-        let mut differ = false;
-        let mut ports = first.ports.to_vec();
-        for other in others {
-            differ |= other.ports.iter().any(|port| !ports.iter().any(|own| own.port == port.port));
-            ports = ports.into_iter().filter_map(|port| port.agreed(other, &mut differ)).collect();
+        let mut numbers: Vec<u16> = Vec::new();
+        for port in all.iter().flat_map(|facts| &facts.ports) {
+            if !numbers.contains(&port.port) {
+                numbers.push(port.port);
+            }
         }
-        (PodFacts { ports: ports.into_boxed_slice() }, differ)
-    }
-}
-
-impl PortFacts {
-    /// What `other` agrees with.
-    fn agreed(self, other: &PodFacts, differ: &mut bool) -> Option<Self> {
-        let leads_to = match other.ports.iter().find(|port| port.port == self.port).map(|port| &port.leads_to) {
-            None => None,
-            Some(theirs) => agreed(self.leads_to, theirs, differ),
-        };
-        *differ |= leads_to.is_none();
-        Some(Self { port: self.port, leads_to: leads_to? })
+        let mut differ = false;
+        let ports = numbers.into_iter().filter_map(|number| {
+            let of_port = || all.iter().flat_map(|facts| &facts.ports).filter(move |port| port.port == number);
+            let any_listens = of_port().any(|port| port.listens);
+            let mut counting = of_port().filter(|port| port.listens == any_listens);
+            let mut agreed = counting.next()?.clone();
+            for other in counting {
+                let leads_to = self::agreed(agreed.leads_to, &other.leads_to, &mut differ);
+                differ |= leads_to.is_none();
+                agreed.leads_to = leads_to?;
+            }
+            Some(agreed)
+        });
+        let ports = ports.collect();
+        (PodFacts { ports }, differ)
     }
 }
 
 fn agreed(ours: LeadsTo, theirs: &LeadsTo, differ: &mut bool) -> Option<LeadsTo> {
     match (ours, theirs) {
-        (LeadsTo::Unknown { mut scheme }, LeadsTo::Unknown { scheme: other }) => {
-            agree(&mut scheme, other.as_ref(), differ);
-            scheme.is_some().then_some(LeadsTo::Unknown { scheme })
+        (LeadsTo::Unknown(mut ours), LeadsTo::Unknown(theirs)) => {
+            agree(&mut ours.scheme, theirs.scheme.as_ref(), differ);
+            // A program that can be the product speaks for it.
+            if ours.image != theirs.image {
+                ours.image = None;
+            }
+            let more = theirs.marked.iter().filter(|product| !ours.marked.contains(product));
+            let more: Vec<Product> = more.copied().collect();
+            ours.marked.extend(more);
+            Some(LeadsTo::Unknown(ours))
         }
         (LeadsTo::Other { program, by }, LeadsTo::Other { program: other, .. }) => {
             *differ |= program != *other;

@@ -18,6 +18,15 @@ pub(crate) struct Running<'a> {
 }
 
 impl Running<'_> {
+    /// Whether the container declares this port, or listens there, or does not say where it listens.
+    pub(crate) fn says_nothing_else_than(&self, port: u16) -> bool {
+        let mut declared = self.container.view.ports.iter().filter(|one| one.protocol == Protocol::Tcp).peekable();
+        let is_silent = declared.peek().is_none();
+        declared.any(|one| one.container_port == port)
+            || is_silent && self.can_listen_on(port)
+            || self.listening.as_ref().is_some_and(|listening| listening.ports.contains(&port))
+    }
+
     /// Whether the program listens on this port, or a file can let it.
     pub(crate) fn can_listen_on(&self, port: u16) -> bool {
         self.listening.as_ref().is_none_or(|listening| listening.is_open || listening.ports.contains(&port))

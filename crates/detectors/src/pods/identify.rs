@@ -41,6 +41,20 @@ fn programs() -> impl Iterator<Item = &'static Program> {
     PROGRAMS.iter().copied().flatten()
 }
 
+/// Whether the container has a setting that only this program has, or two that few have.
+pub(crate) fn has_mark(container: &Container<'_>, program: &Program) -> bool {
+    let holding = |marks: &[If]| marks.iter().filter(|mark| container.holds(**mark) == Some(true)).count();
+    holding(program.marks) >= 1 || holding(program.shared_marks) >= 2
+}
+
+/// The products of which the container has such settings.
+pub(crate) fn marked(container: &Container<'_>) -> Vec<Product> {
+    let mut all: Vec<Product> =
+        programs().filter(|program| has_mark(container, program)).map(|program| program.product).collect();
+    all.dedup();
+    all
+}
+
 /// Whether the conditions that tell programs with the same image apart hold.
 fn is_variant(container: &Container<'_>, program: &Program) -> bool {
     program.when.is_empty() || program.when.iter().any(|condition| container.holds(*condition) == Some(true))

@@ -32,6 +32,12 @@ impl<'a> Image<'a> {
         self.spellings().find_map(|spelling| names.iter().copied().find(|name| *name == spelling))
     }
 
+    /// The name, if it can be shown and read as that of a program: it is not a digest's or a placeholder's.
+    pub(crate) fn program(&self) -> Option<&'a str> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+        (!self.name.is_empty() && self.name.len() <= 64 && self.name.chars().all(plain)).then_some(self.name)
+    }
+
     /// The words of the name.
     pub(crate) fn words(&self) -> impl Iterator<Item = &'a str> {
         whole_words::split(self.name)

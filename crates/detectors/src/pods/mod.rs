@@ -14,6 +14,7 @@ mod container;
 mod decide;
 mod explain;
 pub(crate) mod facts;
+mod foreign;
 mod front;
 mod identify;
 mod image;

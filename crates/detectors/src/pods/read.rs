@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use super::{
     checked_path::checked,
     container::{Container, Field},
-    facts::{How, Identified, Known, LeadsTo, PodFacts, PortFacts, Proof, QueryPort, Role, Running},
+    facts::{How, Identified, Known, LeadsTo, PodFacts, PortFacts, Proof, QueryPort, Role, Running, UnknownProgram},
     front::{Containers, Running as RunningContainer},
-    identify::Identity,
+    identify::{Identity, has_mark, marked},
     probes::{Probed, probed},
     program::{Case, Path, ProbePath, Program, Says},
     proxies::{Proxy, Upstream, upstream_ports},
@@ -28,39 +28,51 @@ pub fn read(view: &ServiceView, pod: &PodView) -> PodFacts {
     let tcp = view.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
     let ports = tcp.take(MAX_PORTS).filter_map(|port| {
         let (running, number) = containers.reached_by(port)?;
-        Some(PortFacts { port: port.port, leads_to: leads_to(&containers, running, number)? })
+        let listens = running.says_nothing_else_than(number);
+        Some(PortFacts { port: port.port, listens, leads_to: leads_to(&containers, running, number) })
     });
     PodFacts { ports: ports.collect() }
 }
 
-/// What answers on a container's port. `None` if nothing is known of it.
-fn leads_to(containers: &Containers<'_>, running: &RunningContainer<'_>, number: u16) -> Option<LeadsTo> {
+/// What answers on a container's port.
+fn leads_to(containers: &Containers<'_>, running: &RunningContainer<'_>, number: u16) -> LeadsTo {
     let container = &running.container;
     let by = |how| Identified { how, container: container.name() };
     match running.identity {
-        Identity::Product(program, _) if program.other_products.contains(&number) => unknown(container, number),
-        Identity::Product(program, how) => Some(LeadsTo::Product(Box::new(product(program, by(how), running, number)))),
-        Identity::Other(program, how) => Some(LeadsTo::Other { program, by: by(how) }),
+        Identity::Product(program, _) if program.other_products.contains(&number) => not_known(container, number),
+        Identity::Product(program, how) => LeadsTo::Product(Box::new(product(program, by(how), running, number))),
+        Identity::Other(program, how) => LeadsTo::Other { program, by: by(how) },
         Identity::Proxy(proxy, how) if !proxy.is_by_file() => {
             if proxy.passes_no_queries(container) {
-                return Some(LeadsTo::Other { program: "a proxy for metrics", by: by(how) });
+                return LeadsTo::Other { program: "a proxy for metrics", by: by(how) };
             }
             if proxy.asks_for_label {
-                return Some(LeadsTo::Other { program: "a proxy that asks for a label", by: by(how) });
+                return LeadsTo::Other { program: "a proxy that asks for a label", by: by(how) };
             }
-            behind(containers, proxy, running, number).or_else(|| unknown(container, number))
+            behind(containers, proxy, running, number).unwrap_or_else(|| not_known(container, number))
         }
         Identity::Proxy(proxy, _) => behind_file(containers, proxy.name, running, number),
-        Identity::NamedProxy => {
-            behind_unknown(containers, running, number).or_else(|| behind_file(containers, "a proxy", running, number))
-        }
-        Identity::Unknown => behind_unknown(containers, running, number).or_else(|| unknown(container, number)),
+        Identity::NamedProxy => behind_unknown(containers, running, number)
+            .unwrap_or_else(|| behind_file(containers, "a proxy", running, number)),
+        Identity::Unknown => behind_unknown(containers, running, number).unwrap_or_else(|| {
+            let image = container.image.program().map(Into::into);
+            LeadsTo::Unknown(Box::new(UnknownProgram {
+                image,
+                marked: marked(container),
+                ..unknown(container, number)
+            }))
+        }),
     }
 }
 
-fn unknown(container: &Container<'_>, number: u16) -> Option<LeadsTo> {
-    let scheme = probed(container, number).scheme?;
-    Some(LeadsTo::Unknown { scheme: Some(Known { value: scheme, proof: Proof::Probe }) })
+/// A container of which only a probe can say something.
+fn not_known(container: &Container<'_>, number: u16) -> LeadsTo {
+    LeadsTo::Unknown(Box::new(unknown(container, number)))
+}
+
+fn unknown(container: &Container<'_>, number: u16) -> UnknownProgram {
+    let scheme = probed(container, number).scheme.map(|value| Known { value, proof: Proof::Probe });
+    UnknownProgram { container: container.name(), scheme, ..UnknownProgram::default() }
 }
 
 /// A product whose container the port reaches.
@@ -75,12 +87,17 @@ fn product(program: &'static Program, by: Identified, running: &RunningContainer
     if !auth.is_stated && probed.logs_in {
         auth.known = Some(Known { value: crate::finding::Auth::Basic, proof: Proof::Probe });
     }
+    let query_port = match (query_port(program, running, number), by.how) {
+        (QueryPort::Unlikely, How::Image(_)) if !has_mark(container, program) => QueryPort::Unlikely,
+        (QueryPort::Unlikely, _) => QueryPort::Possible,
+        (query_port, _) => query_port,
+    };
     Running {
         product: program.product,
         by,
         behind: None,
         role: role(container, program),
-        query_port: query_port(program, running, number),
+        query_port,
         scheme: scheme.known,
         path: path(container, program, &probed),
         auth: auth.known,
@@ -118,9 +135,11 @@ fn query_port(program: &Program, running: &RunningContainer<'_>, number: u16) ->
         QueryPort::Yes
     } else if listening.stated || program.listen.never.contains(&number) {
         QueryPort::No
-    } else if listening.is_open || listening.ports.is_empty() || running.container.declares_only(number) {
-        // An image can be built with another port.
+    } else if listening.is_open || listening.ports.is_empty() {
         QueryPort::Possible
+    } else if running.container.declares_only(number) {
+        // An image can be built with another port, or be another program of this name.
+        QueryPort::Unlikely
     } else {
         QueryPort::No
     }
@@ -209,7 +228,7 @@ fn behind(
             let only = || containers.only_product().filter(|running| running.can_listen_on(port));
             by_port.or_else(|| only().map(|running| (running, 0)))
         }
-        Upstream::Service(name) => return by_upstream_name(&name, proxy, container, scheme, auth),
+        Upstream::Service(name) => return Some(by_upstream_name(&name, proxy, container, scheme, auth)),
         Upstream::Unknown => containers.only_product().map(|running| (running, 0)),
     };
     let (inside, port) = inside?;
@@ -227,7 +246,7 @@ fn behind(
             program: "a proxy that asks for a label",
             by: Identified { how, container: inside.container.name() },
         }),
-        _ => scheme.map(|scheme| LeadsTo::Unknown { scheme: Some(scheme) }),
+        _ => Some(LeadsTo::Unknown(Box::new(UnknownProgram { scheme, ..unknown(container, number) }))),
     }
 }
 
@@ -238,11 +257,14 @@ fn by_upstream_name(
     container: &Container<'_>,
     scheme: Option<Known<Scheme>>,
     auth: Option<Known<crate::finding::Auth>>,
-) -> Option<LeadsTo> {
+) -> LeadsTo {
     let mention = VOCABULARY.mention(name, None);
     let product: Option<Product> = mention.product().filter(|_| mention.contradiction().is_none());
-    let Some(product) = product else { return scheme.map(|scheme| LeadsTo::Unknown { scheme: Some(scheme) }) };
-    Some(LeadsTo::Product(Box::new(Running {
+    let Some(product) = product else {
+        let unknown = UnknownProgram { container: container.name(), scheme, ..UnknownProgram::default() };
+        return LeadsTo::Unknown(Box::new(unknown));
+    };
+    LeadsTo::Product(Box::new(Running {
         product,
         by: Identified { how: How::Upstream, container: container.name() },
         behind: Some(proxy.name),
@@ -251,7 +273,7 @@ fn by_upstream_name(
         scheme,
         path: None,
         auth,
-    })))
+    }))
 }
 
 /// A program that no table knows, of which a flag says that it passes requests to the only product in the Pod.
@@ -272,11 +294,13 @@ fn behind_file(
     name: &'static str,
     running: &RunningContainer<'_>,
     number: u16,
-) -> Option<LeadsTo> {
+) -> LeadsTo {
     let scheme = probed(&running.container, number).scheme.map(|value| Known { value, proof: Proof::Probe });
-    let Some(inside) = containers.only_product() else { return unknown(&running.container, number) };
-    let Identity::Product(program, _) = inside.identity else { return None };
-    Some(LeadsTo::Product(Box::new(Running {
+    let only = containers.only_product();
+    let Some((inside, Identity::Product(program, _))) = only.map(|inside| (inside, inside.identity)) else {
+        return not_known(&running.container, number);
+    };
+    LeadsTo::Product(Box::new(Running {
         product: program.product,
         by: Identified { how: How::BehindProxy(name), container: inside.container.name() },
         behind: Some(name),
@@ -285,5 +309,5 @@ fn behind_file(
         scheme,
         path: None,
         auth: None,
-    })))
+    }))
 }

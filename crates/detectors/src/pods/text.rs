@@ -1,7 +1,8 @@
 //! The facts of Pods as text for people. It never has the value of a variable, except a checked path.
 
 use super::{
-    facts::{How, Identified, LeadsTo, PodFacts, PortFacts, Proof, QueryPort, Role, Running},
+    facts::{How, Identified, LeadsTo, PodFacts, PortFacts, Proof, QueryPort, Role, Running, UnknownProgram},
+    foreign,
     program::{If, Setting},
 };
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
 /// Whether what is behind a port answers no queries.
 pub(crate) fn answers_no_queries(leads_to: &LeadsTo) -> bool {
     match leads_to {
-        LeadsTo::Unknown { .. } => false,
+        LeadsTo::Unknown(_) => false,
         LeadsTo::Other { .. } => true,
         LeadsTo::Product(running) => {
             running.query_port == QueryPort::No || matches!(running.role, Some(Role::Silent(_)))
@@ -20,27 +21,31 @@ pub(crate) fn answers_no_queries(leads_to: &LeadsTo) -> bool {
     }
 }
 
+/// How the role of a Service starts whose Pods run another program. What follows names the program.
+const ANOTHER: &str = "another program, ";
+
 /// Why the ports of a Service do not answer queries of a product: by a port of that product, else by the first.
 pub(crate) fn role_of_all(product: Product, facts: &PodFacts) -> String {
     let Some(port) = of_product(product, facts) else { return "another program".to_owned() };
     match &port.leads_to {
-        LeadsTo::Unknown { .. } => "another program".to_owned(),
-        LeadsTo::Other { program, .. } => (*program).to_owned(),
-        LeadsTo::Product(running) => match running.role {
-            Some(Role::Silent(role)) if running.product == product => role.to_owned(),
-            Some(Role::Silent(role)) => format!("{role} of {}", running.product),
-            _ if running.query_port == QueryPort::No => {
-                format!("a port of {} that answers no queries", running.product)
+        LeadsTo::Unknown(_) => "another program".to_owned(),
+        LeadsTo::Other { program, .. } => format!("{ANOTHER}{program}"),
+        LeadsTo::Product(running) => {
+            let is_own = running.product == product;
+            match running.role {
+                Some(Role::Silent(role)) if is_own => role.to_owned(),
+                Some(Role::Silent(role)) => format!("{ANOTHER}{} ({role})", running.product),
+                _ if running.query_port == QueryPort::No && is_own => "a port for another protocol".to_owned(),
+                _ => format!("{ANOTHER}{}", running.product),
             }
-            _ => running.product.to_string(),
-        },
+        }
     }
 }
 
 /// What identifies the program that decides.
 pub(crate) fn deciding(product: Product, facts: &PodFacts) -> Option<String> {
     match &of_product(product, facts)?.leads_to {
-        LeadsTo::Unknown { .. } => None,
+        LeadsTo::Unknown(_) => None,
         LeadsTo::Other { by, .. } => Some(identified(by)),
         LeadsTo::Product(running) => Some(identified(&running.by)),
     }
@@ -48,7 +53,7 @@ pub(crate) fn deciding(product: Product, facts: &PodFacts) -> Option<String> {
 
 fn of_product(product: Product, facts: &PodFacts) -> Option<&PortFacts> {
     let is_of = |port: &&PortFacts| matches!(&port.leads_to, LeadsTo::Product(running) if running.product == product);
-    let is_known = |port: &&PortFacts| !matches!(port.leads_to, LeadsTo::Unknown { .. });
+    let is_known = |port: &&PortFacts| !matches!(port.leads_to, LeadsTo::Unknown(_));
     facts.ports.iter().find(is_of).or_else(|| facts.ports.iter().find(is_known))
 }
 
@@ -65,6 +70,32 @@ pub(crate) fn identified(by: &Identified) -> String {
         How::BehindUnknown => format!("{container}, to which an argument of another container leads"),
         How::Upstream => format!("the Service to which {container} passes requests"),
     }
+}
+
+/// The name of an unknown program that is not the product, e.g. `image shop of container web`.
+pub(crate) fn another_program(unknown: &UnknownProgram, product: Product) -> Option<String> {
+    let image = unknown.image.as_deref().filter(|image| foreign::is_another(image, product))?;
+    (!unknown.marked.contains(&product)).then(|| format!("image {image} of {}", container_of(unknown)))
+}
+
+/// What is said of a program that no table knows.
+pub(crate) fn not_known(unknown: &UnknownProgram) -> String {
+    format!("{} runs a program that is not known", container_of(unknown))
+}
+
+impl PodFacts {
+    /// What runs behind the ports of which no table knows the program, for people: `port 3000: container web runs a
+    /// program that is not known`.
+    pub fn unknown_programs(&self) -> impl Iterator<Item = String> {
+        self.ports.iter().filter_map(|port| match &port.leads_to {
+            LeadsTo::Unknown(unknown) => Some(format!("port {}: {}", port.port, not_known(unknown))),
+            LeadsTo::Other { .. } | LeadsTo::Product(_) => None,
+        })
+    }
+}
+
+fn container_of(unknown: &UnknownProgram) -> String {
+    unknown.container.as_deref().map_or_else(|| "a container".to_owned(), |name| format!("container {name}"))
 }
 
 /// The kind of evidence that identifies a program.

@@ -80,3 +80,15 @@ fn one_pod_agrees_with_itself_and_none_says_nothing() {
     assert_eq!(PodFacts::agreed(std::slice::from_ref(&facts)), (facts, false));
     assert_eq!(PodFacts::agreed(&[]), (PodFacts::default(), false));
 }
+
+#[test]
+fn a_pod_in_which_nothing_listens_on_the_port_says_nothing_about_it() {
+    let service = service("prometheus", "web:9090");
+    let exporter =
+        || container(json!({ "name": "x", "image": "prom/node-exporter", "ports": [{ "containerPort": 9100 }] }));
+    let expected = read(&service, &prometheus("/a"));
+    for all in [[prometheus("/a"), exporter()], [exporter(), prometheus("/a")]] {
+        let all = all.map(|pod| read(&service, &pod));
+        assert_eq!(PodFacts::agreed(&all), (expected.clone(), false));
+    }
+}

@@ -75,7 +75,9 @@ fn no_value_of_a_variable_is_shown() {
 #[test]
 fn another_program_behind_the_port_is_said() {
     let service = service("loki", "http:3100");
-    let pod = container(json!({ "name": "t", "image": "grafana/tempo:1.5.0", "ports": [{ "containerPort": 3100 }] }));
+    let pod = container(
+        json!({ "name": "t", "image": "grafana/tempo:1.5.0", "args": ["-config.file=/x"], "ports": [{ "containerPort": 3100 }] }),
+    );
     let explanation = explained(Product::Loki, &service, &pod);
     assert_eq!(explanation.finding, None);
     assert!(lines(&explanation).iter().any(|line| line == "- port 3100 leads to Tempo: image tempo of container t"));
@@ -101,4 +103,18 @@ fn another_port_of_the_product_is_one_line() {
     let lines = lines(&explained(Product::Thanos, &service, &pod));
     let of_grpc: Vec<&String> = lines.iter().filter(|line| line.contains("10901")).collect();
     assert_eq!(of_grpc, ["- port 10901 is another protocol: image thanos of container query"]);
+}
+
+#[test]
+fn a_program_that_no_table_knows_is_said_to_be_unknown() {
+    let service = service("grafana", "http:3000");
+    let with = |image: &str| {
+        let pod = container(json!({ "name": "web", "image": image, "ports": [{ "containerPort": 3000 }] }));
+        lines(&explained(Product::Grafana, &service, &pod))
+    };
+    let generic = with("10.0.0.7:5000/app:1");
+    assert!(generic.contains(&"- behind port 3000, container web runs a program that is not known".to_owned()));
+    let other = with("10.0.0.7:5000/storefront:1");
+    let expected = "- port 3000 leads to image storefront of container web, which is not known to be Grafana";
+    assert!(other.contains(&expected.to_owned()), "{other:#?}");
 }

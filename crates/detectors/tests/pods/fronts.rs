@@ -24,7 +24,7 @@ fn an_exporter_beside_the_product_is_not_the_product() {
         { "name": "es", "image": "elasticsearch:7.17.3", "ports": [{ "name": "db", "containerPort": 9200 }] },
     ]));
     assert_eq!(found(&service("elasticsearch", "db:9200>db"), &pod), "Elasticsearch High http://:9200/ None");
-    assert_eq!(found(&service("elasticsearch", "http:9114>metrics"), &pod), "- an exporter");
+    assert_eq!(found(&service("elasticsearch", "http:9114>metrics"), &pod), "- another program, an exporter");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_service_of_receiving_ports_is_no_endpoint() {
         "image": "jaegertracing/all-in-one:1.60",
         "ports": [{ "containerPort": 16686 }, { "containerPort": 9411 }, { "containerPort": 14268 }],
     }));
-    assert_eq!(found(&service("zipkin", "http:9411"), &pod), "- a port of Jaeger that answers no queries");
+    assert_eq!(found(&service("zipkin", "http:9411"), &pod), "- another program, Jaeger");
     let collector = service("jaeger", "grpc:14250 http:14268");
     assert!(found(&collector, &pod).starts_with("- "), "{}", found(&collector, &pod));
     assert_eq!(found(&service("jaeger", "http:14268 ui:16686"), &pod), "Jaeger High http://:16686/ None");
@@ -129,5 +129,5 @@ fn a_gossip_port_is_no_endpoint() {
         "ports": [{ "name": "http-metrics", "containerPort": 3100 }, { "name": "memberlist", "containerPort": 7946 }],
     }));
     let service = labelled("loki-memberlist", "@name=loki", "http:7946>memberlist");
-    assert_eq!(found(&service, &pod), "- a port of Loki that answers no queries");
+    assert_eq!(found(&service, &pod), "- a port for another protocol");
 }

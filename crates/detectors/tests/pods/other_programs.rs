@@ -171,3 +171,71 @@ fn a_word_of_an_unknown_image_is_weaker_than_the_containers_own_settings() {
     let operator = pod("registry.example/storage-operator:1", json!(["--store=a", "--endpoint=b"]), json!([]));
     assert!(found(&service, &operator).contains("an operator"), "{}", found(&service, &operator));
 }
+
+#[test]
+fn a_readable_image_of_another_program_speaks_against_a_service_that_is_not_certain() {
+    for (name, port, image) in [
+        ("grafana", 3000, "registry.example/acme/storefront:v1"),
+        ("loki", 3100, "acme/loki-chat:v1"),
+        ("jaeger", 16686, "acme/jaeger-game"),
+        ("elasticsearch", 9200, "acme/search:2"),
+    ] {
+        let pod = with_image(name, image, port);
+        let finding = crate::fixture::findings(&service(name, &format!("http:{port}")), &pod).remove(0);
+        assert_eq!(finding.confidence, detectors::Confidence::Low, "{image}");
+        let hint = finding.hint.expect("a hint");
+        let component = image.rsplit('/').next().and_then(|last| last.split(':').next()).expect("a name");
+        assert!(hint.contains(&format!("image {component} of container {name}")), "{hint}");
+        // Labels that are certain stay so: mirrors and vendors have names of their own.
+        let labels = format!("@name={name} @component={}", if name == "jaeger" { "query" } else { name });
+        let certain = crate::fixture::labelled(name, &labels, &format!("http:{port}"));
+        assert_eq!(
+            detectors::pods::recognise_with_pods(&certain, &detectors::pods::read(&certain, &pod)),
+            detectors::recognise(&certain),
+            "{image}",
+        );
+    }
+}
+
+#[test]
+fn an_image_that_can_be_the_product_leaves_the_finding_alone() {
+    let service = service("grafana", "http:3000");
+    for image in
+        ["acme/grafana-custom:9", "acme/platform/dashboards", "$REGISTRY/my-grafana:1", "$IMAGE", "acme/app@sha256:0a"]
+    {
+        let facts = detectors::pods::read(&service, &with_image("main", image, 3000));
+        assert_eq!(detectors::pods::recognise_with_pods(&service, &facts), detectors::recognise(&service), "{image}");
+    }
+    let pod = container(json!({
+        "name": "main",
+        "image": "acme/storefront:1",
+        "env": [{ "name": "GF_PATHS_DATA", "value": "/x" }],
+        "ports": [{ "containerPort": 3000 }],
+    }));
+    assert!(!found(&service, &pod).contains("Low"), "a variable of Grafana");
+}
+
+#[test]
+fn an_image_of_the_name_on_another_port_does_not_make_it_certain() {
+    for (name, image) in [
+        ("tempo", "acme/tempo:v1"),
+        ("loki", "acme/loki:v1"),
+        ("kibana", "acme/kibana:v1"),
+        ("thanos", "acme/thanos:v1"),
+    ] {
+        let service = service(name, "http:80>8080");
+        let alone = detectors::recognise(&service);
+        let with = crate::fixture::findings(&service, &with_image(name, image, 8080));
+        assert_eq!(with, alone, "{image}");
+    }
+    // The default port, a stated one and a file that can state one are the product's.
+    let tempo = |args: Value, port: u16| {
+        let ports = json!([{ "containerPort": port }]);
+        let pod = container(json!({ "name": "tempo", "image": "acme/tempo:v1", "args": args, "ports": ports }));
+        found(&service("tempo", &format!("http:{port}")), &pod)
+    };
+    assert!(tempo(json!([]), 3200).starts_with("Tempo High"), "{}", tempo(json!([]), 3200));
+    assert!(tempo(json!(["-server.http-listen-port=8080"]), 8080).starts_with("Tempo High"));
+    assert!(tempo(json!(["-config.file=/x"]), 8080).starts_with("Tempo High"));
+    assert!(tempo(json!(["-multitenancy.enabled=false"]), 8080).starts_with("Tempo High"));
+}

@@ -45,7 +45,7 @@ fn a_proxy_for_metrics_is_no_endpoint() {
         rbac_proxy("kube-rbac-proxy-federate", "federate", 9092, "http://127.0.0.1:9090", &["--allow-paths=/federate"]),
     ]));
     let service = service("prometheus", "web:9091>metrics federate:9092>federate");
-    assert_eq!(found(&service, &pod), "- a proxy for metrics");
+    assert_eq!(found(&service, &pod), "- another program, a proxy for metrics");
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_proxy_that_asks_for_a_label_is_no_endpoint() {
     let querier = service("thanos-querier", "web:9091>web tenancy:9092>tenancy");
     assert_eq!(found(&querier, &pod), "Thanos High https://:9091/ Bearer");
     let tenancy = service("thanos-querier", "http:9092>tenancy");
-    assert_eq!(found(&tenancy, &pod), "- a proxy that asks for a label");
+    assert_eq!(found(&tenancy, &pod), "- another program, a proxy that asks for a label");
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "fixtures are written in place")]

@@ -133,7 +133,7 @@ fn by_rules(finding: &Finding, view: &ServiceView, findings: &[Finding], said: &
     let outcome = match (&finding.outcome, chosen) {
         (Outcome::NotAnEndpoint { role }, _) => ClaimOutcome::Rejected {
             reason: ServiceReason::NotAnEndpoint,
-            message: format!("it is {} of {}, which serves no queries", with_article(role), finding.product),
+            message: not_an_endpoint(role, finding.product),
         },
         (_, Some(port)) => {
             let (target, of_it) = target_at(finding.product, view, findings, port, pods);
@@ -243,6 +243,15 @@ pub(super) fn rank(product: Product, findings: &[Finding]) -> Rank {
 
 fn tcp_port(view: &ServiceView, number: u16) -> Option<&PortView> {
     view.ports.iter().find(|port| port.port == number && port.protocol == Protocol::Tcp)
+}
+
+/// What a Service of this role is. A role of the Pods can be another program, which is no part of the product.
+fn not_an_endpoint(role: &str, product: Product) -> String {
+    match role.strip_prefix("another program, ") {
+        Some(program) => format!("its Pods run another program, {program}, and not {product}"),
+        None if role == "another program" => format!("its Pods run another program, and not {product}"),
+        None => format!("it is {} of {product}, which serves no queries", with_article(role)),
+    }
 }
 
 /// `distributor` becomes `the distributor part`. A role that is a phrase already has an article.
