@@ -29,6 +29,8 @@ const PORTS: Ports = Ports {
     own_names: &[],
     numbers: &[9093],
     usual_names: &["http-web", "web", "http", "https", "https-web", "webui", "alertmanager"],
+    // prometheus-operator's `portName`, and that of kube-prometheus-stack.
+    targets: &["web", "http-web", "https-web"],
     never: &[],
 };
 
@@ -106,8 +108,8 @@ pub(crate) const RULE: Rule = Rule {
         },
     ],
     endpoints: &[EndpointRole { roles: &["alertmanager", "alert-router"], role_optional: true, ..ENDPOINT }],
-    specific_names: &["http-alertmanager"],
-    // prometheus-operator's `portName`, and that of kube-prometheus-stack.
+    specific_names: &["alertmanager", "http-alertmanager"],
+    // As [`PORTS`].
     paired_names: &["web", "http-web", "https-web"],
     specific_pairs: &[(9093, 9094)],
     peer_ports: &[9094],

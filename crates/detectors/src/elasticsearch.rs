@@ -8,6 +8,7 @@
 //! | by hand | the selector has ECK's `type: elasticsearch` or `elasticsearch.k8s.elastic.co/cluster-name` | 9200 |
 //! | openstack-helm | the selector has `application: elasticsearch`, `component: client` | Apache's `http` 80 |
 //! | bitnami/elasticsearch | `name: elasticsearch`, `component: coordinating-only`; master, data and ingest nodes answer too (up to 17 one Service each, since then headless) | `tcp-rest-api` or `http` 9200 |
+//! | Open Distro's chart | `app: <release>-opendistro-es`, `chart`, `role: client`; Kibana has `role: kibana` | `http` 9200 |
 //! | stable/elasticsearch, pires' manifests | `app` or `component: elasticsearch`, `component` or `role: client` | `http` 9200 |
 //! | Kubernetes' cluster addon | `k8s-app: elasticsearch-logging` | 9200 |
 //! | by hand | `app: elasticsearch` | 9200 under any name |
@@ -28,7 +29,9 @@ pub(crate) const PORTS: Ports = Ports {
     own_names: &["tcp-rest-api"],
     numbers: &[9200],
     usual_names: &["https", "http", "rest-api", "rest", "api", "es", "elasticsearch"],
-    never: &[9300, 9600, 9650],
+    targets: &[],
+    // 5601 is the dashboards'.
+    never: &[5601, 9300, 9600, 9650],
 };
 
 pub(crate) const ENDPOINT: EndpointRole = EndpointRole { path_is_fixed: true, ..EndpointRole::on(PORTS) };
@@ -48,7 +51,7 @@ pub(crate) const RULE: Rule = Rule {
         name("elasticsearch-coordinating"),
     ],
     name_words: &[&["elasticsearch"], &["elastic", "search"], &["elastic"]],
-    charts: &[shared_name("elasticsearch")],
+    charts: &[shared_name("elasticsearch"), shared_name("opendistro-es")],
     other_components: &[
         "head",
         "hq",
@@ -120,6 +123,7 @@ pub(crate) const RULE: Rule = Rule {
         EndpointRole { roles: &["master"], tier: 2, ..ENDPOINT },
         EndpointRole { roles: &["data", "data-hot", "data-warm", "data-cold"], tier: 3, ..ENDPOINT },
     ],
+    specific_names: &["elasticsearch"],
     specific_pairs: &[(9200, 9300)],
     login: Login::Usual(Auth::Basic),
     ..Rule::of(Product::Elasticsearch)

@@ -41,6 +41,7 @@ const PORTS: Ports = Ports {
         "dashboard",
         "http-service",
     ],
+    targets: &[],
     never: &[9094],
 };
 
@@ -77,7 +78,7 @@ pub(crate) const RULE: Rule = Rule {
         role_optional: true,
         ..EndpointRole::on(PORTS)
     }],
-    specific_names: &["grafana-http", "http-grafana"],
+    specific_names: &["grafana", "grafana-http", "http-grafana"],
     peer_ports: &[9094],
     path_setting: Some("serve_from_sub_path with the path of root_url"),
     login: Login::Usual(Auth::Basic),

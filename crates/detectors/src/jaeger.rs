@@ -33,6 +33,7 @@ const PORTS: Ports = Ports {
     // The chart up to 3 and linkerd-jaeger name it so, and so do many programs with a UI.
     usual_names: &["query", "ui"],
     // Spans in Zipkin's format are received on 9411, which Istio's addon names `http-query`.
+    targets: &[],
     never: &[9411, 16685, 16687],
 };
 
@@ -113,7 +114,7 @@ pub(crate) const RULE: Rule = Rule {
         ..ENDPOINT
     }],
     specific_ports: &[16686],
-    specific_names: &["jaeger-query", "jaeger-ui"],
+    specific_names: &["jaeger", "jaeger-query", "jaeger-ui"],
     paired_names: &["http-query", "https-query", "query-http"],
     path_setting: Some("--query.base-path, or base_path of Jaeger v2"),
     login: Login::Usual(Auth::None),

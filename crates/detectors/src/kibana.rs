@@ -9,6 +9,8 @@
 //! | opensearch-project/opensearch-dashboards | `name: opensearch-dashboards` | `http` 5601, `metrics` 9601 |
 //! | bitnami/opensearch | `name: opensearch`, `component: dashboards` | `http` 5601 |
 //! | opensearch-k8s-operator | `opensearch.cluster.dashboards` | `http` 5601 |
+//! | Wazuh's manifests | `app: wazuh-dashboard` | `dashboard` 443 to 5601, or to 443 since 5; with TLS |
+//! | Open Distro's chart | Service `<release>-opendistro-es-kibana-svc`, `role: kibana` | `kibana-svc` 443 to 5601 |
 //! | by hand | the selector has one of the operators' labels | 5601 |
 //! | openstack-helm | the selector has `application: kibana`, `component: dashboard`; its Service is `kibana-dash` | Apache's `http` 80 |
 //!
@@ -27,7 +29,8 @@ use crate::{
 const ENDPOINT: EndpointRole = EndpointRole::on(Ports {
     own_names: &[],
     numbers: &[5601],
-    usual_names: &["https", "http", "web", "ui", "kibana", "dashboards", "service"],
+    usual_names: &["https", "http", "web", "ui", "kibana", "dashboards", "dashboard", "service"],
+    targets: &[],
     never: &[9601],
 });
 
@@ -40,12 +43,19 @@ const fn by_selector(made_by: &'static str, when: &'static [Mark]) -> Shape {
 }
 
 pub(crate) const RULE: Rule = Rule {
-    names: &[name("kibana"), name("kibana-logging"), name("opensearch-dashboards"), name("opensearch-dashboard")],
+    names: &[
+        name("kibana"),
+        name("kibana-logging"),
+        name("opensearch-dashboards"),
+        name("opensearch-dashboard"),
+        name("wazuh-dashboard"),
+    ],
     name_words: &[
         &["kibana"],
         &["opensearch", "dashboards"],
         &["opensearch", "dashboard"],
         &["open", "search", "dashboards"],
+        &["wazuh", "dashboard"],
     ],
     shapes: &[
         by_label("ECK", &[Mark::Label("common.k8s.elastic.co/type", "kibana")]),
@@ -67,7 +77,7 @@ pub(crate) const RULE: Rule = Rule {
     endpoints: &[EndpointRole { roles: &["kibana", "frontend", "dashboard", "dash"], role_optional: true, ..ENDPOINT }],
     charts: &[name("kibana"), name("opensearch-dashboards")],
     specific_ports: &[5601],
-    specific_names: &["kibana-port", "kibana-ui"],
+    specific_names: &["kibana", "kibana-port", "kibana-ui", "opensearch-dashboards"],
     path_setting: Some("server.rewriteBasePath with server.basePath"),
     login: Login::Usual(Auth::Basic),
     ..Rule::of(Product::Kibana)

@@ -25,7 +25,8 @@ use crate::{
 };
 
 /// The ports of Loki itself.
-const OWN: Ports = Ports { own_names: &["http-metrics"], numbers: &[3100], usual_names: &[], never: &[3500, 4040] };
+const OWN: Ports =
+    Ports { own_names: &["http-metrics"], numbers: &[3100], usual_names: &[], targets: &[], never: &[3500, 4040] };
 
 pub(crate) const RULE: Rule = Rule {
     names: &[
@@ -87,6 +88,7 @@ pub(crate) const RULE: Rule = Rule {
                 own_names: &["public"],
                 numbers: &[80, 8080, 3100],
                 usual_names: &["http", "http-metrics", "https"],
+                targets: &[],
                 never: &[4040, 9113],
             })
         },
@@ -105,6 +107,7 @@ pub(crate) const RULE: Rule = Rule {
         EndpointRole { roles: &["read"], tier: 3, ..EndpointRole::on(OWN) },
     ],
     specific_ports: &[3100],
+    specific_names: &["loki"],
     login: Login::Usual(Auth::Tenant),
     path_setting: Some("-server.path-prefix"),
     serves_metrics: true,

@@ -78,6 +78,7 @@ pub(crate) const RULE: Rule = Rule {
         },
     ],
     specific_ports: &[9009],
+    specific_names: &["mimir"],
     path_setting: Some("-http.prometheus-http-prefix"),
     login: Login::Usual(Auth::Tenant),
     serves_metrics: true,

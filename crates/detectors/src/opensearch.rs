@@ -6,6 +6,7 @@
 //! | opensearch-k8s-operator 3 | `opensearch.org/opensearch-cluster`; `…-nodepool` on a pool's headless one; `-discovery` has only 9300 | `http` 9200 with `appProtocol` |
 //! | opensearch-k8s-operator 2 | the same under `opster.io/` | `http` 9200 |
 //! | bitnami/opensearch | `name: opensearch`, `component: coordinating-only`; the other roles headless | `tcp-rest-api` 9200 |
+//! | Wazuh's manifests | `app: wazuh-indexer` | `indexer-rest` 9200 with TLS, beside `indexer-nodes` 9300 or without |
 //! | by hand | `app: opensearch`, or the selector has the operator's label | 9200 |
 //!
 //! It has no path prefix. It asks for a user and a password unless the security plugin is off, as it is in bitnami's image.
@@ -35,8 +36,8 @@ const fn by_selector(when: &'static [Mark]) -> Shape {
 const POOL: &str = "the headless Service of one node pool";
 
 pub(crate) const RULE: Rule = Rule {
-    names: &[name("opensearch"), name("opensearch-cluster-master")],
-    name_words: &[&["opensearch"], &["open", "search"]],
+    names: &[name("opensearch"), name("opensearch-cluster-master"), name("wazuh-indexer")],
+    name_words: &[&["opensearch"], &["open", "search"], &["wazuh", "indexer"]],
     charts: &[name("opensearch")],
     other_components: &["dashboard", "dashboards", "prepper", "snapshot"],
     neutral_words: &["search"],
@@ -56,6 +57,7 @@ pub(crate) const RULE: Rule = Rule {
         EndpointRole { roles: &["master", "cluster_manager", "cluster-manager"], tier: 2, ..ENDPOINT },
         EndpointRole { roles: &["data"], tier: 3, ..ENDPOINT },
     ],
+    specific_names: &["opensearch"],
     specific_pairs: &[(9200, 9300), (9200, 9600)],
     login: Login::Usual(Auth::Basic),
     ..Rule::of(Product::OpenSearch)

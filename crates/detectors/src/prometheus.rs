@@ -33,6 +33,8 @@ const PORTS: Ports = Ports {
     numbers: &[9090],
     usual_names: &["http-web", "web", "http", "https", "https-web", "webui", "http-prometheus", "prometheus"],
     // The Thanos sidecar beside the server names these ports `http`.
+    // prometheus-operator's `portName`, and that of kube-prometheus-stack.
+    targets: &["web", "http-web", "https-web"],
     never: &[10901, 10902],
 };
 
@@ -126,8 +128,9 @@ pub(crate) const RULE: Rule = Rule {
         role_optional: true,
         ..EndpointRole::on(PORTS)
     }],
+    // Programs of all kinds name the port for their metrics `prometheus`.
     specific_names: &["http-prometheus"],
-    // prometheus-operator's `portName`, and that of kube-prometheus-stack.
+    // As [`PORTS`].
     paired_names: &["web", "http-web", "https-web"],
     path_setting: Some("--web.route-prefix, or routePrefix of prometheus-operator"),
     login: Login::Usual(Auth::None),

@@ -95,7 +95,7 @@ pub(crate) const RULE: Rule = Rule {
         },
     ],
     specific_ports: &[3200],
-    specific_names: &["tempo-prom-metrics"],
+    specific_names: &["tempo", "tempo-prom-metrics"],
     // Tenants are off by default.
     login: Login::Usual(Auth::None),
     path_setting: Some("-http-api-prefix"),

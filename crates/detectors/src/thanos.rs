@@ -23,6 +23,7 @@ const PORTS: Ports = Ports {
     own_names: &[],
     numbers: &[10902, 9090, 19192],
     usual_names: &["http", "web", "https", "http-query", "query"],
+    targets: &[],
     never: &[10901],
 };
 

@@ -61,6 +61,7 @@ pub(crate) const RULE: Rule = Rule {
         },
     ],
     specific_ports: &[9428, 9471],
+    specific_names: &["victoria-logs", "victorialogs"],
     path_setting: Some("-http.pathPrefix"),
     login: Login::Usual(Auth::None),
     serves_metrics: true,

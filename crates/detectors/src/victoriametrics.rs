@@ -66,6 +66,8 @@ pub(crate) const RULE: Rule = Rule {
         },
     ],
     specific_ports: &[8428, 8481],
+    // vmstorage has a port named `vmselect`.
+    specific_names: &["victoria-metrics", "victoriametrics"],
     path_setting: Some("-http.pathPrefix"),
     login: Login::Usual(Auth::None),
     serves_metrics: true,

@@ -55,6 +55,7 @@ pub(crate) const RULE: Rule = Rule {
         },
     ],
     specific_ports: &[10428, 10471],
+    specific_names: &["victoria-traces", "victoriatraces"],
     path_setting: Some("-http.pathPrefix"),
     login: Login::Usual(Auth::None),
     serves_metrics: true,

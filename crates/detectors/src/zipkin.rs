@@ -40,9 +40,10 @@ pub(crate) const RULE: Rule = Rule {
         bundled: false,
     }],
     endpoints: &[EndpointRole { roles: &["zipkin", "query", "server"], role_optional: true, ..ENDPOINT }],
-    // Collectors receive spans on 9411, too, but not under a name of HTTP and without a port for spans of another kind.
+    // Collectors receive spans on 9411, too, and name the port after the format. They have ports for other formats beside,
+    // as SkyWalking has 11800.
     specific_ports: &[9411],
-    specific_names: &["http-zipkin"],
+    never_beside: &[4317, 4318, 6831, 6832, 11800, 14250, 14267, 14268],
     login: Login::Usual(Auth::None),
     serves_metrics: true,
     ..Rule::of(Product::Zipkin)

@@ -60,14 +60,12 @@ pub(crate) fn evidence(rule: &Rule, identities: &Identities<'_>, assessment: &As
             }
         }
         Conclusion::NoPort(ports, _) => {
-            let detail = match refused(identities.view, ports, rule) {
-                Some((port, reason)) => format!("{} is not chosen, because {reason}", describe_port(port)),
-                None => {
-                    let declared: Vec<String> = identities.view.ports.iter().map(describe_port).collect();
-                    let declared =
-                        if declared.is_empty() { "it declares none".to_owned() } else { declared.join(", ") };
-                    format!("no port {}; the Service has {declared}", expected(ports))
-                }
+            let detail = if let Some((port, reason)) = refused(identities.view, ports, rule) {
+                format!("{} is not chosen, because {reason}", describe_port(port))
+            } else {
+                let declared: Vec<String> = identities.view.ports.iter().map(describe_port).collect();
+                let declared = if declared.is_empty() { "it declares none".to_owned() } else { declared.join(", ") };
+                format!("no port {}; the Service has {declared}", expected(ports))
             };
             add(EvidenceKind::PortName, false, detail);
         }

@@ -95,8 +95,11 @@ pub(crate) struct Choice<'a> {
 /// First by the role's own names, then by its numbers, then by usual names, then by a name that contains the product's.
 /// Of several ports with one number or with such a name, those whose `appProtocol` is HTTP come first, then the lowest.
 pub(crate) fn choose<'a>(view: &'a ServiceView, ports: &Ports, rule: &Rule) -> Option<Choice<'a>> {
-    let usable =
-        || view.ports.iter().filter(|port| port.protocol == Protocol::Tcp && !ports.never.contains(&port.port));
+    let is_never = |number: u16| ports.never.contains(&number);
+    let is_usable = |port: &&PortView| {
+        port.protocol == Protocol::Tcp && !is_never(port.port) && !target_number(port).is_some_and(is_never)
+    };
+    let usable = || view.ports.iter().filter(is_usable);
     let named = |name: &str| {
         usable().filter(|port| port_name(port).is_some_and(|own| own.eq_ignore_ascii_case(name))).min_by_key(|p| p.port)
     };
@@ -120,9 +123,10 @@ pub(crate) fn choose<'a>(view: &'a ServiceView, ports: &Ports, rule: &Rule) -> O
     }
     let is_named_after_it = |port: &&PortView| {
         let by_target = |name: &str| whole_words::contains(ports.usual_names, name) || names_product(name, rule);
+        let leads_to_it = target_name(port).is_some_and(|name| whole_words::contains(ports.targets, name));
         let by_name = match port_name(port) {
-            Some(name) => names_product(name, rule),
-            None => target_name(port).is_some_and(by_target),
+            Some(name) => names_product(name, rule) || leads_to_it,
+            None => leads_to_it || target_name(port).is_some_and(by_target),
         };
         by_name && !is_another_protocol(port, ports, rule) && !is_elsewhere(port)
     };
@@ -192,8 +196,7 @@ pub(crate) fn named_after_query<'a>(view: &'a ServiceView, rule: &Rule) -> Optio
     let is_specific = |number: u16| rule.specific_ports.contains(&number);
     let is_its_query = |name: &str| {
         let is_part = |word: &str| word.eq_ignore_ascii_case("query") || word.eq_ignore_ascii_case("ui");
-        whole_words::contains(rule.specific_names, name)
-            || names_product(name, rule) && whole_words::split(name).any(is_part)
+        names_product(name, rule) && whole_words::split(name).any(is_part)
     };
     view.ports.iter().filter(|port| port.protocol == Protocol::Tcp).find(|port| {
         (is_specific(port.port) || target_number(port).is_some_and(is_specific))

@@ -33,8 +33,11 @@ pub(crate) struct Rule {
     pub shapes: &'static [Shape],
     /// The roles that answer queries, the preferred one first.
     pub endpoints: &'static [EndpointRole],
-    /// Port numbers that no other widespread program uses. One of them alone makes a Service a candidate (Low).
+    /// Port numbers that no other widespread program uses. One of them alone makes a Service a candidate (Low), under any
+    /// name.
     pub specific_ports: &'static [u16],
+    /// Numbers beside which a specific number tells nothing, because programs that have both are others.
+    pub never_beside: &'static [u16],
     /// Names of ports that no other widespread program uses. One of them alone makes a Service a candidate (Low).
     pub specific_names: &'static [&'static str],
     /// Two port numbers that only this product has together. They make a Service a candidate (Low).
@@ -77,6 +80,7 @@ impl Rule {
             shapes: &[],
             endpoints: &[],
             specific_ports: &[],
+            never_beside: &[],
             specific_names: &[],
             specific_pairs: &[],
             paired_names: &[],
@@ -149,13 +153,15 @@ pub(crate) struct Ports {
     pub numbers: &'static [u16],
     /// Names that are usual for the port but do not identify it.
     pub usual_names: &'static [&'static str],
-    /// Numbers on which another component listens under one of these names.
+    /// Names that an operator gives the container's port, so that a port of any name can lead to it.
+    pub targets: &'static [&'static str],
+    /// Numbers on which another component listens under one of these names, as port or as target port.
     pub never: &'static [u16],
 }
 
 impl Ports {
     /// No port at all, for struct update syntax.
-    pub(crate) const NONE: Self = Self { own_names: &[], numbers: &[], usual_names: &[], never: &[] };
+    pub(crate) const NONE: Self = Self { own_names: &[], numbers: &[], usual_names: &[], targets: &[], never: &[] };
 }
 
 /// The exact shape of a Service that a chart or an operator creates.

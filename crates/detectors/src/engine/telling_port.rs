@@ -1,14 +1,11 @@
 //! Ports that tell the product without anything else: a number or a name that no other widespread program has.
 
 use super::{
-    ports::{names_product, port_name, target_name, target_number},
+    ports::{PEER_PORTS, port_name, target_name, target_number},
     rule::Rule,
     whole_words,
 };
 use crate::view::{PortView, Protocol, ServiceView, TargetPort};
-
-/// Port names that any web server uses. A number tells nothing under another name.
-const COMMON_NAMES: &[&str] = &["api", "http", "http-query", "https", "query", "rest", "server", "tcp", "ui", "web"];
 
 /// A port that tells the product.
 pub(crate) struct Telling<'a> {
@@ -20,15 +17,17 @@ pub(crate) struct Telling<'a> {
 /// The port that tells the product, with the lowest number.
 pub(crate) fn find<'a>(view: &'a ServiceView, rule: &Rule) -> Option<Telling<'a>> {
     let tcp = || view.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
-    let is_neutral = |name: &str| whole_words::contains(COMMON_NAMES, name) || names_product(name, rule);
-    let has_number = |port: &PortView| {
-        let is_specific = |number: u16| rule.specific_ports.contains(&number);
-        is_specific(port.port) || target_number(port).is_some_and(is_specific)
-    };
-    let by_number = |port: &PortView| has_number(port) && port_name(port).is_none_or(is_neutral);
+    if !rule.never_beside.is_empty() && view.ports.iter().any(|port| rule.never_beside.contains(&port.port)) {
+        return None;
+    }
+    let is_specific = |number: u16| rule.specific_ports.contains(&number);
+    let by_number = |port: &PortView| is_specific(port.port) || target_number(port).is_some_and(is_specific);
+    let is_for_peers = |number: u16| PEER_PORTS.contains(&number) || rule.peer_ports.contains(&number);
     let by_name = |port: &PortView| {
         let mut names = [port_name(port), target_name(port)].into_iter().flatten();
         names.any(|name| whole_words::contains(rule.specific_names, name))
+            && !is_for_peers(port.port)
+            && !target_number(port).is_some_and(is_for_peers)
     };
     if let Some(port) = tcp().filter(|port| by_number(port) || by_name(port)).min_by_key(|port| port.port) {
         return Some(Telling { port, beside: None });
@@ -99,8 +98,12 @@ impl PortBits {
     }
 }
 
+/// A factor that gives none of the numbers which most Services have (80, 443, 3000, 5432, 8080, 9090) the bit of a number
+/// that tells a product.
+const SPREAD: u16 = 29_885;
+
 const fn number_bit(number: u16) -> u64 {
-    1 << (number % 64)
+    1 << (number.wrapping_mul(SPREAD) >> 10)
 }
 
 /// By length and first letter, in any case.

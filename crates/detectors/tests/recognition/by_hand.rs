@@ -147,6 +147,23 @@ fn a_service_over_an_operators_pods_is_known_by_its_selector() {
 }
 
 #[test]
+fn the_operators_name_of_the_target_port_leads_to_its_pods() {
+    for (selector, port, url) in [
+        ("prometheus=main", "http:80>web", "Prometheus http://:80"),
+        ("prometheus=main", "front:80>http-web", "Prometheus http://:80"),
+        ("operator.prometheus.io/name=main", "front:80>web", "Prometheus http://:80"),
+        ("alertmanager=main", "http:80>web", "Alertmanager http://:80"),
+    ] {
+        assert_medium(&service("outside").selector(selector).ports(port), url);
+    }
+    for port in ["http:80>reloader-web", "metrics:80>web", "grpc:10901>grpc"] {
+        assert_eq!(service("outside").selector("prometheus=main").ports(port).chosen_url(), "-", "{port}");
+    }
+    let by_name = service("prometheus").selector("tier=ops").ports("front:80>web");
+    assert_eq!(by_name.chosen_url(), "-");
+}
+
+#[test]
 fn the_role_after_the_name_decides() {
     let gateway = service("loki-gateway").selector("app=loki").ports("http:80>http");
     assert_medium(&gateway, "Loki http://:80");

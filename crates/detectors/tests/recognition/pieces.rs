@@ -118,6 +118,23 @@ fn a_port_that_only_one_product_has_makes_a_candidate() {
         ("http:9428", Product::VictoriaLogs),
         ("http:10428", Product::VictoriaTraces),
         ("http:5601", Product::Kibana),
+        ("dash:80>5601", Product::Kibana),
+        ("anything:16686", Product::Jaeger),
+        ("metrics:3100", Product::Loki),
+        ("web:80>8428", Product::VictoriaMetrics),
+        ("kibana:80>http", Product::Kibana),
+        ("front:80>kibana", Product::Kibana),
+        ("jaeger:8080", Product::Jaeger),
+        ("loki:80", Product::Loki),
+        ("tempo:8080", Product::Tempo),
+        ("mimir:8080", Product::Mimir),
+        ("grafana:3000", Product::Grafana),
+        ("alertmanager:9093", Product::Alertmanager),
+        ("elasticsearch:9200", Product::Elasticsearch),
+        ("opensearch:9200", Product::OpenSearch),
+        ("victoria-metrics:80", Product::VictoriaMetrics),
+        ("victoria-logs:80", Product::VictoriaLogs),
+        ("victoria-traces:80", Product::VictoriaTraces),
     ] {
         for labels in ["app=shop", "@name=shop @instance=shop"] {
             let fixture = service("backend").both(labels).ports(port);
@@ -132,12 +149,31 @@ fn a_port_that_only_one_product_has_makes_a_candidate() {
 #[test]
 fn a_port_that_thousands_of_services_have_makes_none() {
     for number in [80, 443, 3000, 8080, 8443, 9090, 9093, 9200] {
-        for name in ["-", "http", "web"] {
+        for name in ["-", "http", "web", "metrics", "prometheus", "anything"] {
             let fixture = service("backend").both("app=shop").ports(&format!("{name}:{number}"));
             assert!(fixture.findings().is_empty(), "{name} {number}");
         }
     }
     assert!(service("otel-collector").both("app=otel-collector").ports("http:9411").findings().is_empty());
+}
+
+#[test]
+fn ports_that_receive_spans_or_lead_to_peers_make_none() {
+    for ports in [
+        "zipkin:9411 otlp:4317",
+        "http:9411 otlp-http:4318",
+        "http-zipkin:9411 jaeger-grpc:14250",
+        "grpc:11800 zipkinreceiver:9411",
+        "zipkin:8080",
+        "jaeger:14250",
+        "elasticsearch:9300",
+        "prometheus:9464",
+        "thanos:10901",
+        "vmselect:8401",
+    ] {
+        let fixture = service("gateway").both("app=spans").ports(ports);
+        assert!(fixture.findings().is_empty(), "{ports}: {:?}", fixture.findings());
+    }
 }
 
 #[test]

@@ -101,3 +101,49 @@ fn elasticsearchs_number_makes_a_candidate_only_together_with_that_of_its_transp
     let hint = finding.hint.expect("says what would settle it");
     assert!(hint.contains("kubernaut.io/toolset-type=elasticsearch"), "{hint}");
 }
+
+#[test]
+fn wazuhs_builds_of_opensearch_and_its_dashboards_are_known() {
+    let rest = service("indexer").both("app=wazuh-indexer").ports("indexer-rest:9200");
+    assert_eq!(rest.chosen_url(), "OpenSearch http://:9200");
+    let nodes = service("wazuh-indexer").both("app=wazuh-indexer").ports("indexer-nodes:9300").headless();
+    let finding = nodes.finding(Product::OpenSearch).expect("known");
+    assert!(matches!(finding.outcome, Outcome::NotAnEndpoint { .. }));
+    let dashboard = service("dashboard").both("app=wazuh-dashboard").ports("dashboard:443>5601");
+    assert_eq!(dashboard.chosen_url(), "Kibana http://:443");
+    let manager = service("wazuh").both("app=wazuh-manager").ports("registration:1515 api:55000");
+    assert!(manager.findings().is_empty());
+}
+
+#[test]
+fn open_distros_chart_shares_its_name_among_all_nodes() {
+    let part = |name: &str, role: &str, ports: &str| {
+        service(name)
+            .labels(&format!(
+                "app=logs-opendistro-es chart=opendistro-es-1.13.3 release=logs heritage=Helm role={role}"
+            ))
+            .selector(&format!("role={role}"))
+            .ports(ports)
+    };
+    let client = part("logs-opendistro-es-client-service", "client", "http:9200 transport:9300 metrics:9600");
+    assert_eq!(client.chosen_url(), "Elasticsearch http://:9200");
+    let data = part("logs-opendistro-es-data-svc", "data", "transport:9300").headless();
+    assert_eq!(data.chosen_url(), "-");
+    let kibana = part("logs-opendistro-es-kibana-svc", "kibana", "kibana-svc:443>5601");
+    assert_eq!(kibana.chosen_url(), "Kibana http://:443");
+}
+
+#[test]
+fn the_number_of_the_dashboards_is_never_the_search_engines() {
+    for label in ["opster.io/opensearch-cluster=logs", "@name=opensearch", "app=opensearch", "@name=elasticsearch"] {
+        for port in ["http:5601", "http:80>5601", "-:5601"] {
+            let fixture = service("logs").both(label).ports(port);
+            assert_eq!(fixture.chosen_url(), "-", "{label} {port}");
+        }
+    }
+    let both = service("logs-dashboards")
+        .labels("opster.io/opensearch-cluster=logs opensearch.cluster.dashboards=logs")
+        .selector("opensearch.cluster.dashboards=logs")
+        .ports("http:5601");
+    assert_eq!(both.chosen_url(), "Kibana http://:5601");
+}
