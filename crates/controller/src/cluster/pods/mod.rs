@@ -13,6 +13,7 @@
 mod reader;
 mod refusals;
 mod round;
+mod target;
 mod targets;
 
 use std::{

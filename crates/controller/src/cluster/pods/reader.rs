@@ -23,7 +23,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     round::{self, Answer, Failure, Question},
-    targets::{Ended, Seen, SeenSlices, Start, selects},
+    target::{Ended, Seen, SeenSlices, Start, selects},
 };
 use crate::{
     api::fence::Leadership,

@@ -4,7 +4,6 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
-    hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
 
@@ -17,7 +16,8 @@ use toolset::{
 
 use super::{
     refusals::{Refusals, pause},
-    round::{Answer, Failure, Pods},
+    round::{Answer, Failure},
+    target::{Ended, Refusal, Seen, SeenSlices, Start, Target, selects},
 };
 use crate::api::fence::Term;
 
@@ -52,97 +52,6 @@ pub(crate) struct Targets {
     refusals: Refusals,
     /// The Services that have stopped to wait since this was taken last.
     ended: Vec<ServiceKey>,
-}
-
-/// A Service whose Pods are read.
-#[derive(Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-struct Target {
-    /// What decides which Pods it has and what they say.
-    selects: u64,
-    confidence: Confidence,
-    /// The number of the last change of its slices that a round has seen.
-    slices: Option<u64>,
-    has_pods: bool,
-    pods: Pods,
-    /// Whether there was an answer or a failure in this term.
-    is_answered: bool,
-    refusal: Refusal,
-    failures: u32,
-    last: Option<Instant>,
-    due: Option<(Instant, Reverse<Confidence>)>,
-    /// The number of the round under way, and the room for its Pods.
-    round: Option<(u64, usize)>,
-    /// It selects something else since the round under way has begun.
-    is_outdated: bool,
-    /// Its slices changed since the round under way has begun.
-    is_behind: bool,
-}
-
-/// Whether a Service is not asked because its namespace is refused.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Refusal {
-    /// It is asked.
-    #[default]
-    No,
-    /// Another Service of the namespace was refused.
-    OfAnother,
-    /// Its own round was refused, so it has Pods to read.
-    Own,
-    /// It asks whether Pods may be read again.
-    Asks,
-}
-
-/// A Service as it is now, to be compared with what is known.
-pub(super) struct Seen<'a> {
-    pub(super) view: &'a ServiceView,
-    /// How sure its recognition is without Pods.
-    pub(super) confidence: Confidence,
-    pub(super) slices: SeenSlices,
-    /// Whether the index knows what its Pods say.
-    pub(super) has_evidence: bool,
-}
-
-/// The EndpointSlices of a Service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SeenSlices {
-    /// They have not been listed yet.
-    Pending,
-    /// They lead to no Pods, or they cannot be read.
-    NoPods,
-    /// They lead to Pods. The number is that of their last change.
-    At(u64),
-}
-
-/// A round that starts.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Start {
-    pub(super) key: ServiceKey,
-    /// The number of the round.
-    pub(super) number: u64,
-    pub(super) known: Pods,
-    pub(super) room: usize,
-}
-
-/// What follows from the end of a round.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Ended {
-    /// What the Pods say now. `None` if that is as before.
-    pub(super) evidence: Option<PodEvidence>,
-    /// Whether it is known only now that this namespace is refused, or that it is not.
-    pub(super) refusal_changed: bool,
-}
-
-/// What decides which Pods a Service has and what they say about it.
-pub(super) fn selects(view: &ServiceView) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    view.uid.hash(&mut hasher);
-    view.selector.hash(&mut hasher);
-    for port in &view.ports {
-        (port.port, &port.name, format!("{:?}", port.target), format!("{:?}", port.protocol)).hash(&mut hasher);
-        port.app_protocol.hash(&mut hasher);
-    }
-    hasher.finish()
 }
 
 impl Targets {
@@ -469,26 +378,6 @@ impl Targets {
             for key in std::mem::take(&mut self.beyond) {
                 self.schedule(&key, Some(now));
             }
-        }
-    }
-}
-
-impl Target {
-    fn new(selects: u64, confidence: Confidence) -> Self {
-        Self {
-            selects,
-            confidence,
-            slices: None,
-            has_pods: false,
-            pods: Pods::new(),
-            is_answered: false,
-            refusal: Refusal::No,
-            failures: 0,
-            last: None,
-            due: None,
-            round: None,
-            is_outdated: false,
-            is_behind: false,
         }
     }
 }
