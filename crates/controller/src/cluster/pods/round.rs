@@ -47,6 +47,8 @@ pub(super) enum Failure {
     Refused,
     /// A Pod was replaced after the EndpointSlices were read.
     Replaced,
+    /// The EndpointSlices name a Pod that does not exist.
+    Gone,
     /// Anything else.
     Failed(Cause),
 }
@@ -56,6 +58,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Refused => f.write_str(Cause::Forbidden.as_str()),
             Self::Replaced => f.write_str("Replaced"),
+            Self::Gone => f.write_str("Gone"),
             Self::Failed(cause) => f.write_str(cause.as_str()),
         }
     }
@@ -102,7 +105,8 @@ async fn read(
             let is_selected = selects(view, pod.metadata.labels.as_ref());
             Ok(is_selected.then(|| ReadPod::of(view, chosen, &pod.metadata, &pod.spec)))
         }
-        Ok(_) => Err(Failure::Replaced),
+        Ok(Some(_)) => Err(Failure::Replaced),
+        Ok(None) => Err(Failure::Gone),
         Err(error) => match error.cause() {
             Cause::Forbidden => Err(Failure::Refused),
             Cause::Decode => Ok(None),

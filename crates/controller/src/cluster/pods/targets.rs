@@ -294,14 +294,18 @@ impl Targets {
                 self.hold_back(&key.namespace);
                 self.answered(key);
             }
-            // This is no answer. Those who wait have a deadline.
-            Err(Failure::Replaced | Failure::Failed(_)) => {
+            Err(failure @ (Failure::Gone | Failure::Replaced | Failure::Failed(_))) => {
                 if target.refusal == Refusal::Asks {
                     target.refusal = Refusal::Own;
                 }
                 target.failures = target.failures.saturating_add(1);
                 let again = now + pause(target.failures, key);
                 self.schedule(key, Some(again));
+                // Nobody waits for a Pod that does not exist. What failed otherwise is no answer, and those who wait have a
+                // deadline.
+                if failure == Failure::Gone {
+                    self.answered(key);
+                }
             }
         }
         self.make_room(now);

@@ -372,3 +372,11 @@ fn those_who_stop_to_wait_are_told() {
     assert_eq!(scene.targets.take_ended(), [one]);
     assert!(scene.targets.take_ended().is_empty());
 }
+
+#[test]
+fn nobody_waits_for_a_pod_that_does_not_exist() {
+    let (mut scene, one) = (Scene::new(), key("n", "one"));
+    scene.want(&one, 1);
+    assert_eq!(scene.ask(|_| Err(Failure::Gone)), ["one"]);
+    assert!(!scene.waits(&one) && scene.targets.next_due().is_some(), "it is asked again all the same");
+}
