@@ -63,8 +63,10 @@ fn an_agent_is_named_in_a_mounted_file_and_may_be_found_but_no_secret_is_read() 
     };
     assert_eq!(egress.as_array().context("no egress")?[1..], [to("agents", 5443), to("holmes", 5050)]);
     // Without agents there is none of it.
-    let without =
-        serde_json::to_string(&helm.template("{rbac: {pods: false}, networkPolicy: {egress: {enabled: true}}}")?)?;
+    let mut without = helm.template("{rbac: {pods: false}, networkPolicy: {egress: {enabled: true}}}")?;
+    // The schema of the ToolsetConfig has a field of the same name.
+    without.retain(|object| object["kind"] != "CustomResourceDefinition");
+    let without = serde_json::to_string(&without)?;
     ensure!(!without.contains("agents-dir") && !without.contains("\"pods\"") && !without.contains("5050"));
     Ok(())
 }
