@@ -13,8 +13,9 @@
 use crate::{
     engine::rule::{EndpointRole, Login, Ports, Rule, name, shared_name},
     finding::Auth,
-    pods::facts::Role,
-    pods::program::{Case, If, Listen, Path, ProbePath, Program, Says, Setting, answers, case, flag, silent, usually},
+    pods::program::{
+        Case, If, Listen, Path, ProbePath, Program, Role, Says, Setting, answers, case, flag, silent, usually,
+    },
     product::{Product, Scheme},
 };
 

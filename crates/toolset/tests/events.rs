@@ -181,7 +181,7 @@ fn answers(index: &Index) -> Vec<String> {
             format!(
                 "{:?} {:?} {:?}",
                 service.view,
-                service.findings(toolset::index::Pods::Ignored),
+                service.findings(toolset::pods::Pods::Ignored),
                 service.is_interesting()
             )
         })

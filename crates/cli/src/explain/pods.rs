@@ -4,7 +4,7 @@ use crd_types::ServiceReason;
 use detectors::{Assumed, Auth, Confidence, ServiceType};
 use toolset::{
     assumptions::AMBIGUOUS,
-    index::Pods,
+    pods::Pods,
     select::{
         claim::{Claim, ClaimOutcome},
         evidence::is_open,

@@ -6,7 +6,8 @@ use crd_types::ToolsetConfig;
 use detectors::{Confidence, ServiceKey};
 use toolset::{
     Index,
-    index::{Pods, Recognised},
+    index::Recognised,
+    pods::Pods,
     select::{claim::Claim, evidence, pods_of, signature, source},
 };
 

@@ -2,7 +2,8 @@
 
 use std::{borrow::Cow, cmp::Reverse, collections::BTreeSet};
 
-use super::facts::{How, Known, LeadsTo, PodFacts, PortFacts, Proof, QueryPort, Role, Running};
+use super::facts::{How, Known, LeadsTo, PodFacts, PortFacts, Proof, QueryPort, Running};
+use super::program::Role;
 use super::text;
 use crate::{
     engine::{

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::program::If;
+use super::program::{If, Role};
 use crate::{
     finding::Auth,
     product::{Product, Scheme},
@@ -92,19 +92,6 @@ pub(crate) enum How {
     BehindUnknown,
     /// A proxy passes requests to a Service with this product's name.
     Upstream,
-}
-
-/// The role of a product's container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// It answers queries.
-    Answers {
-        role: &'static str,
-        /// Whether a setting states it. Else it is the only or the usual one.
-        stated: bool,
-    },
-    /// It answers no queries.
-    Silent(&'static str),
 }
 
 /// Whether the product answers queries on a port.

@@ -3,11 +3,23 @@
 //! A table does not read a Pod. It lists the images of a program, the settings that decide its role, path, scheme and
 //! authentication, and where it listens. The rest of this module applies it, in the same way for every product.
 
-use super::facts::Role;
 use crate::{
     finding::Auth,
     product::{Product, Scheme},
 };
+
+/// The role of a product's container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It answers queries.
+    Answers {
+        role: &'static str,
+        /// Whether a setting states it. Else it is the only or the usual one.
+        stated: bool,
+    },
+    /// It answers no queries.
+    Silent(&'static str),
+}
 
 /// The facts about one program: a product has one, or several where images differ in their settings.
 pub(crate) struct Program {

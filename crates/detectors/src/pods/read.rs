@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use super::{
     checked_path::checked,
     container::{Container, Field},
-    facts::{How, Identified, Known, LeadsTo, PodFacts, PortFacts, Proof, QueryPort, Role, Running, UnknownProgram},
+    facts::{How, Identified, Known, LeadsTo, PodFacts, PortFacts, Proof, QueryPort, Running, UnknownProgram},
     front::{Containers, Running as RunningContainer},
     identify::{Identity, has_mark, marked},
     probes::{Probed, probed},
-    program::{Case, Path, ProbePath, Program, Says},
+    program::{Case, Path, ProbePath, Program, Role, Says},
     proxies::{Proxy, Upstream, upstream_ports},
     view::PodView,
 };

@@ -1,9 +1,9 @@
 //! The facts of Pods as text for people. It never has the value of a variable, except a checked path.
 
 use super::{
-    facts::{How, Identified, LeadsTo, PodFacts, PortFacts, Proof, QueryPort, Role, Running, UnknownProgram},
+    facts::{How, Identified, LeadsTo, PodFacts, PortFacts, Proof, QueryPort, Running, UnknownProgram},
     foreign,
-    program::{If, Setting},
+    program::{If, Role, Setting},
 };
 use crate::{
     finding::{Auth, Evidence, EvidenceKind},

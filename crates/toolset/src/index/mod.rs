@@ -21,10 +21,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use detectors::{ServiceKey, ServiceView, StringMap};
 
+use crate::pods::PodEvidence;
+
 pub use self::{
     change::Change,
     namespaces::{NamespaceList, NamespaceView},
-    recognised::{PodEvidence, Pods, Recognised},
+    recognised::Recognised,
     services::ServiceList,
     slices::{Readiness, SliceList, SliceOwner, SliceView},
 };

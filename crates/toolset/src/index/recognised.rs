@@ -2,11 +2,12 @@
 
 use std::sync::OnceLock;
 
-use detectors::{Finding, ServiceView, Target, pods::PodFacts};
+use detectors::{Finding, ServiceView, Target};
 
 use super::by_namespace::Named;
 use crate::{
     endpoint::Endpoint,
+    pods::{PodEvidence, Pods},
     select::{
         annotation::{self, Annotations, Malformed},
         claim::{self, Claim},
@@ -22,31 +23,6 @@ pub struct Recognised {
     recognition: Option<Box<Recognition>>,
     /// The latest list that holds it.
     pub(super) listed: u32,
-}
-
-/// What the Pods behind a Service say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PodEvidence {
-    /// In which facts the Pods agree.
-    pub facts: PodFacts,
-    /// Whether Pods of several controllers differ in other facts.
-    pub ambiguous: bool,
-}
-
-impl PodEvidence {
-    /// Pods that say nothing about their Service.
-    pub fn nothing() -> Self {
-        Self { facts: PodFacts::default(), ambiguous: false }
-    }
-}
-
-/// Whether what Pods say counts. It does not count in a Tenant source, because a tenant writes its Pods, too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pods {
-    /// It counts.
-    Count,
-    /// It does not.
-    Ignored,
 }
 
 /// What the rules find and the annotations state.

@@ -4,11 +4,8 @@ use std::cmp::Ordering;
 
 use detectors::{ServiceKey, ServiceView};
 
-use super::{
-    by_namespace::ByNamespace,
-    change::Change,
-    recognised::{PodEvidence, Recognised},
-};
+use super::{by_namespace::ByNamespace, change::Change, recognised::Recognised};
+use crate::pods::PodEvidence;
 
 /// A list of Services on its way into the index.
 ///

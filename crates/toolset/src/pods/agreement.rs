@@ -9,10 +9,10 @@ use detectors::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{
+    evidence::PodEvidence,
     names::{Owner, controller},
     representatives::Representative,
 };
-use crate::index::PodEvidence;
 
 /// What was read of a Pod. It stands for all Pods with the same stem.
 #[derive(Clone, Debug, PartialEq, Eq)]

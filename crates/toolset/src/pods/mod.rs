@@ -5,6 +5,7 @@
 //! ```
 
 mod agreement;
+mod evidence;
 mod names;
 mod representatives;
 
@@ -15,6 +16,7 @@ use k8s_openapi::api::core::v1::PodSpec;
 
 pub use self::{
     agreement::{ReadPod, evidence},
+    evidence::{PodEvidence, Pods},
     names::{Owner, controller, stem},
     representatives::{MAX_PER_SERVICE, PodRef, Representative, representatives, representatives_of_known},
 };

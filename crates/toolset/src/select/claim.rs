@@ -7,7 +7,7 @@ use crd_types::ServiceReason;
 use detectors::{Assumed, Auth, Confidence, Finding, Outcome, PortView, Product, Protocol, Rank, ServiceView, Target};
 
 use super::annotation::{self, Annotations, StatedType};
-use crate::index::Pods;
+use crate::pods::Pods;
 
 /// Where a recognition comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,10 @@ use super::{
     claim::{Claim, ClaimOutcome},
     each_possible, pods_of, signature, source, trust,
 };
-use crate::index::{Index, Pods, Recognised};
+use crate::{
+    index::{Index, Recognised},
+    pods::Pods,
+};
 
 /// Whether the Pods of a Service are read for a `ToolsetConfig`. `Some` says how sure its recognition is without them.
 ///

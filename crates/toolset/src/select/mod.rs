@@ -31,7 +31,10 @@ use self::{
     claim::{Claim, ClaimOutcome, Origin},
     remembered::{FromPods, Memory},
 };
-use crate::index::{Index, Pods, Recognised};
+use crate::{
+    index::{Index, Recognised},
+    pods::Pods,
+};
 
 /// What a selection, a plan and a rendering are made for.
 #[derive(Clone, Copy, Debug)]

@@ -8,10 +8,7 @@ use super::{
     claim::{self, Claim, ClaimOutcome, Known, Origin},
     selector,
 };
-use crate::{
-    checked,
-    index::{Pods, Recognised},
-};
+use crate::{checked, index::Recognised, pods::Pods};
 
 /// The claim of the first signature that matches a Service.
 pub fn claim(signatures: &[Signature], service: &Recognised, pods: Pods) -> Option<Claim> {

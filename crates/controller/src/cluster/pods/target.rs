@@ -7,7 +7,7 @@ use std::{
 
 use detectors::{Confidence, ServiceKey, ServiceView};
 use tokio::time::Instant;
-use toolset::index::PodEvidence;
+use toolset::pods::PodEvidence;
 
 use super::round::Pods;
 

@@ -9,10 +9,7 @@ use std::{
 
 use detectors::{Confidence, ServiceKey, ServiceView};
 use tokio::time::Instant;
-use toolset::{
-    index::PodEvidence,
-    pods::{self, MAX_PER_SERVICE, ReadPod},
-};
+use toolset::pods::{self, MAX_PER_SERVICE, PodEvidence, ReadPod};
 
 use super::{
     refusals::{Refusals, pause},
