@@ -71,8 +71,8 @@ pub struct Args {
     #[arg(long, env = "TOOLSET_AGENTS_DIR", value_name = "FOLDER")]
     pub agents_dir: Option<PathBuf>,
 
-    /// The log level, or tracing directives such as info,controller=debug. A level is off, error, warn, info, debug or
-    /// trace.
+    /// The log level (off, error, warn, info, debug or trace), or a level and levels for single modules, such as
+    /// info,controller=debug.
     #[arg(long, env = "TOOLSET_LOG_LEVEL", value_name = "LEVEL", default_value = "info", value_parser = directives)]
     pub log_level: String,
 
@@ -80,9 +80,14 @@ pub struct Args {
     #[arg(long, env = "TOOLSET_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Json)]
     pub log_format: LogFormat,
 
-    /// How long the operator waits for running writes after SIGTERM before it exits, for example 10s or 1500ms.
+    /// How long writes in progress may take after SIGTERM, for example 10s or 1500ms. The process ends within this time.
     #[arg(long, env = "TOOLSET_SHUTDOWN_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub shutdown_timeout: Duration,
+
+    /// Does not start the operator. Waits until all replicas at this address are ready and one of them leads, and then
+    /// exits. The address is a host and the port of --health-addr. `helm test` uses it.
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    pub probe: Option<String>,
 }
 
 /// The format of log lines.
@@ -147,6 +152,13 @@ fn subdomain(text: &str) -> Result<String, String> {
     }
 }
 
+fn host_and_port(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        _ => Err("must be a host and a port, for example toolset-operator:8080".to_owned()),
+    }
+}
+
 /// Tracing's own parser takes any word for the name of a target, so a misspelt level would switch the log off.
 fn directives(text: &str) -> Result<String, String> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -160,11 +172,14 @@ fn directives(text: &str) -> Result<String, String> {
             Some((target, level)) => is_target(target) && is_level(level),
         };
         if !fine {
-            return Err(format!("{directive:?} is neither a level ({}) nor target=level", LEVELS.join(", ")));
+            return Err(format!(
+                "{directive:?} is not a log level; use one of {}, or module=level, separated by commas",
+                LEVELS.join(", ")
+            ));
         }
     }
     if text.split(',').filter(|directive| !directive.contains('=')).count() > 1 {
-        return Err("only one level can be without a target".to_owned());
+        return Err("only one level can apply to all modules; write the others as module=level".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -251,6 +266,21 @@ mod tests {
         ] {
             refused("--log-level", bad);
         }
+    }
+
+    #[test]
+    fn a_misspelt_log_level_is_answered_with_the_levels() {
+        let error = Args::try_parse_from(["toolset-controller", "--log-level=inof"]).unwrap_err().to_string();
+        let expected = "\"inof\" is not a log level; use one of off, error, warn, info, debug, trace, or module=level";
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_probe_needs_a_host_and_a_port() {
+        for bad in ["", "host", "host:", ":8080", "host:http", "host:99999"] {
+            refused("--probe", bad);
+        }
+        assert_eq!(Args::parse_from(["toolset-controller", "--probe=[::1]:80"]).probe.as_deref(), Some("[::1]:80"));
     }
 
     #[test]

@@ -57,7 +57,10 @@ fn start(args: controller::Args) -> anyhow::Result<()> {
     // One thread, because the work takes milliseconds and a second malloc arena would need more memory than all
     // Services.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(controller::run(args));
+    let ended = match args.probe.clone() {
+        Some(address) => runtime.block_on(controller::probe(&address)),
+        None => runtime.block_on(controller::run(args)),
+    };
     runtime.shutdown_background();
     ended
 }

@@ -46,7 +46,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let cluster = Arc::new(Cluster::new(scope, toolset_configs));
     let restores = cluster.restores.clone();
     let (triggers, metrics) = (Arc::new(Triggers::default()), Arc::new(Metrics::new()));
-    let admin = Admin::new(cluster.clone(), metrics.clone());
+    let admin = Admin::new(cluster.clone(), metrics.clone(), fence.clone());
     let _endpoints = admin::serve(admin.clone(), args.health_addr, args.metrics_addr).await?;
     let cluster_domain: Arc<str> = args.cluster_domain().into();
     info!(version = env!("CARGO_PKG_VERSION"), api_server = %url, %cluster_domain, "starting");

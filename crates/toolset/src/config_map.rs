@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     sync::Arc,
 };
 
@@ -148,6 +149,18 @@ pub enum Drift {
     Annotation,
     /// The owner reference is absent, or it is there although the policy is Orphan.
     Owner,
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("the ConfigMap does not exist"),
+            Self::Data(key) => write!(f, "the data key {key} differs"),
+            Self::Label(key) => write!(f, "the label {key} differs"),
+            Self::Annotation => f.write_str("the hash annotation differs"),
+            Self::Owner => f.write_str("the owner reference differs"),
+        }
+    }
 }
 
 /// The fields of a `ConfigMap` that our field manager owns. An apply removes those of them that it does not contain.

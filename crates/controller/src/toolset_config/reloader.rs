@@ -172,7 +172,8 @@ impl Reloader {
             }
             (None, None) => Content { hash: agent.hash, variables: BTreeSet::new() },
         };
-        debug!(deployment = %memory.deployment, ?carried, ?wanted, "agent's Deployment read");
+        let (carried_hash, wanted_hash) = (carried.hash.as_str(), wanted.hash.as_str());
+        debug!(deployment = %memory.deployment, carried_hash, wanted_hash, "agent's Deployment read");
         memory.reload.observed(carried, agent.restarted_ago, Instant::now());
         Ok(())
     }

@@ -118,10 +118,10 @@ impl Output<'_> {
         };
         let (namespace, name, config_map) = (&self.name.namespace, &self.name.name, &self.target.name);
         let (tools, bytes, hash) = (rendered.entries, rendered.bytes, &rendered.hash);
-        let (operation, found) = (change.operation.as_str(), &change.found);
+        let (operation, drift) = (change.operation.as_str(), &change.found);
         let in_process_us = sent.in_process.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
         info!(
-            %namespace, %name, %config_map, operation, ?found, tools, bytes, %hash, in_process_us, "ConfigMap applied"
+            %namespace, %name, %config_map, operation, %drift, tools, bytes, %hash, in_process_us, "ConfigMap applied"
         );
         sent.requeue(self.settled(memory, ReconcileResult::Applied))
     }
