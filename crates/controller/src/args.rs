@@ -137,7 +137,7 @@ fn label(text: &str) -> Result<String, String> {
     if is_dns_label(text) {
         Ok(text.to_owned())
     } else {
-        Err("must have at most 63 lower-case letters, digits and dashes, and must not start or end with a dash"
+        Err("must consist of at most 63 lower-case letters, digits and dashes, and must not start or end with a dash"
             .to_owned())
     }
 }
@@ -146,7 +146,7 @@ fn subdomain(text: &str) -> Result<String, String> {
     if is_dns_subdomain(text) {
         Ok(text.to_owned())
     } else {
-        Err("must have only lower-case letters, digits, dashes and dots, and no part may start or end with a dash"
+        Err("must consist of lower-case letters, digits, dashes and dots, and no part can start or end with a dash"
             .to_owned())
     }
 }
