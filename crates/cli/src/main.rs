@@ -18,6 +18,8 @@ mod render;
 mod snapshot;
 mod table;
 mod text;
+#[cfg(feature = "ui")]
+mod ui;
 mod validate;
 
 use std::{
@@ -91,6 +93,8 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
             explain::run(&snapshot, &args, paint)
         }
         Command::Validate(args) => validate::run(args.named()),
+        #[cfg(feature = "ui")]
+        Command::Ui(args) => ui::run(&args),
         Command::Crds => crd_types::crds_yaml().map(Outcome::exact).map_err(|error| Failure::input(error.to_string())),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -51,6 +51,14 @@ pub(crate) fn config_only(named: Named<'_>) -> Result<Option<crd_types::ToolsetC
     Ok(read.config.map(|(_, config)| config))
 }
 
+/// Reads a snapshot from a text. `name` is what messages call the text.
+#[cfg(test)]
+pub(crate) fn snapshot_of_text(name: &str, text: &str) -> Result<Snapshot, Failure> {
+    let mut read = ReadObjects::default();
+    read.documents(document::split(name, text, false));
+    read.into_snapshot()
+}
+
 /// Reads the documents of the files. Fails if a file cannot be opened or is not UTF-8.
 pub(crate) fn documents(named: Named<'_>) -> Result<Vec<Document>, Failure> {
     let mut documents = Vec::new();
@@ -79,14 +87,18 @@ struct ReadObjects {
 
 impl ReadObjects {
     fn files(&mut self, named: Named<'_>) -> Result<(), Failure> {
-        for document in documents(named)? {
+        self.documents(documents(named)?);
+        Ok(())
+    }
+
+    fn documents(&mut self, documents: Vec<Document>) {
+        for document in documents {
             match document.value {
                 Ok(value) if document.of_directory && !object::has_kind(&value) => self.skipped.push(document.place),
                 Ok(value) => self.value(&document.place, value, None),
                 Err(problem) => self.problems.push(format!("error: {}: {problem}", document.place)),
             }
         }
-        Ok(())
     }
 
     /// Adds an object or a list of objects. The entries of a typed list may omit their kind.
