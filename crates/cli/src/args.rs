@@ -2,9 +2,9 @@
 
 #![allow(clippy::doc_markdown, reason = "the doc comments are the help text, which does not render backticks")]
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, builder::styling};
 use clap_complete::Shell;
 
 use crate::input::Named;
@@ -23,11 +23,64 @@ use crate::input::Named;
     arg_required_else_help = true
 )]
 pub(crate) struct Cli {
-    /// When to use colours; auto uses them on a terminal unless NO_COLOR is set
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = false)]
-    pub color: ColorWhen,
     #[command(subcommand)]
     pub command: Command,
+    #[command(flatten)]
+    pub cluster: Cluster,
+    /// When to use colours; auto uses them on a terminal unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = GLOBAL)]
+    pub color: ColorWhen,
+}
+
+/// The heading of the flags that every command has.
+const GLOBAL: &str = "Global options";
+
+/// The flags that select a cluster and a namespace. They are the same for every command.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = GLOBAL)]
+pub(crate) struct Cluster {
+    /// The kubeconfig file [default: the files of KUBECONFIG, otherwise ~/.kube/config]
+    #[arg(long, global = true, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub kubeconfig: Option<PathBuf>,
+    /// The kubeconfig context [default: the current context]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+    /// The namespace [default: the namespace of the context, or "default" with files]
+    #[arg(short, long, global = true, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// How long to wait for one answer of the API server, such as 10s or 2m; 0 waits without a limit
+    #[arg(long, global = true, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub request_timeout: Duration,
+}
+
+impl Cluster {
+    /// How long to wait for one answer. `None` waits without a limit.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        Some(self.request_timeout).filter(|timeout| !timeout.is_zero())
+    }
+
+    /// The first flag that needs a cluster, if the user gave one.
+    pub(crate) fn flag(&self) -> Option<&'static str> {
+        match self {
+            Self { kubeconfig: Some(_), .. } => Some("--kubeconfig"),
+            Self { context: Some(_), .. } => Some("--context"),
+            _ => None,
+        }
+    }
+}
+
+/// A duration as kubectl writes it: whole numbers with h, m or s, or seconds without a unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "use a number with a unit, such as 30s, 2m or 1h".to_owned();
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number: u64 = text[..text.len() - unit.len()].parse().map_err(|_| wrong())?;
+    let seconds = match unit {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(wrong()),
+    };
+    Ok(Duration::from_secs(number.saturating_mul(seconds)))
 }
 
 const STYLES: styling::Styles = styling::Styles::styled()
@@ -153,9 +206,6 @@ pub(crate) struct Explain {
     /// The Service, as NAME or NAMESPACE/NAME
     #[arg(value_name = "SERVICE")]
     pub service: String,
-    /// The namespace of the Service [default: the namespace of the current context, or "default" with files]
-    #[arg(short, long, value_name = "NAMESPACE")]
-    pub namespace: Option<String>,
     #[command(flatten)]
     pub from: From,
 }
@@ -236,9 +286,6 @@ pub(crate) struct From {
     /// The ToolsetConfig to use; required if the cluster has several
     #[arg(long, value_name = "NAMESPACE/NAME")]
     pub config: Option<String>,
-    /// The kubeconfig context to use
-    #[arg(long, value_name = "NAME")]
-    pub context: Option<String>,
     /// The DNS domain of the cluster
     #[arg(
         long,

@@ -27,7 +27,7 @@ use std::{
     process::ExitCode,
 };
 
-use args::{Cli, Command, From};
+use args::{Cli, Cluster, Command, From};
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use failure::Failure;
 use outcome::Outcome;
@@ -82,15 +82,16 @@ fn wrong_command_line(error: &clap::Error) {
 /// Runs the command and returns all of its output, so that a command that fails prints nothing to standard output.
 fn run(cli: Cli) -> Result<Outcome, Failure> {
     let paint = Paint::new(cli.color);
+    let cluster = &cli.cluster;
     match cli.command {
         Command::Render(args) => {
-            let snapshot = snapshot(&args.from, args.from.live)?;
+            let snapshot = snapshot(cluster, &args.from, args.from.live)?;
             render::run(&snapshot, &args.from.cluster_domain, args.output, paint)
         }
         Command::Explain(args) => {
             let live = args.from.live || args.from.files.is_empty();
-            let snapshot = snapshot(&args.from, live)?;
-            explain::run(&snapshot, &args, paint)
+            let snapshot = snapshot(cluster, &args.from, live)?;
+            explain::run(&snapshot, &args, cluster.namespace.as_deref(), paint)
         }
         Command::Validate(args) => validate::run(args.named()),
         #[cfg(feature = "ui")]
@@ -105,19 +106,18 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
 }
 
 /// Reads the objects from files or from the cluster.
-fn snapshot(from: &From, live: bool) -> Result<Snapshot, Failure> {
+fn snapshot(cluster: &Cluster, from: &From, live: bool) -> Result<Snapshot, Failure> {
     if from.files.is_empty() && !live {
         return Err(Failure::Usage(
             "error: no input was given; use -f FILE, -f - for standard input, or --live for the cluster".to_owned(),
         ));
     }
     if live {
-        live::snapshot(from)
-    } else if from.config.is_some() || from.context.is_some() {
-        Err(Failure::Usage(
-            "error: --config and --context require --live; to use a ToolsetConfig from a file, pass it with -f"
-                .to_owned(),
-        ))
+        live::snapshot(cluster, from)
+    } else if let Some(flag) = from.config.as_ref().map(|_| "--config").or(cluster.flag()) {
+        Err(Failure::Usage(format!(
+            "error: {flag} requires --live; to use a ToolsetConfig from a file, pass it with -f"
+        )))
     } else {
         input::snapshot(from.named())
     }

@@ -3,14 +3,11 @@
 
 mod support;
 
-use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    net::TcpListener,
-    sync::{Arc, Mutex},
-};
-
 use serde_json::{Value, json};
-use support::{Run, program};
+use support::{
+    Run,
+    server::{Answer, Server, forbidden, not_found},
+};
 
 const SERVICES: &str = r#"{"apiVersion": "v1", "kind": "ServiceList", "metadata": {}, "items": [
     {"metadata": {"name": "grafana", "namespace": "monitoring", "uid": "1",
@@ -26,9 +23,6 @@ const TOOLSET_CONFIGS: &str = r#"{"apiVersion": "toolset.kubernaut.io/v1alpha1",
     "metadata": {}, "items": [{"metadata": {"name": "default", "namespace": "holmes"}, "spec": {"sources": [
         {"name": "platform", "trust": "Trusted", "namespaces": {"from": "Names", "names": ["monitoring"]}},
         {"name": "teams", "trust": "Tenant", "namespaces": {"from": "Names", "names": ["team"]}}]}}]}"#;
-
-/// The answer of an API server: the status line and the body.
-type Answer = (&'static str, String);
 
 /// What the API server answers to somebody who may not list EndpointSlices.
 fn without_slices(path: &str) -> Answer {
@@ -99,55 +93,11 @@ fn grafana_pod(labels: &Value) -> Answer {
     ("200 OK", pod.to_string())
 }
 
-fn forbidden(message: &str) -> Answer {
-    ("403 Forbidden", status(403, "Forbidden", message))
-}
-
-fn not_found() -> Answer {
-    ("404 Not Found", status(404, "NotFound", "not found"))
-}
-
-fn status(code: u16, reason: &str, message: &str) -> String {
-    json!({
-        "apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message,
-    })
-    .to_string()
-}
-
 /// Runs the program with such an API server. Returns the paths that it asked for, too.
 fn run_live(args: &[&str], answer: impl Fn(&str) -> Answer + Send + 'static) -> (Run, Vec<String>) {
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let paths = Arc::clone(&asked);
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let address = listener.local_addr().expect("it listens");
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            let mut lines = BufReader::new(stream.try_clone().expect("a second handle")).lines();
-            let Some(Ok(request)) = lines.next() else { continue };
-            let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
-            lines.by_ref().map_while(Result::ok).take_while(|line| !line.is_empty()).for_each(drop);
-            let (status, body) = answer(&path);
-            paths.lock().expect("no panic").push(path);
-            let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close");
-            // The program may have ended.
-            let _ = write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-        }
-    });
-    let folder = tempfile::tempdir().expect("a folder");
-    let kubeconfig = folder.path().join("kubeconfig");
-    let content = format!(
-        "{{apiVersion: v1, kind: Config, current-context: c, users: [{{name: u, user: {{}}}}], clusters: [{{name: c, cluster: {{server: 'http://{address}'}}}}], contexts: [{{name: c, context: {{cluster: c, user: u}}}}]}}"
-    );
-    std::fs::write(&kubeconfig, content).expect("the folder is writable");
-    let output = program().args(args).env("KUBECONFIG", &kubeconfig).output().expect("the program ends");
-    let run = Run {
-        code: output.status.code().expect("an exit code"),
-        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
-        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
-    };
-    let asked = asked.lock().expect("no panic").clone();
-    (run, asked)
+    let server = Server::start(move |request| answer(&request.path));
+    let run = server.run(args);
+    (run, server.asked())
 }
 
 fn asked_for_pods(asked: &[String]) -> Vec<&str> {

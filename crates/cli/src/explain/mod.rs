@@ -19,9 +19,14 @@ use case::Case;
 use crate::{args::Explain, failure::Failure, outcome::Outcome, paint::Paint, snapshot::Snapshot, text::Text};
 
 /// Explains one Service.
-pub(crate) fn run(snapshot: &Snapshot, args: &Explain, paint: Paint) -> Result<Outcome, Failure> {
+pub(crate) fn run(
+    snapshot: &Snapshot,
+    args: &Explain,
+    namespace: Option<&str>,
+    paint: Paint,
+) -> Result<Outcome, Failure> {
     let mut notes = snapshot.notes.clone();
-    let key = find(snapshot, args, &mut notes)?;
+    let key = find(snapshot, args, namespace, &mut notes)?;
     let Some(service) = snapshot.index.service(&key) else {
         return Err(Failure::input(format!("error: Service {key} was not found")));
     };
@@ -53,11 +58,16 @@ pub(crate) fn run(snapshot: &Snapshot, args: &Explain, paint: Paint) -> Result<O
 
 /// Finds the Service that the user names as `NAME`, `NAMESPACE/NAME` or `svc/NAME`. If the user gives no namespace and
 /// the default namespace does not have the Service, it is searched in all namespaces.
-fn find(snapshot: &Snapshot, args: &Explain, notes: &mut Vec<String>) -> Result<ServiceKey, Failure> {
+fn find(
+    snapshot: &Snapshot,
+    args: &Explain,
+    namespace: Option<&str>,
+    notes: &mut Vec<String>,
+) -> Result<ServiceKey, Failure> {
     let (namespace, name) = match args.service.split_once('/') {
-        Some(("svc" | "service" | "services", name)) => (args.namespace.as_deref(), name),
+        Some(("svc" | "service" | "services", name)) => (namespace, name),
         Some((namespace, name)) => (Some(namespace), name),
-        None => (args.namespace.as_deref(), args.service.as_str()),
+        None => (namespace, args.service.as_str()),
     };
     let key = ServiceKey::new(namespace.unwrap_or(&snapshot.default_namespace), name);
     if snapshot.index.service(&key).is_some() {

@@ -1,25 +1,27 @@
 //! Reads objects from a cluster with the permissions of the user.
 
+mod connect;
 mod pods;
+mod problem;
 
-use std::{collections::BTreeMap, fmt::Debug, time::Duration};
+use std::{collections::BTreeMap, fmt::Debug};
 
 use crd_types::{NamespacesFrom, ToolsetConfig};
 use k8s_openapi::api::{
     core::v1::{ConfigMap, Namespace, Service},
     discovery::v1::EndpointSlice,
 };
-use kube::{
-    Api, Client, Config, Resource, ResourceExt,
-    api::ListParams,
-    config::{KubeConfigOptions, Kubeconfig},
-};
+use kube::{Api, Client, Resource, ResourceExt, api::ListParams};
 use serde::de::DeserializeOwned;
 use toolset::{Index, convert};
 
 use self::pods::Targets;
+pub(crate) use self::{
+    connect::{block_on, connect},
+    problem::{of_request, refused},
+};
 use crate::{
-    args::From,
+    args::{Cluster, From},
     failure::Failure,
     input,
     snapshot::{Snapshot, default_config},
@@ -27,32 +29,27 @@ use crate::{
 
 /// The maximum number of objects in one page of a list.
 const PAGE: u32 = 500;
-/// The timeout of one request.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Reads a snapshot of the cluster.
-pub(crate) fn snapshot(from: &From) -> Result<Snapshot, Failure> {
+pub(crate) fn snapshot(cluster: &Cluster, from: &From) -> Result<Snapshot, Failure> {
     let given = input::config_only(from.named())?;
     if given.is_some() && from.config.is_some() {
         return Err(Failure::Usage(
             "error: --config cannot be used with a ToolsetConfig in -f; remove one of them".to_owned(),
         ));
     }
-    // This fails only if a provider is installed already, and then the provider is available.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::input(format!("error: cannot start the async runtime: {error}")))?;
-    runtime.block_on(read(from, given))
+    block_on(async {
+        let client = connect(cluster).await?;
+        read(&client, from, given).await
+    })
 }
 
-async fn read(from: &From, given: Option<ToolsetConfig>) -> Result<Snapshot, Failure> {
-    let client = connect(from.context.as_deref()).await?;
+/// Reads a snapshot with a client. `given` is the ToolsetConfig of a file.
+pub(crate) async fn read(client: &Client, from: &From, given: Option<ToolsetConfig>) -> Result<Snapshot, Failure> {
     let mut notes = Vec::new();
     let config = match given {
         Some(config) => Some(config),
-        None => choose(&client, from.config.as_deref(), &mut notes).await?,
+        None => choose(client, from.config.as_deref(), &mut notes).await?,
     };
     let config_given = config.is_some();
     let config = config.unwrap_or_else(default_config);
@@ -88,37 +85,10 @@ async fn read(from: &From, given: Option<ToolsetConfig>) -> Result<Snapshot, Fai
             false
         }
     };
-    let pods = targets.read(&client, &config, &mut index, &mut notes).await;
-    let config_maps = config_maps(&client, &config, &mut notes).await;
+    let pods = targets.read(client, &config, &mut index, &mut notes).await;
+    let config_maps = config_maps(client, &config, &mut notes).await;
     let default_namespace = client.default_namespace().to_owned();
     Ok(Snapshot { index, config, config_given, config_maps, pods, slices_known, live: true, default_namespace, notes })
-}
-
-async fn connect(context: Option<&str>) -> Result<Client, Failure> {
-    let config = if let Some(context) = context {
-        let kubeconfig = Kubeconfig::read()
-            .map_err(|error| Failure::input(format!("error: cannot read the kubeconfig: {error}")))?;
-        let known: Vec<String> = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
-        if !known.iter().any(|name| name == context) {
-            let advice = match crd_types::closest(context, known.iter().map(String::as_str)) {
-                Some(name) => format!("did you mean {name}?"),
-                None => format!("its contexts are {}", known.join(", ")),
-            };
-            return Err(Failure::Usage(format!("error: the kubeconfig has no context {context}; {advice}")));
-        }
-        let options = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
-        Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| error.to_string())
-    } else {
-        Config::infer().await.map_err(|error| error.to_string())
-    };
-    let mut config = config.map_err(|error| {
-        Failure::input(format!(
-            "error: no cluster is configured: {error}; set KUBECONFIG, or pass the objects in files with -f"
-        ))
-    })?;
-    config.connect_timeout = Some(Duration::from_secs(10));
-    config.read_timeout = Some(TIMEOUT);
-    Client::try_from(config).map_err(|error| Failure::input(format!("error: cannot connect to the cluster: {error}")))
 }
 
 /// Selects the ToolsetConfig that `--config` names, or the only one of the cluster.
@@ -203,28 +173,6 @@ where
             None => return Ok(all),
         }
     }
-}
-
-fn refused(what: &str, error: &kube::Error) -> Failure {
-    match error {
-        kube::Error::Api(status) if status.code == 403 => {
-            Failure::input(format!("error: you are not allowed to read {what}: {}", status.message))
-        }
-        kube::Error::Api(status) if status.code == 404 => Failure::input(format!(
-            "error: the API server does not know {what}; install the CRDs (kubectl toolset crds | kubectl apply --server-side -f -)"
-        )),
-        kube::Error::Api(status) => Failure::input(format!("error: cannot read {what}: {}", status.message)),
-        other => Failure::input(format!("error: cannot read {what}: {}", cause(other))),
-    }
-}
-
-/// The innermost cause of an error, which says what happened.
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }
 
 /// The text of a failure without its prefix, for use in a note.

@@ -15,7 +15,7 @@ use toolset::{
     pods::{PodRef, ReadPod, Representative, evidence, representatives, selects},
 };
 
-use super::cause;
+use super::of_request;
 use crate::{
     input::ThinPod,
     pods::{KnownPods, Origin, wanted},
@@ -147,12 +147,10 @@ async fn get(client: &Client, task: &Task) -> Result<ThinPod, Unread> {
     let request =
         request.get(&task.pod.name, &GetParams::default()).map_err(|error| Unread::Failed(error.to_string()))?;
     client.request::<ThinPod>(request).await.map_err(|error| match &error {
-        kube::Error::Api(status) if status.code == 403 => Unread::Forbidden(status.message.clone()),
+        kube::Error::Api(status) if status.code == 403 => Unread::Forbidden(of_request(&error)),
         kube::Error::Api(status) if status.code == 404 => Unread::NotOfService,
-        kube::Error::Api(status) => Unread::Failed(status.message.clone()),
-        // The message of the parser can contain a value of the Pod.
         kube::Error::SerdeError(_) => Unread::Failed("the answer of the API server is not a Pod".to_owned()),
-        other => Unread::Failed(cause(other)),
+        other => Unread::Failed(of_request(other)),
     })
 }
 

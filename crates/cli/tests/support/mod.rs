@@ -3,10 +3,12 @@
 #![allow(dead_code, reason = "not every test file uses everything in this module")]
 #![allow(clippy::expect_used, reason = "a failed `expect` in a helper function fails the test")]
 
+pub(crate) mod server;
+
 use std::{
     io::Write,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use serde_json::Value;
@@ -43,12 +45,7 @@ pub(crate) fn run_with_input(args: &[&str], input: &str) -> Run {
         .expect("the program starts");
     // The program may close the pipe before it has read all of its input.
     let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
-    let output = child.wait_with_output().expect("the program ends");
-    Run {
-        code: output.status.code().expect("an exit code"),
-        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
-        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
-    }
+    Run::from(child.wait_with_output().expect("the program ends"))
 }
 
 pub(crate) fn fixture(name: &str) -> String {
@@ -63,7 +60,30 @@ fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("an exit code"),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+}
+
 impl Run {
+    /// Runs a program without input.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        Self::from(command.stdin(Stdio::null()).output().expect("the program ends"))
+    }
+
+    /// Fails unless the run succeeded and all of `named` are on standard output.
+    pub(crate) fn says(&self, named: &[&str]) {
+        assert_eq!(self.code, 0, "{}", self.stderr);
+        for text in named {
+            assert!(self.stdout.contains(text), "{text:?} is not in\n{}", self.stdout);
+        }
+    }
+
     /// Standard output as JSON. Fails if the run failed.
     pub(crate) fn json(&self) -> Value {
         assert_eq!(self.code, 0, "{}", self.stderr);
