@@ -95,7 +95,7 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
         }
         Command::Validate(args) => validate::run(args.named()),
         #[cfg(feature = "ui")]
-        Command::Ui(args) => ui::run(&args),
+        Command::Ui(args) => ui::run(cluster, &args),
         Command::Crds => crd_types::crds_yaml().map(Outcome::exact).map_err(|error| Failure::input(error.to_string())),
         Command::Completions { shell } => {
             let mut script = Vec::new();

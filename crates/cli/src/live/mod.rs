@@ -16,6 +16,8 @@ use serde::de::DeserializeOwned;
 use toolset::{Index, convert};
 
 use self::pods::Targets;
+#[cfg(feature = "ui")]
+pub(crate) use self::pods::{Tasks, is_of_service, pods_of};
 pub(crate) use self::{
     connect::{block_on, connect},
     problem::{of_request, refused},

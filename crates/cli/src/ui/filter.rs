@@ -180,7 +180,7 @@ mod tests {
     /// What follows from these Services without a ToolsetConfig.
     fn review(services: &str) -> Review {
         let snapshot = input::snapshot_of_text("test", services).unwrap();
-        Review::new(&Known::new(snapshot, true), toolset::DEFAULT_CLUSTER_DOMAIN)
+        Review::new(&Known::new(snapshot, &[]), toolset::DEFAULT_CLUSTER_DOMAIN)
     }
 
     fn service(namespace: &str, name: &str, label: &str) -> String {

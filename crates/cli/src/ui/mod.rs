@@ -19,13 +19,17 @@ mod review;
 mod server;
 mod session;
 mod state;
+mod watch;
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write as _},
     net::Ipv4Addr,
+    time::Duration,
 };
 
 use tokio::{net::TcpListener, signal};
+use toolset::Index;
 
 use self::{
     command_line::Origin,
@@ -34,29 +38,25 @@ use self::{
     session::Session,
     state::{Known, State},
 };
-use crate::{args::Ui, failure::Failure, input, outcome::Outcome, text::Text};
+use crate::{
+    args::{Cluster, Ui},
+    failure::Failure,
+    input, live,
+    outcome::Outcome,
+    pods::KnownPods,
+    snapshot::{Snapshot, default_config},
+    text::Text,
+};
 
 /// Serves the page until the user ends it.
-pub(crate) fn run(args: &Ui) -> Result<Outcome, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::input(format!("error: cannot start the async runtime: {error}")))?;
-    let result = runtime.block_on(serve(args));
-    // A computation that still runs does not delay the end.
-    runtime.shutdown_background();
-    result.map(|()| Outcome::exact(String::new()))
+pub(crate) fn run(cluster: &Cluster, args: &Ui) -> Result<Outcome, Failure> {
+    live::block_on(serve(cluster, args))?;
+    Ok(Outcome::exact(String::new()))
 }
 
-async fn serve(args: &Ui) -> Result<(), Failure> {
-    let known = Known::new(input::snapshot(args.named())?, true);
-    let origin = Origin::Files {
-        files: args.files.iter().map(|file| file.display().to_string()).collect(),
-        recursive: args.recursive,
-    };
-    let state = State::new(known, &args.cluster_domain);
-    tokio::spawn(files::follow(state.clone(), args.files.clone(), args.recursive));
-
+async fn serve(cluster: &Cluster, args: &Ui) -> Result<(), Failure> {
+    let (state, origin) =
+        if args.files.is_empty() { of_cluster(cluster, args).await? } else { of_files(cluster, args)? };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await.map_err(|error| {
         Failure::input(format!("error: cannot listen on port {} of this computer: {error}", args.port))
     })?;
@@ -74,6 +74,45 @@ async fn serve(args: &Ui) -> Result<(), Failure> {
         }
         _ = signal::ctrl_c() => Ok(()),
     }
+}
+
+/// The page for files.
+fn of_files(cluster: &Cluster, args: &Ui) -> Result<(State, Origin), Failure> {
+    if let Some(flag) = cluster.flag() {
+        return Err(Failure::Usage(format!("error: {flag} cannot be used with -f, because files need no cluster")));
+    }
+    let known = Known::new(input::snapshot(args.named())?, &[]);
+    let state = State::new(known, &args.cluster_domain);
+    tokio::spawn(files::follow(state.clone(), args.files.clone(), args.recursive));
+    let files = args.files.iter().map(|file| file.display().to_string()).collect();
+    Ok((state, Origin::Files { files, recursive: args.recursive }))
+}
+
+/// The page for a cluster. It is there before anything is read.
+async fn of_cluster(cluster: &Cluster, args: &Ui) -> Result<(State, Origin), Failure> {
+    // A watch can be silent for minutes, so no request has a limit.
+    let client = live::connect(&Cluster { request_timeout: Duration::ZERO, ..cluster.clone() }).await?;
+    let snapshot = Snapshot {
+        index: Index::default(),
+        config: default_config(),
+        config_given: false,
+        config_maps: BTreeMap::new(),
+        pods: KnownPods::default(),
+        slices_known: false,
+        live: true,
+        default_namespace: client.default_namespace().to_owned(),
+        notes: Vec::new(),
+    };
+    let state = State::new(Known::new(snapshot, &watch::KINDS), &args.cluster_domain);
+    watch::start(&state, &client);
+    let mut flags = Vec::new();
+    if let Some(path) = &cluster.kubeconfig {
+        flags.extend(["--kubeconfig".to_owned(), path.display().to_string()]);
+    }
+    if let Some(context) = &cluster.context {
+        flags.extend(["--context".to_owned(), context.clone()]);
+    }
+    Ok((state, Origin::Cluster { flags }))
 }
 
 /// Opens the browser. `None` if that is not possible, and then the user opens the address.

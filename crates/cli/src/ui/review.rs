@@ -129,7 +129,7 @@ impl Review {
             config_given: snapshot.config_given,
             configs: known.configs.clone(),
             live: snapshot.live,
-            complete: known.complete,
+            complete: known.waiting.is_empty(),
             health_known: snapshot.slices_known,
             services: snapshot.index.services_len(),
             tools: count(Outcome::Tool),

@@ -5,16 +5,17 @@
 //! ```
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
 use crd_types::ToolsetConfig;
 use kube::ResourceExt as _;
 use tokio::{
-    sync::{Mutex, OwnedMutexGuard},
+    sync::{Mutex, OwnedMutexGuard, watch},
     task,
 };
+use toolset::{SliceView, pods::PodRef};
 
 use super::review::Review;
 use crate::{
@@ -37,20 +38,29 @@ pub(super) struct Known {
     pub configs: BTreeMap<String, ToolsetConfig>,
     /// What cannot be read now, by its kind.
     pub problems: BTreeMap<String, String>,
-    /// Whether everything was read once. Before that, a page only says so.
-    pub complete: bool,
-    version: u64,
+    /// The kinds that were not read yet.
+    pub waiting: BTreeSet<&'static str>,
+    /// The EndpointSlices of a cluster, by namespace and name.
+    pub slices: BTreeMap<(String, String), SlicePods>,
+    changes: watch::Sender<u64>,
     reviews: HashMap<String, Arc<Review>>,
 }
 
+/// An EndpointSlice, and the Pods that it names.
+pub(super) struct SlicePods {
+    pub view: SliceView,
+    pub pods: Vec<PodRef>,
+}
+
 impl Known {
-    /// The objects of files, or of a cluster of which nothing is known yet.
-    pub(super) fn new(snapshot: Snapshot, complete: bool) -> Self {
+    /// The objects of files, or of a cluster of which these kinds are not read yet.
+    pub(super) fn new(snapshot: Snapshot, waiting: &[&'static str]) -> Self {
         let mut known = Self {
             configs: BTreeMap::new(),
             problems: BTreeMap::new(),
-            complete,
-            version: 1,
+            waiting: waiting.iter().copied().collect(),
+            slices: BTreeMap::new(),
+            changes: watch::Sender::new(1),
             reviews: HashMap::new(),
             snapshot,
         };
@@ -67,13 +77,13 @@ impl Known {
 
     /// Notes that something changed, so that pages are made again.
     pub(super) fn changed(&mut self) {
-        self.version += 1;
         self.reviews.clear();
+        self.changes.send_modify(|version| *version += 1);
     }
 
     /// The number of the last change.
     pub(super) fn version(&self) -> u64 {
-        self.version
+        *self.changes.borrow()
     }
 
     /// Takes the ToolsetConfig of the snapshot as the only one.
@@ -121,6 +131,11 @@ impl State {
     /// The state, for somebody who reads or changes it without a long computation.
     pub(super) async fn known(&self) -> OwnedMutexGuard<Known> {
         Arc::clone(&self.known).lock_owned().await
+    }
+
+    /// Tells about changes.
+    pub(super) async fn changes(&self) -> watch::Receiver<u64> {
+        self.known().await.changes.subscribe()
     }
 
     /// What follows for a ToolsetConfig. It is computed once per change.
