@@ -59,6 +59,19 @@ pub(crate) fn snapshot_of_text(name: &str, text: &str) -> Result<Snapshot, Failu
     read.into_snapshot()
 }
 
+/// Reads the one ToolsetConfig of a text, and validates it. `Err` holds the problems.
+#[cfg(feature = "ui")]
+pub(crate) fn config_of_text(text: &str) -> Result<crd_types::ToolsetConfig, Vec<String>> {
+    let mut read = ReadObjects::default();
+    read.documents(document::split("the text", text, false));
+    if !read.problems.is_empty() {
+        let without_prefix =
+            |problem: String| problem.strip_prefix("error: the text: ").map(str::to_owned).unwrap_or(problem);
+        return Err(read.problems.into_iter().map(without_prefix).collect());
+    }
+    read.config.map(|(_, config)| config).ok_or_else(|| vec!["The text contains no ToolsetConfig.".to_owned()])
+}
+
 /// Reads the documents of the files. Fails if a file cannot be opened or is not UTF-8.
 pub(crate) fn documents(named: Named<'_>) -> Result<Vec<Document>, Failure> {
     let mut documents = Vec::new();

@@ -137,7 +137,7 @@ async fn choose(
 ///
 /// The ConfigMap of the output shows which tools are in the output. It may also hold the key `overrides.yaml` of the
 /// Dynamic Toolset Service.
-async fn config_maps(
+pub(crate) async fn config_maps(
     client: &Client,
     config: &ToolsetConfig,
     notes: &mut Vec<String>,

@@ -9,6 +9,7 @@
 
 mod address;
 mod command_line;
+mod difference;
 mod escape;
 mod files;
 mod filter;
@@ -20,6 +21,7 @@ mod server;
 mod session;
 mod state;
 mod watch;
+mod what_if;
 
 use std::{
     collections::BTreeMap,
@@ -82,7 +84,7 @@ fn of_files(cluster: &Cluster, args: &Ui) -> Result<(State, Origin), Failure> {
         return Err(Failure::Usage(format!("error: {flag} cannot be used with -f, because files need no cluster")));
     }
     let known = Known::new(input::snapshot(args.named())?, &[]);
-    let state = State::new(known, &args.cluster_domain);
+    let state = State::new(known, &args.cluster_domain, None);
     tokio::spawn(files::follow(state.clone(), args.files.clone(), args.recursive));
     let files = args.files.iter().map(|file| file.display().to_string()).collect();
     Ok((state, Origin::Files { files, recursive: args.recursive }))
@@ -103,7 +105,8 @@ async fn of_cluster(cluster: &Cluster, args: &Ui) -> Result<(State, Origin), Fai
         default_namespace: client.default_namespace().to_owned(),
         notes: Vec::new(),
     };
-    let state = State::new(Known::new(snapshot, &watch::KINDS), &args.cluster_domain);
+    let known = Known::new(snapshot, &watch::KINDS);
+    let state = State::new(known, &args.cluster_domain, Some(client.clone()));
     watch::start(&state, &client);
     let mut flags = Vec::new();
     if let Some(path) = &cluster.kubeconfig {

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crd_types::ToolsetConfig;
+use crd_types::{ServiceReason, ToolsetConfig};
 use detectors::ServiceKey;
 use toolset::{
-    Rendered, Tool,
+    Health, Rendered, Tool,
     pods::Pods,
     select::{
         annotation,
@@ -65,12 +65,15 @@ pub(super) enum Outcome {
 }
 
 /// A Service in a list.
+#[derive(Clone)]
 pub(super) struct Row {
     pub namespace: String,
     /// The name of the Service, or of an entry of `spec.tools`.
     pub name: String,
     /// Whether it is an entry of `spec.tools`.
     pub stated: bool,
+    /// The name of the tool. Empty if it is none.
+    pub tool_name: String,
     pub outcome: Outcome,
     /// Empty if it is not known.
     pub type_name: String,
@@ -211,6 +214,7 @@ impl Row {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             stated: false,
+            tool_name: String::new(),
             outcome: Outcome::NotRecognised,
             type_name: String::new(),
             confidence: "",
@@ -228,6 +232,7 @@ impl Row {
     fn of_tool(namespace: &str, name: &str, snapshot: &Snapshot, tool: &Tool) -> Self {
         let mut row = Self {
             stated: tool.key.is_none(),
+            tool_name: tool.name.clone(),
             outcome: Outcome::Tool,
             type_name: tool.type_name().to_owned(),
             confidence: tool.confidence.as_str(),
@@ -235,7 +240,7 @@ impl Row {
             health: if snapshot.slices_known { tool.health.as_str() } else { "" },
             source: tool.source.clone(),
             trust: tool.trust.as_str(),
-            reason: if tool.reason == crd_types::ServiceReason::Selected { "" } else { tool.reason.as_str() },
+            reason: if tool.reason == ServiceReason::Selected { "" } else { tool.reason.as_str() },
             recognised: true,
             ..Self::new(namespace, name)
         };
@@ -251,6 +256,7 @@ impl Row {
             source: candidate.map(|candidate| candidate.source.clone()).unwrap_or_default(),
             trust: rejection.trust.as_str(),
             reason: rejection.reason.as_str(),
+            health: if rejection.reason == ServiceReason::Unhealthy { Health::Unhealthy.as_str() } else { "" },
             message: sentence(&rejection.message),
             recognised: true,
             ..Self::new(&rejection.key.namespace, &rejection.key.name)

@@ -10,12 +10,16 @@ use std::{
 };
 
 use crd_types::ToolsetConfig;
-use kube::ResourceExt as _;
+use detectors::{PortView, ServiceKey, StringMap};
+use kube::{Client, ResourceExt as _};
 use tokio::{
     sync::{Mutex, OwnedMutexGuard, watch},
     task,
 };
-use toolset::{SliceView, pods::PodRef};
+use toolset::{
+    SliceView,
+    pods::{PodRef, Representative},
+};
 
 use super::review::Review;
 use crate::{
@@ -28,6 +32,8 @@ use crate::{
 pub(super) struct State {
     known: Arc<Mutex<Known>>,
     cluster_domain: Arc<str>,
+    /// `None` for files.
+    client: Option<Client>,
 }
 
 /// The objects as last read.
@@ -42,6 +48,8 @@ pub(super) struct Known {
     pub waiting: BTreeSet<&'static str>,
     /// The EndpointSlices of a cluster, by namespace and name.
     pub slices: BTreeMap<(String, String), SlicePods>,
+    /// Which Pods were read last for each Service.
+    pub pods_read: BTreeMap<ServiceKey, PodsRead>,
     changes: watch::Sender<u64>,
     reviews: HashMap<String, Arc<Review>>,
 }
@@ -52,6 +60,14 @@ pub(super) struct SlicePods {
     pub pods: Vec<PodRef>,
 }
 
+/// What decides which Pods stand for a Service, and what they can say.
+#[derive(PartialEq)]
+pub(super) struct PodsRead {
+    pub pods: Vec<Representative>,
+    pub selector: StringMap,
+    pub ports: Box<[PortView]>,
+}
+
 impl Known {
     /// The objects of files, or of a cluster of which these kinds are not read yet.
     pub(super) fn new(snapshot: Snapshot, waiting: &[&'static str]) -> Self {
@@ -60,6 +76,7 @@ impl Known {
             problems: BTreeMap::new(),
             waiting: waiting.iter().copied().collect(),
             slices: BTreeMap::new(),
+            pods_read: BTreeMap::new(),
             changes: watch::Sender::new(1),
             reviews: HashMap::new(),
             snapshot,
@@ -107,7 +124,8 @@ impl Known {
         self.snapshot.config_name()
     }
 
-    fn review(&mut self, wanted: &str, cluster_domain: &str) -> Arc<Review> {
+    /// What follows for a ToolsetConfig.
+    pub(super) fn review(&mut self, wanted: &str, cluster_domain: &str) -> Arc<Review> {
         let name = self.select(wanted);
         if let Some(review) = self.reviews.get(&name) {
             return Arc::clone(review);
@@ -119,13 +137,13 @@ impl Known {
 }
 
 impl State {
-    pub(super) fn new(known: Known, cluster_domain: &str) -> Self {
-        Self { known: Arc::new(Mutex::new(known)), cluster_domain: cluster_domain.into() }
+    pub(super) fn new(known: Known, cluster_domain: &str, client: Option<Client>) -> Self {
+        Self { known: Arc::new(Mutex::new(known)), cluster_domain: cluster_domain.into(), client }
     }
 
-    /// The domain of the names of Services.
-    pub(super) fn cluster_domain(&self) -> &str {
-        &self.cluster_domain
+    /// The client of the cluster, if the objects come from one.
+    pub(super) fn client(&self) -> Option<&Client> {
+        self.client.as_ref()
     }
 
     /// The state, for somebody who reads or changes it without a long computation.

@@ -3,6 +3,7 @@
 
 const PAUSE = 2000;
 const TYPING = 150;
+const EDITING = 500;
 
 /** The ETag of the page as shown. It belongs to one address. */
 let tag = null;
@@ -122,17 +123,49 @@ function filter(form) {
   });
 }
 
+/** The effect of an edited ToolsetConfig appears after a pause. */
+function whatIf(form) {
+  let timer = null;
+  const apply = async () => {
+    running?.abort();
+    const request = new AbortController();
+    running = request;
+    const effect = element("effect");
+    effect?.setAttribute("aria-busy", "true");
+    try {
+      const body = new URLSearchParams(new FormData(form));
+      const answer = await fetch(form.getAttribute("action"), { method: "POST", body, signal: request.signal });
+      if (answer.status === 401) connected(false, "Session ended");
+      else if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      else connected(false, "Problem");
+    } catch (error) {
+      if (error.name !== "AbortError") connected(false, "Not connected");
+    } finally {
+      if (running === request) {
+        running = null;
+        element("effect")?.removeAttribute("aria-busy");
+      }
+    }
+  };
+  form.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(apply, EDITING);
+  });
+}
+
 /** Shows what only works with a script. */
 function prepare(part) {
-  for (const button of part.querySelectorAll("[data-copy]")) {
+  for (const button of part.querySelectorAll("[data-copy], [data-copy-value]")) {
     button.hidden = false;
     button.addEventListener("click", async () => {
       const label = button.textContent;
+      const { copy, copyValue } = button.dataset;
       try {
-        await navigator.clipboard.writeText(element(button.dataset.copy).textContent);
+        await navigator.clipboard.writeText(copy ? element(copy).textContent : element(copyValue).value);
         button.textContent = "Copied";
       } catch {
-        getSelection().selectAllChildren(element(button.dataset.copy));
+        if (copy) getSelection().selectAllChildren(element(copy));
+        else element(copyValue).select();
         button.textContent = "Selected";
       }
       setTimeout(() => { button.textContent = label; }, 2000);
@@ -146,5 +179,6 @@ for (const form of document.querySelectorAll("[data-submit-on-change]")) {
   form.addEventListener("change", () => form.requestSubmit());
 }
 for (const form of document.querySelectorAll("[data-filter]")) filter(form);
+for (const form of document.querySelectorAll("[data-what-if]")) whatIf(form);
 prepare(document);
 follow();

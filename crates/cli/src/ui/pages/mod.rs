@@ -1,21 +1,25 @@
 //! The pages. Each file holds one page: what it shows, and its handler.
 
 pub(super) mod message;
+mod output;
 mod overview;
 mod services;
+mod what_if;
 
 use askama::Template;
 use axum::{
     Router,
+    extract::DefaultBodyLimit,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
-    routing::get,
+    routing::{get, post},
 };
 use sha2::{Digest as _, Sha256};
 
 use super::{
     review::Review,
     server::{Server, asset},
+    what_if::MAX_BYTES,
 };
 
 /// The addresses of the pages and of what they load.
@@ -23,6 +27,12 @@ pub(super) fn routes() -> Router<Server> {
     Router::new()
         .route("/", get(overview::page))
         .route("/services", get(services::page))
+        .route("/output", get(output::page))
+        .route("/what-if", get(what_if::page).post(what_if::evaluated))
+        .route("/what-if/toolsetconfig.yaml", post(what_if::toolset_config))
+        .route("/what-if/configmap.yaml", post(what_if::config_map))
+        // The text of a form is longer in the request.
+        .layer(DefaultBodyLimit::max(4 * MAX_BYTES))
         .route(
             "/assets/style.css",
             get(async || asset("text/css; charset=utf-8", include_str!("../../../templates/assets/style.css"))),
@@ -67,7 +77,7 @@ impl Frame {
     /// The navigation: addresses and labels.
     #[expect(clippy::unused_self, reason = "a template calls methods of what it shows")]
     fn pages(&self) -> &'static [(&'static str, &'static str)] {
-        &[("/", "Overview"), ("/services", "Services")]
+        &[("/", "Overview"), ("/services", "Services"), ("/output", "Output"), ("/what-if", "What if")]
     }
 
     fn new(server: &Server, review: &Review, title: &'static str, active: &'static str) -> Self {

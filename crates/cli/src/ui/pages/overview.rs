@@ -101,7 +101,7 @@ impl<'a> Overview<'a> {
             configs: review.configs.iter().map(|(name, config)| Config::new(name, config, review)).collect(),
             types: counts(types, |name| of_type(name).address(1)),
             reasons: counts(filter::reasons(review), |name| of_reason(name).address(1)),
-            unhealthy: review.rows.iter().filter(|row| row.health == "Unhealthy" || row.reason == "Unhealthy").count(),
+            unhealthy: review.rows.iter().filter(|row| row.health == "Unhealthy").count(),
             tools,
             frame,
             review,

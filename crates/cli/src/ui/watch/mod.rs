@@ -5,7 +5,7 @@
 
 mod config_maps;
 mod kinds;
-mod pods;
+pub(super) mod pods;
 
 use std::{fmt::Debug, pin::pin};
 
