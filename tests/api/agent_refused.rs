@@ -376,7 +376,7 @@ async fn without_the_revision_entry_names_and_states_are_compared() -> Result<()
         let info = info_of(&cast.file().await?)?;
         agent.reply(Reply::json(&info));
         let config = cast.loaded(("True", "AsExpected"), "1/1").await?;
-        ensure!(message(&config, "AgentLoaded").contains("without the revision entry"));
+        ensure!(message(&config, "AgentLoaded").contains("Without the revision entry"));
         assert_eq!(config.data.pointer("/status/agent/revision"), None);
         Ok(())
     })

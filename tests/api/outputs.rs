@@ -328,7 +328,7 @@ async fn an_output_is_no_base_of_another_one_so_a_deleted_service_leaves_both() 
         for name in [CONFIG, "other"] {
             let config = present(&configs, name, "its base is refused", |config| {
                 condition(config, "OverridesApplied") == Some(("False", "BaseInvalid"))
-                    && message(config, "OverridesApplied").contains("output itself")
+                    && message(config, "OverridesApplied").contains("itself an output")
             });
             assert_eq!(condition(&config.await?, "Ready"), Some(("True", "AsExpected")));
         }

@@ -103,7 +103,7 @@ async fn an_override_without_effect_is_reported_and_the_others_apply() -> Result
                 .config_is(reason, |config| condition(config, "OverridesApplied") == Some(("False", reason)))
                 .await?;
             let said = message(&config, "OverridesApplied");
-            ensure!(said.contains("override misspelt") && said.contains(what), "{said}");
+            ensure!(said.contains("Override misspelt") && said.contains(what), "{said}");
             stage.ready(("True", "AsExpected")).await?;
             stage.lists(&["prometheus-server"]).await?;
         }

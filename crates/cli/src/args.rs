@@ -191,6 +191,8 @@ pub(crate) enum Format {
     Holmesgpt,
     /// Tools and rejected Services as JSON
     Json,
+    /// Tools and rejected Services as YAML
+    Yaml,
     /// Tools and rejected Services as a table
     Table,
     /// The values to paste for Robusta's Helm chart
@@ -201,13 +203,23 @@ pub(crate) enum Format {
     Krr,
 }
 
+/// A format for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModelFormat {
+    Json,
+    Yaml,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// The Service, as NAME or NAMESPACE/NAME
+    /// The Service: NAME, NAMESPACE/NAME or svc/NAME
     #[arg(value_name = "SERVICE")]
     pub service: String,
     #[command(flatten)]
     pub from: From,
+    /// The output format [default: text]
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output: Option<ModelFormat>,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ mod live;
 mod outcome;
 mod paint;
 mod pods;
+mod print;
 mod render;
 mod snapshot;
 mod table;
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
             for note in &outcome.notes {
                 say(&format!("note: {note}"));
             }
-            print(outcome.output.as_str())
+            write(outcome.output.as_str())
         }
         Err(failure) => {
             for line in failure.lines() {
@@ -124,7 +125,7 @@ fn snapshot(cluster: &Cluster, from: &From, live: bool) -> Result<Snapshot, Fail
 }
 
 /// Writes to standard output. A closed pipe is not a failure, because commands such as `head` close it early.
-fn print(output: &str) -> ExitCode {
+fn write(output: &str) -> ExitCode {
     let mut out = io::stdout().lock();
     match out.write_all(output.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -139,7 +139,7 @@ fn explain_says_why_the_output_does_not_contain_a_tool() {
     );
     let tool = json!({"tools": [{"name": "corp", "type": "Grafana", "endpoint": "https://grafana.corp.example/"}]});
     let second = explain(json!(["Environment"]), "monitoring/grafana", tool);
-    assert!(second.contains("GRAFANA_URL names tool corp"), "{second}");
+    assert!(second.contains("GRAFANA_URL contains the URL of tool corp"), "{second}");
     let written = explain(json!(["Environment"]), "monitoring/grafana", json!({}));
     assert!(!written.contains("does not contain it"), "{written}");
     let tenant = json!({"sources": [{"name": "t", "trust": "Tenant", "namespaces": {"from": "All"}}]});

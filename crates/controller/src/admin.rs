@@ -21,12 +21,18 @@ use axum::{
 use tokio::net::TcpListener;
 use tracing::info;
 
-use crate::{cluster::Cluster, metrics::Metrics};
+use crate::{
+    api::fence::Fence,
+    cluster::Cluster,
+    metrics::Metrics,
+    probe::{LEADS, NOT_READY, STANDS_BY},
+};
 
 /// The state behind the endpoints.
 pub(crate) struct Admin {
     cluster: Arc<Cluster>,
     metrics: Arc<Metrics>,
+    fence: Arc<Fence>,
     /// Once ready, the program stays ready until it shuts down. The status, metrics and Events report a failing watch,
     /// so it does not make the pod unready.
     was_ready: AtomicBool,
@@ -35,8 +41,9 @@ pub(crate) struct Admin {
 
 impl Admin {
     /// Not ready yet.
-    pub(crate) fn new(cluster: Arc<Cluster>, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { cluster, metrics, was_ready: AtomicBool::new(false), stopping: AtomicBool::new(false) })
+    pub(crate) fn new(cluster: Arc<Cluster>, metrics: Arc<Metrics>, fence: Arc<Fence>) -> Arc<Self> {
+        let (was_ready, stopping) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { cluster, metrics, fence, was_ready, stopping })
     }
 
     /// Makes `/ready` answer 503 from now on.
@@ -81,7 +88,11 @@ async fn listen(what: &'static str, address: SocketAddr, routes: Router) -> anyh
 }
 
 async fn ready(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
-    if admin.is_ready() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+    match admin.is_ready() {
+        true if admin.fence.term().is_some() => (StatusCode::OK, LEADS),
+        true => (StatusCode::OK, STANDS_BY),
+        false => (StatusCode::SERVICE_UNAVAILABLE, NOT_READY),
+    }
 }
 
 async fn exposition(State(admin): State<Arc<Admin>>) -> impl IntoResponse {

@@ -70,8 +70,8 @@ pub struct Args {
     #[arg(long, env = "TOOLSET_AGENTS_DIR", value_name = "FOLDER")]
     pub agents_dir: Option<PathBuf>,
 
-    /// The log level, or tracing directives such as info,controller=debug. A level is off, error, warn, info, debug or
-    /// trace.
+    /// The log level (off, error, warn, info, debug or trace), or a level and levels for single modules, such as
+    /// info,controller=debug.
     #[arg(long, env = "TOOLSET_LOG_LEVEL", value_name = "LEVEL", default_value = "info", value_parser = directives)]
     pub log_level: String,
 
@@ -79,9 +79,14 @@ pub struct Args {
     #[arg(long, env = "TOOLSET_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Json)]
     pub log_format: LogFormat,
 
-    /// How long running writes may take to finish after SIGTERM, for example 10s or 1500ms; the process ends within it.
+    /// How long writes in progress may take after SIGTERM, for example 10s or 1500ms. The process ends within this time.
     #[arg(long, env = "TOOLSET_SHUTDOWN_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub shutdown_timeout: Duration,
+
+    /// Does not start the operator. Waits until all replicas at this address are ready and one of them leads, and then
+    /// exits. The address is a host and the port of --health-addr. `helm test` uses it.
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    pub probe: Option<String>,
 }
 
 /// The format of log lines.
@@ -132,7 +137,7 @@ fn label(text: &str) -> Result<String, String> {
     if is_dns_label(text) {
         Ok(text.to_owned())
     } else {
-        Err("must have at most 63 lower-case letters, digits and dashes, and must not start or end with a dash"
+        Err("must consist of at most 63 lower-case letters, digits and dashes, and must not start or end with a dash"
             .to_owned())
     }
 }
@@ -141,8 +146,15 @@ fn subdomain(text: &str) -> Result<String, String> {
     if is_dns_subdomain(text) {
         Ok(text.to_owned())
     } else {
-        Err("must have only lower-case letters, digits, dashes and dots, and no part may start or end with a dash"
+        Err("must consist of lower-case letters, digits, dashes and dots, and no part can start or end with a dash"
             .to_owned())
+    }
+}
+
+fn host_and_port(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        _ => Err("must be a host and a port, for example toolset-operator:8080".to_owned()),
     }
 }
 
@@ -159,11 +171,14 @@ fn directives(text: &str) -> Result<String, String> {
             Some((target, level)) => is_target(target) && is_level(level),
         };
         if !fine {
-            return Err(format!("{directive:?} is neither a level ({}) nor target=level", LEVELS.join(", ")));
+            return Err(format!(
+                "{directive:?} is not a log level; use one of {}, or module=level, separated by commas",
+                LEVELS.join(", ")
+            ));
         }
     }
     if text.split(',').filter(|directive| !directive.contains('=')).count() > 1 {
-        return Err("only one level can be without a target".to_owned());
+        return Err("only one level can apply to all modules; write the others as module=level".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -250,6 +265,21 @@ mod tests {
         ] {
             refused("--log-level", bad);
         }
+    }
+
+    #[test]
+    fn a_misspelt_log_level_is_answered_with_the_levels() {
+        let error = Args::try_parse_from(["toolset-controller", "--log-level=inof"]).unwrap_err().to_string();
+        let expected = "\"inof\" is not a log level; use one of off, error, warn, info, debug, trace, or module=level";
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_probe_needs_a_host_and_a_port() {
+        for bad in ["", "host", "host:", ":8080", "host:http", "host:99999"] {
+            refused("--probe", bad);
+        }
+        assert_eq!(Args::parse_from(["toolset-controller", "--probe=[::1]:80"]).probe.as_deref(), Some("[::1]:80"));
     }
 
     #[test]

@@ -25,7 +25,8 @@ mod dial;
 mod lease;
 mod logging;
 mod metrics;
+mod probe;
 mod run;
 mod toolset_config;
 
-pub use self::{args::Args, logging::install as install_log, run::run};
+pub use self::{args::Args, logging::install as install_log, probe::probe, run::run};

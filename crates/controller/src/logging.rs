@@ -1,10 +1,22 @@
 //! Log lines. They are JSON by default, and the namespace and name of an object are fields.
 
-use std::io::{self, Write};
+use std::{
+    fmt,
+    io::{self, Write},
+};
 
 use anyhow::Context;
 use toolset::visible::escaped;
-use tracing_subscriber::{Layer as _, filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing::field::{Field, Visit};
+use tracing_subscriber::{
+    Layer,
+    field::RecordFields,
+    filter::Targets,
+    fmt::{FormatFields, format::Writer},
+    layer::SubscriberExt as _,
+    registry::LookupSpan,
+    util::SubscriberInitExt as _,
+};
 
 use crate::args::{Args, LogFormat};
 
@@ -16,16 +28,78 @@ pub fn install(args: &Args) -> anyhow::Result<()> {
     let directives = format!("{QUIET},{}", args.log_level);
     // EnvFilter would add 1 MB to the binary, because its filters by field need a regular expression engine.
     let filter: Targets = directives.parse().with_context(|| format!("--log-level {}", args.log_level))?;
-    let layer = fmt::layer().with_target(false);
     let layer = match args.log_format {
         LogFormat::Json => {
-            let layer = layer.json().flatten_event(true).with_current_span(false).with_span_list(false);
+            let layer = tracing_subscriber::fmt::layer().with_target(false).json();
+            let layer = layer.flatten_event(true).with_current_span(false).with_span_list(false);
             layer.with_writer(io::stderr).boxed()
         }
-        LogFormat::Text => layer.with_writer(|| Escaping(io::stderr())).boxed(),
+        LogFormat::Text => text(io::stderr).boxed(),
     };
     let installed = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
     installed.map_err(|error| anyhow::anyhow!("cannot install the log: {error}"))
+}
+
+/// Lines for people: the time, the level, the message, and the fields as `name=value`. They have no colours, whether
+/// standard error is a terminal or not, so a file and a pipe get the same lines.
+fn text<S, W>(to: impl Fn() -> W + Send + Sync + 'static) -> impl Layer<S> + Send + Sync
+where
+    S: tracing::Subscriber + for<'span> LookupSpan<'span>,
+    W: Write + 'static,
+{
+    tracing_subscriber::fmt::layer()
+        .with_target(false)
+        .with_ansi(false)
+        .fmt_fields(PlainFields)
+        .with_writer(move || Escaping(to()))
+}
+
+/// Writes fields as `name=value`. The format of the library would put every text into quotes, as in Rust.
+struct PlainFields;
+
+impl<'writer> FormatFields<'writer> for PlainFields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut visitor = PlainField { writer, is_first: true, result: Ok(()) };
+        fields.record(&mut visitor);
+        visitor.result
+    }
+}
+
+struct PlainField<'writer> {
+    writer: Writer<'writer>,
+    is_first: bool,
+    result: fmt::Result,
+}
+
+impl PlainField<'_> {
+    fn write(&mut self, field: &Field, value: &str) -> fmt::Result {
+        if !std::mem::take(&mut self.is_first) {
+            self.writer.write_char(' ')?;
+        }
+        if field.name() == "message" {
+            return self.writer.write_str(value);
+        }
+        self.writer.write_str(field.name())?;
+        self.writer.write_char('=')?;
+        // Only a value that would not end at the next space needs quotes.
+        if value.is_empty() || value.contains([' ', '"']) {
+            write!(self.writer, "\"{}\"", value.replace('"', "\\\""))
+        } else {
+            self.writer.write_str(value)
+        }
+    }
+}
+
+impl Visit for PlainField<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if self.result.is_ok() {
+            self.result = self.write(field, value);
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
 }
 
 /// Writes lines for people. Each write is one line, and every character that controls a terminal is escaped, because
@@ -64,17 +138,41 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_text_format_escapes_characters_that_control_a_terminal() {
+    /// What the text format writes while `log` runs.
+    fn written(log: impl FnOnce()) -> String {
         let written = Written::default();
         let to = written.clone();
-        let layer = fmt::layer().with_target(false).with_writer(move || Escaping(to.clone()));
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        let subscriber = tracing_subscriber::registry().with(text(move || to.clone()));
+        tracing::subscriber::with_default(subscriber, log);
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn the_text_format_escapes_characters_that_control_a_terminal() {
+        let text = written(|| {
             tracing::warn!(name = "a\u{1b}[31m", error = %"b\u{202e}\nc", "message\u{9b}2J\r");
         });
-        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.lines().count(), 1, "{text}");
         assert!(!text.trim_end_matches('\n').contains(toolset::visible::is_invisible), "{text:?}");
         assert!(text.contains("message") && text.contains("202e"), "{text}");
+    }
+
+    #[test]
+    fn the_text_format_has_no_colours_and_no_syntax_of_rust() {
+        let text = written(|| {
+            let (found, absent) = (Some(7), None::<u64>);
+            tracing::info!(
+                namespace = "holmes", config_map = %"tools", tools = 9, bytes = found, absent, leader = true,
+                error = %"the path \"/x\" is gone", reason = "", "ConfigMap applied"
+            );
+        });
+        let (_, line) = text.split_once("INFO ").unwrap();
+        assert_eq!(
+            line,
+            "ConfigMap applied namespace=holmes config_map=tools tools=9 bytes=7 leader=true \
+             error=\"the path \\\"/x\\\" is gone\" reason=\"\"\n"
+        );
+        assert!(!text.contains('\u{1b}'), "{text:?}");
     }
 }

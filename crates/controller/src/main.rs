@@ -52,12 +52,15 @@ fn joined(text: String, part: String) -> String {
 
 fn start(args: controller::Args) -> anyhow::Result<()> {
     // This comes first, because rustls cannot choose between the two providers in the dependency tree.
-    rustls::crypto::ring::default_provider().install_default().map_err(|_| anyhow::anyhow!("TLS is set up already"))?;
+    rustls::crypto::ring::default_provider().install_default().map_err(|_| anyhow::anyhow!("TLS is already set up"))?;
     controller::install_log(&args)?;
     // One thread, because the work takes milliseconds and a second malloc arena would need more memory than all
     // Services.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(controller::run(args));
+    let ended = match args.probe.clone() {
+        Some(address) => runtime.block_on(controller::probe(&address)),
+        None => runtime.block_on(controller::run(args)),
+    };
     runtime.shutdown_background();
     ended
 }

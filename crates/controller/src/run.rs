@@ -46,7 +46,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let cluster = Arc::new(Cluster::new(scope, toolset_configs));
     let restores = cluster.restores.clone();
     let (triggers, metrics) = (Arc::new(Triggers::default()), Arc::new(Metrics::new()));
-    let admin = Admin::new(cluster.clone(), metrics.clone());
+    let admin = Admin::new(cluster.clone(), metrics.clone(), fence.clone());
     let _endpoints = admin::serve(admin.clone(), args.health_addr, args.metrics_addr).await?;
     let cluster_domain: Arc<str> = args.cluster_domain().into();
     info!(version = env!("CARGO_PKG_VERSION"), api_server = %url, %cluster_domain, "starting");
@@ -108,7 +108,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             workers.drain().await;
         };
         if timeout_at(deadline - FOR_THE_LEASE.min(grace / 2), ended).await.is_err() {
-            warn!("a write did not end within the shutdown timeout and is dropped");
+            warn!("a write did not complete within the shutdown timeout and was dropped");
         }
         tasks.shutdown().await;
         // The queue closes with its last sender, and then the task ends.
@@ -120,13 +120,13 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         if let Some(election) = election {
             let _ended = stop_election.send(());
             if timeout_at(deadline, election).await.is_err() {
-                warn!("cannot release the lease within the shutdown timeout; it will expire");
+                warn!("cannot release the lease within the shutdown timeout; the lease expires later");
             }
         }
     };
     tokio::select! {
         () = orderly => info!("ended"),
-        () = signals.next() => warn!("ended at once because of a second signal"),
+        () = signals.next() => warn!("exiting immediately because of a second signal"),
     }
     Ok(())
 }

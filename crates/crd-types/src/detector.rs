@@ -13,24 +13,24 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DetectorConfig {
-    /// type is the product. A product that is not listed is Enabled, except MCP, which is Disabled.
+    /// type is the product. Products that are not listed are Enabled, except MCP, which is Disabled.
     #[serde(rename = "type")]
     #[schemars(with = "ProductSchema")]
     pub type_: Product,
-    /// state enables or disables the detector. With Disabled, no Service of this type becomes a tool.
+    /// state enables or disables the detector. Disabled means that no Service of this type becomes a tool.
     #[serde(default)]
     pub state: State,
-    /// instances specifies how many instances of the product become tools. With All, every instance becomes a tool.
-    /// With Single, only the instance with the highest rank becomes a tool.
+    /// instances specifies how many instances of the product become tools. All makes every instance a tool. Single
+    /// makes only the highest-ranked instance a tool and rejects the others with the reason LostToPreferred.
     #[serde(default)]
     pub instances: Instances,
-    /// minConfidence is the confidence that a Service needs to become a tool. High requires labels that state the
-    /// product and the endpoint role, and a port that fits. Medium requires two independent pieces of evidence that
+    /// minConfidence is the minimum confidence for a Service to become a tool. High requires labels that identify the
+    /// product and the endpoint role, and a matching port. Medium requires two independent pieces of evidence that
     /// agree, and none that contradicts them. Low requires one piece of evidence.
     #[serde(default = "medium")]
     #[schemars(with = "ConfidenceSchema")]
     pub min_confidence: Confidence,
-    /// preferred lists the Services that rank first, in this order.
+    /// preferred lists the Services that rank highest, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -50,7 +50,7 @@ const fn medium() -> Confidence {
 }
 
 closed! {
-    /// Whether something is enabled.
+    /// Enables or disables a part of the configuration.
     #[derive(Default)]
     pub enum State {
         /// It is enabled.
@@ -62,13 +62,13 @@ closed! {
 }
 
 closed! {
-    /// How many instances of one product become tools.
+    /// How many instances of a product become tools.
     #[derive(Default)]
     pub enum Instances {
         /// Every instance.
         #[default]
         All,
-        /// The instance with the highest rank.
+        /// The highest-ranked instance.
         Single,
     }
 }

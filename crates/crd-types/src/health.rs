@@ -9,18 +9,17 @@ use crate::closed::closed;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// mode specifies how the operator determines the health of a tool. With None, the operator does not check health,
-    /// and the health of every tool is Unknown. With Endpoints, a tool is healthy while at least one endpoint of its
-    /// Service is serving and not terminating.
+    /// mode specifies how the operator determines the health of a tool. None disables health checks, and the health of
+    /// every tool is Unknown. Endpoints considers a tool healthy while at least one endpoint of its Service is serving
+    /// and not terminating.
     #[serde(default)]
     pub mode: HealthMode,
-    /// effect specifies what happens to an unhealthy tool. With Withhold, the operator removes the tool from the
-    /// output. With Report, the tool stays in the output, and the status reports that it is unhealthy. The format
-    /// GrafanaDatasources always uses Report.
+    /// effect specifies what happens to an unhealthy tool. Withhold removes the tool from the output. Report keeps the
+    /// tool in the output and reports it as unhealthy in the status. The format GrafanaDatasources always uses Report.
     #[serde(default)]
     pub effect: HealthEffect,
-    /// withholdAfterSeconds is how long a tool in the output may have no usable endpoint before the operator removes
-    /// it, in seconds.
+    /// withholdAfterSeconds is the number of seconds that a tool in the output can be without a usable endpoint before
+    /// the operator removes it.
     #[serde(default = "withhold_after")]
     #[schemars(range(min = 0, max = 3600))]
     pub withhold_after_seconds: i32,

@@ -14,44 +14,43 @@ use crate::{closed::closed, patterns};
 #[x_kube(
     validation = (
         "!has(self.base) || self.base.configMapName != self.configMapName",
-        "base.configMapName must differ from configMapName, because the operator overwrites that ConfigMap"
+        "base.configMapName must differ from configMapName, because the operator writes to the ConfigMap configMapName"
     ),
     validation = (
         "self.formats.size() == 1 || !('Environment' in self.formats || 'GrafanaDatasources' in self.formats)",
-        "the formats Environment and GrafanaDatasources must each be the only format; create another ToolsetConfig for it"
+        "the formats Environment and GrafanaDatasources cannot be combined with another format; create a separate ToolsetConfig for each of them"
     )
 )]
 pub struct Output {
-    /// configMapName is the name of the ConfigMap. It cannot be changed. To write another ConfigMap, create another
-    /// ToolsetConfig.
+    /// configMapName is the name of the ConfigMap. It is immutable. To use another name, create another ToolsetConfig.
     #[serde(default = "config_map_name")]
     #[schemars(length(min = 1, max = 253), regex(pattern = patterns::SUBDOMAIN))]
     pub config_map_name: String,
     /// formats lists the formats that the operator writes. HolmesGPT is the key custom_toolset.yaml, which HolmesGPT
-    /// loads. ToolsetJSON is the key toolset.json, in the format of the Dynamic Toolset Service that this operator
-    /// replaces. Environment is a set of environment variables such as PROMETHEUS_URL, for envFrom. GrafanaDatasources
-    /// is a provisioning file for the data sources of Grafana. A ToolsetConfig with Environment or GrafanaDatasources
-    /// cannot have another format. If you remove a format, the operator removes its keys.
+    /// loads. ToolsetJSON is the key toolset.json, in the format of the Dynamic Toolset Service, the predecessor of
+    /// this operator. Environment is a set of environment variables such as PROMETHEUS_URL, for use with envFrom.
+    /// GrafanaDatasources is a provisioning file for Grafana data sources. Environment and GrafanaDatasources cannot be
+    /// combined with another format. If you remove a format, the operator removes its keys.
     #[serde(default = "formats")]
     #[schemars(length(min = 1, max = 2))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub formats: Vec<OutputFormat>,
-    /// labels lists labels that the operator adds to the ConfigMap. They cannot replace the labels by which the operator
-    /// recognises its ConfigMap. For the format GrafanaDatasources the operator also adds grafana_datasource: "1", which
-    /// the sidecar of Grafana's chart selects, unless labels has this key.
+    /// labels lists additional labels for the ConfigMap. They cannot replace the labels that identify the operator's
+    /// ConfigMap. With the format GrafanaDatasources, the operator also sets grafana_datasource: "1", which the sidecar
+    /// of the Grafana chart selects, unless labels contains this key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "labels")]
     pub labels: BTreeMap<String, String>,
-    /// base refers to a file with toolsets of your own. The operator merges them into the file for HolmesGPT.
+    /// base refers to a file with your own toolsets. The operator merges them into the file for HolmesGPT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<OutputBase>,
-    /// conflictPolicy specifies what happens if a ConfigMap of this name exists and belongs to another owner. With
-    /// Fail, the operator does not change the ConfigMap and reports the conflict in the status. With Adopt, the
-    /// operator takes over the ConfigMap and keeps its other keys.
+    /// conflictPolicy specifies what happens if the ConfigMap already exists and belongs to another owner. Fail leaves
+    /// the ConfigMap unchanged and reports the conflict in the status. Adopt takes over the ConfigMap and keeps its
+    /// other keys.
     #[serde(default)]
     pub conflict_policy: ConflictPolicy,
-    /// deletionPolicy specifies what happens to the ConfigMap when the ToolsetConfig is deleted. With Delete, the
-    /// ConfigMap is deleted too. With Orphan, the ConfigMap stays.
+    /// deletionPolicy specifies what happens to the ConfigMap when the ToolsetConfig is deleted. Delete deletes the
+    /// ConfigMap too. Orphan keeps it.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }
@@ -120,7 +119,7 @@ closed! {
     pub enum OutputFormat {
         /// The key `custom_toolset.yaml`, which HolmesGPT loads.
         HolmesGPT,
-        /// The key `toolset.json`, in the format of the Dynamic Toolset Service that this operator replaces.
+        /// The key `toolset.json`, in the format of the Dynamic Toolset Service, the predecessor of this operator.
         ToolsetJSON,
         /// Environment variables, for `envFrom`.
         Environment,
@@ -129,14 +128,14 @@ closed! {
     }
 }
 
-/// OutputBase refers to a data key of a ConfigMap that holds toolsets of your own.
+/// OutputBase refers to a key of a ConfigMap that contains your own toolsets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OutputBase {
     /// configMapName is the name of the ConfigMap. The ConfigMap must be in the namespace of the ToolsetConfig.
     #[schemars(length(min = 1, max = 253), regex(pattern = patterns::SUBDOMAIN))]
     pub config_map_name: String,
-    /// key is the data key that holds the file.
+    /// key is the key of the ConfigMap that contains the file.
     #[serde(default = "base_key")]
     #[schemars(length(min = 1, max = 253), regex(pattern = patterns::CONFIG_MAP_KEY))]
     pub key: String,
@@ -147,10 +146,10 @@ fn base_key() -> String {
 }
 
 closed! {
-    /// What happens if the ConfigMap exists and belongs to another owner.
+    /// What happens if the ConfigMap already exists and belongs to another owner.
     #[derive(Default)]
     pub enum ConflictPolicy {
-        /// The operator does not change it and reports the conflict.
+        /// The operator leaves it unchanged and reports the conflict.
         #[default]
         Fail,
         /// The operator takes it over.

@@ -14,12 +14,12 @@ use crate::{
 };
 
 /// Override changes the tools that it matches. Overrides apply in order. If two overrides set the same field, the later
-/// override wins. A list replaces the earlier list.
+/// one takes precedence. Lists are replaced and not merged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
     "!has(self.credentials) || has(self.match.__namespace__) && has(self.match.service)",
-    "credentials require match.namespace and match.service, because credentials are for one Service"
+    "credentials require match.namespace and match.service, because credentials must go to exactly one Service; set both fields"
 ))]
 pub struct Override {
     /// name identifies this override. It must be unique.
@@ -28,20 +28,20 @@ pub struct Override {
     /// match selects the tools that this override changes. A tool must match every field that is set.
     #[serde(rename = "match")]
     pub match_: OverrideMatch,
-    /// state removes or restores the tool. Disabled removes the tool from the output. Enabled only reverts an earlier
-    /// override that set Disabled.
+    /// state specifies whether the matching tools are in the output. Disabled removes the matching tools. Enabled
+    /// reverts an earlier override that disabled them, and does nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
     /// toolName is the name of the tool in the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 40), regex(pattern = patterns::TOOL_NAME))]
     pub tool_name: Option<String>,
-    /// description describes the tool to the model, on one line.
+    /// description describes the tool to the model. It must be a single line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = patterns::LINE)]
     pub description: Option<String>,
-    /// instructions explain to the model how to use the tool.
+    /// instructions tell the model how to use the tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     #[x_kube(validation = patterns::TEXT)]
@@ -49,12 +49,12 @@ pub struct Override {
     /// endpoint changes the scheme, the port or the path of the tool's endpoint. The host cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<EndpointAdjustment>,
-    /// credentials specify how the agent authenticates. They require match.namespace and match.service. The operator
-    /// never gives credentials to a Service of a Tenant source.
+    /// credentials specify how the agent authenticates to the tool. They require match.namespace and match.service. The
+    /// operator never gives credentials to a Service of a Tenant source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Credentials>,
     /// tenantID is the tenant whose data the agent queries. The agent sends it in the X-Scope-OrgID header. The value
-    /// is a literal, not the name of a variable.
+    /// is used as it is, and is not the name of an environment variable.
     #[serde(default, rename = "tenantID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), regex(pattern = patterns::TENANT_ID))]
     pub tenant_id: Option<String>,
@@ -95,7 +95,7 @@ pub struct OverrideMatch {
     pub custom_type: Option<String>,
 }
 
-/// EndpointAdjustment changes the endpoint that the operator computed. The host cannot be changed.
+/// EndpointAdjustment changes the computed endpoint of a tool. The host cannot be changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointAdjustment {

@@ -16,7 +16,7 @@ pub const LABEL_VALUE: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
 /// prefix `app.kubernetes.io/`, so these keys are not allowed.
 pub const LABEL_KEYS: (&str, &str) = (
     "self.all(key, size(key) <= 253 && key.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$') && !key.startsWith('app.kubernetes.io/'))",
-    "each key must be the key of a label, and must not start with app.kubernetes.io/, because the operator sets these labels",
+    "label keys must be valid and must not start with app.kubernetes.io/, because the operator sets these labels itself",
 );
 
 /// A data key of a ConfigMap.
@@ -45,7 +45,7 @@ pub const URL: &str = r"^https?://[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.
 /// are addresses too. Only the usual notation is allowed, so that a reader sees the same address as the client.
 pub const PLAIN_ADDRESS: (&str, &str) = (
     "!self.matches('^https?://([^/:]*[.])?([0-9]+|0[xX][0-9A-Fa-f]*)([:/]|$)') || self.matches('^https?://([1-9]?[0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])([.]([1-9]?[0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){3}([:/]|$)')",
-    "an IPv4 address must be four decimal numbers without leading zeros; correct the address or use a host name",
+    "an IPv4 address must consist of four decimal numbers without leading zeros; correct the address or use a host name",
 );
 
 /// A version of a program, as in the tag of an image.
@@ -69,13 +69,13 @@ pub const BASELINE: &str = "^[A-Za-z0-9][A-Za-z0-9/_-]*$";
 /// them. Line breaks and tabs are allowed.
 pub const TEXT: (&str, &str) = (
     r"!self.matches('[{][{%]|[$][{(]|`|[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\x{061c}\\x{200b}-\\x{200f}\\x{2028}-\\x{202e}\\x{2060}-\\x{206f}\\x{feff}]')",
-    "must not contain template or shell marks ({{, {%, ${, $(, backticks), which the agent would expand, or control or invisible characters, which a reader would not see; remove them",
+    "must not contain template or shell syntax ({{, {%, ${, $(, backticks), which the agent would expand, or control or invisible characters; remove them",
 );
 
 /// As `TEXT`, on one line.
 pub const LINE: (&str, &str) = (
     r"!self.matches('[{][{%]|[$][{(]|`|[\\x00-\\x1f\\x7f-\\x9f\\x{061c}\\x{200b}-\\x{200f}\\x{2028}-\\x{202e}\\x{2060}-\\x{206f}\\x{feff}]')",
-    "must be one line without template or shell marks ({{, {%, ${, $(, backticks), which the agent would expand, and without control or invisible characters, which a reader would not see",
+    "must be a single line and must not contain template or shell syntax ({{, {%, ${, $(, backticks), which the agent would expand, or control or invisible characters; remove them",
 );
 
 /// A path that a client or a server does not normalise to another path.
@@ -107,12 +107,12 @@ pub(crate) fn describe(pattern: &str) -> String {
         PATH => "it must start with '/' and consist of letters, digits and . _ ~ / -",
         CALL_PATH => "it must start with '/' and consist of letters, digits and . _ ~ / - *",
         URL => {
-            "it must be an http or https URL with a host and optionally a port and a path, without user, query and fragment"
+            "it must be an http or https URL with a host, an optional port and an optional path; user information, a query and a fragment are not allowed"
         }
-        INDEX => "it must consist of lower-case letters, digits and . _ - * , and not start with '-' or ','",
-        ENV => {
-            "it must be the name of an environment variable, which consists of letters, digits and '_' and does not start with a digit"
+        INDEX => {
+            "it must consist of lower-case letters, digits and the characters . _ - * , and must not start with '-' or ','"
         }
+        ENV => "it must be the name of an environment variable: letters, digits and '_', not starting with a digit",
         LABEL_VALUE => {
             "it must be empty or consist of letters, digits, '-', '_' and '.', and start and end with a letter or a digit"
         }
@@ -120,7 +120,7 @@ pub(crate) fn describe(pattern: &str) -> String {
         HEADER => "it must consist of letters, digits, '-' and '_', and start with a letter",
         TENANT_ID => "it must consist of at most 64 letters, digits, '_', '.', '|' and '-'",
         BASELINE => {
-            "it must be the name of a toolset, for example kubernetes/core, which consists of letters, digits, '/', '_' and '-'"
+            "it must be the name of a toolset, for example kubernetes/core, and consist of letters, digits, '/', '_' and '-'"
         }
         other => return format!("it must match {other}"),
     };

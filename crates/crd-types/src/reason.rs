@@ -9,11 +9,11 @@ closed! {
         Ready,
         /// The operator has listed every input that the spec needs, and every input is up to date.
         InputsSynced,
-        /// The ConfigMap holds the planned content.
+        /// The ConfigMap contains the current tools.
         OutputApplied,
-        /// Everything that the spec asks for took effect.
+        /// All overrides and settings took effect.
         OverridesApplied,
-        /// The operator has made the restarts of the agent that the spec asks for.
+        /// The agent has been restarted after every change that requires a restart.
         ConsumerReloaded,
         /// Every replica of the agent has loaded the current content of the ConfigMap.
         AgentLoaded,
@@ -23,35 +23,34 @@ closed! {
 closed! {
     /// The reasons of the conditions of a ToolsetConfig.
     pub enum Reason {
-        /// There is no problem. A plan without tools is not a problem.
+        /// There is no problem. Having no tools is not a problem.
         AsExpected,
-        /// `spec.mode` is Preview: the operator plans and does not write.
+        /// `spec.mode` is Preview: the operator plans the tools but does not write the ConfigMap.
         Preview,
-        /// `spec.mode` is Suspended: the operator neither plans nor writes.
+        /// `spec.mode` is Suspended: the operator neither plans the tools nor writes the ConfigMap.
         Suspended,
         /// The operator has not listed every input yet.
         WaitingForInputs,
         /// The operator is not allowed to read an input.
         InputForbidden,
-        /// The operator has had no contact with the API server about an input for too long, or the first list of the
-        /// input fails.
+        /// The watch of an input has lost contact with the API server, or the first list of the input keeps failing.
         InputStale,
         /// The operator cannot read an input in some of the watched namespaces. It uses the last known state of these
         /// namespaces.
         InputPartiallyHeld,
         /// A source names a namespace that the operator does not watch.
         NamespaceNotWatched,
-        /// A ConfigMap of this name belongs to another owner or to an older ToolsetConfig, the API server would reject
-        /// the write, or another ToolsetConfig writes the same data source.
+        /// The ConfigMap belongs to another owner or to an older ToolsetConfig, the API server would reject the write,
+        /// or another ToolsetConfig writes the same Grafana data source.
         OutputConflict,
-        /// A write of the ConfigMap failed. The message has the error.
+        /// The operator could not write the ConfigMap. The message contains the error.
         ApplyFailed,
         /// Another field manager keeps changing the ConfigMap.
         OutputContested,
         /// The ConfigMap is being deleted, and a finalizer delays the deletion.
         OutputTerminating,
-        /// The output exceeds its size limit, so the operator left tools out, or more data sources are to be deleted in
-        /// Grafana than a file can name.
+        /// The output exceeds its size limit, so the operator omitted tools, or more Grafana data sources have to be
+        /// deleted than one file can list.
         OutputTooLarge,
         /// An override matches no tool.
         OverrideUnmatched,
@@ -59,13 +58,13 @@ closed! {
         CredentialsUnsupported,
         /// The agent does not support this setting for this type of tool.
         SettingUnsupported,
-        /// The operator cannot read the key `overrides.yaml` of the Dynamic Toolset Service.
+        /// The key `overrides.yaml` of the Dynamic Toolset Service is invalid.
         LegacyOverridesInvalid,
-        /// The base file is missing or the operator cannot read it.
+        /// The base file is missing or invalid.
         BaseInvalid,
         /// The operator could not restart the agent.
         ReloadFailed,
-        /// A restart of the agent is due, and the operator has not started it yet.
+        /// A restart of the agent is required, and the operator has not started it yet.
         ReloadPending,
         /// A replica of the agent has not loaded the current content of the ConfigMap.
         AgentBehind,
@@ -73,9 +72,10 @@ closed! {
         AgentFailed,
         /// The agent has no ready replica, or a replica does not answer.
         AgentUnreachable,
-        /// The agent refuses the operator's key, or the installation does not name the Service in serviceRef.
+        /// The agent rejects the operator's API key, or the installation does not list the Service in serviceRef.
         AgentUnauthorized,
-        /// The agent is older than 0.45.0 or its version is unknown, so the operator does not ask it.
+        /// The agent is older than 0.45.0 or its version is unknown, so the operator does not ask it what it has
+        /// loaded.
         AgentTooOld,
         /// The operator cannot read the stored object, for example because it was created with an older schema.
         InvalidConfig,
@@ -89,13 +89,13 @@ closed! {
         Selected,
         /// The Service has the opt-out annotation.
         OptedOut,
-        /// The detector of its type is Disabled in the spec.
+        /// The detector for the type is Disabled in the spec.
         DetectorDisabled,
-        /// The operator recognises the Service, but its endpoint role serves no queries.
+        /// The Service is recognised, but its endpoint role does not serve queries.
         NotAnEndpoint,
-        /// The Service is headless, and another Service has the same pods.
+        /// The Service is headless, and another Service selects the same Pods.
         HeadlessTwin,
-        /// The operator recognises the Service, but none of its ports is known to answer queries.
+        /// The Service is recognised, but none of its ports is known to serve queries.
         NoUsablePort,
         /// The confidence is lower than `minConfidence`.
         NotEnoughEvidence,
@@ -103,34 +103,36 @@ closed! {
         ExternalNameNotAllowed,
         /// The Service has no selector, and its source does not allow it.
         SelectorlessNotAllowed,
-        /// The source of the Service is Tenant, and the operator has not seen EndpointSlices that belong to the Service
-        /// for long enough.
+        /// The source of the Service is Tenant, and the EndpointSlices of the Service are missing or have changed too
+        /// recently.
         AwaitingEndpointSlices,
-        /// The Service has external IPs or manual EndpointSlices that its source does not allow, or an endpoint that is
-        /// never allowed.
+        /// The Service has external IPs or manually managed EndpointSlices that its source does not allow, or an
+        /// endpoint that is never allowed.
         EndpointNotAllowed,
         /// An annotation with the prefix `kubernaut.io/` is malformed.
         InvalidAnnotation,
-        /// Another Service of the same product is preferred.
+        /// The Service is recognised, but another instance of the same product was preferred:
+        /// `spec.detectors[].instances` is Single and the other instance ranks higher, or the other Service is the
+        /// preferred endpoint for the same data. This is not an error.
         LostToPreferred,
-        /// The Service has had no usable endpoint for longer than allowed.
+        /// The Service has had no usable endpoint for longer than `spec.health.withholdAfterSeconds`.
         Unhealthy,
         /// An override disables the tool.
         OverriddenOff,
-        /// A limit on the number of tools or on the size of the output is reached.
+        /// A limit on the number of tools or on the size of the output has been reached.
         LimitExceeded,
         /// The source of the Service is Tenant, and the Service did not opt in.
         TenantNotOptedIn,
-        /// Another tool or the agent itself has the requested name.
+        /// The requested name is used by another tool or by the agent itself.
         NameConflict,
-        /// The Service is a tool, but it selects Pods of several controllers that differ, so the operator uses only what
-        /// they have in common.
+        /// The Service is a tool, but it selects Pods of several controllers that differ. The operator uses only what
+        /// these Pods have in common.
         AmbiguousPods,
-        /// The spec gives credentials or a tenant to the Service, but its source is Tenant.
+        /// The spec specifies credentials or a tenant ID for a Service of a Tenant source.
         CredentialsNotAllowed,
-        /// The source of the Service is Tenant, and the output format contains only tools of Trusted sources.
+        /// The source of the Service is Tenant, and the output format contains only tools from Trusted sources.
         TrustedOnly,
-        /// No source covers the namespace of the Service. Only `kubectl toolset explain` reports this reason.
+        /// No source selects the namespace of the Service. Only `kubectl toolset explain` reports this reason.
         NamespaceNotSelected,
         /// No source selects the labels of the Service. Only `kubectl toolset explain` reports this reason.
         ServiceNotSelected,

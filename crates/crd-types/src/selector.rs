@@ -10,38 +10,38 @@ pub(crate) fn label_selector(_: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-map-type": "atomic",
         "properties": {
             "matchLabels": {
-                "description": "matchLabels is a map of labels. A label must be present with the given value for every entry.",
+                "description": "matchLabels lists labels that an object must have, with exactly these values.",
                 "type": "object",
                 "maxProperties": 16,
                 "additionalProperties": {"type": "string", "maxLength": 63},
                 "x-kubernetes-validations": [{
                     "rule": "self.all(key, size(key) > 0 && size(key) <= 317)",
-                    "message": "the key of a label must have 1 to 317 characters; shorten the key",
+                    "message": "label keys must have 1 to 317 characters",
                 }],
             },
             "matchExpressions": {
-                "description": "matchExpressions is a list of requirements. All of them must be met.",
+                "description": "matchExpressions lists label requirements. An object must meet all of them.",
                 "type": "array",
                 "maxItems": 16,
                 "x-kubernetes-list-type": "atomic",
                 "items": {
-                    "description": "A label selector requirement relates a label to a set of values.",
+                    "description": "A label selector requirement contains a label key, an operator and values.",
                     "type": "object",
                     "required": ["key", "operator"],
                     "properties": {
                         "key": {
-                            "description": "key is the key of the label that the requirement applies to.",
+                            "description": "key is the label key that the requirement applies to.",
                             "type": "string",
                             "minLength": 1,
                             "maxLength": 317,
                         },
                         "operator": {
-                            "description": "operator is the relationship of the label to the values.",
+                            "description": "operator is how the label's value relates to values: In, NotIn, Exists or DoesNotExist.",
                             "type": "string",
                             "enum": ["In", "NotIn", "Exists", "DoesNotExist"],
                         },
                         "values": {
-                            "description": "values is the list of values. It must not be empty with In and NotIn, and it must be empty with Exists and DoesNotExist.",
+                            "description": "values lists the values. It must not be empty when operator is In or NotIn, and it must be empty when operator is Exists or DoesNotExist.",
                             "type": "array",
                             "maxItems": 32,
                             "x-kubernetes-list-type": "atomic",
@@ -55,7 +55,7 @@ pub(crate) fn label_selector(_: &mut SchemaGenerator) -> Schema {
                         },
                         {
                             "rule": "self.operator in ['In', 'NotIn'] || !has(self.values) || size(self.values) == 0",
-                            "message": "values may not be set when operator is Exists or DoesNotExist; remove the values",
+                            "message": "values must not be set when operator is Exists or DoesNotExist; remove the values",
                         },
                     ],
                 },

@@ -14,16 +14,16 @@ use crate::{
     selector::label_selector,
 };
 
-/// Signature is a recognition rule of your own. It specifies which Services it matches, which product they are, and
-/// which port the agent calls.
+/// Signature is a custom recognition rule. It specifies which Services it matches, which product they are, and which
+/// port the agent calls.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = (
         "has(self.selector) && (has(self.selector.matchLabels) && size(self.selector.matchLabels) > 0 || has(self.selector.matchExpressions) && size(self.selector.matchExpressions) > 0) || has(self.annotations) && size(self.annotations) > 0",
-        "a signature must not match every Service; set a selector that is not empty, or annotations"
+        "a signature must not match every Service; set a non-empty selector or annotations"
     ),
-    validation = ("self.type != 'Custom' || has(self.customType)", "customType is required when type is Custom; set it to your own name for the type"),
+    validation = ("self.type != 'Custom' || has(self.customType)", "customType is required when type is Custom; set it to a name for the type"),
     validation = ("self.type == 'Custom' || !has(self.customType)", "customType may only be set when type is Custom; remove customType or set type to Custom"),
     validation = (
         "self.type == 'Custom' || !has(self.instructions)",
@@ -38,7 +38,7 @@ pub struct Signature {
     #[serde(rename = "type")]
     #[schemars(with = "ProductSchema")]
     pub type_: Product,
-    /// customType is your own name for the type. It is required when type is Custom.
+    /// customType is a custom name for the type. Required when type is Custom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32), regex(pattern = patterns::CUSTOM_TYPE))]
     pub custom_type: Option<String>,
@@ -46,19 +46,19 @@ pub struct Signature {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "label_selector")]
     pub selector: Option<LabelSelector>,
-    /// annotations is a map of annotations. The Service must have all of them with these values.
+    /// annotations lists annotations that a Service must have, with exactly these values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16, "additionalProperties" = {"type": "string", "maxLength": 256}))]
     #[x_kube(validation = (
         "self.all(key, size(key) > 0 && size(key) <= 317)",
-        "the key of an annotation must have 1 to 317 characters; shorten the key"
+        "annotation keys must have 1 to 317 characters"
     ))]
     pub annotations: BTreeMap<String, String>,
-    /// port is the name or the number of the port to call. The Service must declare it. The default is the port that
-    /// the rule of the product selects, or else the only TCP port of the Service.
+    /// port is the name or the number of the port that the agent calls. The Service must declare it. Defaults to the
+    /// port that the product's own rule selects, or else to the only TCP port of the Service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<PortRef>,
-    /// scheme is the URL scheme. The default follows from the port.
+    /// scheme is the URL scheme. Defaults to the scheme that the port implies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<SchemeSchema>")]
     pub scheme: Option<Scheme>,
@@ -67,12 +67,12 @@ pub struct Signature {
     #[schemars(length(min = 1, max = 129), regex(pattern = patterns::PATH))]
     #[x_kube(validation = patterns::PLAIN_PATH)]
     pub path: Option<String>,
-    /// healthPath is the path that answers when the Service is healthy. It starts at the root of the host.
+    /// healthPath is the path of the health check. It is relative to the root of the host, and path is not prepended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 129), regex(pattern = patterns::PATH))]
     #[x_kube(validation = patterns::PLAIN_PATH)]
     pub health_path: Option<String>,
-    /// instructions explain to the model how to use the tool. They may only be set when type is Custom.
+    /// instructions tell the model how to use the tool. Allowed only when type is Custom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     #[x_kube(validation = patterns::TEXT)]

@@ -1,4 +1,4 @@
-//! `spec.sources`: which Services the operator considers, and how far it trusts them.
+//! `spec.sources`: which Services the operator considers, and how much it trusts them.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::KubeSchema;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{closed::closed, patterns, selector::label_selector};
 
-/// Source selects Services and specifies how far the operator trusts them. If several sources select a Service, the
+/// Source selects Services and specifies how much the operator trusts them. If several sources select a Service, the
 /// first one applies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -14,19 +14,21 @@ pub struct Source {
     /// name identifies this source in the status. It must be unique.
     #[schemars(length(min = 1, max = 63), regex(pattern = patterns::LABEL))]
     pub name: String,
-    /// trust specifies how far the operator trusts the Services of this source. With Trusted, everyone who can create a
-    /// Service in these namespaces can add tools. With Tenant, a Service becomes a tool only if it opts in with an
-    /// annotation. A tool from a Tenant source is marked as provided by a tenant, ranks below trusted tools and never
-    /// gets credentials.
+    /// trust specifies how much the operator trusts the Services of this source. Trusted means that everyone who can
+    /// create a Service in these namespaces can add tools. Tenant means that a Service becomes a tool only if an
+    /// annotation opts it in. A tool from a Tenant source is marked as provided by a tenant, ranks below trusted tools
+    /// and never gets credentials.
     pub trust: Trust,
     /// namespaces specifies the namespaces of this source.
     pub namespaces: NamespaceSelection,
-    /// serviceSelector selects Services by their labels. The default selects every Service of the namespaces.
+    /// serviceSelector selects Services by their labels. If it is not set, the source selects every Service in its
+    /// namespaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "label_selector")]
     pub service_selector: Option<LabelSelector>,
-    /// allow lists single Services that the operator otherwise rejects, because the cluster does not control their
-    /// addresses.
+    /// allow lists Services that the operator otherwise rejects: Services of type ExternalName, without a selector,
+    /// with manually managed EndpointSlices, or with external IPs. Kubernetes cannot verify these addresses, so list
+    /// each one explicitly.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -34,7 +36,7 @@ pub struct Source {
 }
 
 closed! {
-    /// How far the operator trusts the Services of a source.
+    /// How much the operator trusts the Services of a source.
     pub enum Trust {
         /// Everyone who can create a Service in the namespaces of the source can add tools.
         Trusted,
@@ -47,9 +49,9 @@ closed! {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = ("self.from != 'Names' || has(self.names)", "names is required when from is Names; list the namespaces in names"),
+    validation = ("self.from != 'Names' || has(self.names)", "names is required when from is Names; list at least one namespace"),
     validation = ("self.from == 'Names' || !has(self.names)", "names may only be set when from is Names; remove names or set from to Names"),
-    validation = ("self.from != 'Selector' || has(self.selector)", "selector is required when from is Selector; set it to a label selector for namespaces"),
+    validation = ("self.from != 'Selector' || has(self.selector)", "selector is required when from is Selector; set it to a label selector that matches namespaces"),
     validation = ("self.from == 'Selector' || !has(self.selector)", "selector may only be set when from is Selector; remove selector or set from to Selector"),
     validation = (
         "!has(self.selector) || has(self.selector.matchLabels) && size(self.selector.matchLabels) > 0 || has(self.selector.matchExpressions) && size(self.selector.matchExpressions) > 0",
@@ -58,15 +60,15 @@ closed! {
 )]
 pub struct NamespaceSelection {
     /// from specifies how the namespaces are selected. All selects every namespace. Same selects the namespace of the
-    /// ToolsetConfig. Names selects the namespaces that names lists. Selector selects the namespaces whose labels match
+    /// ToolsetConfig. Names selects the namespaces listed in names. Selector selects the namespaces whose labels match
     /// selector.
     pub from: NamespacesFrom,
-    /// names lists the namespaces. It is required when from is Names.
+    /// names lists the namespaces. Required when from is Names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 63), regex(pattern = patterns::LABEL)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub names: Vec<String>,
-    /// selector selects namespaces by their labels. It is required when from is Selector.
+    /// selector selects namespaces by their labels. Required when from is Selector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "label_selector")]
     pub selector: Option<LabelSelector>,
@@ -86,7 +88,8 @@ closed! {
     }
 }
 
-/// Allowance names a Service that the operator otherwise rejects. By listing it, you vouch for its addresses.
+/// Allowance allows a Service that the operator otherwise rejects. Kubernetes cannot verify the addresses of such a
+/// Service, so allow it only if you trust everyone who can change it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Allowance {
@@ -97,8 +100,8 @@ pub struct Allowance {
     #[schemars(length(min = 1, max = 63), regex(pattern = patterns::LABEL))]
     pub name: String,
     /// kind specifies what is allowed. ExternalName allows a Service of type ExternalName. Selectorless allows a
-    /// Service without a selector. ManualSlices allows EndpointSlices that the EndpointSlice controller does not
-    /// manage. ExternalIPs allows a Service with external IPs.
+    /// Service without a selector. ManualSlices allows EndpointSlices that are not managed by the EndpointSlice
+    /// controller. ExternalIPs allows a Service with external IPs.
     pub kind: AllowanceKind,
 }
 

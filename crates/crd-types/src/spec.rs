@@ -35,7 +35,7 @@ use crate::{
     namespaced,
     status = "ToolsetConfigStatus",
     derive = "PartialEq",
-    doc = "ToolsetConfig specifies which Services become tools of an AI operations agent. The operator writes the tools into one ConfigMap in the namespace of the ToolsetConfig, and the agent loads the ConfigMap. A pod can mount only ConfigMaps of its own namespace, so create the ToolsetConfig in the namespace of the agent.",
+    doc = "ToolsetConfig specifies which Services an AI operations agent can use as tools. The operator writes the tools to a ConfigMap in the namespace of the ToolsetConfig, and the agent loads that ConfigMap. A Pod can mount only ConfigMaps from its own namespace, so create the ToolsetConfig in the agent's namespace.",
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
     printcolumn(name = "Tools", type_ = "integer", json_path = ".status.summary.tools"),
@@ -51,71 +51,70 @@ use crate::{
 #[x_kube(
     validation = (
         "self.output.configMapName == oldSelf.output.configMapName",
-        "output.configMapName cannot be changed; create another ToolsetConfig with the new name"
+        "output.configMapName is immutable; to use another name, create another ToolsetConfig"
     ),
     validation = (
         "!('Environment' in self.output.formats || 'GrafanaDatasources' in self.output.formats) || !(has(self.output.base) || has(self.baseline) || self.consumer.observe != 'None')",
-        "output.base, baseline and consumer.observe have no meaning for the formats Environment and GrafanaDatasources; remove them"
+        "output.base, baseline and consumer.observe are not supported with the formats Environment and GrafanaDatasources; remove them"
     ),
     validation = (
         "!('GrafanaDatasources' in self.output.formats) || self.consumer.reload == 'None'",
-        "consumer.reload has no meaning for the format GrafanaDatasources, because Grafana's sidecar reloads the file; remove it"
+        "consumer.reload is not supported with the format GrafanaDatasources, because Grafana's sidecar reloads the file; remove it"
     ),
     validation = (
         "!('Environment' in self.output.formats || 'GrafanaDatasources' in self.output.formats) || !(has(self.consumer.serviceRef) || has(self.consumer.agentVersion) || self.consumer.revisionEntry != 'Enabled')",
-        "consumer.serviceRef, consumer.agentVersion and consumer.revisionEntry have no meaning for the formats Environment and GrafanaDatasources; remove them"
+        "consumer.serviceRef, consumer.agentVersion and consumer.revisionEntry are not supported with the formats Environment and GrafanaDatasources; remove them"
     ),
     validation = (
         "!('GrafanaDatasources' in self.output.formats) || !(has(self.consumer.deploymentRef) || has(self.consumer.restartOn))",
-        "consumer.deploymentRef and consumer.restartOn have no meaning for the format GrafanaDatasources; remove them"
+        "consumer.deploymentRef and consumer.restartOn are not supported with the format GrafanaDatasources; remove them"
     ),
     validation = (
         "!('Environment' in self.output.formats) || !has(self.consumer.restartOn) || self.consumer.restartOn == 'AnyChange'",
-        "consumer.restartOn must be AnyChange for the format Environment, because a pod reads its variables only when it starts"
+        "consumer.restartOn must be AnyChange with the format Environment, because a Pod reads its environment variables only when it starts"
     ),
     validation = (
         "'GrafanaDatasources' in self.output.formats || !(has(self.overrides) && self.overrides.exists(one, has(one.settings) && has(one.settings.index)) || has(self.tools) && self.tools.exists(one, has(one.settings) && has(one.settings.index)))",
-        "settings.index has a meaning only for the format GrafanaDatasources; remove it"
+        "settings.index is supported only with the format GrafanaDatasources; remove it"
     )
 )]
 pub struct ToolsetConfigSpec {
-    /// mode specifies whether the operator writes the ConfigMap. With Apply, the operator writes it. With Preview, the
-    /// operator does not change the ConfigMap, and the status shows the tools that it would write. With Suspended, the
-    /// operator does not change the ConfigMap either, and it does not update the tools in the status or report Events
-    /// about Services.
+    /// mode specifies whether the operator writes the ConfigMap. Apply keeps the ConfigMap up to date. Preview leaves
+    /// the ConfigMap unchanged, and the status shows the tools that the operator would write. Suspended leaves the
+    /// ConfigMap and the tools in the status unchanged, and the operator reports no Events about Services.
     #[serde(default)]
     pub mode: Mode,
-    /// sources selects the Services that the operator considers, and specifies how far it trusts them. If several
-    /// sources select a Service, the first one applies.
+    /// sources specifies which Services the operator considers, and how much it trusts them. If several sources select
+    /// a Service, the first one applies.
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(
         merge_strategy = ListMerge::Atomic,
-        validation = ("self.all(a, self.exists_one(b, a.name == b.name))", "the names of sources must be unique; rename one of them")
+        validation = ("self.all(a, self.exists_one(b, a.name == b.name))", "source names must be unique; rename one of the sources")
     )]
     pub sources: Vec<Source>,
-    /// detectors configures the detection of products. A product that is not listed is Enabled, except MCP, which is
+    /// detectors configures the detection of products. Products that are not listed are Enabled, except MCP, which is
     /// Disabled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 17))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub detectors: Vec<DetectorConfig>,
-    /// signatures lists your own recognition rules. They take precedence over annotations and over the built-in rules.
+    /// signatures lists custom recognition rules. They take precedence over annotations and over the built-in rules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub signatures: Vec<Signature>,
-    /// evidence specifies what the operator reads beside Services to recognise a product.
+    /// evidence specifies what the operator reads in addition to Services to recognise a product.
     #[serde(default)]
     pub evidence: Evidence,
     /// health specifies when a tool is healthy and what happens to an unhealthy tool.
     #[serde(default)]
     pub health: Health,
-    /// overrides changes tools that the operator discovered. Overrides apply in order.
+    /// overrides lists changes to discovered tools. Overrides apply in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(
         merge_strategy = ListMerge::Atomic,
-        validation = ("self.all(a, self.exists_one(b, a.name == b.name))", "the names of overrides must be unique; rename one of them")
+        validation = ("self.all(a, self.exists_one(b, a.name == b.name))", "override names must be unique; rename one of the overrides")
     )]
     pub overrides: Vec<Override>,
     /// tools lists tools that the operator does not discover, for example tools outside the cluster.
@@ -123,7 +122,7 @@ pub struct ToolsetConfigSpec {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub tools: Vec<StaticTool>,
-    /// baseline enables or disables built-in toolsets of the agent. kubernetes/core is enabled unless it is listed here
+    /// baseline enables or disables built-in toolsets of the agent. kubernetes/core is Enabled unless it is listed here
     /// as Disabled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -132,14 +131,14 @@ pub struct ToolsetConfigSpec {
     /// output specifies the ConfigMap that the operator writes.
     #[serde(default)]
     pub output: Output,
-    /// consumer specifies how the agent learns about a change of the ConfigMap.
+    /// consumer specifies how changes of the ConfigMap reach the agent.
     #[serde(default)]
     pub consumer: Consumer,
 }
 
 impl ToolsetConfigSpec {
-    /// Which changes restart the agent, if `consumer.reload` restarts it. A pod reads environment variables only when it
-    /// starts, so every change of the format Environment needs a restart.
+    /// Which changes restart the agent if `consumer.reload` is RolloutRestart. A Pod reads environment variables only
+    /// when it starts, so every change in the format Environment requires a restart.
     pub fn restart_on(&self) -> RestartOn {
         if self.output.writes(OutputFormat::Environment) {
             return RestartOn::AnyChange;

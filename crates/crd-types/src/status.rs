@@ -12,69 +12,68 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolsetConfigStatus {
-    /// observedGeneration is the metadata.generation that this status describes.
+    /// observedGeneration is the metadata.generation that this status was computed from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// conditions are the observations of the current state. Ready shows whether the ConfigMap is up to date.
-    /// InputsSynced, OutputApplied, OverridesApplied, ConsumerReloaded and AgentLoaded show which part has a problem.
-    /// The last three do not change Ready.
+    /// conditions describe the current state. Ready is the summary: it shows whether the ConfigMap is up to date.
+    /// InputsSynced, OutputApplied, OverridesApplied, ConsumerReloaded and AgentLoaded identify the failing part.
+    /// OverridesApplied, ConsumerReloaded and AgentLoaded do not affect Ready.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
-    /// summary counts candidates and tools.
+    /// summary contains the numbers of candidates and tools.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,
-    /// detectors counts candidates and tools per type. A type without candidates and without tools is not listed.
+    /// detectors contains the numbers of candidates and tools per type. Types without candidates and tools are omitted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub detectors: Vec<DetectorSummary>,
-    /// tools lists at most 100 tools, sorted by namespace and name.
+    /// tools lists up to 100 tools, sorted by namespace and name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub tools: Vec<ToolStatus>,
-    /// rejected lists at most 50 candidates that are not tools, sorted by namespace and name.
+    /// rejected lists up to 50 candidates that are not tools, sorted by namespace and name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub rejected: Vec<RejectedStatus>,
-    /// truncated is true if tools or rejected is incomplete, because there are more entries than the limit.
+    /// truncated is true if tools or rejected is incomplete because there are too many entries.
     #[serde(default)]
     pub truncated: bool,
     /// output describes the ConfigMap as the operator last wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<OutputStatus>,
-    /// agent describes what the running agent has loaded. It is set only if spec.consumer.observe is HolmesGPT.
+    /// agent describes what the running agent has loaded. Set only if spec.consumer.observe is HolmesGPT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentStatus>,
 }
 
-/// Summary counts candidates and tools. A candidate is a Service in a source that a detector, a signature or an
-/// annotation recognises.
+/// Summary contains the numbers of candidates and tools. A candidate is a Service in a source that a detector, a
+/// signature or an annotation recognises.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// candidates is the number of candidates.
     #[serde(default)]
     pub candidates: i32,
-    /// tools is the number of tools in the plan.
+    /// tools is the number of tools, including unhealthy ones.
     #[serde(default)]
     pub tools: i32,
-    /// unhealthy is the number of tools without a usable endpoint. It includes the tools that are withheld from the
-    /// output.
+    /// unhealthy is the number of tools without a usable endpoint, whether or not they are withheld from the output.
     #[serde(default)]
     pub unhealthy: i32,
-    /// rejected is the number of candidates that are not tools for another reason than their health.
+    /// rejected is the number of candidates that are not tools for a reason other than their health.
     #[serde(default)]
     pub rejected: i32,
 }
 
-/// DetectorSummary counts the candidates and the tools of one type.
+/// DetectorSummary contains the numbers of candidates and tools of one type.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DetectorSummary {
-    /// type is the type that is counted.
+    /// type is the type that the numbers are for.
     #[serde(rename = "type")]
     #[schemars(length(max = 63))]
     pub type_: String,
@@ -93,15 +92,15 @@ pub struct ToolStatus {
     /// name is the name of the tool in the agent.
     #[schemars(length(max = 253))]
     pub name: String,
-    /// type is the type of the tool. For a tool of type Custom it is the customType.
+    /// type is the type of the tool. For a tool of type Custom, it is the customType.
     #[serde(rename = "type")]
     #[schemars(length(max = 63))]
     pub type_: String,
-    /// namespace is the namespace of the Service. It is empty for an entry of spec.tools.
+    /// namespace is the namespace of the Service. Empty for an entry of spec.tools.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub namespace: String,
-    /// service is the name of the Service. It is empty for an entry of spec.tools.
+    /// service is the name of the Service. Empty for an entry of spec.tools.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub service: String,
@@ -109,7 +108,7 @@ pub struct ToolStatus {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 1024))]
     pub endpoint: String,
-    /// source is the name of the source that selected the Service. It is empty for an entry of spec.tools.
+    /// source is the name of the source that selected the Service. Empty for an entry of spec.tools.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub source: String,
@@ -117,13 +116,13 @@ pub struct ToolStatus {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub confidence: String,
-    /// evidence is the evidence that decided, for example label app.kubernetes.io/name=grafana. It is empty for an entry
-    /// of spec.tools.
+    /// evidence is the decisive evidence, for example label app.kubernetes.io/name=grafana. Empty for an entry of
+    /// spec.tools.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 256))]
     pub evidence: String,
-    /// fromPods lists the parts of the entry that only the Pods of the Service show: Product, Port, Scheme and Path. While
-    /// the operator cannot read the Pods, these parts stay as they are.
+    /// fromPods lists the parts of the tool that are known only from the Pods of the Service: Product, Port, Scheme and
+    /// Path. If the operator cannot read the Pods, it keeps the last known values of these parts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4), inner(length(max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -132,7 +131,7 @@ pub struct ToolStatus {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub health: String,
-    /// reason is Selected, or the reason of a problem that the tool has.
+    /// reason is Selected, or the reason for a problem with the tool.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub reason: String,
@@ -148,14 +147,14 @@ pub struct RejectedStatus {
     /// service is the name of the Service.
     #[schemars(length(max = 63))]
     pub service: String,
-    /// type is the type that the Service was recognised as. It is empty if the type is unknown.
+    /// type is the type that the Service was recognised as. Empty if the type is unknown.
     #[serde(default, rename = "type", skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub type_: String,
-    /// reason is the machine-readable reason.
+    /// reason is a machine-readable reason.
     #[schemars(length(max = 63))]
     pub reason: String,
-    /// message explains the reason and what you can do.
+    /// message is a human-readable explanation of the reason, and describes how to resolve it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 2048))]
     pub message: String,
@@ -178,53 +177,54 @@ pub struct OutputStatus {
     /// entries is the number of tools in the ConfigMap.
     #[serde(default)]
     pub entries: i32,
-    /// lastChangeTime is the last time the generated keys changed.
+    /// lastChangeTime is the last time that the generated keys changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_change_time: Option<Time>,
 }
 
-/// AgentStatus describes what the running agent has loaded, as its replicas last answered.
+/// AgentStatus describes what the running agent has loaded, according to the last answers of its replicas.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentStatus {
-    /// version is the version of the agent. If replicas have different versions, this is the lowest one.
+    /// version is the version of the agent. If the replicas have different versions, it is the lowest one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub version: String,
-    /// revision is the revision of the ConfigMap that the replicas should have loaded. The ConfigMap contains it as the
-    /// entry discovered-revision-<revision>.
+    /// revision is the revision of the ConfigMap that the replicas should have loaded. In the ConfigMap, it is part of
+    /// the name of the entry discovered-revision-<revision>.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub revision: String,
-    /// replicas is the number of replicas of the agent that the operator knows.
+    /// replicas is the number of known replicas of the agent.
     #[serde(default)]
     pub replicas: i32,
     /// current is the number of replicas that have loaded the revision.
     #[serde(default)]
     pub current: i32,
-    /// loaded shows current and replicas in one text, for example 3/3.
+    /// loaded is the number of current replicas out of all replicas, for example 3/3.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub loaded: String,
-    /// toolsets lists at most 50 entries that the operator wrote and that are not enabled in a replica, sorted by name.
+    /// toolsets lists up to 50 entries of the ConfigMap that are not enabled in at least one replica, sorted by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub toolsets: Vec<AgentToolsetStatus>,
 }
 
-/// AgentToolsetStatus describes an entry of the ConfigMap in the agent. If replicas differ, it describes the worst one.
+/// AgentToolsetStatus describes an entry of the ConfigMap in the agent. If the replicas differ, it describes the worst
+/// state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentToolsetStatus {
     /// name is the name of the entry.
     #[schemars(length(max = 253))]
     pub name: String,
-    /// status is failed, disabled, missing if the replica does not list the entry, or unknown if the replica reports
-    /// another state.
+    /// status is failed, disabled, missing or unknown. missing means that a replica does not list the entry. unknown
+    /// means that a replica reports a state that the operator does not know.
     #[schemars(length(max = 63))]
     pub status: String,
-    /// toolCount is the number of tools that the entry has in the agent.
+    /// toolCount is the number of tools that the agent provides for the entry.
     #[serde(default)]
     pub tool_count: i32,
 }
@@ -237,27 +237,27 @@ fn conditions(_: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["type"],
         "items": {
-            "description": "Condition contains details about one aspect of the current state of this ToolsetConfig.",
+            "description": "Condition contains details for one aspect of the current state of this ToolsetConfig.",
             "type": "object",
             "required": ["lastTransitionTime", "message", "reason", "status", "type"],
             "properties": {
                 "type": {
-                    "description": "type of condition: Ready, InputsSynced, OutputApplied, OverridesApplied, ConsumerReloaded or AgentLoaded.",
+                    "description": "type is the type of the condition: Ready, InputsSynced, OutputApplied, OverridesApplied, ConsumerReloaded or AgentLoaded.",
                     "type": "string",
                     "maxLength": 316,
                 },
-                "status": {"description": "status of the condition, one of True, False, Unknown.", "type": "string", "enum": ["True", "False", "Unknown"]},
+                "status": {"description": "status is the status of the condition, one of True, False, Unknown.", "type": "string", "enum": ["True", "False", "Unknown"]},
                 "reason": {
-                    "description": "reason is the machine-readable reason for the last transition of the condition.",
+                    "description": "reason is a machine-readable reason for the status of the condition.",
                     "type": "string",
                     "minLength": 1,
                     "maxLength": 1024,
                     "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
                 },
-                "message": {"description": "message is a human-readable message with details about the condition.", "type": "string", "maxLength": 32768},
-                "lastTransitionTime": {"description": "lastTransitionTime is the last time the condition transitioned from one status to another.", "type": "string", "format": "date-time"},
+                "message": {"description": "message is a human-readable explanation of the status.", "type": "string", "maxLength": 32768},
+                "lastTransitionTime": {"description": "lastTransitionTime is the last time that the status of the condition changed.", "type": "string", "format": "date-time"},
                 "observedGeneration": {
-                    "description": "observedGeneration is the metadata.generation that the condition was set for.",
+                    "description": "observedGeneration is the metadata.generation that the condition was computed from.",
                     "type": "integer",
                     "format": "int64",
                     "minimum": 0,

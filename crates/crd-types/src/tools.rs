@@ -16,7 +16,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = ("self.type != 'Custom' || has(self.customType)", "customType is required when type is Custom; set it to your own name for the type"),
+    validation = ("self.type != 'Custom' || has(self.customType)", "customType is required when type is Custom; set it to a name for the type"),
     validation = ("self.type == 'Custom' || !has(self.customType)", "customType may only be set when type is Custom; remove customType or set type to Custom"),
 )]
 pub struct StaticTool {
@@ -27,30 +27,30 @@ pub struct StaticTool {
     #[serde(rename = "type")]
     #[schemars(with = "ProductSchema")]
     pub type_: Product,
-    /// customType is your own name for the type. It is required when type is Custom.
+    /// customType is a custom name for the type. Required when type is Custom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32), regex(pattern = patterns::CUSTOM_TYPE))]
     pub custom_type: Option<String>,
-    /// endpoint is the URL of the tool. The scheme is http or https. A port and a path are optional. User, query and
-    /// fragment are not allowed.
+    /// endpoint is the URL of the tool. The scheme must be http or https. A port and a path are optional. User
+    /// information, a query and a fragment are not allowed.
     #[schemars(length(min = 1, max = 512), regex(pattern = patterns::URL))]
     #[x_kube(validation = patterns::PLAIN_URL_PATH, validation = patterns::PLAIN_ADDRESS)]
     pub endpoint: String,
-    /// credentials specify how the agent authenticates.
+    /// credentials specify how the agent authenticates to the tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Credentials>,
-    /// description describes the tool to the model, on one line.
+    /// description describes the tool to the model. It must be a single line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = patterns::LINE)]
     pub description: Option<String>,
-    /// instructions explain to the model how to use the tool.
+    /// instructions tell the model how to use the tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     #[x_kube(validation = patterns::TEXT)]
     pub instructions: Option<String>,
     /// tenantID is the tenant whose data the agent queries. The agent sends it in the X-Scope-OrgID header. The value
-    /// is a literal, not the name of a variable.
+    /// is used as it is, and is not the name of an environment variable.
     #[serde(default, rename = "tenantID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), regex(pattern = patterns::TENANT_ID))]
     pub tenant_id: Option<String>,

@@ -16,8 +16,7 @@ pub fn notes(tool: &Tool) -> Vec<String> {
 }
 
 /// What [`ServiceReason::AmbiguousPods`] means.
-pub const AMBIGUOUS: &str =
-    "the Service selects Pods of several controllers that differ, and only what they agree on counts";
+pub const AMBIGUOUS: &str = "the Service selects Pods of several controllers that differ, so the operator uses only what these Pods have in common";
 
 /// What a tool is known to ask of its clients and its entry does not have. `None` for a tool of a Tenant, which never
 /// gets credentials.
@@ -28,17 +27,17 @@ pub fn missing(tool: &Tool) -> Option<String> {
     let type_name = tool.type_name();
     match tool.auth {
         Auth::Basic | Auth::Bearer if tool.product == Product::Grafana => Some(
-            "Grafana asks for a login or a token; set credentials in an override (overrides[].credentials), for example of type Bearer with the token of a service account"
+            "Grafana requires a login or a token; set credentials in an override (overrides[].credentials), for example of type Bearer with the token of a service account"
                 .to_owned(),
         ),
         Auth::Basic => Some(format!(
-            "{type_name} asks for a user and a password; set credentials of type Basic in an override (overrides[].credentials)"
+            "{type_name} requires a user name and a password; set credentials of type Basic in an override (overrides[].credentials)"
         )),
         Auth::Bearer => Some(format!(
-            "{type_name} asks for a bearer token; set credentials of type Bearer in an override (overrides[].credentials)"
+            "{type_name} requires a bearer token; set credentials of type Bearer in an override (overrides[].credentials)"
         )),
         Auth::Tenant if tool.tenant_id.is_none() => Some(format!(
-            "{type_name} asks for the name of a tenant in the header X-Scope-OrgID; set overrides[].tenantID"
+            "{type_name} requires a tenant ID in the header X-Scope-OrgID; set overrides[].tenantID"
         )),
         Auth::Tenant | Auth::None | Auth::Unknown => None,
     }
@@ -89,8 +88,8 @@ fn path(tool: &Tool) -> String {
     let place = path_setting(tool.product).map(|place| format!(" ({place})")).unwrap_or_default();
     let type_name = tool.type_name();
     match tool.endpoint.path.as_str() {
-        "" => format!("the path is assumed to be empty; if {type_name} is served below a prefix{place}, {state}"),
-        path => format!("the path {path} is assumed; if {type_name} is served below another one{place}, {state}"),
+        "" => format!("the path is assumed to be empty; if {type_name} has a path prefix{place}, {state}"),
+        path => format!("the path {path} is assumed; if {type_name} has another path prefix{place}, {state}"),
     }
 }
 
@@ -98,21 +97,21 @@ fn authentication(tool: &Tool) -> String {
     let type_name = tool.type_name();
     match tool.auth {
         Auth::None => {
-            format!(
-                "{type_name} is assumed to let everybody in; if it asks for credentials, set overrides[].credentials"
-            )
+            format!("{type_name} is assumed to require no authentication; if it does, set overrides[].credentials")
         }
         Auth::Basic => {
-            format!("{type_name} is assumed to ask for a user and a password; if it does, set overrides[].credentials")
+            format!(
+                "{type_name} is assumed to require a user name and a password; if it does, set overrides[].credentials"
+            )
         }
         Auth::Bearer => {
-            format!("{type_name} is assumed to ask for a bearer token; if it does, set overrides[].credentials")
+            format!("{type_name} is assumed to require a bearer token; if it does, set overrides[].credentials")
         }
         Auth::Tenant => format!(
-            "{type_name} is assumed to ask for the name of a tenant in the header X-Scope-OrgID; if it does, set overrides[].tenantID"
+            "{type_name} is assumed to require a tenant ID in the header X-Scope-OrgID; if it does, set overrides[].tenantID"
         ),
         Auth::Unknown => {
-            format!("it is not known whether {type_name} asks for credentials; if it does, set overrides[].credentials")
+            format!("it is not known whether {type_name} requires credentials; if it does, set overrides[].credentials")
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     sync::Arc,
 };
 
@@ -114,9 +115,9 @@ pub fn ownership(config: &ToolsetConfig, existing: &ConfigMapView) -> Ownership 
             match (managed_by, component) {
                 (Some(FIELD_MANAGER), _) => Ownership::Ours,
                 (Some(PREDECESSOR), Some("dynamic-toolset")) => Ownership::Predecessor,
-                (Some(manager), _) => Ownership::Stranger { who: format!("something managed by {manager}") },
+                (Some(manager), _) => Ownership::Stranger { who: format!("{manager}, according to its label app.kubernetes.io/managed-by") },
                 (None, _) => Ownership::Stranger {
-                    who: "an unknown owner (it has no owner reference and no managed-by label)".to_owned(),
+                    who: "an unknown owner, because it has no controller owner reference and no label app.kubernetes.io/managed-by".to_owned(),
                 },
             }
         }
@@ -130,9 +131,9 @@ pub fn refused_as_base(existing: &ConfigMapView) -> Option<String> {
     let who = by_owner.map(|owner| format!("of ToolsetConfig {}", owner.name)).or_else(|| {
         let labels = [MANAGED_BY, MANAGED_BY_WITHOUT_PREFIX].into_iter().filter_map(|key| existing.labels.get(key));
         let mut managers = labels.filter(|manager| [FIELD_MANAGER, PREDECESSOR].contains(&manager.as_str()));
-        managers.next().map(|manager| format!("of {manager}, as its label managed-by says"))
+        managers.next().map(|manager| format!("of {manager}, according to its label managed-by"))
     })?;
-    Some(format!("the ConfigMap is an output itself, {who}; move your own toolsets to another ConfigMap"))
+    Some(format!("the ConfigMap is itself an output {who}. Move your own toolsets to another ConfigMap"))
 }
 
 /// What a `ConfigMap` lacks of what it should be.
@@ -148,6 +149,18 @@ pub enum Drift {
     Annotation,
     /// The owner reference is absent, or it is there although the policy is Orphan.
     Owner,
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("the ConfigMap does not exist"),
+            Self::Data(key) => write!(f, "the data key {key} differs"),
+            Self::Label(key) => write!(f, "the label {key} differs"),
+            Self::Annotation => f.write_str("the hash annotation differs"),
+            Self::Owner => f.write_str("the owner reference differs"),
+        }
+    }
 }
 
 /// The fields of a `ConfigMap` that our field manager owns. An apply removes those of them that it does not contain.
@@ -204,11 +217,11 @@ impl Manifest {
     pub fn obstacle(&self, existing: &ConfigMapView, owned: &OwnedFields) -> Option<String> {
         let name = self.name();
         if let Some(key) = self.0.data.keys().find(|key| existing.binary_keys.contains(&***key)) {
-            return Some(format!("ConfigMap {name} has the key {key} in binaryData; remove the key from binaryData"));
+            return Some(format!("ConfigMap {name} has the key {key} in binaryData. Remove the key from binaryData."));
         }
         let differs = matches!(self.drift(existing, owned), Some(Drift::Data(_)));
         (existing.immutable && differs)
-            .then(|| format!("ConfigMap {name} is immutable; delete it, and the operator creates it again"))
+            .then(|| format!("ConfigMap {name} is immutable. Delete it, and the operator creates it again."))
     }
 
     /// Its content, by data key.

@@ -36,13 +36,13 @@ impl Endpoint {
     ) -> Result<Self, String> {
         for (what, name) in [("namespace", &key.namespace), ("name", &key.name)] {
             if !checked::is_dns_label(name) {
-                return Err(format!("its {what} {name:?} is not a DNS label"));
+                return Err(format!("the {what} {name:?} is not a DNS label"));
             }
         }
         let path = checked::path_prefix(path).map_err(|why| format!("the path {why}"))?;
         let host = format!("{}.{}.svc.{cluster_domain}", key.name, key.namespace);
         let endpoint = Self { scheme, host, port, path };
-        endpoint.reads_back_as_meant()?;
+        endpoint.reads_back_as_meant().map_err(|why| format!("{endpoint} {why}"))?;
         Ok(endpoint)
     }
 
@@ -50,7 +50,7 @@ impl Endpoint {
     /// URL.
     pub fn of_url(text: &str) -> Result<Self, String> {
         let parts = Parts::split(text)?;
-        let path = checked::path_prefix(parts.path).map_err(|why| format!("the path {why}"))?;
+        let path = checked::path_prefix(parts.path).map_err(|why| format!("has a path that {why}"))?;
         let endpoint = Self { scheme: parts.scheme, host: parts.host.to_ascii_lowercase(), port: parts.port, path };
         endpoint.reads_back_as_meant()?;
         Ok(endpoint)
@@ -69,7 +69,7 @@ impl Endpoint {
     /// Parses the text that will be written as most clients do (WHATWG), and compares the result part by part.
     fn reads_back_as_meant(&self) -> Result<(), String> {
         let text = self.to_string();
-        let url = Url::parse(&text).map_err(|error| format!("{text} is not a URL: {error}"))?;
+        let url = Url::parse(&text).map_err(|error| format!("is not a valid URL: {error}"))?;
         let path = if url.path() == "/" { "" } else { url.path() };
         let same = url.scheme() == self.scheme.as_str()
             && match url.host() {
@@ -84,7 +84,7 @@ impl Endpoint {
             && url.password().is_none()
             && url.query().is_none()
             && url.fragment().is_none();
-        if same { Ok(()) } else { Err(format!("{text} reads back as {url}")) }
+        if same { Ok(()) } else { Err(format!("is read as {url} by clients")) }
     }
 }
 
@@ -120,7 +120,7 @@ impl<'a> Parts<'a> {
             Some((host, port)) => {
                 let digits = (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
                 let number = port.parse::<u16>().ok().filter(|number| digits && *number > 0);
-                (host, number.ok_or_else(|| format!("has no port number after the colon: {port:?}"))?)
+                (host, number.ok_or_else(|| format!("must have a port number after the colon, not {port:?}"))?)
             }
         };
         let host_character = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
@@ -129,7 +129,7 @@ impl<'a> Parts<'a> {
             || !host.chars().all(host_character)
             || host.split('.').any(str::is_empty)
         {
-            return Err(format!("has no plain host name: {host:?}"));
+            return Err(format!("must have a host name or an IPv4 address, not {host:?}"));
         }
         Ok(Self { scheme, host, port, path })
     }

@@ -16,6 +16,7 @@ pub mod assumptions;
 pub mod checked;
 pub mod config_map;
 pub mod convert;
+mod counted;
 pub mod digest;
 pub mod endpoint;
 #[cfg(test)]

@@ -73,6 +73,13 @@ impl Tool {
         }
     }
 
+    /// The object that it comes from, for messages: `Service monitoring/grafana`, or `tool corp` for one from
+    /// `spec.tools`.
+    pub fn object_in_words(&self) -> String {
+        let words = self.origin_in_words();
+        if self.key.is_some() { format!("Service {words}") } else { words }
+    }
+
     /// Where it comes from, for messages: `monitoring/grafana`, or `tool corp` for one from `spec.tools`.
     pub fn origin_in_words(&self) -> String {
         let name = if self.name.is_empty() { self.chosen_name.as_deref().unwrap_or_default() } else { &self.name };

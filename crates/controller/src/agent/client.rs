@@ -66,26 +66,26 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unauthorized { has_key: true } => {
-                f.write_str("refuses the API key; check apiKeySecret of the value agents")
+                f.write_str("rejects the API key; check apiKeySecret in the Helm value agents")
             }
             Self::Unauthorized { has_key: false } => {
-                f.write_str("wants an API key; set apiKeySecret in the value agents of the Helm chart")
+                f.write_str("requires an API key; set apiKeySecret in the Helm value agents")
             }
             // HolmesGPT answers 401 to a wrong key.
             Self::Status(403) => f.write_str(
-                "is not reached: the answer has the status code 403; check the policies of a proxy or a service mesh between \
-                 the operator and the agent",
+                "cannot be reached: the response has the status code 403; check the policies of a proxy or a service mesh \
+                 between the operator and the agent",
             ),
-            Self::Status(code) => write!(f, "answers with the status code {code}; check that the Service leads to HolmesGPT"),
+            Self::Status(code) => write!(f, "responds with the status code {code}; check that the Service leads to HolmesGPT"),
             Self::Refused => f.write_str("refuses the connection; check the port of the Service and the NetworkPolicies"),
-            Self::NoConnection(why) => write!(f, "cannot be connected to: {why}"),
+            Self::NoConnection(why) => write!(f, "cannot be reached: {why}"),
             Self::ConnectTimeout => write!(f, "does not accept a connection within {} s; check the NetworkPolicies", CONNECT.as_secs()),
-            Self::Timeout(after) => write!(f, "does not answer within {} s", after.as_secs_f32()),
-            Self::Broken => f.write_str("closes the connection before its answer is complete"),
-            Self::Certificate(why) => write!(f, "has a certificate that cannot be accepted: {why}"),
-            Self::Tls => f.write_str("does not answer with TLS; enable TLS in the agent, or remove caSecret"),
-            Self::TooLarge => f.write_str("sends a larger answer than the operator reads"),
-            Self::Unreadable => f.write_str("does not answer like HolmesGPT; check that the Service leads to HolmesGPT"),
+            Self::Timeout(after) => write!(f, "does not respond within {} s", after.as_secs_f32()),
+            Self::Broken => f.write_str("closes the connection before the response is complete"),
+            Self::Certificate(why) => write!(f, "has an invalid certificate: {why}"),
+            Self::Tls => f.write_str("does not use TLS; enable TLS in the agent, or remove caSecret from the Helm value agents"),
+            Self::TooLarge => f.write_str("sends a response that is too large"),
+            Self::Unreadable => f.write_str("does not respond like HolmesGPT; check that the Service leads to HolmesGPT"),
         }
     }
 }

@@ -98,15 +98,19 @@ impl Installed {
     pub(crate) fn access(&self, config: &NamespacedName) -> Result<Access, String> {
         let unnamed = || {
             format!(
-                "the installation names no Service for ToolsetConfig {}; add {{namespace: {}, toolsetConfig: {}, \
-                 service: …, port: …}} to the value agents of the Helm chart",
+                "The installation lists no agent for ToolsetConfig {}. Add {{namespace: {}, toolsetConfig: {}, service: …, \
+                 port: …}} to the Helm value agents.",
                 config.name, config.namespace, config.name
             )
         };
         let folder = self.0.as_deref().ok_or_else(unnamed)?;
         let list = read(&folder.join(LIST), LIST, MOST_LIST)?;
         let list: List<'_> = serde_json::from_slice(&list).map_err(|error| {
-            format!("{LIST} is malformed at line {}, column {}; it needs a list agents", error.line(), error.column())
+            format!(
+                "{LIST} is malformed at line {}, column {}. It must contain a list agents.",
+                error.line(),
+                error.column()
+            )
         })?;
         let wanted = Subject { namespace: config.namespace.to_string(), toolset_config: config.name.to_string() };
         let about_it =
@@ -114,12 +118,15 @@ impl Installed {
         let mut named = list.agents.iter().filter(about_it);
         let entry = named.next().ok_or_else(unnamed)?;
         if named.next().is_some() {
-            return Err(format!("{LIST} names ToolsetConfig {} more than once; remove all but one", config.name));
+            return Err(format!(
+                "{LIST} lists ToolsetConfig {} more than once. Remove all entries but one.",
+                config.name
+            ));
         }
         let agent: Agent = serde_json::from_str(entry.get()).map_err(|_| {
             format!(
-                "the entry of ToolsetConfig {} in {LIST} is malformed; beside namespace and toolsetConfig, it needs service and \
-                 port, and it may have scheme (http or https), allowPlaintext (true or false), apiKeyFile and caFile",
+                "The entry for ToolsetConfig {} in {LIST} is malformed. It must contain namespace, toolsetConfig, service and \
+                 port, and can contain scheme (http or https), allowPlaintext (true or false), apiKeyFile and caFile.",
                 config.name
             )
         })?;
@@ -132,16 +139,18 @@ impl Agent {
         let key = self.api_key_file.as_deref().map(|name| key(folder, name)).transpose()?;
         let tls = match (self.scheme, self.ca_file.as_deref()) {
             (Some(Scheme::Http), Some(_)) => {
-                return Err("caSecret is of no use with scheme http; remove one of them".to_owned());
+                return Err("caSecret has no effect with scheme http. Remove one of them from the Helm value agents."
+                    .to_owned());
             }
             (Some(Scheme::Https), None) => {
-                return Err("scheme https needs caSecret, with which the agent's certificate is verified".to_owned());
+                return Err("scheme https requires caSecret, which verifies the agent's certificate. Set caSecret in the Helm value agents.".to_owned());
             }
             (_, Some(name)) => Some(Arc::new(certificates(folder, name)?)),
             (_, None) if key.is_some() && !self.allow_plaintext => {
                 return Err(
-                    "the API key is not sent over plain HTTP, where everyone who can change that Service or create a \
-                            matching Pod can obtain it; set caSecret, or allowPlaintext"
+                    "The operator does not send the API key over plain HTTP, because everyone who can change the \
+                            Service or create a matching Pod could read it. Set caSecret, or allowPlaintext, in the \
+                            Helm value agents."
                         .to_owned(),
                 );
             }
@@ -152,27 +161,27 @@ impl Agent {
 }
 
 fn key(folder: &Path, name: &str) -> Result<HeaderValue, String> {
-    let what = "the file of apiKeySecret";
+    let what = "The file of apiKeySecret";
     let bytes = read(&within(folder, name, what)?, what, MOST_KEY)?;
     // Editors and `kubectl create secret --from-file` add a line break at the end.
     let key = bytes.trim_ascii();
     if key.is_empty() {
-        return Err(format!("{what} is empty; write the API key into the Secret"));
+        return Err(format!("{what} is empty. Write the API key to the Secret."));
     }
     let value = HeaderValue::from_bytes(key);
-    let mut value = value.map_err(|_| format!("{what} has characters that an API key cannot have in a header"))?;
+    let mut value = value.map_err(|_| format!("{what} contains characters that are not allowed in an HTTP header."))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 fn certificates(folder: &Path, name: &str) -> Result<ClientConfig, String> {
-    let what = "the file of caSecret";
+    let what = "The file of caSecret";
     let pem = read(&within(folder, name, what)?, what, MOST_CERTIFICATES)?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().unwrap_or_default();
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(certificates);
     if added == 0 {
-        return Err(format!("{what} holds no certificate in PEM format"));
+        return Err(format!("{what} contains no certificate in PEM format."));
     }
     let builder = ClientConfig::builder_with_provider(ring::default_provider().into());
     let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
@@ -183,7 +192,7 @@ fn certificates(folder: &Path, name: &str) -> Result<ClientConfig, String> {
 fn within(folder: &Path, name: &str, what: &str) -> Result<PathBuf, String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
-        return Err(format!("{what} is not beside {LIST}; name a file of the same folder"));
+        return Err(format!("{what} is not in the directory of {LIST}. Specify a file in that directory."));
     }
     Ok(folder.join(name))
 }
@@ -193,21 +202,21 @@ fn read(path: &Path, what: &str, most: u64) -> Result<Vec<u8>, String> {
     let folder = path.parent().unwrap_or(path).display();
     let cannot = |error: &io::Error| match error.kind() {
         io::ErrorKind::NotFound if what == LIST => {
-            format!("{LIST} does not exist in {folder}; check that the ConfigMap with the list exists")
+            format!("{LIST} does not exist in {folder}. Check that the ConfigMap with the list exists.")
         }
         io::ErrorKind::NotFound => {
-            format!("{what} does not exist in {folder}; check that the Secret exists and has the key")
+            format!("{what} does not exist in {folder}. Check that the Secret exists and has the key.")
         }
-        kind => format!("cannot read {what} in {folder}: {kind}"),
+        kind => format!("{what} in {folder} cannot be read: {kind}."),
     };
     let mut bytes = Vec::new();
     // A folder or a pipe in place of the file must not block the operator.
     if !fs::metadata(path).map_err(|error| cannot(&error))?.is_file() {
-        return Err(format!("{what} in {folder} is not a file"));
+        return Err(format!("{what} in {folder} is not a file."));
     }
     File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(|error| cannot(&error))?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > most) {
-        return Err(format!("{what} in {folder} is larger than {most} bytes"));
+        return Err(format!("{what} in {folder} is larger than {most} bytes."));
     }
     Ok(bytes)
 }
@@ -269,7 +278,7 @@ mod tests {
         for (namespace, name) in [("holmes", "other"), ("other", "default")] {
             let error = installed.access(&NamespacedName::new(namespace, name)).err().unwrap();
             assert!(error.contains(&format!("{{namespace: {namespace}, toolsetConfig: {name}")), "{error}");
-            assert!(error.contains("value agents of the Helm chart"), "{error}");
+            assert!(error.contains("Helm value agents"), "{error}");
         }
         assert!(Installed::default().access(&NamespacedName::new("holmes", "default")).is_err());
     }
@@ -294,7 +303,7 @@ mod tests {
     fn https_needs_certificates() {
         let https = json!({"scheme": "https", "caFile": "ca-0", "apiKeyFile": "key-0"});
         let folder = Folder::new("https").with(&json!([agent(&https)])).file("key-0", b"k");
-        assert!(folder.error().contains("the file of caSecret does not exist"), "{}", folder.error());
+        assert!(folder.error().contains("The file of caSecret does not exist"), "{}", folder.error());
         let folder = folder.file("ca-0", b"not a certificate");
         assert!(folder.error().contains("no certificate in PEM format"), "{}", folder.error());
         let folder = folder.with(&json!([agent(&json!({"scheme": "https"}))]));
@@ -309,7 +318,7 @@ mod tests {
         assert!(folder.access().unwrap().tls.is_some(), "the key would be sent over plain HTTP");
         let plain = json!({"caFile": "ca", "apiKeyFile": "key", "scheme": "http", "allowPlaintext": true});
         let folder = folder.with(&json!([agent(&plain)]));
-        assert!(folder.error().contains("caSecret is of no use with scheme http"), "{}", folder.error());
+        assert!(folder.error().contains("caSecret has no effect with scheme http"), "{}", folder.error());
     }
 
     #[test]
@@ -319,7 +328,7 @@ mod tests {
             assert_eq!(folder.error(), "", "{bad}");
         }
         let folder = Folder::new("own").with(&json!([agent(&json!({"port": []})), {}]));
-        assert!(folder.error().starts_with("the entry of ToolsetConfig default in agents.json is malformed"));
+        assert!(folder.error().starts_with("The entry for ToolsetConfig default in agents.json is malformed"));
     }
 
     #[test]
@@ -360,7 +369,7 @@ mod tests {
             ("an unknown scheme", json!({"scheme": "ftp"})),
         ] {
             let folder = Folder::new("entry").with(&json!([agent(&more)]));
-            assert!(folder.error().contains("in agents.json is malformed; "), "{what}: {}", folder.error());
+            assert!(folder.error().contains("in agents.json is malformed. "), "{what}: {}", folder.error());
         }
         let twice = Folder::new("twice").with(&json!([agent(&json!({})), agent(&json!({"port": 81}))]));
         assert!(twice.error().contains("more than once"), "{}", twice.error());
@@ -376,7 +385,7 @@ mod tests {
         for name in ["../secret", "/etc/passwd", "..", "a/b", "", ".hidden"] {
             let file = json!({"apiKeyFile": name, "allowPlaintext": true});
             let folder = Folder::new("elsewhere").with(&json!([agent(&file)]));
-            assert!(folder.error().contains("not beside agents.json"), "{name}: {}", folder.error());
+            assert!(folder.error().contains("not in the directory of agents.json"), "{name}: {}", folder.error());
         }
     }
 

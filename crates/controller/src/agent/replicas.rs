@@ -68,7 +68,7 @@ pub(crate) fn port<'a>(service: &'a ThinService, wanted: &PortRef) -> Option<&'a
 pub(crate) fn check_service(service: &ThinService) -> Result<&BTreeMap<String, String>, &'static str> {
     let spec = service.spec.as_ref().ok_or("it has no spec")?;
     if spec.type_.as_deref() == Some("ExternalName") {
-        return Err("its type is ExternalName, so it leads to a name outside of the cluster");
+        return Err("it is of type ExternalName, so it leads to a name outside the cluster");
     }
     if spec.external_ips.as_ref().is_some_and(|addresses| !addresses.is_empty()) {
         return Err("it has externalIPs");
@@ -84,17 +84,17 @@ pub(crate) fn candidates(service: &ThinService, port: &ServicePort, slices: &[Ba
         let name = slice.metadata.name.as_deref().unwrap_or_default();
         if !is_controllers(slice, service) {
             remarks.insert(format!(
-                "EndpointSlice {name} is ignored, because the EndpointSlice controller does not manage it"
+                "EndpointSlice {name} is ignored, because it is not managed by the EndpointSlice controller"
             ));
             continue;
         }
         if !matches!(slice.address_type.as_str(), "IPv4" | "IPv6") {
-            remarks.insert(format!("EndpointSlice {name} is ignored, because it does not hold IP addresses"));
+            remarks.insert(format!("EndpointSlice {name} is ignored, because it does not contain IP addresses"));
             continue;
         }
         let Some(number) = port_of(slice, port) else {
             remarks.insert(format!(
-                "EndpointSlice {name} is ignored, because it does not have the port {} of the Service; check that the Pods \
+                "EndpointSlice {name} is ignored, because it does not have the port {} of the Service. Check that the Pods \
                  have its targetPort",
                 port.name.as_deref().map_or_else(|| port.port.to_string(), str::to_owned)
             ));
@@ -106,7 +106,7 @@ pub(crate) fn candidates(service: &ThinService, port: &ServicePort, slices: &[Ba
             });
             let Some(target) = target else {
                 remarks.insert(format!(
-                    "an address of EndpointSlice {name} is not asked, because it is not that of a Pod"
+                    "an address of EndpointSlice {name} is ignored, because it does not belong to a Pod"
                 ));
                 continue;
             };
@@ -156,28 +156,26 @@ impl Candidate {
             return Err("does not match the selector of the Service".to_owned());
         }
         if pod.spec.host_network {
-            return Err("uses the network of its node, so its address is not its own".to_owned());
+            return Err("uses the host network, so its address is the address of its node".to_owned());
         }
         let node = node_addresses(pod);
         if node.is_empty() {
-            return Err("does not show the address of its node yet, so its own address may be the same".to_owned());
+            return Err("does not show the address of its node yet, so the two could be the same".to_owned());
         }
         let port = port_in(&pod.spec, &self.target).ok_or("does not have the targetPort of the Service")?;
         let own: Vec<IpAddr> = pod.status.pod_ips.iter().filter_map(|one| parse(&one.ip).ok()).collect();
         // One address is enough. It is the Pod's first one that a slice has.
         let mut known: Vec<(usize, IpAddr)> = Vec::new();
         for (text, given) in &self.addresses {
-            let address = parse(text).map_err(|why| format!("has an address that is not called: {why}"))?;
+            let address = parse(text).map_err(|why| format!("has an address that the operator never calls: {why}"))?;
             let place = own.iter().position(|own| *own == address);
-            let place = place.ok_or("does not have the address that an EndpointSlice gives it")?;
+            let place = place.ok_or("does not have the address that an EndpointSlice lists for it")?;
             if node.contains(&address) {
                 return Err("has the address of its node".to_owned());
             }
-            reserved.check(address).map_err(|why| format!("has an address that is not called: {why}"))?;
+            reserved.check(address).map_err(|why| format!("has an address that the operator never calls: {why}"))?;
             if *given != port {
-                return Err(format!(
-                    "has the port {port} for the Service, and an EndpointSlice gives it the port {given}"
-                ));
+                return Err(format!("has port {port} for the Service, but an EndpointSlice lists port {given}"));
             }
             known.push((place, address));
         }

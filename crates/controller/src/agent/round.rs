@@ -134,19 +134,19 @@ impl Agents {
         let unreachable = |message: String| Stop::Problem(Reason::AgentUnreachable, message);
         let service = service.ok_or_else(|| {
             unreachable(format!(
-                "Service {} does not exist; correct spec.consumer.serviceRef and the value agents",
+                "Service {} does not exist. Correct spec.consumer.serviceRef and the Helm value agents.",
                 name.name
             ))
         })?;
         let selector = replicas::check_service(&service).map_err(|why| {
             unreachable(format!(
-                "Service {} does not lead to Pods of its own, because {why}, so the operator does not ask it",
+                "The operator does not send requests to Service {}, because {why}. The Service must select the Pods of the agent.",
                 name.name
             ))
         })?;
         let port = replicas::port(&service, &access.port).ok_or_else(|| {
             unreachable(format!(
-                "Service {} has no TCP port {}; correct spec.consumer.serviceRef and the value agents",
+                "Service {} has no TCP port {}. Correct spec.consumer.serviceRef and the Helm value agents.",
                 name.name, access.port
             ))
         })?;
@@ -160,7 +160,7 @@ impl Agents {
         known.remarks = remarks;
         known.backends = Some(backends);
         if pods.len() > MOST {
-            known.remarks.push(format!("only {MOST} of {} replicas are asked", pods.len()));
+            known.remarks.push(format!("only {MOST} of {} replicas are checked", pods.len()));
         }
         known.ready = pods.iter().map(id).collect();
         let reserved = self.reserved().await?;
@@ -174,7 +174,7 @@ impl Agents {
             if let Some(replica) = replica {
                 known.replicas.insert(id, replica);
             } else {
-                known.remarks.push(format!("Pod {} does not exist any more", id.0));
+                known.remarks.push(format!("Pod {} no longer exists", id.0));
                 known.ready.remove(&id);
             }
         }
@@ -234,19 +234,20 @@ impl Agents {
     /// The addresses that are never called.
     async fn reserved(&self) -> Result<Reserved, Stop> {
         let unknown = |why: String| {
-            let message =
-                format!("the operator cannot know the addresses of the API server, which it never asks: {why}");
+            let message = format!(
+                "The operator cannot determine the addresses of the API server, to which it must not send these requests: {why}."
+            );
             Stop::Problem(Reason::AgentUnreachable, message)
         };
         let slice = backends::api_server_addresses(&self.client).await.map_err(|error| match error.cause() {
             Cause::Forbidden => unknown(format!(
-                "{error}; grant get on the EndpointSlice kubernetes in the namespace default, as the Helm chart does"
+                "{error}. Grant get on the EndpointSlice kubernetes in the namespace default, as the Helm chart does"
             )),
             _ => Stop::Api(error),
         })?;
-        let mut api_server = local::api_server_addresses(&self.api_server)
-            .await
-            .map_err(|host| unknown(format!("{host} cannot be resolved; check the DNS of the operator's Pod")))?;
+        let mut api_server = local::api_server_addresses(&self.api_server).await.map_err(|host| {
+            unknown(format!("{host} cannot be resolved. Check the DNS configuration of the operator's Pod"))
+        })?;
         api_server.extend(slice.iter().filter_map(|address| parse(address).ok()));
         Ok(Reserved { api_server, own: local::own_addresses() })
     }
@@ -258,8 +259,8 @@ fn stop(name: &NamespacedName, error: Error) -> Stop {
         Cause::Forbidden => Stop::Problem(
             Reason::AgentUnreachable,
             format!(
-                "the operator cannot find the replicas of the agent: {error}; add the Service to the value agents of the \
-                 Helm chart, or grant what the chart grants for it ({name})"
+                "The operator cannot find the replicas of the agent: {error}. Add Service {name} to the Helm value agents, or \
+                 grant the permissions that the chart grants for it."
             ),
         ),
         _ => Stop::Api(error),
@@ -268,8 +269,8 @@ fn stop(name: &NamespacedName, error: Error) -> Stop {
 
 fn unequal(access: &Access, wanted: &AgentServiceRef) -> String {
     format!(
-        "spec.consumer.serviceRef is Service {} port {}, and the installation allows only Service {} port {} for this \
-         ToolsetConfig; change serviceRef, or the value agents of the Helm chart",
+        "spec.consumer.serviceRef is port {1} of Service {0}, but the installation allows only port {3} of Service {2} \
+         for this ToolsetConfig. Change serviceRef, or the Helm value agents.",
         wanted.name, wanted.port, access.service, access.port
     )
 }

@@ -78,11 +78,11 @@ pub(crate) enum Unsupported {
 impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooOld(version) => write!(f, "runs version {version}, and the operator asks only {OLDEST} and later"),
+            Self::TooOld(version) => write!(f, "runs version {version}, but {OLDEST} or later is required"),
             Self::Unknown => write!(
                 f,
-                "does not show its version: its image has no version in its tag or goes by digest, or its containers differ; \
-                 if it is version {OLDEST} or later, set spec.consumer.agentVersion"
+                "has an unknown version, because its image has no version in its tag or is pinned by digest, or its containers \
+                 differ; if it is version {OLDEST} or later, set spec.consumer.agentVersion"
             ),
         }
     }

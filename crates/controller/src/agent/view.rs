@@ -208,7 +208,7 @@ impl<'a> Sorted<'a> {
         let failed: Vec<String> =
             self.not_enabled().map(|(name, entry)| format!("{name} ({})", entry.state.as_str())).collect();
         let failed = (!failed.is_empty())
-            .then(|| format!("these entries are not enabled: {}; the log of the agent shows why", named(&failed)));
+            .then(|| format!("some entries are not enabled: {}. The log of the agent shows why", named(&failed)));
         let (loaded, reason, detail) = if !self.unauthorized.is_empty() {
             (Some(false), Reason::AgentUnauthorized, Some(named(&self.unauthorized)))
         } else if !self.unsupported.is_empty() {
@@ -220,14 +220,14 @@ impl<'a> Sorted<'a> {
                 Some(false),
                 Reason::AgentUnreachable,
                 joined(
-                    ["the Service has no ready Pod; check that the agent runs and that the Service selects it"
+                    ["the Service has no ready Pod. Check that the agent is running and that the Service selects its Pods"
                         .to_owned()],
                     remarks,
                 ),
             );
         } else if overdue {
-            let cure = "a replica has been behind for too long; check that it mounts the ConfigMap as a directory, without subPath, and \
-                        that TOOLSET_STATUS_REFRESH_INTERVAL_SECONDS of the agent is not 0";
+            let cure = "a replica has been behind for too long. Check that it mounts the ConfigMap as a directory, without subPath, \
+                        and that its environment variable TOOLSET_STATUS_REFRESH_INTERVAL_SECONDS is not 0";
             (Some(false), Reason::AgentBehind, Some(cure.to_owned()))
         } else if failed.is_some() {
             (Some(false), Reason::AgentFailed, None)
@@ -235,13 +235,13 @@ impl<'a> Sorted<'a> {
             let wait = "HolmesGPT reads the file every few minutes";
             (None, Reason::AgentBehind, Some(wait.to_owned()))
         } else if !known.is_about(file) {
-            let wait = "the operator has not asked yet whether every entry is enabled";
+            let wait = "the operator has not checked yet whether every entry is enabled";
             (None, Reason::AgentBehind, Some(wait.to_owned()))
         } else {
             (Some(true), Reason::AsExpected, Some("every entry is enabled".to_owned()))
         };
         let unknowable = file.revision.is_none().then(|| {
-            "without the revision entry it is not known whether the agent has loaded changes inside of an entry"
+            "without the revision entry, the operator cannot know whether the agent has loaded changes within an entry"
                 .to_owned()
         });
         (loaded, reason, joined([Some(count), detail, failed, unknowable].into_iter().flatten(), remarks))
@@ -268,9 +268,15 @@ impl<'a> Sorted<'a> {
     }
 }
 
+/// The parts as sentences.
 fn joined(parts: impl IntoIterator<Item = String>, remarks: &[String]) -> String {
     let parts: Vec<String> = parts.into_iter().chain(remarks.iter().cloned()).collect();
-    parts.join("; ")
+    parts.iter().map(|part| format!("{}.", capitalised(part))).collect::<Vec<_>>().join(" ")
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// The first ones, and how many there are besides.

@@ -45,7 +45,9 @@ pub(crate) async fn connect() -> anyhow::Result<(Client, String)> {
 /// - It has no timers of its own, because every request and every watch has a timeout.
 fn build(config: Config) -> anyhow::Result<Client> {
     if let Some(proxy) = &config.proxy_url {
-        anyhow::bail!("proxy {proxy} is configured, but the operator can only connect directly; remove the proxy");
+        anyhow::bail!(
+            "proxy {proxy} is configured, but the operator supports only direct connections; remove the proxy"
+        );
     }
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);

@@ -8,7 +8,7 @@ use kube::core::Status;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// No answer in time. The request may or may not have been carried out.
-    #[error("no answer from the API server within {} s", .0.as_secs_f32())]
+    #[error("the API server did not respond within {} s", .0.as_secs_f32())]
     Timeout(Duration),
     /// This replica does not hold the lease, or its renewal is overdue. Nothing was sent.
     #[error("not sent, because this replica does not hold the lease")]
@@ -39,9 +39,9 @@ impl Error {
 pub(crate) fn message(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
-        kube::Error::Api(status) => format!("the API server answered {} {}", status.code, status.reason),
+        kube::Error::Api(status) => format!("the API server responded with {} {}", status.code, status.reason),
         kube::Error::Service(source) => format!("cannot reach the API server: {}", innermost(&**source)),
-        kube::Error::HyperError(source) => format!("the connection to the API server broke: {}", innermost(source)),
+        kube::Error::HyperError(source) => format!("the connection to the API server was lost: {}", innermost(source)),
         other => other.to_string(),
     }
 }

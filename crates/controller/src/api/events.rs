@@ -176,7 +176,7 @@ impl Report {
     fn full(&mut self, full: bool) {
         if full && !self.full {
             warn!(
-                "too many Events about rejected Services wait; no further Services get Events until some are written"
+                "too many Events about rejected Services are queued; further ones are dropped until some are written"
             );
         }
         self.full = full;

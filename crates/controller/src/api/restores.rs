@@ -28,8 +28,7 @@ impl Restores {
         if restored {
             warn!(
                 %object, seen, answered,
-                "the API server answered with an older resource version than before, as after a restore of etcd; \
-                 listing everything again"
+                "the API server returned an older resource version than before, for example after a restore of etcd; listing everything again"
             );
             self.0.send_modify(|count| *count += 1);
         }

@@ -60,7 +60,7 @@ impl Problem {
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Failed(error) => watch_message(error),
-            Self::Ended => "the watch ended too soon and without an event".to_owned(),
+            Self::Ended => "the watch ended too early and without an event".to_owned(),
         }
     }
 

@@ -62,12 +62,12 @@ impl Collector for AgentShares {
                 Lag::BehindSince(since) => since.elapsed().as_secs_f64(),
                 Lag::Current => 0.0,
             };
-            let help = "Time since the oldest revision was applied that a replica of an agent has not loaded";
+            let help = "Age of the oldest revision that a replica of an agent has not loaded";
             let name = format!("{PREFIX}_agent_revision_age");
             let descriptor = encoder.encode_descriptor(&name, help, Some(&Unit::Seconds), MetricType::Gauge)?;
             ConstGauge::new(age).encode(descriptor)?;
         }
-        let help = "Entries of the operator in the agents, by their state in the worst replica";
+        let help = "Entries that the operator wrote for the agents, by their worst state in any replica";
         let name = format!("{PREFIX}_agent_toolsets");
         let mut metric = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
         for (state, sum) in states {

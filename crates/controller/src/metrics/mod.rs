@@ -121,15 +121,15 @@ impl Metrics {
         let ours = self.registry.sub_registry_with_prefix(PREFIX);
         ours.register(
             "toolsetconfigs",
-            "ToolsetConfigs by the reason of their Ready condition",
+            "ToolsetConfigs by reason of their Ready condition",
             self.gauges.toolsetconfigs.clone(),
         );
         ours.register(
             "services_discovered",
-            "Services recognised inside the sources, by type",
+            "Recognised Services in the sources, by type",
             self.gauges.services_discovered.clone(),
         );
-        ours.register("tools", "Tools in the plans, by type and health", self.gauges.tools.clone());
+        ours.register("tools", "Tools by type and health", self.gauges.tools.clone());
         ours.register(
             "rejected_services",
             "Recognised Services that are not tools, by reason",
@@ -140,55 +140,51 @@ impl Metrics {
             "Size of the generated keys of all ConfigMaps",
             self.gauges.configmap_bytes.clone(),
         );
-        ours.register("services_watched", "Services that are watched", self.services_watched.clone());
+        ours.register("services_watched", "Watched Services", self.services_watched.clone());
         ours.register(
             "discovery_duration_seconds",
-            "Time to plan and render one ToolsetConfig",
+            "Time to plan and render the tools of a ToolsetConfig",
             self.discovery_duration.clone(),
         );
         ours.register(
             "discovery_errors",
-            "Outputs held because of an input, by input and reason",
+            "Outputs that were held because an input could not be read, by input and reason",
             self.discovery_errors.clone(),
         );
-        ours.register("reconciles", "Reconciles of a ToolsetConfig, by how they ended", self.reconciles.clone());
+        ours.register("reconciles", "Reconciliations by result", self.reconciles.clone());
         ours.register(
             "reconcile_duration_seconds",
-            "Time of one reconcile with its write of the ConfigMap",
+            "Duration of a reconciliation, including the write of the ConfigMap",
             self.reconcile_duration.clone(),
         );
         ours.register(
             "event_to_apply_seconds",
-            "Time from receiving the event of a watch to the acknowledged apply of the ConfigMap",
+            "Time from receiving a watch event to the acknowledged apply of the ConfigMap",
             self.event_to_apply.clone(),
         );
         ours.register(
             "configmap_updates",
-            "Acknowledged applies, by why they were made",
+            "Acknowledged applies of ConfigMaps by operation",
             self.configmap_updates.clone(),
         );
         ours.register(
             "configmap_drift_detected",
-            "Times a ConfigMap was found changed by others",
+            "ConfigMap changes by other field managers that the operator detected",
             self.configmap_drift.clone(),
         );
-        ours.register(
-            "pod_reads",
-            "Pods behind Services that were read as evidence, by how the read ended",
-            self.pod_reads.clone(),
-        );
+        ours.register("pod_reads", "Reads of Pods as evidence, by result", self.pod_reads.clone());
         ours.register(
             "watch_synced",
-            "1 if every watch of the input has listed and is in contact",
+            "Whether every watch of the input has completed its first list and has contact with the API server",
             self.watch_synced.clone(),
         );
         ours.register(
             "watch_last_event_timestamp_seconds",
-            "When the input last had an event",
+            "Time of the last event of the input",
             self.watch_last_event.clone(),
         );
-        ours.register("watch_errors", "Errors of watches, by input and reason", self.watch_errors.clone());
-        ours.register("leader", "1 if this replica writes", self.leader.clone());
+        ours.register("watch_errors", "Watch errors by input and reason", self.watch_errors.clone());
+        ours.register("leader", "Whether this replica is the leader", self.leader.clone());
         ours.register("build", "Version of the operator", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         self.registry.register_collector(Box::new(self.agents.clone()));
         self.registry.register_collector(Box::new(Process));

@@ -20,22 +20,27 @@ impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         if let Some(stat) = Stat::read() {
             let cpu = ConstCounter::new(stat.cpu.as_secs_f64());
-            let help = "User and system CPU time spent";
+            let help = "Total user and system CPU time";
             cpu.encode(encoder.encode_descriptor("process_cpu", help, Some(&Unit::Seconds), cpu.metric_type())?)?;
             let mut gauge = |name: &str, help: &str, unit: Option<&Unit>, value: f64| {
                 let gauge = ConstGauge::new(value);
                 gauge.encode(encoder.encode_descriptor(name, help, unit, gauge.metric_type())?)
             };
-            gauge("process_resident_memory", "Resident memory", Some(&Unit::Bytes), stat.resident)?;
-            gauge("process_virtual_memory", "Virtual memory", Some(&Unit::Bytes), stat.virtual_)?;
+            gauge("process_resident_memory", "Resident memory size", Some(&Unit::Bytes), stat.resident)?;
+            gauge("process_virtual_memory", "Virtual memory size", Some(&Unit::Bytes), stat.virtual_)?;
             if let Some(started) = stat.started {
-                gauge("process_start_time", "When the process started, since 1970", Some(&Unit::Seconds), started)?;
+                gauge(
+                    "process_start_time",
+                    "Start time of the process since the Unix epoch",
+                    Some(&Unit::Seconds),
+                    started,
+                )?;
             }
             if let Ok(open) = fs::read_dir("/proc/self/fd") {
-                gauge("process_open_fds", "Open file descriptors", None, count(open.count()))?;
+                gauge("process_open_fds", "Number of open file descriptors", None, count(open.count()))?;
             }
             if let Some(limit) = open_files_limit() {
-                gauge("process_max_fds", "The most file descriptors that may be open", None, limit)?;
+                gauge("process_max_fds", "Maximum number of open file descriptors", None, limit)?;
             }
         }
         Ok(())

@@ -55,8 +55,8 @@ pub(super) struct Change {
 }
 
 /// The message of an output that is held.
-pub(super) const HELD: &str = "until the inputs recover, no Service is added to the ConfigMap, and a tool is \
-                               removed only if the spec excludes it";
+pub(super) const HELD: &str = "An input cannot be read. Until it recovers, the operator adds no tool to the \
+                               ConfigMap, and removes a tool only if the spec excludes it.";
 
 /// The state of an output that is held. The ConfigMap is left as it is.
 pub(super) fn held() -> OutputState {
@@ -72,8 +72,8 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
     }
     if let Some(older) = &situation.older_rival {
         let message = format!(
-            "ToolsetConfig {older} is older and writes ConfigMap {name}; delete this ToolsetConfig, or create a \
-             ToolsetConfig with another output.configMapName instead"
+            "ConfigMap {name} is already written by ToolsetConfig {older}, which is older. Delete one of them, or create \
+             a ToolsetConfig with another output.configMapName instead of this one."
         );
         return Decision::Leave(OutputState::Conflict { message });
     }
@@ -100,15 +100,15 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
         Ownership::Stranger { .. } if situation.config.spec.output.conflict_policy == ConflictPolicy::Adopt => true,
         Ownership::Stranger { who } => {
             let message = format!(
-                "ConfigMap {name} belongs to {who}; set output.conflictPolicy: Adopt to take it over, or create a \
-                 ToolsetConfig with another output.configMapName"
+                "ConfigMap {name} belongs to {who}. To take it over, set output.conflictPolicy to Adopt. Otherwise, \
+                 create a ToolsetConfig with another output.configMapName."
             );
             return Decision::Leave(OutputState::Conflict { message });
         }
         Ownership::Controlled { by } => {
             let message = format!(
-                "ConfigMap {name} is controlled by {by}, and an object has at most one controller; remove this owner \
-                 reference from the ConfigMap, or create a ToolsetConfig with another output.configMapName"
+                "ConfigMap {name} is controlled by {by}, and an object can have only one controller. Remove the owner \
+                 reference from the ConfigMap, or create a ToolsetConfig with another output.configMapName."
             );
             return Decision::Leave(OutputState::Conflict { message });
         }
@@ -375,7 +375,7 @@ mod tests {
         });
         assert!(controlled.contains("Deployment other") && controlled.contains("owner reference"), "{controlled}");
         let immutable = conflict(|view| view.immutable = true);
-        assert!(immutable.contains("immutable") && immutable.contains("delete"), "{immutable}");
+        assert!(immutable.contains("immutable") && immutable.contains("Delete"), "{immutable}");
         let binary = conflict(|view| view.binary_keys.extend(["toolset.json".to_owned()]));
         assert!(binary.contains("binaryData") && binary.contains("toolset.json"), "{binary}");
     }

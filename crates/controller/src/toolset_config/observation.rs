@@ -96,7 +96,7 @@ pub(super) struct Published {
 
 impl Observation {
     pub(super) fn new(subject: Subject, timing: Timing, found: Option<Found>) -> Self {
-        let (reason, message) = (Reason::WaitingForInputs, "the first lists are not complete yet".to_owned());
+        let (reason, message) = (Reason::WaitingForInputs, "The operator has not listed every input yet.".to_owned());
         let status = found.as_ref().filter(|found| found.same_spec).and_then(|found| found.status.agent.clone());
         Self {
             subject,
@@ -291,7 +291,7 @@ impl Observation {
             return report;
         }
         let message = format!(
-            "{}; the operator cannot watch the EndpointSlices of the agent, so it does not know of new replicas",
+            "{} The operator cannot watch the EndpointSlices of the agent, so it does not notice new replicas.",
             report.message
         );
         match report.loaded {
@@ -318,7 +318,7 @@ impl Observation {
                     Some(revision) => format!("revision {revision}"),
                     None => "the ConfigMap".to_owned(),
                 };
-                let message = format!("the operator has not asked the agent yet whether it has loaded {what}");
+                let message = format!("The operator has not asked the agent yet whether it has loaded {what}.");
                 AgentReport { status: without_column(), loaded: None, reason: Reason::AgentBehind, message }
             }
         }

@@ -193,24 +193,28 @@ impl Observer {
             output if output.is_written() => {
                 let file = snapshot.rendered().and_then(|rendered| rendered.agent_file.clone());
                 let none =
-                    "spec.output.formats does not contain HolmesGPT, so there is nothing that the agent could load";
+                    "spec.output.formats does not contain HolmesGPT, so the ConfigMap contains no file for the agent.";
                 return file.map_or_else(|| nothing(Reason::AgentBehind, none), Expected::File);
             }
             // The ConfigMap is left as it is, and the agent should have that.
             OutputState::Preview => return self.read_back(memory, &snapshot.config, Reason::Preview),
             OutputState::Held { .. } => return self.read_back(memory, &snapshot.config, Reason::InputStale),
             OutputState::Suspended => {
-                return nothing(Reason::Suspended, "spec.mode is Suspended; the operator does not ask the agent");
+                return nothing(
+                    Reason::Suspended,
+                    "spec.mode is Suspended. The operator does not ask the agent what it has loaded.",
+                );
             }
-            OutputState::Conflict { .. } => {
-                (Reason::OutputConflict, "belongs to another owner or cannot take the change")
-            }
+            OutputState::Conflict { .. } => (Reason::OutputConflict, "belongs to another owner or cannot be changed"),
             OutputState::Failed { .. } => (Reason::ApplyFailed, "cannot be written"),
             OutputState::Contested { .. } => (Reason::OutputContested, "is changed by another field manager"),
             OutputState::Terminating { .. } => (Reason::OutputTerminating, "is being deleted"),
-            OutputState::Waiting | OutputState::Applied => (Reason::WaitingForInputs, "is not written yet"),
+            OutputState::Waiting | OutputState::Applied => (Reason::WaitingForInputs, "has not been written yet"),
         };
-        nothing(reason, &format!("the ConfigMap {message}, so it is not compared with the agent"))
+        nothing(
+            reason,
+            &format!("The ConfigMap {message}, so the operator does not compare it with what the agent has loaded."),
+        )
     }
 
     fn read_back(&self, memory: &mut Memory, config: &ToolsetConfig, reason: Reason) -> Expected {
@@ -221,7 +225,7 @@ impl Observer {
         let view = ours.and_then(|state| state.view).filter(|view| ownership(config, view) == Ownership::Ours);
         let Some(text) = view.and_then(|view| view.data.get(HOLMESGPT_KEY).cloned()) else {
             let message = format!(
-                "the ConfigMap has no {HOLMESGPT_KEY} of this ToolsetConfig, so there is nothing that the agent could load"
+                "The ConfigMap contains no key {HOLMESGPT_KEY} of this ToolsetConfig, so the agent has nothing to load."
             );
             return Expected::Nothing { reason, message };
         };
@@ -239,7 +243,7 @@ impl Observer {
                 Expected::File(file)
             }
             Err(why) => {
-                let message = format!("{HOLMESGPT_KEY} of the ConfigMap cannot be read: {why}");
+                let message = format!("The operator cannot read the key {HOLMESGPT_KEY} of the ConfigMap: {why}.");
                 Expected::Nothing { reason, message }
             }
         }

@@ -130,7 +130,7 @@ impl Reloader {
         // During a hold, the agent still needs what was written before.
         let is_ours = matches!(snapshot.output, OutputState::Applied | OutputState::Held { .. });
         let (true, Some(file)) = (is_ours, snapshot.agent_file.as_deref()) else {
-            let message = "the restart waits until the ConfigMap holds what was planned".to_owned();
+            let message = "The restart waits until the ConfigMap is up to date.".to_owned();
             return (memory.pending(message), Next::default());
         };
         let (content, on) = (content(file), snapshot.config.spec.restart_on());
@@ -145,7 +145,7 @@ impl Reloader {
                 Due::At(at) => {
                     let (name, cause) = (&memory.deployment.name, cause(on));
                     let message = format!(
-                        "{cause}; Deployment {name} will be restarted when this has not changed for 10 s and consumer.minIntervalSeconds have passed since the last restart"
+                        "{cause}. The operator restarts Deployment {name} after 10 s without a further change, and not before consumer.minIntervalSeconds have passed since the last restart."
                     );
                     return (memory.pending(message), Next { at: Some(at), refused: false });
                 }
@@ -172,7 +172,8 @@ impl Reloader {
             }
             (None, None) => Content { hash: agent.hash, variables: BTreeSet::new() },
         };
-        debug!(deployment = %memory.deployment, ?carried, ?wanted, "agent's Deployment read");
+        let (carried_hash, wanted_hash) = (carried.hash.as_str(), wanted.hash.as_str());
+        debug!(deployment = %memory.deployment, carried_hash, wanted_hash, "agent's Deployment read");
         memory.reload.observed(carried, agent.restarted_ago, Instant::now());
         Ok(())
     }
@@ -196,7 +197,7 @@ impl Reloader {
             kind: Kind::Normal,
             reason: "ConsumerReloaded",
             action: "Reload",
-            note: format!("restarted Deployment {deployment}, because {}", cause(on)),
+            note: format!("{}. The operator restarted Deployment {deployment}.", cause(on)),
             repeats: true,
         });
         Ok(())
@@ -219,14 +220,14 @@ impl Reloader {
     fn failed(&self, memory: &mut Memory, attempt: Attempt, error: &Error, retry_at: Instant) -> (ReloadState, Next) {
         let reason = error.cause();
         if reason == Cause::NotLeading {
-            let message = "the restart waits until this replica holds the lease".to_owned();
+            let message = "The restart waits until this replica holds the lease.".to_owned();
             return (memory.pending(message), Next { at: None, refused: true });
         }
         memory.reload.failed(retry_at);
         let (namespace, name, deployment) = (&self.name.namespace, &self.name.name, &memory.deployment.name);
         warn!(%namespace, %name, %deployment, %reason, %error, "cannot restart the agent");
-        let cure = if reason == Cause::Forbidden { grant(&memory.deployment) } else { String::new() };
-        let message = format!("Deployment {deployment}: {error}{cure}");
+        let cure = if reason == Cause::Forbidden { grant(&memory.deployment) } else { "It tries again.".to_owned() };
+        let message = format!("The operator cannot restart Deployment {deployment}: {error}. {cure}");
         memory.failure = Some(Failure { attempt, message: message.clone() });
         (ReloadState::Failed { message }, Next { at: Some(retry_at), refused: false })
     }
@@ -255,8 +256,8 @@ fn content(file: &AgentFile) -> Content {
 /// Why a restart is due.
 const fn cause(on: RestartOn) -> &'static str {
     match on {
-        RestartOn::AnyChange => "the file changed",
-        RestartOn::EnvironmentOnly => "the file names an environment variable for the first time",
+        RestartOn::AnyChange => "The file changed",
+        RestartOn::EnvironmentOnly => "The file refers to a new environment variable",
     }
 }
 
@@ -264,7 +265,7 @@ const fn cause(on: RestartOn) -> &'static str {
 fn grant(deployment: &NamespacedName) -> String {
     let NamespacedName { namespace, name } = deployment;
     format!(
-        "; to allow the restart, add {{name: {name}, namespace: {namespace}}} to the value rolloutRestart of the Helm \
-         chart, or grant the operator get and patch of this Deployment"
+        "To allow the restart, add {{name: {name}, namespace: {namespace}}} to the Helm value rolloutRestart, or grant \
+         the operator get and patch on this Deployment."
     )
 }

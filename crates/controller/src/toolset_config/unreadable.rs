@@ -119,7 +119,7 @@ fn with_ready_false(old: &Value, unreadable: &Unreadable, now: &str) -> Value {
 
 fn message(unreadable: &Unreadable) -> String {
     let error: String = unreadable.error.chars().take(512).collect();
-    format!("the stored object cannot be read: {error}; correct the spec and apply it again")
+    format!("The operator cannot read the stored object: {error}. Correct the spec and apply it again.")
 }
 
 fn event(term: Term, name: &NamespacedName, unreadable: &Unreadable) -> Event {

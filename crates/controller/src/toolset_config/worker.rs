@@ -210,7 +210,7 @@ impl Worker {
             Ok(reduced) => reduced,
             Err(tool) => {
                 output.held = Some(format!(
-                    "the ConfigMap is left as it is until the inputs recover, because {tool} cannot be read back from it"
+                    "The operator does not change the ConfigMap until the inputs recover, because it cannot read {tool} back from it."
                 ));
                 return Outcome::held(output.left());
             }
@@ -218,7 +218,7 @@ impl Worker {
         if !reduced.unsure.is_empty() {
             let unsure = reduced.unsure.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             output.held =
-                Some(format!("{HELD}; the tools of {unsure} stay, because the ConfigMap does not show their types"));
+                Some(format!("{HELD} The tools of {unsure} stay, because the ConfigMap does not show their types."));
         }
         let manifest = Manifest::new(config, &reduced.rendered);
         let drops_a_format = output.existing.owned.data.iter().any(|key| !manifest.data().contains_key(key.as_str()));

@@ -118,10 +118,10 @@ impl Output<'_> {
         };
         let (namespace, name, config_map) = (&self.name.namespace, &self.name.name, &self.target.name);
         let (tools, bytes, hash) = (rendered.entries, rendered.bytes, &rendered.hash);
-        let (operation, found) = (change.operation.as_str(), &change.found);
+        let (operation, drift) = (change.operation.as_str(), &change.found);
         let in_process_us = sent.in_process.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
         info!(
-            %namespace, %name, %config_map, operation, ?found, tools, bytes, %hash, in_process_us, "ConfigMap applied"
+            %namespace, %name, %config_map, operation, %drift, tools, bytes, %hash, in_process_us, "ConfigMap applied"
         );
         sent.requeue(self.settled(memory, ReconcileResult::Applied))
     }
@@ -277,14 +277,15 @@ impl Output<'_> {
         }
         let failures = memory.failures;
         warn!(%namespace, %name, %config_map, reason = %cause, %error, failures, "cannot write the ConfigMap, trying again");
-        let message = format!("ConfigMap {} cannot be written: {error}", self.target.name);
+        let message = format!("The operator cannot write ConfigMap {}: {error}. It tries again.", self.target.name);
         Outcome::new(OutputState::Failed { message }, ReconcileResult::Failed).requeue(retry_at)
     }
 
     /// The state of an output that another field manager keeps reverting.
     fn contested(&self, memory: &Memory) -> OutputState {
         let (name, rival) = (&self.target.name, &memory.rival);
-        let message = format!("ConfigMap {name}: {rival}; repairs are delayed by up to 5 minutes until this stops");
+        let message =
+            format!("ConfigMap {name} {rival}. The operator delays repairs by up to 5 minutes until this stops.");
         OutputState::Contested { message }
     }
 }
@@ -292,9 +293,9 @@ impl Output<'_> {
 /// Names the other side of the conflict, from the current ConfigMap.
 fn rival(existing: Option<&ConfigMapView>) -> String {
     match existing {
-        None => "it is deleted again and again".to_owned(),
-        Some(view) if view.other_managers.is_empty() => "another field manager keeps changing it back".to_owned(),
-        Some(view) => format!("field manager {} keeps changing it back", view.other_managers.join(", ")),
+        None => "is deleted repeatedly".to_owned(),
+        Some(view) if view.other_managers.is_empty() => "is repeatedly changed by another field manager".to_owned(),
+        Some(view) => format!("is repeatedly changed by field manager {}", view.other_managers.join(", ")),
     }
 }
 
@@ -302,11 +303,11 @@ fn rival(existing: Option<&ConfigMapView>) -> String {
 /// only the garbage collector delays the deletion.
 fn terminating(name: &NamespacedName, view: &ConfigMapView, written: bool) -> Option<OutputState> {
     let finalizers = if written { view.foreign_finalizers().join(", ") } else { view.finalizers.join(", ") };
-    let meanwhile = if written { "it is kept up to date until then, and" } else { "it is" };
+    let meanwhile = if written { "keeps it up to date until then, and " } else { "" };
     (view.terminating && !finalizers.is_empty()).then(|| OutputState::Terminating {
         message: format!(
-            "ConfigMap {} is being deleted, and finalizer {finalizers} delays this; {meanwhile} created again \
-             afterwards; if no controller removes the finalizer, remove it from metadata.finalizers",
+            "ConfigMap {} is being deleted, and finalizer {finalizers} delays the deletion. The operator {meanwhile}creates \
+             it again afterwards. If no controller removes the finalizer, remove it from metadata.finalizers.",
             name.name
         ),
         written,

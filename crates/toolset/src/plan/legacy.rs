@@ -102,9 +102,14 @@ impl LegacyOverrides {
         for (entry, settled) in self.entries.iter().zip(settled) {
             let name = &entry.name;
             if !settled && entry.matching(left).tenants.is_empty() {
-                reports.push(format!("{name:?} matches no tool; add a tool that is not discovered to spec.tools"));
+                reports.push(format!(
+                    "entry {name:?} matches no tool. To add a tool that is not discovered, use spec.tools"
+                ));
             } else if !entry.ignored.is_empty() {
-                reports.push(format!("{} of {name:?} has no effect; use spec.overrides", entry.ignored.join(", ")));
+                reports.push(format!(
+                    "the operator ignores {} in entry {name:?}. Use spec.overrides instead",
+                    entry.ignored.join(", ")
+                ));
             }
         }
         reports
@@ -170,15 +175,15 @@ impl LegacyEntry {
 /// Reads the predecessor's overrides. `Err` says what is wrong; then none of them has an effect.
 pub fn parse(text: &str) -> Result<LegacyOverrides, String> {
     if text.len() > MAX_BYTES {
-        return Err(format!("it has {} bytes, at most {MAX_BYTES} are read", text.len()));
+        return Err(format!("it has {} bytes, and the maximum is {MAX_BYTES}", text.len()));
     }
     let options = serde_saphyr::options! { with_snippet: false };
     let Layer(read) = serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())?;
     if read.len() > MAX_ENTRIES {
-        return Err(format!("it has {} entries, at most {MAX_ENTRIES} are read", read.len()));
+        return Err(format!("it has {} entries, and the maximum is {MAX_ENTRIES}", read.len()));
     }
     let entries = read.into_iter().map(|(name, value)| {
-        let value = value.0.map_err(|bad| format!("{:?} is not a field", bad.0))?;
+        let value = value.0.map_err(|bad| format!("{:?} is not a valid key", bad.0))?;
         let nothing = Block::new();
         let (name, fields) = match (name, &value) {
             (Some(name), Node::Null) => (name, &nothing),
@@ -186,7 +191,7 @@ pub fn parse(text: &str) -> Result<LegacyOverrides, String> {
             (Some(name), _) => return Err(format!("{name:?} is not a mapping")),
             (None, value) => match value.as_map().and_then(|fields| Some((fields.get("name")?.as_text()?, fields))) {
                 Some((name, fields)) => (name.to_owned(), fields),
-                None => return Err("a tool in it has no name".to_owned()),
+                None => return Err("an entry of the list has no name".to_owned()),
             },
         };
         LegacyEntry::read(name, fields)
@@ -209,7 +214,7 @@ impl<'de> Visitor<'de> for LayerVisitor {
     type Value = Layer;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("tools: with a list, or a mapping from names to fields")
+        f.write_str("a list under tools, or a mapping from names to fields")
     }
 
     fn visit_unit<E>(self) -> Result<Layer, E> {

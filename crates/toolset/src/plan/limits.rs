@@ -56,7 +56,7 @@ impl<'a> Places<'a> {
     fn take(&mut self, tool: &'a Tool) -> Result<(), String> {
         if self.in_all >= IN_ALL {
             return Err(format!(
-                "the limit of {IN_ALL} tools is reached, and Trusted Services and older Services come first; narrow spec.sources, or disable detectors or tools"
+                "The limit of {IN_ALL} tools is reached. Trusted Services and older Services take precedence. Narrow spec.sources, or disable detectors or tools."
             ));
         }
         if let (Trust::Tenant, Some(ServiceKey { namespace, .. })) = (tool.trust, &tool.key) {
@@ -69,7 +69,7 @@ impl<'a> Places<'a> {
             };
             if let Some(limit) = limit {
                 return Err(format!(
-                    "the limit of {limit} from Tenant sources is reached, and older Services come first"
+                    "The limit of {limit} from Tenant sources is reached. Older Services take precedence."
                 ));
             }
             *in_namespace += 1;

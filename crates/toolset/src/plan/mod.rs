@@ -76,7 +76,7 @@ pub fn plan(
         }
     }
     plan.notes.extend(overrides::apply(ctx, index, &mut planned));
-    let legacy = read_legacy(legacy_overrides, &mut plan.notes).map(|layer| {
+    let legacy = read_legacy(ctx.config, legacy_overrides, &mut plan.notes).map(|layer| {
         let settled = overrides::apply_legacy(&layer, &mut planned);
         (layer, settled)
     });
@@ -112,12 +112,15 @@ pub fn plan(
     plan
 }
 
-fn read_legacy(text: Option<&str>, notes: &mut Vec<Note>) -> Option<LegacyOverrides> {
+fn read_legacy(config: &ToolsetConfig, text: Option<&str>, notes: &mut Vec<Note>) -> Option<LegacyOverrides> {
     legacy::parse(text?)
         .map_err(|why| {
             notes.push(Note::new(
                 Reason::LegacyOverridesInvalid,
-                format!("key {LEGACY_OVERRIDES_KEY} of the ConfigMap is ignored: {why}; correct it, or move its content to spec.overrides and delete the key"),
+                format!(
+                    "Key {LEGACY_OVERRIDES_KEY} of ConfigMap {} is ignored: {why}. Correct it, or move its content to spec.overrides and delete the key.",
+                    config.spec.output.config_map_name
+                ),
             ));
         })
         .ok()
@@ -127,27 +130,27 @@ fn read_legacy(text: Option<&str>, notes: &mut Vec<Note>) -> Option<LegacyOverri
 fn withheld(config: &ToolsetConfig, planned: &PlannedTool, health: &HealthReport) -> Option<Rejection> {
     let tool = &planned.tool;
     if let Some(by) = &planned.off {
-        return Rejection::of(tool, ServiceReason::OverriddenOff, format!("{by} switches it off"));
+        return Rejection::of(tool, ServiceReason::OverriddenOff, format!("This tool is disabled by {by}."));
     }
     if let Some(format) = config.spec.output.trusted_only().filter(|_| tool.trust == Trust::Tenant) {
         let message = format!(
-            "its source is Tenant, and format {format} contains only tools of Trusted sources; select it through a Trusted source if you trust it"
+            "This Service is in a Tenant source, and the format {format} contains only tools from Trusted sources. If you trust the Service, select it with a Trusted source."
         );
         return Rejection::of(tool, ServiceReason::TrustedOnly, message);
     }
     let (reason, message) = match health.of(tool.key.as_ref()?).withheld? {
         Withheld::Unhealthy => (
             ServiceReason::Unhealthy,
-            "none of its endpoints is serving; it enters the output when one is (see spec.health)".to_owned(),
+            "This Service has no serving endpoint. The tool is added to the ConfigMap as soon as an endpoint is serving. Check that the Pods of the Service are ready.".to_owned(),
         ),
         Withheld::NoSlices => (
             ServiceReason::AwaitingEndpointSlices,
-            "its source is Tenant, and the operator knows no EndpointSlice that belongs to this Service; if this does not change, check that the EndpointSlice controller runs and that the operator may list EndpointSlices".to_owned(),
+            "This Service is in a Tenant source, and no EndpointSlice that belongs to it is known. If this does not change, check that the EndpointSlice controller is running and that the operator is allowed to list EndpointSlices.".to_owned(),
         ),
         Withheld::NewSlices => (
             ServiceReason::AwaitingEndpointSlices,
             format!(
-                "its source is Tenant, and its EndpointSlices are new or have changed; it enters the output when they have not changed for {} s",
+                "This Service is in a Tenant source, and its EndpointSlices are new or have changed. The tool is added to the ConfigMap when they have not changed for {} s.",
                 SLICES_SETTLE.as_secs()
             ),
         ),
@@ -162,7 +165,10 @@ fn static_tools(config: &ToolsetConfig, notes: &mut Vec<Note>) -> Vec<Tool> {
         match Endpoint::of_url(&spec.endpoint) {
             Ok(endpoint) => tools.push(static_tool(spec, endpoint)),
             Err(why) => {
-                let message = format!("tool {}: its endpoint {why}", spec.name);
+                let message = format!(
+                    "Tool {} in spec.tools: the endpoint {why}. The tool is omitted until you correct the endpoint.",
+                    spec.name
+                );
                 notes.push(Note::new(Reason::OverrideUnmatched, message));
             }
         }

@@ -73,7 +73,7 @@ fn new_names(tools: &[Tool]) -> Vec<(usize, String)> {
 
 /// Takes a chosen name away from a tool that cannot have it. `problem` follows "the name … of …".
 pub fn refuse_chosen(tool: &mut Tool, problem: &str) -> Option<String> {
-    let origin = tool.origin_in_words();
+    let object = tool.object_in_words();
     let chosen = tool.chosen_name.take()?;
     // There is one reason for a tool, and that credentials are withheld is the more important one.
     if tool.reason == ServiceReason::Selected {
@@ -81,7 +81,7 @@ pub fn refuse_chosen(tool: &mut Tool, problem: &str) -> Option<String> {
     }
     // A tool from spec.tools has no other name to show.
     tool.name = plainly(&chosen);
-    Some(format!("the name {chosen:?} of {origin} {problem}; choose another one"))
+    Some(format!("The name {chosen:?} of {object} {problem}. Choose another name."))
 }
 
 /// A name that a tool would like to have.
@@ -183,11 +183,11 @@ fn settle_chosen(tools: &mut [Tool]) -> Vec<NameClash> {
         let of_agent = tool.trust == Trust::Tenant && is_confusing(tool, &effective);
         let effective = folded(&effective);
         let problem = match owners.get(&effective) {
-            _ if !checked::is_tool_name(chosen) => "is not a valid name".to_owned(),
+            _ if !checked::is_tool_name(chosen) => "is not valid".to_owned(),
             _ if of_agent => OF_THE_AGENT.to_owned(),
-            Some(owner) => format!("is taken by {owner}"),
+            Some(owner) => format!("is already used by {owner}"),
             None => {
-                owners.insert(effective, tool.origin_in_words());
+                owners.insert(effective, tool.object_in_words());
                 continue;
             }
         };

@@ -25,7 +25,7 @@ pub(super) fn apply(ctx: &Context<'_>, index: &Index, planned: &mut [PlannedTool
         }
         if !matched {
             let message = format!(
-                "override {} matches no tool; compare its match with status.tools and status.rejected",
+                "Override {} matches no tool. Compare its match with status.tools and status.rejected.",
                 rule.name
             );
             notes.push(Note::new(Reason::OverrideUnmatched, message));
@@ -75,7 +75,10 @@ fn merge(ctx: &Context<'_>, index: &Index, rule: &Override, planned: &mut Planne
                 tool.from_pods.path &= adjustment.path.is_none();
                 tool.endpoint = endpoint;
             }
-            Err(why) => notes.push(Note::new(Reason::OverrideUnmatched, format!("{name}: {why}"))),
+            Err(why) => notes.push(Note::new(
+                Reason::OverrideUnmatched,
+                format!("Override {}: {why}. The endpoint of this tool is not changed.", rule.name),
+            )),
         }
     }
     // A tenant can point its Service anywhere, so it must not receive credentials or a tenant's identity.
@@ -123,7 +126,7 @@ fn adjusted(
     let (view, mut endpoint) = (&service.view, tool.endpoint.clone());
     if let Some(port) = &adjustment.port {
         let declared = annotation::declared_port(view, &port.to_string())
-            .map_err(|why| format!("endpoint.port {why} ({})", view.key))?;
+            .map_err(|why| format!("endpoint.port of {} {why}", view.key))?;
         if declared.port != endpoint.port {
             endpoint.scheme = detectors::scheme_of(view, declared);
         }
@@ -136,7 +139,7 @@ fn adjusted(
         endpoint.path.clone_from(path);
     }
     Endpoint::of_service(&view.key, endpoint.scheme, endpoint.port, &endpoint.path, ctx.cluster_domain)
-        .map_err(|why| format!("endpoint: {why}"))
+        .map_err(|why| format!("the endpoint of {} is invalid: {why}", view.key))
 }
 
 /// Applies the predecessor's overrides. They only switch off or describe tools for which `spec.overrides` does not do
@@ -159,6 +162,6 @@ pub(super) fn apply_legacy(layer: &LegacyOverrides, planned: &mut [PlannedTool])
 pub(super) fn legacy_without_effect(layer: &LegacyOverrides, settled: &[bool], left: &[PlannedTool]) -> Vec<Note> {
     let left: Vec<&Tool> = left.iter().map(|one| &one.tool).collect();
     let note =
-        |words| Note::new(Reason::OverrideUnmatched, format!("key {LEGACY_OVERRIDES_KEY} of the ConfigMap: {words}"));
+        |words| Note::new(Reason::OverrideUnmatched, format!("Key {LEGACY_OVERRIDES_KEY} of the ConfigMap: {words}."));
     layer.without_effect(settled, &left).into_iter().map(note).collect()
 }

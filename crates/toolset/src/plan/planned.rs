@@ -32,7 +32,7 @@ impl PlannedTool {
             (CandidateOutcome::Rejected { reason, message }, product) => (None, product, reason, message),
             // This does not happen, because an endpoint comes from a claim, which has a product.
             (CandidateOutcome::Chosen(_), None) => {
-                (None, None, ServiceReason::NotEnoughEvidence, "its product is not known".to_owned())
+                (None, None, ServiceReason::NotEnoughEvidence, "The product of this Service is unknown.".to_owned())
             }
         };
         let (Some(endpoint), Some(product)) = (endpoint, product) else {

@@ -28,7 +28,8 @@ pub(super) fn keep_single(config: &ToolsetConfig, planned: &mut Vec<PlannedTool>
             return true;
         }
         let message = format!(
-            "instances is Single and {winner} ranks higher; name another one under preferred, or set instances: All"
+            "Service {winner} is preferred, because spec.detectors[type={product}].instances is Single and {winner} ranks higher. To use this Service instead, list it first in spec.detectors[type={product}].preferred. To use every instance, set instances to All.",
+            product = tool.product
         );
         rejected.extend(Rejection::of(tool, ServiceReason::LostToPreferred, message));
         false

@@ -12,6 +12,7 @@ use crd_types::{Reason, ServiceReason};
 use super::AgentFile;
 use super::keys::DataKey;
 use crate::{
+    counted::counted,
     plan::{Plan, limits::seniority},
     tool::{Note, Rejection, Tool},
 };
@@ -62,21 +63,21 @@ fn within(max: usize, plan: &mut Plan, notes: &mut Vec<Note>, render: impl Fn(&[
     let (cut, mut files) = smallest_cut(order.len(), max, |count| render(&without(&plan.tools, &order[..count])));
     let rejected = order[..cut].iter().filter_map(|place| {
         let message =
-            format!("the output would exceed {MAX_BYTES} bytes; Trusted and older Services are kept first; select fewer Services in spec.sources");
+            format!("The output would exceed {MAX_BYTES} bytes. Trusted Services and older Services take precedence. Select fewer Services in spec.sources.");
         Rejection::of(&plan.tools[*place], ServiceReason::LimitExceeded, message)
     });
     plan.rejected.extend(rejected);
     plan.rejected.sort_by(|a, b| a.key.cmp(&b.key));
     plan.tools = without(&plan.tools, &order[..cut]);
-    let mut lost = format!("{cut} of the tools were left out");
+    let mut lost = format!("the operator omitted {}", counted(cut, "tool"));
     if size(&files.data) > max {
         let silent;
         (silent, files) = smallest_cut(plan.tools.len(), max, |count| render(&silenced(&plan.tools, count)));
         plan.tools = silenced(&plan.tools, silent);
-        lost = format!("{lost}, and the last {silent} of spec.tools lost their instructions");
+        lost = format!("{lost} and the instructions of the last {}", counted(silent, "tool"));
     }
     let message = format!(
-        "the output would have {bytes} bytes, but at most {max} are written, so {lost}; narrow spec.sources, disable detectors, or shorten the texts in the spec"
+        "The output would have {bytes} bytes, and the maximum is {max}, so {lost}. Narrow spec.sources, disable detectors, or shorten the texts in the spec."
     );
     notes.push(Note::new(Reason::OutputTooLarge, message));
     files

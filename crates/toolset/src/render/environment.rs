@@ -81,19 +81,19 @@ pub(super) fn render(tools: &[Tool], can_fill: Option<CanFill<'_>>) -> (BTreeMap
 /// Why no variable names a tool of the plan. `None` if one does.
 pub(super) fn why_absent(tools: &[Tool], tool: &Tool) -> Option<String> {
     if tool.credentials.is_some() {
-        return Some("it has credentials, which a variable with a URL cannot hold".to_owned());
+        return Some("it has credentials, and a URL in a variable cannot contain credentials".to_owned());
     }
     if tool.tenant_id.is_some() {
-        return Some("it has a tenantID, which a variable with a URL cannot hold".to_owned());
+        return Some("it has a tenantID, and a URL in a variable cannot contain a tenantID".to_owned());
     }
     let Some((variable, products)) = URLS.iter().find(|(_, products)| products.contains(&tool.product)) else {
-        return Some("there is no variable for this type".to_owned());
+        return Some("there is no variable for its type".to_owned());
     };
     let other = best(tools, |other| products.contains(&other.product))?;
     let is_entrypoint = victoria(tools, |_| true).is_some_and(|(named, ..)| named.name == tool.name);
     (other.name != tool.name && !is_entrypoint).then(|| {
         let other = other.origin_in_words();
-        format!("{variable} names {other}, which comes first; name this Service under preferred of its detector")
+        format!("{variable} contains the URL of {other}, which ranks higher; to use this Service instead, list it in spec.detectors[].preferred")
     })
 }
 
@@ -316,7 +316,7 @@ mod tests {
         let (_, written) = written(&for_variables(json!({"overrides": [rule]})), [grafana("monitoring", "g")]);
         assert_eq!(written.notes.len(), 1, "{:?}", written.notes);
         for field in
-            ["override o", "toolName", "description", "instructions", "timeoutSeconds", "verifyTLS", "settings.paths"]
+            ["Override o", "toolName", "description", "instructions", "timeoutSeconds", "verifyTLS", "settings.paths"]
         {
             assert!(written.notes[0].message.contains(field), "{field}: {}", written.notes[0].message);
         }

@@ -23,7 +23,7 @@ struct Wanted<'a> {
 pub(super) fn notes(spec: &ToolsetConfigSpec) -> Vec<Note> {
     let Some(format) = spec.output.trusted_only() else { return Vec::new() };
     let overrides = spec.overrides.iter().map(|rule| Wanted {
-        origin: format!("override {}", rule.name),
+        origin: format!("Override {}", rule.name),
         tool_name: rule.tool_name.as_deref(),
         description: rule.description.as_deref(),
         instructions: rule.instructions.as_deref(),
@@ -32,7 +32,7 @@ pub(super) fn notes(spec: &ToolsetConfigSpec) -> Vec<Note> {
         settings: rule.settings.as_ref(),
     });
     let tools = spec.tools.iter().map(|tool| Wanted {
-        origin: format!("tool {}", tool.name),
+        origin: format!("Tool {}", tool.name),
         tool_name: None,
         description: tool.description.as_deref(),
         instructions: tool.instructions.as_deref(),
@@ -48,15 +48,15 @@ fn of(wanted: &Wanted<'_>, format: OutputFormat) -> Vec<Note> {
     let for_variables = format == OutputFormat::Environment;
     let mut notes = Vec::new();
     if wanted.credentials.is_some() {
-        let effect = if for_variables { "a tool with credentials is left out" } else { "the credentials are left out" };
+        let effect = if for_variables { "a tool with credentials is omitted" } else { "the credentials are omitted" };
         let message = format!(
-            "{origin}: {effect}, because format {format} holds no credentials; put a proxy in front that adds the credentials"
+            "{origin}: {effect}, because the format {format} cannot contain credentials. Use a proxy that adds the credentials."
         );
         notes.push(Note::new(Reason::CredentialsUnsupported, message));
     }
     if wanted.tenant_id.is_some() && for_variables {
         let message = format!(
-            "{origin}: a tool with a tenantID is left out, because format {format} holds only URLs; put a proxy in front that sends X-Scope-OrgID"
+            "{origin}: a tool with a tenantID is omitted, because the format {format} contains only URLs. Use a proxy that sends X-Scope-OrgID."
         );
         notes.push(Note::new(Reason::SettingUnsupported, message));
     }
@@ -71,12 +71,12 @@ fn of(wanted: &Wanted<'_>, format: OutputFormat) -> Vec<Note> {
     ];
     let left_out: Vec<&str> = fields.iter().filter(|(_, is_set)| *is_set).map(|(field, _)| *field).collect();
     if !left_out.is_empty() {
+        let (fields, them) = match left_out.as_slice() {
+            [one] => (format!("{one} is"), "it"),
+            several => (format!("{} are", several.join(", ")), "them"),
+        };
         let message = format!(
-            "{origin}: {} left out, because format {format} has no place for it; remove it",
-            match left_out.as_slice() {
-                [one] => format!("{one} is"),
-                several => format!("{} are", several.join(", ")),
-            }
+            "{origin}: {fields} not supported by the format {format} and therefore omitted. Remove {them} from the spec.",
         );
         notes.push(Note::new(Reason::SettingUnsupported, message));
     }

@@ -158,7 +158,7 @@ fn read_base(config: &ToolsetConfig, base: Base<'_>, notes: &mut Vec<Note>) -> O
     };
     read.map_err(|why| {
         let message =
-            format!("output.base {} key {}: {why}; the output is written without it", spec.config_map_name, spec.key);
+            format!("Key {} of ConfigMap {} (spec.output.base) is ignored: {why}.", spec.key, spec.config_map_name);
         notes.push(Note::new(Reason::BaseInvalid, message));
     })
     .ok()

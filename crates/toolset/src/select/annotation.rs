@@ -67,7 +67,7 @@ impl StatedType {
                 Ok(Self { product: Product::Custom, custom: Some(text.to_owned()) })
             }
             Err(()) => {
-                Err("is neither a detector type nor a free name (a-z, then at most 31 of a-z, 0-9 and -)".to_owned())
+                Err("must be a detector type, or a name of at most 32 lower-case letters, digits and dashes that starts with a letter".to_owned())
             }
         }
     }
@@ -162,14 +162,16 @@ pub(crate) fn parse(view: &ServiceView) -> Result<Annotations, Malformed> {
         None => false,
         Some("enabled" | "true") => true,
         Some("disabled" | "false") => return Ok(read),
-        Some(other) => return Err(malformed(TOOLSET, &format!("is {other:?}; write \"enabled\" or \"disabled\""))),
+        Some(other) => {
+            return Err(malformed(TOOLSET, &format!("is {other:?}, but must be \"enabled\" or \"disabled\"")));
+        }
     };
     if let Some(value) = get(TYPE)? {
         read.stated = Some(StatedType::parse(value).map_err(|why| malformed(TYPE, &why))?);
     } else if read.opted_in {
         return Err(malformed(
             TYPE,
-            "is missing; with kubernaut.io/toolset: enabled, set it to what the Service is, e.g. \"prometheus\"",
+            "is required with kubernaut.io/toolset: enabled. Set it to the type of the Service, for example \"prometheus\"",
         ));
     }
     if let Some(value) = get(PORT)? {
@@ -179,7 +181,7 @@ pub(crate) fn parse(view: &ServiceView) -> Result<Annotations, Malformed> {
         None => None,
         Some("http") => Some(Scheme::Http),
         Some("https") => Some(Scheme::Https),
-        Some(other) => return Err(malformed(SCHEME, &format!("is {other:?}; write \"http\" or \"https\""))),
+        Some(other) => return Err(malformed(SCHEME, &format!("is {other:?}, but must be \"http\" or \"https\""))),
     };
     if let Some(value) = get(PATH)? {
         read.path = Some(checked::path(value).map_err(|why| malformed(PATH, &why))?);
@@ -205,7 +207,10 @@ pub fn declared_port<'a>(view: &'a ServiceView, text: &str) -> Result<&'a PortVi
         port.protocol == Protocol::Tcp
             && (port.name.as_deref() == Some(text) || number.is_some_and(|number| port.port == number))
     };
-    view.ports.iter().find(fits).ok_or_else(|| format!("is {text:?}; the Service declares {}", ports_in_words(view)))
+    view.ports
+        .iter()
+        .find(fits)
+        .ok_or_else(|| format!("is {text:?}, but the Service declares {}", ports_in_words(view)))
 }
 
 /// The ports a person can choose from.
@@ -222,7 +227,7 @@ fn tool_name(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(format!(
-        "is {text:?}; a name has 1 to {} of a-z, 0-9, _ and -, and starts and ends with a letter or digit",
+        "is {text:?}, but must consist of 1 to {} lower-case letters, digits, dashes and underscores, and start and end with a letter or a digit",
         checked::MAX_TOOL_NAME
     ))
 }
@@ -232,14 +237,14 @@ fn full_url(view: &ServiceView, text: &str, read: &mut Annotations) -> Result<()
     let parts = Parts::split(text)?;
     own_host(&view.key, ENDPOINT, parts.host, read)?;
     if !view.ports.iter().any(|port| port.port == parts.port && port.protocol == Protocol::Tcp) {
-        return Err(format!("has port {}; the Service declares {}", parts.port, ports_in_words(view)));
+        return Err(format!("has port {}, but the Service declares {}", parts.port, ports_in_words(view)));
     }
     let path = checked::path_prefix(parts.path).map_err(|why| format!("has a path that {why}"))?;
     let agrees = read.port.is_none_or(|port| port == parts.port)
         && read.scheme.is_none_or(|scheme| scheme == parts.scheme)
         && read.path.as_ref().is_none_or(|known| *known == path);
     if !agrees {
-        return Err("contradicts toolset-port, toolset-scheme or toolset-path; keep only one of them".to_owned());
+        return Err("contradicts the annotation toolset-port, toolset-scheme or toolset-path. Remove one of the contradicting annotations".to_owned());
     }
     (read.port, read.scheme, read.path) = (Some(parts.port), Some(parts.scheme), Some(path));
     Ok(())
@@ -283,8 +288,10 @@ fn own_host(key: &ServiceKey, annotation: &'static str, host: &str, read: &mut A
 }
 
 fn foreign_host(annotation: &str, host: &str, key: &ServiceKey, stated: Option<&StatedType>) -> String {
-    let allowed =
-        format!("has the host {host:?}; only the Service itself is allowed, {}.{}.svc", key.name, key.namespace);
+    let allowed = format!(
+        "has the host {host:?}, but must have the host of the Service itself, {}.{}.svc",
+        key.name, key.namespace
+    );
     if annotation != ENDPOINT {
         return allowed;
     }
@@ -295,13 +302,13 @@ fn foreign_host(annotation: &str, host: &str, key: &ServiceKey, stated: Option<&
         Some(StatedType { product, custom: Some(custom) }) => format!("{product}, customType: {custom}"),
     };
     format!(
-        "{allowed}; for another address, remove the annotations and add the tool to the ToolsetConfig, for example spec.tools: [{{name: {}, type: {type_}, endpoint: \"https://…\"}}]",
+        "{allowed}. To use another address, remove the annotations and add the tool to the ToolsetConfig, for example spec.tools: [{{name: {}, type: {type_}, endpoint: \"https://…\"}}]",
         checked::tool_name_of(&key.name)
     )
 }
 
 fn malformed(annotation: &'static str, why: &str) -> Malformed {
-    Malformed { annotation, message: format!("annotation {annotation} {why}") }
+    Malformed { annotation, message: format!("Annotation {annotation} {why}.") }
 }
 
 #[cfg(test)]

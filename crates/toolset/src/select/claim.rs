@@ -104,7 +104,7 @@ fn by_annotation(
         None => ClaimOutcome::Rejected {
             reason: ServiceReason::InvalidAnnotation,
             message: format!(
-                "annotation {} is missing, and the type does not say which port to call; the Service declares {}",
+                "Annotation {} is required, because the type does not determine which port to call. The Service declares {}.",
                 annotation::PORT,
                 annotation::ports_in_words(view)
             ),
@@ -144,7 +144,7 @@ fn by_rules(finding: &Finding, view: &ServiceView, findings: &[Finding], said: &
         (Outcome::NoUsablePort, None) => ClaimOutcome::Rejected {
             reason: ServiceReason::NoUsablePort,
             message: format!(
-                "it looks like {}, but none of its ports is known to answer queries ({}); name the port with {}",
+                "This Service looks like {}, but none of its ports is known to serve queries ({}). Specify the port with annotation {}.",
                 finding.product,
                 annotation::ports_in_words(view),
                 annotation::PORT
@@ -248,9 +248,11 @@ fn tcp_port(view: &ServiceView, number: u16) -> Option<&PortView> {
 /// What a Service of this role is. A role of the Pods can be another program, which is no part of the product.
 fn not_an_endpoint(role: &str, product: Product) -> String {
     match role.strip_prefix("another program, ") {
-        Some(program) => format!("its Pods run another program, {program}, and not {product}"),
-        None if role == "another program" => format!("its Pods run another program, and not {product}"),
-        None => format!("it is {} of {product}, which serves no queries", with_article(role)),
+        Some(program) => format!("The Pods of this Service run another program, {program}, and not {product}."),
+        None if role == "another program" => {
+            format!("The Pods of this Service run another program, and not {product}.")
+        }
+        None => format!("This Service is {} of {product}, which does not serve queries.", with_article(role)),
     }
 }
 

@@ -196,14 +196,16 @@ fn outcome(
     let view = &service.view;
     let rejected = |reason: ServiceReason, message: String| CandidateOutcome::Rejected { reason, message };
     if annotation::is_opted_out(view) {
-        return rejected(ServiceReason::OptedOut, format!("annotation {} opts this Service out", annotation::TOOLSET));
+        return rejected(ServiceReason::OptedOut, format!("Annotation {} opts this Service out.", annotation::TOOLSET));
     }
     if let Some(malformed) = malformed {
         return rejected(ServiceReason::InvalidAnnotation, malformed.message);
     }
     let Some(claim) = claim else {
-        let message =
-            format!("it has annotations but no {}, and no rule recognises it; add the type", annotation::TYPE);
+        let message = format!(
+            "This Service has kubernaut.io annotations but no annotation {type_}, and no detector recognises it. Add the annotation {type_}.",
+            type_ = annotation::TYPE
+        );
         return rejected(ServiceReason::InvalidAnnotation, message);
     };
     let readiness = index.readiness(&view.key);
@@ -213,7 +215,7 @@ fn outcome(
     let detector = ctx.config.spec.detector(claim.product);
     if detector.state == State::Disabled {
         let message = format!(
-            "the detector {} is Disabled; set spec.detectors[type={}].state to Enabled",
+            "Detector {} is Disabled. To use this Service, set spec.detectors[type={}].state to Enabled.",
             claim.product, claim.product
         );
         return rejected(ServiceReason::DetectorDisabled, message);
@@ -227,16 +229,18 @@ fn outcome(
         let hint = claim
             .hint
             .as_deref()
-            .unwrap_or("annotate the Service with kubernaut.io/toolset: enabled and kubernaut.io/toolset-type");
+            .unwrap_or("Annotate the Service with kubernaut.io/toolset: enabled and kubernaut.io/toolset-type.");
         let message = format!(
-            "it looks like {} with confidence {}, but {wanted} is needed; {hint}",
+            "This Service looks like {} with confidence {}, but confidence {wanted} is required. {hint}",
             claim.product, claim.confidence
         );
         return rejected(ServiceReason::NotEnoughEvidence, message);
     }
     match service.endpoint(target, pods_of(ctx.config, source.trust), ctx.cluster_domain) {
         Ok(endpoint) => CandidateOutcome::Chosen(endpoint),
-        Err(why) => rejected(ServiceReason::EndpointNotAllowed, format!("no endpoint can be built for it: {why}")),
+        Err(why) => {
+            rejected(ServiceReason::EndpointNotAllowed, format!("No endpoint can be built for this Service: {why}."))
+        }
     }
 }
 
@@ -265,14 +269,14 @@ fn second_stage(ctx: &Context<'_>, index: &Index, candidates: &mut [Candidate]) 
             let Some(displaced) = displaced.filter(|_| candidates[*position].origin == Origin::Rules) else { continue };
             let (reason, what) = match displaced.because {
                 DisplacedBecause::HeadlessTwin => {
-                    (ServiceReason::HeadlessTwin, "it is headless and selects the same pods as")
+                    (ServiceReason::HeadlessTwin, "This Service is headless and selects the same Pods as")
                 }
                 DisplacedBecause::PreferredEndpoint => {
-                    (ServiceReason::LostToPreferred, "it serves the same data as the preferred endpoint")
+                    (ServiceReason::LostToPreferred, "This Service provides the same data as the preferred Service")
                 }
             };
             let message = format!(
-                "{what} {}; to take it as well, annotate it with kubernaut.io/toolset: enabled and kubernaut.io/toolset-type",
+                "{what} {}. To use this Service as well, annotate it with kubernaut.io/toolset: enabled and kubernaut.io/toolset-type.",
                 displaced.by
             );
             candidates[*position].reject(reason, message);

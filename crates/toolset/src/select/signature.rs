@@ -36,7 +36,7 @@ fn by_signature(signature: &Signature, service: &Recognised, pods: Pods) -> Clai
             ClaimOutcome::Target(target)
         }
         Err((reason, why)) => {
-            ClaimOutcome::Rejected { reason, message: format!("signature {}: {why}", signature.name) }
+            ClaimOutcome::Rejected { reason, message: format!("Signature {}: {why}.", signature.name) }
         }
     };
     Claim {
@@ -70,7 +70,7 @@ fn signature_target(
                 product,
                 view,
                 findings,
-                declared.map_err(|why| (ServiceReason::NoUsablePort, format!("its port {why}")))?,
+                declared.map_err(|why| (ServiceReason::NoUsablePort, format!("port {why}")))?,
                 pods,
             )
         }
@@ -78,7 +78,7 @@ fn signature_target(
             let ports = annotation::ports_in_words(view);
             (
                 ServiceReason::NoUsablePort,
-                format!("the type does not say which port to call; set port to one of {ports}"),
+                format!("the type does not determine which port to call. Set port to one of the ports that the Service declares: {ports}"),
             )
         })?,
     };
@@ -87,7 +87,7 @@ fn signature_target(
         known.assumed.scheme = false;
     }
     if let Some(path) = &signature.path {
-        let path = checked::path(path).map_err(|why| (ServiceReason::EndpointNotAllowed, format!("its path {why}")))?;
+        let path = checked::path(path).map_err(|why| (ServiceReason::EndpointNotAllowed, format!("path {why}")))?;
         target.path = path.into();
         known.assumed.path = false;
     }

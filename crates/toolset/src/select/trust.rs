@@ -17,7 +17,7 @@ pub(super) fn refusal(
     if source.trust == Trust::Tenant {
         if !opted_in {
             let message = format!(
-                "source {} is Tenant and takes only Services that opt in; annotate it with {}: enabled and {}",
+                "Source {} has the trust Tenant, so its Services must opt in. Annotate the Service with {}: enabled and {}.",
                 source.name,
                 annotation::TOOLSET,
                 annotation::TYPE
@@ -26,7 +26,7 @@ pub(super) fn refusal(
         }
         if claimed == Product::MCP {
             let message =
-                "an MCP server's own texts reach the model, so MCP is never taken from a Tenant source".to_owned();
+                "MCP servers from Tenant sources are never used, because their own texts reach the model. If you trust the server, select the Service with a Trusted source.".to_owned();
             return Some((ServiceReason::EndpointNotAllowed, message));
         }
     }
@@ -35,7 +35,7 @@ pub(super) fn refusal(
             return None;
         }
         let message = format!(
-            "{what}; if you trust it, add {{namespace: {}, name: {}, kind: {kind}}} to allow in source {}",
+            "{what}. Kubernetes cannot verify these addresses. If you trust them, add {{namespace: {}, name: {}, kind: {kind}}} to spec.sources[name={}].allow.",
             view.key.namespace, view.key.name, source.name
         );
         Some((reason, message))
@@ -44,14 +44,14 @@ pub(super) fn refusal(
         return refuse(
             AllowanceKind::ExternalName,
             ServiceReason::ExternalNameNotAllowed,
-            "its type is ExternalName, an alias for a name outside the cluster",
+            "This Service is of type ExternalName, so it leads to a name outside the cluster",
         );
     }
     if view.selector.is_empty() {
         let refused = refuse(
             AllowanceKind::Selectorless,
             ServiceReason::SelectorlessNotAllowed,
-            "it has no selector, so somebody sets its addresses by hand",
+            "This Service has no selector, so its addresses are set manually",
         );
         // A source that allows Services without a selector also allows slices that were made by hand.
         if refused.is_some() {
@@ -64,7 +64,7 @@ pub(super) fn refusal(
         }
     }
     if view.external_ips {
-        return refuse(AllowanceKind::ExternalIPs, ServiceReason::EndpointNotAllowed, "it has externalIPs");
+        return refuse(AllowanceKind::ExternalIPs, ServiceReason::EndpointNotAllowed, "This Service has externalIPs");
     }
     None
 }
@@ -76,18 +76,18 @@ pub(super) fn refusal(
 /// it.
 fn distrusted_slices(view: &ServiceView, readiness: Readiness, source: &Source) -> Option<&'static str> {
     if readiness.manual {
-        return Some(
-            "it has EndpointSlices that the EndpointSlice controller does not manage, so they can point anywhere",
-        );
+        return Some("This Service has EndpointSlices that are not managed by the EndpointSlice controller");
     }
     // Objects in files can be without uids and without what the control plane writes.
     if source.trust == Trust::Trusted || view.uid == 0 {
         return None;
     }
     if matches!(readiness.owner, SliceOwner::Several | SliceOwner::One(0)) {
-        return Some("it has EndpointSlices that do not belong to this Service");
+        return Some("This Service has EndpointSlices that do not belong to it");
     }
-    readiness.elsewhere.then_some("its EndpointSlices have addresses that are not Pods of its namespace")
+    readiness
+        .elsewhere
+        .then_some("The EndpointSlices of this Service contain addresses that are not Pods of its namespace")
 }
 
 /// Whether a Service becomes a tool only while it has EndpointSlices of its own, which have not changed for some time.

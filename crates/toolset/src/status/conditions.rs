@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crd_types::{ConditionType, Reason, ToolsetConfigStatus};
+use crd_types::{ConditionType, Reason, ToolsetConfig, ToolsetConfigStatus};
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
@@ -12,18 +12,23 @@ use super::{
     input::{AgentReport, InputState, Inputs, Observed, OutputState, ReloadState},
     lists::cut,
 };
-use crate::tool::Note;
+use crate::{counted::counted, tool::Note};
 
 /// The most namespaces that a message names.
 const MAX_NAMES: usize = 10;
 
 /// All conditions, before they are merged with their predecessors in `old`.
 pub(super) fn all(
+    config: &ToolsetConfig,
     observed: &Observed<'_>,
     old: Option<&ToolsetConfigStatus>,
 ) -> impl Iterator<Item = PendingCondition> {
-    let always =
-        [ready(observed), inputs_synced(observed.inputs), output_applied(observed), overrides_applied(observed, old)];
+    let always = [
+        ready(config, observed),
+        inputs_synced(observed.inputs),
+        output_applied(config, observed),
+        overrides_applied(observed, old),
+    ];
     let agent = observed.agent.map(agent_loaded);
     always.into_iter().chain(consumer_reloaded(&observed.reload)).chain(agent)
 }
@@ -61,12 +66,24 @@ impl PendingCondition {
     }
 }
 
-fn ready(observed: &Observed<'_>) -> PendingCondition {
+/// That the `ConfigMap` is as it should be, and how many tools it contains.
+fn up_to_date(config: &ToolsetConfig, observed: &Observed<'_>) -> String {
+    let name = &config.spec.output.config_map_name;
+    match observed.rendered {
+        Some(rendered) => format!("ConfigMap {name} is up to date with {}.", counted(rendered.entries, "tool")),
+        None => format!("ConfigMap {name} is up to date."),
+    }
+}
+
+fn ready(config: &ToolsetConfig, observed: &Observed<'_>) -> PendingCondition {
+    let name = &config.spec.output.config_map_name;
     let condition =
         |status, reason, message: &str| PendingCondition::new(ConditionType::Ready, status, reason, message);
     match &observed.output {
         OutputState::Suspended => {
-            condition("False", Reason::Suspended, "spec.mode is Suspended; nothing is planned or written")
+            let message =
+                format!("spec.mode is Suspended. The operator does not plan tools or write ConfigMap {name}.");
+            condition("False", Reason::Suspended, &message)
         }
         OutputState::Conflict { message } => condition("False", Reason::OutputConflict, message),
         OutputState::Contested { message } => condition("False", Reason::OutputContested, message),
@@ -74,14 +91,19 @@ fn ready(observed: &Observed<'_>) -> PendingCondition {
         OutputState::Terminating { message, .. } => condition("False", Reason::OutputTerminating, message),
         OutputState::Preview => match worst(observed.inputs) {
             Some(problem) => condition(problem.status, problem.reason, &problem.message),
-            None => condition("True", Reason::Preview, "spec.mode is Preview; the status shows what would be written"),
+            None => {
+                let message = format!(
+                    "spec.mode is Preview. The status shows the tools that the operator would write to ConfigMap {name}."
+                );
+                condition("True", Reason::Preview, &message)
+            }
         },
         OutputState::Applied | OutputState::Waiting | OutputState::Held { .. } => match worst(observed.inputs) {
             Some(problem) => condition(problem.status, problem.reason, &problem.message),
             None if observed.output == OutputState::Waiting => {
-                condition("Unknown", Reason::WaitingForInputs, "the first lists are not complete yet")
+                condition("Unknown", Reason::WaitingForInputs, "The operator has not listed every input yet.")
             }
-            None => condition("True", Reason::AsExpected, "the ConfigMap holds what was planned"),
+            None => condition("True", Reason::AsExpected, &up_to_date(config, observed)),
         },
     }
 }
@@ -103,25 +125,31 @@ fn worst(inputs: &Inputs) -> Option<Problem> {
     };
     let top = inputs.values().map(grade).max().filter(|top| *top > 0)?;
     let mut same = inputs.iter().filter(|(_, state)| grade(state) == top);
-    let names = same.clone().map(|(input, _)| input.as_str()).collect::<Vec<_>>().join(", ");
+    let names = same.clone().map(|(input, _)| input.plural()).collect::<Vec<_>>().join(", ");
     let (_, state) = same.next()?;
     Some(match state {
         InputState::Forbidden { message } => Problem {
             status: "False",
             reason: Reason::InputForbidden,
-            message: format!("{names}: {message}; the last known state is used until the watch is allowed again"),
+            message: format!(
+                "The operator is not allowed to read {names}: {}. It uses the last known state until the permission is \
+                 granted.",
+                unended(message)
+            ),
         },
         InputState::Stale { message } => Problem {
             status: "False",
             reason: Reason::InputStale,
             message: format!(
-                "{names}: the watch has no contact ({message}); the last known state is used until it recovers"
+                "The watch of {names} has lost contact with the API server: {}. The operator uses the last known state \
+                 until the watch recovers.",
+                unended(message)
             ),
         },
         InputState::Pending | InputState::Synced => Problem {
             status: "Unknown",
             reason: Reason::WaitingForInputs,
-            message: format!("{names}: the first list is not complete yet"),
+            message: format!("The operator has not listed {names} yet."),
         },
     })
 }
@@ -138,7 +166,7 @@ fn inputs_synced(inputs: &Inputs) -> PendingCondition {
 
 /// That all is well, and which evidence cannot be read.
 fn synced(inputs: &Inputs) -> String {
-    let synced = "every required input is listed and up to date";
+    let synced = "Every required input is listed and up to date.";
     let all = &inputs.unreadable_pods;
     if all.is_empty() {
         return synced.to_owned();
@@ -146,8 +174,9 @@ fn synced(inputs: &Inputs) -> String {
     let first: BTreeSet<&String> = all.iter().take(MAX_NAMES).collect();
     let more = if all.len() > MAX_NAMES { format!(" and {} more", all.len() - MAX_NAMES) } else { String::new() };
     format!(
-        "{synced}; the operator is not allowed to get Pods in {}{more}, so what only Pods show stays as it is in the \
-         ConfigMap and is not known of new Services; set rbac.pods to true in the chart, or spec.evidence.pods to Disabled",
+        "{synced} The operator is not allowed to get Pods in {}{more}. It keeps what it has learned from Pods before, and \
+         does not learn anything from them about new Services. Set rbac.pods to true in the Helm chart, or \
+         spec.evidence.pods to Disabled.",
         names(first.into_iter()),
     )
 }
@@ -156,15 +185,17 @@ fn synced(inputs: &Inputs) -> String {
 fn partly_held(inputs: &Inputs) -> Option<Problem> {
     let (_, (input, state)) = inputs.held_namespaces.first_key_value()?;
     let why = match state {
-        InputState::Forbidden { message } => message.clone(),
-        InputState::Stale { message } => format!("the watch has no contact ({message})"),
-        InputState::Pending | InputState::Synced => "the first list is not complete yet".to_owned(),
+        InputState::Forbidden { message } => unended(message).to_owned(),
+        InputState::Stale { message } => {
+            format!("the watch has lost contact with the API server ({})", unended(message))
+        }
+        InputState::Pending | InputState::Synced => "they have not been listed yet".to_owned(),
     };
     let namespaces = names(inputs.held_namespaces.keys());
     let message = format!(
-        "{} in {namespaces}: {why}; the last known state of these objects is used until the operator can read them \
-         again",
-        input.as_str()
+        "The operator cannot read {} in {namespaces}: {why}. It uses the last known state of these objects until it can \
+         read them again.",
+        input.plural()
     );
     Some(Problem { status: "False", reason: Reason::InputPartiallyHeld, message })
 }
@@ -176,10 +207,10 @@ fn unwatched(inputs: &Inputs) -> Option<Problem> {
     }
     let sources: BTreeSet<&String> = inputs.unwatched_namespaces.values().collect();
     let message = format!(
-        "the operator does not watch {}, which spec.sources names ({}); add what is missing to --watch-namespaces \
-         (watchNamespaces in the chart), or remove it from the source",
-        names(inputs.unwatched_namespaces.keys()),
+        "spec.sources ({}) selects {}, which the operator does not watch. Add the missing namespaces to \
+         --watch-namespaces (watchNamespaces in the Helm chart), or remove them from spec.sources.",
         sources.into_iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+        names(inputs.unwatched_namespaces.keys()),
     );
     Some(Problem { status: "False", reason: Reason::NamespaceNotWatched, message })
 }
@@ -190,7 +221,13 @@ fn names<'a>(namespaces: impl ExactSizeIterator<Item = &'a String>) -> String {
     format!("{noun} {}", namespaces.map(String::as_str).collect::<Vec<_>>().join(", "))
 }
 
-fn output_applied(observed: &Observed<'_>) -> PendingCondition {
+/// A message of somebody else without its period, so that a sentence can continue after it.
+fn unended(message: &str) -> &str {
+    message.trim_end().trim_end_matches('.')
+}
+
+fn output_applied(config: &ToolsetConfig, observed: &Observed<'_>) -> PendingCondition {
+    let name = &config.spec.output.config_map_name;
     let condition =
         |status, reason, message: &str| PendingCondition::new(ConditionType::OutputApplied, status, reason, message);
     match &observed.output {
@@ -200,17 +237,18 @@ fn output_applied(observed: &Observed<'_>) -> PendingCondition {
                 .and_then(|rendered| rendered.notes.iter().find(|note| note.reason == Reason::OutputTooLarge));
             match too_large {
                 Some(note) => condition("False", Reason::OutputTooLarge, &note.message),
-                None => condition("True", Reason::AsExpected, "the ConfigMap holds what was planned"),
+                None => condition("True", Reason::AsExpected, &up_to_date(config, observed)),
             }
         }
         OutputState::Preview => {
-            condition("False", Reason::Preview, "spec.mode is Preview; the ConfigMap is left as it is")
+            condition("False", Reason::Preview, &format!("spec.mode is Preview. ConfigMap {name} is not changed."))
         }
         OutputState::Suspended => {
-            condition("False", Reason::Suspended, "spec.mode is Suspended; the ConfigMap is left as it is")
+            condition("False", Reason::Suspended, &format!("spec.mode is Suspended. ConfigMap {name} is not changed."))
         }
         OutputState::Waiting => {
-            condition("Unknown", Reason::WaitingForInputs, "nothing is written before the first lists are complete")
+            let message = format!("The operator writes ConfigMap {name} when it has listed every input.");
+            condition("Unknown", Reason::WaitingForInputs, &message)
         }
         OutputState::Held { message, .. } => {
             let reason = worst(observed.inputs).map_or(Reason::InputStale, |problem| problem.reason);
@@ -239,7 +277,12 @@ fn overrides_applied(observed: &Observed<'_>, old: Option<&ToolsetConfigStatus>)
                 reason: before.reason.clone(),
                 message: before.message.clone(),
             },
-            None => PendingCondition::new(type_, "Unknown", Reason::WaitingForInputs, "nothing has been planned yet"),
+            None => PendingCondition::new(
+                type_,
+                "Unknown",
+                Reason::WaitingForInputs,
+                "The operator has not planned the tools yet.",
+            ),
         };
     };
     let rendered = observed.rendered.map(|rendered| rendered.notes.as_slice()).unwrap_or_default();
@@ -248,9 +291,9 @@ fn overrides_applied(observed: &Observed<'_>, old: Option<&ToolsetConfigStatus>)
     notes.sort();
     notes.dedup();
     match notes.first() {
-        None => PendingCondition::new(type_, "True", Reason::AsExpected, "everything in the spec took effect"),
+        None => PendingCondition::new(type_, "True", Reason::AsExpected, "All overrides and settings took effect."),
         Some(first) => {
-            let message = notes.iter().map(|note| note.message.as_str()).collect::<Vec<_>>().join("; ");
+            let message = notes.iter().map(|note| note.message.as_str()).collect::<Vec<_>>().join(" ");
             PendingCondition::new(type_, "False", first.reason, message)
         }
     }
@@ -270,7 +313,7 @@ fn consumer_reloaded(reload: &ReloadState) -> Option<PendingCondition> {
         |status, reason, message: &str| PendingCondition::new(ConditionType::ConsumerReloaded, status, reason, message);
     match reload {
         ReloadState::NotAsked => None,
-        ReloadState::Current => Some(condition("True", Reason::AsExpected, "no restart of the agent is due")),
+        ReloadState::Current => Some(condition("True", Reason::AsExpected, "No restart of the agent is required.")),
         ReloadState::Pending { message } => Some(condition("Unknown", Reason::ReloadPending, message)),
         ReloadState::Failed { message } => Some(condition("False", Reason::ReloadFailed, message)),
     }

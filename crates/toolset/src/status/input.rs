@@ -24,7 +24,18 @@ pub enum Input {
 }
 
 impl Input {
-    /// The kind's name, as in messages and metric labels.
+    /// The objects of the kind, as in messages.
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Service => "Services",
+            Self::EndpointSlice => "EndpointSlices",
+            Self::Namespace => "Namespaces",
+            Self::ToolsetConfig => "ToolsetConfigs",
+            Self::ConfigMap => "ConfigMaps",
+        }
+    }
+
+    /// The kind's name, as in metric labels.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Service => "Service",

@@ -33,7 +33,7 @@ pub fn status(
     }
     status.agent = observed.agent.and_then(|agent| agent.status.clone());
     let generation = config.metadata.generation;
-    status.conditions = conditions::all(observed, old)
+    status.conditions = conditions::all(config, observed, old)
         .map(|pending| {
             let before = old.and_then(|old| conditions::find(&old.conditions, pending.type_));
             pending.finish(before, generation, observed.now)

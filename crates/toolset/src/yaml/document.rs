@@ -115,7 +115,7 @@ impl<'a> Document<'a> {
             before = before.max(end);
         }
         if documents > 1 {
-            return Err("has several documents; the agent reads a file with one".to_owned());
+            return Err("it has several documents, and the agent reads only one".to_owned());
         }
         Ok(Self { nodes: builder.nodes, root: builder.root })
     }

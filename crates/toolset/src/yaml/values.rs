@@ -81,7 +81,7 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLarge => f.write_str("with this entry, the file is too large after its aliases are expanded; shorten it or write it without aliases"),
+            Self::TooLarge => f.write_str("the file is too large with this entry after its aliases are expanded; shorten the entry or write it without aliases"),
             Self::Key(key) => write!(f, "the agent rejects the whole file because of the key {key:?}; use a key without a dot or control characters"),
             Self::Value { what, path, why, cure } => {
                 f.write_str(what)?;
@@ -155,7 +155,7 @@ impl<'d> Values<'d> {
             return Err(Problem::value("an alias", "it refers to a value that contains it", "write it out"));
         }
         if self.open.len() == MAX_DEPTH {
-            return Err(Problem::value("a value", "it is nested deeper than 100 levels", "flatten it"));
+            return Err(Problem::value("a value", "it is nested deeper than 100 levels", "reduce the nesting"));
         }
         self.open.push(id);
         let node = self.collection(id, source);
@@ -212,7 +212,7 @@ impl<'d> Values<'d> {
         };
         Field::new(key).map_err(|text| {
             text.map_or_else(
-                || Problem::value("a key", "it is a list or a mapping", "write a text for it"),
+                || Problem::value("a key", "it is a list or a mapping", "use a string as the key"),
                 Problem::Key,
             )
         })
@@ -262,7 +262,7 @@ impl<'d> Values<'d> {
             for &source in sources {
                 let Some(Content::Map(pairs)) = self.document.get(source).map(|source| &source.content) else {
                     let cure = "give it a mapping or a list of mappings";
-                    return Err(Problem::value("a <<", "it merges something other than a mapping", cure));
+                    return Err(Problem::value("a <<", "it does not merge a mapping", cure));
                 };
                 for &(key, value) in &*self.pairs(source, pairs)? {
                     self.spend(1)?;

@@ -166,8 +166,8 @@ fn the_reason_of_a_missing_connection_is_shown_as_it_is() {
     // The numbers of Linux.
     assert_eq!(shown(111), "refuses the connection; check the port of the Service and the NetworkPolicies");
     assert_eq!(shown(110), "does not accept a connection within 5 s; check the NetworkPolicies");
-    assert_eq!(shown(113), "cannot be connected to: host unreachable");
-    assert_eq!(shown(101), "cannot be connected to: network unreachable");
+    assert_eq!(shown(113), "cannot be reached: host unreachable");
+    assert_eq!(shown(101), "cannot be reached: network unreachable");
     let forbidden = Failure::Status(403).to_string();
     assert!(forbidden.contains("service mesh") && !forbidden.contains("key"), "{forbidden}");
 }

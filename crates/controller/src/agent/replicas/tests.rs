@@ -191,7 +191,7 @@ fn the_port_is_the_services_and_a_slice_cannot_choose_another() {
         assert_eq!(at_port(&target, 5050, spec), expected, "{target}");
         for forged in [22, 9090, 65535] {
             let refused = at_port(&target, forged, spec).unwrap_err();
-            assert!(refused.contains("has the port 5050"), "{target} {forged}: {refused}");
+            assert!(refused.contains("has port 5050"), "{target} {forged}: {refused}");
         }
     }
     assert_eq!(at_port(&json!(80), 80, &named).map(|address| address.port()), Ok(80));

@@ -81,7 +81,7 @@ fn all_replicas_that_have_the_revision_and_every_entry_enabled_are_well() {
     );
     assert!(status.toolsets.is_empty());
     assert_eq!(view.by_state, BTreeMap::from([(EntryState::Enabled, 2)]));
-    assert_eq!(view.report.message, "3 of 3 replicas have loaded revision b; every entry is enabled");
+    assert_eq!(view.report.message, "3 of 3 replicas have loaded revision b. Every entry is enabled.");
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_replica_that_is_behind_is_unknown_at_first_and_a_problem_later() {
     let behind = || answer(&["a"], &[("x", EntryState::Disabled)]);
     let early = seen(&file, vec![well(), behind(), well()], Duration::from_secs(899));
     assert_eq!(loaded(&early), (None, Reason::AgentBehind, "2/3".to_owned()));
-    assert!(early.report.message.starts_with("2 of 3 replicas have loaded revision b; "), "{}", early.report.message);
+    assert!(early.report.message.starts_with("2 of 3 replicas have loaded revision b. "), "{}", early.report.message);
     assert!(!early.well && early.report.status.unwrap().toolsets.is_empty(), "what is new is not missing yet");
     let late = seen(&file, vec![well(), behind(), well()], Duration::from_secs(900));
     assert_eq!(loaded(&late), (Some(false), Reason::AgentBehind, "2/3".to_owned()));
@@ -215,7 +215,7 @@ fn an_entry_that_was_not_asked_about_is_neither_missing_nor_enabled() {
     let known = round(&asked, at, vec![answer(&["b"], &[("x", EntryState::Enabled)])]);
     let view = view(&more, &history(&more, at, soon()), &known, PATIENCE);
     assert_eq!(loaded(&view), (None, Reason::AgentBehind, "1/1".to_owned()));
-    assert!(view.report.message.contains("has not asked yet"), "{}", view.report.message);
+    assert!(view.report.message.contains("has not checked yet"), "{}", view.report.message);
     assert!(view.report.status.unwrap().toolsets.is_empty());
 }
 
@@ -225,10 +225,10 @@ fn an_agent_is_not_current_if_only_some_of_its_replicas_are_asked() {
     let at = Instant::now() + Duration::from_secs(10_000);
     let mut known = round(&file, at, vec![answer(&["b"], &[]); 32]);
     known.ready.insert(("zzz".to_owned(), "u".to_owned()));
-    known.remarks.push("only 32 of 33 replicas are asked".to_owned());
+    known.remarks.push("only 32 of 33 replicas are checked".to_owned());
     let view = view(&file, &history(&file, at, soon()), &known, PATIENCE);
     assert_eq!(loaded(&view), (None, Reason::AgentBehind, "32/33".to_owned()));
-    assert!(!view.well && view.report.message.contains("only 32 of 33"), "{}", view.report.message);
+    assert!(!view.well && view.report.message.contains("Only 32 of 33"), "{}", view.report.message);
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn without_the_revision_entry_only_names_and_states_are_compared() {
     let all = answer(&[], &[("x", EntryState::Enabled), ("y", EntryState::Enabled)]);
     let view = seen(&file, vec![all.clone()], soon());
     assert_eq!(loaded(&view), (Some(true), Reason::AsExpected, "1/1".to_owned()));
-    assert!(view.report.message.contains("it is not known whether"), "{}", view.report.message);
+    assert!(view.report.message.contains("cannot know whether"), "{}", view.report.message);
     let part = answer(&[], &[("x", EntryState::Enabled)]);
     let view = seen(&file, vec![all, part], soon());
     assert_eq!(loaded(&view), (None, Reason::AgentBehind, "1/2".to_owned()));

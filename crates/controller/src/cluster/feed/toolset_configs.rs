@@ -50,7 +50,7 @@ impl ToolsetConfigFeed {
             }
             Err(unreadable) => {
                 let (namespace, error) = (&name.namespace, &unreadable.error);
-                warn!(%namespace, name = %name.name, %error, "cannot read the ToolsetConfig; its ConfigMap is kept");
+                warn!(%namespace, name = %name.name, %error, "cannot read the ToolsetConfig; its ConfigMap is not changed");
                 self.triggers.one(&name, None);
                 self.metrics.forget(&name);
             }

@@ -206,7 +206,7 @@ impl PodReader {
         if refusal_changed && is_allowed {
             info!(%namespace, "Pods can be read again");
         } else if refusal_changed {
-            warn!(%namespace, "the API server refuses to show Pods; what only they show is not known");
+            warn!(%namespace, "not allowed to read Pods; they are not used as evidence");
         }
         if refusal_changed {
             let all = self.cluster.pods.lock().of_namespace(namespace);

@@ -29,7 +29,7 @@ fn a_chosen_name_goes_to_the_spec_then_to_trusted_services_in_order_and_the_lose
     let clashes = assign(&mut tools);
     assert_eq!(names(&tools), ["one", "two", "main"]);
     assert_eq!(clashes.iter().map(|clash| clash.index).collect::<Vec<_>>(), [0, 1]);
-    assert!(clashes[0].message.contains("\"main\" of a/one is taken by tool"), "{}", clashes[0].message);
+    assert!(clashes[0].message.contains("\"main\" of Service a/one is already used by tool"), "{}", clashes[0].message);
     assert_eq!(tools[0].reason, ServiceReason::NameConflict);
     assert_eq!(tools[0].chosen_name, None);
     assert_eq!(tools[2].reason, ServiceReason::Selected);

@@ -37,13 +37,13 @@ pub(super) enum Absent {
 }
 
 impl Absent {
-    /// In words, after "it is not in the file, because".
+    /// In words, after "no data source is written for it, because".
     pub(super) const fn in_words(self) -> &'static str {
         match self {
-            Self::Type => "Grafana has no data source of its own for this type",
-            Self::Index => "its data source needs an index; set settings.index in an override or in spec.tools",
-            Self::Dollar => "one of its values has a $, which Grafana would replace by a variable",
-            Self::TooLong => "its URL is longer than the 255 characters that Grafana takes; shorten its path",
+            Self::Type => "Grafana has no built-in data source for this type",
+            Self::Index => "its data source requires an index. Set settings.index in an override or in spec.tools",
+            Self::Dollar => "one of its values contains a $, which Grafana would expand as a variable. Remove the $",
+            Self::TooLong => "its name or URL is longer than Grafana allows (255 characters for a URL). Shorten it",
         }
     }
 }

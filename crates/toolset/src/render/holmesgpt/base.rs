@@ -84,7 +84,7 @@ pub fn parse(text: &str) -> Result<BaseFile, String> {
 /// The same with another limit.
 pub(super) fn parse_within(max: usize, text: &str) -> Result<BaseFile, String> {
     if text.len() > max {
-        return Err(format!("has {} bytes; at most {max} are taken", text.len()));
+        return Err(format!("it has {} bytes, and the maximum is {max}", text.len()));
     }
     let (text, separators) = yaml::normalised(text);
     let document = Document::parse(&text, &separators)?;
@@ -108,7 +108,7 @@ fn read_section(section: &str, max: usize, values: &mut Values<'_>, file: &mut B
         Shape::Nothing => return Ok(()),
         Shape::Map(fields) => fields,
         Shape::List { .. } | Shape::Scalar => {
-            return Err("is not a mapping with toolsets and mcp_servers".to_owned());
+            return Err("it is not a mapping with toolsets and mcp_servers".to_owned());
         }
     };
     let found = root.iter().rev().find(|(key, _)| values.node(*key).is_ok_and(|key| key.as_text() == Some(section)));
@@ -117,10 +117,10 @@ fn read_section(section: &str, max: usize, values: &mut Values<'_>, file: &mut B
         Shape::Nothing | Shape::List { is_empty: true } => return Ok(()),
         Shape::Map(fields) => fields,
         Shape::List { .. } => {
-            return Err(format!("has a list under {section}, where the agent wants a mapping from names to entries"));
+            return Err(format!("{section} is a list, but must be a mapping from names to entries"));
         }
         Shape::Scalar => {
-            return Err(format!("has a single value under {section}, where the agent wants a mapping"));
+            return Err(format!("{section} is a single value, but must be a mapping"));
         }
     };
     // As for the agent, the last one of several entries with the same name counts.
@@ -130,11 +130,11 @@ fn read_section(section: &str, max: usize, values: &mut Values<'_>, file: &mut B
             Ok(Node::Text(name)) => _ = named.insert(name.into_owned(), *entry),
             Ok(_) => {
                 let name = values.in_words(*key);
-                let why = "its name is not text for the agent; put it in quotes";
-                file.problems.push(format!("{section} {name:?} is left out: {why}"));
+                let why = "the agent does not read its name as text; put it in quotes";
+                file.problems.push(format!("entry {name:?} of {section} is omitted: {why}"));
             }
             Err(problem) => {
-                file.problems.push(format!("{section} {:?} is left out: {problem}", values.in_words(*key)));
+                file.problems.push(format!("entry {:?} of {section} is omitted: {problem}", values.in_words(*key)));
             }
         }
     }
@@ -142,7 +142,7 @@ fn read_section(section: &str, max: usize, values: &mut Values<'_>, file: &mut B
         match entry(&name, values.optional(id)).and_then(|entry| file.count(max, entry)) {
             Ok((key, block)) if section == "toolsets" => _ = file.toolsets.insert(key, block),
             Ok((key, block)) => _ = file.servers.insert(key, block),
-            Err(why) => file.problems.push(format!("{section} {name:?} is left out: {why}")),
+            Err(why) => file.problems.push(format!("entry {name:?} of {section} is omitted: {why}")),
         }
     }
     Ok(())

@@ -50,7 +50,10 @@ pub(super) fn place(toolset: Toolset, tool: &Tool, notes: &mut Vec<Note>) -> Opt
         // The schema refuses these, but an object that was stored under another schema can hold them.
         notes.push(Note::new(
             Reason::CredentialsUnsupported,
-            format!("credentials of {} are left out: they name no usable variable or header", tool.origin_in_words()),
+            format!(
+                "The credentials of {} are omitted, because they contain no valid name of an environment variable or of a header.",
+                tool.object_in_words()
+            ),
         ));
     }
     placed

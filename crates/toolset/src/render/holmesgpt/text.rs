@@ -37,7 +37,8 @@ fn accept<'a>(
     match checked {
         Ok(()) => Some(said),
         Err(why) => {
-            let message = format!("{field} of {} {why}; a fixed text is used instead", tool.origin_in_words());
+            let message =
+                format!("The {field} of {} {why}. The operator uses a default text instead.", tool.object_in_words());
             notes.push(Note::new(Reason::SettingUnsupported, message));
             None
         }

@@ -49,7 +49,9 @@ fn of_override(rule: &Override, plan: &Plan) -> Vec<Note> {
     tools
         .chain(waiting)
         .filter(|(key, product, custom)| override_matches(rule, key, Some(*product), *custom))
-        .flat_map(|(key, product, _)| unsupported(asked, product, &key.to_string(), &format!("override {}", rule.name)))
+        .flat_map(|(key, product, _)| {
+            unsupported(asked, product, &format!("Service {key}"), &format!("Override {}", rule.name))
+        })
         .collect()
 }
 
@@ -60,20 +62,19 @@ fn of_tool(tool: &StaticTool) -> Vec<Note> {
         settings: tool.settings.as_ref(),
         instructions: tool.instructions.as_deref(),
     };
-    let origin = format!("tool {}", tool.name);
-    unsupported(asked, tool.type_, &origin, &origin)
+    unsupported(asked, tool.type_, &format!("tool {}", tool.name), &format!("Tool {}", tool.name))
 }
 
 /// What has no field in the toolset of a Trusted `product`. `tool` names the tool in question, and `origin` the entry
 /// of the spec that wants it.
 fn unsupported(asked: Asked<'_>, product: Product, tool: &str, origin: &str) -> Vec<Note> {
     let toolset = Toolset::of(product, Trust::Trusted);
-    let what = || format!("{tool} is {} in HolmesGPT {VERSION}", toolset.in_words());
+    let what = || format!("HolmesGPT {VERSION} queries {tool} with {}", toolset.in_words());
     let mut notes = Vec::new();
     if let Some(credentials) = asked.credentials.filter(|credentials| toolset.credentials(credentials.type_).is_none())
     {
         let message = format!(
-            "{origin}: credentials of type {} are left out: {}, which takes {} only; use one of these, or put a proxy in front that adds the credentials",
+            "{origin}: credentials of type {} are omitted, because {}, which supports only {}. Use a supported type, or a proxy that adds the credentials.",
             credentials.type_.as_str(),
             what(),
             toolset.credentials_in_words(),
@@ -81,20 +82,20 @@ fn unsupported(asked: Asked<'_>, product: Product, tool: &str, origin: &str) -> 
         notes.push(Note::new(Reason::CredentialsUnsupported, message));
     }
     let mut left_out = |field: &str, why: &str| {
-        let message = format!("{origin}: {field} is left out: {}, which {why}; remove it", what());
+        let message = format!("{origin}: {field} is omitted, because {}, which {why}. Remove it.", what());
         notes.push(Note::new(Reason::SettingUnsupported, message));
     };
     if asked.tenant_id.is_some() && toolset.tenant_headers().is_none() {
-        left_out("tenantID", "sends no X-Scope-OrgID");
+        left_out("tenantID", "does not send X-Scope-OrgID");
     }
     if asked.settings.is_some_and(|settings| settings.timeout_seconds.is_some()) && !toolset.has_timeout() {
-        left_out("settings.timeoutSeconds", "has no timeout for single calls");
+        left_out("settings.timeoutSeconds", "has no timeout for a single request");
     }
     if asked.settings.is_some_and(|settings| !settings.paths.is_empty()) && !toolset.has_paths() {
-        left_out("settings.paths", "has paths of its own");
+        left_out("settings.paths", "uses fixed paths");
     }
     if asked.instructions.is_some() && !toolset.has_instructions() {
-        left_out("instructions", "brings its own for all instances; say it in description");
+        left_out("instructions", "has its own instructions for all instances. Use description instead");
     }
     notes
 }

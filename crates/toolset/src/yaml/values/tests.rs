@@ -93,14 +93,14 @@ fn a_problem_names_the_value_its_place_and_the_cure() {
             "a value with the tag !!map at a cannot be copied, because it does not match its tag; remove the tag or correct the value",
         ),
         ("a: &a [*a]", "an alias at a.0 cannot be copied, because it refers to a value that contains it; write it out"),
-        ("a: {? [b] : 1}", "a key at a cannot be copied, because it is a list or a mapping; write a text for it"),
+        ("a: {? [b] : 1}", "a key at a cannot be copied, because it is a list or a mapping; use a string as the key"),
         (
             "a: {x.y: 1}",
             "the agent rejects the whole file because of the key \"x.y\"; use a key without a dot or control characters",
         ),
         (
             "a: {<<: 1}",
-            "a << at a cannot be copied, because it merges something other than a mapping; give it a mapping or a list of mappings",
+            "a << at a cannot be copied, because it does not merge a mapping; give it a mapping or a list of mappings",
         ),
         ("a: &a {<<: *a}", "a << at a cannot be copied, because it merges a mapping into itself; remove it"),
         (

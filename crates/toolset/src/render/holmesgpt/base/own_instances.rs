@@ -44,13 +44,13 @@ impl OwnInstances {
             Some(Some(true)) => {}
             Some(Some(false)) => {
                 problems.push(format!(
-                    "toolsets {name:?} is disabled in output.base, but the operator enables it, because it found tools for it; to keep it disabled, disable it in spec.baseline or spec.detectors"
+                    "toolset {name:?} is disabled in the base file, but the operator enables it, because it discovered tools for it. To keep it disabled, disable it in spec.baseline or spec.detectors"
                 ));
                 return own;
             }
             Some(None) => {
                 problems.push(format!(
-                    "toolsets {name:?} has an invalid value in enabled, which is neither true nor false, so its config is left out; write true or false"
+                    "toolset {name:?} has an invalid value in enabled, so its config is omitted. Set enabled to true or false"
                 ));
                 return own;
             }
@@ -69,7 +69,7 @@ impl OwnInstances {
         let inherited = yaml::to_yaml(&shared).map_or(0, |text| text.len()).saturating_mul(listed.len());
         if listed.len() > 1 && inherited > MAX_INHERITED {
             problems.push(format!(
-                "toolsets {name:?} has instances that inherit {inherited} bytes together, and at most {MAX_INHERITED} are taken, so its instances are left out; move large fields into the instances that need them"
+                "the instances of toolset {name:?} inherit {inherited} bytes in total, and the maximum is {MAX_INHERITED}, so they are omitted. Move large fields to the instances that need them"
             ));
             return own;
         }
@@ -89,8 +89,8 @@ impl OwnInstances {
                 own.instances.push(whole);
             } else {
                 problems.push(format!(
-                    "toolsets {name:?} has an instance without {}, so it cannot be listed with the tools that were found; give it one",
-                    toolset.url_field()
+                    "an instance of toolset {name:?} has no {field}, so it cannot be listed together with the discovered tools. Add {field}",
+                    field = toolset.url_field()
                 ));
             }
         }

@@ -31,7 +31,7 @@ fn an_entry_for_which_the_agent_would_refuse_the_whole_file_is_left_out_and_said
 #[test]
 fn a_name_that_cannot_be_used_gets_a_message_that_fits() {
     let problem = |yaml: &str| parse(&format!("toolsets:\n  {yaml}: {{enabled: true}}\n")).unwrap().problems().join("");
-    assert_eq!(problem("''"), "toolsets \"\" is left out: its name is empty; give it a name");
+    assert_eq!(problem("''"), "entry \"\" of toolsets is omitted: its name is empty; give it a name");
     assert!(problem("my.http").contains("a name contains a dot; rename it"));
     for name in ["\"a\\nb\"", "\"a\\tb\"", "\"\\e[31m\""] {
         let said = problem(name);
@@ -65,7 +65,7 @@ fn an_entry_that_aliases_make_larger_than_the_budget_is_left_out_alone() {
     let file = parse(&format!("a: &a ['{line}']\n{levels}{toolsets}\n")).unwrap();
     assert_eq!(file.names().collect::<Vec<_>>(), ["a", "z"]);
     let [problem] = file.problems() else { panic!("{:?}", file.problems()) };
-    assert!(problem.contains("\"mine\" is left out") && problem.contains("too large"), "{problem}");
+    assert!(problem.contains("\"mine\" of toolsets is omitted") && problem.contains("too large"), "{problem}");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_value_that_cannot_be_carried_over_costs_its_entry_and_is_named() {
         let file = parse(&format!("toolsets:\n  fine: {{enabled: true}}\n  bad:\n    {bad}\n")).unwrap();
         assert_eq!(file.names().collect::<Vec<_>>(), ["fine"], "{bad}");
         let [problem] = file.problems() else { panic!("{:?}", file.problems()) };
-        assert!(problem.starts_with("toolsets \"bad\" is left out: "), "{problem}");
+        assert!(problem.starts_with("entry \"bad\" of toolsets is omitted: "), "{problem}");
         assert!(problem.contains(named) && problem.contains("; "), "{problem}");
     }
     for fine in [".nan", ".inf", "12e4567", "123456789012345678901234567890", "2020-01-01"] {
@@ -145,7 +145,10 @@ fn a_name_that_is_no_text_for_the_agent_is_left_out_and_said() {
         parse("toolsets: {on: {enabled: true}, 1: {enabled: true}, 'off': {enabled: true}, 2020-13-01: {}}").unwrap();
     assert_eq!(file.names().collect::<Vec<_>>(), ["off"]);
     assert_eq!(file.problems().len(), 3, "{:?}", file.problems());
-    assert_eq!(file.problems()[0], "toolsets \"on\" is left out: its name is not text for the agent; put it in quotes");
+    assert_eq!(
+        file.problems()[0],
+        "entry \"on\" of toolsets is omitted: the agent does not read its name as text; put it in quotes"
+    );
 }
 
 #[test]
@@ -172,11 +175,11 @@ fn enabled_is_taken_as_the_agent_takes_it() {
     }
     for off in ["false", "no", "0", "'off'", "n"] {
         let (instances, problems) = with(off);
-        assert!(instances == 0 && problems.contains("is disabled in output.base"), "{off}: {problems}");
+        assert!(instances == 0 && problems.contains("is disabled in the base file"), "{off}: {problems}");
     }
     for neither in ["null", "2", "maybe", "[]", "2020-01-01"] {
         let (instances, problems) = with(neither);
-        assert!(instances == 0 && problems.contains("neither true nor false"), "{neither}: {problems}");
+        assert!(instances == 0 && problems.contains("Set enabled to true or false"), "{neither}: {problems}");
     }
 }
 
@@ -218,7 +221,7 @@ fn instances_take_along_what_they_inherit_but_for_credentials_that_exclude_each_
 fn what_cannot_stand_beside_discovered_tools_is_said() {
     let (off, problems) = own(Toolset::Loki, "{enabled: false, config: {api_url: 'http://a'}}");
     assert_eq!(off.instances, []);
-    assert!(problems[0].contains("is disabled in output.base"), "{problems:?}");
+    assert!(problems[0].contains("is disabled in the base file"), "{problems:?}");
     let (nowhere, problems) = own(Toolset::Metrics, "{enabled: true, config: {headers: {A: b}}}");
     assert_eq!(nowhere.instances, []);
     assert!(problems[0].contains("prometheus_url"), "{problems:?}");

@@ -32,7 +32,7 @@ fn the_agents_own_names_cannot_be_chosen_for_an_entry_but_for_an_instance() {
     assert_eq!(plan.tools[0].reason, ServiceReason::NameConflict);
     let [note] = plan.notes.as_slice() else { panic!("one note: {:?}", plan.notes) };
     assert_eq!(note.reason, Reason::OverrideUnmatched);
-    assert!(note.message.contains("\"bash\" of a/one"), "{}", note.message);
+    assert!(note.message.contains("\"bash\" of Service a/one"), "{}", note.message);
 }
 
 #[test]

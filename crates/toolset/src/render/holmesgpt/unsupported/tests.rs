@@ -126,7 +126,7 @@ fn what_the_agent_cannot_take_is_said_only_where_its_file_is_written() {
     let prometheus = prometheus("monitoring", "p");
     let mut ready = index([prometheus.clone()]);
     ready.apply_slice(slice(&prometheus, true));
-    assert!(messages(&json!(["HolmesGPT"]), &ready)[0].starts_with("override o: settings.timeoutSeconds is left out"));
+    assert!(messages(&json!(["HolmesGPT"]), &ready)[0].starts_with("Override o: settings.timeoutSeconds is omitted"));
     assert_eq!(messages(&json!(["ToolsetJSON"]), &ready), [] as [&str; 0]);
 }
 
