@@ -108,6 +108,10 @@ pub(crate) enum Command {
     /// Validate ToolsetConfigs without a cluster, as the API server does
     #[command(after_help = VALIDATE_EXAMPLES)]
     Validate(Validate),
+    /// Show in a browser what is found and why
+    #[cfg(feature = "ui")]
+    #[command(after_help = UI_EXAMPLES)]
+    Ui(Ui),
     /// Print the CustomResourceDefinitions
     #[command(after_help = "Example:\n  kubectl toolset crds | kubectl apply --server-side -f -")]
     Crds,
@@ -152,6 +156,18 @@ Examples:
   kubectl toolset validate -f toolsetconfig.yaml
   kustomize build overlays/prod | kubectl toolset validate -f -";
 
+#[cfg(feature = "ui")]
+const UI_EXAMPLES: &str = "\
+Examples:
+  # Open the page for the cluster of the current context
+  kubectl toolset ui
+
+  # Open the page for the objects in files; a changed file changes the page
+  kubectl toolset ui -f manifests/ -R
+
+  # Print the address instead, for example to forward the port with SSH
+  kubectl toolset ui --no-browser --port 8001";
+
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
   kubectl-toolset completions bash > ~/.local/share/bash-completion/completions/kubectl-toolset
@@ -175,6 +191,8 @@ pub(crate) enum Format {
     Holmesgpt,
     /// Tools and rejected Services as JSON
     Json,
+    /// Tools and rejected Services as YAML
+    Yaml,
     /// Tools and rejected Services as a table
     Table,
     /// The values to paste for Robusta's Helm chart
@@ -185,13 +203,23 @@ pub(crate) enum Format {
     Krr,
 }
 
+/// A format for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModelFormat {
+    Json,
+    Yaml,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// The Service, as NAME or NAMESPACE/NAME
+    /// The Service: NAME, NAMESPACE/NAME or svc/NAME
     #[arg(value_name = "SERVICE")]
     pub service: String,
     #[command(flatten)]
     pub from: From,
+    /// The output format [default: text]
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output: Option<ModelFormat>,
 }
 
 #[derive(Debug, Args)]
@@ -202,6 +230,41 @@ pub(crate) struct Validate {
     /// Read the subdirectories of a directory, too
     #[arg(short = 'R', long)]
     pub recursive: bool,
+}
+
+/// The arguments of `ui`.
+#[cfg(feature = "ui")]
+#[derive(Debug, Args)]
+pub(crate) struct Ui {
+    /// A YAML or JSON file, a directory with such files, or - for standard input; can be repeated. Without files, the
+    /// objects are read from the cluster
+    #[arg(short = 'f', long = "filename", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Read the subdirectories of a directory, too
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
+    /// The port on this computer; 0 selects a free one
+    #[arg(long, value_name = "PORT", default_value = "0")]
+    pub port: u16,
+    /// Print the one-time address instead of opening it
+    #[arg(long)]
+    pub no_browser: bool,
+    /// The DNS domain of the cluster
+    #[arg(
+        long,
+        value_name = "DOMAIN",
+        default_value = toolset::DEFAULT_CLUSTER_DOMAIN,
+        value_parser = toolset::checked::cluster_domain
+    )]
+    pub cluster_domain: String,
+}
+
+#[cfg(feature = "ui")]
+impl Ui {
+    /// The files to read.
+    pub(crate) fn named(&self) -> Named<'_> {
+        Named { files: &self.files, recursive: self.recursive }
+    }
 }
 
 impl Validate {

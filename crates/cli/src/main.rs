@@ -14,10 +14,13 @@ mod live;
 mod outcome;
 mod paint;
 mod pods;
+mod print;
 mod render;
 mod snapshot;
 mod table;
 mod text;
+#[cfg(feature = "ui")]
+mod ui;
 mod validate;
 
 use std::{
@@ -48,7 +51,7 @@ fn main() -> ExitCode {
             for note in &outcome.notes {
                 say(&format!("note: {note}"));
             }
-            print(outcome.output.as_str())
+            write(outcome.output.as_str())
         }
         Err(failure) => {
             for line in failure.lines() {
@@ -92,6 +95,8 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
             explain::run(&snapshot, &args, cluster.namespace.as_deref(), paint)
         }
         Command::Validate(args) => validate::run(args.named()),
+        #[cfg(feature = "ui")]
+        Command::Ui(args) => ui::run(cluster, &args),
         Command::Crds => crd_types::crds_yaml().map(Outcome::exact).map_err(|error| Failure::input(error.to_string())),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -120,7 +125,7 @@ fn snapshot(cluster: &Cluster, from: &From, live: bool) -> Result<Snapshot, Fail
 }
 
 /// Writes to standard output. A closed pipe is not a failure, because commands such as `head` close it early.
-fn print(output: &str) -> ExitCode {
+fn write(output: &str) -> ExitCode {
     let mut out = io::stdout().lock();
     match out.write_all(output.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => ExitCode::SUCCESS,

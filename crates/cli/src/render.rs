@@ -9,10 +9,11 @@ use serde::Serialize;
 use toolset::{Manifest, Plan, Tool, assumptions, render::HOLMESGPT_KEY, tool::Rejection};
 
 use crate::{
-    args::Format,
+    args::{Format, ModelFormat},
     failure::Failure,
     outcome::{Outcome, Output},
     paint::Paint,
+    print,
     snapshot::{Planned, Snapshot},
     table::{Table, cell, health_colour, plain},
     text::{Text, text},
@@ -33,8 +34,9 @@ pub(crate) fn run(
     snapshot_notes.dedup();
     let output = match format {
         Format::Table => Output::Shown(table(snapshot, &plan, paint)),
-        Format::Json => Output::Exact(json(&plan)?),
-        Format::Configmap => Output::Exact(yaml(&Manifest::new(&snapshot.config, &rendered))?),
+        Format::Json => print::model(&file(&plan), ModelFormat::Json)?,
+        Format::Yaml => print::model(&file(&plan), ModelFormat::Yaml)?,
+        Format::Configmap => Output::Exact(print::yaml(&Manifest::new(&snapshot.config, &rendered))?),
         Format::Robusta => Output::Exact(paste::robusta(&plan)),
         Format::Kubernaut => Output::Exact(paste::kubernaut(&plan)),
         Format::Krr => Output::Exact(paste::krr(&plan)),
@@ -47,10 +49,6 @@ pub(crate) fn run(
         )?),
     };
     Ok(Outcome { output, notes: snapshot_notes })
-}
-
-fn yaml(value: &impl Serialize) -> Result<String, Failure> {
-    serde_saphyr::to_string(value).map_err(|error| Failure::input(format!("error: cannot write YAML: {error}")))
 }
 
 #[derive(Serialize)]
@@ -90,15 +88,12 @@ struct RejectedRow<'a> {
 }
 
 /// Sorted by namespace, Service and name. An entry of `spec.tools` has no namespace and no Service, so it comes first.
-fn json(plan: &Plan) -> Result<String, Failure> {
+fn file(plan: &Plan) -> File<'_> {
     let mut tools: Vec<ToolRow<'_>> = plan.tools.iter().map(tool_row).collect();
     tools.sort_by_key(|tool| (tool.namespace, tool.service, tool.name));
     let mut rejected: Vec<RejectedRow<'_>> = plan.rejected.iter().map(rejected_row).collect();
     rejected.sort_by_key(|one| (one.namespace, one.service));
-    let mut text = serde_json::to_string_pretty(&File { tools, rejected })
-        .map_err(|error| Failure::input(format!("error: cannot write JSON: {error}")))?;
-    text.push('\n');
-    Ok(text)
+    File { tools, rejected }
 }
 
 fn tool_row(tool: &Tool) -> ToolRow<'_> {

@@ -139,7 +139,7 @@ impl Snapshot {
     }
 
     /// A ConfigMap in the namespace of the ToolsetConfig.
-    fn config_map(&self, name: &str) -> Option<&ConfigMap> {
+    pub(crate) fn config_map(&self, name: &str) -> Option<&ConfigMap> {
         let namespace = self.config.namespace().unwrap_or_default();
         self.config_maps.get(&(namespace, name.to_owned()))
     }

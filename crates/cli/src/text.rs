@@ -4,9 +4,6 @@ use std::ops::AddAssign;
 
 use toolset::visible::escaped;
 
-/// The maximum width of a line.
-const WIDTH: usize = 110;
-
 /// Text for people. Every character that controls a terminal is escaped, except our own colours and line breaks.
 ///
 /// Names, annotations and messages can come from anybody, so all output for people is of this type. It has no
@@ -90,13 +87,9 @@ impl<S: AsRef<str>> IntoText for S {
     }
 }
 
-/// Breaks text between words. The first line starts with `first`, and the other lines start with as many spaces.
-pub(crate) fn wrap(first: impl IntoText, text: impl IntoText) -> Vec<Text> {
-    wrap_to(WIDTH, first, text)
-}
-
-/// As `wrap`, with a maximum width.
-pub(crate) fn wrap_to(max: usize, first: impl IntoText, text: impl IntoText) -> Vec<Text> {
+/// Breaks text between words, so that no line is wider than `max`, unless a word is. The first line starts with `first`,
+/// and the other lines start with as many spaces.
+pub(crate) fn wrap(max: usize, first: impl IntoText, text: impl IntoText) -> Vec<Text> {
     let (first, text) = (first.into_text().0, text.into_text().0);
     let indent = " ".repeat(width(&first));
     let mut lines = Vec::new();
@@ -115,6 +108,16 @@ pub(crate) fn wrap_to(max: usize, first: impl IntoText, text: impl IntoText) -> 
     }
     lines.push(Text(line));
     lines
+}
+
+/// The text as one word of a shell.
+#[cfg(feature = "ui")]
+pub(crate) fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn width(text: &str) -> usize {
@@ -150,10 +153,10 @@ mod tests {
     #[test]
     fn long_text_breaks_between_words_and_is_indented() {
         let text = ["word"; 40].join(" ");
-        let lines = wrap("  label  ", text);
+        let lines = wrap(60, "  label  ", text);
         let lines = strings(&lines);
         assert!(lines.len() > 1);
-        assert!(lines.iter().all(|line| line.chars().count() <= WIDTH));
+        assert!(lines.iter().all(|line| line.chars().count() <= 60));
         assert!(lines.iter().skip(1).all(|line| line.starts_with("         word")));
         assert_eq!(lines.iter().map(|line| line.matches("word").count()).sum::<usize>(), 40);
     }
@@ -175,7 +178,7 @@ mod tests {
     #[test]
     fn a_word_that_is_too_long_has_its_own_line() {
         let long = "x".repeat(300);
-        assert_eq!(strings(&wrap("", format!("a {long} b"))), ["a", long.as_str(), "b"]);
+        assert_eq!(strings(&wrap(60, "", format!("a {long} b"))), ["a", long.as_str(), "b"]);
     }
 
     #[test]

@@ -187,3 +187,26 @@ fn a_refused_name_says_whether_another_tool_or_the_agent_can_have_it() {
         assert!(words.contains(&format!("NameConflict: {text}")), "{service} with {formats}: {}", run.stdout);
     }
 }
+
+#[test]
+fn a_misspelt_namespace_is_suggested_with_the_service() {
+    explain("grafana", "monitorng").refused(&["Service grafana was not found in namespace monitorng", "monitoring"]);
+    explain("grafna", "monitorng").refused(&["did you mean monitoring/grafana?"]);
+    says(&explain("svc/monitoring/grafana", "shop"), &["monitoring/grafana is a tool"]);
+}
+
+#[test]
+fn an_explanation_fits_a_narrow_terminal() {
+    for columns in ["60", "80", "120", "200"] {
+        let run = Run::of(
+            support::program()
+                .args(["explain", "grafana", "-n", "monitoring", "-f", &fixture("stack.yaml")])
+                .env("COLUMNS", columns),
+        );
+        let max = columns.parse::<usize>().unwrap_or_default().min(110);
+        for line in run.stdout.lines() {
+            let word = line.split_whitespace().map(str::len).max().unwrap_or_default();
+            assert!(line.chars().count() <= max || word + 20 > max, "{columns}: {line}");
+        }
+    }
+}

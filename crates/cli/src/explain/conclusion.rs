@@ -1,4 +1,4 @@
-//! The first section: whether the Service is a tool, and the reason.
+//! Whether the Service is a tool, and the reason.
 
 use crd_types::{OutputFormat, ServiceReason, Trust};
 use toolset::{
@@ -9,80 +9,75 @@ use toolset::{
 };
 
 use super::{
-    case::{Case, entry},
+    case::Case,
     classification::Classification,
+    model::{self, Conclusion, Problem, Result},
 };
-use crate::text::{Text, sentence, text, wrap};
+use crate::text::sentence;
 
-pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
-    let paint = case.paint;
-    let service = paint.bold(case.key().to_string());
+pub(super) fn conclusion(case: &Case<'_>) -> Conclusion {
+    let reason = case.classification.reason().map(|reason| reason.as_str().to_owned());
     match &case.classification {
-        Classification::Tool(tool) => {
-            let by = match &tool.origin {
+        Classification::Tool(tool) => Conclusion {
+            result: Result::Tool,
+            reason,
+            type_: Some(tool.type_name().to_owned()),
+            message: match &tool.origin {
                 Some(Origin::Annotation) => "stated by its annotations".to_owned(),
                 Some(Origin::Signature(name)) => format!("stated by signature {name}"),
                 Some(Origin::Rules) | None => format!("recognised with confidence {}", tool.confidence),
-            };
-            let mut lines = vec![
-                text!(service, " ", paint.good("is a tool"), format!(": {}, {by}", tool.type_name())),
-                entry("endpoint", paint.link(tool.endpoint.to_string())),
-                entry("name", &tool.name),
-            ];
-            if tool.reason != ServiceReason::Selected {
-                lines.push(entry("problem", paint.warn(format!("{}: {}", tool.reason, explain_reason(case, tool)))));
-            }
-            lines.extend(missing(tool).map(|text| entry("missing", case.paint.warn(text))));
-            for (number, text) in assumptions(tool).iter().enumerate() {
-                lines.push(entry(if number == 0 { "assumptions" } else { "" }, format!("- {text}")));
-            }
-            if let Some(why) = why_absent(&case.snapshot.config, &case.planned.plan.tools, tool) {
-                lines.push(entry("output", paint.warn(format!("does not contain it, because {why}"))));
-            }
-            lines
-        }
-        Classification::Rejected(rejection) => {
-            let what = match rejection.type_name() {
-                "" => String::new(),
-                type_name => format!(" (recognised as {type_name})"),
-            };
-            let mut lines = vec![text!(
-                service,
-                " ",
-                paint.bad("is not a tool"),
-                ": ",
-                paint.warn(rejection.reason.as_str()),
-                what
-            )];
-            lines.extend(wrap("  ", sentence(&rejection.message)));
-            lines
-        }
+            },
+            tool: Some(tool_of(case, tool)),
+        },
+        Classification::Rejected(rejection) => Conclusion {
+            result: Result::Rejected,
+            reason,
+            type_: Some(rejection.type_name().to_owned()).filter(|name| !name.is_empty()),
+            message: sentence(&rejection.message),
+            tool: None,
+        },
         Classification::Outside(outside) => {
-            let (reason, why) = match outside {
-                Outside::Namespace => (
-                    ServiceReason::NamespaceNotSelected,
-                    format!(
-                        "No source of ToolsetConfig {} covers namespace {}.",
-                        case.snapshot.config_name(),
-                        case.key().namespace
-                    ),
+            let why = match outside {
+                Outside::Namespace => format!(
+                    "No source of ToolsetConfig {} covers namespace {}.",
+                    case.snapshot.config_name(),
+                    case.key().namespace
                 ),
-                Outside::Selector => (
-                    ServiceReason::ServiceNotSelected,
+                Outside::Selector => {
                     "A source covers the namespace, but no serviceSelector matches the labels of the Service."
-                        .to_owned(),
-                ),
+                        .to_owned()
+                }
             };
-            let mut lines = vec![text!(service, " ", paint.bad("is not a tool"), ": ", paint.warn(reason.as_str()))];
-            lines.extend(wrap("  ", format!("{why} The operator ignores Services that no source selects.")));
-            lines
+            Conclusion {
+                result: Result::NotSelected,
+                reason,
+                type_: None,
+                message: format!("{why} The operator ignores Services that no source selects."),
+                tool: None,
+            }
         }
-        Classification::Unrecognised => vec![
-            text!(service, " ", paint.bad("is not a tool"), ": it is not recognised"),
-            Text::from(
-                "  No annotation, no signature and no built-in detector recognises it, so it is not a candidate.",
-            ),
-        ],
+        Classification::Unrecognised => Conclusion {
+            result: Result::NotRecognised,
+            reason,
+            type_: None,
+            message: "It has no annotation, and no signature and no built-in detector recognises it.".to_owned(),
+            tool: None,
+        },
+    }
+}
+
+fn tool_of(case: &Case<'_>, tool: &Tool) -> model::Tool {
+    model::Tool {
+        name: tool.name.clone(),
+        endpoint: tool.endpoint.to_string(),
+        confidence: tool.confidence.to_string(),
+        source: tool.source.clone(),
+        trust: tool.trust.to_string(),
+        problem: (tool.reason != ServiceReason::Selected)
+            .then(|| Problem { reason: tool.reason.to_string(), message: explain_reason(case, tool).to_owned() }),
+        missing: missing(tool),
+        assumptions: assumptions(tool),
+        not_in_output: why_absent(&case.snapshot.config, &case.planned.plan.tools, tool),
     }
 }
 

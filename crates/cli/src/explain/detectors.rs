@@ -1,53 +1,48 @@
-//! The section about the results of the built-in detectors.
+//! The results of the built-in detectors.
 
 use crd_types::ServiceReason;
-use detectors::{Confidence, Evidence, Explanation, Outcome, Product};
+use detectors::{Confidence, Explanation, Outcome, Product};
 use toolset::select;
 
-use super::{case::Case, classification::Classification};
-use crate::{
-    paint::Paint,
-    pods::pods_count,
-    text::{Text, text, wrap},
+use super::{
+    case::Case,
+    classification::Classification,
+    model::{Detector, Detectors, Evidence, Finding},
 };
+use crate::pods::pods_count;
 
-pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
+pub(super) fn detectors(case: &Case<'_>) -> Detectors {
     let disabled = select::disabled(&case.snapshot.config);
     let (with_evidence, without): (Vec<Explanation>, Vec<Explanation>) = explanations(case)
         .into_iter()
         .partition(|one| one.finding.is_some() || one.evidence.iter().any(|evidence| evidence.supports));
-    let mut lines = vec![case.heading("Detectors")];
-    if is_stated(case) {
-        lines.push(Text::from("  Annotations and signatures take precedence over the detectors."));
-    }
-    for one in &with_evidence {
-        let name = one.product.as_str();
-        let marker = if disabled.contains(&one.product) {
-            case.paint.warn(" (Disabled in the ToolsetConfig)")
-        } else {
-            Text::default()
-        };
-        let name = case.paint.bold(format!("{name:<15}"));
-        lines.push(text!("  ", name, marker, "  ", conclusion(case.paint, one)));
-        lines.extend(one.evidence.iter().map(|evidence| text!("      ", evidence_line(case.paint, evidence))));
-        if hint_helps(case, one) {
-            lines.extend(wrap("      → ", &one.hint));
+    let results = with_evidence.into_iter().map(|one| {
+        let hint = hint_helps(case, &one).then(|| one.hint.clone());
+        let (finding, message) = finding(&one);
+        let evidence = one.evidence.into_iter().map(|evidence| Evidence {
+            kind: format!("{:?}", evidence.kind),
+            supports: evidence.supports,
+            message: evidence.detail.into_owned(),
+        });
+        Detector {
+            type_: one.product.to_string(),
+            disabled: disabled.contains(&one.product),
+            finding,
+            message,
+            confidence: one.finding.map(|finding| finding.confidence.to_string()),
+            evidence: evidence.collect(),
+            hint,
         }
+    });
+    Detectors {
+        overruled: is_stated(case),
+        results: results.collect(),
+        without_evidence: without.into_iter().map(|one| one.product.to_string()).collect(),
     }
-    if !without.is_empty() {
-        let names: Vec<&str> = without.iter().map(|one| one.product.as_str()).collect();
-        let text = if with_evidence.is_empty() {
-            format!("No detector found evidence: {}", names.join(", "))
-        } else {
-            format!("No evidence for {}", names.join(", "))
-        };
-        lines.extend(wrap("  ", text).into_iter().map(|line| case.paint.dim(line)));
-    }
-    lines
 }
 
 /// The result of every detector, with what the Pods show if that counts.
-fn explanations(case: &Case<'_>) -> Vec<Explanation> {
+pub(super) fn explanations(case: &Case<'_>) -> Vec<Explanation> {
     let view = &case.service.view;
     let counted = case.service.pods().filter(|_| pods_count(&case.snapshot.config, &case.snapshot.index, case.service));
     let mut all = match counted {
@@ -77,25 +72,23 @@ fn is_stated(case: &Case<'_>) -> bool {
     candidate.is_some_and(|candidate| candidate.origin != select::claim::Origin::Rules)
 }
 
-fn conclusion(paint: Paint, one: &Explanation) -> Text {
-    let Some(finding) = &one.finding else {
-        return paint.dim("not enough evidence");
-    };
-    let outcome = match &finding.outcome {
-        Outcome::Endpoint(target) => {
-            paint.good(format!("serves queries on {} port {}{}", target.scheme, target.port, path(&target.path)))
+/// What a detector found, as a word and as text.
+fn finding(one: &Explanation) -> (Finding, String) {
+    match one.finding.as_ref().map(|finding| &finding.outcome) {
+        None => (Finding::NotEnoughEvidence, "not enough evidence".to_owned()),
+        Some(Outcome::Endpoint(target)) => (
+            Finding::Endpoint,
+            format!("serves queries on {} port {}{}", target.scheme, target.port, path(&target.path)),
+        ),
+        Some(Outcome::NotAnEndpoint { role }) => {
+            (Finding::NotAnEndpoint, format!("serves no queries (endpoint role: {role})"))
         }
-        Outcome::NotAnEndpoint { role } => paint.warn(format!("serves no queries (endpoint role: {role})")),
-        Outcome::NoUsablePort => paint.warn("none of its ports is known to serve queries"),
-    };
-    text!(outcome, format!(" (confidence {})", finding.confidence))
+        Some(Outcome::NoUsablePort) => {
+            (Finding::NoUsablePort, "none of its ports is known to serve queries".to_owned())
+        }
+    }
 }
 
 fn path(path: &str) -> String {
     if path.is_empty() { String::new() } else { format!(", path {path}") }
-}
-
-fn evidence_line(paint: Paint, evidence: &Evidence) -> Text {
-    let mark = if evidence.supports { paint.good("+") } else { paint.bad("-") };
-    text!(mark, " ", &evidence.detail)
 }

@@ -1,23 +1,19 @@
-//! The section about all candidates for the same product, in the order of their rank.
+//! All candidates for the same product, in the order of their rank.
 
 use crd_types::ServiceReason;
-use detectors::{Product, ServiceKey};
+use detectors::ServiceKey;
 use toolset::{Tool, tool::Rejection};
 
-use super::case::Case;
-use crate::{
-    paint::Paint,
-    table::{Table, cell, plain},
-    text::Text,
+use super::{
+    case::Case,
+    model::{Candidate, Candidates},
 };
 
 /// The maximum number of rejected candidates in the list.
 const MAX_REJECTED: usize = 10;
 
-pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
-    let Some(product) = case.classification.product() else {
-        return Vec::new();
-    };
+pub(super) fn candidates(case: &Case<'_>) -> Option<Candidates> {
+    let product = case.classification.product()?;
     let plan = &case.planned.plan;
     let tools: Vec<&Tool> = plan.tools.iter().filter(|tool| tool.product == product).collect();
     let others: Vec<&Rejection> = plan
@@ -28,42 +24,28 @@ pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
         })
         .collect();
     if tools.len() + others.len() < 2 {
-        return Vec::new();
+        return None;
     }
-    let mut table = Table::new(&["RANK", "SERVICE", "RESULT", ""]);
-    let this =
-        |key: Option<&ServiceKey>| if key == Some(case.key()) { "← this one".to_owned() } else { " ".to_owned() };
-    for (rank, tool) in tools.iter().enumerate() {
-        table.row(vec![
-            cell((rank + 1).to_string(), plain),
-            cell(tool.origin_in_words(), plain),
-            cell("tool", Paint::good),
-            cell(note(case, tool, this(tool.key.as_ref())), Paint::dim),
-        ]);
-    }
+    let tools = tools.into_iter().enumerate().map(|(rank, tool)| Candidate {
+        rank: Some(rank + 1),
+        service: tool.origin_in_words(),
+        reason: None,
+        is_this: tool.key.as_ref() == Some(case.key()),
+        notes: notes(case, tool),
+    });
     // The explained Service is always listed.
     let (shown, cut): (Vec<_>, Vec<_>) = others
         .into_iter()
         .enumerate()
         .partition(|(index, rejection)| *index < MAX_REJECTED || rejection.key == *case.key());
-    for (_, rejection) in shown {
-        table.row(vec![
-            cell("", plain),
-            cell(rejection.key.to_string(), plain),
-            cell(rejection.reason.as_str(), Paint::warn),
-            cell(this(Some(&rejection.key)), Paint::dim),
-        ]);
-    }
-    let mut lines = vec![case.heading(&heading(product))];
-    lines.extend(table.lines(case.paint, "  ").into_iter().map(|line| line.trim_end()));
-    if !cut.is_empty() {
-        lines.push(case.paint.dim(format!("  and {} more that are not tools", cut.len())));
-    }
-    lines
-}
-
-fn heading(product: Product) -> String {
-    format!("Candidates for {product}, highest rank first")
+    let shown = shown.into_iter().map(|(_, rejection)| Candidate {
+        rank: None,
+        service: rejection.key.to_string(),
+        reason: Some(rejection.reason.as_str().to_owned()),
+        is_this: rejection.key == *case.key(),
+        notes: Vec::new(),
+    });
+    Some(Candidates { type_: product.to_string(), ranked: tools.chain(shown).collect(), more: cut.len() })
 }
 
 /// Whether a rejected candidate is relevant. Services that serve no queries are not, and neither are headless twins in
@@ -77,7 +59,7 @@ fn is_relevant(case: &Case<'_>, rejection: &Rejection) -> bool {
 }
 
 /// Why a tool has its rank. Empty if only its name decides.
-fn note(case: &Case<'_>, tool: &Tool, this: String) -> String {
+fn notes(case: &Case<'_>, tool: &Tool) -> Vec<String> {
     let candidate =
         case.planned.trace.selection.candidates.iter().find(|candidate| Some(&candidate.key) == tool.key.as_ref());
     let detector = case.snapshot.config.spec.detector(tool.product);
@@ -98,10 +80,5 @@ fn note(case: &Case<'_>, tool: &Tool, this: String) -> String {
             notes.push("a component behind the preferred endpoint");
         }
     }
-    let notes = notes.join(", ");
-    match (this.trim().is_empty(), notes.is_empty()) {
-        (_, true) => this,
-        (true, false) => notes,
-        (false, false) => format!("{this}, {notes}"),
-    }
+    notes.into_iter().map(ToOwned::to_owned).collect()
 }

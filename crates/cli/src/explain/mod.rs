@@ -1,24 +1,36 @@
 //! `explain`: explains why a Service is a tool or why it is not, and what the user can do.
+//!
+//! ```text
+//! Snapshot, Planned ──► explanation() ──► Explanation ──► terminal, JSON, YAML, the page
+//! ```
 
 mod advice;
 mod case;
 mod classification;
 mod conclusion;
 mod detectors;
+mod find;
 mod instances;
+pub(crate) mod model;
 mod pods;
 mod selector;
 mod service;
 mod status;
+mod terminal;
 
 use ::detectors::ServiceKey;
-use crd_types::closest;
 
-use case::Case;
+use self::{case::Case, model::Explanation};
+use crate::{
+    args::Explain,
+    failure::Failure,
+    outcome::Outcome,
+    paint::Paint,
+    print,
+    snapshot::{Planned, Snapshot},
+};
 
-use crate::{args::Explain, failure::Failure, outcome::Outcome, paint::Paint, snapshot::Snapshot, text::Text};
-
-/// Explains one Service.
+/// Explains one Service. `namespace` is the one of `-n`.
 pub(crate) fn run(
     snapshot: &Snapshot,
     args: &Explain,
@@ -26,67 +38,44 @@ pub(crate) fn run(
     paint: Paint,
 ) -> Result<Outcome, Failure> {
     let mut notes = snapshot.notes.clone();
-    let key = find(snapshot, args, namespace, &mut notes)?;
-    let Some(service) = snapshot.index.service(&key) else {
-        return Err(Failure::input(format!("error: Service {key} was not found")));
-    };
+    let key = find::find(snapshot, &args.service, namespace, &mut notes)?;
     let cluster_domain = args.from.cluster_domain.as_str();
     let planned = snapshot.plan(cluster_domain);
-    let classification = classification::classify(snapshot, &planned, service);
-    let case = Case { snapshot, service, planned, classification, cluster_domain, paint };
-    let sections = [
-        conclusion::section(&case),
-        advice::section(&case),
-        service::service(&case),
-        service::sources(&case),
-        service::configuration(&case),
-        pods::section(&case),
-        detectors::section(&case),
-        instances::section(&case),
-        service::health(&case),
-        status::section(&case),
-    ];
-    let mut written: Vec<Text> = Vec::new();
-    for lines in sections.into_iter().filter(|lines| !lines.is_empty()) {
-        if !written.is_empty() {
-            written.push(Text::default());
-        }
-        written.extend(lines);
-    }
-    Ok(Outcome::shown(Text::joined(&written).ended(), notes))
+    let Some(explanation) = explanation(snapshot, &planned, &key, cluster_domain) else {
+        return Err(Failure::input(format!("error: Service {key} was not found")));
+    };
+    let output = match args.output {
+        Some(format) => print::model(&explanation, format)?,
+        None => Outcome::shown(terminal::text(&explanation, paint), Vec::new()).output,
+    };
+    Ok(Outcome { output, notes })
 }
 
-/// Finds the Service that the user names as `NAME`, `NAMESPACE/NAME` or `svc/NAME`. If the user gives no namespace and
-/// the default namespace does not have the Service, it is searched in all namespaces.
-fn find(
+/// Explains a Service. `None` if the snapshot does not have it.
+pub(crate) fn explanation(
     snapshot: &Snapshot,
-    args: &Explain,
-    namespace: Option<&str>,
-    notes: &mut Vec<String>,
-) -> Result<ServiceKey, Failure> {
-    let (namespace, name) = match args.service.split_once('/') {
-        Some(("svc" | "service" | "services", name)) => (namespace, name),
-        Some((namespace, name)) => (Some(namespace), name),
-        None => (namespace, args.service.as_str()),
-    };
-    let key = ServiceKey::new(namespace.unwrap_or(&snapshot.default_namespace), name);
-    if snapshot.index.service(&key).is_some() {
-        return Ok(key);
-    }
-    let elsewhere: Vec<&ServiceKey> =
-        snapshot.index.services().map(|service| &service.view.key).filter(|other| *other.name == *name).collect();
-    if let (None, [only]) = (namespace, elsewhere.as_slice()) {
-        notes.push(format!("Service {key} was not found; this is {only}"));
-        return Ok((*only).clone());
-    }
-    let advice = if elsewhere.is_empty() {
-        let siblings = snapshot.index.services_in(&key.namespace).map(|service| &service.view.key);
-        closest(name, siblings.map(|other| &*other.name)).map(|meant| format!("; did you mean {meant}?"))
-    } else {
-        let places: Vec<&str> = elsewhere.iter().map(|other| &*other.namespace).collect();
-        Some(format!("; a Service of this name exists in {}", places.join(", ")))
-    };
-    let here = if snapshot.live { "the cluster" } else { "the input" };
-    let advice = advice.unwrap_or_default();
-    Err(Failure::input(format!("error: Service {name} was not found in namespace {} of {here}{advice}", key.namespace)))
+    planned: &Planned,
+    key: &ServiceKey,
+    cluster_domain: &str,
+) -> Option<Explanation> {
+    let service = snapshot.index.service(key)?;
+    let classification = classification::classify(snapshot, planned, service);
+    let case = Case { snapshot, service, planned, classification, cluster_domain };
+    Some(Explanation {
+        namespace: key.namespace.to_string(),
+        service: key.name.to_string(),
+        conclusion: conclusion::conclusion(&case),
+        changes: advice::changes(&case),
+        spec: service::spec(&case),
+        sources: service::sources(&case),
+        annotations: service::annotations(&case),
+        malformed: service::malformed(&case),
+        signatures: service::signatures(&case),
+        overrides: service::overrides(&case),
+        pods: pods::pods(&case),
+        detectors: detectors::detectors(&case),
+        candidates: instances::candidates(&case),
+        health: service::health(&case),
+        status: status::status(&case),
+    })
 }

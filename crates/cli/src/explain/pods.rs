@@ -1,4 +1,4 @@
-//! The section about the Pods behind the Service: which were read, what they show and what that changed.
+//! The Pods behind the Service: which were read, what they show and what that changed.
 
 use crd_types::ServiceReason;
 use detectors::{Assumed, Auth, Confidence, ServiceType};
@@ -12,63 +12,50 @@ use toolset::{
 };
 
 use super::{
-    case::{Case, entry},
+    case::Case,
     classification::Classification,
+    model::{self, Problem},
 };
-use crate::{
-    pods::{Origin, claim, pods_count},
-    text::{Text, wrap},
-};
+use crate::pods::{Origin, claim, pods_count};
 
-pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
+pub(super) fn pods(case: &Case<'_>) -> Option<model::Pods> {
     let config = &case.snapshot.config;
-    let Some(before) = claim(config, case.service, Pods::Ignored) else { return Vec::new() };
+    let before = claim(config, case.service, Pods::Ignored)?;
     if !is_open(&before) || !can_have_pods(case) {
-        return Vec::new();
+        return None;
     }
-    let mut lines = vec![case.heading("Pods")];
     if !pods_count(config, &case.snapshot.index, case.service) {
-        lines.extend(wrap("  ", why_ignored(case)));
-        return lines;
+        return Some(model::Pods { message: Some(why_ignored(case).to_owned()), ..model::Pods::default() });
     }
-    let read = case.snapshot.pods.read_for(case.key());
-    if let Some(evidence) = case.service.pods() {
-        for (number, origin) in read.iter().enumerate() {
-            lines.push(entry(if number == 0 { "read" } else { "" }, in_words(origin)));
-        }
-        for program in evidence.facts.unknown_programs() {
-            lines.push(entry("not known", program));
-        }
-        if let Some(after) = claim(config, case.service, Pods::Count) {
-            lines.push(entry("result", result(&after)));
-            if !after.decided_by.is_empty() {
-                lines.push(entry("decided by", &*after.decided_by));
-            }
-            let changes = changes(&before, &after);
-            let changes = if changes.is_empty() { "nothing".to_owned() } else { changes.join("; ") };
-            lines.push(entry("changed", changes));
-        } else {
-            let type_name = type_name(&before);
-            let result = if evidence.ambiguous {
-                format!("no endpoint of {type_name}, because the Pods differ in what decides")
-            } else {
-                format!("not {type_name}, which the Service alone looks like")
-            };
-            lines.push(entry("result", result));
-        }
-        if evidence.ambiguous {
-            let text = format!(
-                "AmbiguousPods: {AMBIGUOUS}; let it select the Pods of one of them, or state with annotations what they differ in"
-            );
-            lines.push(entry("problem", case.paint.warn(text)));
-        }
+    let not_read = case.snapshot.pods.unreadable(case.key()).map(ToOwned::to_owned);
+    let Some(evidence) = case.service.pods() else {
+        return Some(model::Pods { message: Some(why_unknown(case, &before)), not_read, ..model::Pods::default() });
+    };
+    let mut shown = model::Pods {
+        read: case.snapshot.pods.read_for(case.key()).iter().map(in_words).collect(),
+        unknown_programs: evidence.facts.unknown_programs().collect(),
+        not_read,
+        ..model::Pods::default()
+    };
+    if let Some(after) = claim(config, case.service, Pods::Count) {
+        shown.result = Some(result(&after));
+        shown.decided_by = Some(after.decided_by.to_string()).filter(|by| !by.is_empty());
+        shown.changed = changes(&before, &after);
     } else {
-        lines.extend(wrap("  ", why_unknown(case, &before)));
+        let type_name = type_name(&before);
+        shown.result = Some(if evidence.ambiguous {
+            format!("no endpoint of {type_name}, because the Pods differ in what decides")
+        } else {
+            format!("not {type_name}, which the Service alone looks like")
+        });
     }
-    if let Some(why) = case.snapshot.pods.unreadable(case.key()) {
-        lines.push(entry("not read", case.paint.warn(why)));
-    }
-    lines
+    shown.problem = evidence.ambiguous.then(|| Problem {
+        reason: ServiceReason::AmbiguousPods.to_string(),
+        message: format!(
+            "{AMBIGUOUS}; let it select the Pods of one of them, or state with annotations what they differ in"
+        ),
+    });
+    Some(shown)
 }
 
 /// Whether the Service can be a candidate, and selects Pods.

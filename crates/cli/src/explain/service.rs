@@ -1,4 +1,4 @@
-//! The sections about the Service, its source, its configuration and its health.
+//! The Service itself, the sources, what the configuration says about it, and its health.
 
 use crd_types::{HealthEffect, HealthMode, NamespacesFrom, OutputFormat, Override, Source, Trust};
 use detectors::{PortView, Protocol, ServiceType, StringMap, TargetPort};
@@ -8,14 +8,14 @@ use toolset::{
 };
 
 use super::{
-    case::{Case, entry},
+    case::Case,
     classification::Classification,
+    model::{self, Annotation, Port, Rule, SourceResult, Sources, Spec},
     selector,
 };
-use crate::{table::health_colour, text::Text};
 
-/// The section about the spec of the Service.
-pub(super) fn service(case: &Case<'_>) -> Vec<Text> {
+/// The spec of the Service.
+pub(super) fn spec(case: &Case<'_>) -> Spec {
     let view = &case.service.view;
     let kind = match view.service_type {
         ServiceType::ExternalName => "ExternalName (an alias for another DNS name)",
@@ -24,72 +24,68 @@ pub(super) fn service(case: &Case<'_>) -> Vec<Text> {
         ServiceType::NodePort => "NodePort",
         ServiceType::LoadBalancer => "LoadBalancer",
     };
-    let selector = if view.selector.is_empty() {
-        "none (the control plane does not manage its endpoints)".to_owned()
-    } else {
-        pairs(&view.selector)
-    };
-    let ports: Vec<String> = view.ports.iter().map(port).collect();
-    vec![
-        case.heading("Service"),
-        entry("type", kind),
-        entry("ports", if ports.is_empty() { "none".to_owned() } else { ports.join(", ") }),
-        entry("labels", if view.labels.is_empty() { "none".to_owned() } else { pairs(&view.labels) }),
-        entry("selector", selector),
-    ]
+    let map = |map: &StringMap| map.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+    Spec {
+        kind: kind.to_owned(),
+        ports: view.ports.iter().map(port).collect(),
+        labels: map(&view.labels),
+        selector: map(&view.selector),
+    }
 }
 
-/// A port, for example `http-web 80/UDP→9090`.
-fn port(port: &PortView) -> String {
-    let name = port.name.as_ref().map(|name| format!("{name} ")).unwrap_or_default();
-    let protocol = match port.protocol {
-        Protocol::Tcp => "",
-        Protocol::Udp => "/UDP",
-        Protocol::Sctp => "/SCTP",
-    };
-    let target = match &port.target {
-        Some(TargetPort::Number(number)) if *number != port.port => format!("→{number}"),
-        Some(TargetPort::Name(name)) => format!("→{name}"),
-        Some(TargetPort::Number(_)) | None => String::new(),
-    };
-    format!("{name}{}{protocol}{target}", port.port)
+fn port(port: &PortView) -> Port {
+    Port {
+        name: port.name.as_ref().map(ToString::to_string),
+        number: port.port,
+        protocol: match port.protocol {
+            Protocol::Tcp => "TCP",
+            Protocol::Udp => "UDP",
+            Protocol::Sctp => "SCTP",
+        }
+        .to_owned(),
+        target: match &port.target {
+            Some(TargetPort::Number(number)) if *number != port.port => Some(number.to_string()),
+            Some(TargetPort::Name(name)) => Some(name.to_string()),
+            Some(TargetPort::Number(_)) | None => None,
+        },
+    }
 }
 
 fn pairs(map: &StringMap) -> String {
     map.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
 }
 
-/// The section about the sources.
-pub(super) fn sources(case: &Case<'_>) -> Vec<Text> {
+/// What each source does with the Service.
+pub(super) fn sources(case: &Case<'_>) -> Sources {
+    if !case.snapshot.config_given {
+        return Sources { config: None, sources: Vec::new() };
+    }
     let config = &case.snapshot.config;
     let namespace = &*case.key().namespace;
     let covering = source::covering(config, namespace, case.snapshot.index.namespace_labels(namespace));
     let selected = source::select(&covering, &case.service.view).ok();
-    let mut lines = vec![case.heading("Sources")];
-    if !case.snapshot.config_given {
-        lines.push(Text::from("  There is no ToolsetConfig, so every namespace is Trusted."));
-        return lines;
-    }
-    for source in &config.spec.sources {
+    let sources = config.spec.sources.iter().map(|source| {
         let covers = covering.iter().any(|one| one.name == source.name);
-        let text = if selected.is_some_and(|one| one.name == source.name) {
-            case.paint.good(match source.trust {
-                Trust::Trusted => "selects the Service (Trusted)",
-                Trust::Tenant => "selects the Service (Tenant, so the Service must opt in and never gets credentials)",
-            })
+        let selects = selected.is_some_and(|one| one.name == source.name);
+        let message = if selects {
+            match source.trust {
+                Trust::Trusted => "selects the Service (Trusted)".to_owned(),
+                Trust::Tenant => {
+                    "selects the Service (Tenant, so the Service must opt in and never gets credentials)".to_owned()
+                }
+            }
         } else if !covers {
-            Text::from(format!("does not cover namespace {namespace}; {}", covered(case, source)))
+            format!("does not cover namespace {namespace}; {}", covered(case, source))
         } else if selected.is_none() {
             let selector = source.service_selector.as_ref().map(selector::to_text).unwrap_or_default();
-            Text::from(format!("covers the namespace, but selects only Services with {selector}"))
+            format!("covers the namespace, but selects only Services with {selector}")
         } else {
-            Text::from(
-                "does not apply, because another source selects the Service first or serviceSelector does not match",
-            )
+            "does not apply, because another source selects the Service first or serviceSelector does not match"
+                .to_owned()
         };
-        lines.push(entry(&source.name, text));
-    }
-    lines
+        SourceResult { name: source.name.clone(), trust: source.trust.to_string(), selects, message }
+    });
+    Sources { config: Some(case.snapshot.config_name()), sources: sources.collect() }
 }
 
 /// Which namespaces a source covers.
@@ -114,37 +110,41 @@ fn covered(case: &Case<'_>, source: &Source) -> String {
     }
 }
 
-/// The section about annotations, signatures and overrides.
-pub(super) fn configuration(case: &Case<'_>) -> Vec<Text> {
-    let view = &case.service.view;
+/// The annotations of this project on the Service.
+pub(super) fn annotations(case: &Case<'_>) -> Vec<Annotation> {
+    let ours = case.service.view.annotations.iter().filter(|(key, _)| annotation::is_ours(key));
+    ours.map(|(key, value)| Annotation { key: key.to_string(), value: value.to_string() }).collect()
+}
+
+/// What is wrong with these annotations.
+pub(super) fn malformed(case: &Case<'_>) -> Option<String> {
+    annotation::read(&case.service.view, case.cluster_domain).err().map(|malformed| malformed.message)
+}
+
+/// The signatures that match the Service. The first one applies.
+pub(super) fn signatures(case: &Case<'_>) -> Vec<Rule> {
+    let all = &case.snapshot.config.spec.signatures;
+    let matching = all.iter().filter(|signature| signature::matches(signature, &case.service.view));
+    matching
+        .enumerate()
+        .map(|(number, signature)| Rule {
+            name: signature.name.clone(),
+            effect: if number == 0 {
+                let type_ = signature.custom_type.as_deref().unwrap_or(signature.type_.as_str());
+                format!("states the type {type_}")
+            } else {
+                "matches too, but an earlier signature applies".to_owned()
+            },
+        })
+        .collect()
+}
+
+/// The overrides that match the Service, in the order in which they are applied.
+pub(super) fn overrides(case: &Case<'_>) -> Vec<Rule> {
     let spec = &case.snapshot.config.spec;
-    let mut entries = Vec::new();
-    for (key, value) in view.annotations.iter().filter(|(key, _)| annotation::is_ours(key)) {
-        entries.push(entry("annotation", format!("{key}: {value}")));
-    }
-    if let Err(malformed) = annotation::read(view, case.cluster_domain) {
-        entries.push(entry("", case.paint.bad(&malformed.message)));
-    }
-    let mut applied = false;
-    for signature in spec.signatures.iter().filter(|signature| signature::matches(signature, view)) {
-        let type_ = signature.custom_type.as_deref().unwrap_or(signature.type_.as_str());
-        let text = if applied {
-            "matches too, but an earlier signature applies".to_owned()
-        } else {
-            format!("states the type {type_}")
-        };
-        entries.push(entry("signature", format!("{} {text}", signature.name)));
-        applied = true;
-    }
     let for_holmesgpt = spec.output.writes(OutputFormat::HolmesGPT);
-    for rule in spec.overrides.iter().filter(|rule| matches_override(case, rule)) {
-        entries.push(entry("override", format!("{} {}", rule.name, changes(rule, for_holmesgpt))));
-    }
-    if entries.is_empty() {
-        return entries;
-    }
-    entries.insert(0, case.heading("Annotations, signatures and overrides"));
-    entries
+    let matching = spec.overrides.iter().filter(|rule| matches_override(case, rule));
+    matching.map(|rule| Rule { name: rule.name.clone(), effect: changes(rule, for_holmesgpt) }).collect()
 }
 
 /// Whether an override matches this Service.
@@ -176,17 +176,17 @@ fn changes(rule: &Override, for_holmesgpt: bool) -> String {
     if changes.is_empty() { "changes nothing".to_owned() } else { changes.join(", ") }
 }
 
-/// The section about health.
-pub(super) fn health(case: &Case<'_>) -> Vec<Text> {
+/// The health of the endpoints.
+pub(super) fn health(case: &Case<'_>) -> Option<model::Health> {
     let spec = &case.snapshot.config.spec.health;
     let candidate = matches!(&case.classification, Classification::Tool(_) | Classification::Rejected(_));
     if !candidate || spec.mode == HealthMode::None {
-        return Vec::new();
+        return None;
     }
     let readiness = case.snapshot.index.readiness(case.key());
     let planned = case.planned.trace.health.of(case.key());
     let health = if readiness.serving { Health::Healthy } else { planned.health };
-    let text = match health {
+    let message = match health {
         Health::Healthy => "at least one endpoint is serving".to_owned(),
         Health::Unhealthy if planned.withheld.is_some() => {
             "no endpoint is serving, so the tool is withheld from the output until an endpoint is serving".to_owned()
@@ -211,5 +211,5 @@ pub(super) fn health(case: &Case<'_>) -> Vec<Text> {
         }
         Health::Unknown => "not checked, because the Service is not a tool for another reason".to_owned(),
     };
-    vec![case.heading("Health"), entry(health_colour(health)(case.paint, Text::from(health.as_str())), text)]
+    Some(model::Health { health: health.as_str().to_owned(), message })
 }

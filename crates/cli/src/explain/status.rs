@@ -1,23 +1,23 @@
-//! The section about the status of the ToolsetConfig, and whether it agrees with the explanation.
+//! What the status of the ToolsetConfig says, and whether it agrees with the explanation.
 
 use super::{
-    case::{Case, entry},
+    case::Case,
     classification::Classification,
+    model::{Condition, Status},
 };
-use crate::text::{Text, wrap};
 
-pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
+pub(super) fn status(case: &Case<'_>) -> Option<Status> {
     // The operator does not know a ToolsetConfig from a file.
     if !case.snapshot.live || case.snapshot.config.metadata.uid.is_none() {
-        return Vec::new();
+        return None;
     }
-    let mut lines = vec![case.heading("Status of the ToolsetConfig")];
     let Some(status) = &case.snapshot.config.status else {
-        lines.extend(wrap(
-            "  ",
-            "The ToolsetConfig has no status yet. Check that the operator is running and that its flag --config-namespaces includes the namespace.",
-        ));
-        return lines;
+        return Some(Status {
+            reported: None,
+            agrees: None,
+            message: "The ToolsetConfig has no status yet. Find out why with kubectl toolset check.".to_owned(),
+            conditions: Vec::new(),
+        });
     };
     let (namespace, name) = (&*case.key().namespace, &*case.key().name);
     let tool = status.tools.iter().find(|tool| tool.namespace == namespace && tool.service == name);
@@ -27,7 +27,6 @@ pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
         (None, Some(rejected)) => format!("{}: {}", rejected.reason, rejected.message),
         (None, None) => "the Service is not listed".to_owned(),
     };
-    lines.push(entry("reported", reported));
     let agrees = match &case.classification {
         Classification::Tool(planned) => tool.is_some_and(|listed| {
             listed.endpoint == planned.endpoint.to_string() && listed.type_ == planned.type_name()
@@ -37,23 +36,24 @@ pub(super) fn section(case: &Case<'_>) -> Vec<Text> {
     };
     let cut = status.truncated && tool.is_none() && rejected.is_none();
     let generation = case.snapshot.config.metadata.generation;
-    let text = if agrees {
-        case.paint.good("yes")
+    let (agrees, message) = if agrees {
+        (Some(true), "")
     } else if cut {
-        Text::from("unknown, because the status is truncated and may not list the Service")
+        (None, "the status is truncated and may not list the Service")
     } else if status.observed_generation != generation {
-        case.paint.warn("no, because the status is about an older generation of the ToolsetConfig")
+        (Some(false), "the status is about an older generation of the ToolsetConfig")
     } else {
-        case.paint.warn("no; the operator may have another version, or an object changed just now (see the conditions)")
+        (Some(false), "the operator may have another version, or an object changed just now (see the conditions)")
     };
-    lines.push(entry("agrees", text));
-    for condition in
-        status.conditions.iter().filter(|condition| condition.status != "True" && condition.type_ != "ConsumerReloaded")
-    {
-        lines.push(entry(
-            &condition.type_,
-            case.paint.warn(format!("{} ({}): {}", condition.status, condition.reason, condition.message)),
-        ));
-    }
-    lines
+    let conditions = status
+        .conditions
+        .iter()
+        .filter(|condition| condition.status != "True" && condition.type_ != "ConsumerReloaded")
+        .map(|condition| Condition {
+            type_: condition.type_.clone(),
+            status: condition.status.clone(),
+            reason: condition.reason.clone(),
+            message: condition.message.clone(),
+        });
+    Some(Status { reported: Some(reported), agrees, message: message.to_owned(), conditions: conditions.collect() })
 }

@@ -16,6 +16,8 @@ use serde::de::DeserializeOwned;
 use toolset::{Index, convert};
 
 use self::pods::Targets;
+#[cfg(feature = "ui")]
+pub(crate) use self::pods::{Tasks, is_of_service, pods_of};
 pub(crate) use self::{
     connect::{block_on, connect},
     problem::{of_request, refused},
@@ -135,7 +137,7 @@ async fn choose(
 ///
 /// The ConfigMap of the output shows which tools are in the output. It may also hold the key `overrides.yaml` of the
 /// Dynamic Toolset Service.
-async fn config_maps(
+pub(crate) async fn config_maps(
     client: &Client,
     config: &ToolsetConfig,
     notes: &mut Vec<String>,

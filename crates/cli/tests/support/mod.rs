@@ -27,6 +27,7 @@ pub(crate) fn program() -> Command {
         .env("KUBECONFIG", "/nonexistent")
         .env_remove("KUBERNETES_SERVICE_HOST")
         .env_remove("NO_COLOR")
+        .env_remove("COLUMNS")
         .env("HOME", "/nonexistent");
     command
 }
