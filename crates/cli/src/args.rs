@@ -111,6 +111,10 @@ pub(crate) enum Command {
     /// Validate ToolsetConfigs without a cluster, as the API server does
     #[command(after_help = VALIDATE_EXAMPLES)]
     Validate(Validate),
+    /// Show in a browser what is found and why
+    #[cfg(feature = "ui")]
+    #[command(after_help = UI_EXAMPLES)]
+    Ui(Ui),
     /// Print the CustomResourceDefinitions
     #[command(after_help = "Example:\n  kubectl toolset crds | kubectl apply --server-side -f -")]
     Crds,
@@ -164,6 +168,18 @@ const VALIDATE_EXAMPLES: &str = "\
 Examples:
   kubectl toolset validate -f toolsetconfig.yaml
   kustomize build overlays/prod | kubectl toolset validate -f -";
+
+#[cfg(feature = "ui")]
+const UI_EXAMPLES: &str = "\
+Examples:
+  # Open the page for the cluster of the current context
+  kubectl toolset ui
+
+  # Open the page for the objects in files; a changed file changes the page
+  kubectl toolset ui -f manifests/ -R
+
+  # Print the address instead, for example to forward the port with SSH
+  kubectl toolset ui --no-browser --port 8001";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
@@ -258,6 +274,41 @@ pub(crate) struct Validate {
     /// Read the subdirectories of a directory, too
     #[arg(short = 'R', long)]
     pub recursive: bool,
+}
+
+/// The arguments of `ui`.
+#[cfg(feature = "ui")]
+#[derive(Debug, Args)]
+pub(crate) struct Ui {
+    /// A YAML or JSON file, a directory with such files, or - for standard input; can be repeated. Without files, the
+    /// objects are read from the cluster
+    #[arg(short = 'f', long = "filename", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Read the subdirectories of a directory, too
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
+    /// The port on this computer; 0 selects a free one
+    #[arg(long, value_name = "PORT", default_value = "0")]
+    pub port: u16,
+    /// Print the one-time address instead of opening it
+    #[arg(long)]
+    pub no_browser: bool,
+    /// The DNS domain of the cluster
+    #[arg(
+        long,
+        value_name = "DOMAIN",
+        default_value = toolset::DEFAULT_CLUSTER_DOMAIN,
+        value_parser = toolset::checked::cluster_domain
+    )]
+    pub cluster_domain: String,
+}
+
+#[cfg(feature = "ui")]
+impl Ui {
+    /// The files to read.
+    pub(crate) fn named(&self) -> Named<'_> {
+        Named { files: &self.files, recursive: self.recursive }
+    }
 }
 
 impl Validate {

@@ -70,14 +70,13 @@ pub(crate) fn run(cluster: &Cluster, args: &Diff, paint: Paint) -> Result<Outcom
     let comparisons = objects.each(|snapshot| compare(snapshot, &args.cluster_domain));
     notes.extend(comparisons.iter().flat_map(|one| one.notes.iter().cloned()));
     let code = if comparisons.iter().any(|one| one.differs) { DIFFERS } else { 0 };
-    let output = match args.output {
-        Some(format) => print::models(comparisons, format)?,
-        None => {
-            notes.extend(comparisons.iter().filter(|one| !one.differs).map(|one| {
-                format!("ConfigMap {} is up to date with ToolsetConfig {}", one.config_map, one.toolset_config)
-            }));
-            Output::Shown(unified(&comparisons, paint))
-        }
+    let output = if let Some(format) = args.output {
+        print::models(comparisons, format)?
+    } else {
+        notes.extend(comparisons.iter().filter(|one| !one.differs).map(|one| {
+            format!("ConfigMap {} is up to date with ToolsetConfig {}", one.config_map, one.toolset_config)
+        }));
+        Output::Shown(unified(&comparisons, paint))
     };
     Ok(Outcome::new(output, notes).with_code(code))
 }

@@ -21,6 +21,8 @@ mod render;
 mod snapshot;
 mod table;
 mod text;
+#[cfg(feature = "ui")]
+mod ui;
 mod validate;
 
 use std::{
@@ -103,6 +105,8 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
         }
         Command::Diff(args) => diff::run(cluster, &args, paint),
         Command::Validate(args) => validate::run(args.named()),
+        #[cfg(feature = "ui")]
+        Command::Ui(args) => ui::run(cluster, &args),
         Command::Crds => crd_types::crds_yaml().map(Outcome::exact).map_err(|error| Failure::input(error.to_string())),
         Command::Completions { shell } => {
             let mut script = Vec::new();

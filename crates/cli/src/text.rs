@@ -115,6 +115,16 @@ pub(crate) fn wrap(max: usize, first: impl IntoText, text: impl IntoText) -> Vec
     lines
 }
 
+/// The text as one word of a shell.
+#[cfg(feature = "ui")]
+pub(crate) fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 fn width(text: &str) -> usize {
     text.split('\u{1b}')
         .enumerate()

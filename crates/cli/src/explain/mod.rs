@@ -49,12 +49,11 @@ pub(crate) fn run(
         explanations.retain(|one| one.conclusion.result != model::Result::NotSelected);
     }
     notes.extend(note(all, &explanations));
-    let output = match args.output {
-        Some(format) => print::models(explanations, format)?,
-        None => {
-            let texts: Vec<Text> = explanations.iter().map(|one| terminal::text(one, paint)).collect();
-            Output::Shown(Text::paragraphs(&texts).ended())
-        }
+    let output = if let Some(format) = args.output {
+        print::models(explanations, format)?
+    } else {
+        let texts: Vec<Text> = explanations.iter().map(|one| terminal::text(one, paint)).collect();
+        Output::Shown(Text::paragraphs(&texts).ended())
     };
     Ok(Outcome::new(output, notes))
 }

@@ -27,6 +27,12 @@ pub(super) struct File {
 }
 
 impl Named<'_> {
+    /// The paths of the files.
+    #[cfg(feature = "ui")]
+    pub(crate) fn paths(self) -> Result<Vec<PathBuf>, Failure> {
+        Ok(self.resolved()?.into_iter().map(|file| file.path).collect())
+    }
+
     /// The files, those of a directory sorted by their paths.
     pub(super) fn resolved(self) -> Result<Vec<File>, Failure> {
         if self.files.iter().filter(|file| is_stdin(file)).count() > 1 {

@@ -51,6 +51,27 @@ pub(crate) fn config_only(named: Named<'_>) -> Result<Option<crd_types::ToolsetC
     Ok(read.config.map(|(_, config)| config))
 }
 
+/// Reads a snapshot from a text. `name` is what messages call the text.
+#[cfg(test)]
+pub(crate) fn snapshot_of_text(name: &str, text: &str) -> Result<Snapshot, Failure> {
+    let mut read = ReadObjects::default();
+    read.documents(document::split(name, text, false));
+    read.into_snapshot()
+}
+
+/// Reads the one ToolsetConfig of a text, and validates it. `Err` holds the problems.
+#[cfg(feature = "ui")]
+pub(crate) fn config_of_text(text: &str) -> Result<crd_types::ToolsetConfig, Vec<String>> {
+    let mut read = ReadObjects::default();
+    read.documents(document::split("the text", text, false));
+    if !read.problems.is_empty() {
+        let without_prefix =
+            |problem: String| problem.strip_prefix("error: the text: ").map(str::to_owned).unwrap_or(problem);
+        return Err(read.problems.into_iter().map(without_prefix).collect());
+    }
+    read.config.map(|(_, config)| config).ok_or_else(|| vec!["The text contains no ToolsetConfig.".to_owned()])
+}
+
 /// Reads the documents of the files. Fails if a file cannot be opened or is not UTF-8.
 pub(crate) fn documents(named: Named<'_>) -> Result<Vec<Document>, Failure> {
     let mut documents = Vec::new();
@@ -79,14 +100,18 @@ struct ReadObjects {
 
 impl ReadObjects {
     fn files(&mut self, named: Named<'_>) -> Result<(), Failure> {
-        for document in documents(named)? {
+        self.documents(documents(named)?);
+        Ok(())
+    }
+
+    fn documents(&mut self, documents: Vec<Document>) {
+        for document in documents {
             match document.value {
                 Ok(value) if document.of_directory && !object::has_kind(&value) => self.skipped.push(document.place),
                 Ok(value) => self.value(&document.place, value, None),
                 Err(problem) => self.problems.push(format!("error: {}: {problem}", document.place)),
             }
         }
-        Ok(())
     }
 
     /// Adds an object or a list of objects. The entries of a typed list may omit their kind.

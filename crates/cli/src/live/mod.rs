@@ -17,6 +17,8 @@ use kube::{Api, Client, ResourceExt};
 use toolset::{Index, convert};
 
 use self::pods::Targets;
+#[cfg(feature = "ui")]
+pub(crate) use self::pods::{Tasks, is_of_service, pods_of};
 pub(crate) use self::{
     configs::Several,
     connect::{block_on, connect},

@@ -32,12 +32,26 @@ pub(super) struct Targets(BTreeMap<ServiceKey, Vec<PodRef>>);
 
 /// A Pod to read.
 #[derive(Clone)]
-struct Task {
+pub(crate) struct Task {
     service: ServiceKey,
     pod: Representative,
 }
 
+/// The Pods to read, and those that are too many.
+#[derive(Default)]
+pub(crate) struct Tasks {
+    all: Vec<Task>,
+    beyond: Vec<Task>,
+}
+
+/// What was read.
+pub(crate) struct Answers {
+    answers: Vec<(Task, Result<ThinPod, Unread>)>,
+    beyond: Vec<Task>,
+}
+
 /// Why a Pod was not read.
+#[derive(Clone)]
 enum Unread {
     /// The user may not read the Pods of its namespace.
     Forbidden(String),
@@ -52,9 +66,8 @@ impl Targets {
     /// and it could name any Pod.
     pub(super) fn add(&mut self, index: &Index, slice: &EndpointSlice, view: &SliceView) {
         let key = ServiceKey::new(&*view.namespace, &*view.service);
-        if view.managed && index.service(&key).is_some_and(|service| service.view.uid == view.owner) {
-            let pods = slice.endpoints.iter().filter_map(|endpoint| pod_of(endpoint, &view.namespace));
-            self.0.entry(key).or_default().extend(pods);
+        if is_of_service(index, &key, view) {
+            self.0.entry(key).or_default().extend(pods_of(slice, view));
         }
     }
 
@@ -67,45 +80,86 @@ impl Targets {
         index: &mut Index,
         notes: &mut Vec<String>,
     ) -> KnownPods {
-        let mut tasks = Vec::new();
+        let mut tasks = Tasks::default();
         for service in wanted_by_any(configs, index) {
             let pods = self.0.get(&service).map(|pods| representatives(pods)).unwrap_or_default();
-            tasks.extend(pods.into_iter().map(|pod| Task { service: service.clone(), pod }));
+            tasks.add(&service, pods);
         }
         let mut known = KnownPods::default();
-        for task in tasks.iter().skip(MAX_PODS) {
+        notes.extend(tasks.read(client).await.apply(index, &mut known));
+        known
+    }
+}
+
+/// Whether the control plane made a slice for this Service.
+pub(crate) fn is_of_service(index: &Index, key: &ServiceKey, view: &SliceView) -> bool {
+    view.managed && index.service(key).is_some_and(|service| service.view.uid == view.owner)
+}
+
+/// The Pods of a slice.
+pub(crate) fn pods_of(slice: &EndpointSlice, view: &SliceView) -> Vec<PodRef> {
+    slice.endpoints.iter().filter_map(|endpoint| pod_of(endpoint, &view.namespace)).collect()
+}
+
+impl Tasks {
+    /// Adds the Pods of a Service.
+    pub(crate) fn add(&mut self, service: &ServiceKey, pods: Vec<Representative>) {
+        for pod in pods {
+            let tasks = if self.all.len() < MAX_PODS { &mut self.all } else { &mut self.beyond };
+            tasks.push(Task { service: service.clone(), pod });
+        }
+    }
+
+    /// Reads the Pods, without those of a namespace that was refused.
+    pub(crate) async fn read(self, client: &Client) -> Answers {
+        let mut answers = Vec::new();
+        let mut refused: BTreeMap<String, String> = BTreeMap::new();
+        for some in self.all.chunks(AT_ONCE) {
+            let (asked, skipped): (Vec<&Task>, Vec<&Task>) =
+                some.iter().partition(|task| !refused.contains_key(&*task.service.namespace));
+            for task in skipped {
+                let message = refused.get(&*task.service.namespace).cloned().unwrap_or_default();
+                answers.push((task.clone(), Err(Unread::Forbidden(message))));
+            }
+            for (task, answer) in ask(client, asked).await {
+                if let Err(Unread::Forbidden(message)) = &answer {
+                    refused.insert(task.service.namespace.to_string(), message.clone());
+                }
+                answers.push((task, answer));
+            }
+        }
+        Answers { answers, beyond: self.beyond }
+    }
+}
+
+impl Answers {
+    /// Adds what the Pods say to the index. Returns notes about what could not be read.
+    pub(crate) fn apply(self, index: &mut Index, known: &mut KnownPods) -> Vec<String> {
+        let mut notes = Vec::new();
+        for task in &self.beyond {
             known.add_unreadable(task.service.clone(), format!("only {MAX_PODS} Pods are read"));
         }
-        if tasks.len() > MAX_PODS {
-            notes.push(format!("only {MAX_PODS} Pods are read, and {} are not", tasks.len() - MAX_PODS));
-            tasks.truncate(MAX_PODS);
+        if !self.beyond.is_empty() {
+            notes.push(format!("only {MAX_PODS} Pods are read, and {} are not", self.beyond.len()));
         }
         let mut read: BTreeMap<ServiceKey, Vec<ReadPod>> = BTreeMap::new();
-        let mut unread: BTreeMap<String, (String, String)> = BTreeMap::new();
-        for some in tasks.chunks(AT_ONCE) {
-            let (asked, refused): (Vec<&Task>, Vec<&Task>) =
-                some.iter().partition(|task| !unread.contains_key(&*task.service.namespace));
-            for task in refused {
-                if let Some((why, _)) = unread.get(&*task.service.namespace) {
-                    known.add_unreadable(task.service.clone(), why.clone());
+        let mut unread: BTreeMap<String, String> = BTreeMap::new();
+        for (task, answer) in self.answers {
+            let Some(service) = index.service(&task.service) else { continue };
+            match answer.and_then(|pod| pod_of_service(&service.view, &task.pod, &pod)) {
+                Ok(pod) => {
+                    known.add(task.service.clone(), Origin::of_pod(&task.pod, pod.controller.as_deref()));
+                    read.entry(task.service).or_default().push(pod);
                 }
-            }
-            for (task, answer) in answers(client, asked).await {
-                let Some(service) = index.service(&task.service) else { continue };
-                match answer.and_then(|pod| pod_of_service(&service.view, &task.pod, &pod)) {
-                    Ok(pod) => {
-                        known.add(task.service.clone(), Origin::of_pod(&task.pod, pod.controller.as_deref()));
-                        read.entry(task.service).or_default().push(pod);
-                    }
-                    Err(Unread::NotOfService) => {}
-                    Err(Unread::Forbidden(message)) => {
-                        let why = format!("you are not allowed to read Pods in namespace {}", task.service.namespace);
-                        known.add_unreadable(task.service.clone(), why.clone());
-                        unread.insert(task.service.namespace.to_string(), (why, message));
-                    }
-                    Err(Unread::Failed(message)) => {
-                        known.add_unreadable(task.service.clone(), format!("Pod {}: {message}", task.pod.name));
-                    }
+                Err(Unread::NotOfService) => {}
+                Err(Unread::Forbidden(message)) => {
+                    let namespace = task.service.namespace.to_string();
+                    let why = format!("you are not allowed to read Pods in namespace {namespace}");
+                    known.add_unreadable(task.service, why);
+                    unread.entry(namespace).or_insert(message);
+                }
+                Err(Unread::Failed(message)) => {
+                    known.add_unreadable(task.service.clone(), format!("Pod {}: {message}", task.pod.name));
                 }
             }
         }
@@ -113,13 +167,13 @@ impl Targets {
         for (key, pods) in read {
             index.apply_pods(&key, evidence(&pods));
         }
-        known
+        notes
     }
 }
 
 /// The note about namespaces whose Pods cannot be read.
-fn note(unread: &BTreeMap<String, (String, String)>) -> Option<String> {
-    let (_, first) = unread.values().next()?;
+fn note(unread: &BTreeMap<String, String>) -> Option<String> {
+    let first = unread.values().next()?;
     let namespaces: BTreeSet<&str> = unread.keys().map(String::as_str).collect();
     let namespaces = namespaces.into_iter().collect::<Vec<_>>().join(", ");
     Some(format!(
@@ -128,7 +182,7 @@ fn note(unread: &BTreeMap<String, (String, String)>) -> Option<String> {
 }
 
 /// Asks for all of these Pods at once.
-async fn answers(client: &Client, tasks: Vec<&Task>) -> Vec<(Task, Result<ThinPod, Unread>)> {
+async fn ask(client: &Client, tasks: Vec<&Task>) -> Vec<(Task, Result<ThinPod, Unread>)> {
     let mut running = JoinSet::new();
     for (place, task) in tasks.into_iter().cloned().enumerate() {
         let client = client.clone();

@@ -65,6 +65,13 @@ impl KnownPods {
         self.unreadable.insert(key, why);
     }
 
+    /// Forgets the Pods of a Service, because others are read now.
+    #[cfg(feature = "ui")]
+    pub(crate) fn forget(&mut self, key: &ServiceKey) {
+        self.read.remove(key);
+        self.unreadable.remove(key);
+    }
+
     /// The Pods and the templates of a Service that were read.
     pub(crate) fn read_for(&self, key: &ServiceKey) -> &[Origin] {
         self.read.get(key).map_or(&[], Vec::as_slice)

@@ -1,0 +1,135 @@
+//! The pages. Each file holds one page: what it shows, and its handler.
+
+pub(super) mod message;
+mod output;
+mod overview;
+mod services;
+mod what_if;
+
+use askama::Template;
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    review::Review,
+    server::{Server, asset},
+    what_if::MAX_BYTES,
+};
+
+/// The addresses of the pages and of what they load.
+pub(super) fn routes() -> Router<Server> {
+    Router::new()
+        .route("/", get(overview::page))
+        .route("/services", get(services::page))
+        .route("/output", get(output::page))
+        .route("/what-if", get(what_if::page).post(what_if::evaluated))
+        .route("/what-if/toolsetconfig.yaml", post(what_if::toolset_config))
+        .route("/what-if/configmap.yaml", post(what_if::config_map))
+        // The text of a form is longer in the request.
+        .layer(DefaultBodyLimit::max(4 * MAX_BYTES))
+        .route(
+            "/assets/style.css",
+            get(async || asset("text/css; charset=utf-8", include_str!("../../../templates/assets/style.css"))),
+        )
+        .route(
+            "/assets/page.js",
+            get(async || asset("text/javascript; charset=utf-8", include_str!("../../../templates/assets/page.js"))),
+        )
+        .route(
+            "/assets/icon.svg",
+            get(async || asset("image/svg+xml", include_str!("../../../templates/assets/icon.svg"))),
+        )
+}
+
+/// What every page has around its content.
+pub(super) struct Frame {
+    title: &'static str,
+    /// The address of the page in the navigation.
+    active: &'static str,
+    origin: String,
+    live: bool,
+    /// Whether everything was read once.
+    complete: bool,
+    /// The ToolsetConfigs to choose from. Empty if there is nothing to choose.
+    configs: Vec<Choice>,
+    /// The query that keeps the chosen ToolsetConfig, with its question mark.
+    query: String,
+    config_name: String,
+    config_given: bool,
+    problems: Vec<String>,
+    notes: Vec<String>,
+}
+
+/// A value to choose.
+pub(super) struct Choice {
+    value: String,
+    label: String,
+    selected: bool,
+}
+
+impl Frame {
+    /// The navigation: addresses and labels.
+    #[expect(clippy::unused_self, reason = "a template calls methods of what it shows")]
+    fn pages(&self) -> &'static [(&'static str, &'static str)] {
+        &[("/", "Overview"), ("/services", "Services"), ("/output", "Output"), ("/what-if", "What if")]
+    }
+
+    fn new(server: &Server, review: &Review, title: &'static str, active: &'static str) -> Self {
+        let names: Vec<&String> = review.configs.keys().collect();
+        let choice =
+            |name: &String| Choice { value: name.clone(), label: name.clone(), selected: *name == review.config_name };
+        let several = names.len() > 1;
+        let query =
+            url::form_urlencoded::Serializer::new(String::new()).append_pair("config", &review.config_name).finish();
+        Self {
+            title,
+            active,
+            origin: server.origin().in_words(),
+            live: review.live,
+            complete: review.complete,
+            configs: if several { names.iter().copied().map(choice).collect() } else { Vec::new() },
+            query: if several { format!("?{query}") } else { String::new() },
+            config_name: review.config_name.clone(),
+            config_given: review.config_given,
+            problems: review.problems.clone(),
+            notes: review.notes.clone(),
+        }
+    }
+}
+
+/// The page with an ETag, or 304 if the browser has it already.
+fn answer(server: &Server, version: u64, headers: &HeaderMap, page: &impl Template) -> Response {
+    let Ok(html) = page.render() else {
+        return message::failed("The page cannot be written.");
+    };
+    let digest = Sha256::digest(html.as_bytes());
+    let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let tag = format!("\"{}{digest}\"", server.tag(version));
+    // The last part is the content. A change that the page does not show makes no new answer.
+    let content = |tag: &str| tag.trim_matches('"').rsplit_once('-').map(|(_, content)| content.to_owned());
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let same_run = known.trim_matches('"').starts_with(&*server.run_prefix());
+    let mut response = if same_run && content(known).as_deref() == Some(&*digest) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()
+    };
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// 304 if nothing at all changed since the browser got the page, so that the page need not be made.
+async fn unchanged(server: &Server, headers: &HeaderMap) -> Option<Response> {
+    let known = headers.get(header::IF_NONE_MATCH)?;
+    let version = server.state().known().await.version();
+    let same = known.to_str().ok()?.trim_matches('"').starts_with(&*server.tag(version));
+    same.then(|| (StatusCode::NOT_MODIFIED, [(header::ETAG, known.clone())]).into_response())
+}

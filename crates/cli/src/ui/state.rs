@@ -1,0 +1,176 @@
+//! What the pages show: the objects as last read, and what follows from them for each ToolsetConfig.
+//!
+//! ```text
+//! files, watches ──► Known (objects, version) ──► Review, once per version and ToolsetConfig ──► pages
+//! ```
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use crd_types::ToolsetConfig;
+use detectors::{PortView, ServiceKey, StringMap};
+use kube::{Client, ResourceExt as _};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard, watch},
+    task,
+};
+use toolset::{
+    SliceView,
+    pods::{PodRef, Representative},
+};
+
+use super::review::Review;
+use crate::{
+    failure::Failure,
+    snapshot::{Snapshot, default_config},
+};
+
+/// The state that all pages share. A clone is the same state.
+#[derive(Clone)]
+pub(super) struct State {
+    known: Arc<Mutex<Known>>,
+    cluster_domain: Arc<str>,
+    /// `None` for files.
+    client: Option<Client>,
+}
+
+/// The objects as last read.
+pub(super) struct Known {
+    /// The objects. Its ToolsetConfig is the one of the last page.
+    pub snapshot: Snapshot,
+    /// All ToolsetConfigs, by `NAMESPACE/NAME`.
+    pub configs: BTreeMap<String, ToolsetConfig>,
+    /// What cannot be read now, by its kind.
+    pub problems: BTreeMap<String, String>,
+    /// The kinds that were not read yet.
+    pub waiting: BTreeSet<&'static str>,
+    /// The EndpointSlices of a cluster, by namespace and name.
+    pub slices: BTreeMap<(String, String), SlicePods>,
+    /// Which Pods were read last for each Service.
+    pub pods_read: BTreeMap<ServiceKey, PodsRead>,
+    changes: watch::Sender<u64>,
+    reviews: HashMap<String, Arc<Review>>,
+}
+
+/// An EndpointSlice, and the Pods that it names.
+pub(super) struct SlicePods {
+    pub view: SliceView,
+    pub pods: Vec<PodRef>,
+}
+
+/// What decides which Pods stand for a Service, and what they can say.
+#[derive(PartialEq)]
+pub(super) struct PodsRead {
+    pub pods: Vec<Representative>,
+    pub selector: StringMap,
+    pub ports: Box<[PortView]>,
+}
+
+impl Known {
+    /// The objects of files, or of a cluster of which these kinds are not read yet.
+    pub(super) fn new(snapshot: Snapshot, waiting: &[&'static str]) -> Self {
+        let mut known = Self {
+            configs: BTreeMap::new(),
+            problems: BTreeMap::new(),
+            waiting: waiting.iter().copied().collect(),
+            slices: BTreeMap::new(),
+            pods_read: BTreeMap::new(),
+            changes: watch::Sender::new(1),
+            reviews: HashMap::new(),
+            snapshot,
+        };
+        known.take_config();
+        known
+    }
+
+    /// Replaces all objects.
+    pub(super) fn replace(&mut self, snapshot: Snapshot) {
+        self.snapshot = snapshot;
+        self.configs.clear();
+        self.take_config();
+    }
+
+    /// Notes that something changed, so that pages are made again.
+    pub(super) fn changed(&mut self) {
+        self.reviews.clear();
+        self.changes.send_modify(|version| *version += 1);
+    }
+
+    /// The number of the last change.
+    pub(super) fn version(&self) -> u64 {
+        *self.changes.borrow()
+    }
+
+    /// Takes the ToolsetConfig of the snapshot as the only one.
+    fn take_config(&mut self) {
+        if self.snapshot.config_given {
+            self.configs.insert(self.snapshot.config_name(), self.snapshot.config.clone());
+        }
+    }
+
+    /// Selects a ToolsetConfig. Without one of this name, it is the one of the default namespace or the first one, and
+    /// without any it is the one that trusts every namespace.
+    pub(super) fn select(&mut self, wanted: &str) -> String {
+        let in_default = || {
+            let namespace = &self.snapshot.default_namespace;
+            self.configs.values().find(|config| config.namespace().as_ref() == Some(namespace))
+        };
+        let found = self.configs.get(wanted).or_else(in_default).or_else(|| self.configs.values().next());
+        let found = found.cloned();
+        self.snapshot.config_given = found.is_some();
+        self.snapshot.config = found.unwrap_or_else(default_config);
+        self.snapshot.config_name()
+    }
+
+    /// What follows for a ToolsetConfig.
+    pub(super) fn review(&mut self, wanted: &str, cluster_domain: &str) -> Arc<Review> {
+        let name = self.select(wanted);
+        if let Some(review) = self.reviews.get(&name) {
+            return Arc::clone(review);
+        }
+        let review = Arc::new(Review::new(self, cluster_domain));
+        self.reviews.insert(name, Arc::clone(&review));
+        review
+    }
+}
+
+impl State {
+    pub(super) fn new(known: Known, cluster_domain: &str, client: Option<Client>) -> Self {
+        Self { known: Arc::new(Mutex::new(known)), cluster_domain: cluster_domain.into(), client }
+    }
+
+    /// The client of the cluster, if the objects come from one.
+    pub(super) fn client(&self) -> Option<&Client> {
+        self.client.as_ref()
+    }
+
+    /// The state, for somebody who reads or changes it without a long computation.
+    pub(super) async fn known(&self) -> OwnedMutexGuard<Known> {
+        Arc::clone(&self.known).lock_owned().await
+    }
+
+    /// Tells about changes.
+    pub(super) async fn changes(&self) -> watch::Receiver<u64> {
+        self.known().await.changes.subscribe()
+    }
+
+    /// What follows for a ToolsetConfig. It is computed once per change.
+    pub(super) async fn review(&self, config: &str) -> Result<Arc<Review>, Failure> {
+        let config = config.to_owned();
+        self.compute(move |known, cluster_domain| known.review(&config, cluster_domain)).await
+    }
+
+    /// Runs a computation that may take long. There is one at a time, and it does not delay the server.
+    pub(super) async fn compute<T: Send + 'static>(
+        &self,
+        make: impl FnOnce(&mut Known, &str) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let mut known = self.known().await;
+        let cluster_domain = Arc::clone(&self.cluster_domain);
+        task::spawn_blocking(move || make(&mut known, &cluster_domain))
+            .await
+            .map_err(|_| Failure::input("error: the plan cannot be made, because of an error in this program"))
+    }
+}

@@ -1,0 +1,106 @@
+//! Watches the ConfigMaps that the ToolsetConfigs name: outputs and base files.
+
+use std::{collections::BTreeMap, pin::pin};
+
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, Client, ResourceExt as _,
+    runtime::{WatchStreamExt as _, watcher, watcher::Event},
+};
+use tokio::task::AbortHandle;
+
+use crate::{
+    live::of_request,
+    ui::state::{Known, State},
+};
+
+/// A namespace and a name.
+type Name = (String, String);
+
+/// Keeps a watch for each of the ConfigMaps.
+pub(super) async fn follow(state: State, client: Client) {
+    let mut changes = state.changes().await;
+    let mut running: BTreeMap<Name, AbortHandle> = BTreeMap::new();
+    loop {
+        let wanted = names(&*state.known().await);
+        let (kept, ended): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut running).into_iter().partition(|(name, _)| wanted.contains(name));
+        running = kept;
+        for (name, watch) in ended {
+            watch.abort();
+            let mut known = state.known().await;
+            known.problems.remove(&problem(&name));
+            if known.snapshot.config_maps.remove(&name).is_some() {
+                known.changed();
+            }
+        }
+        for name in wanted {
+            running
+                .entry(name.clone())
+                .or_insert_with(|| tokio::spawn(watch(state.clone(), client.clone(), name)).abort_handle());
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The ConfigMaps of all ToolsetConfigs.
+fn names(known: &Known) -> Vec<Name> {
+    let of = |config: &crd_types::ToolsetConfig| {
+        let namespace = config.namespace().unwrap_or_default();
+        let names: Vec<Name> =
+            config.spec.output.config_map_names().map(|name| (namespace.clone(), name.clone())).collect();
+        names
+    };
+    known.configs.values().flat_map(of).collect()
+}
+
+/// The name of the problem with a ConfigMap.
+fn problem((namespace, name): &Name) -> String {
+    format!("ConfigMap {namespace}/{name}")
+}
+
+async fn watch(state: State, client: Client, name: Name) {
+    let api = Api::<ConfigMap>::namespaced(client, &name.0);
+    let config = watcher::Config::default().fields(&format!("metadata.name={}", name.1));
+    let mut events = pin!(watcher(api, config).default_backoff());
+    let mut listed = None;
+    while let Some(event) = events.next().await {
+        let mut known = state.known().await;
+        let maps = &mut known.snapshot.config_maps;
+        let changed = match event {
+            Ok(Event::Init) => {
+                listed = None;
+                false
+            }
+            Ok(Event::InitApply(map)) => {
+                listed = Some(map);
+                false
+            }
+            Ok(Event::InitDone) => {
+                match listed.take() {
+                    Some(map) => maps.insert(name.clone(), map),
+                    None => maps.remove(&name),
+                };
+                known.problems.remove(&problem(&name));
+                true
+            }
+            Ok(Event::Apply(map)) => {
+                maps.insert(name.clone(), map);
+                true
+            }
+            Ok(Event::Delete(_)) => maps.remove(&name).is_some(),
+            Err(watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) => {
+                let key = problem(&name);
+                let text = format!("{key} cannot be read, so it counts as missing: {}.", of_request(&error));
+                known.problems.insert(key, text.clone()).as_ref() != Some(&text)
+            }
+            Err(_) => false,
+        };
+        if changed {
+            known.changed();
+        }
+    }
+}
