@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn equal_lines_far_from_a_change_are_left_out() {
-        let before: String = (1..=20).map(|number| format!("line {number}\n")).collect();
+        let lines: Vec<String> = (1..=20).map(|number| format!("line {number}")).collect();
+        let before = lines.join("\n") + "\n";
         let after = before.replace("line 10\n", "line ten\n");
         let difference = FileDifference::new("a.yaml", Some(&before), Some(&after));
         assert_eq!((difference.kind, difference.added, difference.removed), (Kind::Changed, 1, 1));
