@@ -143,19 +143,19 @@ async fn a_key_is_sent_to_the_installed_service_and_a_changed_key_needs_no_resta
         take_up(&cast, &agents).await?;
         cast.install(&json!({}))?;
         cast.replica(IMAGE, agent.port()).await?;
-        cast.says(("False", "AgentUnauthorized"), "wants an API key").await?;
+        cast.says(("False", "AgentUnauthorized"), "requires an API key").await?;
         cast.told("AgentUnauthorized").await?;
 
         let asked = agent.requests().await?.len();
         cast.install_key("key-0", "the-wrong-key\n")?;
         cast.install(&json!({"apiKeyFile": "key-0"}))?;
-        cast.says(("False", "AgentUnauthorized"), "not sent over plain HTTP").await?;
+        cast.says(("False", "AgentUnauthorized"), "does not send the API key over plain HTTP").await?;
         let keys = |requests: &[Value]| requests.iter().map(|one| one["key"].clone()).collect::<Vec<_>>();
         let sent = keys(&agent.requests().await?[asked..]);
         ensure!(sent.iter().all(|key| key == ""), "{sent:?}");
 
         cast.install(&json!({"apiKeyFile": "key-0", "allowPlaintext": true}))?;
-        cast.says(("False", "AgentUnauthorized"), "refuses the API key").await?;
+        cast.says(("False", "AgentUnauthorized"), "rejects the API key").await?;
         cast.install_key("key-0", "the-right-key\n")?;
         cast.loaded(("True", "AsExpected"), "1/1").await?;
         assert_eq!(keys(&agent.requests().await?).last(), Some(&json!("the-right-key")));

@@ -124,7 +124,7 @@ async fn a_service_of_the_authors_own_choosing_gets_no_key_and_no_request() -> R
 
         // Another Service, another port.
         cast.install(&json!({"service": "the-real-one", "apiKeyFile": "key-0", "allowPlaintext": true}))?;
-        cast.says(("False", "AgentUnauthorized"), "allows only Service the-real-one port 80").await?;
+        cast.says(("False", "AgentUnauthorized"), "allows only port 80 of Service the-real-one").await?;
         cast.install(&json!({"port": 81, "apiKeyFile": "key-0", "allowPlaintext": true}))?;
         cast.says(("False", "AgentUnreachable"), "no TCP port 81").await?;
         let ports = json!([
@@ -132,7 +132,7 @@ async fn a_service_of_the_authors_own_choosing_gets_no_key_and_no_request() -> R
         ]);
         let all = cast.stage.world.api::<k8s_openapi::api::core::v1::Service>(&cast.stage.agent);
         patch(&all, SERVICE, json!({"spec": {"ports": ports}})).await?;
-        cast.says(("False", "AgentUnauthorized"), "allows only Service holmes port 81").await?;
+        cast.says(("False", "AgentUnauthorized"), "allows only port 81 of Service holmes").await?;
         assert_eq!(asked(agent), 0);
 
         // The same port by its name.
@@ -186,21 +186,21 @@ async fn an_agent_that_answers_wrongly_is_unreachable_and_its_text_is_not_shown(
         cast.install(&json!({}))?;
         agent.reply(Reply::Nothing);
         cast.replica(IMAGE, agent.port()).await?;
-        cast.says(("False", "AgentUnreachable"), "does not answer within 1.5 s").await?;
+        cast.says(("False", "AgentUnreachable"), "does not respond within 1.5 s").await?;
         cast.told("AgentUnreachable").await?;
         let redirect =
             "HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/latest/meta-data\r\ncontent-length: 0\r\n\r\n";
         let spaces = Reply::Endless(vec![b' '; 64 * 1024]);
         for (reply, said) in [
-            (Reply::Bytes(redirect.as_bytes().to_vec()), "answers with the status code 302"),
+            (Reply::Bytes(redirect.as_bytes().to_vec()), "responds with the status code 302"),
             (Reply::Bytes(b"HTTP/1.1 500 X\r\ncontent-length: 7\r\n\r\nhunter2".to_vec()), "status code 500"),
             (
                 Reply::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n<html>hunter2</html>".to_vec()),
-                "does not answer like HolmesGPT",
+                "does not respond like HolmesGPT",
             ),
-            (Reply::Bytes(b"hunter2".to_vec()), "does not answer like HolmesGPT"),
+            (Reply::Bytes(b"hunter2".to_vec()), "does not respond like HolmesGPT"),
             (Reply::Bytes(Vec::new()), "closes the connection"),
-            (spaces, "does not answer like HolmesGPT"),
+            (spaces, "does not respond like HolmesGPT"),
         ] {
             agent.reply(reply);
             let config = cast.says(("False", "AgentUnreachable"), said).await?;
@@ -208,7 +208,7 @@ async fn an_agent_that_answers_wrongly_is_unreachable_and_its_text_is_not_shown(
         }
         let huge = [b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![b' '; 3 * 1024 * 1024]].concat();
         agent.reply(Reply::Bytes(huge));
-        cast.says(("False", "AgentUnreachable"), "larger answer").await?;
+        cast.says(("False", "AgentUnreachable"), "response that is too large").await?;
         assert_eq!(asked(&metadata), 0, "a redirect is not followed");
         agent.reply(current(cast).await?);
         cast.loaded(("True", "AsExpected"), "1/1").await?;

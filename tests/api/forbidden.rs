@@ -49,7 +49,11 @@ impl Cast {
             let config = configs.get(CONFIG).await?;
             for one in ["InputsSynced", "Ready"] {
                 ensure!(condition(&config, one) == Some(("False", "InputForbidden")), "{:?}", condition(&config, one));
-                ensure!(message(&config, one).starts_with(&format!("{kind}: ")), "{}", message(&config, one));
+                ensure!(
+                    message(&config, one).starts_with(&format!("The operator is not allowed to read {kind}s: ")),
+                    "{}",
+                    message(&config, one)
+                );
             }
             Ok(())
         })

@@ -243,7 +243,7 @@ async fn one_forbidden_namespace_holds_only_its_own_tools() -> Result<()> {
             let config = configs.get(CONFIG).await?;
             ensure!(condition(&config, "InputsSynced") == Some(("False", "InputPartiallyHeld")));
             let said = message(&config, "InputsSynced");
-            ensure!(said.contains(&format!("namespace {}:", cast.b)), "{said}");
+            ensure!(said.contains(&format!("namespace {}: ", cast.b)), "{said}");
             Ok(())
         })
         .await?;

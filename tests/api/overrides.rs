@@ -93,7 +93,7 @@ async fn an_override_without_effect_is_reported_and_the_others_apply() -> Result
         let named = json!({"namespace": stage.apps, "service": "prometheus-server"});
         let basic = json!({"type": "Basic", "env": "P", "usernameEnv": "U"});
         let cases = [
-            ("OverrideUnmatched", "override misspelt", json!({"match": {"service": "nosuch"}, "state": "Disabled"})),
+            ("OverrideUnmatched", "matches no tool", json!({"match": {"service": "nosuch"}, "state": "Disabled"})),
             ("CredentialsUnsupported", "credentials of type Basic", json!({"match": named, "credentials": basic})),
             ("SettingUnsupported", "settings.paths", json!({"match": named, "settings": {"paths": ["/x"]}})),
         ];

@@ -317,5 +317,5 @@ async fn a_config_map_whose_binary_data_has_our_key_is_not_adopted() -> Result<(
 #[tokio::test]
 async fn an_immutable_config_map_is_not_adopted() -> Result<()> {
     let object = json!({"metadata": {}, "immutable": true});
-    cannot_be_adopted(object, &["immutable", "delete"], Value::Null).await
+    cannot_be_adopted(object, &["immutable", "Delete"], Value::Null).await
 }

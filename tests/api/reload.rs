@@ -266,7 +266,7 @@ async fn a_deployment_that_may_not_be_restarted_is_reported_and_the_output_is_wr
         })
         .await?;
         let told = message(&config, "ConsumerReloaded");
-        let cure = format!("add {{name: other, namespace: {}}} to the value rolloutRestart", cast.agent);
+        let cure = format!("add {{name: other, namespace: {}}} to the Helm value rolloutRestart", cast.agent);
         assert!(told.contains("\"other\" is forbidden") && told.contains(&cure), "{told}");
 
         // A change between two attempts does not hide the failure.

@@ -46,6 +46,13 @@ fn queries() -> Result<Vec<(String, String)>> {
     Ok(queries)
 }
 
+/// The query with everything selected, as Grafana would send it.
+fn with_values(query: &str) -> String {
+    let selected =
+        ["$namespace", "$job", "$config"].iter().fold(query.to_owned(), |query, name| query.replace(name, ".*"));
+    selected.replace("$__rate_interval", "1m").replace("$__range", "5m")
+}
+
 /// A controller that asks the agent in this namespace. The Pods have no network, so a local server answers for them.
 fn asks_agent(folder: &Path, namespace: &str) -> Result<ControllerOptions> {
     let (agents, redirects) = (folder.join("agents"), folder.join("redirects"));
@@ -75,6 +82,51 @@ fn every_panel_has_a_place_and_an_id_of_its_own() -> Result<()> {
         for cell in (x..x + width).flat_map(|x| (y..y + height).map(move |y| (x, y))) {
             ensure!(cells.insert(cell), "{} overlaps another panel at {cell:?}", panel["title"]);
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_panel_says_what_it_shows_and_every_link_leads_somewhere() -> Result<()> {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let runbooks = fs::read_to_string(docs.join("runbooks.md"))?.to_lowercase();
+    let (dashboard, mut linked) = (read()?, BTreeSet::new());
+    let panels = dashboard["panels"].as_array().context("no panels")?;
+    for panel in panels.iter().filter(|panel| panel["type"] != "row") {
+        ensure!(panel["description"].as_str().is_some_and(|text| !text.is_empty()), "{} has no text", panel["title"]);
+    }
+    let of_panels = panels.iter().filter_map(|panel| panel["links"].as_array());
+    for link in of_panels.chain(dashboard["links"].as_array()).flatten() {
+        let url = link["url"].as_str().context("a link without a URL")?;
+        let Some(page) = url.strip_prefix("https://github.com/kubernaut/toolset-operator/blob/main/docs/") else {
+            ensure!(url.starts_with("/alerting/"), "{url} leads out of Grafana and out of the documentation");
+            continue;
+        };
+        let (file, anchor) = page.split_once('#').unwrap_or((page, ""));
+        ensure!(docs.join(file).is_file(), "{url} leads nowhere");
+        ensure!(anchor.is_empty() || runbooks.contains(&format!("\n## {anchor}\n")), "there is no runbook {anchor}");
+        linked.insert(anchor.to_owned());
+    }
+    let rules: Value = serde_saphyr::from_str(&fs::read_to_string(crate::alerts::file())?)?;
+    for rule in rules["groups"][0]["rules"].as_array().context("no rules")? {
+        let alert = rule["alert"].as_str().context("no name")?.to_lowercase();
+        ensure!(linked.contains(&alert), "no panel leads to the runbook of {alert}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_variable_is_defined_and_the_freshness_has_the_threshold_of_its_alert() -> Result<()> {
+    let dashboard = read()?;
+    let variables = dashboard["templating"]["list"].as_array().context("no variables")?;
+    let names: Vec<_> = variables.iter().filter_map(|variable| variable["name"].as_str()).collect();
+    assert_eq!(names, ["datasource", "namespace", "job", "config"]);
+    let panels = dashboard["panels"].as_array().context("no panels")?;
+    let fresh: Vec<_> = panels.iter().filter(|panel| panel["title"].to_string().contains("event to write")).collect();
+    assert_eq!(fresh.len(), 2);
+    for panel in fresh {
+        let steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"].as_array().context("no thresholds")?;
+        assert_eq!(steps.last().context("no step")?["value"], json!(5), "the alert ToolsetFreshnessLow");
     }
     Ok(())
 }
@@ -111,7 +163,8 @@ async fn every_query_of_the_dashboard_and_of_the_alerts_has_data_in_a_real_prome
         let all_services: Api<Service> = world.api(&apps);
         let mut changes = 0;
         for (title, query) in queries()? {
-            let query = query.replace("$namespace", ".*").replace("$job", ".*").replace("$__rate_interval", "1m");
+            let query = with_values(&query);
+            ensure!(!query.contains('$'), "panel {title:?} has a variable that the dashboard does not define: {query}");
             eventually(&format!("panel {title:?} shows data for {query}"), async || {
                 // Rates and quantiles are empty or NaN while nothing happens, so something does.
                 changes += 1;

@@ -7,8 +7,11 @@
 mod agents;
 mod alerts;
 mod dashboard;
+mod examples;
+mod first_steps;
 mod install;
 mod lifecycle;
 mod permissions;
 mod rendered;
+mod subchart;
 mod workload;

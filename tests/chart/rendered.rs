@@ -53,7 +53,13 @@ fn names(objects: &[Value], kind: &str) -> BTreeSet<String> {
 #[test]
 fn every_object_is_in_the_releases_or_an_agents_namespace_and_carries_the_labels() -> Result<()> {
     let Some(helm) = Helm::find()? else { return Ok(()) };
-    let cluster_wide = ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"];
+    let cluster_wide = [
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "CustomResourceDefinition",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    ];
     for object in helm.template(EVERYTHING)? {
         let (kind, metadata) = (object["kind"].as_str().context("no kind")?, &object["metadata"]);
         let namespace = metadata["namespace"].as_str();
@@ -130,7 +136,7 @@ fn without_cluster_roles_there_is_none() -> Result<()> {
     let Some(helm) = Helm::find()? else { return Ok(()) };
     let rendered =
         helm.template("{rbac: {clusterRoles: false}, watchNamespaces: [monitoring], crds: {enabled: false}}")?;
-    for kind in ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"] {
+    for kind in ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "ValidatingAdmissionPolicy"] {
         assert_eq!(names(&rendered, kind), BTreeSet::new(), "{kind}");
     }
     // All namespaces cannot be watched then.
@@ -291,7 +297,10 @@ fn a_misspelt_or_mistyped_value_is_refused() -> Result<()> {
         ("image: {digest: latest}", "at '/image/digest': 'latest'"),
         ("log: {format: xml}", "at '/log/format'"),
         ("log: {level: nonsense}", "at '/log/level'"),
+        ("log: {level: nonsense}", "value must be one of 'off', 'error', 'warn', 'info', 'debug', 'trace'"),
         ("log: {level: 'info,kube'}", "at '/log/level'"),
+        // The program would refuse it.
+        ("log: {level: 'info,debug'}", "at '/log/level'"),
         ("clusterDomain: a..b", "at '/clusterDomain'"),
         ("toolsetConfigs: [{name: x}]", "at '/toolsetConfigs/0': missing property 'spec'"),
         (
@@ -302,8 +311,6 @@ fn a_misspelt_or_mistyped_value_is_refused() -> Result<()> {
         refused(&helm, values, named)?;
     }
     helm.template("{log: {level: 'warn,controller::api=trace'}, clusterDomain: corp.example}")?;
-    // Umbrella charts hand it to every chart.
-    helm.template("global: {anything: true}")?;
     Ok(())
 }
 

@@ -13,8 +13,13 @@ const SHOWN: [&str; 2] = ["toolset-controller", "kubectl-toolset"];
 /// because the other build is faster and the tests use it too.
 pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
     let release = arguments.iter().any(|argument| argument == "--release");
-    build(&["demo"], false)?;
-    build(&SHOWN, release)?;
+    if release {
+        build(&["demo"], false)?;
+        build(&SHOWN, true)?;
+    } else {
+        // One call, so that all cores have work until the end.
+        build(&["demo", SHOWN[0], SHOWN[1]], false)?;
+    }
     let shown = |name| -> Result<PathBuf> { if release { workspace::optimised(name) } else { workspace::built(name) } };
     let program = workspace::built("demo")?;
     let mut demo = workspace::command(&program);

@@ -13,6 +13,15 @@ namespaces:
 {{- end -}}
 {{- end -}}
 
+{{/* The security context of a pod. OpenShift assigns the user and the groups. */}}
+{{- define "toolset-operator.podSecurityContext" -}}
+{{- if include "toolset-operator.openshift" . -}}
+{{- toYaml (omit .Values.podSecurityContext "runAsUser" "runAsGroup" "fsGroup") -}}
+{{- else -}}
+{{- toYaml .Values.podSecurityContext -}}
+{{- end -}}
+{{- end -}}
+
 {{/* "true" if the API server already knows ToolsetConfigs, otherwise empty. */}}
 {{- define "toolset-operator.kindIsKnown" -}}
 {{- if .Capabilities.APIVersions.Has "toolset.kubernaut.io/v1alpha1/ToolsetConfig" -}}true{{- end -}}

@@ -190,7 +190,7 @@ fn an_override_without_effect_is_reported_on_standard_error() {
         read_fixture("config.yaml") + "  overrides: [{name: gone, match: {service: nobody}, state: Disabled}]\n";
     let run = run_with_input(&["render", "-f", &fixture("stack.yaml"), "-f", "-", "-o", "json"], &config);
     assert_eq!(run.code, 0);
-    assert!(run.stderr.contains("OverrideUnmatched: override gone"), "{}", run.stderr);
+    assert!(run.stderr.contains("OverrideUnmatched: Override gone"), "{}", run.stderr);
     run.json();
 }
 

@@ -11,34 +11,35 @@ use std::{
 use clap::{ArgAction, Parser, ValueEnum};
 use toolset::checked::{cluster_domain, is_dns_label, is_dns_subdomain};
 
-/// Watches Services, recognises the observability systems among them, and keeps one ConfigMap per ToolsetConfig.
+/// Watches Services, recognises the observability systems among them, and keeps one ConfigMap per ToolsetConfig up to
+/// date.
 ///
-/// It uses the cluster of KUBECONFIG. If KUBECONFIG is not set, it uses the cluster that it runs in.
+/// Connects to the cluster in KUBECONFIG. If KUBECONFIG is not set, it connects to the cluster that it runs in.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "toolset-controller", version, max_term_width = 120)]
 pub struct Args {
-    /// The address of /health and /ready. With port 0, a free port is used and logged.
+    /// The address of /health and /ready. With port 0, the operator chooses a free port and logs it.
     #[arg(long, env = "TOOLSET_HEALTH_ADDR", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub health_addr: SocketAddr,
 
-    /// The address of /metrics. It needs no authentication, because it names no Services. With port 0, a free port is
-    /// used and logged.
+    /// The address of /metrics, which requires no authentication. The metrics contain no names of Services. With port 0,
+    /// the operator chooses a free port and logs it.
     #[arg(long, env = "TOOLSET_METRICS_ADDR", value_name = "ADDRESS", default_value = "0.0.0.0:9090")]
     pub metrics_addr: SocketAddr,
 
-    /// The cluster's DNS domain [default: the svc. search line of /etc/resolv.conf, else cluster.local]
+    /// The cluster's DNS domain [default: the svc. search line of /etc/resolv.conf, or else cluster.local]
     #[arg(long, env = "TOOLSET_CLUSTER_DOMAIN", value_name = "DOMAIN", value_parser = cluster_domain)]
     pub cluster_domain: Option<String>,
 
-    /// Namespaces whose Services, EndpointSlices and labels are watched, comma-separated [default: all]
+    /// The namespaces in which the operator watches Services and EndpointSlices, separated by commas [default: all]
     #[arg(long, env = "TOOLSET_WATCH_NAMESPACES", value_name = "NAMES", value_delimiter = ',', value_parser = label)]
     pub watch_namespaces: Vec<String>,
 
-    /// Namespaces whose ToolsetConfigs are reconciled, comma-separated [default: all]
+    /// The namespaces in which the operator reconciles ToolsetConfigs, separated by commas [default: all]
     #[arg(long, env = "TOOLSET_CONFIG_NAMESPACES", value_name = "NAMES", value_delimiter = ',', value_parser = label)]
     pub config_namespaces: Vec<String>,
 
-    /// Write only while holding a Lease, so that several replicas can run.
+    /// Elect a leader with a Lease, so that several replicas can run. Only the leader writes.
     #[arg(
         long,
         env = "TOOLSET_LEADER_ELECT",
@@ -51,7 +52,7 @@ pub struct Args {
     )]
     pub leader_elect: bool,
 
-    /// The namespace of the Lease [default: the program's own]
+    /// The namespace of the Lease [default: the operator's own namespace]
     #[arg(long, env = "TOOLSET_LEASE_NAMESPACE", value_name = "NAME", value_parser = label)]
     pub lease_namespace: Option<String>,
 
@@ -65,8 +66,8 @@ pub struct Args {
     )]
     pub lease_name: String,
 
-    /// A folder with agents.json, which names the agents that the operator may ask, and their keys and certificates
-    /// [default: no agent is asked]
+    /// The directory that contains agents.json, which lists the agents that the operator can ask what they have loaded,
+    /// and their keys and certificates [default: the operator asks no agent]
     #[arg(long, env = "TOOLSET_AGENTS_DIR", value_name = "FOLDER")]
     pub agents_dir: Option<PathBuf>,
 

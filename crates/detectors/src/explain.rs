@@ -36,7 +36,7 @@ fn about_path(finding: &Finding) -> Option<String> {
     let path = if target.path.is_empty() { "/" } else { &target.path };
     let setting = path_setting(finding.product)?;
     Some(format!(
-        "The path {path} is assumed, because no Service shows it. If {setting} sets another one, annotate the Service with \
+        "The path {path} is assumed, because a Service does not show it. If {setting} sets another path, annotate the Service with \
          kubernaut.io/toolset-path."
     ))
 }

@@ -89,7 +89,7 @@ pub(crate) const RULE: Rule = Rule {
             bundled: false,
         },
         Shape {
-            made_by: "Istio's addon",
+            made_by: "the Istio addon",
             when: &[
                 Mark::Label("app", "jaeger"),
                 Mark::NoLabel("app.kubernetes.io/name"),

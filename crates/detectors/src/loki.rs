@@ -158,7 +158,7 @@ pub(crate) const PODS: &[Program] = &[
             case(&[If::Has(TARGET, "query-scheduler")], silent("query-scheduler")),
             case(&[If::Has(TARGET, "ruler")], silent("ruler")),
             case(&[If::Has(TARGET, "table-manager")], silent("table-manager")),
-            case(&[If::Given(TARGET)], silent("a component that answers no queries")),
+            case(&[If::Given(TARGET)], silent("an internal component")),
             case(&[], usually("all")),
         ],
         scheme: &[
@@ -196,7 +196,7 @@ pub(crate) const PODS: &[Program] = &[
         },
         roles: &[
             case(&[If::Given(flag("logs.read.endpoint"))], answers("gateway")),
-            case(&[], silent("a gateway that only writes")),
+            case(&[], silent("a write-only gateway")),
         ],
         scheme: &[
             case(&[If::Given(flag("tls.server.cert-file"))], Says::Stated(Scheme::Https)),

@@ -105,7 +105,7 @@ const POD_ROLES: &[Case<Role>] = &[
     case(&[If::Has(TARGET, "overrides-exporter")], silent("overrides-exporter")),
     case(&[If::Has(TARGET, "write")], silent("write")),
     case(&[If::Has(TARGET, "backend")], silent("backend")),
-    case(&[If::Given(TARGET)], silent("a component that answers no queries")),
+    case(&[If::Given(TARGET)], silent("an internal component")),
     case(&[], usually("all")),
 ];
 

@@ -102,7 +102,7 @@ pub(crate) const RULE: Rule = Rule {
             bundled: true,
         },
         Shape {
-            made_by: "Google Managed Prometheus' frontend",
+            made_by: "the Google Managed Prometheus frontend",
             when: &[Mark::NoLabels, Mark::Headless, Mark::Selector("app", "frontend"), Mark::Port("web", 9090)],
             then: Then::Endpoint(EndpointRole::on(PORTS)),
             confidence: Medium,

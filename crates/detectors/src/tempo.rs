@@ -136,7 +136,7 @@ pub(crate) const PODS: &[Program] = &[
             case(&[If::Has(TARGET, "ingester")], silent("ingester")),
             case(&[If::Has(TARGET, "compactor")], silent("compactor")),
             case(&[If::Has(TARGET, "metrics-generator")], silent("metrics-generator")),
-            case(&[If::Given(TARGET)], silent("a component that answers no queries")),
+            case(&[If::Given(TARGET)], silent("an internal component")),
             case(&[], usually("all")),
         ],
         scheme: &[

@@ -33,7 +33,7 @@ pub(crate) const RULE: Rule = Rule {
     charts: &[name("zipkin")],
     other_components: &["dependencies", "gcp", "storage"],
     shapes: &[Shape {
-        made_by: "Istio's addon, for spans",
+        made_by: "the Istio addon, for spans",
         when: &[Mark::Label("name", "zipkin"), Mark::Selector("app", "zipkin"), Mark::Port("http-query", 9411)],
         then: Then::Endpoint(EndpointRole { tier: 1, ..ENDPOINT }),
         confidence: High,

@@ -159,7 +159,7 @@ def supported_settings_reach_the_agent(world: World) -> None:
             instance = loaded.toolsets[name]["config"]["instances"][0]
             assert instance["timeout_seconds"] == 7, f"{name}: {instance}"
     assert loaded.toolsets["jaeger-ns-jaeger"]["config"]["timeout_seconds"] == 7
-    said = loaded.notes.count("settings.timeoutSeconds is left out"), loaded.notes.count("settings.paths is left out")
+    said = loaded.notes.count("settings.timeoutSeconds is omitted"), loaded.notes.count("settings.paths is omitted")
     assert said == (2, 7), loaded.notes
 
 

@@ -20,20 +20,22 @@ use rustix::process::{Pid, Signal};
 /// The exit code that says that a tool of the machine is missing (`EX_UNAVAILABLE` of sysexits).
 const MISSING_TOOL: u8 = 69;
 
-/// A real Kubernetes API server on this machine, without containers: etcd, kube-apiserver and kube-controller-manager on
-/// free loopback ports, gone when this command ends. The first run builds them with Go (about 5 minutes), later ones
-/// start in seconds. No nodes: objects are as in a cluster, but no Pod ever runs.
+/// Start a real Kubernetes control plane on this machine, without containers.
+///
+/// It consists of etcd, kube-apiserver and kube-controller-manager on free loopback ports. It ends with this command, and
+/// its data is removed. The first run compiles the programs with Go and shows the progress. Later runs start in seconds.
+/// There are no nodes, so no Pod ever runs.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask cluster",
     bin_name = "cargo xtask cluster",
     after_help = "Examples:
-  cargo xtask cluster                               start it and say how to use it; Ctrl-C ends it
-  cargo xtask cluster -- kubectl get namespaces     run one command on it, then end it with that command's exit code
-  cargo xtask cluster --no-crds -- bash             a shell whose KUBECONFIG points to an empty cluster
-  cargo xtask cluster --prepare                     only build what is missing, for later
+  cargo xtask cluster                               start it, print how to use it, and stop it with Ctrl-C
+  cargo xtask cluster -- kubectl get namespaces     run one command on it and exit with its exit code
+  cargo xtask cluster --no-crds -- bash             open a shell with the KUBECONFIG of an empty cluster
+  cargo xtask cluster --prepare                     only build the programs
 
-KUBEBUILDER_ASSETS, where set, names a folder of prebuilt programs (as envtest has it) that is used instead."
+To use programs that you already have, for example those of envtest, set KUBEBUILDER_ASSETS to their folder."
 )]
 struct Arguments {
     /// Do not install the project's CustomResourceDefinitions.
@@ -42,13 +44,13 @@ struct Arguments {
     /// Install the CustomResourceDefinitions of this folder instead of the project's.
     #[arg(long, value_name = "FOLDER", conflicts_with = "no_crds")]
     crds: Option<PathBuf>,
-    /// Keep an audit log: every request as a line of JSON.
+    /// Write every request to an audit log, one line of JSON for each.
     #[arg(long)]
     audit_log: bool,
-    /// Only find or build the programs, print where they are, and end.
+    /// Only build the programs if they are missing, and print the folder they are in.
     #[arg(long)]
     prepare: bool,
-    /// A command to run with KUBECONFIG and PATH set; the control plane ends with it.
+    /// A command to run with KUBECONFIG and PATH set. The control plane ends when the command ends.
     #[arg(last = true)]
     command: Vec<OsString>,
 }
@@ -95,12 +97,12 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
 fn explain(plane: &ControlPlane, took: Duration) {
     let kubeconfig = plane.kubeconfig().display();
     let kubectl = plane.programs().kubectl.display();
-    say(&format!("The control plane runs (it took {:.1} s). In another terminal:\n", took.as_secs_f64()));
+    say(&format!("The control plane started in {:.1} s. In another terminal, run:\n", took.as_secs_f64()));
     say(&format!("  export KUBECONFIG={kubeconfig}\n  alias kubectl={kubectl}\n  kubectl get namespaces\n"));
     if let Some(log) = plane.audit_log() {
-        say(&format!("Every request is in {}.\n", log.display()));
+        say(&format!("All requests are logged to {}.\n", log.display()));
     }
-    say("Ctrl-C ends it and removes everything.");
+    say("Press Ctrl-C to stop it. This also removes its data.");
 }
 
 /// Returns when somebody asks to stop, and fails when a program of the control plane dies.

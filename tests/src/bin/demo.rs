@@ -16,36 +16,38 @@ const MISSING_TOOL: u8 = 69;
 /// As a shell reports a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
-/// Shows what the operator does: recognise the observability systems among some thirty Services, write the file that the
-/// agent loads, and keep it right while things change.
+/// Show the operator at work.
 ///
-/// On a real Kubernetes control plane of its own, without containers, or on a cluster of yours. Ctrl-C at any time ends it
-/// and leaves nothing behind.
+/// It recognises the observability systems among thirty Services, writes the file that the agent loads, and keeps the file
+/// up to date while the Services change. The demo starts its own Kubernetes control plane, without containers, or uses a
+/// cluster of yours. Press Ctrl-C at any time to stop it. It removes everything that it created.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask demo",
     bin_name = "cargo xtask demo",
     after_help = "Examples:
-  cargo xtask demo                        watch it, about ten seconds after the first run's build
-  cargo xtask demo --keep                 and try things yourself until Ctrl-C
-  cargo xtask demo --release              with the operator as it is shipped
-  cargo xtask demo --context kind-test    the same on a cluster of yours, as you are there
+  cargo xtask demo                        run the demo, which takes about ten seconds after the first build
+  cargo xtask demo --keep                 keep everything running until Ctrl-C, so that you can try things
+  cargo xtask demo --release              use an optimised build of the operator
+  cargo xtask demo --context kind-test    use a cluster of yours, with your own permissions
 
-On a cluster of yours the demo creates namespaces toolset-demo-…, and the CustomResourceDefinition
-where there is none, and removes both at the end. The operator runs on this machine and looks at
-these namespaces only. No Pods are created, so health is not asked for (spec.health.mode: None).
-You need the rights to create all that, and kubectl in your PATH.
+On a cluster of yours, the demo creates namespaces that start with toolset-demo-, and the
+CustomResourceDefinition if it is missing. It removes both at the end. The operator runs on this
+machine and watches only these namespaces. The demo creates no Pods there, so it disables the health
+check (spec.health.mode: None). You need the permissions to create these objects, and kubectl in
+your PATH.
 
-Colours are used on a terminal; NO_COLOR=1 switches them off."
+To use programs of a control plane that you already have, for example those of envtest, set
+KUBEBUILDER_ASSETS to their folder. Colours are used on a terminal. NO_COLOR=1 disables them."
 )]
 struct Arguments {
-    /// Leave everything running at the end, say how to use it, and clean up at Ctrl-C.
+    /// Keep everything running at the end, print how to use it, and clean up after Ctrl-C.
     #[arg(long)]
     keep: bool,
     /// Use the cluster of this context of your kubeconfig instead of starting a control plane.
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
-    /// Show the optimised operator, as it is shipped: minutes more to build the first time, and faster answers.
+    /// Use an optimised build of the operator. The first build takes minutes longer, and the operator reacts faster.
     #[arg(long)]
     release: bool,
 }

@@ -61,21 +61,36 @@ impl Helm {
         String::from_utf8(output.stdout).context("Helm's output is not UTF-8")
     }
 
-    /// What the chart renders with these values (a YAML document), as release `toolset-operator` in namespace `holmes`.
+    /// What the chart renders with these values (a YAML document), as release `toolset-operator` in namespace `holmes`,
+    /// without what only `helm test` creates.
     pub fn template(&self, values: &str) -> Result<Vec<Value>> {
         self.template_with(values, &[])
     }
 
     /// The same, for an API server that has these kinds as well: `group/version/Kind`.
     pub fn template_with(&self, values: &str, kinds: &[&str]) -> Result<Vec<Value>> {
+        let kinds = kinds.iter().flat_map(|kind| ["--api-versions", kind]);
+        self.template_of(&chart(), values, ["--skip-tests"].into_iter().chain(kinds))
+    }
+
+    /// What `helm test` creates, with these values.
+    pub fn template_of_test(&self, values: &str) -> Result<Vec<Value>> {
+        self.template_of(&chart(), values, ["--show-only", "templates/tests/probe.yaml"])
+    }
+
+    /// What a chart in a folder renders with these values, with further arguments.
+    pub fn template_of<'a>(
+        &self,
+        chart: &Path,
+        values: &str,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Vec<Value>> {
         let file = self.values(values)?;
-        let mut arguments: Vec<OsString> = vec!["template".into(), "toolset-operator".into(), chart().into()];
-        arguments.extend(["--namespace", "holmes", "--kube-version", "1.36.0"].map(Into::into));
-        arguments.extend(["--values".into(), file.into_os_string()]);
-        for kind in kinds {
-            arguments.extend(["--api-versions", kind].map(Into::into));
-        }
-        objects(&self.run(arguments)?)
+        let mut all: Vec<OsString> = vec!["template".into(), "toolset-operator".into(), chart.into()];
+        all.extend(["--namespace", "holmes", "--kube-version", "1.36.0"].map(Into::into));
+        all.extend(["--values".into(), file.into_os_string()]);
+        all.extend(arguments.into_iter().map(Into::into));
+        objects(&self.run(all)?)
     }
 
     /// Writes values to a file.

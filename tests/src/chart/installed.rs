@@ -50,6 +50,11 @@ impl Release {
         self.helm_with("upgrade", values)
     }
 
+    /// Runs `helm test`, which waits until the Pod of the test has ended.
+    pub fn test(&self) -> Result<String> {
+        self.run(vec!["test".into(), NAME.into(), "--timeout".into(), "60s".into()])
+    }
+
     /// Goes back to a revision.
     pub fn rollback(&self, revision: u32) -> Result<String> {
         self.run(vec!["rollback".into(), NAME.into(), revision.to_string().into()])

@@ -9,5 +9,5 @@ mod tools;
 pub use self::{
     helm::{Helm, arguments, chart, objects, of_kind, only},
     installed::Release,
-    tools::{controllers_run, of_prometheus},
+    tools::{controllers_run, of_prometheus, skipped},
 };

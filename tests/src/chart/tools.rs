@@ -38,7 +38,7 @@ pub fn controllers_run() -> Result<bool> {
 }
 
 /// Says so past libtest's capture, and fails where everything must run.
-fn skipped(reason: &str) -> Result<()> {
+pub fn skipped(reason: &str) -> Result<()> {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     if env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false") {
         bail!("cannot run: {reason}");

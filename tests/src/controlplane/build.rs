@@ -1,57 +1,67 @@
-//! `go build` of the control plane's programs, with progress shown.
+//! `go build` of the control plane: one program, which acts as the program by whose name it is called.
 
 use std::{
-    env,
-    ffi::OsStr,
     fs,
-    io::{self, BufRead as _, BufReader, IsTerminal as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read},
+    os::unix::fs::symlink,
     path::Path,
     process::{Command, Stdio},
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::mpsc::{self, RecvTimeoutError, Sender},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
 use thiserror::Error;
 
-use super::programs::Module;
+use super::{
+    programs::{Module, NAMES},
+    progress::Progress,
+};
 
-/// What is built, and with which flags: part of the cache's key.
-pub(super) const RECIPE: &str = "CGO_ENABLED=0 go build -trimpath -ldflags=-s,-w,-X";
+/// How it is built: part of the cache's key. The compiler writes no debug information, because the linker would drop it.
+pub(super) const RECIPE: [&str; 4] = ["-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", "-ldflags=-s -w"];
 
-const PACKAGES: [&str; 4] = [
-    "go.etcd.io/etcd/server/v3",
-    "k8s.io/kubernetes/cmd/kube-apiserver",
-    "k8s.io/kubernetes/cmd/kube-controller-manager",
-    "k8s.io/kubernetes/cmd/kubectl",
-];
+/// The program, before it has links.
+const PROGRAM: &str = "controlplane";
 
 /// A tool of the machine that is not there. The message is one line and says what to install.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub struct MissingTool(String);
 
-/// Builds `etcd`, `kube-apiserver`, `kube-controller-manager` and `kubectl` into `folder`.
+/// Builds the program into `folder`, with a link for each of its names.
 pub(super) fn programs(module: &Module, folder: &Path) -> Result<()> {
     require_go(module)?;
     let version = &module.kubernetes;
     let (major, minor) = major_minor(version).with_context(|| format!("{version} is not a version of Kubernetes"))?;
     let stamp = [("gitVersion", version.as_str()), ("gitMajor", major), ("gitMinor", minor), ("gitTreeState", "clean")]
         .map(|(name, value)| format!("-X k8s.io/component-base/version.{name}={value}"));
-    let mut command = go(module);
-    command
-        .args(["build", "-v", "-trimpath", "-buildvcs=false", "-ldflags"])
-        .arg(format!("-s -w {}", stamp.join(" ")))
-        .arg("-o")
-        .arg(folder)
-        .args(PACKAGES)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    run_with_progress(&mut command, version)?;
-    // Go names a program after its package's last folder.
-    fs::rename(folder.join("server"), folder.join("etcd")).context("go build made no etcd")
+    let [flags @ .., linker] = RECIPE;
+    let linker = format!("{linker} {}", stamp.join(" "));
+
+    let mut progress = Progress::new(version);
+    let result = (|| {
+        // What the compiler has in its cache is not compiled again.
+        let mut list = go(module);
+        list.args(["list", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}"]).args(flags).args([&linker, "."]);
+        let mut packages = 0;
+        run(&mut list, &mut progress, |_, line| packages += usize::from(is_package(line)))?;
+        progress.compiles(packages);
+        let mut build = go(module);
+        build.args(["build", "-v"]).args(flags).args([&linker, "-o"]).arg(folder.join(PROGRAM)).arg(".");
+        run(&mut build, &mut progress, |progress, line| {
+            if is_package(line) {
+                progress.compiled();
+            }
+        })
+    })();
+    progress.finish(result.is_ok());
+    result?;
+    for name in NAMES {
+        symlink(PROGRAM, folder.join(name)).with_context(|| format!("cannot create the link {name}"))?;
+    }
+    Ok(())
 }
 
 fn go(module: &Module) -> Command {
@@ -87,97 +97,56 @@ fn major_minor(version: &str) -> Option<(&str, &str)> {
     Some((numbers.next()?, numbers.next()?))
 }
 
-/// Runs `go build -v`, which names each package on standard error as it compiles it.
-fn run_with_progress(command: &mut Command, version: &str) -> Result<()> {
-    let started = Instant::now();
-    let mut child = command.spawn().context("cannot run go build")?;
-    let stderr = child.stderr.take().context("go build has no standard error")?;
+/// Runs Go and passes every line that it prints to `look`. `go build -v` names each package as it compiles it.
+fn run(
+    command: &mut Command,
+    progress: &mut Progress<'_>,
+    mut look: impl FnMut(&mut Progress<'_>, &str),
+) -> Result<()> {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().context("cannot run go")?;
     let (sender, lines) = mpsc::channel();
-    let reader = thread::spawn(move || {
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                break;
-            }
-        }
-    });
-
-    let mut progress = Progress::new(version, started);
+    let readers = [
+        read(child.stdout.take().context("go has no standard output")?, sender.clone()),
+        read(child.stderr.take().context("go has no standard error")?, sender),
+    ];
     let mut said = Vec::new();
     loop {
         match lines.recv_timeout(Duration::from_secs(1)) {
-            Ok(line) if is_package(&line) => progress.compiled(line),
-            Ok(line) if line.starts_with("go: downloading") => progress.downloading(&line),
-            Ok(line) => said.push(line),
+            Ok(line) if line.starts_with("go: downloading") => progress.downloads(),
+            Ok(line) => {
+                look(progress, &line);
+                if !is_package(&line) {
+                    said.push(line);
+                }
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
         progress.draw();
     }
     let status = child.wait()?;
-    // The channel is closed, so the thread is at its end; what it returns says nothing.
-    _ = reader.join();
-    progress.finish(if status.success() { "built" } else { "could not build" });
+    // The channel is closed, so the threads are at their end; what they return says nothing.
+    _ = readers.map(thread::JoinHandle::join);
     let tail = said.len().saturating_sub(20);
-    ensure!(status.success(), "go build of the control plane failed ({status}):\n{}", said[tail..].join("\n"));
+    ensure!(status.success(), "go cannot build the control plane ({status}):\n{}", said[tail..].join("\n"));
     Ok(())
+}
+
+/// Sends every line.
+fn read(from: impl Read + Send + 'static, to: Sender<String>) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            if to.send(line).is_err() {
+                break;
+            }
+        }
+    })
 }
 
 /// A line of `go build -v` that is a package's import path; everything else is a message.
 fn is_package(line: &str) -> bool {
     !line.is_empty() && !line.starts_with('#') && !line.contains([' ', '\t'])
-}
-
-/// One line that is redrawn on a terminal, and a line now and then in a log.
-struct Progress<'a> {
-    version: &'a str,
-    started: Instant,
-    shown: Option<Instant>,
-    every: Duration,
-    redraw: bool,
-    packages: usize,
-    doing: String,
-}
-
-impl<'a> Progress<'a> {
-    fn new(version: &'a str, started: Instant) -> Self {
-        let redraw = io::stderr().is_terminal() && env::var_os("TERM").as_deref() != Some(OsStr::new("dumb"));
-        let every = if redraw { Duration::from_millis(200) } else { Duration::from_secs(20) };
-        Self { version, started, shown: None, every, redraw, packages: 0, doing: "starting".to_owned() }
-    }
-
-    fn compiled(&mut self, package: String) {
-        self.packages += 1;
-        self.doing = package;
-    }
-
-    fn downloading(&mut self, line: &str) {
-        line.trim_start_matches("go: ").clone_into(&mut self.doing);
-    }
-
-    fn draw(&mut self) {
-        if self.shown.is_some_and(|at| at.elapsed() < self.every) {
-            return;
-        }
-        self.shown = Some(Instant::now());
-        let elapsed = self.started.elapsed().as_secs();
-        let doing: String = self.doing.chars().take(60).collect();
-        let line = format!(
-            "building Kubernetes {} (once; about 5 minutes on 2 cores): {}:{:02}, {} packages, {doing}",
-            self.version,
-            elapsed / 60,
-            elapsed % 60,
-            self.packages,
-        );
-        // Progress that cannot be shown stops nothing.
-        _ = if self.redraw { write!(io::stderr(), "\r\x1b[2K{line}") } else { writeln!(io::stderr(), "{line}") };
-    }
-
-    fn finish(&self, how: &str) {
-        let start = if self.redraw { "\r\x1b[2K" } else { "" };
-        let seconds = self.started.elapsed().as_secs();
-        let (minutes, seconds) = (seconds / 60, seconds % 60);
-        _ = writeln!(io::stderr(), "{start}{how} Kubernetes {} in {minutes}:{seconds:02}", self.version);
-    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod kubeconfig;
 pub mod ports;
 mod process;
 mod programs;
+mod progress;
 mod watchdog;
 
 use std::{
@@ -391,13 +392,11 @@ impl Layout {
         command
             .arg("--kubeconfig")
             .arg(self.kubeconfig())
-            .arg("--service-account-private-key-file")
-            .arg(self.path("service-accounts.key"))
             .arg("--root-ca-file")
             .arg(self.certificate())
             .arg(format!("--controllers={}", CONTROLLERS.join(",")))
-            // Its own limit of 20 requests per second would make tests wait that delete namespaces side by side.
-            .args(["--kube-api-qps=500", "--kube-api-burst=1000", "--leader-elect=false", "--secure-port=0"]);
+            // With the default limit of 20 requests per second, tests that delete namespaces side by side would wait.
+            .args(["--kube-api-qps=2000", "--kube-api-burst=4000", "--leader-elect=false", "--secure-port=0"]);
         command
     }
 }

@@ -1,5 +1,5 @@
-//! The programs of the control plane: found where they were built before, else built from the Go modules that
-//! `tests/controlplane/go.mod` pins.
+//! The programs of the control plane: those that were built before, or else built from `tests/controlplane/`, whose
+//! `go.mod` pins the versions.
 
 use std::{
     env, fs,
@@ -14,6 +14,9 @@ use super::{build, keys::hex};
 
 /// The variable by which envtest users name a folder of prebuilt programs.
 const ASSETS: &str = "KUBEBUILDER_ASSETS";
+
+/// The names of the programs.
+pub(super) const NAMES: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"];
 
 /// Where the programs are.
 #[derive(Clone, Debug)]
@@ -42,12 +45,8 @@ impl Programs {
         if !folder.is_dir() {
             build_once(&module, &folder)?;
         }
-        Ok(Self {
-            etcd: folder.join("etcd"),
-            kube_apiserver: folder.join("kube-apiserver"),
-            kube_controller_manager: Some(folder.join("kube-controller-manager")),
-            kubectl: folder.join("kubectl"),
-        })
+        let [etcd, kube_apiserver, kube_controller_manager, kubectl] = NAMES.map(|name| folder.join(name));
+        Ok(Self { etcd, kube_apiserver, kube_controller_manager: Some(kube_controller_manager), kubectl })
     }
 
     fn of_assets(folder: &Path) -> Result<Self> {
@@ -87,11 +86,10 @@ impl Module {
     fn read() -> Result<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("controlplane");
         let mut digest = Sha256::new();
-        for name in ["go.mod", "go.sum", "programs.go"] {
-            let path = folder.join(name);
+        for path in sources(&folder)? {
             digest.update(fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
         }
-        digest.update(build::RECIPE);
+        digest.update(build::RECIPE.join(" "));
         let go_mod = fs::read_to_string(folder.join("go.mod"))?;
         Ok(Self {
             kubernetes: required_version(&go_mod, "k8s.io/kubernetes")
@@ -106,6 +104,20 @@ impl Module {
         let name = format!("{}-{}-{}-{}", self.kubernetes, env::consts::OS, env::consts::ARCH, self.digest);
         Ok(cache_root()?.join("controlplane").join(name))
     }
+}
+
+/// The files that decide what is built, in a fixed order.
+fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
+    let files = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut files = files.map(|file| Ok(file?.path())).collect::<Result<Vec<_>>>()?;
+    let is_source = |path: &PathBuf| {
+        path.extension().is_some_and(|extension| extension == "go")
+            || path.ends_with("go.mod")
+            || path.ends_with("go.sum")
+    };
+    files.retain(is_source);
+    files.sort();
+    Ok(files)
 }
 
 /// The version that a `go.mod` requires of a module.
@@ -159,6 +171,16 @@ mod tests {
         assert_eq!(required_version(block, "k8s.io/kubernetes").as_deref(), Some("v1.36.3"));
         assert_eq!(required_version("require k8s.io/api v0.1.0\n", "k8s.io/api").as_deref(), Some("v0.1.0"));
         assert_eq!(required_version(block, "k8s.io/kube"), None);
+    }
+
+    #[test]
+    fn every_go_file_of_the_program_decides_what_is_built() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["main.go", "go.mod", "go.sum", "controllers.go", "README.md"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        let expected = ["controllers.go", "go.mod", "go.sum", "main.go"].map(|name| folder.path().join(name));
+        assert_eq!(sources(folder.path()).unwrap(), expected);
     }
 
     #[test]

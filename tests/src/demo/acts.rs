@@ -33,12 +33,12 @@ impl Acts<'_> {
     pub(super) async fn install_crd(&mut self) -> Result<()> {
         self.stage.claim_namespaces(self.stack).await?;
         let installed = self.stage.install_crd().await?;
-        self.screen.step("A new kind: ToolsetConfig");
+        self.screen.step("Install the CustomResourceDefinition");
         self.screen.command(&format!("kubectl toolset crds | {} apply --server-side -f -", self.stage.kubectl()));
         self.screen.done(if installed {
-            "its rules are checked by the API server itself"
+            "the API server knows the kind ToolsetConfig and validates it"
         } else {
-            "this cluster has it already; if an operator runs there, it works on the same objects"
+            "the cluster already has it. If an operator runs there, it handles the same objects"
         });
         Ok(())
     }
@@ -46,7 +46,7 @@ impl Acts<'_> {
     pub(super) async fn apply_stack(&mut self) -> Result<()> {
         let (stack, client) = (self.stack, self.stage.client().clone());
         let services = count(stack.services.len(), "Service");
-        self.screen.step(&format!("Somebody's cluster: {services}, as charts and operators really make them"));
+        self.screen.step(&format!("Create {services}, as Helm charts and operators create them"));
         self.screen.command(&format!("{} apply -f examples/stack.yaml", self.stage.kubectl()));
         stack.create_namespaces(&client, self.stage.is_own()).await?;
         stack.create_services(&client).await?;
@@ -59,15 +59,15 @@ impl Acts<'_> {
             let pods = stack.create_pods(&client).await?;
             let published = self.wait_for_endpoints().await?;
             self.screen.done(&format!(
-                "{} play the part of running ones, and Kubernetes has published the endpoints of {}",
+                "{} act as running ones, and Kubernetes has published the endpoints of {}",
                 count(pods, "Pod"),
                 count(published, "Service")
             ));
         } else {
-            self.screen.say("No Pods stand behind them here, so health is not asked for (spec.health.mode: None).");
+            self.screen.say("They have no Pods here, so the health check is disabled (spec.health.mode: None).");
         }
         if !prefix.is_empty() {
-            self.screen.say(&format!("All in namespaces of the demo's own, which begin with {prefix}."));
+            self.screen.say(&format!("The namespaces belong to the demo. Their names start with {prefix}."));
         }
         Ok(())
     }
@@ -90,7 +90,7 @@ impl Acts<'_> {
     }
 
     pub(super) async fn start_operator(&mut self) -> Result<Controller> {
-        self.screen.step("The operator");
+        self.screen.step("Start the operator");
         self.screen.command(if self.stage.is_own() {
             "toolset-controller"
         } else {
@@ -99,7 +99,7 @@ impl Acts<'_> {
         let started = Instant::now();
         let controller = self.stage.start_controller(self.stack).await?;
         self.screen.done(&format!(
-            "ready after {}: it knows every Service. Nobody has asked it for anything yet",
+            "ready after {}. It has listed all Services, and it writes nothing without a ToolsetConfig",
             time(started.elapsed())
         ));
         Ok(controller)
@@ -110,7 +110,7 @@ impl Acts<'_> {
         let mut sightings = Sightings::watch(self.stage.client(), self.stack.agent_namespace());
         self.apply_config(&mut sightings).await?;
         self.show_config_map().await?;
-        self.show_verdicts().await?;
+        self.show_result().await?;
         self.change_things(&mut sightings).await?;
         self.explain().await?;
         if keep { self.keep_running(controller).await } else { Ok(()) }
@@ -118,14 +118,15 @@ impl Acts<'_> {
 
     async fn apply_config(&mut self, sightings: &mut Sightings) -> Result<()> {
         let namespace = self.stack.agent_namespace();
-        self.screen.step("One ToolsetConfig: where to look, and whom to trust");
+        self.screen.step("Create a ToolsetConfig: which namespaces to search, and which to trust");
         self.screen.command(&format!("{} apply -f examples/toolsetconfig.yaml", self.stage.kubectl()));
         self.screen.block(&self.stack.config_text, Ink::Dim);
         self.stack.create_config(self.stage.client()).await?;
         let acknowledged = Instant::now();
         let written = sightings.next("the ConfigMap is written", |config_map| config_map.is_some()).await?;
         let took = super::sightings::since(acknowledged, &written);
-        self.screen.done(&format!("the ConfigMap is written {} later", self.screen.paint(Ink::Good, &time(took))));
+        self.screen
+            .done(&format!("the operator wrote the ConfigMap after {}", self.screen.paint(Ink::Good, &time(took))));
 
         let configs = toolset_configs(self.stage.client(), namespace);
         present(&configs, self.stack.config_name(), "the ToolsetConfig is Ready", |config| {
@@ -137,7 +138,7 @@ impl Acts<'_> {
 
     async fn show_config_map(&mut self) -> Result<()> {
         let namespace = self.stack.agent_namespace();
-        self.screen.step("The file that the agent loads, in the ConfigMap beside it");
+        self.screen.step("The file that the agent loads");
         let path = format!("jsonpath={{.data.{}}}", FILE.replace('.', "\\."));
         self.screen.command(&format!(
             "{} get configmap {DEFAULT_CONFIG_MAP} -n {namespace} -o '{path}'",
@@ -147,27 +148,27 @@ impl Acts<'_> {
         let file = self.stage.programs().kubectl(self.stage.kubeconfig(), &arguments).await?;
         let entries = excerpt::entries(&file);
         self.screen.block(&excerpt::of(&file, &["prometheus/metrics", "grafana/loki"]), Ink::Plain);
-        self.screen.done(&format!("{} entries in all:", entries.len()));
+        self.screen.done(&format!("the file has {} entries:", entries.len()));
         self.screen.aside(&entries.join(", "));
         Ok(())
     }
 
-    async fn show_verdicts(&mut self) -> Result<()> {
+    async fn show_result(&mut self) -> Result<()> {
         let configs = toolset_configs(self.stage.client(), self.stack.agent_namespace());
         let config = configs.get(self.stack.config_name()).await?;
         let status = &config.data["status"];
         let rows = |list: &str, row: fn(&Value) -> Vec<(Ink, String)>| -> Vec<Vec<(Ink, String)>> {
             status[list].as_array().into_iter().flatten().map(row).collect()
         };
-        self.screen.step("Which Services it took, which not, and why: the status keeps both lists");
+        self.screen.step("Which Services became tools, which did not, and why");
         self.screen.command(&format!("kubectl toolset render --live{}", self.stage.context_flag()));
         self.screen.table(
-            &["TAKEN AS", "ENDPOINT"],
+            &["TOOL", "ENDPOINT"],
             &rows("tools", |tool| vec![(Ink::Good, text(tool, "type")), (Ink::Plain, text(tool, "endpoint"))]),
         );
         self.screen.gap();
         self.screen.table(
-            &["NOT TAKEN", "REASON", "BECAUSE"],
+            &["RECOGNISED, NOT TAKEN", "REASON", "MESSAGE"],
             &rows("rejected", |one| {
                 vec![
                     (Ink::Plain, format!("{}/{}", text(one, "namespace"), text(one, "service"))),
@@ -182,41 +183,41 @@ impl Acts<'_> {
     async fn change_things(&mut self, sightings: &mut Sightings) -> Result<()> {
         let (client, namespace) = (self.stage.client().clone(), self.stack.agent_namespace());
         let kubectl = self.stage.kubectl();
-        self.screen.step("Things change");
+        self.screen.step("Change something, and measure how long the operator takes");
         self.screen.say(
-            "Times are from the API server's acknowledgement of the change to the watch event of the ConfigMap that answers it.",
+            "Each time is from the moment the API server confirms the change to the watch event of the updated ConfigMap.",
         );
         if !self.optimised {
             self.screen
-                .say("The operator is an unoptimised build here; with --release it answers several times faster.");
+                .say("This build of the operator is not optimised. With --release, it reacts several times faster.");
         }
 
         self.screen.gap();
-        self.screen.say("Somebody installs a Grafana:");
+        self.screen.say("A Grafana is installed:");
         self.screen.command(&format!("{kubectl} apply -f examples/grafana.yaml"));
         tokio::time::sleep(PAUSE).await;
         let with_pod = self.stage.can_play_pods();
         let added = changes::add_service(&client, sightings, &self.stack.grafana, with_pod).await?;
         let entry = excerpt::naming(&added.file, &self.stack.grafana.name_any());
         self.screen.block(&prefixed("+ ", &entry), Ink::Good);
-        self.answered("in the ConfigMap", &added);
+        self.answered("added to the ConfigMap", &added);
 
         self.screen.gap();
-        self.screen.say("Somebody edits the ConfigMap by hand:");
+        self.screen.say("A user edits the ConfigMap:");
         self.screen.command(&format!("{kubectl} edit configmap {DEFAULT_CONFIG_MAP} -n {namespace}"));
         tokio::time::sleep(PAUSE).await;
         let edited = changes::edit_by_hand(&client, sightings, namespace).await?;
         let right = changes::prometheus_url(&edited.file).unwrap_or_default().to_owned();
         self.screen.block(&format!("- prometheus_url: {right}"), Ink::Dim);
         self.screen.block(&format!("+ prometheus_url: {WRONG}"), Ink::Bad);
-        self.answered("undone", &edited);
+        self.answered("reverted", &edited);
 
         self.screen.gap();
-        self.screen.say("Somebody deletes it:");
+        self.screen.say("A user deletes the ConfigMap:");
         self.screen.command(&format!("{kubectl} delete configmap {DEFAULT_CONFIG_MAP} -n {namespace}"));
         tokio::time::sleep(PAUSE).await;
         let deleted = changes::delete(&client, sightings, namespace).await?;
-        self.answered("back, byte for byte,", &deleted);
+        self.answered("created again with the same content", &deleted);
         self.screen.gap();
         self.show_kubectl(&["get", "tsc", "-n", namespace]).await
     }
@@ -224,15 +225,15 @@ impl Acts<'_> {
     fn answered(&self, what: &str, answer: &Answer) {
         let took = self.screen.paint(Ink::Good, &time(answer.took));
         let endpoints = answer.endpoints.map_or_else(String::new, |endpoints| {
-            format!(" (Kubernetes had published its endpoints after {})", time(endpoints.min(answer.took)))
+            format!(" (Kubernetes published its endpoints after {})", time(endpoints.min(answer.took)))
         });
-        self.screen.done(&format!("{what} {took} later{endpoints}"));
+        self.screen.done(&format!("{what} after {took}{endpoints}"));
     }
 
     async fn explain(&mut self) -> Result<()> {
         let namespace = format!("{}monitoring", self.stage.prefix());
         let config = format!("{}/{}", self.stack.agent_namespace(), self.stack.config_name());
-        self.screen.step("Why was the Thanos store not picked?");
+        self.screen.step("Explain why the Thanos store is not a tool");
         let arguments = ["explain", "thanos-storegateway", "-n", namespace.as_str(), "--live"];
         self.screen.command(&format!("kubectl toolset {}{}", arguments.join(" "), self.stage.context_flag()));
         let arguments = [&arguments[..], &["--config", config.as_str()]].concat();
@@ -243,7 +244,7 @@ impl Acts<'_> {
 
     async fn keep_running(&mut self, controller: &mut Controller) -> Result<()> {
         let kubectl = self.stage.kubectl();
-        self.screen.heading("Everything is still running. In another terminal:");
+        self.screen.heading("Everything is still running. In another terminal, run:");
         self.screen.gap();
         for line in super::keep::environment(self.stage)? {
             // Never cut: it is there to be copied.
@@ -257,7 +258,7 @@ impl Acts<'_> {
                 .collect();
         self.screen.table(&[], &rows);
         self.screen.gap();
-        self.screen.say("Ctrl-C ends it and removes everything.");
+        self.screen.say("Press Ctrl-C to stop it and to remove everything.");
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
             self.stage.require_running()?;

@@ -29,21 +29,21 @@ pub(super) fn ideas(kubectl: &str, context: &str, stack: &Stack, metrics: &str) 
     let prefix = agent.strip_suffix("holmes").unwrap_or_default();
     let config = if context.is_empty() { String::new() } else { format!(" --config {agent}/{name}") };
     let ideas = [
-        (format!("{kubectl} get tsc -n {agent} --watch"), "the operator's verdict, as it changes"),
+        (format!("{kubectl} get tsc -n {agent} --watch"), "watch the status"),
         (
             format!("{kubectl} annotate svc grafana-private -n {prefix}search kubernaut.io/toolset-"),
-            "let a Grafana in that opted out",
+            "let a Grafana that opted out become a tool",
         ),
         (
             format!(
                 "{kubectl} annotate svc analytics -n {prefix}shop kubernaut.io/toolset=enabled kubernaut.io/toolset-type=jaeger"
             ),
-            "a tenant opts in",
+            "opt in as a tenant",
         ),
-        (format!("{kubectl} delete svc thanos-query -n {prefix}monitoring"), "a tool leaves"),
-        (format!("{kubectl} edit tsc {name} -n {agent}"), "detectors, overrides, trust"),
-        (format!("kubectl toolset render --live{context}{config}"), "every recognised Service, and why"),
-        (format!("curl -s {metrics}"), "the operator's metrics"),
+        (format!("{kubectl} delete svc thanos-query -n {prefix}monitoring"), "remove a tool"),
+        (format!("{kubectl} edit tsc {name} -n {agent}"), "change detectors, overrides or trust"),
+        (format!("kubectl toolset render --live{context}{config}"), "show every recognised Service, and why"),
+        (format!("curl -s {metrics}"), "read the metrics of the operator"),
     ];
     ideas.into_iter().map(|(command, what)| (command, what.to_owned())).collect()
 }

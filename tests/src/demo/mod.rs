@@ -57,7 +57,7 @@ pub enum Ended {
 pub async fn run(options: Options) -> Result<Ended> {
     let mut stop = Stop::listen()?;
     let mut screen = Screen::new();
-    screen.heading("The toolset operator: from a cluster's Services to the file that an AI agent loads");
+    screen.heading("The toolset operator: from the Services of a cluster to the file that an AI agent loads");
 
     let opened = tokio::select! {
         opened = open(&mut screen, options.context.as_deref()) => opened?,
@@ -88,10 +88,8 @@ async fn open(screen: &mut Screen, context: Option<&str>) -> Result<Stage> {
         screen.done(&format!("Kubernetes {} answers", version.git_version));
         return Ok(stage);
     }
-    screen.step("A real Kubernetes control plane, on this machine, just for this");
-    screen.say(
-        "etcd, kube-apiserver and kube-controller-manager; no nodes, so no container runs. To have one for yourself:",
-    );
+    screen.step("Start a Kubernetes control plane on this machine");
+    screen.say("It has no nodes, so no container runs. To use one yourself:");
     screen.command("cargo xtask cluster");
     // Before it starts, so that minutes of building are not counted as its start.
     tokio::task::spawn_blocking(Programs::locate).await??;
@@ -100,12 +98,9 @@ async fn open(screen: &mut Screen, context: Option<&str>) -> Result<Stage> {
     let stage = Stage::own().await?;
     let version = stage.client().apiserver_version().await?;
     let took = time(started.elapsed());
-    let build = if building > Duration::from_secs(5) {
-        format!(" (and {} to build it)", time(building))
-    } else {
-        String::new()
-    };
-    screen.done(&format!("Kubernetes {}, up in {took}{build}", version.git_version));
+    let build =
+        if building > Duration::from_secs(5) { format!(" (built in {})", time(building)) } else { String::new() };
+    screen.done(&format!("Kubernetes {} started in {took}{build}", version.git_version));
     Ok(stage)
 }
 
@@ -115,7 +110,7 @@ async fn show(acts: &mut Acts<'_>, keep: bool) -> Result<()> {
     let mut controller = acts.start_operator().await?;
     let outcome = acts.rest(&mut controller, keep).await;
     if outcome.is_err() {
-        acts.screen.heading("The operator's last words");
+        acts.screen.heading("The end of the operator's log");
         acts.screen.block(&controller.process().log_tail(15), Ink::Dim);
     }
     outcome
@@ -124,20 +119,20 @@ async fn show(acts: &mut Acts<'_>, keep: bool) -> Result<()> {
 async fn clean_up(stage: &Stage, screen: &mut Screen, stop: &mut Stop, failed: bool) -> Result<()> {
     screen.heading("Cleaning up");
     if stage.is_own() {
-        screen.done("the operator and the control plane end here, and their data goes with them");
+        screen.done("the operator and the control plane are stopped, and their data is removed");
         if !failed {
             screen.gap();
         }
         return Ok(());
     }
-    screen.say("Deleting the namespaces; Ctrl-C leaves them to you.");
+    screen.say("Deleting the namespaces. Ctrl-C skips this.");
     let started = Instant::now();
     let cleaned = tokio::select! {
         cleaned = stage.clean_up() => cleaned.with_context(|| stage.by_hand()),
         _ = stop.asked() => Err(anyhow::anyhow!("interrupted while cleaning up; {}", stage.by_hand())),
     };
     if cleaned.is_ok() {
-        screen.done(&format!("the cluster is as it was ({})", time(started.elapsed())));
+        screen.done(&format!("the namespaces are deleted ({})", time(started.elapsed())));
         screen.gap();
     }
     cleaned

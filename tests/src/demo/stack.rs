@@ -41,8 +41,8 @@ pub(super) struct Stack {
 impl Stack {
     /// Reads the examples. Every namespace gets `prefix` in front; without `healthy`, health is not asked for.
     pub(super) fn read(prefix: &str, healthy: bool) -> Result<Self> {
-        let mut services: Vec<Service> = documents("stack.yaml")?;
-        let mut grafana: Service = documents("grafana.yaml")?.pop().context("grafana.yaml is empty")?;
+        let mut services = services_of("stack.yaml")?;
+        let mut grafana = services_of("grafana.yaml")?.pop().context("grafana.yaml is empty")?;
         for service in services.iter_mut().chain([&mut grafana]) {
             let namespace = service.namespace().context("a Service of the examples names no namespace")?;
             service.metadata.namespace = Some(format!("{prefix}{namespace}"));
@@ -174,8 +174,12 @@ fn adapt(config: &mut Value, prefix: &str, healthy: bool) {
     }
 }
 
-fn documents<K: DeserializeOwned>(name: &str) -> Result<Vec<K>> {
-    serde_saphyr::from_multiple(&text(name)?).with_context(|| format!("cannot read examples/{name}"))
+/// The Services of an example. The demo creates the Namespaces itself, because it may rename them.
+fn services_of(name: &str) -> Result<Vec<Service>> {
+    let documents: Vec<Value> =
+        serde_saphyr::from_multiple(&text(name)?).with_context(|| format!("cannot read examples/{name}"))?;
+    let services = documents.into_iter().filter(|document| document["kind"] == "Service");
+    services.map(|service| Ok(serde_json::from_value(service)?)).collect()
 }
 
 fn text(name: &str) -> Result<String> {
@@ -194,7 +198,7 @@ mod tests {
     #[test]
     fn the_examples_are_read_as_they_are() {
         let stack = Stack::read("", true).unwrap();
-        assert!(stack.services.len() >= 30);
+        assert_eq!(stack.services.len(), 30);
         assert_eq!(stack.agent_namespace(), "holmes");
         assert!(stack.config_text.starts_with("apiVersion: toolset.kubernaut.io/v1alpha1"), "{}", stack.config_text);
         assert_eq!(stack.grafana.namespace().as_deref(), Some("monitoring"));

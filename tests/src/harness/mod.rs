@@ -44,7 +44,7 @@ pub use self::{
     controller::{Controller, ControllerOptions},
     history::{Moment, Step},
     kubelet::Kubelet,
-    programs::kubectl_toolset,
+    programs::{kubectl_toolset, toolset_controller_says},
     proxy::{ApiRequest, Applied, End, Exchange, Fault, Faults, FaultyProxy, Proxy, Traffic},
     shared::cluster,
     wait::{DEADLINE, absent, eventually, holds, present, within},

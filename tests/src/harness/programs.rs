@@ -31,6 +31,13 @@ pub async fn kubectl_toolset(world: &World, arguments: &[&str]) -> Result<Output
     tokio::task::spawn_blocking(move || command.output()).await?.context("cannot run kubectl-toolset")
 }
 
+/// Runs `toolset-controller` without a cluster and returns what it said, whatever its exit code.
+pub async fn toolset_controller_says(arguments: Vec<String>) -> Result<Output> {
+    let mut command = command(toolset_controller().await?);
+    command.args(arguments).env_remove("KUBECONFIG");
+    tokio::task::spawn_blocking(move || command.output()).await?.context("cannot run toolset-controller")
+}
+
 async fn program(name: &str, variable: &str) -> Result<PathBuf> {
     static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
     if let Some(path) = env::var_os(variable).filter(|path| !path.is_empty()) {

@@ -19,7 +19,7 @@ pub(super) fn install_yaml(root: &Path) -> Result<Option<String>> {
     let mut render = workspace::command(helm);
     render
         .args(["template", "toolset-operator", "charts/toolset-operator"])
-        .args(["--namespace", NAMESPACE, "--kube-version", KUBERNETES])
+        .args(["--namespace", NAMESPACE, "--kube-version", KUBERNETES, "--skip-tests"])
         .current_dir(root);
     let rendered = workspace::output(&mut render)?;
     Ok(Some(without_helm(&rendered)))

@@ -9,9 +9,9 @@ use super::values::DocumentedValue;
 ///
 /// Fails if a documented value is inside another documented value.
 pub(super) fn schema(values: &[DocumentedValue], definitions: Value) -> Result<String> {
-    // Helm passes `global` to every chart.
+    // Helm passes `global` of a parent chart to every chart, so it can have keys of other charts.
     let mut root = group();
-    properties(&mut root)?.insert("global".to_owned(), json!({"type": "object"}));
+    properties(&mut root)?.insert("global".to_owned(), json!({"type": "object", "properties": {}}));
     for value in values {
         let (key, groups) = value.path.split_last().context("a documented value has no path")?;
         let mut parent = &mut root;
@@ -87,6 +87,14 @@ mod tests {
             assert_eq!(schema.pointer(pointer).unwrap()["additionalProperties"], json!(false), "{pointer}");
         }
         assert_eq!(schema.pointer("/properties/a/properties/b/properties/c/type"), Some(&json!("integer")));
+    }
+
+    #[test]
+    fn global_values_may_have_keys_of_other_charts() {
+        let schema = parsed(&[value(&["global", "imageRegistry"], json!({}), json!(""))]);
+        let global = &schema["properties"]["global"];
+        assert_eq!(global.get("additionalProperties"), None);
+        assert_eq!(global["properties"]["imageRegistry"]["type"], "string");
     }
 
     #[test]

@@ -6,10 +6,10 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::markdown::{Block, Page};
-use crate::{programs, workspace};
+use crate::workspace;
 
 /// One line for every code block with a problem.
-pub(super) fn problems(root: &Path, pages: &[Page]) -> Result<Vec<String>> {
+pub(super) fn problems(root: &Path, pages: &[Page], kubectl_toolset: &Path) -> Result<Vec<String>> {
     let mut problems = Vec::new();
     let folder = root.join("target/docs-examples");
     // Files of an earlier run must not be checked again.
@@ -34,9 +34,8 @@ pub(super) fn problems(root: &Path, pages: &[Page]) -> Result<Vec<String>> {
             }
         }
     }
-    let [kubectl_toolset] = programs::build(["kubectl-toolset"])?;
     for (place, name) in examples {
-        let mut validate = workspace::command(&kubectl_toolset);
+        let mut validate = workspace::command(kubectl_toolset);
         validate.args(["validate", "-f"]).arg(folder.join(name));
         let output = validate.output().context("cannot run kubectl-toolset")?;
         if !output.status.success() {

@@ -1,5 +1,7 @@
-//! `cargo xtask docs`: generates the reference from the CRD, and checks links, code blocks and examples.
+//! `cargo xtask docs`: generates the reference from the CRD, and checks links, code blocks, examples and the output of
+//! commands.
 
+mod commands;
 mod examples;
 mod links;
 mod markdown;
@@ -9,7 +11,10 @@ use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::generated::{Generated, write_or_check};
+use crate::{
+    generated::{Generated, write_or_check},
+    programs,
+};
 
 /// Generates `docs/toolsetconfig.md` and checks every page. With `check`, fails if the reference is out of date.
 ///
@@ -22,7 +27,9 @@ pub(crate) fn run(root: &Path, check: bool) -> Result<()> {
 
     let pages = markdown::pages(root)?;
     let mut problems = links::problems(root, &pages)?;
-    problems.extend(examples::problems(root, &pages)?);
+    let [kubectl_toolset] = programs::build(["kubectl-toolset"])?;
+    problems.extend(examples::problems(root, &pages, &kubectl_toolset)?);
+    problems.extend(commands::problems(root, &pages, &kubectl_toolset)?);
     if !problems.is_empty() {
         bail!("{}", problems.join("\n"));
     }

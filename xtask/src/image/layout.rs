@@ -14,6 +14,8 @@ const SOURCE: &str = env!("CARGO_PKG_REPOSITORY");
 
 /// The metadata of the image.
 pub(super) struct ImageMetadata<'a> {
+    /// The name with which containerd and Docker load the image.
+    pub(super) name: &'a str,
     pub(super) version: &'a str,
     pub(super) architecture: &'a str,
     pub(super) created: &'a str,
@@ -41,7 +43,10 @@ pub(super) fn write(folder: &Path, layer: &Layer, metadata: &ImageMetadata<'_>) 
     }))?;
     let mut entry = put("application/vnd.oci.image.manifest.v1+json", &manifest)?;
     entry["platform"] = json!({"os": "linux", "architecture": metadata.architecture});
-    entry["annotations"] = json!({"org.opencontainers.image.ref.name": metadata.version});
+    entry["annotations"] = json!({
+        "org.opencontainers.image.ref.name": metadata.version,
+        "io.containerd.image.name": metadata.name,
+    });
     let index = json!({
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.index.v1+json",
@@ -98,6 +103,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("xtask-layout-{}", std::process::id()));
         let layer = Layer::of_program("program", b"content").unwrap();
         let metadata = ImageMetadata {
+            name: "registry.example/program:1.2.3",
             version: "1.2.3",
             architecture: "amd64",
             created: "1970-01-01T00:00:00Z",

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo build (static) ──► layer: one file ──► OCI layout: config, manifest, index ──► target/image/oci
+//!        │                                     all of that in one file ──► target/image/toolset-operator.tar
 //!        └─► its crates, from cargo tree and Cargo.lock ──► target/image/toolset-operator.cdx.json (`CycloneDX`)
 //! the layer, unpacked ──► run once as user 65532, with the layer as the root file system
 //! ```
@@ -9,10 +10,12 @@
 //! The image contains no time and no path of the machine. So the same commit and the same toolchain give the same bytes
 //! on every machine.
 
+mod archive;
 mod binary;
 mod layer;
 mod layout;
 mod sbom;
+mod tar;
 mod trial;
 
 use std::{
@@ -29,6 +32,9 @@ use layer::Layer;
 
 /// The maximum size of the compressed layer in bytes.
 const MAX_BYTES: usize = 8_000_000;
+
+/// The repository of the image. The chart uses the same.
+const REPOSITORY: &str = "ghcr.io/kubernaut/toolset-operator";
 
 /// Arguments of `cargo xtask image`.
 #[derive(Args, Debug)]
@@ -60,11 +66,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let version = env!("CARGO_PKG_VERSION");
     let sbom = folder.join("toolset-operator.cdx.json");
     fs::write(&sbom, sbom::cyclone_dx(&arguments.target, version, &layout::digest(&program))?)?;
+    let name = format!("{REPOSITORY}:{version}");
     let layout = folder.join("oci");
     let manifest = layout::write(
         &layout,
         &layer,
         &layout::ImageMetadata {
+            name: &name,
             version,
             architecture: binary::architecture(&arguments.target)?,
             created: &binary::commit_time(),
@@ -72,16 +80,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         },
     )?;
 
+    let archive = folder.join("toolset-operator.tar");
+    fs::write(&archive, archive::pack(&layout, &name)?)?;
+
     if !arguments.no_trial {
         let printed = trial::run(&folder.join("root"), &layout, &layer, binary::NAME)?;
         let expected = format!("{} {version}", binary::NAME);
         ensure!(printed.trim() == expected, "the program printed the version {printed:?}, not {expected:?}");
     }
     let mut out = io::stdout().lock();
-    writeln!(out, "{}\n{}", layout.display(), sbom.display())?;
+    writeln!(out, "{}\n{}\n{}", layout.display(), archive.display(), sbom.display())?;
     writeln!(
         out,
-        "digest=sha256:{manifest} program_bytes={} compressed_bytes={}",
+        "image={name} digest=sha256:{manifest} program_bytes={} compressed_bytes={}",
         program.len(),
         layer.compressed.len()
     )?;

@@ -1,6 +1,8 @@
-//! The metrics. The values of labels come from closed sets, and never contain a Service, a namespace or a message.
+//! The metrics. The values of labels come from closed sets, except the names of ToolsetConfigs. They never contain a
+//! Service or a message.
 
 mod agents;
+mod configs;
 mod labels;
 mod plans;
 mod process;
@@ -22,6 +24,7 @@ use toolset::{Plan, status::Input};
 pub(crate) use self::labels::{Operation, PodRead, ReconcileResult};
 use self::{
     agents::{AgentShare, AgentShares},
+    configs::Configs,
     labels::{OfInput, OfInputWithReason, WithOperation, WithResult},
     plans::{Count, Gauges, Plans, number},
     process::Process,
@@ -47,6 +50,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     plans: Mutex<Plans>,
     agents: AgentShares,
+    configs: Configs,
     gauges: Gauges,
     services_watched: Count,
     discovery_duration: Histogram,
@@ -76,6 +80,7 @@ impl Metrics {
             registry: Registry::default(),
             plans: Mutex::default(),
             agents: AgentShares::default(),
+            configs: Configs::default(),
             gauges: Gauges::default(),
             services_watched: Gauge::default(),
             discovery_duration: Histogram::new(COMPUTATIONS),
@@ -187,6 +192,7 @@ impl Metrics {
         ours.register("leader", "Whether this replica is the leader", self.leader.clone());
         ours.register("build", "Version of the operator", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         self.registry.register_collector(Box::new(self.agents.clone()));
+        self.registry.register_collector(Box::new(self.configs.clone()));
         self.registry.register_collector(Box::new(Process));
     }
 
@@ -264,11 +270,13 @@ impl Metrics {
     /// Records a plan.
     pub(crate) fn planned(&self, name: &NamespacedName, plan: &Plan, bytes: usize, took: Duration) {
         self.discovery_duration.observe(took.as_secs_f64());
+        self.configs.planned(name, plan.tools.len());
         self.plans().planned(&self.gauges, name, plan, bytes);
     }
 
     /// Records the reason of a ToolsetConfig's Ready condition.
     pub(crate) fn ready(&self, name: &NamespacedName, reason: Reason) {
+        self.configs.ready(name, reason);
         self.plans().ready(&self.gauges, name, reason);
     }
 
@@ -281,12 +289,14 @@ impl Metrics {
     pub(crate) fn forget_all(&self) {
         self.plans().forget_all(&self.gauges);
         self.agents.clear();
+        self.configs.clear();
     }
 
     /// Removes a ToolsetConfig that was deleted or cannot be read.
     pub(crate) fn forget(&self, name: &NamespacedName) {
         self.plans().forget(&self.gauges, name);
         self.agents.set(name, None);
+        self.configs.forget(name);
     }
 
     fn plans(&self) -> MutexGuard<'_, Plans> {

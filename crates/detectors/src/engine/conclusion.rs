@@ -107,8 +107,8 @@ impl OtherRole<'_> {
         match self {
             Self::OfShape(text) => Cow::Borrowed(text),
             Self::Stated(role) => Cow::Owned(role.value.to_owned()),
-            Self::NotStated => Cow::Borrowed("a component that does not state its role"),
-            Self::Peers => Cow::Borrowed("a Service with only the internal ports"),
+            Self::NotStated => Cow::Borrowed("a component without a stated role"),
+            Self::Peers => Cow::Borrowed("a Service with only internal ports"),
         }
     }
 }

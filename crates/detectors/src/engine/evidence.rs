@@ -37,7 +37,7 @@ pub(crate) fn evidence(rule: &Rule, identities: &Identities<'_>, assessment: &As
     if let (Conclusion::Endpoint { .. } | Conclusion::NoPort(..), Basis::Mention, Some((identity, word))) =
         (&assessment.conclusion, assessment.basis, pieces.other_program(rule, identities.view))
     {
-        add(identity.kind, false, format!("`{word}` in {identity} can name another program"));
+        add(identity.kind, false, format!("`{word}` in {identity} can be the name of another program"));
     }
     if let (Basis::Mention, Some(pods)) = (assessment.basis, identities.pods_of_another(rule.product)) {
         add(pods.kind, false, format!("{pods} selects the Pods of another program, {}", pods.value));
@@ -45,7 +45,7 @@ pub(crate) fn evidence(rule: &Rule, identities: &Identities<'_>, assessment: &As
     if let Some(stated) = stated_role(identities.view, rule) {
         match &assessment.conclusion {
             Conclusion::OtherRole(OtherRole::Stated(_)) => {
-                add(stated.kind, false, format!("role {}={} answers no queries", stated.key, stated.value));
+                add(stated.kind, false, format!("role {}={} does not serve queries", stated.key, stated.value));
             }
             Conclusion::Endpoint { .. } | Conclusion::NoPort(..) => {
                 add(stated.kind, true, format!("role {}={}", stated.key, stated.value));
@@ -61,11 +61,11 @@ pub(crate) fn evidence(rule: &Rule, identities: &Identities<'_>, assessment: &As
         }
         Conclusion::NoPort(ports, _) => {
             let detail = if let Some((port, reason)) = refused(identities.view, ports, rule) {
-                format!("{} is not chosen, because {reason}", describe_port(port))
+                format!("{} is not used, because {reason}", describe_port(port))
             } else {
                 let declared: Vec<String> = identities.view.ports.iter().map(describe_port).collect();
-                let declared = if declared.is_empty() { "it declares none".to_owned() } else { declared.join(", ") };
-                format!("no port {}; the Service has {declared}", expected(ports))
+                let declared = if declared.is_empty() { "no ports".to_owned() } else { declared.join(", ") };
+                format!("no port {}; the Service declares {declared}", expected(ports))
             };
             add(EvidenceKind::PortName, false, detail);
         }
@@ -77,7 +77,7 @@ pub(crate) fn evidence(rule: &Rule, identities: &Identities<'_>, assessment: &As
                 Fit::Own => format!("is a known port of {}", rule.product),
                 Fit::Typical | Fit::Usual => format!("is a usual port of {}, but does not identify it", rule.product),
                 Fit::FrontDoor => "is the only port, and is named after a proxy".to_owned(),
-                Fit::Scraped => "is the only port, and the annotation prometheus.io/port names it".to_owned(),
+                Fit::Scraped => "is the only port, and the annotation prometheus.io/port refers to it".to_owned(),
             };
             add(kind, true, format!("{} {how}", describe_port(port)));
         }

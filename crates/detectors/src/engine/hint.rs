@@ -26,8 +26,8 @@ pub(crate) fn hint(rule: &Rule, identities: &Identities<'_>, assessment: &Assess
     let annotations = annotations(product, port);
     match &assessment.conclusion {
         Conclusion::NotTheProduct(Mismatch::NotMentioned) => format!(
-            "Nothing in the Service mentions {product}. If it has {product}'s API, annotate the Service with \
-             {annotations}. Add kubernaut.io/toolset-path if the API has a path prefix."
+            "Nothing in the Service mentions {product}. If it serves the {product} API, annotate it with {annotations}. \
+             If the API has a path prefix, also add the annotation kubernaut.io/toolset-path."
         ),
         // Such a program is not to be annotated as the product, so no annotation is proposed.
         Conclusion::NotTheProduct(mismatch @ Mismatch::OtherProgram(..)) => {
@@ -37,12 +37,12 @@ pub(crate) fn hint(rule: &Rule, identities: &Identities<'_>, assessment: &Assess
             format!("The Service is not {product}, because {mismatch}. If it is, annotate it with {annotations}.")
         }
         Conclusion::OtherRole(OtherRole::NotStated) => format!(
-            "All components of {product} have this name. Label the one that answers queries with \
+            "All components of {product} have this name. Label the one that serves queries with \
              app.kubernetes.io/component={}, or annotate it with {annotations}.",
             first_role(rule).unwrap_or("query"),
         ),
         Conclusion::OtherRole(other) => format!(
-            "This Service ({}) answers no queries. Use {} instead. To use this Service anyway, annotate it with \
+            "This Service ({}) does not serve queries. Use {} instead. To use this Service anyway, annotate it with \
              {annotations}.",
             other.description(),
             endpoint_roles(rule),
@@ -51,32 +51,32 @@ pub(crate) fn hint(rule: &Rule, identities: &Identities<'_>, assessment: &Assess
             match (other_program(rule, identities), refused(identities.view, ports, rule)) {
                 (Some(text), _) => text,
                 (None, Some((port, reason))) => format!(
-                    "The {} is not chosen, because {reason}. If it answers queries, annotate the Service with {}.",
+                    "The {} is not used, because {reason}. If it serves queries, annotate the Service with {}.",
                     describe_port(port),
                     self::annotations(product, Some(port)),
                 ),
                 (None, None) => format!(
-                    "Declare the port that answers queries ({}), or annotate the Service with {annotations}.",
+                    "Declare the port that serves queries ({}), or annotate the Service with {annotations}.",
                     expected(ports),
                 ),
             }
         }
         Conclusion::Candidate { .. } => format!(
-            "The port is the only evidence. If the Service is {product}, annotate it with {annotations} or label it {}.",
+            "The port is the only evidence. If the Service is {product}, annotate it with {annotations}, or label it with {}.",
             labels(rule)
         ),
         Conclusion::Endpoint { confidence: Confidence::Low, choice, .. } => {
             match unsure(rule, identities, choice.fit) {
                 Some(text) => text,
                 None => format!(
-                    "{} Annotate the Service with {annotations}, or label it {}.",
+                    "{} Annotate the Service with {annotations}, or label it with {}.",
                     not_enough(rule, identities, choice.fit, choice.port),
                     labels(rule)
                 ),
             }
         }
         Conclusion::Endpoint { confidence: Confidence::Medium, choice, .. } => format!(
-            "{}The label {} or the annotations {annotations} make the confidence High. The annotation \
+            "{}The label {} or the annotations {annotations} raise the confidence to High. The annotation \
              kubernaut.io/toolset=disabled excludes the Service.",
             outweighed(rule, identities, assessment, choice.port),
             labels(rule)
@@ -103,8 +103,8 @@ fn outweighed(rule: &Rule, identities: &Identities<'_>, assessment: &Assessment<
     let pieces = Pieces::of(rule, identities);
     match pieces.other_program(rule, identities.view).filter(|_| matches!(assessment.basis, Basis::Mention)) {
         Some((_, word)) => format!(
-            "The Service is taken for {} although `{word}` can name another program, because {} has the number and the \
-             name of {}'s own port. ",
+            "The Service is recognised as {} although `{word}` can be the name of another program, because {} has the \
+             number and the name of a {} port. ",
             rule.product,
             describe_port(port),
             rule.product
@@ -117,13 +117,15 @@ fn named_like_another(rule: &Rule, word: Option<(&Identity<'_>, &str)>) -> Optio
     let (identity, word) = word?;
     let product = rule.product;
     let advice = for_another_program(rule);
-    Some(format!("With `{word}`, {identity} looks like the name of another program beside {product}. {advice}"))
+    Some(format!(
+        "Because of `{word}`, {identity} can be the name of another program that is used with {product}. {advice}"
+    ))
 }
 
 /// What to do with a Service that is probably another program.
 fn for_another_program(rule: &Rule) -> String {
     format!(
-        "If it is one, there is nothing to do; kubernaut.io/toolset=disabled excludes it. If it is {} itself, label it {}.",
+        "If it is another program, no action is needed; the annotation kubernaut.io/toolset=disabled excludes the Service. If it is {} itself, label it with {}.",
         rule.product,
         labels(rule)
     )
@@ -137,12 +139,12 @@ fn not_enough(rule: &Rule, identities: &Identities<'_>, fit: Fit, port: &PortVie
         (Some(pods), _) => format!("{pods} selects the Pods of another program, {}.", pods.value),
         (None, Fit::Own | Fit::Typical) => {
             pieces.push(port_text);
-            format!("This is all the evidence: {}.", joined(&pieces))
+            format!("The only evidence is {}.", joined(&pieces))
         }
         (None, _) => {
             let verb = if pieces.len() == 1 { "mentions" } else { "mention" };
             format!(
-                "Only {} {verb} {}, and other programs have a port such as {port_text}, too.",
+                "Only {} {verb} {}, and other programs also have a port such as {port_text}.",
                 joined(&pieces),
                 rule.product
             )

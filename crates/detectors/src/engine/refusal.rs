@@ -16,9 +16,9 @@ pub(crate) fn refused<'a>(view: &'a ServiceView, ports: &Ports, rule: &Rule) -> 
 fn reason(port: &PortView, ports: &Ports, rule: &Rule) -> Option<&'static str> {
     let is_wanted = |number: u16| ports.numbers.contains(&number);
     if (is_wanted(port.port) || target_number(port).is_some_and(is_wanted)) && is_another_protocol(port, ports, rule) {
-        return Some("its name says that it is for something else");
+        return Some("its name shows that it has another purpose");
     }
     let names = [ports.own_names, ports.usual_names];
     let has_name = port_name(port).is_some_and(|name| names.iter().any(|names| whole_words::contains(names, name)));
-    (has_name && is_of_another(port, ports)).then_some("its number is that of another program or component")
+    (has_name && is_of_another(port, ports)).then_some("its number belongs to another program or component")
 }

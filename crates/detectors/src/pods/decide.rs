@@ -126,7 +126,7 @@ fn with_port_facts(mut finding: Finding, facts: &PodFacts) -> Finding {
         finding.confidence = Confidence::Low;
         finding.decided_by = Cow::Owned(image.clone());
         let hint = format!(
-            "The Pods of this Service run another program as it seems: {image} is not known to be {product}. If it is, \
+            "The Pods of this Service seem to run another program: {image} is not known to be {product}. If it is, \
              annotate the Service with kubernaut.io/toolset=enabled, kubernaut.io/toolset-type={}, \
              kubernaut.io/toolset-port={}.",
             product.lower(),
@@ -141,7 +141,7 @@ fn with_port_facts(mut finding: Finding, facts: &PodFacts) -> Finding {
 fn refused(finding: Finding, facts: &PodFacts) -> Finding {
     let role = text::role_of_all(finding.product, facts);
     let hint = format!(
-        "The Pods of this Service answer no queries of {} here ({role}). Use another Service. To use this Service \
+        "The Pods of this Service do not serve {} queries on its ports ({role}). Use another Service. To use this Service \
          anyway, annotate it with kubernaut.io/toolset=enabled, kubernaut.io/toolset-type={} and \
          kubernaut.io/toolset-port=<name or number>.",
         finding.product,

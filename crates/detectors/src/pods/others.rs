@@ -41,7 +41,7 @@ const OTHERS: &[Other] = &[
         ],
     ),
     other(
-        "a program that sends alerts on",
+        "an alert forwarder",
         &[
             "alertmanager-bot",
             "alertmanager-discord",
@@ -54,9 +54,9 @@ const OTHERS: &[Other] = &[
             "kthxbye",
         ],
     ),
-    other("Prometheus' Pushgateway", &["pushgateway", "prometheus-pushgateway"]),
+    other("the Prometheus Pushgateway", &["pushgateway", "prometheus-pushgateway"]),
     other(
-        "Prometheus' adapter",
+        "the Prometheus Adapter",
         &[
             "prometheus-adapter",
             "k8s-prometheus-adapter",
@@ -65,9 +65,9 @@ const OTHERS: &[Other] = &[
             "prometheus-example-app",
         ],
     ),
-    other("an evaluator of rules", &["rule-evaluator", "vmalert", "thanos-rule-syncer"]),
+    other("a rule evaluator", &["rule-evaluator", "vmalert", "thanos-rule-syncer"]),
     other(
-        "a reloader of configuration",
+        "a configuration reloader",
         &[
             "config-reloader",
             "configmap-reload",
@@ -77,7 +77,7 @@ const OTHERS: &[Other] = &[
         ],
     ),
     other(
-        "a component of VictoriaMetrics that answers no queries",
+        "an internal component of VictoriaMetrics",
         &[
             "vminsert",
             "vmstorage",
@@ -92,7 +92,7 @@ const OTHERS: &[Other] = &[
     ),
     other("vmauth", &["vmauth", "victoriametrics-vmauth"]),
     other(
-        "a component of Jaeger that answers no queries",
+        "an internal component of Jaeger",
         &[
             "jaeger-collector",
             "jaeger-agent",
@@ -104,20 +104,20 @@ const OTHERS: &[Other] = &[
             "jaeger-remote-storage",
         ],
     ),
-    other("Jaeger's API on Tempo", &["tempo-query", "grafana-tempo-query", "tempo-jaeger-query"]),
-    other("a test of Loki or Tempo", &["loki-canary", "tempo-vulture", "grafana-tempo-vulture"]),
-    other("an example", &["example-hotrod"]),
+    other("the Jaeger API for Tempo", &["tempo-query", "grafana-tempo-query", "tempo-jaeger-query"]),
+    other("a test program for Loki or Tempo", &["loki-canary", "tempo-vulture", "grafana-tempo-vulture"]),
+    other("an example application", &["example-hotrod"]),
     other("a fork with another API", &["plutono", "vali"]),
-    other("a console of Elasticsearch", &["elasticsearch-hq", "elasticsearch-head", "cerebro", "elasticvue"]),
-    other("a tool of Elasticsearch", &["elasticsearch-curator", "curator", "elasticsearch-dump"]),
-    other("the renderer of Grafana's images", &["grafana-image-renderer"]),
+    other("an Elasticsearch console", &["elasticsearch-hq", "elasticsearch-head", "cerebro", "elasticvue"]),
+    other("an Elasticsearch tool", &["elasticsearch-curator", "curator", "elasticsearch-dump"]),
+    other("the Grafana image renderer", &["grafana-image-renderer"]),
     other("a profiler", &["pyroscope", "parca"]),
     other("Percona Monitoring", &["pmm-server"]),
     other("SkyWalking", &["skywalking-oap-server", "skywalking-ui"]),
     other("Graylog", &["graylog"]),
     other("a cache", &["memcached", "redis", "valkey"]),
-    other("linkerd-viz' own API", &["metrics-api"]),
-    other("a controller of Thanos' receivers", &["thanos-receive-controller"]),
+    other("the Linkerd Viz API", &["metrics-api"]),
+    other("the Thanos receive controller", &["thanos-receive-controller"]),
     other("kube-state-metrics", &["kube-state-metrics"]),
 ];
 
@@ -125,9 +125,9 @@ const OTHERS: &[Other] = &[
 const WORDS: &[(&str, &str)] = &[
     ("exporter", "an exporter"),
     ("operator", "an operator"),
-    ("reloader", "a reloader of configuration"),
+    ("reloader", "a configuration reloader"),
     ("adapter", "an adapter"),
-    ("curator", "a tool of Elasticsearch"),
+    ("curator", "an Elasticsearch tool"),
     ("webhook", "a webhook"),
     ("mcp", MCP),
 ];

@@ -47,7 +47,7 @@ fn leads_to(containers: &Containers<'_>, running: &RunningContainer<'_>, number:
                 return LeadsTo::Other { program: "a proxy for metrics", by: by(how) };
             }
             if proxy.asks_for_label {
-                return LeadsTo::Other { program: "a proxy that asks for a label", by: by(how) };
+                return LeadsTo::Other { program: "a proxy that requires a label", by: by(how) };
             }
             behind(containers, proxy, running, number).unwrap_or_else(|| not_known(container, number))
         }
@@ -243,7 +243,7 @@ fn behind(
             Some(LeadsTo::Other { program, by: Identified { how, container: inside.container.name() } })
         }
         Identity::Proxy(other, how) if other.asks_for_label => Some(LeadsTo::Other {
-            program: "a proxy that asks for a label",
+            program: "a proxy that requires a label",
             by: Identified { how, container: inside.container.name() },
         }),
         _ => Some(LeadsTo::Unknown(Box::new(UnknownProgram { scheme, ..unknown(container, number) }))),
@@ -284,7 +284,7 @@ fn behind_unknown(containers: &Containers<'_>, running: &RunningContainer<'_>, n
     let by = Identified { how: How::BehindUnknown, container: inside.container.name() };
     let scheme = probed(&running.container, number).scheme.map(|value| Known { value, proof: Proof::Probe });
     let facts = product(program, by, inside, port);
-    let (query_port, behind) = (QueryPort::Yes, Some("a program that is not known"));
+    let (query_port, behind) = (QueryPort::Yes, Some("an unknown program"));
     Some(LeadsTo::Product(Box::new(Running { behind, scheme, auth: None, query_port, ..facts })))
 }
 

@@ -80,7 +80,7 @@ pub(crate) fn another_program(unknown: &UnknownProgram, product: Product) -> Opt
 
 /// What is said of a program that no table knows.
 pub(crate) fn not_known(unknown: &UnknownProgram) -> String {
-    format!("{} runs a program that is not known", container_of(unknown))
+    format!("{} runs an unknown program", container_of(unknown))
 }
 
 impl PodFacts {
@@ -166,16 +166,16 @@ pub(crate) fn evidence(port: &PortFacts, running: &Running) -> Vec<Evidence> {
     let mut add = |kind, supports, detail: String| all.push(Evidence { kind, supports, detail: detail.into() });
     let answers = !answers_no_queries(&port.leads_to);
     if running.query_port == QueryPort::No {
-        let detail = format!("port {} is another protocol: {}", port.port, identified(&running.by));
+        let detail = format!("port {} uses another protocol: {}", port.port, identified(&running.by));
         add(EvidenceKind::PortNumber, false, detail);
         return all;
     }
     add(kind(&running.by), answers, format!("{}, port {}", identified(&running.by), port.port));
     if let Some(proxy) = running.behind {
-        add(EvidenceKind::Image, answers, format!("port {} leads to {proxy} before it", port.port));
+        add(EvidenceKind::Image, answers, format!("port {} leads to {proxy} in front of it", port.port));
     }
     match running.role {
-        Some(Role::Silent(role)) => add(EvidenceKind::Argument, false, format!("{role} answers no queries")),
+        Some(Role::Silent(role)) => add(EvidenceKind::Argument, false, format!("{role} does not serve queries")),
         Some(Role::Answers { role, stated: true }) if !role.is_empty() => {
             add(EvidenceKind::Argument, true, format!("its role is {role}"));
         }
@@ -190,7 +190,7 @@ pub(crate) fn evidence(port: &PortFacts, running: &Running) -> Vec<Evidence> {
             Proof::Settings([only]) => (kind_of(only), format!("{} sets {what}", mark(only))),
             Proof::Settings(several @ [first, ..]) => (kind_of(first), format!("{} set {what}", names(several))),
             Proof::Probe => (EvidenceKind::Probe, format!("a probe of port {} shows {what}", port.port)),
-            Proof::Default => (kind(&running.by), format!("{what} is the default, and nothing changes it")),
+            Proof::Default => (kind(&running.by), format!("{what} is the default, and no setting changes it")),
             Proof::Usual => return,
         };
         all.push(Evidence { kind, supports: true, detail: detail.into() });
@@ -205,9 +205,9 @@ pub(crate) fn evidence(port: &PortFacts, running: &Running) -> Vec<Evidence> {
     if let Some(auth) = &running.auth {
         let shown = match auth.value {
             Auth::None => "none",
-            Auth::Basic => "by user and password",
-            Auth::Bearer => "by bearer token",
-            Auth::Tenant => "by tenant",
+            Auth::Basic => "user name and password",
+            Auth::Bearer => "bearer token",
+            Auth::Tenant => "tenant ID",
             Auth::Unknown => "unknown",
         };
         field(auth.proof, format!("the authentication ({shown})"));

@@ -41,7 +41,7 @@ fn the_evidence_of_a_pod_names_what_it_changed() {
         "+ image grafana of container grafana, port 3000",
         "+ GF_SERVER_SERVE_FROM_SUB_PATH and GF_SERVER_ROOT_URL set the path /grafana",
         "+ a probe of port 3000 shows the scheme http",
-        "+ the authentication (by user and password) is the default, and nothing changes it",
+        "+ the authentication (user name and password) is the default, and no setting changes it",
     ] {
         assert!(lines.iter().any(|line| line == expected), "{expected} is not in {lines:#?}");
     }
@@ -102,7 +102,7 @@ fn another_port_of_the_product_is_one_line() {
     }));
     let lines = lines(&explained(Product::Thanos, &service, &pod));
     let of_grpc: Vec<&String> = lines.iter().filter(|line| line.contains("10901")).collect();
-    assert_eq!(of_grpc, ["- port 10901 is another protocol: image thanos of container query"]);
+    assert_eq!(of_grpc, ["- port 10901 uses another protocol: image thanos of container query"]);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_program_that_no_table_knows_is_said_to_be_unknown() {
         lines(&explained(Product::Grafana, &service, &pod))
     };
     let generic = with("10.0.0.7:5000/app:1");
-    assert!(generic.contains(&"- behind port 3000, container web runs a program that is not known".to_owned()));
+    assert!(generic.contains(&"- behind port 3000, container web runs an unknown program".to_owned()));
     let other = with("10.0.0.7:5000/storefront:1");
     let expected = "- port 3000 leads to image storefront of container web, which is not known to be Grafana";
     assert!(other.contains(&expected.to_owned()), "{other:#?}");

@@ -135,7 +135,7 @@ fn loki_asks_for_a_tenant_by_default_and_moves_with_its_path_prefix() {
     for role in ["write", "backend", "querier", "distributor", "ingester"] {
         assert_eq!(url(&[&format!("-target={role}")]), format!("- {role}"));
     }
-    assert_eq!(url(&["-target=bloom-builder"]), "- a component that answers no queries");
+    assert_eq!(url(&["-target=bloom-builder"]), "- an internal component");
 }
 
 #[test]

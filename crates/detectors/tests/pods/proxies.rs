@@ -67,7 +67,7 @@ fn a_proxy_that_asks_for_a_label_is_no_endpoint() {
     let querier = service("thanos-querier", "web:9091>web tenancy:9092>tenancy");
     assert_eq!(found(&querier, &pod), "Thanos High https://:9091/ Bearer");
     let tenancy = service("thanos-querier", "http:9092>tenancy");
-    assert_eq!(found(&tenancy, &pod), "- another program, a proxy that asks for a label");
+    assert_eq!(found(&tenancy, &pod), "- another program, a proxy that requires a label");
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "fixtures are written in place")]

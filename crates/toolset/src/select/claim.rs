@@ -256,8 +256,8 @@ fn not_an_endpoint(role: &str, product: Product) -> String {
     }
 }
 
-/// `distributor` becomes `the distributor part`. A role that is a phrase already has an article.
+/// `distributor` becomes `the distributor component`. A role that is a phrase already has an article.
 fn with_article(role: &str) -> Cow<'_, str> {
     let phrase = ["a ", "an ", "the "].iter().any(|article| role.starts_with(article));
-    if phrase { role.into() } else { format!("the {role} part").into() }
+    if phrase { role.into() } else { format!("the {role} component").into() }
 }

@@ -89,15 +89,15 @@ fn ready(config: &ToolsetConfig, observed: &Observed<'_>) -> PendingCondition {
         OutputState::Contested { message } => condition("False", Reason::OutputContested, message),
         OutputState::Failed { message } => condition("False", Reason::ApplyFailed, message),
         OutputState::Terminating { message, .. } => condition("False", Reason::OutputTerminating, message),
-        OutputState::Preview => match worst(observed.inputs) {
-            Some(problem) => condition(problem.status, problem.reason, &problem.message),
-            None => {
-                let message = format!(
-                    "spec.mode is Preview. The status shows the tools that the operator would write to ConfigMap {name}."
-                );
-                condition("True", Reason::Preview, &message)
+        OutputState::Preview => {
+            if let Some(problem) = worst(observed.inputs) {
+                return condition(problem.status, problem.reason, &problem.message);
             }
-        },
+            let message = format!(
+                "spec.mode is Preview. The status shows the tools that the operator would write to ConfigMap {name}."
+            );
+            condition("True", Reason::Preview, &message)
+        }
         OutputState::Applied | OutputState::Waiting | OutputState::Held { .. } => match worst(observed.inputs) {
             Some(problem) => condition(problem.status, problem.reason, &problem.message),
             None if observed.output == OutputState::Waiting => {

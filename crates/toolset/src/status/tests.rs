@@ -93,6 +93,47 @@ fn the_truth_table_of_ready() {
     }
 }
 
+/// The message of a condition.
+fn message<'a>(status: &'a ToolsetConfigStatus, type_: &str) -> &'a str {
+    &status.conditions.iter().find(|one| one.type_ == type_).unwrap().message
+}
+
+#[test]
+fn a_config_map_that_is_up_to_date_is_named_with_the_number_of_its_tools() {
+    let status = observe(0, &Inputs::default(), OutputState::Applied, None);
+    for type_ in ["Ready", "OutputApplied"] {
+        assert_eq!(message(&status, type_), "ConfigMap kubernaut-toolset-config is up to date with 2 tools.");
+    }
+    assert_eq!(message(&status, "OverridesApplied"), "All overrides and settings took effect.");
+}
+
+#[test]
+fn the_message_of_every_condition_consists_of_sentences() {
+    let of = |state: InputState| Inputs::from(BTreeMap::from([(Input::Service, state)]));
+    let error = || "services is forbidden.".to_owned();
+    let inputs = [
+        Inputs::default(),
+        of(InputState::Pending),
+        of(InputState::Stale { message: error() }),
+        of(InputState::Forbidden { message: error() }),
+        Inputs {
+            held_namespaces: BTreeMap::from([("b".to_owned(), (Input::Service, InputState::Pending))]),
+            ..Inputs::default()
+        },
+        Inputs { unwatched_namespaces: BTreeMap::from([("x".to_owned(), "platform".to_owned())]), ..Inputs::default() },
+        Inputs { unreadable_pods: ["a".to_owned()].into(), ..Inputs::default() },
+    ];
+    for inputs in &inputs {
+        for output in [OutputState::Applied, OutputState::Waiting, OutputState::Preview, OutputState::Suspended] {
+            for one in observe(0, inputs, output.clone(), None).conditions {
+                let is_start = one.message.starts_with(|c: char| c.is_uppercase()) || one.message.starts_with("spec.");
+                let is_end = one.message.ends_with('.') && !one.message.contains("..");
+                assert!(is_start && is_end, "{}: {}", one.type_, one.message);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_transition_time_moves_only_when_the_status_flips() {
     let time = |status: &ToolsetConfigStatus| status.conditions[0].last_transition_time.0;
