@@ -9,7 +9,6 @@
 
 mod address;
 mod command_line;
-mod difference;
 mod escape;
 mod files;
 mod filter;
@@ -42,6 +41,7 @@ use self::{
 };
 use crate::{
     args::{Cluster, Ui},
+    difference,
     failure::Failure,
     input, live,
     outcome::Outcome,
