@@ -108,6 +108,12 @@ pub(crate) enum Command {
     /// Compare the ConfigMap in the cluster with what the operator would write
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(Diff),
+    /// Show what the operator reports about the ToolsetConfigs
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status(Status),
+    /// Check the permissions, the CRD, the operator, the ToolsetConfigs and the agents
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(Check),
     /// Validate ToolsetConfigs without a cluster, as the API server does
     #[command(after_help = VALIDATE_EXAMPLES)]
     Validate(Validate),
@@ -115,6 +121,9 @@ pub(crate) enum Command {
     #[cfg(feature = "ui")]
     #[command(after_help = UI_EXAMPLES)]
     Ui(Ui),
+    /// Print the versions of this program, the operator and the CRD
+    #[command(after_help = VERSION_EXAMPLES)]
+    Version(Version),
     /// Print the CustomResourceDefinitions
     #[command(after_help = "Example:\n  kubectl toolset crds | kubectl apply --server-side -f -")]
     Crds,
@@ -163,6 +172,29 @@ Examples:
   kubectl toolset diff -f toolsetconfig.yaml
 
 Exit codes: 0 no difference, 1 there is a difference, 2 an error.";
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  # Show the ToolsetConfigs of all namespaces
+  kubectl toolset status -A
+
+  # Show one of them
+  kubectl toolset status default -n holmes";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  # Check everything that the permissions allow
+  kubectl toolset check
+
+  # Check only the ToolsetConfigs of one namespace
+  kubectl toolset check -n holmes
+
+Exit codes: 0 nothing is broken (warnings are possible), 1 something is broken, 2 the command line is wrong.";
+
+const VERSION_EXAMPLES: &str = "\
+Examples:
+  kubectl toolset version
+  kubectl toolset version --client";
 
 const VALIDATE_EXAMPLES: &str = "\
 Examples:
@@ -230,6 +262,36 @@ pub(crate) struct Explain {
     pub service: String,
     #[command(flatten)]
     pub from: From,
+    /// The output format [default: text]
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output: Option<ModelFormat>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// The ToolsetConfig [default: all of the namespace]
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Show the ToolsetConfigs of all namespaces
+    #[arg(short = 'A', long, conflicts_with = "name")]
+    pub all_namespaces: bool,
+    /// The output format [default: text]
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output: Option<ModelFormat>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The output format [default: text]
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output: Option<ModelFormat>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Version {
+    /// Print only the version of this program, without asking the cluster
+    #[arg(long)]
+    pub client: bool,
     /// The output format [default: text]
     #[arg(short, long, value_name = "FORMAT")]
     pub output: Option<ModelFormat>,

@@ -7,6 +7,7 @@
 //! ```
 
 mod args;
+mod check;
 mod diff;
 mod difference;
 mod explain;
@@ -19,11 +20,13 @@ mod pods;
 mod print;
 mod render;
 mod snapshot;
+mod status;
 mod table;
 mod text;
 #[cfg(feature = "ui")]
 mod ui;
 mod validate;
+mod version;
 
 use std::{
     io::{self, Write},
@@ -104,6 +107,9 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
             explain::run(&mut objects, &args, namespace, paint)
         }
         Command::Diff(args) => diff::run(cluster, &args, paint),
+        Command::Status(args) => status::run(cluster, &args, paint),
+        Command::Check(args) => check::run(cluster, &args, paint),
+        Command::Version(args) => version::run(cluster, &args, paint),
         Command::Validate(args) => validate::run(args.named()),
         #[cfg(feature = "ui")]
         Command::Ui(args) => ui::run(cluster, &args),

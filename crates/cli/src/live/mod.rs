@@ -2,6 +2,8 @@
 
 mod configs;
 mod connect;
+pub(crate) mod crd;
+pub(crate) mod operator;
 mod pods;
 mod problem;
 mod reach;
