@@ -127,11 +127,11 @@ pub(crate) enum Command {
     /// Print the CustomResourceDefinitions
     #[command(after_help = "Example:\n  kubectl toolset crds | kubectl apply --server-side -f -")]
     Crds,
-    /// Print a completion script for a shell
+    /// Print a completion script for kubectl or for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
-        /// The shell that the script is for
-        shell: Shell,
+        /// The program that the script is for
+        shell: ScriptFor,
     },
 }
 
@@ -214,7 +214,15 @@ Examples:
   kubectl toolset ui --no-browser --port 8001";
 
 const COMPLETIONS_EXAMPLES: &str = "\
+kubectl completes the command `kubectl toolset` if a program kubectl_complete-toolset is in PATH. The completion of kubectl
+itself must be set up, see kubectl completion --help.
+
 Examples:
+  # Complete kubectl toolset, with the names of Services, namespaces and ToolsetConfigs
+  kubectl toolset completions kubectl > ~/.local/bin/kubectl_complete-toolset
+  chmod +x ~/.local/bin/kubectl_complete-toolset
+
+  # Complete kubectl-toolset in bash and in fish
   kubectl-toolset completions bash > ~/.local/share/bash-completion/completions/kubectl-toolset
   kubectl-toolset completions fish > ~/.config/fish/completions/kubectl-toolset.fish";
 
@@ -246,6 +254,33 @@ pub(crate) enum Format {
     Kubernaut,
     /// The command line of krr
     Krr,
+}
+
+/// The programs that a completion script can be for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScriptFor {
+    /// kubectl, which calls the script kubectl_complete-toolset
+    Kubectl,
+    Bash,
+    Elvish,
+    Fish,
+    #[value(name = "powershell")]
+    PowerShell,
+    Zsh,
+}
+
+impl ScriptFor {
+    /// The shell. `None` for kubectl.
+    pub(crate) fn shell(self) -> Option<Shell> {
+        match self {
+            Self::Kubectl => None,
+            Self::Bash => Some(Shell::Bash),
+            Self::Elvish => Some(Shell::Elvish),
+            Self::Fish => Some(Shell::Fish),
+            Self::PowerShell => Some(Shell::PowerShell),
+            Self::Zsh => Some(Shell::Zsh),
+        }
+    }
 }
 
 /// A format for programs.

@@ -23,7 +23,7 @@ use self::pods::Targets;
 pub(crate) use self::pods::{Tasks, is_of_service, pods_of};
 pub(crate) use self::{
     configs::Several,
-    connect::{block_on, connect},
+    connect::{block_on, connect, contexts},
     problem::{of_request, refused},
     reach::Reach,
 };
