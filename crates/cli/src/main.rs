@@ -127,7 +127,7 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Status(args) => status::run(cluster, &args, paint),
         Command::Check(args) => check::run(cluster, &args, paint),
         Command::Version(args) => version::run(cluster, &args, paint),
-        Command::Validate(args) => validate::run(args.named()),
+        Command::Validate(args) => validate::run(args.named(), args.output),
         #[cfg(feature = "ui")]
         Command::Ui(args) => ui::run(cluster, &args),
         Command::Crds => crd_types::crds_yaml().map(Outcome::exact).map_err(|error| Failure::input(error.to_string())),
