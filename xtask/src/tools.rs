@@ -77,6 +77,38 @@ pub(crate) fn prometheus() -> Result<PathBuf> {
     Ok(programs)
 }
 
+/// The path of Node.js.
+pub(crate) fn node() -> Result<PathBuf> {
+    named_or_in_path("NODE", "node")
+        .filter(|_| named_or_in_path("", "npm").is_some())
+        .context("node and npm are not in PATH; install Node.js 20 or newer")
+}
+
+/// The path of Chromium. Uses the variable `CHROMIUM` or a program in PATH, or installs Debian's package if this user may.
+pub(crate) fn chromium() -> Result<PathBuf> {
+    let present = || {
+        let names = ["chromium", "chromium-browser", "google-chrome"];
+        names.iter().find_map(|name| named_or_in_path("CHROMIUM", name))
+    };
+    if let Some(program) = present() {
+        return Ok(program);
+    }
+    let advice = "Chromium is not in PATH; install it, for example with apt-get install chromium, or set CHROMIUM";
+    ensure!(named_or_in_path("", "apt-get").is_some() && is_root(), advice);
+    let apt = |arguments: &[&str]| {
+        workspace::succeed(workspace::command("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    let install = ["install", "--yes", "--quiet", "--no-install-recommends", "chromium", "fonts-liberation"];
+    // The list of packages may be missing or old.
+    apt(&["update", "--quiet"]).and_then(|()| apt(&install)).context("cannot install Chromium")?;
+    present().context(advice)
+}
+
+/// Whether this user can install packages.
+fn is_root() -> bool {
+    workspace::output(workspace::command("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
 /// The path in an environment variable, or the path of the program in PATH.
 fn named_or_in_path(variable: &str, program: &str) -> Option<PathBuf> {
     let named = env::var_os(variable).filter(|path| !variable.is_empty() && !path.is_empty()).map(PathBuf::from);

@@ -35,3 +35,25 @@ export async function open(browser, options = {}) {
   page.on("pageerror", (error) => errors.push(String(error)));
   return { context, page, requests, errors };
 }
+
+/** Opens the one-time address and waits for the first page. */
+export async function enter(page, ui) {
+  await page.goto(ui.url);
+  await page.waitForURL(`${ui.origin}/`);
+  await isLive(page);
+}
+
+/** Waits until the script of the page follows the changes. */
+export async function isLive(page) {
+  await page.locator("[data-link]").getByText("Live", { exact: true }).waitFor();
+}
+
+/** Marks the window, to see later that it was not loaded again. */
+export async function mark(page) {
+  await page.evaluate(() => { window.mark = true; });
+}
+
+/** Whether the window is the one that was marked. */
+export async function isMarked(page) {
+  return page.evaluate(() => window.mark === true);
+}

@@ -12,7 +12,7 @@ const program = process.env.KUBECTL_TOOLSET;
 export async function start(args, options = {}) {
   if (!program) throw new Error("KUBECTL_TOOLSET must name the program; `cargo xtask test ui` sets it");
   const env = { ...process.env, KUBECONFIG: "/nonexistent", HOME: "/nonexistent", ...options.env };
-  const child = spawn(program, ["ui", ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program, ["ui", ...args], { env, cwd: options.cwd, stdio: ["ignore", "pipe", "pipe"] });
   const lines = [];
   const errors = [];
   const ended = new Promise((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })));

@@ -3,6 +3,7 @@
 mod agent;
 mod report;
 mod tiers;
+mod ui;
 
 use std::{env, process::ExitCode, time::Instant};
 
@@ -13,6 +14,9 @@ use self::{
     report::{Line, Outcome},
     tiers::Tier,
 };
+
+/// The exit code of `cluster` if a tool of the machine is missing.
+const MISSING_TOOL: i32 = 69;
 
 /// Arguments of `cargo xtask test`.
 #[derive(Args, Debug)]

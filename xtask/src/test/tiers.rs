@@ -11,11 +11,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
-use super::{agent, report::Outcome};
+use super::{MISSING_TOOL, agent, report::Outcome, ui};
 use crate::{chart, crds, docs, programs, tools, workspace};
-
-/// The exit code of `cluster` if a tool of the machine is missing.
-const MISSING_TOOL: i32 = 69;
 
 /// Tests on the API server mostly wait, so there are more threads than cores.
 const API_THREADS: &str = "--test-threads=4";
@@ -39,6 +36,8 @@ pub(super) enum Tier {
     Api,
     /// Tests of the chart with Helm, a real API server and a real Prometheus
     Chart,
+    /// Tests of `kubectl toolset ui` in a real browser
+    Ui,
 }
 
 impl Tier {
@@ -52,6 +51,7 @@ impl Tier {
             Self::Agent => "agent",
             Self::Api => "api",
             Self::Chart => "chart",
+            Self::Ui => "ui",
         }
     }
 
@@ -66,6 +66,7 @@ impl Tier {
             Self::Agent => agent::run(filter),
             Self::Api => api(filter),
             Self::Chart => chart(filter),
+            Self::Ui => ui::run(filter),
         }
     }
 }

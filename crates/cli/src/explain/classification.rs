@@ -1,6 +1,6 @@
 //! Whether a Service is a tool, and if not, why.
 
-use crd_types::ServiceReason;
+use crd_types::{ServiceReason, Source};
 use detectors::Product;
 use toolset::{
     Tool,
@@ -15,7 +15,7 @@ use toolset::{
 use crate::snapshot::{Planned, Snapshot};
 
 /// Whether a Service is a tool, and if not, at which step it was left out.
-pub(super) enum Classification {
+pub(crate) enum Classification {
     /// The Service is a tool.
     Tool(Box<Tool>),
     /// The Service is a candidate but not a tool.
@@ -58,7 +58,13 @@ pub(super) fn classify(snapshot: &Snapshot, planned: &Planned, service: &Recogni
         return Classification::Rejected(rejection.clone());
     }
     let labels = snapshot.index.namespace_labels(&key.namespace);
-    match source::select(&source::covering(&snapshot.config, &key.namespace, labels), &service.view) {
+    without_plan(&source::covering(&snapshot.config, &key.namespace, labels), service)
+}
+
+/// Classifies a Service that the plan does not name. `covering` are the sources that cover its namespace.
+pub(crate) fn without_plan(covering: &[&Source], service: &Recognised) -> Classification {
+    let key = &service.view.key;
+    match source::select(covering, &service.view) {
         Err(outside) => Classification::Outside(outside),
         Ok(source) if annotation::is_opted_out(&service.view) => Classification::Rejected(Rejection {
             key: key.clone(),

@@ -13,7 +13,7 @@ use super::{
     classification::Classification,
     model::{self, Conclusion, Problem, Result},
 };
-use crate::text::sentence;
+use crate::{snapshot::Snapshot, text::sentence};
 
 pub(super) fn conclusion(case: &Case<'_>) -> Conclusion {
     let reason = case.classification.reason().map(|reason| reason.as_str().to_owned());
@@ -37,17 +37,7 @@ pub(super) fn conclusion(case: &Case<'_>) -> Conclusion {
             tool: None,
         },
         Classification::Outside(outside) => {
-            let why = match outside {
-                Outside::Namespace => format!(
-                    "No source of ToolsetConfig {} covers namespace {}.",
-                    case.snapshot.config_name(),
-                    case.key().namespace
-                ),
-                Outside::Selector => {
-                    "A source covers the namespace, but no serviceSelector matches the labels of the Service."
-                        .to_owned()
-                }
-            };
+            let why = why_outside(case.snapshot, &case.key().namespace, *outside);
             Conclusion {
                 result: Result::NotSelected,
                 reason,
@@ -63,6 +53,18 @@ pub(super) fn conclusion(case: &Case<'_>) -> Conclusion {
             message: "It has no annotation, and no signature and no built-in detector recognises it.".to_owned(),
             tool: None,
         },
+    }
+}
+
+/// Why no source selects a Service.
+pub(crate) fn why_outside(snapshot: &Snapshot, namespace: &str, outside: Outside) -> String {
+    match outside {
+        Outside::Namespace => {
+            format!("No source of ToolsetConfig {} covers namespace {namespace}.", snapshot.config_name())
+        }
+        Outside::Selector => {
+            "A source covers the namespace, but no serviceSelector matches the labels of the Service.".to_owned()
+        }
     }
 }
 

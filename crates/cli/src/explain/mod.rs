@@ -21,6 +21,11 @@ mod terminal;
 use ::detectors::ServiceKey;
 
 use self::{case::Case, model::Explanation};
+#[cfg(feature = "ui")]
+pub(crate) use self::{
+    classification::{Classification, without_plan},
+    conclusion::why_outside,
+};
 use crate::{
     args::Explain,
     failure::Failure,

@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use crd_types::{ServiceReason, ToolsetConfig};
 use detectors::ServiceKey;
 use toolset::{
-    Health, Rendered, Tool,
+    Health, Tool,
     pods::Pods,
     select::{
-        annotation,
         candidate::Candidate,
         source::{self, Outside},
     },
@@ -18,12 +17,14 @@ use toolset::{
 
 use super::{address::service_address, state::Known};
 use crate::{
+    explain::{Classification, why_outside, without_plan},
     pods::claim,
     snapshot::{Planned, Snapshot},
     text::sentence,
 };
 
 /// The plan for one ToolsetConfig, and the rest of a page.
+#[expect(clippy::struct_excessive_bools, reason = "they are independent facts for the templates")]
 pub(super) struct Review {
     /// The number of the change after which it was made.
     pub version: u64,
@@ -44,7 +45,8 @@ pub(super) struct Review {
     pub tools: usize,
     /// How many of the rows are recognised and are not tools.
     pub rejected: usize,
-    pub rendered: Rendered,
+    /// The plan, to explain a Service.
+    pub planned: Planned,
     /// The data of the ConfigMap as it is. `None` if it does not exist or is not known.
     pub present: Option<BTreeMap<String, String>>,
     /// What the user should know of the input and of the plan.
@@ -139,7 +141,7 @@ impl Review {
             rejected: count(Outcome::Rejected),
             rows,
             present: output.map(|found| found.data.clone().unwrap_or_default()),
-            rendered: planned.rendered,
+            planned,
             notes,
             problems: known.problems.values().cloned().collect(),
         }
@@ -174,27 +176,16 @@ fn rows(snapshot: &Snapshot, planned: &Planned) -> Vec<Row> {
                 let labels = snapshot.index.namespace_labels(&key.namespace);
                 covering = (&key.namespace, source::covering(&snapshot.config, &key.namespace, labels));
             }
-            let mut row = Row::new(&key.namespace, &key.name);
-            match source::select(&covering.1, &service.view) {
-                Err(outside) => {
-                    row.outcome = Outcome::NotSelected;
-                    (row.reason, row.message) = match outside {
-                        Outside::Namespace => ("NamespaceNotSelected", "No source covers the namespace.".to_owned()),
-                        Outside::Selector => {
-                            ("ServiceNotSelected", "No serviceSelector matches the labels of the Service.".to_owned())
-                        }
-                    };
-                }
-                Ok(source) if annotation::is_opted_out(&service.view) => {
-                    row.outcome = Outcome::Rejected;
-                    row.reason = "OptedOut";
-                    row.message = format!("Annotation {} opts this Service out", annotation::TOOLSET);
-                    row.source.clone_from(&source.name);
-                    row.trust = source.trust.as_str();
-                    row.recognised = true;
-                }
-                Ok(_) => {}
-            }
+            let mut row = match without_plan(&covering.1, service) {
+                Classification::Rejected(rejection) => Row::of_rejection(&rejection, None),
+                Classification::Outside(outside) => Row {
+                    outcome: Outcome::NotSelected,
+                    reason: reason_outside(outside),
+                    message: why_outside(snapshot, &key.namespace, outside),
+                    ..Row::new(&key.namespace, &key.name)
+                },
+                Classification::Tool(_) | Classification::Unrecognised => Row::new(&key.namespace, &key.name),
+            };
             if let Some(claim) = claim(&snapshot.config, service, Pods::Ignored) {
                 row.recognised = true;
                 row.type_name = claim.custom.clone().unwrap_or_else(|| claim.product.to_string());
@@ -206,6 +197,13 @@ fn rows(snapshot: &Snapshot, planned: &Planned) -> Vec<Row> {
         rows.push(row);
     }
     rows
+}
+
+fn reason_outside(outside: Outside) -> &'static str {
+    match outside {
+        Outside::Namespace => ServiceReason::NamespaceNotSelected.as_str(),
+        Outside::Selector => ServiceReason::ServiceNotSelected.as_str(),
+    }
 }
 
 impl Row {

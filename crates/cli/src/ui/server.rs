@@ -37,7 +37,7 @@ struct Parts {
     origin: Origin,
     session: Session,
     port: u16,
-    /// Part of every ETag, so that a browser does not take an answer of an earlier process for a current one.
+    /// Part of every `ETag`, so that a browser does not take an answer of an earlier process for a current one.
     run: String,
     /// Removed after the browser has used it.
     redirect: Mutex<Option<RedirectFile>>,
@@ -63,12 +63,12 @@ impl Server {
         &self.0.origin
     }
 
-    /// The part of an ETag that names this process.
+    /// The part of an `ETag` that names this process.
     pub(super) fn run_prefix(&self) -> String {
         format!("{}-", self.0.run)
     }
 
-    /// The part of an ETag that names this process and the change after which a page was made.
+    /// The part of an `ETag` that names this process and the change after which a page was made.
     pub(super) fn tag(&self, version: u64) -> String {
         format!("{}-{version}-", self.0.run)
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use ring::rand::{SecureRandom as _, SystemRandom};
-use sha2::{Digest as _, Sha256};
+use toolset::digest::of_parts;
 
 use crate::failure::Failure;
 
@@ -20,7 +20,7 @@ const IDLE: Duration = Duration::from_secs(60 * 60);
 const LENGTH: usize = 32;
 
 /// Only digests are kept, so that the time of a comparison says nothing about a secret.
-type Secret = [u8; 32];
+type Secret = String;
 
 /// The one session of this process.
 #[derive(Debug)]
@@ -88,11 +88,12 @@ pub(super) fn random() -> Result<String, Failure> {
     SystemRandom::new()
         .fill(&mut bytes)
         .map_err(|_| Failure::input("error: the system has no random numbers for the address of the page"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    Ok(digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect())
 }
 
 fn digest(secret: &str) -> Secret {
-    Sha256::digest(secret.as_bytes()).into()
+    of_parts([secret])
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crd_types::{ToolsetConfig, ToolsetConfigSpec};
+use crd_types::{
+    Baseline, Consumer, DetectorConfig, Evidence, Health, Mode, Output, Override, Signature, Source, StaticTool,
+    ToolsetConfig, ToolsetConfigSpec,
+};
 use kube::ResourceExt as _;
 use serde::Serialize;
 use toolset::Manifest;
@@ -92,15 +95,15 @@ fn effect(
     known.snapshot.config = config;
     known.snapshot.config_given = true;
     let after = Review::new(known, cluster_domain);
-    let manifest = Manifest::new(&after.config, &after.rendered);
+    let manifest = Manifest::new(&after.config, &after.planned.rendered);
     let config_map = serde_saphyr::to_string(&manifest)
         .map_err(|error| Failure::input(format!("error: cannot write YAML: {error}")))?;
     let keys: BTreeSet<&str> =
-        before.rendered.data.keys().chain(after.rendered.data.keys()).map(|key| &**key).collect();
+        before.planned.rendered.data.keys().chain(after.planned.rendered.data.keys()).map(|key| &**key).collect();
     let files = keys
         .into_iter()
         .map(|key| {
-            let of = |review: &Review| review.rendered.data.get(key).map(ToString::to_string);
+            let of = |review: &Review| review.planned.rendered.data.get(key).map(ToString::to_string);
             FileDifference::new(key, of(before).as_deref(), of(&after).as_deref())
         })
         .collect();
@@ -165,7 +168,7 @@ struct Written<'a> {
     api_version: &'static str,
     kind: &'static str,
     metadata: Metadata,
-    spec: &'a ToolsetConfigSpec,
+    spec: WrittenSpec<'a>,
 }
 
 #[derive(Serialize)]
@@ -177,11 +180,69 @@ struct Metadata {
     labels: BTreeMap<String, String>,
 }
 
+/// The spec without what the API server adds.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenSpec<'a> {
+    #[serde(skip_serializing_if = "is_default")]
+    mode: &'a Mode,
+    sources: &'a [Source],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    detectors: &'a [DetectorConfig],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    signatures: &'a [Signature],
+    #[serde(skip_serializing_if = "is_default")]
+    evidence: &'a Evidence,
+    #[serde(skip_serializing_if = "is_default")]
+    health: &'a Health,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    overrides: &'a [Override],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tools: &'a [StaticTool],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    baseline: &'a [Baseline],
+    #[serde(skip_serializing_if = "is_default")]
+    output: &'a Output,
+    #[serde(skip_serializing_if = "is_default")]
+    consumer: &'a Consumer,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference to the field, which is one itself")]
+fn is_default<T: Default + PartialEq>(value: &&T) -> bool {
+    **value == T::default()
+}
+
 /// The text to start with.
 pub(super) fn yaml_of(config: &ToolsetConfig) -> String {
     let metadata = Metadata { name: config.name_any(), namespace: config.namespace(), labels: config.labels().clone() };
-    let written =
-        Written { api_version: "toolset.kubernaut.io/v1alpha1", kind: "ToolsetConfig", metadata, spec: &config.spec };
+    // Named one by one, so that a new field cannot be forgotten.
+    let ToolsetConfigSpec {
+        mode,
+        sources,
+        detectors,
+        signatures,
+        evidence,
+        health,
+        overrides,
+        tools,
+        baseline,
+        output,
+        consumer,
+    } = &config.spec;
+    let spec = WrittenSpec {
+        mode,
+        sources,
+        detectors,
+        signatures,
+        evidence,
+        health,
+        overrides,
+        tools,
+        baseline,
+        output,
+        consumer,
+    };
+    let written = Written { api_version: "toolset.kubernaut.io/v1alpha1", kind: "ToolsetConfig", metadata, spec };
     // Only texts, numbers and lists, so it can always be written.
     serde_saphyr::to_string(&written).unwrap_or_default()
 }

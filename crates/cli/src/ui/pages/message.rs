@@ -34,6 +34,10 @@ pub(in crate::ui) async fn not_found() -> Response {
     show(StatusCode::NOT_FOUND, "Not found", "There is no such page.", false)
 }
 
+pub(super) fn no_service() -> Response {
+    show(StatusCode::NOT_FOUND, "Not found", "This Service does not exist, or it cannot be read.", false)
+}
+
 /// For a browser without a session.
 pub(in crate::ui) fn locked() -> Response {
     show(

@@ -3,6 +3,7 @@
 pub(super) mod message;
 mod output;
 mod overview;
+mod service;
 mod services;
 mod what_if;
 
@@ -14,7 +15,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use sha2::{Digest as _, Sha256};
+use toolset::digest::of_parts;
 
 use super::{
     review::Review,
@@ -27,6 +28,7 @@ pub(super) fn routes() -> Router<Server> {
     Router::new()
         .route("/", get(overview::page))
         .route("/services", get(services::page))
+        .route("/services/{namespace}/{name}", get(service::page))
         .route("/output", get(output::page))
         .route("/what-if", get(what_if::page).post(what_if::evaluated))
         .route("/what-if/toolsetconfig.yaml", post(what_if::toolset_config))
@@ -53,7 +55,6 @@ pub(super) struct Frame {
     /// The address of the page in the navigation.
     active: &'static str,
     origin: String,
-    live: bool,
     /// Whether everything was read once.
     complete: bool,
     /// The ToolsetConfigs to choose from. Empty if there is nothing to choose.
@@ -61,7 +62,6 @@ pub(super) struct Frame {
     /// The query that keeps the chosen ToolsetConfig, with its question mark.
     query: String,
     config_name: String,
-    config_given: bool,
     problems: Vec<String>,
     notes: Vec<String>,
 }
@@ -91,25 +91,22 @@ impl Frame {
             title,
             active,
             origin: server.origin().in_words(),
-            live: review.live,
             complete: review.complete,
             configs: if several { names.iter().copied().map(choice).collect() } else { Vec::new() },
             query: if several { format!("?{query}") } else { String::new() },
             config_name: review.config_name.clone(),
-            config_given: review.config_given,
             problems: review.problems.clone(),
             notes: review.notes.clone(),
         }
     }
 }
 
-/// The page with an ETag, or 304 if the browser has it already.
+/// The page with an `ETag`, or 304 if the browser has it already.
 fn answer(server: &Server, version: u64, headers: &HeaderMap, page: &impl Template) -> Response {
     let Ok(html) = page.render() else {
         return message::failed("The page cannot be written.");
     };
-    let digest = Sha256::digest(html.as_bytes());
-    let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let digest = of_parts([html.as_str()]);
     let tag = format!("\"{}{digest}\"", server.tag(version));
     // The last part is the content. A change that the page does not show makes no new answer.
     let content = |tag: &str| tag.trim_matches('"').rsplit_once('-').map(|(_, content)| content.to_owned());

@@ -22,7 +22,6 @@ use crate::ui::{
 #[template(path = "output.html")]
 struct Output<'a> {
     frame: Frame,
-    review: &'a Review,
     name: String,
     /// Whether the ConfigMap exists.
     exists: bool,
@@ -49,11 +48,12 @@ impl<'a> Output<'a> {
         let present = review.present.as_ref();
         let of_present = present.into_iter().flat_map(|data| data.keys().map(String::as_str));
         let (ours, foreign): (Vec<&str>, Vec<&str>) = of_present.partition(|key| is_of_a_format(key));
-        let keys: BTreeSet<&str> = ours.into_iter().chain(review.rendered.data.keys().map(|key| &**key)).collect();
+        let keys: BTreeSet<&str> =
+            ours.into_iter().chain(review.planned.rendered.data.keys().map(|key| &**key)).collect();
         let files: Vec<FileDifference> = keys
             .into_iter()
             .map(|key| {
-                let after = review.rendered.data.get(key).map(|text| &**text);
+                let after = review.planned.rendered.data.get(key).map(|text| &**text);
                 let before = present.and_then(|data| data.get(key)).map(String::as_str);
                 // A file without anything to compare it with is shown as it is.
                 FileDifference::new(key, if present.is_none() { after } else { before }, after)
@@ -73,7 +73,6 @@ impl<'a> Output<'a> {
             files,
             foreign,
             summary,
-            review,
         }
     }
 }

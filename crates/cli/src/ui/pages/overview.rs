@@ -40,7 +40,7 @@ struct Config {
 /// A number with a link to the Services that it counts.
 struct Count {
     label: String,
-    count: usize,
+    number: usize,
     /// The length of a bar, of 100.
     share: usize,
     address: String,
@@ -111,13 +111,13 @@ impl<'a> Overview<'a> {
 
 fn counts(numbers: Vec<(&str, usize)>, address: impl Fn(&str) -> String) -> Vec<Count> {
     let all = numbers.iter().map(|(_, count)| *count).sum::<usize>().max(1);
-    let count = |(label, count): (&str, usize)| Count {
+    let one = |(label, number): (&str, usize)| Count {
         label: label.to_owned(),
-        count,
-        share: (count * 100 / all).max(2),
+        number,
+        share: (number * 100 / all).max(2),
         address: address(label),
     };
-    numbers.into_iter().map(count).collect()
+    numbers.into_iter().map(one).collect()
 }
 
 impl Config {
