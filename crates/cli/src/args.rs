@@ -105,6 +105,9 @@ pub(crate) enum Command {
     /// Explain why a Service is a tool or why it is not, and what you can do
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(Explain),
+    /// Compare the ConfigMap in the cluster with what the operator would write
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(Diff),
     /// Validate ToolsetConfigs without a cluster, as the API server does
     #[command(after_help = VALIDATE_EXAMPLES)]
     Validate(Validate),
@@ -150,6 +153,16 @@ Examples:
 
   # Explain it with the objects in files; the Pod template shows what the Service does not
   kubectl toolset explain prometheus-server -n monitoring -f service.yaml -f deployment.yaml";
+
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  # Show what the operator would change now
+  kubectl toolset diff
+
+  # Show what a ToolsetConfig that is not applied yet would change
+  kubectl toolset diff -f toolsetconfig.yaml
+
+Exit codes: 0 no difference, 1 there is a difference, 2 an error.";
 
 const VALIDATE_EXAMPLES: &str = "\
 Examples:
@@ -220,6 +233,37 @@ pub(crate) struct Explain {
     /// The output format [default: text]
     #[arg(short, long, value_name = "FORMAT")]
     pub output: Option<ModelFormat>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// A file with a ToolsetConfig, which replaces the one of the cluster; - for standard input
+    #[arg(short = 'f', long = "filename", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Read the subdirectories of a directory, too
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
+    /// The ToolsetConfig to use [default: all of them, or the only one of the namespace]
+    #[arg(long, value_name = "[NAMESPACE/]NAME")]
+    pub config: Option<String>,
+    /// The DNS domain of the cluster
+    #[arg(
+        long,
+        value_name = "DOMAIN",
+        default_value = toolset::DEFAULT_CLUSTER_DOMAIN,
+        value_parser = toolset::checked::cluster_domain
+    )]
+    pub cluster_domain: String,
+    /// The output format [default: a unified diff]
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output: Option<ModelFormat>,
+}
+
+impl Diff {
+    /// The files to read.
+    pub(crate) fn named(&self) -> Named<'_> {
+        Named { files: &self.files, recursive: self.recursive }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -295,8 +339,8 @@ pub(crate) struct From {
     /// Read the objects from the cluster of the current context; a ToolsetConfig in -f replaces the one of the cluster
     #[arg(long)]
     pub live: bool,
-    /// The ToolsetConfig to use; required if the cluster has several
-    #[arg(long, value_name = "NAMESPACE/NAME")]
+    /// The ToolsetConfig of the cluster to use [default: all of them, or the only one of the namespace]
+    #[arg(long, value_name = "[NAMESPACE/]NAME")]
     pub config: Option<String>,
     /// The DNS domain of the cluster
     #[arg(

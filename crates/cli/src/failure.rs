@@ -7,6 +7,8 @@ pub(crate) enum Failure {
     Input(Vec<String>),
     /// The command line is wrong. The exit code is 2.
     Usage(String),
+    /// The command line does not say what to use. The lines list the possible commands. The exit code is 2.
+    Choice(Vec<String>),
 }
 
 impl Failure {
@@ -18,7 +20,7 @@ impl Failure {
     /// What to print, line by line.
     pub(crate) fn lines(&self) -> impl Iterator<Item = &str> {
         match self {
-            Self::Input(problems) => problems.iter().map(String::as_str),
+            Self::Input(problems) | Self::Choice(problems) => problems.iter().map(String::as_str),
             Self::Usage(problem) => std::slice::from_ref(problem).iter().map(String::as_str),
         }
     }

@@ -7,6 +7,8 @@
 //! ```
 
 mod args;
+mod diff;
+mod difference;
 mod explain;
 mod failure;
 mod input;
@@ -28,12 +30,13 @@ use std::{
     process::ExitCode,
 };
 
-use args::{Cli, Cluster, Command, From};
+use args::{Cli, Cluster, Command, Format, From};
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use failure::Failure;
+use live::{Request, Several};
 use outcome::Outcome;
 use paint::Paint;
-use snapshot::Snapshot;
+use snapshot::Objects;
 use text::Text;
 
 fn main() -> ExitCode {
@@ -46,20 +49,22 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    // As with kubectl diff, 1 means that there is a difference.
+    let error_code = if matches!(cli.command, Command::Diff(_)) { 2 } else { 1 };
     match run(cli) {
         Ok(outcome) => {
             for note in &outcome.notes {
                 say(&format!("note: {note}"));
             }
-            write(outcome.output.as_str())
+            write(outcome.output.as_str(), outcome.code)
         }
         Err(failure) => {
             for line in failure.lines() {
                 say(line);
             }
             match failure {
-                Failure::Input(_) => ExitCode::from(1),
-                Failure::Usage(_) => ExitCode::from(2),
+                Failure::Input(_) => ExitCode::from(error_code),
+                Failure::Usage(_) | Failure::Choice(_) => ExitCode::from(2),
             }
         }
     }
@@ -86,14 +91,19 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
     let cluster = &cli.cluster;
     match cli.command {
         Command::Render(args) => {
-            let snapshot = snapshot(cluster, &args.from, args.from.live)?;
-            render::run(&snapshot, &args.from.cluster_domain, args.output, paint)
+            let format = render::format_or_default(args.output);
+            let several = if format == Format::Table { Several::Preferred } else { Several::One };
+            let mut objects = objects(cluster, &args.from, args.from.live, None, several)?;
+            render::run(&mut objects, &args.from.cluster_domain, format, paint)
         }
         Command::Explain(args) => {
             let live = args.from.live || args.from.files.is_empty();
-            let snapshot = snapshot(cluster, &args.from, live)?;
-            explain::run(&snapshot, &args, cluster.namespace.as_deref(), paint)
+            let namespace = cluster.namespace.as_deref();
+            let (read, _) = explain::find::parse(&args.service, namespace);
+            let mut objects = objects(cluster, &args.from, live, read, Several::All)?;
+            explain::run(&mut objects, &args, namespace, paint)
         }
+        Command::Diff(args) => diff::run(cluster, &args, paint),
         Command::Validate(args) => validate::run(args.named()),
         #[cfg(feature = "ui")]
         Command::Ui(args) => ui::run(cluster, &args),
@@ -106,30 +116,45 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
     }
 }
 
-/// Reads the objects from files or from the cluster.
-fn snapshot(cluster: &Cluster, from: &From, live: bool) -> Result<Snapshot, Failure> {
+/// Reads the objects from files or from the cluster. `namespace` is read if the user may not read all of them.
+fn objects(
+    cluster: &Cluster,
+    from: &From,
+    live: bool,
+    namespace: Option<&str>,
+    several: Several,
+) -> Result<Objects, Failure> {
     if from.files.is_empty() && !live {
         return Err(Failure::Usage(
             "error: no input was given; use -f FILE, -f - for standard input, or --live for the cluster".to_owned(),
         ));
     }
-    if live {
-        live::snapshot(cluster, from)
-    } else if let Some(flag) = from.config.as_ref().map(|_| "--config").or(cluster.flag()) {
-        Err(Failure::Usage(format!(
-            "error: {flag} requires --live; to use a ToolsetConfig from a file, pass it with -f"
-        )))
-    } else {
-        input::snapshot(from.named())
+    if !live {
+        return match from.config.as_ref().map(|_| "--config").or(cluster.flag()) {
+            Some(flag) => Err(Failure::Usage(format!(
+                "error: {flag} requires --live; to use a ToolsetConfig from a file, pass it with -f"
+            ))),
+            None => input::snapshot(from.named()).map(Objects::of),
+        };
     }
+    let given = input::config_only(from.named())?;
+    if given.is_some() && from.config.is_some() {
+        return Err(Failure::Usage(
+            "error: --config cannot be used with a ToolsetConfig in -f; remove one of them".to_owned(),
+        ));
+    }
+    live::block_on(async {
+        let client = live::connect(cluster).await?;
+        live::read(&client, Request { given, named: from.config.as_deref(), namespace, several }).await
+    })
 }
 
 /// Writes to standard output. A closed pipe is not a failure, because commands such as `head` close it early.
-fn write(output: &str) -> ExitCode {
+fn write(output: &str, code: u8) -> ExitCode {
     let mut out = io::stdout().lock();
     match out.write_all(output.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(code),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(code),
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: cannot write to standard output: {error}");
             ExitCode::from(1)

@@ -9,6 +9,8 @@ pub(crate) struct Outcome {
     pub output: Output,
     /// Notes for standard error. Each note is one line.
     pub notes: Vec<String>,
+    /// The exit code. It is not 0 if the command found what it looks for, such as a difference.
+    pub code: u8,
 }
 
 /// What goes to standard output.
@@ -30,13 +32,24 @@ impl Output {
 }
 
 impl Outcome {
+    /// Output with notes.
+    pub(crate) fn new(output: Output, notes: Vec<String>) -> Self {
+        Self { output, notes, code: 0 }
+    }
+
     /// Output for programs, without notes.
     pub(crate) fn exact(output: String) -> Self {
-        Self { output: Output::Exact(output), notes: Vec::new() }
+        Self::new(Output::Exact(output), Vec::new())
     }
 
     /// Output for people.
     pub(crate) fn shown(output: Text, notes: Vec<String>) -> Self {
-        Self { output: Output::Shown(output), notes }
+        Self::new(Output::Shown(output), notes)
+    }
+
+    /// The same with an exit code.
+    pub(crate) fn with_code(mut self, code: u8) -> Self {
+        self.code = code;
+        self
     }
 }

@@ -1,5 +1,7 @@
 //! Prints data for programs.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::{args::ModelFormat, failure::Failure, outcome::Output};
@@ -11,6 +13,19 @@ pub(crate) fn model(value: &impl Serialize, format: ModelFormat) -> Result<Outpu
         ModelFormat::Yaml => yaml(value),
     }
     .map(Output::Exact)
+}
+
+/// One object, or several as a list: an object with the field `items`.
+pub(crate) fn models<T: Serialize>(mut values: Vec<T>, format: ModelFormat) -> Result<Output, Failure> {
+    match values.pop() {
+        Some(only) if values.is_empty() => model(&only, format),
+        last => list(&values.into_iter().chain(last).collect::<Vec<_>>(), format),
+    }
+}
+
+/// A list: an object with the field `items`.
+pub(crate) fn list<T: Serialize>(items: &[T], format: ModelFormat) -> Result<Output, Failure> {
+    model(&BTreeMap::from([("items", items)]), format)
 }
 
 pub(crate) fn yaml(value: &impl Serialize) -> Result<String, Failure> {

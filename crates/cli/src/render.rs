@@ -14,24 +14,53 @@ use crate::{
     outcome::{Outcome, Output},
     paint::Paint,
     print,
-    snapshot::{Planned, Snapshot},
+    snapshot::{Objects, Planned, Snapshot},
     table::{Table, cell, health_colour, plain},
     text::{Text, text},
 };
 
-/// Makes the plan and prints it in a format.
+/// The format that is meant if the user names none: a table on a terminal, otherwise the ConfigMap.
+pub(crate) fn format_or_default(format: Option<Format>) -> Format {
+    format.unwrap_or(if io::stdout().is_terminal() { Format::Table } else { Format::Configmap })
+}
+
+/// Makes the plans and prints them in a format. Only a table shows the plans of several ToolsetConfigs.
 pub(crate) fn run(
-    snapshot: &Snapshot,
+    objects: &mut Objects,
     cluster_domain: &str,
-    format: Option<Format>,
+    format: Format,
     paint: Paint,
 ) -> Result<Outcome, Failure> {
-    let format = format.unwrap_or(if io::stdout().is_terminal() { Format::Table } else { Format::Configmap });
-    let mut snapshot_notes = snapshot.notes.clone();
+    let several = objects.configs.len() > 1;
+    let mut notes = objects.snapshot.notes.clone();
+    let mut tables = Vec::new();
+    let mut files = String::new();
+    for result in objects.each(|snapshot| one(snapshot, cluster_domain, format, paint)) {
+        let Rendering { config, output, notes: more } = result?;
+        notes.extend(more.into_iter().map(|note| if several { format!("{config}: {note}") } else { note }));
+        match output {
+            Output::Shown(table) => tables.push(table),
+            Output::Exact(file) => files.push_str(&file),
+        }
+    }
+    notes.dedup();
+    let output =
+        if tables.is_empty() { Output::Exact(files) } else { Output::Shown(Text::paragraphs(&tables).ended()) };
+    Ok(Outcome::new(output, notes))
+}
+
+/// What is printed for one ToolsetConfig.
+struct Rendering {
+    /// Its namespace and its name.
+    config: String,
+    output: Output,
+    notes: Vec<String>,
+}
+
+fn one(snapshot: &Snapshot, cluster_domain: &str, format: Format, paint: Paint) -> Result<Rendering, Failure> {
     let Planned { plan, rendered, .. } = snapshot.plan(cluster_domain);
     let notes = plan.notes.iter().chain(&rendered.notes).map(|note| format!("{}: {}", note.reason, note.message));
-    snapshot_notes.extend(notes);
-    snapshot_notes.dedup();
+    let notes = notes.chain(nothing_taken(snapshot, &plan)).collect();
     let output = match format {
         Format::Table => Output::Shown(table(snapshot, &plan, paint)),
         Format::Json => print::model(&file(&plan), ModelFormat::Json)?,
@@ -42,13 +71,31 @@ pub(crate) fn run(
         Format::Krr => Output::Exact(paste::krr(&plan)),
         Format::Holmesgpt => Output::Exact(rendered.data.get(HOLMESGPT_KEY).map(ToString::to_string).ok_or_else(
             || {
-                Failure::input(
-                    "error: the operator does not write this file, because spec.output.formats of the ToolsetConfig does not contain HolmesGPT",
-                )
+                Failure::input(format!(
+                    "error: the operator does not write this file, because spec.output.formats of ToolsetConfig {} does not contain HolmesGPT",
+                    snapshot.config_name()
+                ))
             },
         )?),
     };
-    Ok(Outcome { output, notes: snapshot_notes })
+    Ok(Rendering { config: snapshot.config_name(), output, notes })
+}
+
+/// Says that no Service is a tool, and where to look.
+fn nothing_taken(snapshot: &Snapshot, plan: &Plan) -> Option<String> {
+    let services = snapshot.index.services_len();
+    if services == 0 || plan.tools.iter().any(|tool| tool.key.is_some()) {
+        return None;
+    }
+    let of =
+        if services == 1 { "the only Service is not".to_owned() } else { format!("none of {services} Services is") };
+    let rejected = plan.rejected.len();
+    let others = match (services - rejected.min(services), rejected) {
+        (_, 0) => "no rule recognises any of them, or no source selects them".to_owned(),
+        (0, _) => format!("{rejected} rejected"),
+        (others, _) => format!("{rejected} rejected, {others} not recognised or not selected"),
+    };
+    Some(format!("{of} a tool: {others}; see why with kubectl toolset explain NAME -n NAMESPACE"))
 }
 
 #[derive(Serialize)]
@@ -174,7 +221,7 @@ fn table(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> Text {
         }
         lines.extend(table.lines(paint, "  "));
     }
-    Text::joined(&lines).ended()
+    Text::joined(&lines)
 }
 
 /// One line with the numbers of Services, tools and rejected Services.

@@ -37,6 +37,32 @@ pub(crate) struct Snapshot {
     pub notes: Vec<String>,
 }
 
+/// What a command works on: the objects, and the ToolsetConfigs to use one after the other.
+pub(crate) struct Objects {
+    pub snapshot: Snapshot,
+    /// At least one. Without a ToolsetConfig, it is `default_config()`.
+    pub configs: Vec<ToolsetConfig>,
+}
+
+impl Objects {
+    /// The objects with the ToolsetConfig that they have.
+    pub(crate) fn of(snapshot: Snapshot) -> Self {
+        let configs = vec![snapshot.config.clone()];
+        Self { snapshot, configs }
+    }
+
+    /// Runs a function for each ToolsetConfig.
+    pub(crate) fn each<T>(&mut self, mut run: impl FnMut(&Snapshot) -> T) -> Vec<T> {
+        self.configs
+            .iter()
+            .map(|config| {
+                self.snapshot.config = config.clone();
+                run(&self.snapshot)
+            })
+            .collect()
+    }
+}
+
 /// The plan and the steps before it.
 pub(crate) struct Planned {
     /// The candidates and their health, before overrides and ranking.
@@ -146,7 +172,7 @@ impl Snapshot {
 }
 
 /// What shows who owns a ConfigMap.
-fn ownership_of(found: &ConfigMap) -> ConfigMapView {
+pub(crate) fn ownership_of(found: &ConfigMap) -> ConfigMapView {
     let owners = found.metadata.owner_references.as_deref().unwrap_or_default();
     let controller = owners.iter().find(|owner| owner.controller == Some(true));
     ConfigMapView {

@@ -34,6 +34,11 @@ impl Text {
         Self(lines.iter().map(|line| line.0.as_str()).collect::<Vec<_>>().join("\n"))
     }
 
+    /// The texts with an empty line between them.
+    pub(crate) fn paragraphs(texts: &[Self]) -> Self {
+        Self(texts.iter().map(|text| text.0.as_str()).collect::<Vec<_>>().join("\n\n"))
+    }
+
     /// The text and a line break.
     pub(crate) fn ended(mut self) -> Self {
         self.0.push('\n');

@@ -9,7 +9,7 @@ mod case;
 mod classification;
 mod conclusion;
 mod detectors;
-mod find;
+pub(crate) mod find;
 mod instances;
 pub(crate) mod model;
 mod pods;
@@ -29,31 +29,52 @@ pub(crate) use self::{
 use crate::{
     args::Explain,
     failure::Failure,
-    outcome::Outcome,
+    outcome::{Outcome, Output},
     paint::Paint,
     print,
-    snapshot::{Planned, Snapshot},
+    snapshot::{Objects, Planned, Snapshot},
+    text::Text,
 };
 
-/// Explains one Service. `namespace` is the one of `-n`.
+/// Explains one Service for every ToolsetConfig that selects it. `namespace` is the one of `-n`.
 pub(crate) fn run(
-    snapshot: &Snapshot,
+    objects: &mut Objects,
     args: &Explain,
     namespace: Option<&str>,
     paint: Paint,
 ) -> Result<Outcome, Failure> {
-    let mut notes = snapshot.notes.clone();
-    let key = find::find(snapshot, &args.service, namespace, &mut notes)?;
+    let mut notes = objects.snapshot.notes.clone();
+    let key = find::find(&objects.snapshot, &args.service, namespace, &mut notes)?;
     let cluster_domain = args.from.cluster_domain.as_str();
-    let planned = snapshot.plan(cluster_domain);
-    let Some(explanation) = explanation(snapshot, &planned, &key, cluster_domain) else {
-        return Err(Failure::input(format!("error: Service {key} was not found")));
+    let explanations =
+        objects.each(|snapshot| explanation(snapshot, &snapshot.plan(cluster_domain), &key, cluster_domain));
+    let mut explanations: Vec<Explanation> = explanations.into_iter().flatten().collect();
+    let all = explanations.len();
+    if explanations.iter().any(|one| one.conclusion.result != model::Result::NotSelected) {
+        explanations.retain(|one| one.conclusion.result != model::Result::NotSelected);
+    }
+    notes.extend(note(all, &explanations));
+    let output = if let Some(format) = args.output {
+        print::models(explanations, format)?
+    } else {
+        let texts: Vec<Text> = explanations.iter().map(|one| terminal::text(one, paint)).collect();
+        Output::Shown(Text::paragraphs(&texts).ended())
     };
-    let output = match args.output {
-        Some(format) => print::model(&explanation, format)?,
-        None => Outcome::shown(terminal::text(&explanation, paint), Vec::new()).output,
-    };
-    Ok(Outcome { output, notes })
+    Ok(Outcome::new(output, notes))
+}
+
+/// Which of several ToolsetConfigs are explained.
+fn note(all: usize, explanations: &[Explanation]) -> Option<String> {
+    if all < 2 {
+        return None;
+    }
+    let names: Vec<&str> = explanations.iter().filter_map(|one| one.sources.config.as_deref()).collect();
+    let selects = explanations.iter().any(|one| one.conclusion.result != model::Result::NotSelected);
+    Some(match (selects, names.as_slice()) {
+        (true, [only]) => format!("of {all} ToolsetConfigs, only {only} selects this Service"),
+        (true, names) => format!("{} of {all} ToolsetConfigs select this Service: {}", names.len(), names.join(", ")),
+        (false, _) => format!("none of {all} ToolsetConfigs selects this Service"),
+    })
 }
 
 /// Explains a Service. `None` if the snapshot does not have it.

@@ -34,7 +34,7 @@ pub(super) fn text(explanation: &Explanation, paint: Paint) -> Text {
         }
         written.extend(lines);
     }
-    Text::joined(&written).ended()
+    Text::joined(&written)
 }
 
 #[derive(Clone, Copy)]
@@ -119,7 +119,10 @@ impl Page {
     }
 
     fn sources(self, sources: &Sources) -> Vec<Text> {
-        let mut lines = vec![self.paint.bold("Sources")];
+        let mut lines = vec![match &sources.config {
+            Some(config) => text!(self.paint.bold("Sources"), format!(" of ToolsetConfig {config}")),
+            None => self.paint.bold("Sources"),
+        }];
         if sources.config.is_none() {
             lines.extend(self.prose("  ", "There is no ToolsetConfig, so every namespace is Trusted."));
         }

@@ -1,74 +1,69 @@
 //! Reads objects from a cluster with the permissions of the user.
 
+mod configs;
 mod connect;
 mod pods;
 mod problem;
+mod reach;
 
-use std::{collections::BTreeMap, fmt::Debug};
+use std::collections::BTreeMap;
 
 use crd_types::{NamespacesFrom, ToolsetConfig};
 use k8s_openapi::api::{
-    core::v1::{ConfigMap, Namespace, Service},
+    core::v1::{ConfigMap, Service},
     discovery::v1::EndpointSlice,
 };
-use kube::{Api, Client, Resource, ResourceExt, api::ListParams};
-use serde::de::DeserializeOwned;
+use kube::{Api, Client, ResourceExt};
 use toolset::{Index, convert};
 
 use self::pods::Targets;
 #[cfg(feature = "ui")]
 pub(crate) use self::pods::{Tasks, is_of_service, pods_of};
 pub(crate) use self::{
+    configs::Several,
     connect::{block_on, connect},
     problem::{of_request, refused},
+    reach::Reach,
 };
 use crate::{
-    args::{Cluster, From},
     failure::Failure,
-    input,
-    snapshot::{Snapshot, default_config},
+    snapshot::{Objects, Snapshot, default_config},
 };
 
-/// The maximum number of objects in one page of a list.
-const PAGE: u32 = 500;
-
-/// Reads a snapshot of the cluster.
-pub(crate) fn snapshot(cluster: &Cluster, from: &From) -> Result<Snapshot, Failure> {
-    let given = input::config_only(from.named())?;
-    if given.is_some() && from.config.is_some() {
-        return Err(Failure::Usage(
-            "error: --config cannot be used with a ToolsetConfig in -f; remove one of them".to_owned(),
-        ));
-    }
-    block_on(async {
-        let client = connect(cluster).await?;
-        read(&client, from, given).await
-    })
+/// What to read.
+pub(crate) struct Request<'a> {
+    /// The ToolsetConfig of a file. It replaces those of the cluster.
+    pub given: Option<ToolsetConfig>,
+    /// The ToolsetConfig of `--config`.
+    pub named: Option<&'a str>,
+    /// The namespace to read if the user may not read all of them. By default it is the one of the client.
+    pub namespace: Option<&'a str>,
+    /// What to do if there are several ToolsetConfigs.
+    pub several: Several,
 }
 
-/// Reads a snapshot with a client. `given` is the ToolsetConfig of a file.
-pub(crate) async fn read(client: &Client, from: &From, given: Option<ToolsetConfig>) -> Result<Snapshot, Failure> {
+/// Reads the cluster. The index has what the Pods say for all of the ToolsetConfigs.
+pub(crate) async fn read(client: &Client, request: Request<'_>) -> Result<Objects, Failure> {
     let mut notes = Vec::new();
-    let config = match given {
-        Some(config) => Some(config),
-        None => choose(client, from.config.as_deref(), &mut notes).await?,
+    let mut reach = Reach::new(client, request.namespace);
+    let configs = match request.given {
+        Some(config) => vec![config],
+        None => configs::choose(&mut reach, request.named, request.several, &mut notes).await?,
     };
-    let config_given = config.is_some();
-    let config = config.unwrap_or_else(default_config);
+    let config_given = !configs.is_empty();
+    let configs = if config_given { configs } else { vec![default_config()] };
     let mut index = Index::default();
-    let services = list(&Api::<Service>::all(client.clone()), "Services").await?;
-    for service in services {
+    for service in reach.list::<Service>("Services").await? {
         index.apply_service(convert::service(&service.metadata, service.spec.as_ref()));
     }
-    let by_labels = config.spec.sources.iter().any(|source| source.namespaces.from == NamespacesFrom::Selector);
-    if by_labels {
-        let namespaces = list(&Api::<Namespace>::all(client.clone()), "Namespaces").await?;
-        for namespace in namespaces {
+    let mut sources = configs.iter().flat_map(|config| &config.spec.sources);
+    if sources.any(|source| source.namespaces.from == NamespacesFrom::Selector) {
+        for namespace in reach.namespaces(&mut notes).await? {
             index.apply_namespace(convert::namespace(&namespace.metadata));
         }
     }
     let mut targets = Targets::default();
-    let slices_known = match list(&Api::<EndpointSlice>::all(client.clone()), "EndpointSlices").await {
+    let slices_known = match reach.list::<EndpointSlice>("EndpointSlices").await {
         Ok(slices) => {
             for slice in slices {
                 let endpoints = slice.endpoints.iter().map(Into::into);
@@ -81,56 +76,30 @@ pub(crate) async fn read(client: &Client, from: &From, given: Option<ToolsetConf
         }
         Err(failure) => {
             notes.push(format!(
-                "the health of the tools is unknown, and Services of Tenant sources wait (AwaitingEndpointSlices), because EndpointSlices cannot be read: {}",
+                "EndpointSlices cannot be read, so the health of the tools is unknown, and Services of Tenant sources wait (AwaitingEndpointSlices): {}",
                 message_of(&failure)
             ));
             false
         }
     };
-    let pods = targets.read(client, &config, &mut index, &mut notes).await;
-    let config_maps = config_maps(client, &config, &mut notes).await;
-    let default_namespace = client.default_namespace().to_owned();
-    Ok(Snapshot { index, config, config_given, config_maps, pods, slices_known, live: true, default_namespace, notes })
-}
-
-/// Selects the ToolsetConfig that `--config` names, or the only one of the cluster.
-async fn choose(
-    client: &Client,
-    wanted: Option<&str>,
-    notes: &mut Vec<String>,
-) -> Result<Option<ToolsetConfig>, Failure> {
-    if let Some(wanted) = wanted {
-        let Some((namespace, name)) = wanted.split_once('/') else {
-            return Err(Failure::Usage(format!("error: --config {wanted} is not valid; use NAMESPACE/NAME")));
-        };
-        let api = Api::<ToolsetConfig>::namespaced(client.clone(), namespace);
-        let found = api.get_opt(name).await.map_err(|error| refused("ToolsetConfigs", &error))?;
-        return found.map(Some).ok_or_else(|| {
-            Failure::input(format!(
-                "error: the cluster has no ToolsetConfig {wanted}; check the name with kubectl get tsc -A"
-            ))
-        });
+    let pods = targets.read(client, &configs, &mut index, &mut notes).await;
+    let mut found = BTreeMap::new();
+    for config in &configs {
+        found.extend(config_maps(client, config, &mut notes).await);
     }
-    let all = match list(&Api::<ToolsetConfig>::all(client.clone()), "ToolsetConfigs").await {
-        Ok(all) => all,
-        Err(failure) => {
-            notes.push(format!(
-                "every namespace is Trusted, because no ToolsetConfig can be read: {}",
-                message_of(&failure)
-            ));
-            return Ok(None);
-        }
+    notes.extend(reach.note());
+    let snapshot = Snapshot {
+        index,
+        config: default_config(),
+        config_given,
+        config_maps: found,
+        pods,
+        slices_known,
+        live: true,
+        default_namespace: client.default_namespace().to_owned(),
+        notes,
     };
-    let mut names: Vec<String> =
-        all.iter().map(|config| format!("{}/{}", config.namespace().unwrap_or_default(), config.name_any())).collect();
-    names.sort();
-    match names.len() {
-        0 | 1 => Ok(all.into_iter().next()),
-        _ => Err(Failure::Usage(format!(
-            "error: the cluster has several ToolsetConfigs; select one with --config: {}",
-            names.join(", ")
-        ))),
-    }
+    Ok(Objects { snapshot, configs })
 }
 
 /// Reads the ConfigMap of the output and the ConfigMap of the base file.
@@ -160,25 +129,8 @@ pub(crate) async fn config_maps(
     found
 }
 
-/// Lists all objects of one kind, page by page.
-async fn list<K>(api: &Api<K>, what: &str) -> Result<Vec<K>, Failure>
-where
-    K: Clone + Debug + DeserializeOwned + Resource<DynamicType = ()>,
-{
-    let mut all = Vec::new();
-    let mut params = ListParams::default().limit(PAGE);
-    loop {
-        let page = api.list(&params).await.map_err(|error| refused(what, &error))?;
-        all.extend(page.items);
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params.continue_token = Some(token),
-            None => return Ok(all),
-        }
-    }
-}
-
 /// The text of a failure without its prefix, for use in a note.
-fn message_of(failure: &Failure) -> String {
+pub(crate) fn message_of(failure: &Failure) -> String {
     let text = failure.lines().collect::<Vec<_>>().join("; ");
     text.strip_prefix("error: ").unwrap_or(&text).to_owned()
 }

@@ -18,7 +18,7 @@ use toolset::{
 use super::of_request;
 use crate::{
     input::ThinPod,
-    pods::{KnownPods, Origin, wanted},
+    pods::{KnownPods, Origin, wanted_by_any},
 };
 
 /// The most Pods that are read, as in the operator.
@@ -76,12 +76,12 @@ impl Targets {
     pub(super) async fn read(
         self,
         client: &Client,
-        config: &ToolsetConfig,
+        configs: &[ToolsetConfig],
         index: &mut Index,
         notes: &mut Vec<String>,
     ) -> KnownPods {
         let mut tasks = Tasks::default();
-        for service in wanted(config, index) {
+        for service in wanted_by_any(configs, index) {
             let pods = self.0.get(&service).map(|pods| representatives(pods)).unwrap_or_default();
             tasks.add(&service, pods);
         }

@@ -15,6 +15,9 @@ use crate::failure::Failure;
 /// The reason that kube gives to an answer that is not a `Status`. Its message is the whole answer.
 const NO_STATUS: &str = "Failed to parse error data";
 
+/// The kind that the API server does not know without our CRD.
+pub(super) const TOOLSET_CONFIGS: &str = "ToolsetConfigs";
+
 /// What is wrong with a kubeconfig.
 pub(super) fn of_kubeconfig(error: &KubeconfigError) -> String {
     match error {
@@ -117,9 +120,11 @@ pub(crate) fn refused(what: &str, error: &kube::Error) -> Failure {
         kube::Error::Api(status) if status.code == 403 => {
             format!("error: you are not allowed to read {what}: {problem}")
         }
-        kube::Error::Api(status) if status.code == 404 && status.reason != NO_STATUS => format!(
-            "error: the API server does not know {what}; install the CRDs (kubectl toolset crds | kubectl apply --server-side -f -)"
-        ),
+        kube::Error::Api(status) if status.code == 404 && what == TOOLSET_CONFIGS && status.reason != NO_STATUS => {
+            format!(
+                "error: the API server does not know {what}; install the CRDs (kubectl toolset crds | kubectl apply --server-side -f -)"
+            )
+        }
         _ => format!("error: cannot read {what}: {problem}"),
     })
 }

@@ -1,6 +1,6 @@
 //! Which Services have something that their Pods can show, and what each is with and without it.
 
-use std::{borrow::Cow, cmp::Reverse};
+use std::{borrow::Cow, cmp::Reverse, collections::BTreeMap};
 
 use crd_types::ToolsetConfig;
 use detectors::{Confidence, ServiceKey};
@@ -13,10 +13,20 @@ use toolset::{
 
 /// The Services whose Pods are read, better evidence first, as in the operator.
 pub(crate) fn wanted(config: &ToolsetConfig, index: &Index) -> Vec<ServiceKey> {
-    let mut wanted: Vec<(Reverse<Confidence>, ServiceKey)> = Vec::new();
-    evidence::each_wanted(config, index, |service, confidence| {
-        wanted.push((Reverse(confidence), service.view.key.clone()));
-    });
+    wanted_by_any(std::slice::from_ref(config), index)
+}
+
+/// The Services whose Pods any of the ToolsetConfigs reads, better evidence first.
+pub(crate) fn wanted_by_any(configs: &[ToolsetConfig], index: &Index) -> Vec<ServiceKey> {
+    let mut wanted: BTreeMap<ServiceKey, Reverse<Confidence>> = BTreeMap::new();
+    for config in configs {
+        evidence::each_wanted(config, index, |service, confidence| {
+            let best = wanted.entry(service.view.key.clone()).or_insert(Reverse(confidence));
+            *best = (*best).min(Reverse(confidence));
+        });
+    }
+    let mut wanted: Vec<(Reverse<Confidence>, ServiceKey)> =
+        wanted.into_iter().map(|(key, best)| (best, key)).collect();
     wanted.sort();
     wanted.into_iter().map(|(_, key)| key).collect()
 }

@@ -16,7 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use toolset::pods::Representative;
 
 pub(crate) use self::{
-    claims::{claim, pods_count, wanted},
+    claims::{claim, pods_count, wanted, wanted_by_any},
     given::of_input,
 };
 

@@ -9,7 +9,6 @@
 
 mod address;
 mod command_line;
-mod difference;
 mod escape;
 mod files;
 mod filter;

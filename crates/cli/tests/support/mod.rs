@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "not every test file uses everything in this module")]
 #![allow(clippy::expect_used, reason = "a failed `expect` in a helper function fails the test")]
 
+pub(crate) mod cluster;
 pub(crate) mod server;
 
 use std::{

@@ -1,12 +1,14 @@
 //! The lines of two versions of a file.
 
+use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
 /// The number of equal lines around a change.
 const CONTEXT: usize = 3;
 
 /// One key of a ConfigMap before and after.
-pub(super) struct FileDifference {
+#[derive(Debug, Serialize)]
+pub(crate) struct FileDifference {
     pub key: String,
     pub kind: Kind,
     /// The lines to show. With equal content, all of them.
@@ -16,8 +18,8 @@ pub(super) struct FileDifference {
 }
 
 /// What happens to a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) enum Kind {
     Same,
     Changed,
     New,
@@ -25,8 +27,9 @@ pub(super) enum Kind {
 }
 
 /// A line of a difference.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Line {
     Same {
         before: usize,
         after: usize,
@@ -46,7 +49,7 @@ pub(super) enum Line {
 
 impl FileDifference {
     /// Compares two versions. `None` is a file that does not exist.
-    pub(super) fn new(key: &str, before: Option<&str>, after: Option<&str>) -> Self {
+    pub(crate) fn new(key: &str, before: Option<&str>, after: Option<&str>) -> Self {
         let kind = match (before, after) {
             (None, _) => Kind::New,
             (_, None) => Kind::Removed,
@@ -104,8 +107,7 @@ mod tests {
 
     #[test]
     fn equal_lines_far_from_a_change_are_left_out() {
-        let lines: Vec<String> = (1..=20).map(|number| format!("line {number}")).collect();
-        let before = lines.join("\n") + "\n";
+        let before = (1..=20).map(|number| format!("line {number}")).collect::<Vec<_>>().join("\n") + "\n";
         let after = before.replace("line 10\n", "line ten\n");
         let difference = FileDifference::new("a.yaml", Some(&before), Some(&after));
         assert_eq!((difference.kind, difference.added, difference.removed), (Kind::Changed, 1, 1));
