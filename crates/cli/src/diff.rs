@@ -20,7 +20,7 @@ use crate::{
     outcome::{Outcome, Output},
     paint::Paint,
     print,
-    snapshot::{Snapshot, ownership_of},
+    snapshot::{Planned, Snapshot, ownership_of},
     text::{Text, text},
 };
 
@@ -40,8 +40,9 @@ pub(crate) struct Comparison {
     /// Whether a write would change it.
     pub differs: bool,
     pub files: Vec<FileDifference>,
+    /// What the user should know of the plan and of the ConfigMap.
     #[serde(skip)]
-    notes: Vec<String>,
+    pub notes: Vec<String>,
 }
 
 /// Compares, for each ToolsetConfig.
@@ -90,10 +91,13 @@ async fn readable(client: &Client, namespace: &str, name: &str) -> Result<(), Fa
     }
 }
 
+fn compare(snapshot: &Snapshot, cluster_domain: &str) -> Comparison {
+    comparison(snapshot, &snapshot.plan(cluster_domain))
+}
+
 /// Compares what is in the cluster with the plan.
-pub(crate) fn compare(snapshot: &Snapshot, cluster_domain: &str) -> Comparison {
+pub(crate) fn comparison(snapshot: &Snapshot, planned: &Planned) -> Comparison {
     let config = &snapshot.config;
-    let planned = snapshot.plan(cluster_domain);
     let name = &config.spec.output.config_map_name;
     let found = snapshot.config_map(name);
     let before = |key: &str| found.and_then(|found| found.data.as_ref()).and_then(|data| data.get(key));

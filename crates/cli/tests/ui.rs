@@ -46,14 +46,21 @@ impl Ui {
 
     /// Sends a request with these header lines.
     fn send(&self, method: &str, path: &str, host: &str, headers: &[&str]) -> Answer {
+        self.send_form(method, path, host, headers, "")
+    }
+
+    /// As `send`, with a form.
+    fn send_form(&self, method: &str, path: &str, host: &str, headers: &[&str], form: &str) -> Answer {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the page listens");
-        let mut request =
-            format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: 0\r\nHost: {host}\r\n");
+        let mut request = format!(
+            "{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\nHost: {host}\r\n",
+            form.len()
+        );
         for header in headers {
             request += header;
             request += "\r\n";
         }
-        stream.write_all((request + "\r\n").as_bytes()).expect("written");
+        stream.write_all((request + "\r\n" + form).as_bytes()).expect("written");
         let mut text = String::new();
         stream.read_to_string(&mut text).expect("an answer");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head");
@@ -152,4 +159,17 @@ fn a_page_that_did_not_change_is_not_sent_again() {
     let known = format!("If-None-Match: {}", first.header("etag"));
     assert_eq!(ui.get("/services", &[&cookie, &known]).status, 304);
     assert_eq!(ui.get("/services", &[&cookie, "If-None-Match: \"other\""]).status, 200);
+}
+
+#[test]
+fn a_text_that_is_too_long_is_refused() {
+    let ui = Ui::start();
+    let cookie = ui.open();
+    let host = format!("127.0.0.1:{}", ui.port);
+    let headers = [&*cookie, &*format!("Origin: http://{host}"), "Content-Type: application/x-www-form-urlencoded"];
+    let post = |bytes: usize| ui.send_form("POST", "/what-if", &host, &headers, &format!("text={}", "a".repeat(bytes)));
+    let answer = post(256 * 1024 + 1);
+    assert_eq!(answer.status, 200);
+    assert!(answer.body.contains("The text is longer than 256 KiB."), "{}", answer.body);
+    assert!(!post(256 * 1024).body.contains("longer"));
 }

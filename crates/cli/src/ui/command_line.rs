@@ -24,7 +24,11 @@ impl Origin {
     /// What the page says about it.
     pub(super) fn in_words(&self) -> String {
         match self {
-            Self::Files { files, .. } => files.join(", "),
+            // Without folders, which can be long.
+            Self::Files { files, .. } => {
+                let name = |file: &String| file.rsplit('/').find(|part| !part.is_empty()).unwrap_or(file).to_owned();
+                files.iter().map(name).collect::<Vec<_>>().join(", ")
+            }
             Self::Cluster { flags } => {
                 let context = flags.iter().position(|flag| flag == "--context").and_then(|at| flags.get(at + 1));
                 context.map_or_else(|| "cluster of the current context".to_owned(), |name| format!("context {name}"))

@@ -41,7 +41,6 @@ use self::{
 };
 use crate::{
     args::{Cluster, Ui},
-    difference,
     failure::Failure,
     input, live,
     outcome::Outcome,

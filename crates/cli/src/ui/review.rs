@@ -8,6 +8,7 @@ use detectors::ServiceKey;
 use toolset::{
     Health, Tool,
     pods::Pods,
+    render::is_of_a_format,
     select::{
         candidate::Candidate,
         source::{self, Outside},
@@ -17,6 +18,7 @@ use toolset::{
 
 use super::{address::service_address, state::Known};
 use crate::{
+    diff::{Comparison, comparison},
     explain::{Classification, why_outside, without_plan},
     pods::claim,
     snapshot::{Planned, Snapshot},
@@ -47,8 +49,10 @@ pub(super) struct Review {
     pub rejected: usize,
     /// The plan, to explain a Service.
     pub planned: Planned,
-    /// The data of the ConfigMap as it is. `None` if it does not exist or is not known.
-    pub present: Option<BTreeMap<String, String>>,
+    /// The ConfigMap as it is and as planned.
+    pub comparison: Comparison,
+    /// The keys of the ConfigMap that belong to others.
+    pub foreign_keys: Vec<String>,
     /// What the user should know of the input and of the plan.
     pub notes: Vec<String>,
     /// What cannot be read now.
@@ -122,11 +126,13 @@ impl Review {
         let planned = snapshot.plan(cluster_domain);
         let rows = rows(snapshot, &planned);
         let count = |outcome: Outcome| rows.iter().filter(|row| row.outcome == outcome).count();
-        let of_plan = planned.plan.notes.iter().chain(&planned.rendered.notes);
+        let comparison = comparison(snapshot, &planned);
         let mut notes = snapshot.notes.clone();
-        notes.extend(of_plan.map(|note| format!("{}: {}", note.reason, note.message)));
+        notes.extend(comparison.notes.iter().cloned());
         notes.dedup();
         let output = snapshot.config_map(&snapshot.config.spec.output.config_map_name);
+        let keys = output.into_iter().flat_map(|found| found.data.iter().flatten()).map(|(key, _)| key);
+        let foreign_keys = keys.filter(|key| !is_of_a_format(key)).cloned().collect();
         Self {
             version: known.version(),
             config_name: snapshot.config_name(),
@@ -140,10 +146,11 @@ impl Review {
             tools: count(Outcome::Tool),
             rejected: count(Outcome::Rejected),
             rows,
-            present: output.map(|found| found.data.clone().unwrap_or_default()),
+            comparison,
+            foreign_keys,
             planned,
             notes,
-            problems: known.problems.values().cloned().collect(),
+            problems: known.relevant_problems(),
         }
     }
 

@@ -9,11 +9,11 @@ use std::{
     sync::Arc,
 };
 
-use crd_types::ToolsetConfig;
+use crd_types::{NamespacesFrom, ToolsetConfig};
 use detectors::{PortView, ServiceKey, StringMap};
 use kube::{Client, ResourceExt as _};
 use tokio::{
-    sync::{Mutex, OwnedMutexGuard, watch},
+    sync::{self, Mutex, OwnedMutexGuard},
     task,
 };
 use toolset::{
@@ -21,7 +21,7 @@ use toolset::{
     pods::{PodRef, Representative},
 };
 
-use super::review::Review;
+use super::{review::Review, watch};
 use crate::{
     failure::Failure,
     snapshot::{Snapshot, default_config},
@@ -50,7 +50,7 @@ pub(super) struct Known {
     pub slices: BTreeMap<(String, String), SlicePods>,
     /// Which Pods were read last for each Service.
     pub pods_read: BTreeMap<ServiceKey, PodsRead>,
-    changes: watch::Sender<u64>,
+    changes: sync::watch::Sender<u64>,
     reviews: HashMap<String, Arc<Review>>,
 }
 
@@ -77,7 +77,7 @@ impl Known {
             waiting: waiting.iter().copied().collect(),
             slices: BTreeMap::new(),
             pods_read: BTreeMap::new(),
-            changes: watch::Sender::new(1),
+            changes: sync::watch::Sender::new(1),
             reviews: HashMap::new(),
             snapshot,
         };
@@ -90,6 +90,17 @@ impl Known {
         self.snapshot = snapshot;
         self.configs.clear();
         self.take_config();
+    }
+
+    /// What cannot be read now and matters.
+    pub(super) fn relevant_problems(&self) -> Vec<String> {
+        let selects_by_labels = |config: &ToolsetConfig| {
+            config.spec.sources.iter().any(|source| source.namespaces.from == NamespacesFrom::Selector)
+        };
+        // The labels of namespaces are for nothing else.
+        let needs_namespaces = self.configs.values().any(selects_by_labels);
+        let matters = |(kind, _): &(&String, &String)| needs_namespaces || *kind != watch::NAMESPACES;
+        self.problems.iter().filter(matters).map(|(_, text)| text.clone()).collect()
     }
 
     /// Notes that something changed, so that pages are made again.
@@ -152,7 +163,7 @@ impl State {
     }
 
     /// Tells about changes.
-    pub(super) async fn changes(&self) -> watch::Receiver<u64> {
+    pub(super) async fn changes(&self) -> sync::watch::Receiver<u64> {
         self.known().await.changes.subscribe()
     }
 

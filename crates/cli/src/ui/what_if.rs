@@ -11,12 +11,11 @@ use serde::Serialize;
 use toolset::Manifest;
 
 use super::{
-    difference::FileDifference,
     review::{Outcome, Review, Row},
     state::{Known, State},
     watch::pods,
 };
-use crate::{failure::Failure, input, live};
+use crate::{difference::FileDifference, failure::Failure, input, live};
 
 /// The longest text that is read, in bytes.
 pub(super) const MAX_BYTES: usize = 256 * 1024;

@@ -8,6 +8,8 @@ const EDITING = 500;
 /** The ETag of the page as shown. It belongs to one address. */
 let tag = null;
 let tagOf = null;
+/** The live parts as the server sent them. The script itself changes them a little. */
+const sources = new WeakMap();
 /** The request that is running. A new one replaces it. */
 let running = null;
 
@@ -19,11 +21,11 @@ function element(id) {
 function take(other) {
   for (const fresh of other.querySelectorAll("[data-live]")) {
     const shown = element(fresh.id);
-    if (!shown || shown.isEqualNode(fresh) || same(shown, fresh)) continue;
+    if (!shown || sources.get(shown) === fresh.innerHTML) continue;
     const focused = shown.contains(document.activeElement) ? describe(document.activeElement) : null;
     const open = new Map([...shown.querySelectorAll("details[id]")].map((one) => [one.id, one.open]));
     const next = document.importNode(fresh, true);
-    next.dataset.source = fresh.innerHTML;
+    sources.set(next, fresh.innerHTML);
     shown.replaceWith(next);
     for (const details of next.querySelectorAll("details[id]")) {
       if (open.has(details.id)) details.open = open.get(details.id);
@@ -33,11 +35,6 @@ function take(other) {
   }
   const title = other.querySelector("title");
   if (title) document.title = title.textContent;
-}
-
-/** Whether a live part is as the server last sent it. The script itself changes it a little. */
-function same(shown, fresh) {
-  return shown.dataset.source !== undefined && shown.dataset.source === fresh.innerHTML;
 }
 
 /** A selector that finds the same element in the new part. */
@@ -173,7 +170,7 @@ function prepare(part) {
   }
 }
 
-for (const part of document.querySelectorAll("[data-live]")) part.dataset.source = part.innerHTML;
+for (const part of document.querySelectorAll("[data-live]")) sources.set(part, part.innerHTML);
 for (const one of document.querySelectorAll("[data-without-script]")) one.hidden = true;
 for (const form of document.querySelectorAll("[data-submit-on-change]")) {
   form.addEventListener("change", () => form.requestSubmit());

@@ -51,7 +51,7 @@ pub(super) fn routes() -> Router<Server> {
 
 /// What every page has around its content.
 pub(super) struct Frame {
-    title: &'static str,
+    title: String,
     /// The address of the page in the navigation.
     active: &'static str,
     origin: String,
@@ -80,7 +80,7 @@ impl Frame {
         &[("/", "Overview"), ("/services", "Services"), ("/output", "Output"), ("/what-if", "What if")]
     }
 
-    fn new(server: &Server, review: &Review, title: &'static str, active: &'static str) -> Self {
+    fn new(server: &Server, review: &Review, title: &str, active: &'static str) -> Self {
         let names: Vec<&String> = review.configs.keys().collect();
         let choice =
             |name: &String| Choice { value: name.clone(), label: name.clone(), selected: *name == review.config_name };
@@ -88,7 +88,7 @@ impl Frame {
         let query =
             url::form_urlencoded::Serializer::new(String::new()).append_pair("config", &review.config_name).finish();
         Self {
-            title,
+            title: title.to_owned(),
             active,
             origin: server.origin().in_words(),
             complete: review.complete,

@@ -1,6 +1,6 @@
 //! The ConfigMap: as it is, and as it would be written now.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use askama::Template;
 use axum::{
@@ -8,26 +8,23 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use toolset::render::is_of_a_format;
+use toolset::render::DataKey;
 
 use super::{Frame, answer, message, unchanged};
-use crate::ui::{
+use crate::{
+    diff::Comparison,
     difference::{FileDifference, Kind, Line},
-    filter::Filter,
-    review::Review,
-    server::Server,
+    ui::{filter::Filter, review::Review, server::Server},
 };
 
 #[derive(Template)]
 #[template(path = "output.html")]
 struct Output<'a> {
     frame: Frame,
-    name: String,
-    /// Whether the ConfigMap exists.
-    exists: bool,
-    files: Vec<FileDifference>,
-    /// The keys that belong to others.
-    foreign: Vec<&'a str>,
+    review: &'a Review,
+    comparison: &'a Comparison,
+    /// The files as they would be written, if there is nothing to compare them with.
+    planned: Vec<FileDifference>,
     summary: &'static str,
 }
 
@@ -45,34 +42,19 @@ pub(super) async fn page(Shared(server): Shared<Server>, Query(filter): Query<Fi
 
 impl<'a> Output<'a> {
     fn new(server: &Server, review: &'a Review) -> Self {
-        let present = review.present.as_ref();
-        let of_present = present.into_iter().flat_map(|data| data.keys().map(String::as_str));
-        let (ours, foreign): (Vec<&str>, Vec<&str>) = of_present.partition(|key| is_of_a_format(key));
-        let keys: BTreeSet<&str> =
-            ours.into_iter().chain(review.planned.rendered.data.keys().map(|key| &**key)).collect();
-        let files: Vec<FileDifference> = keys
-            .into_iter()
-            .map(|key| {
-                let after = review.planned.rendered.data.get(key).map(|text| &**text);
-                let before = present.and_then(|data| data.get(key)).map(String::as_str);
-                // A file without anything to compare it with is shown as it is.
-                FileDifference::new(key, if present.is_none() { after } else { before }, after)
-            })
-            .collect();
-        let summary = match (present.is_some(), files.iter().all(|file| file.kind == Kind::Same)) {
-            (true, true) => "The ConfigMap is up to date.",
-            (true, false) => "The ConfigMap differs from what would be written now.",
+        let comparison = &review.comparison;
+        let summary = match (comparison.exists, comparison.differs) {
+            (true, false) => "The ConfigMap is up to date.",
+            (true, true) => "The ConfigMap differs from what would be written now.",
             (false, _) if review.live => "The ConfigMap does not exist. This is what would be written.",
             (false, _) => "The input has no such ConfigMap. This is what would be written.",
         };
-        let namespace = review.config.metadata.namespace.as_deref().unwrap_or_default();
-        Self {
-            frame: Frame::new(server, review, "Output", "/output"),
-            name: format!("{namespace}/{}", review.config.spec.output.config_map_name),
-            exists: present.is_some(),
-            files,
-            foreign,
-            summary,
-        }
+        let same = |(key, text): (&DataKey, &Arc<str>)| FileDifference::new(key, Some(text), Some(text));
+        let planned = review.planned.rendered.data.iter().map(same).collect();
+        Self { frame: Frame::new(server, review, "Output", "/output"), review, comparison, planned, summary }
+    }
+
+    fn files(&self) -> &[FileDifference] {
+        if self.comparison.exists { &self.comparison.files } else { &self.planned }
     }
 }

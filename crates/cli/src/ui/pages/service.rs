@@ -47,7 +47,7 @@ pub(super) async fn page(
     };
     let config = if review.config_given { review.config_name.as_str() } else { "" };
     let command = command_line::explain(server.origin(), &explanation.namespace, &explanation.service, config);
-    let frame = Frame::new(&server, &review, "Service", "/services");
+    let frame = Frame::new(&server, &review, &explanation.service, "/services");
     answer(&server, review.version, &headers, &Service { frame, explanation, command })
 }
 

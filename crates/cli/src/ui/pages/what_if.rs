@@ -10,11 +10,13 @@ use axum::{
 use serde::Deserialize;
 
 use super::{Frame, message};
-use crate::ui::{
+use crate::{
     difference::{Kind, Line},
-    filter::Filter,
-    server::Server,
-    what_if::{Effect, evaluate, yaml_of},
+    ui::{
+        filter::Filter,
+        server::Server,
+        what_if::{Effect, evaluate, yaml_of},
+    },
 };
 
 #[derive(Template)]

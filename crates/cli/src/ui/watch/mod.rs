@@ -35,6 +35,9 @@ enum Scope {
 /// The kinds that must be read before the page is complete.
 pub(super) const KINDS: [&str; 4] = [Services::NAME, Slices::NAME, Namespaces::NAME, Configs::NAME];
 
+/// The name of the problem with Namespaces.
+pub(super) const NAMESPACES: &str = Namespaces::NAME;
+
 /// Starts all watches. They run until the runtime ends.
 pub(super) fn start(state: &State, client: &Client) {
     let namespace = client.default_namespace().to_owned();
