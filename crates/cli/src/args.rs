@@ -2,6 +2,8 @@
 
 #![allow(clippy::doc_markdown, reason = "the doc comments are the help text, which does not render backticks")]
 
+mod examples;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, builder::styling};
@@ -100,91 +102,40 @@ pub(crate) enum ColorWhen {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show the tools that the operator discovers and the file that it writes
-    #[command(after_help = RENDER_EXAMPLES)]
+    #[command(after_help = examples::RENDER)]
     Render(Render),
     /// Explain why a Service is a tool or why it is not, and what you can do
-    #[command(after_help = EXPLAIN_EXAMPLES)]
+    #[command(after_help = examples::EXPLAIN)]
     Explain(Explain),
     /// Compare the ConfigMap in the cluster with what the operator would write
-    #[command(after_help = DIFF_EXAMPLES)]
+    #[command(after_help = examples::DIFF)]
     Diff(Diff),
+    /// Show what the operator reports about the ToolsetConfigs
+    #[command(after_help = examples::STATUS)]
+    Status(Status),
+    /// Check the permissions, the CRD, the operator, the ToolsetConfigs and the agents
+    #[command(after_help = examples::CHECK)]
+    Check(Check),
     /// Validate ToolsetConfigs without a cluster, as the API server does
-    #[command(after_help = VALIDATE_EXAMPLES)]
+    #[command(after_help = examples::VALIDATE)]
     Validate(Validate),
     /// Show in a browser what is found and why
     #[cfg(feature = "ui")]
-    #[command(after_help = UI_EXAMPLES)]
+    #[command(after_help = examples::UI)]
     Ui(Ui),
+    /// Print the versions of this program, the operator and the CRD
+    #[command(after_help = examples::VERSION)]
+    Version(Version),
     /// Print the CustomResourceDefinitions
     #[command(after_help = "Example:\n  kubectl toolset crds | kubectl apply --server-side -f -")]
     Crds,
-    /// Print a completion script for a shell
-    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    /// Print a completion script for kubectl or for a shell
+    #[command(after_help = examples::COMPLETIONS)]
     Completions {
-        /// The shell that the script is for
-        shell: Shell,
+        /// The program that the script is for
+        shell: ScriptFor,
     },
 }
-
-const RENDER_EXAMPLES: &str = "\
-Examples:
-  # Show the tools in this cluster (the operator does not need to be installed)
-  kubectl toolset render --live
-
-  # Show the tools that a repository of manifests would give
-  kubectl toolset render -f manifests/ -R
-
-  # Show the tools for a ToolsetConfig that is not applied yet
-  kubectl toolset render --live -f toolsetconfig.yaml
-
-  # Show the file that HolmesGPT loads, for the Services of a chart
-  helm template my-prometheus prometheus-community/prometheus -n monitoring | kubectl toolset render -f - -o holmesgpt
-
-  # Print the values of Robusta's Helm chart for the systems of this cluster
-  kubectl toolset render --live --config holmes/default -o robusta
-
-  # Print the endpoints of all tools
-  kubectl toolset render -f services.yaml -f toolsetconfig.yaml -o json | jq -r '.tools[].endpoint'";
-
-const EXPLAIN_EXAMPLES: &str = "\
-Examples:
-  # Explain why a Prometheus is not a tool (reads from the cluster of the current context)
-  kubectl toolset explain prometheus-server -n monitoring
-
-  # Explain it with the objects in files; the Pod template shows what the Service does not
-  kubectl toolset explain prometheus-server -n monitoring -f service.yaml -f deployment.yaml";
-
-const DIFF_EXAMPLES: &str = "\
-Examples:
-  # Show what the operator would change now
-  kubectl toolset diff
-
-  # Show what a ToolsetConfig that is not applied yet would change
-  kubectl toolset diff -f toolsetconfig.yaml
-
-Exit codes: 0 no difference, 1 there is a difference, 2 an error.";
-
-const VALIDATE_EXAMPLES: &str = "\
-Examples:
-  kubectl toolset validate -f toolsetconfig.yaml
-  kustomize build overlays/prod | kubectl toolset validate -f -";
-
-#[cfg(feature = "ui")]
-const UI_EXAMPLES: &str = "\
-Examples:
-  # Open the page for the cluster of the current context
-  kubectl toolset ui
-
-  # Open the page for the objects in files; a changed file changes the page
-  kubectl toolset ui -f manifests/ -R
-
-  # Print the address instead, for example to forward the port with SSH
-  kubectl toolset ui --no-browser --port 8001";
-
-const COMPLETIONS_EXAMPLES: &str = "\
-Examples:
-  kubectl-toolset completions bash > ~/.local/share/bash-completion/completions/kubectl-toolset
-  kubectl-toolset completions fish > ~/.config/fish/completions/kubectl-toolset.fish";
 
 #[derive(Debug, Args)]
 pub(crate) struct Render {
@@ -216,6 +167,33 @@ pub(crate) enum Format {
     Krr,
 }
 
+/// The programs that a completion script can be for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScriptFor {
+    /// kubectl, which calls the script kubectl_complete-toolset
+    Kubectl,
+    Bash,
+    Elvish,
+    Fish,
+    #[value(name = "powershell")]
+    PowerShell,
+    Zsh,
+}
+
+impl ScriptFor {
+    /// The shell. `None` for kubectl.
+    pub(crate) fn shell(self) -> Option<Shell> {
+        match self {
+            Self::Kubectl => None,
+            Self::Bash => Some(Shell::Bash),
+            Self::Elvish => Some(Shell::Elvish),
+            Self::Fish => Some(Shell::Fish),
+            Self::PowerShell => Some(Shell::PowerShell),
+            Self::Zsh => Some(Shell::Zsh),
+        }
+    }
+}
+
 /// A format for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ModelFormat {
@@ -230,6 +208,36 @@ pub(crate) struct Explain {
     pub service: String,
     #[command(flatten)]
     pub from: From,
+    /// The output format [default: text]
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output: Option<ModelFormat>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// The ToolsetConfig [default: all of the namespace]
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Show the ToolsetConfigs of all namespaces
+    #[arg(short = 'A', long, conflicts_with = "name")]
+    pub all_namespaces: bool,
+    /// The output format [default: text]
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output: Option<ModelFormat>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The output format [default: text]
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output: Option<ModelFormat>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Version {
+    /// Print only the version of this program, without asking the cluster
+    #[arg(long)]
+    pub client: bool,
     /// The output format [default: text]
     #[arg(short, long, value_name = "FORMAT")]
     pub output: Option<ModelFormat>,
@@ -274,6 +282,9 @@ pub(crate) struct Validate {
     /// Read the subdirectories of a directory, too
     #[arg(short = 'R', long)]
     pub recursive: bool,
+    /// The output format [default: text]
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output: Option<ModelFormat>,
 }
 
 /// The arguments of `ui`.

@@ -7,6 +7,8 @@
 //! ```
 
 mod args;
+mod check;
+mod complete;
 mod diff;
 mod difference;
 mod explain;
@@ -19,14 +21,18 @@ mod pods;
 mod print;
 mod render;
 mod snapshot;
+mod status;
 mod table;
 mod text;
 #[cfg(feature = "ui")]
 mod ui;
 mod validate;
+mod version;
 
 use std::{
+    env,
     io::{self, Write},
+    path::PathBuf,
     process::ExitCode,
 };
 
@@ -40,6 +46,9 @@ use snapshot::Objects;
 use text::Text;
 
 fn main() -> ExitCode {
+    if let Some(words) = words_to_complete() {
+        return write(&complete::run(&words), 0);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and the version, in colour.
@@ -68,6 +77,17 @@ fn main() -> ExitCode {
             }
         }
     }
+}
+
+/// The words to complete, if kubectl asks for completions: by a script, or by a link with the name that it looks for.
+fn words_to_complete() -> Option<Vec<String>> {
+    let mut args = env::args_os();
+    let program = PathBuf::from(args.next()?);
+    let mut words: Vec<String> = args.map(|word| word.to_string_lossy().into_owned()).collect();
+    if program.file_stem()? == complete::PROGRAM {
+        return Some(words);
+    }
+    (words.first()? == complete::COMMAND).then(|| words.split_off(1))
 }
 
 /// Writes one line to standard error. If standard error is closed, nothing can be reported.
@@ -104,11 +124,15 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
             explain::run(&mut objects, &args, namespace, paint)
         }
         Command::Diff(args) => diff::run(cluster, &args, paint),
-        Command::Validate(args) => validate::run(args.named()),
+        Command::Status(args) => status::run(cluster, &args, paint),
+        Command::Check(args) => check::run(cluster, &args, paint),
+        Command::Version(args) => version::run(cluster, &args, paint),
+        Command::Validate(args) => validate::run(args.named(), args.output),
         #[cfg(feature = "ui")]
         Command::Ui(args) => ui::run(cluster, &args),
         Command::Crds => crd_types::crds_yaml().map(Outcome::exact).map_err(|error| Failure::input(error.to_string())),
         Command::Completions { shell } => {
+            let Some(shell) = shell.shell() else { return Ok(Outcome::exact(complete::SCRIPT.to_owned())) };
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "kubectl-toolset", &mut script);
             String::from_utf8(script).map(Outcome::exact).map_err(|error| Failure::input(error.to_string()))

@@ -1,8 +1,9 @@
 //! Prints data for programs.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde::Serialize;
+use toolset::visible::is_invisible;
 
 use crate::{args::ModelFormat, failure::Failure, outcome::Output};
 
@@ -33,8 +34,37 @@ pub(crate) fn yaml(value: &impl Serialize) -> Result<String, Failure> {
 }
 
 pub(crate) fn json(value: &impl Serialize) -> Result<String, Failure> {
-    let mut text = serde_json::to_string_pretty(value)
+    let text = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::input(format!("error: cannot write JSON: {error}")))?;
-    text.push('\n');
-    Ok(text)
+    Ok(escaped(&text) + "\n")
+}
+
+/// Writes characters that control a terminal as `\u` and four digits. They can only be in a string, so it stays the same
+/// JSON. serde_json does this for some of them.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len() + 1);
+    for c in json.chars() {
+        if c == '\n' || !is_invisible(c) {
+            text.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String does not fail.
+                _ = write!(text, "\\u{unit:04x}");
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_no_character_that_controls_a_terminal_and_is_the_same_data() {
+        let value = "a\u{9b}b\u{202e}\u{7f}\u{e0041}\u{1b}\n\"é".to_owned();
+        let text = json(&value).unwrap();
+        assert!(!text.trim_end().contains(is_invisible), "{text:?}");
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), value);
+    }
 }

@@ -75,3 +75,17 @@ fn texts_of_the_cluster_are_exact_in_json() {
     let one = run_with_input(&["explain", "b/a", "-f", "-", "-o", "json"], input).json();
     assert_eq!(one["spec"]["labels"]["note"], "x\u{1b}[31m");
 }
+
+#[test]
+fn validate_prints_the_problems_of_each_toolset_config() {
+    let fine = model(&["validate", "-f", &fixture("config.yaml")]);
+    assert_eq!(fine["items"][0]["problems"], serde_json::json!([]));
+    let bad = run_with_input(
+        &["validate", "-f", "-", "-o", "json"],
+        "apiVersion: toolset.kubernaut.io/v1alpha1\nkind: ToolsetConfig\nmetadata: {name: a}\nspec: {}\n",
+    );
+    assert_eq!(bad.code, 1);
+    let bad: Value = serde_json::from_str(&bad.stdout).unwrap();
+    assert_eq!(bad["items"][0]["object"], "ToolsetConfig a");
+    assert!(bad["items"][0]["problems"][0].as_str().unwrap().contains("spec.sources"), "{bad}");
+}

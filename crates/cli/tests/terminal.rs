@@ -129,6 +129,7 @@ proptest! {
             &["explain", "monitoring/one", "-f", "-"][..],
             &["explain", &explain_other, "-f", "-"],
             &["explain", &explain_other, "-f", &fixture("stack.yaml"), "-f", "-"],
+            &["explain", "monitoring/one", "-f", "-", "-o", "json"],
             &["render", "-f", "-", "-o", "table"],
         ] {
             let run = run_with_input(command, &readable);

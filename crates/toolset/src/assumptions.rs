@@ -97,7 +97,7 @@ fn authentication(tool: &Tool) -> String {
     let type_name = tool.type_name();
     match tool.auth {
         Auth::None => {
-            format!("{type_name} is assumed to require no authentication; if it does, set overrides[].credentials")
+            format!("{type_name} is assumed to require no authentication; otherwise, set overrides[].credentials")
         }
         Auth::Basic => {
             format!(

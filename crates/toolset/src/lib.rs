@@ -16,7 +16,6 @@ pub mod assumptions;
 pub mod checked;
 pub mod config_map;
 pub mod convert;
-mod counted;
 pub mod digest;
 pub mod endpoint;
 #[cfg(test)]
@@ -24,6 +23,7 @@ mod fixtures;
 pub mod health;
 pub mod hold;
 pub mod index;
+mod phrases;
 pub mod pipeline;
 pub mod plan;
 pub mod pods;

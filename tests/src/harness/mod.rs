@@ -44,15 +44,13 @@ pub use self::{
     controller::{Controller, ControllerOptions},
     history::{Moment, Step},
     kubelet::Kubelet,
-    programs::{kubectl_toolset, toolset_controller_says},
+    programs::{kubectl_toolset, kubectl_toolset_program, toolset_controller_says},
     proxy::{ApiRequest, Applied, End, Exchange, Fault, Faults, FaultyProxy, Proxy, Traffic},
     shared::cluster,
     wait::{DEADLINE, absent, eventually, holds, present, within},
     world::{World, isolated, scenario},
 };
-pub(crate) use self::{
-    config::resource as toolset_config_resource, controller::Place, programs::kubectl_toolset_program,
-};
+pub(crate) use self::{config::resource as toolset_config_resource, controller::Place};
 
 /// What nearly every test uses.
 pub mod prelude {

@@ -20,7 +20,7 @@ pub(super) async fn toolset_controller() -> Result<PathBuf> {
 }
 
 /// The offline and read-only companion.
-pub(crate) async fn kubectl_toolset_program() -> Result<PathBuf> {
+pub async fn kubectl_toolset_program() -> Result<PathBuf> {
     program("kubectl-toolset", KUBECTL_TOOLSET).await
 }
 

@@ -41,6 +41,11 @@ pub(crate) async fn connect(cluster: &Cluster) -> Result<Client, Failure> {
     })
 }
 
+/// The names of the contexts of the kubeconfig.
+pub(crate) fn contexts(cluster: &Cluster) -> Result<Vec<String>, Failure> {
+    Ok(kubeconfig(cluster)?.contexts.into_iter().map(|context| context.name).collect())
+}
+
 /// Runs a future that asks the API server.
 pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -2,6 +2,8 @@
 
 mod configs;
 mod connect;
+pub(crate) mod crd;
+pub(crate) mod operator;
 mod pods;
 mod problem;
 mod reach;
@@ -21,7 +23,7 @@ use self::pods::Targets;
 pub(crate) use self::pods::{Tasks, is_of_service, pods_of};
 pub(crate) use self::{
     configs::Several,
-    connect::{block_on, connect},
+    connect::{block_on, connect, contexts},
     problem::{of_request, refused},
     reach::Reach,
 };

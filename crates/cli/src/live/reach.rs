@@ -75,10 +75,17 @@ impl<'a> Reach<'a> {
 
     /// What was not seen, and what that may change.
     pub(crate) fn note(&self) -> Option<String> {
+        self.note_about(
+            "objects of other namespaces are missing, so ranks, tool names and headless twins can differ from what the operator reports",
+        )
+    }
+
+    /// What was not seen, and this consequence.
+    pub(crate) fn note_about(&self, consequence: &str) -> Option<String> {
         let (last, others) = self.restricted.split_last()?;
         let kinds = if others.is_empty() { (*last).to_owned() } else { format!("{} and {last}", others.join(", ")) };
         Some(format!(
-            "only namespace {} was read, because you are not allowed to list {kinds} in all namespaces; objects of other namespaces are missing, so ranks, tool names and headless twins can differ from what the operator reports",
+            "only namespace {} was read, because you are not allowed to list {kinds} in all namespaces; {consequence}",
             self.namespace
         ))
     }

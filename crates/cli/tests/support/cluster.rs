@@ -53,9 +53,10 @@ impl Cluster {
         if request.method == "POST" && path.ends_with("/selfsubjectaccessreviews") {
             return self.review(&serde_json::from_str(&request.body).expect("JSON"));
         }
-        if path == "/apis/toolset.kubernaut.io" {
-            return ok(&json!({"kind": "APIGroup", "apiVersion": "v1", "name": "toolset.kubernaut.io",
-                "versions": [{"groupVersion": "toolset.kubernaut.io/v1alpha1", "version": "v1alpha1"}]}));
+        if path == "/version" {
+            let version = json!({"major": "1", "minor": "36", "gitVersion": "v1.36.3", "gitCommit": "", "gitTreeState": "",
+                "buildDate": "", "goVersion": "", "compiler": "", "platform": ""});
+            return ok(&version);
         }
         if !(self.allowed)(path) {
             return forbidden(&format!("{path} is forbidden"));

@@ -160,7 +160,7 @@ impl Candidate {
         }
         let node = node_addresses(pod);
         if node.is_empty() {
-            return Err("does not show the address of its node yet, so the two could be the same".to_owned());
+            return Err("does not show the address of its node yet, so its own address could be the same".to_owned());
         }
         let port = port_in(&pod.spec, &self.target).ok_or("does not have the targetPort of the Service")?;
         let own: Vec<IpAddr> = pod.status.pod_ips.iter().filter_map(|one| parse(&one.ip).ok()).collect();

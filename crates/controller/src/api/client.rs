@@ -29,7 +29,9 @@ pub(crate) async fn connect() -> anyhow::Result<(Client, String)> {
         Some(path) => Config::from_kubeconfig(&KubeConfigOptions::default())
             .await
             .with_context(|| format!("KUBECONFIG {}", path.display()))?,
-        None => Config::infer().await.context("no cluster is configured; set KUBECONFIG or run in a pod")?,
+        None => {
+            Config::infer().await.context("no cluster is configured; set KUBECONFIG, or run the operator in a Pod")?
+        }
     };
     let url = config.cluster_url.to_string();
     let client = build(config).context("cannot create a client from this configuration")?;

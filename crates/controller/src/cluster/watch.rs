@@ -194,7 +194,7 @@ impl Watch {
     fn aged(&self) {
         let change = self.cluster.watches.aged(&self.id, Instant::now());
         if change.health {
-            warn!(input = self.id.input.as_str(), watch = %self.id, "watch is stale, because it has lost contact or has not completed its first list");
+            warn!(input = self.id.input.as_str(), watch = %self.id, "watch is stale, because it has no contact or has not completed its first list");
         }
         self.report(change);
     }

@@ -63,7 +63,7 @@ impl Collector for Configs {
         configs.sort_by_key(|(_, of_one)| of_one.reason == Some(Reason::AsExpected));
         configs.truncate(MOST);
 
-        let help = "1 for each ToolsetConfig, with the reason of its Ready condition";
+        let help = "Always 1, with the reason of the Ready condition of the ToolsetConfig";
         let name = format!("{PREFIX}_toolsetconfig_status");
         let mut metric = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
         for (name, of_one) in &configs {
@@ -71,7 +71,7 @@ impl Collector for Configs {
             let labels = [("config_namespace", &*name.namespace), ("config", &*name.name), ("reason", reason.as_str())];
             ConstGauge::new(1_i64).encode(metric.encode_family(&labels)?)?;
         }
-        let help = "Tools in the plan of each ToolsetConfig";
+        let help = "Tools by ToolsetConfig";
         let name = format!("{PREFIX}_toolsetconfig_tools");
         let mut metric = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
         for (name, of_one) in &configs {
@@ -105,7 +105,10 @@ mod tests {
             format!("dynamictoolset_toolsetconfig_tools{{{labels}}} 0\n"),
         ];
         let text = metrics.encode().unwrap();
-        assert!(expected.iter().all(|line| text.contains(line)) && !text.contains("InputStale"), "{text}");
+        assert!(
+            expected.iter().all(|line| text.contains(line)) && !text.contains("\"default\",reason=\"InputStale"),
+            "{text}"
+        );
         metrics.forget(&name);
         assert!(!metrics.encode().unwrap().contains("config=\"default\""));
         metrics.ready(&name, Reason::AsExpected);

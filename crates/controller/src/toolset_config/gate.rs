@@ -211,7 +211,9 @@ fn state(health: InputHealth) -> InputState {
         WatchHealth::Synced => InputState::Synced,
         WatchHealth::Pending => InputState::Pending,
         WatchHealth::Forbidden => InputState::Forbidden { message: health.message },
-        WatchHealth::Stale if health.message.is_empty() => InputState::Stale { message: "no answer".to_owned() },
+        WatchHealth::Stale if health.message.is_empty() => {
+            InputState::Stale { message: "the API server does not respond".to_owned() }
+        }
         WatchHealth::Stale => InputState::Stale { message: health.message },
     }
 }

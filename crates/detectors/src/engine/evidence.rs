@@ -165,8 +165,10 @@ fn describe_mark(mark: &Mark) -> String {
         Mark::NoLabels => "no labels".to_owned(),
         Mark::Selector(key, value) => format!("selector {key}={value}"),
         Mark::HasSelector(key) => format!("selector {key}"),
-        Mark::StackPart(part) => format!("label app is the stack's name followed by {part}"),
-        Mark::NamedAfterSelectorApp(end) => format!("the Service's name is the selector's app followed by {end}"),
+        Mark::StackPart(part) => format!("label app=<stack>{part}"),
+        Mark::NamedAfterSelectorApp(end) => {
+            format!("the Service's name is the value of app in the selector, followed by {end}")
+        }
         Mark::NameEndsWith(end) => format!("the Service's name ends with {end}"),
         Mark::Port(name, number) => format!("port {name} {number}"),
         Mark::HasPort(number) => format!("port {number}"),

@@ -167,7 +167,7 @@ fn is_plain(path: &str) -> bool {
         || path.starts_with('/')
             && path.len() <= 129
             && path.chars().all(plain)
-            && !path.contains("..")
+            && path.split('/').all(|segment| !matches!(segment, "." | ".."))
             && !path.contains("//")
 }
 

@@ -21,6 +21,7 @@ use serde::{
 
 use crate::{
     checked,
+    phrases::listed,
     tool::Tool,
     yaml::{Block, Node, Read},
 };
@@ -108,7 +109,7 @@ impl LegacyOverrides {
             } else if !entry.ignored.is_empty() {
                 reports.push(format!(
                     "the operator ignores {} in entry {name:?}. Use spec.overrides instead",
-                    entry.ignored.join(", ")
+                    listed(&entry.ignored.iter().map(String::as_str).collect::<Vec<_>>())
                 ));
             }
         }
@@ -324,7 +325,7 @@ mod tests {
         assert_eq!(layer.effects(&[&prometheus()]), [LegacyEffect::default()]);
         let words = layer.without_effect(&layer.settled(&[&prometheus()]), &[]);
         assert_eq!(words.len(), 2);
-        assert!(words[0].contains("endpoint, parameters"), "{words:?}");
+        assert!(words[0].contains("endpoint and parameters"), "{words:?}");
         assert!(words[1].contains("spec.tools"), "{words:?}");
     }
 

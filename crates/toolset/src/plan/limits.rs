@@ -69,7 +69,7 @@ impl<'a> Places<'a> {
             };
             if let Some(limit) = limit {
                 return Err(format!(
-                    "The limit of {limit} from Tenant sources is reached. Older Services take precedence."
+                    "The limit of {limit} from Tenant sources is reached. Older Services take precedence. Remove the annotation kubernaut.io/toolset from Services that the agent does not need."
                 ));
             }
             *in_namespace += 1;

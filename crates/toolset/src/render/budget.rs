@@ -12,7 +12,7 @@ use crd_types::{Reason, ServiceReason};
 use super::AgentFile;
 use super::keys::DataKey;
 use crate::{
-    counted::counted,
+    phrases::counted,
     plan::{Plan, limits::seniority},
     tool::{Note, Rejection, Tool},
 };

@@ -5,7 +5,7 @@
 
 use crd_types::{Credentials, OutputFormat, Reason, Settings, ToolsetConfigSpec};
 
-use crate::tool::Note;
+use crate::{phrases::listed, tool::Note};
 
 /// What one entry of the spec wants.
 struct Wanted<'a> {
@@ -73,7 +73,7 @@ fn of(wanted: &Wanted<'_>, format: OutputFormat) -> Vec<Note> {
     if !left_out.is_empty() {
         let (fields, them) = match left_out.as_slice() {
             [one] => (format!("{one} is"), "it"),
-            several => (format!("{} are", several.join(", ")), "them"),
+            several => (format!("{} are", listed(several)), "them"),
         };
         let message = format!(
             "{origin}: {fields} not supported by the format {format} and therefore omitted. Remove {them} from the spec.",

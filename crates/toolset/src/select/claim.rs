@@ -252,7 +252,9 @@ fn not_an_endpoint(role: &str, product: Product) -> String {
         None if role == "another program" => {
             format!("The Pods of this Service run another program, and not {product}.")
         }
-        None => format!("This Service is {} of {product}, which does not serve queries.", with_article(role)),
+        None => {
+            format!("This Service belongs to {product}, but it does not serve queries: it is {}.", with_article(role))
+        }
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn refusal(
     if source.trust == Trust::Tenant {
         if !opted_in {
             let message = format!(
-                "Source {} has the trust Tenant, so its Services must opt in. Annotate the Service with {}: enabled and {}.",
+                "Source {} is a Tenant source, so its Services must opt in. Annotate the Service with {}: enabled and {}.",
                 source.name,
                 annotation::TOOLSET,
                 annotation::TYPE

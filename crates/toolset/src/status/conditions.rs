@@ -12,7 +12,10 @@ use super::{
     input::{AgentReport, InputState, Inputs, Observed, OutputState, ReloadState},
     lists::cut,
 };
-use crate::{counted::counted, tool::Note};
+use crate::{
+    phrases::{counted, listed},
+    tool::Note,
+};
 
 /// The most namespaces that a message names.
 const MAX_NAMES: usize = 10;
@@ -125,7 +128,7 @@ fn worst(inputs: &Inputs) -> Option<Problem> {
     };
     let top = inputs.values().map(grade).max().filter(|top| *top > 0)?;
     let mut same = inputs.iter().filter(|(_, state)| grade(state) == top);
-    let names = same.clone().map(|(input, _)| input.plural()).collect::<Vec<_>>().join(", ");
+    let names = listed(&same.clone().map(|(input, _)| input.plural()).collect::<Vec<_>>());
     let (_, state) = same.next()?;
     Some(match state {
         InputState::Forbidden { message } => Problem {
@@ -141,8 +144,7 @@ fn worst(inputs: &Inputs) -> Option<Problem> {
             status: "False",
             reason: Reason::InputStale,
             message: format!(
-                "The watch of {names} has lost contact with the API server: {}. The operator uses the last known state \
-                 until the watch recovers.",
+                "The operator cannot watch {names}: {}. It uses the last known state until the watch recovers.",
                 unended(message)
             ),
         },
@@ -185,10 +187,7 @@ fn synced(inputs: &Inputs) -> String {
 fn partly_held(inputs: &Inputs) -> Option<Problem> {
     let (_, (input, state)) = inputs.held_namespaces.first_key_value()?;
     let why = match state {
-        InputState::Forbidden { message } => unended(message).to_owned(),
-        InputState::Stale { message } => {
-            format!("the watch has lost contact with the API server ({})", unended(message))
-        }
+        InputState::Forbidden { message } | InputState::Stale { message } => unended(message).to_owned(),
         InputState::Pending | InputState::Synced => "they have not been listed yet".to_owned(),
     };
     let namespaces = names(inputs.held_namespaces.keys());
@@ -209,7 +208,7 @@ fn unwatched(inputs: &Inputs) -> Option<Problem> {
     let message = format!(
         "spec.sources ({}) selects {}, which the operator does not watch. Add the missing namespaces to \
          --watch-namespaces (watchNamespaces in the Helm chart), or remove them from spec.sources.",
-        sources.into_iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+        listed(&sources.into_iter().map(String::as_str).collect::<Vec<_>>()),
         names(inputs.unwatched_namespaces.keys()),
     );
     Some(Problem { status: "False", reason: Reason::NamespaceNotWatched, message })
@@ -218,7 +217,7 @@ fn unwatched(inputs: &Inputs) -> Option<Problem> {
 /// `namespace a`, or `namespaces a, b`.
 fn names<'a>(namespaces: impl ExactSizeIterator<Item = &'a String>) -> String {
     let noun = if namespaces.len() == 1 { "namespace" } else { "namespaces" };
-    format!("{noun} {}", namespaces.map(String::as_str).collect::<Vec<_>>().join(", "))
+    format!("{noun} {}", listed(&namespaces.map(String::as_str).collect::<Vec<_>>()))
 }
 
 /// A message of somebody else without its period, so that a sentence can continue after it.

@@ -4,6 +4,8 @@
 use crd_types::{CredentialsType, Trust};
 use detectors::Product;
 
+use crate::phrases::listed;
+
 /// The version whose loader, models and probes this module describes.
 pub(super) const VERSION: &str = "0.45.0";
 
@@ -156,7 +158,7 @@ impl Toolset {
             .filter(|type_| self.credentials(**type_).is_some())
             .map(|type_| type_.as_str())
             .collect();
-        names.join(", ")
+        listed(&names)
     }
 }
 

@@ -69,7 +69,7 @@ fn what_is_left_out_is_said_with_where_it_came_from_and_what_to_use_instead() {
     let notes = note_unsupported(&with_credentials(Product::Elasticsearch, CredentialsType::Bearer), "override es");
     assert_eq!(notes.len(), 1);
     assert_eq!(notes[0].reason, Reason::CredentialsUnsupported);
-    for part in ["override es:", "Bearer", "ns/svc", "elasticsearch/data", "Basic, ApiKey"] {
+    for part in ["override es:", "Bearer", "ns/svc", "elasticsearch/data", "Basic and ApiKey"] {
         assert!(notes[0].message.contains(part), "{part}: {}", notes[0].message);
     }
 }
