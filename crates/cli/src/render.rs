@@ -16,7 +16,7 @@ use crate::{
     print,
     snapshot::{Objects, Planned, Snapshot},
     table::{Table, cell, health_colour, plain},
-    text::{Text, text},
+    text::{Text, count, text},
 };
 
 /// The format that is meant if the user names none: a table on a terminal, otherwise the ConfigMap.
@@ -235,8 +235,4 @@ fn summary(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> Text {
         "no ToolsetConfig, so every namespace is Trusted".to_owned()
     };
     text!(tools, format!(" from {services}, {} rejected ({config})", plan.rejected.len()))
-}
-
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

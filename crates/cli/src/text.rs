@@ -141,6 +141,11 @@ pub(crate) fn sentence(message: &str) -> String {
     if about_it { format!("It {message}") } else { capitalised(message) }
 }
 
+/// A number with a noun, for example `2 lines`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Makes the first letter upper case.
 pub(crate) fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
