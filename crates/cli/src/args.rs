@@ -316,6 +316,11 @@ pub(crate) struct Ui {
 
 #[cfg(feature = "ui")]
 impl Ui {
+    /// The DNS domain of the cluster if it is not the default.
+    pub(crate) fn other_cluster_domain(&self) -> Option<String> {
+        Some(self.cluster_domain.clone()).filter(|domain| domain != toolset::DEFAULT_CLUSTER_DOMAIN)
+    }
+
     /// The files to read.
     pub(crate) fn named(&self) -> Named<'_> {
         Named { files: &self.files, recursive: self.recursive }

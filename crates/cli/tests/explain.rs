@@ -210,3 +210,11 @@ fn an_explanation_fits_a_narrow_terminal() {
         }
     }
 }
+
+#[test]
+fn a_command_to_copy_is_quoted_for_the_shell() {
+    let hostile = "apiVersion: v1\nkind: Service\nmetadata: {name: $(reboot), namespace: team}\n\
+                   spec: {selector: {app: 'x;reboot'}, ports: [{port: 80}]}\n";
+    let run = run_with_input(&["explain", "$(reboot)", "-n", "team", "-f", "-"], hostile);
+    says(&run, &["kubectl annotate service '$(reboot)' -n team kubernaut.io/toolset=enabled"]);
+}

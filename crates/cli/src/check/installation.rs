@@ -10,6 +10,7 @@ use crate::{
         crd::{self, API_VERSION, Crd},
         operator::{self, Operator},
     },
+    text::quoted,
     version,
 };
 
@@ -60,7 +61,7 @@ pub(super) async fn operators(reach: &mut Reach<'_>) -> (Section, Option<Vec<Ope
         if one.available > 0 {
             section.ok(message);
         } else {
-            let action = format!("kubectl describe deployment {} -n {}", one.name, one.namespace);
+            let action = format!("kubectl describe deployment {} -n {}", quoted(&one.name), quoted(&one.namespace));
             section.broken(message, &action);
         }
         if let Some(skew) = version::skew(one) {
@@ -81,7 +82,7 @@ pub(super) async fn operators(reach: &mut Reach<'_>) -> (Section, Option<Vec<Ope
 async fn lease(client: &Client, operator: &Operator, section: &mut Section) {
     let Some((namespace, name)) = operator.lease() else { return };
     let title = format!("Lease {namespace}/{name}");
-    let logs = format!("kubectl logs deployment/{} -n {}", operator.name, operator.namespace);
+    let logs = format!("kubectl logs deployment/{} -n {}", quoted(&operator.name), quoted(&operator.namespace));
     match Api::<Lease>::namespaced(client.clone(), &namespace).get_opt(&name).await {
         Err(error) => section.warn(format!("{title} cannot be read: {}", live::of_request(&error)), ""),
         Ok(None) => section.broken(format!("{title} does not exist, so no replica is the leader."), &logs),

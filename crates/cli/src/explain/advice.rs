@@ -5,6 +5,7 @@ use detectors::{Product, Protocol};
 use toolset::select::annotation;
 
 use super::{case::Case, classification::Classification, detectors::explanations, model::Change};
+use crate::text::{kubectl_service, quoted};
 
 pub(super) fn changes(case: &Case<'_>) -> Vec<Change> {
     let key = case.key();
@@ -24,7 +25,12 @@ pub(super) fn changes(case: &Case<'_>) -> Vec<Change> {
         (_, Some(ServiceReason::NoUsablePort)) => annotate(case, case.classification.product()),
         (_, Some(ServiceReason::OptedOut)) => vec![copy(
             "Remove the annotation that opts the Service out:",
-            format!("kubectl annotate service {} -n {} {}-", key.name, key.namespace, annotation::TOOLSET),
+            format!(
+                "kubectl annotate {} -n {} {}-",
+                kubectl_service(&key.name),
+                quoted(&key.namespace),
+                annotation::TOOLSET
+            ),
         )],
         (_, Some(ServiceReason::NamespaceNotSelected)) => sources(case),
         (_, Some(ServiceReason::Unhealthy)) => pods(case),
@@ -68,9 +74,9 @@ fn annotate(case: &Case<'_>, product: Option<Product>) -> Vec<Change> {
     let mut advice = vec![copy(
         &start,
         format!(
-            "kubectl annotate service {} -n {} {}=enabled {}={type_} {}={port}",
-            case.key().name,
-            case.key().namespace,
+            "kubectl annotate {} -n {} {}=enabled {}={type_} {}={port}",
+            kubectl_service(&case.key().name),
+            quoted(&case.key().namespace),
             annotation::TOOLSET,
             annotation::TYPE,
             annotation::PORT,
@@ -114,7 +120,7 @@ fn pods(case: &Case<'_>) -> Vec<Change> {
     }
     vec![copy(
         "Check the Pods. The tool returns to the output as soon as a Pod is ready:",
-        format!("kubectl get pods -n {} -l {}", case.key().namespace, selector.join(",")),
+        format!("kubectl get pods -n {} -l {}", quoted(&case.key().namespace), quoted(&selector.join(","))),
     )]
 }
 

@@ -33,7 +33,7 @@ use tokio::{net::TcpListener, signal};
 use toolset::Index;
 
 use self::{
-    command_line::Origin,
+    command_line::{From, Origin},
     redirect_file::RedirectFile,
     server::Server,
     session::Session,
@@ -86,7 +86,8 @@ fn of_files(cluster: &Cluster, args: &Ui) -> Result<(State, Origin), Failure> {
     let state = State::new(known, &args.cluster_domain, None);
     tokio::spawn(files::follow(state.clone(), args.files.clone(), args.recursive));
     let files = args.files.iter().map(|file| file.display().to_string()).collect();
-    Ok((state, Origin::Files { files, recursive: args.recursive }))
+    let from = From::Files { files, recursive: args.recursive };
+    Ok((state, Origin { from, cluster_domain: args.other_cluster_domain() }))
 }
 
 /// The page for a cluster. It is there before anything is read.
@@ -114,7 +115,8 @@ async fn of_cluster(cluster: &Cluster, args: &Ui) -> Result<(State, Origin), Fai
     if let Some(context) = &cluster.context {
         flags.extend(["--context".to_owned(), context.clone()]);
     }
-    Ok((state, Origin::Cluster { flags }))
+    let from = From::Cluster { flags, namespace: cluster.namespace.clone() };
+    Ok((state, Origin { from, cluster_domain: args.other_cluster_domain() }))
 }
 
 /// Opens the browser. `None` if that is not possible, and then the user opens the address.
