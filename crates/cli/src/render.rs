@@ -92,8 +92,8 @@ fn nothing_taken(snapshot: &Snapshot, plan: &Plan) -> Option<String> {
     let rejected = plan.rejected.len();
     let others = match (services - rejected.min(services), rejected) {
         (_, 0) => "no rule recognises any of them, or no source selects them".to_owned(),
-        (0, _) => format!("{rejected} rejected"),
-        (others, _) => format!("{rejected} rejected, {others} not recognised or not selected"),
+        (0, _) => format!("{rejected} recognised and not taken"),
+        (others, _) => format!("{rejected} recognised and not taken, {others} not recognised or not selected"),
     };
     Some(format!("{of} a tool: {others}; see why with kubectl toolset explain NAME -n NAMESPACE"))
 }
@@ -224,7 +224,7 @@ fn table(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> Text {
     Text::joined(&lines)
 }
 
-/// One line with the numbers of Services, tools and rejected Services.
+/// One line with the numbers of Services, tools, and Services that are recognised and not taken.
 fn summary(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> Text {
     let services = count(snapshot.index.services_len(), "Service");
     let tools = count(plan.tools.len(), "tool");
@@ -234,5 +234,5 @@ fn summary(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> Text {
     } else {
         "no ToolsetConfig, so every namespace is Trusted".to_owned()
     };
-    text!(tools, format!(" from {services}, {} rejected ({config})", plan.rejected.len()))
+    text!(tools, format!(" from {services}, {} recognised and not taken ({config})", plan.rejected.len()))
 }
