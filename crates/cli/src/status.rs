@@ -78,7 +78,12 @@ pub(crate) fn run(cluster: &Cluster, args: &Status, paint: Paint) -> Result<Outc
         let mut reach = Reach::new(&client, None);
         if args.all_namespaces {
             let all = reach.list::<ToolsetConfig>("ToolsetConfigs").await?;
-            return Ok((all, reach.note().into_iter().collect()));
+            let restricted = reach.note_about("ToolsetConfigs of other namespaces are not shown");
+            let none = all.is_empty().then(|| match &restricted {
+                Some(_) => format!("there is no ToolsetConfig in namespace {}", reach.namespace),
+                None => "there is no ToolsetConfig in the cluster".to_owned(),
+            });
+            return Ok((all, none.into_iter().chain(restricted).collect()));
         }
         let here = api.list(&ListParams::default()).await.map_err(|error| live::refused("ToolsetConfigs", &error))?;
         let note = here

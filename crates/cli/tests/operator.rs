@@ -224,3 +224,15 @@ fn version_of_the_client_needs_no_cluster() {
     assert!(broken.stdout.contains(env!("CARGO_PKG_VERSION")), "{}", broken.stdout);
     assert!(broken.stderr.contains("no kubeconfig was found"), "{}", broken.stderr);
 }
+
+#[test]
+fn status_of_all_namespaces_says_that_there_is_no_toolset_config() {
+    let none = Cluster::new([]).run(&["status", "-A"]);
+    none.says(&[]);
+    assert_eq!((none.stdout.as_str(), none.stderr.trim_end()), ("", "note: there is no ToolsetConfig in the cluster"));
+
+    let restricted =
+        Cluster::new([]).allowing(|path| path.contains("/namespaces/")).run(&["status", "-A", "-n", "mon"]);
+    restricted.says(&[]);
+    assert!(restricted.stderr.contains("note: there is no ToolsetConfig in namespace mon\n"), "{}", restricted.stderr);
+}
