@@ -94,6 +94,9 @@ const MAX_DEPTH: usize = 64;
 /// How many values aliases may stand for.
 const MAX_EXPANDED: usize = 100_000;
 
+/// How much text aliases may stand for.
+const MAX_EXPANDED_BYTES: usize = 64 * 1024 * 1024;
+
 /// Why a document cannot be parsed.
 #[derive(Debug)]
 enum Problem {
@@ -110,7 +113,7 @@ fn parse_yaml(text: &str, first: usize) -> Result<Value, Problem> {
             max_depth: MAX_DEPTH,
             max_events: usize::MAX,
             max_nodes: usize::MAX,
-            max_total_scalar_bytes: usize::MAX,
+            max_total_scalar_bytes: text.len() + MAX_EXPANDED_BYTES,
             max_recorded_anchor_events: MAX_EXPANDED,
             enforce_alias_anchor_ratio: false,
         },
@@ -225,5 +228,10 @@ mod tests {
             (1..12).map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(", "))).collect();
         let problem = first(&format!("a0: &a0 [x]\n{bomb}")).unwrap_err();
         assert_eq!(problem, "line 6, column 15: the aliases of the document stand for too many values");
+        let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), "*a, ".repeat(50_000));
+        let problem = first(&long).unwrap_err();
+        assert!(problem.ends_with("the aliases of the document stand for too many values"), "{problem}");
+        let usual = format!("a: &a {{k: v}}\nb: [{}]\n", "*a, ".repeat(1_000));
+        assert!(first(&usual).is_ok());
     }
 }
