@@ -49,7 +49,11 @@ async fn diff_status_version_and_check_agree_with_the_running_operator() -> Resu
         let (world, apps, agent) = (&*stage.world, &stage.apps, &stage.agent);
         world.create(&services::grafana(apps)).await?;
         world.tools(agent, "Grafana is a tool", |tools| tools.types() == ["grafana"]).await?;
-        stage.ready(("True", "AsExpected")).await?;
+        // The status is written a moment after the ConfigMap.
+        present(&stage.configs(), CONFIG, "the status counts the tool", |config| {
+            config.data.pointer("/status/summary/tools") == Some(&json!(1))
+        })
+        .await?;
 
         let diff = run(world, &["diff", "-n", agent]).await?;
         diff.expect(0, &["is up to date with ToolsetConfig"])?;
@@ -115,7 +119,7 @@ async fn explain_works_with_permissions_in_one_namespace() -> Result<()> {
         explained.expect(
             0,
             &[
-                "grafana is a tool: Grafana",
+                "(recognised as Grafana)",
                 &format!("only namespace {apps} was read, because you are not allowed to list"),
                 "no ToolsetConfig can be read, so every namespace is treated as Trusted",
             ],

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { violations } from "./support/axe.mjs";
-import { enter, isLive, isMarked, launch, mark, open } from "./support/browser.mjs";
+import { downloaded, enter, isLive, isMarked, launch, mark, open, posted } from "./support/browser.mjs";
 import { STACK, folder, grafana, toolsetConfig } from "./support/files.mjs";
 import { run, start } from "./support/program.mjs";
 
@@ -336,15 +336,12 @@ describe("what if", () => {
       assert.ok(await isMarked(page));
       assert.deepEqual(await violations(page), []);
 
-      const download = page.waitForEvent("download");
-      await page.getByRole("button", { name: "Download the ConfigMap" }).click();
-      const bytes = await readFile(await (await download).path(), "utf8");
+      const bytes = await posted(page, "form.edit", "/what-if/configmap.yaml");
       const rendered = await run(["render", "-f", STACK, "-f", file, "-o", "configmap"]);
       assert.equal(bytes, rendered.stdout);
-
-      const own = page.waitForEvent("download");
-      await page.getByRole("button", { name: "Download the ToolsetConfig" }).click();
-      assert.equal(await readFile(await (await own).path(), "utf8"), edited);
+      assert.equal(await posted(page, "form.edit", "/what-if/toolsetconfig.yaml"), edited);
+      assert.equal(await downloaded(page, "Download the ConfigMap"), "configmap.yaml");
+      assert.equal(await downloaded(page, "Download the ToolsetConfig"), "toolsetconfig.yaml");
     });
   });
 

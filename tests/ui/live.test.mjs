@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { violations } from "./support/axe.mjs";
-import { enter, isLive, isMarked, launch, mark, open } from "./support/browser.mjs";
+import { enter, isLive, isMarked, launch, mark, open, posted } from "./support/browser.mjs";
 import { KUBECONFIG, apply, kubectl, namespaces, operator, reader } from "./support/cluster.mjs";
 import { STACK, folder, grafana, toolsetConfig } from "./support/files.mjs";
 import { run, start } from "./support/program.mjs";
@@ -96,9 +96,7 @@ test("the ConfigMap of an edit is that of render byte for byte", { skip }, async
   await page.goto(`${ui.origin}/what-if`);
   await page.getByLabel("ToolsetConfig").fill(edited);
   await page.locator("li.comes", { hasText: "search/vectors" }).waitFor();
-  const download = page.waitForEvent("download");
-  await page.getByRole("button", { name: "Download the ConfigMap" }).click();
-  const bytes = await readFile(await (await download).path(), "utf8");
+  const bytes = await posted(page, "form.edit", "/what-if/configmap.yaml");
   const rendered = await run(["render", "--live", "-f", file, "-o", "configmap"], { env });
   assert.equal(bytes, rendered.stdout);
 });

@@ -57,3 +57,19 @@ export async function mark(page) {
 export async function isMarked(page) {
   return page.evaluate(() => window.mark === true);
 }
+
+/** What the form of a page gets from an address. A browser on a busy machine sometimes cancels a download of a test. */
+export async function posted(page, selector, address) {
+  return page.evaluate(async ([selector, address]) => {
+    const body = new URLSearchParams(new FormData(document.querySelector(selector)));
+    const answer = await fetch(address, { method: "POST", body });
+    return answer.text();
+  }, [selector, address]);
+}
+
+/** The name of the file that a button downloads. */
+export async function downloaded(page, button) {
+  const download = page.waitForEvent("download");
+  await page.getByRole("button", { name: button }).click();
+  return (await download).suggestedFilename();
+}
