@@ -95,7 +95,7 @@ fn nothing_taken(snapshot: &Snapshot, plan: &Plan) -> Option<String> {
         (0, _) => format!("{rejected} rejected"),
         (others, _) => format!("{rejected} rejected, {others} not recognised or not selected"),
     };
-    Some(format!("{of} a tool: {others}; see why with kubectl toolset explain NAME -n NAMESPACE"))
+    Some(format!("{of} a tool: {others}; to find out why, run kubectl toolset explain NAME -n NAMESPACE"))
 }
 
 #[derive(Serialize)]
