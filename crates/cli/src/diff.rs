@@ -133,8 +133,9 @@ pub(crate) fn comparison(snapshot: &Snapshot, planned: &Planned) -> Comparison {
     if let Some(Ownership::Stranger { who: by } | Ownership::Controlled { by }) =
         found.map(|found| ownership(config, &ownership_of(found)))
     {
-        notes
-            .push(format!("ConfigMap {config_map} belongs to {by}, so the operator may not write it (OutputConflict)"));
+        notes.push(format!(
+            "ConfigMap {config_map} belongs to {by}, so the operator does not write it (OutputConflict)"
+        ));
     }
     Comparison {
         toolset_config: snapshot.config_name(),

@@ -81,10 +81,10 @@ fn one(snapshot: &Snapshot, cluster_domain: &str, format: Format, paint: Paint) 
     Ok(Rendering { config: snapshot.config_name(), output, notes })
 }
 
-/// Says that no Service is a tool, and where to look.
+/// Says that there is no tool, and where to look.
 fn nothing_taken(snapshot: &Snapshot, plan: &Plan) -> Option<String> {
     let services = snapshot.index.services_len();
-    if services == 0 || plan.tools.iter().any(|tool| tool.key.is_some()) {
+    if services == 0 || !plan.tools.is_empty() {
         return None;
     }
     let of =
@@ -95,7 +95,7 @@ fn nothing_taken(snapshot: &Snapshot, plan: &Plan) -> Option<String> {
         (0, _) => format!("{rejected} recognised and not taken"),
         (others, _) => format!("{rejected} recognised and not taken, {others} not recognised or not selected"),
     };
-    Some(format!("{of} a tool: {others}; see why with kubectl toolset explain NAME -n NAMESPACE"))
+    Some(format!("{of} a tool: {others}; to find out why, run kubectl toolset explain NAME -n NAMESPACE"))
 }
 
 #[derive(Serialize)]

@@ -177,13 +177,13 @@ fn shown(report: &Report, paint: Paint) -> Text {
         return Text::joined(&lines);
     }
     if !report.is_current {
-        let old = "The status is about an older generation of the ToolsetConfig.";
+        let old = "The status is for an older generation of the ToolsetConfig.";
         lines.push(entry("", paint.warn(old)));
     }
     let unhealthy = if report.unhealthy > 0 { format!(" ({} unhealthy)", report.unhealthy) } else { String::new() };
     let types = listed(report.tools_by_type.iter());
     lines.push(entry("tools", Text::from(format!("{}{unhealthy}{types}", report.tools))));
-    let more = if report.truncated { ", and more that the status does not list" } else { "" };
+    let more = if report.truncated { ", and others that the status does not list" } else { "" };
     let reasons = listed(report.rejected_by_reason.iter());
     lines.push(entry("rejected", Text::from(format!("{}{reasons}{more}", report.rejected))));
     if let Some(output) = &report.output {

@@ -24,7 +24,7 @@ fn a_tool_is_explained_with_its_evidence() {
             "monitoring/kube-prometheus-stack-prometheus is a tool: Prometheus",
             "http://kube-prometheus-stack-prometheus.monitoring.svc.cluster.local:9090",
             "platform     selects the Service (Trusted)",
-            "does not cover namespace monitoring; it covers only search",
+            "does not select namespace monitoring; it selects only search",
             "serves queries on http port 9090 (confidence High)",
             "+ label app=kube-prometheus-stack-prometheus",
             "Candidates for Prometheus",

@@ -74,7 +74,7 @@ fn with_rights_in_one_namespace_explain_reads_that_one_and_says_what_is_missing(
         for text in [
             "note: only namespace monitoring was read, because you are not allowed to list",
             "ToolsetConfigs, Services and EndpointSlices in all namespaces",
-            "headless twins can differ",
+            "HeadlessTwin rejections can differ",
         ] {
             assert!(run.stderr.contains(text), "{text:?} is not in {}", run.stderr);
         }

@@ -74,7 +74,9 @@ pub(super) async fn check(
                 section.broken(message, &format!("kubectl get pods -n {}", quoted(namespace)));
             }
             Use::Volume => section.ok(message),
-            Use::Environment => section.ok(format!("{message} Changes of variables need a restart.")),
+            Use::Environment => {
+                section.ok(format!("{message} A change to an environment variable requires a restart."));
+            }
         }
     }
 }

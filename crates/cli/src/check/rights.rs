@@ -76,15 +76,17 @@ pub(super) async fn check(client: &Client, namespace: Option<&str>) -> Result<Se
                 None => " in all namespaces".to_owned(),
             };
             let advice = match namespace {
-                None if right.resource != "namespaces" => "If you may in one namespace, use -n NAMESPACE.",
+                None if right.resource != "namespaces" => {
+                    "If you have this permission in one namespace only, use -n NAMESPACE."
+                }
                 _ => "",
             };
-            section.warn(format!("You may not {title}{place}, so {}.", right.without), advice);
+            section.warn(format!("You are not allowed to {title}{place}, so {}.", right.without), advice);
         }
     }
     if !allowed.is_empty() {
         let place = namespace.map_or_else(|| "in all namespaces".to_owned(), |name| format!("in namespace {name}"));
-        let message = format!("You may {} ({place}).", allowed.join(", "));
+        let message = format!("You are allowed to {} ({place}).", allowed.join(", "));
         section.findings.insert(0, super::Finding { result: super::Level::Ok, message, action: None });
     }
     Ok(section)

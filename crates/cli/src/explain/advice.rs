@@ -16,7 +16,7 @@ pub(super) fn changes(case: &Case<'_>) -> Vec<Change> {
             let product = case.classification.product();
             if let Some(product) = product.filter(|&product| objection(case, Some(product)).is_none()) {
                 advice.push(copy(
-                    "Or accept this confidence for every Service, in the ToolsetConfig:",
+                    "Or accept this confidence for every Service of this type, in the ToolsetConfig:",
                     format!("spec.detectors: [{{type: {product}, minConfidence: Low}}]"),
                 ));
             }
@@ -84,7 +84,7 @@ fn annotate(case: &Case<'_>, product: Option<Product>) -> Vec<Change> {
     )];
     if product.is_none() {
         advice.push(text(
-            "Replace <type> with a product, such as prometheus, or with a name of your own, such as vector-database.",
+            "Replace <type> with a product, such as prometheus, or with a custom name, such as vector-database.",
         ));
     }
     advice

@@ -71,7 +71,7 @@ async fn serve(cluster: &Cluster, args: &Ui) -> Result<(), Failure> {
     let server = Server::new(state, origin, session, address.port(), redirect)?;
     tokio::select! {
         result = axum::serve(listener, server.router()) => {
-            result.map_err(|error| Failure::input(format!("error: the server ended: {error}")))
+            result.map_err(|error| Failure::input(format!("error: the server stopped: {error}")))
         }
         _ = signal::ctrl_c() => Ok(()),
     }
@@ -134,7 +134,7 @@ fn announce(url: &str, one_time: Option<&String>) {
             format!("Open this address in a browser on this computer. It works once.\n\n  {one_time}\n")
         }
         None => format!(
-            "The page is open in your browser at {url}\nIf you do not see it, end this with Ctrl-C and use --no-browser."
+            "The page is open in your browser at {url}\nIf you do not see it, press Ctrl-C and run the command again with --no-browser."
         ),
     };
     let mut out = io::stdout().lock();

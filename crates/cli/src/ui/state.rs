@@ -182,6 +182,6 @@ impl State {
         let cluster_domain = Arc::clone(&self.cluster_domain);
         task::spawn_blocking(move || make(&mut known, &cluster_domain))
             .await
-            .map_err(|_| Failure::input("error: the plan cannot be made, because of an error in this program"))
+            .map_err(|_| Failure::input("error: cannot compute the tools, because of a bug in this plugin"))
     }
 }

@@ -81,7 +81,7 @@ async fn read(text: String) -> Result<Result<ToolsetConfig, Vec<String>>, Failur
     }
     tokio::task::spawn_blocking(move || input::config_of_text(&text))
         .await
-        .map_err(|_| Failure::input("error: the text cannot be read, because of an error in this program"))
+        .map_err(|_| Failure::input("error: cannot read the text, because of a bug in this plugin"))
 }
 
 fn effect(

@@ -27,11 +27,11 @@ fn show(code: StatusCode, title: &str, text: &str, leads_on: bool) -> Response {
 
 /// After the one-time address: leads to the first page.
 pub(in crate::ui) async fn welcome() -> Response {
-    show(StatusCode::OK, "Opening the page", "The page opens in a moment.", true)
+    show(StatusCode::OK, "Opening the page", "The page opens shortly.", true)
 }
 
 pub(in crate::ui) async fn not_found() -> Response {
-    show(StatusCode::NOT_FOUND, "Not found", "There is no such page.", false)
+    show(StatusCode::NOT_FOUND, "Not found", "This page does not exist.", false)
 }
 
 pub(super) fn no_service() -> Response {
@@ -43,8 +43,8 @@ pub(in crate::ui) fn locked() -> Response {
     show(
         StatusCode::UNAUTHORIZED,
         "This page is locked",
-        "Its address works once and in one browser, and a session ends after an hour without use. \
-         End kubectl toolset ui with Ctrl-C and start it again to get a new address.",
+        "The address works only once, in one browser, and a session ends after an hour without use. \
+         To get a new address, stop kubectl toolset ui with Ctrl-C and start it again.",
         false,
     )
 }
