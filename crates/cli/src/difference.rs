@@ -196,7 +196,8 @@ mod tests {
     #[test]
     fn the_largest_files_that_are_compared_fit_the_stack() {
         let unlike = |factor: usize| -> String {
-            (0..MAX_LINES).map(|line| format!("{}\n", line.wrapping_mul(factor) % 7_919)).collect()
+            let lines = (0..MAX_LINES).map(|line| (line.wrapping_mul(factor) % 7_919).to_string() + "\n");
+            lines.collect()
         };
         let versions = [
             ("a\n".repeat(MAX_LINES), "b\na\n".repeat(MAX_LINES / 2)),

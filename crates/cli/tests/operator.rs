@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use support::{
     cluster::{Cluster, config, service, slice},
     program, run,
+    server::Server,
 };
 
 fn crd() -> Value {
@@ -235,4 +236,21 @@ fn status_of_all_namespaces_says_that_there_is_no_toolset_config() {
         Cluster::new([]).allowing(|path| path.contains("/namespaces/")).run(&["status", "-A", "-n", "mon"]);
     restricted.says(&[]);
     assert!(restricted.stderr.contains("note: there is no ToolsetConfig in namespace mon\n"), "{}", restricted.stderr);
+}
+
+#[test]
+fn check_goes_on_without_the_permissions_of_the_user() {
+    let objects = Cluster::new([]);
+    let server = Server::start(move |request| {
+        if request.path.contains("/selfsubjectaccessreviews") {
+            return ("501 Not Implemented", String::new());
+        }
+        objects.answer(request)
+    });
+    let run = server.run(&["check"]);
+    for text in ["! Your permissions are unknown", "✗ No Deployment with the label"] {
+        assert!(run.stdout.contains(text), "{text:?} is not in {}{}", run.stdout, run.stderr);
+    }
+    let nobody = Server::start(|_| ("401 Unauthorized", String::new()));
+    nobody.run(&["check"]).refused(&["cannot read your permissions"]);
 }

@@ -191,7 +191,7 @@ mod tests {
         [
             format!("{head}  a: {}", nested(inner - 1)),
             head.to_owned()
-                + &(1..inner).map(|level| format!("{}a:\n", "  ".repeat(level))).collect::<String>()
+                + &(1..inner).map(|level| "  ".repeat(level) + "a:\n").collect::<String>()
                 + &"  ".repeat(inner)
                 + "- a\n",
             format!("{head_json}{}1{}}}", "{\"a\": ".repeat(inner), "}".repeat(inner)),
@@ -224,8 +224,8 @@ mod tests {
 
     #[test]
     fn aliases_cannot_make_a_document_large() {
-        let bomb: String =
-            (1..12).map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(", "))).collect();
+        let tenfold = |n: usize| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(", "));
+        let bomb: String = (1..12).map(tenfold).collect();
         let problem = first(&format!("a0: &a0 [x]\n{bomb}")).unwrap_err();
         assert_eq!(problem, "line 6, column 15: the aliases of the document stand for too many values");
         let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), "*a, ".repeat(50_000));
