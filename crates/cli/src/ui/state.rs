@@ -44,6 +44,8 @@ pub(super) struct Known {
     pub configs: BTreeMap<String, ToolsetConfig>,
     /// What cannot be read now, by its kind.
     pub problems: BTreeMap<String, String>,
+    /// The kinds of which only the objects of one namespace can be read, and the namespace.
+    pub limited: BTreeMap<&'static str, String>,
     /// The kinds that were not read yet.
     pub waiting: BTreeSet<&'static str>,
     /// The EndpointSlices of a cluster, by namespace and name.
@@ -74,6 +76,7 @@ impl Known {
         let mut known = Self {
             configs: BTreeMap::new(),
             problems: BTreeMap::new(),
+            limited: BTreeMap::new(),
             waiting: waiting.iter().copied().collect(),
             slices: BTreeMap::new(),
             pods_read: BTreeMap::new(),
@@ -100,7 +103,22 @@ impl Known {
         // The labels of namespaces are for nothing else.
         let needs_namespaces = self.configs.values().any(selects_by_labels);
         let matters = |(kind, _): &(&String, &String)| needs_namespaces || *kind != watch::NAMESPACES;
-        self.problems.iter().filter(matters).map(|(_, text)| text.clone()).collect()
+        let others = self.problems.iter().filter(matters).map(|(_, text)| text.clone());
+        self.limits().into_iter().chain(others).collect()
+    }
+
+    /// What is known of one namespace only.
+    fn limits(&self) -> Option<String> {
+        let namespace = self.limited.values().next()?;
+        let kinds: Vec<&str> = self.limited.keys().copied().collect();
+        let kinds = match kinds.split_last() {
+            Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+            _ => kinds.concat(),
+        };
+        Some(format!(
+            "You are not allowed to list {kinds} in all namespaces, so only those of namespace {namespace} are known. \
+             Use -n to select another namespace."
+        ))
     }
 
     /// Notes that something changed, so that pages are made again.

@@ -134,22 +134,16 @@ fn take<T: Kind>(kind: &mut T, known: &mut Known, event: Event<T::Object>, scope
         Event::InitDone => {
             kind.finish(known);
             known.waiting.remove(T::NAME);
+            known.problems.remove(T::NAME);
             match namespace {
-                None => known.problems.remove(T::NAME),
-                Some(namespace) => known.problems.insert(T::NAME.to_owned(), only_in(T::NAME, namespace)),
+                None => known.limited.remove(T::NAME),
+                Some(namespace) => known.limited.insert(T::NAME, namespace.to_owned()),
             };
             true
         }
         Event::Apply(object) => kind.apply(known, object),
         Event::Delete(object) => kind.delete(known, &object),
     }
-}
-
-fn only_in(what: &str, namespace: &str) -> String {
-    format!(
-        "You are not allowed to list {what} in all namespaces, so only those of namespace {namespace} are known. \
-         Use -n to select another namespace."
-    )
 }
 
 /// Says what cannot be read. Returns whether that is new.
