@@ -40,7 +40,7 @@ pub(crate) fn json(value: &impl Serialize) -> Result<String, Failure> {
 }
 
 /// Writes characters that control a terminal as `\u` and four digits. They can only be in a string, so it stays the same
-/// JSON. serde_json does this for some of them.
+/// JSON. `serde_json` does this for some of them.
 fn escaped(json: &str) -> String {
     let mut text = String::with_capacity(json.len() + 1);
     for c in json.chars() {

@@ -128,13 +128,11 @@ impl<'a> Line<'a> {
     /// The flag that is written so.
     fn flag(&self, word: &str) -> Option<&'a Arg> {
         let mut flags = self.command.get_arguments();
-        match word.strip_prefix("--") {
-            Some(long) => flags.find(|arg| arg.get_long() == Some(long)),
-            None => {
-                let short = word.trim_start_matches('-').chars().next()?;
-                flags.find(|arg| arg.get_short() == Some(short))
-            }
+        if let Some(long) = word.strip_prefix("--") {
+            return flags.find(|arg| arg.get_long() == Some(long));
         }
+        let short = word.trim_start_matches('-').chars().next()?;
+        flags.find(|arg| arg.get_short() == Some(short))
     }
 
     /// Keeps what selects the cluster.
