@@ -82,7 +82,7 @@ fn of_files(cluster: &Cluster, args: &Ui) -> Result<(State, Origin), Failure> {
     if let Some(flag) = cluster.flag() {
         return Err(Failure::Usage(format!("error: {flag} cannot be used with -f, because files need no cluster")));
     }
-    let known = Known::new(input::snapshot(args.named())?, &[]);
+    let known = Known::of_files(input::snapshot_with_workloads(args.named())?);
     let state = State::new(known, &args.cluster_domain, None);
     tokio::spawn(files::follow(state.clone(), args.files.clone(), args.recursive));
     let files = args.files.iter().map(|file| file.display().to_string()).collect();

@@ -12,7 +12,7 @@ use toolset::Manifest;
 
 use super::{
     review::{Outcome, Review, Row},
-    state::{Known, State},
+    state::State,
     watch::pods,
 };
 use crate::{difference::FileDifference, failure::Failure, input, live};
@@ -66,7 +66,8 @@ pub(super) async fn evaluate(
             let before = known.review(&compared, cluster_domain);
             let held = known.snapshot.config_maps.clone();
             known.snapshot.config_maps.extend(maps);
-            let effect = effect(known, &before, config, cluster_domain, notes);
+            let after = known.with(config, |known| Review::new(known, cluster_domain));
+            let effect = effect(&before, &after, notes);
             known.snapshot.config_maps = held;
             effect
         })
@@ -84,16 +85,10 @@ async fn read(text: String) -> Result<Result<ToolsetConfig, Vec<String>>, Failur
         .map_err(|_| Failure::input("error: the text cannot be read, because of an error in this program"))
 }
 
-fn effect(
-    known: &mut Known,
-    before: &Review,
-    config: ToolsetConfig,
-    cluster_domain: &str,
-    notes: Vec<String>,
-) -> Result<Effect, Failure> {
-    known.snapshot.config = config;
-    known.snapshot.config_given = true;
-    let after = Review::new(known, cluster_domain);
+fn effect(before: &Review, after: &Review, notes: Vec<String>) -> Result<Effect, Failure> {
+    // The page has the problems that concern the ToolsetConfig of the input already.
+    let problems = after.problems.iter().filter(|problem| !before.problems.contains(problem)).cloned();
+    let notes = notes.into_iter().chain(problems);
     let manifest = Manifest::new(&after.config, &after.planned.rendered);
     let config_map = serde_saphyr::to_string(&manifest)
         .map_err(|error| Failure::input(format!("error: cannot write YAML: {error}")))?;
@@ -103,7 +98,7 @@ fn effect(
         .into_iter()
         .map(|key| {
             let of = |review: &Review| review.planned.rendered.data.get(key).map(ToString::to_string);
-            FileDifference::new(key, of(before).as_deref(), of(&after).as_deref())
+            FileDifference::new(key, of(before).as_deref(), of(after).as_deref())
         })
         .collect();
     let mut effect = Effect {
@@ -113,7 +108,7 @@ fn effect(
         other: Vec::new(),
         tools: after.tools,
         files,
-        notes: notes.into_iter().chain(after.notes.iter().cloned()).collect(),
+        notes: notes.chain(after.notes.iter().cloned()).collect(),
         config_map,
     };
     let mut earlier: BTreeMap<(&str, &str, bool), &Row> = before.rows.iter().map(|row| (key(row), row)).collect();

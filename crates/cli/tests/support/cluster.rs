@@ -48,7 +48,7 @@ impl Cluster {
         self.start().run(args)
     }
 
-    fn answer(&self, request: &Request) -> Answer {
+    pub(crate) fn answer(&self, request: &Request) -> Answer {
         let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
         if request.method == "POST" && path.ends_with("/selfsubjectaccessreviews") {
             return self.review(&serde_json::from_str(&request.body).expect("JSON"));

@@ -14,7 +14,11 @@ use super::{Frame, answer, message, unchanged};
 use crate::{
     diff::Comparison,
     difference::{FileDifference, Kind, Line},
-    ui::{filter::Filter, review::Review, server::Server},
+    ui::{
+        filter::Filter,
+        review::{OutputSeen, Review},
+        server::Server,
+    },
 };
 
 #[derive(Template)]
@@ -46,6 +50,12 @@ impl<'a> Output<'a> {
         let summary = match (comparison.exists, comparison.differs) {
             (true, false) => "The ConfigMap is up to date.",
             (true, true) => "The ConfigMap differs from what would be written now.",
+            (false, _) if review.output == OutputSeen::Waiting => {
+                "The ConfigMap was not read yet. This is what would be written."
+            }
+            (false, _) if review.output == OutputSeen::Unreadable => {
+                "The ConfigMap cannot be read. This is what would be written."
+            }
             (false, _) if review.live => "The ConfigMap does not exist. This is what would be written.",
             (false, _) => "The input has no such ConfigMap. This is what would be written.",
         };
