@@ -49,7 +49,7 @@ async function window(options, use) {
   try {
     await use(opened.page, opened);
     assert.deepEqual(opened.errors, [], "the console has no errors");
-    const elsewhere = opened.requests.filter((url) => !url.startsWith(`${ui.origin}/`) && !url.startsWith("blob:"));
+    const elsewhere = opened.requests.filter((url) => !url.startsWith(`${new URL(ui.origin).origin}/`) && !url.startsWith("blob:"));
     assert.deepEqual(elsewhere, [], "no request leaves the page's own origin");
   } finally {
     await opened.context.close();

@@ -149,3 +149,40 @@ fn an_edited_text_with_other_objects_is_not_valid() {
     assert!(page.contains("The text contains other objects."), "{page}");
     assert!(!ui.what_if(&cookie, TOOLSET_CONFIG).contains("other objects"));
 }
+
+#[test]
+fn the_cookie_is_only_for_the_path_of_the_pages() {
+    let mut ui = Ui::start();
+    let answer = ui.get(&ui.one_time, &[]);
+    assert!(answer.header("set-cookie").ends_with(&format!("; Path={}/", ui.base)), "{}", answer.head);
+    let base = std::mem::take(&mut ui.base);
+    let outside = ui.get("/", &[]);
+    assert_eq!(outside.status, 401);
+    assert!(!outside.body.contains(&base), "nobody else learns the path: {}", outside.body);
+}
+
+#[test]
+fn every_link_stays_below_the_path_of_the_pages() {
+    let ui = Ui::start();
+    let cookie = ui.open();
+    for path in ["/", "/services?show=all", "/services/monitoring/grafana", "/output", "/what-if", "/welcome"] {
+        let page = ui.get(path, &[&cookie]).body;
+        for (_, rest) in page
+            .match_indices("href=\"/")
+            .chain(page.match_indices("action=\"/"))
+            .map(|(at, found)| page.split_at(at + found.len()))
+        {
+            assert!(rest.starts_with("assets/"), "{path}: {}", rest.split('"').next().unwrap_or_default());
+        }
+    }
+}
+
+#[test]
+fn an_address_with_a_toolset_config_that_does_not_exist_says_so() {
+    let ui = Ui::start();
+    let cookie = ui.open();
+    for path in ["/", "/services", "/services/monitoring/grafana", "/output", "/what-if"] {
+        let page = ui.get(&format!("{path}?config=nope/x"), &[&cookie]).body;
+        assert!(page.contains("ToolsetConfig nope/x does not exist, so this page is about "), "{path}");
+    }
+}

@@ -63,7 +63,7 @@ async fn serve(cluster: &Cluster, args: &Ui) -> Result<(), Failure> {
     })?;
     let address = listener.local_addr().map_err(|error| Failure::input(format!("error: {error}")))?;
     let (session, token) = Session::new(address.port())?;
-    let url = format!("http://{address}/");
+    let url = format!("http://{address}{}/", session.base());
     let one_time = format!("{url}open?token={token}");
     let redirect = if args.no_browser { None } else { open_browser(&one_time) };
     announce(&url, redirect.is_none().then_some(&one_time));

@@ -35,6 +35,14 @@ pub(super) struct Effect {
     pub config_map: String,
 }
 
+impl Effect {
+    /// The length of the longest list.
+    pub(super) fn longest(&self) -> usize {
+        let lists = [self.come.len(), self.go.len(), self.change.len(), self.other.len(), self.notes.len()];
+        lists.into_iter().max().unwrap_or_default()
+    }
+}
+
 /// A Service before and after.
 pub(super) struct Changed {
     pub row: Row,

@@ -15,7 +15,9 @@ use super::{fixture, program, server::Server};
 pub(crate) struct Ui {
     child: Child,
     pub port: u16,
-    /// The path of the one-time address.
+    /// The path of all pages.
+    pub base: String,
+    /// The path of the one-time address, below the one of all pages.
     pub one_time: String,
 }
 
@@ -47,7 +49,8 @@ impl Ui {
             .find_map(|line| line.trim().strip_prefix("http://127.0.0.1:").map(str::to_owned))
             .expect("an address");
         let (port, path) = address.split_once('/').expect("a path");
-        Self { child, port: port.parse().expect("a port"), one_time: format!("/{path}") }
+        let (base, path) = path.split_once('/').expect("a path of all pages");
+        Self { child, port: port.parse().expect("a port"), base: format!("/{base}"), one_time: format!("/{path}") }
     }
 
     /// Sends a request with these header lines.
@@ -58,8 +61,9 @@ impl Ui {
     /// As `send`, with a form.
     pub(crate) fn send_form(&self, method: &str, path: &str, host: &str, headers: &[&str], form: &str) -> Answer {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the page listens");
+        let base = if path.starts_with("/assets/") { "" } else { &self.base };
         let mut request = format!(
-            "{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\nHost: {host}\r\n",
+            "{method} {base}{path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\nHost: {host}\r\n",
             form.len()
         );
         for header in headers {
@@ -99,7 +103,7 @@ impl Ui {
     /// Sends a text as the form of "What if" does.
     pub(crate) fn post_text(&self, cookie: &str, path: &str, text: &str) -> Answer {
         let host = format!("127.0.0.1:{}", self.port);
-        let form: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let form: String = text.bytes().flat_map(|byte| format!("%{byte:02x}").into_bytes()).map(char::from).collect();
         let origin = format!("Origin: http://{host}");
         let headers = [cookie, &*origin, "Content-Type: application/x-www-form-urlencoded"];
         self.send_form("POST", path, &host, &headers, &format!("text={form}"))

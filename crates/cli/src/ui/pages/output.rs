@@ -40,12 +40,12 @@ pub(super) async fn page(Shared(server): Shared<Server>, Query(filter): Query<Fi
         Ok(review) => review,
         Err(failure) => return message::failure(&failure),
     };
-    let page = Output::new(&server, &review);
+    let page = Output::new(&server, &review, &filter.config);
     answer(&server, review.version, &headers, &page)
 }
 
 impl<'a> Output<'a> {
-    fn new(server: &Server, review: &'a Review) -> Self {
+    fn new(server: &Server, review: &'a Review, asked: &str) -> Self {
         let comparison = &review.comparison;
         let summary = match (comparison.exists, comparison.differs) {
             (true, false) => "The ConfigMap is up to date.",
@@ -61,7 +61,7 @@ impl<'a> Output<'a> {
         };
         let same = |(key, text): (&DataKey, &Arc<str>)| FileDifference::new(key, Some(text), Some(text));
         let planned = review.planned.rendered.data.iter().map(same).collect();
-        Self { frame: Frame::new(server, review, "Output", "/output"), review, comparison, planned, summary }
+        Self { frame: Frame::new(server, review, "Output", "output", asked), review, comparison, planned, summary }
     }
 
     fn files(&self) -> &[FileDifference] {

@@ -124,7 +124,7 @@ where
                 Err(watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error))
                     if is_forbidden(&error) && *scope == Scope::Cluster =>
                 {
-                    ended = Some(Ended::Forbidden(error))
+                    ended = Some(Ended::Forbidden(error));
                 }
                 Err(error) => {
                     if matches!(error, watcher::Error::WatchStartFailed(_)) {

@@ -30,7 +30,7 @@ pub(super) async fn follow(state: State, client: Client) {
                 let name = client.default_namespace();
                 let one = api.get_opt(name).await.ok().flatten();
                 let text = capitalised(&live::namespaces_note(name, one.is_some(), &error)) + ".";
-                take_one(&mut *state.known().await, one, text);
+                take_one(&mut *state.known().await, one, &text);
                 time::sleep(PAUSE).await;
             }
             Ended::NotStarted => pause(&mut backoff).await,
@@ -39,15 +39,15 @@ pub(super) async fn follow(state: State, client: Client) {
 }
 
 /// Takes the one Namespace that can be read.
-fn take_one(known: &mut Known, one: Option<Namespace>, text: String) {
+fn take_one(known: &mut Known, one: Option<Namespace>, text: &str) {
     let waited = known.waiting.remove(Namespaces::NAME);
-    let before = known.problems.insert(Namespaces::NAME.to_owned(), text.clone());
+    let before = known.problems.insert(Namespaces::NAME.to_owned(), text.to_owned());
     let mut list = Namespaces::default();
     list.begin(known);
     if let Some(namespace) = one {
         list.collect(known, namespace);
     }
-    if list.finish_changes(known) || waited || before.as_ref() != Some(&text) {
+    if list.finish_changes(known) || waited || before.as_deref() != Some(text) {
         known.changed();
     }
 }

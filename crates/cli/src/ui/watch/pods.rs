@@ -42,7 +42,7 @@ pub(super) async fn follow(state: State, client: Client) {
         }
         time::sleep(PAUSE).await;
         tokio::select! {
-            changed = changes.changed() => if changed.is_err() {
+            result = changes.changed() => if result.is_err() {
                 return;
             },
             () = time::sleep(retry), if failed => {
