@@ -96,7 +96,7 @@ test("the ConfigMap of an edit is that of render byte for byte", { skip }, async
   await page.goto(`${ui.origin}/what-if`);
   await page.getByLabel("ToolsetConfig").fill(edited);
   await page.locator("li.comes", { hasText: "search/vectors" }).waitFor();
-  const bytes = await posted(page, "form.edit", "/what-if/configmap.yaml");
+  const bytes = await posted(page, "form.edit", "what-if/configmap.yaml");
   const rendered = await run(["render", "--live", "-f", file, "-o", "configmap"], { env });
   assert.equal(bytes, rendered.stdout);
 });

@@ -33,6 +33,7 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct State {
     known: Arc<Mutex<Known>>,
+    validating: Arc<Mutex<()>>,
     cluster_domain: Arc<str>,
     /// `None` for files.
     client: Option<Client>,
@@ -230,7 +231,8 @@ impl Known {
 
 impl State {
     pub(super) fn new(known: Known, cluster_domain: &str, client: Option<Client>) -> Self {
-        Self { known: Arc::new(Mutex::new(known)), cluster_domain: cluster_domain.into(), client }
+        let (known, validating) = (Arc::new(Mutex::new(known)), Arc::default());
+        Self { known, validating, cluster_domain: cluster_domain.into(), client }
     }
 
     /// The client of the cluster, if the objects come from one.
@@ -241,6 +243,11 @@ impl State {
     /// The state, for somebody who reads or changes it without a long computation.
     pub(super) async fn known(&self) -> OwnedMutexGuard<Known> {
         Arc::clone(&self.known).lock_owned().await
+    }
+
+    /// Waits until no other text is validated.
+    pub(super) async fn turn_to_validate(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.validating).lock_owned().await
     }
 
     /// Tells about changes.

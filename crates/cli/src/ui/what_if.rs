@@ -57,7 +57,7 @@ pub(super) async fn evaluate(
     text: &str,
     compared: &str,
 ) -> Result<Result<Effect, Vec<String>>, Failure> {
-    let config = match read(text.to_owned()).await? {
+    let config = match read(state, text.to_owned()).await? {
         Ok(config) => config,
         Err(problems) => return Ok(Err(problems)),
     };
@@ -83,12 +83,19 @@ pub(super) async fn evaluate(
     effect.map(Ok)
 }
 
-/// Reads and validates a text, not on the thread of the server: the rules of the CRD take a moment.
-async fn read(text: String) -> Result<Result<ToolsetConfig, Vec<String>>, Failure> {
+/// Reads and validates a text, not on the thread of the server: the rules of the CRD take a moment. One text at a time,
+/// also if a browser does not wait for the answer.
+async fn read(state: &State, text: String) -> Result<Result<ToolsetConfig, Vec<String>>, Failure> {
     if text.len() > MAX_BYTES {
         return Ok(Err(vec![format!("The text is longer than {} KiB.", MAX_BYTES / 1024)]));
     }
-    tokio::task::spawn_blocking(move || input::config_of_text(&text))
+    let turn = state.turn_to_validate().await;
+    let read = move || {
+        let config = input::config_of_text(&text);
+        drop(turn);
+        config
+    };
+    tokio::task::spawn_blocking(read)
         .await
         .map_err(|_| Failure::input("error: the text cannot be read, because of an error in this program"))
 }
