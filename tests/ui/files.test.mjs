@@ -49,7 +49,7 @@ async function window(options, use) {
   try {
     await use(opened.page, opened);
     assert.deepEqual(opened.errors, [], "the console has no errors");
-    const elsewhere = opened.requests.filter((url) => !url.startsWith(`${ui.origin}/`) && !url.startsWith("blob:"));
+    const elsewhere = opened.requests.filter((url) => !url.startsWith(`${new URL(ui.origin).origin}/`) && !url.startsWith("blob:"));
     assert.deepEqual(elsewhere, [], "no request leaves the page's own origin");
   } finally {
     await opened.context.close();
@@ -336,10 +336,10 @@ describe("what if", () => {
       assert.ok(await isMarked(page));
       assert.deepEqual(await violations(page), []);
 
-      const bytes = await posted(page, "form.edit", "/what-if/configmap.yaml");
+      const bytes = await posted(page, "form.edit", "what-if/configmap.yaml");
       const rendered = await run(["render", "-f", STACK, "-f", file, "-o", "configmap"]);
       assert.equal(bytes, rendered.stdout);
-      assert.equal(await posted(page, "form.edit", "/what-if/toolsetconfig.yaml"), edited);
+      assert.equal(await posted(page, "form.edit", "what-if/toolsetconfig.yaml"), edited);
       assert.equal(await downloaded(page, "Download the ConfigMap"), "configmap.yaml");
       assert.equal(await downloaded(page, "Download the ToolsetConfig"), "toolsetconfig.yaml");
     });

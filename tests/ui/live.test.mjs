@@ -96,7 +96,7 @@ test("the ConfigMap of an edit is that of render byte for byte", { skip }, async
   await page.goto(`${ui.origin}/what-if`);
   await page.getByLabel("ToolsetConfig").fill(edited);
   await page.locator("li.comes", { hasText: "search/vectors" }).waitFor();
-  const bytes = await posted(page, "form.edit", "/what-if/configmap.yaml");
+  const bytes = await posted(page, "form.edit", "what-if/configmap.yaml");
   const rendered = await run(["render", "--live", "-f", file, "-o", "configmap"], { env });
   assert.equal(bytes, rendered.stdout);
 });
@@ -120,7 +120,7 @@ test("with permissions in one namespace, the page shows it and says what it cann
   const { context, page } = await open(browser);
   try {
     await enter(page, own);
-    await page.getByText("You are not allowed to list Services in all namespaces").waitFor();
+    await page.getByText("You are not allowed to list EndpointSlices and Services in all namespaces").waitFor();
     await page.goto(`${own.origin}/services`);
     await page.getByText("monitoring/kps-kube-prometheus-stack-prometheus").first().waitFor();
     assert.equal(await page.getByText("logging/loki-gateway").count(), 0);

@@ -58,7 +58,7 @@ test("every view has a picture", { timeout: 120_000 }, async () => {
 async function picture(browser) {
   await mkdir(dirname(PICTURE), { recursive: true });
   const ui = await start(["-f", "examples/stack.yaml", "--no-browser"], { cwd: join(dirname(STACK), "..") });
-  const { page } = await open(browser, { viewport: { width: 1200, height: 760 } });
+  const { page } = await open(browser, { viewport: { width: 1280, height: 800 } });
   await enter(page, ui);
   await page.screenshot({ path: PICTURE });
   await ui.stop();

@@ -94,7 +94,7 @@ fn grafana_pod(labels: &Value) -> Answer {
 }
 
 /// Runs the program with such an API server. Returns the paths that it asked for, too.
-fn run_live(args: &[&str], answer: impl Fn(&str) -> Answer + Send + 'static) -> (Run, Vec<String>) {
+fn run_live(args: &[&str], answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> (Run, Vec<String>) {
     let server = Server::start(move |request| answer(&request.path));
     let run = server.run(args);
     (run, server.asked())

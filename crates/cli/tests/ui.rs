@@ -4,95 +4,36 @@
 
 mod support;
 
-use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpStream,
-    process::{Child, Stdio},
-};
+use support::{program, ui::Ui};
 
-use support::{fixture, program};
-
-/// The running page.
-struct Ui {
-    child: Child,
-    port: u16,
-    /// The path of the one-time address.
-    one_time: String,
-}
-
-/// The answer to a request.
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Ui {
-    /// Starts the page for a fixture.
-    fn start() -> Self {
-        let mut child = program()
-            .args(["ui", "-f", &fixture("stack.yaml"), "--no-browser"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let address = lines
-            .map_while(Result::ok)
-            .find_map(|line| line.trim().strip_prefix("http://127.0.0.1:").map(str::to_owned))
-            .expect("an address");
-        let (port, path) = address.split_once('/').expect("a path");
-        Self { child, port: port.parse().expect("a port"), one_time: format!("/{path}") }
-    }
-
-    /// Sends a request with these header lines.
-    fn send(&self, method: &str, path: &str, host: &str, headers: &[&str]) -> Answer {
-        self.send_form(method, path, host, headers, "")
-    }
-
-    /// As `send`, with a form.
-    fn send_form(&self, method: &str, path: &str, host: &str, headers: &[&str], form: &str) -> Answer {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the page listens");
-        let mut request = format!(
-            "{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\nHost: {host}\r\n",
-            form.len()
-        );
-        for header in headers {
-            request += header;
-            request += "\r\n";
-        }
-        stream.write_all((request + "\r\n" + form).as_bytes()).expect("written");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("an answer");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        Answer { status, head: head.to_owned(), body: body.to_owned() }
-    }
-
-    fn get(&self, path: &str, headers: &[&str]) -> Answer {
-        self.send("GET", path, &format!("127.0.0.1:{}", self.port), headers)
-    }
-
-    /// Opens the session and returns the header with its cookie.
-    fn open(&self) -> String {
-        let answer = self.get(&self.one_time, &[]);
-        assert_eq!(answer.status, 303);
-        format!("Cookie: {}", answer.header("set-cookie").split(';').next().unwrap_or_default())
-    }
-}
-
-impl Drop for Ui {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> &str {
-        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
-    }
-}
+/// A Prometheus whose path only its Pod template shows.
+const PROMETHEUS: &str = "apiVersion: v1
+kind: Service
+metadata: {name: prometheus, namespace: team, labels: {app.kubernetes.io/name: prometheus}}
+spec:
+  clusterIP: 10.0.0.1
+  selector: {app: prometheus}
+  ports: [{name: http, port: 8080, targetPort: 9090}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: prometheus, namespace: team}
+spec:
+  selector: {matchLabels: {app: prometheus}}
+  template:
+    metadata: {labels: {app: prometheus}}
+    spec:
+      containers:
+      - name: prometheus
+        image: quay.io/prometheus/prometheus:v3.5.0
+        args: [--web.route-prefix=/prom]
+        ports: [{name: http, containerPort: 9090}]
+";
+const TOOLSET_CONFIG: &str = "apiVersion: toolset.kubernaut.io/v1alpha1
+kind: ToolsetConfig
+metadata: {name: a, namespace: holmes}
+spec: {sources: [{name: s, trust: Trusted, namespaces: {from: All}}]}
+";
 
 #[test]
 fn the_one_time_address_opens_the_page_once() {
@@ -172,4 +113,76 @@ fn a_text_that_is_too_long_is_refused() {
     assert_eq!(answer.status, 200);
     assert!(answer.body.contains("The text is longer than 256 KiB."), "{}", answer.body);
     assert!(!post(256 * 1024).body.contains("longer"));
+}
+
+#[test]
+fn an_edited_toolset_config_uses_the_pods_that_it_needs_as_render_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("the folder is writable");
+        path.display().to_string()
+    };
+    let config = |namespace: &str| {
+        format!(
+            "apiVersion: toolset.kubernaut.io/v1alpha1\nkind: ToolsetConfig\nmetadata: {{name: a, namespace: holmes}}\nspec:\n  \
+             sources:\n  - {{name: s, trust: Trusted, namespaces: {{from: Names, names: [{namespace}]}}}}\n"
+        )
+    };
+    let objects = write("objects.yaml", PROMETHEUS);
+    let (given, edited) = (write("given.yaml", &config("other")), write("edited.yaml", &config("team")));
+    let ui = Ui::of(program().args(["ui", "-f", &objects, "-f", &given, "--no-browser"]));
+    let cookie = ui.open();
+    let before = ui.get("/output", &[&cookie]).body;
+    let rendered = program().args(["render", "-f", &objects, "-f", &edited]).output().expect("it runs").stdout;
+    let rendered = String::from_utf8(rendered).expect("UTF-8");
+    assert!(rendered.contains(":8080/prom"), "{rendered}");
+    assert_eq!(ui.post_text(&cookie, "/what-if/configmap.yaml", &config("team")).body, rendered);
+    assert_eq!(ui.get("/output", &[&cookie]).body, before, "nothing stays of the edit");
+}
+
+#[test]
+fn an_edited_text_with_other_objects_is_not_valid() {
+    let ui = Ui::start();
+    let cookie = ui.open();
+    let page = ui.what_if(&cookie, &format!("{PROMETHEUS}---\n{TOOLSET_CONFIG}"));
+    assert!(page.contains("The text contains other objects."), "{page}");
+    assert!(!ui.what_if(&cookie, TOOLSET_CONFIG).contains("other objects"));
+}
+
+#[test]
+fn the_cookie_is_only_for_the_path_of_the_pages() {
+    let mut ui = Ui::start();
+    let answer = ui.get(&ui.one_time, &[]);
+    assert!(answer.header("set-cookie").ends_with(&format!("; Path={}/", ui.base)), "{}", answer.head);
+    let base = std::mem::take(&mut ui.base);
+    let outside = ui.get("/", &[]);
+    assert_eq!(outside.status, 401);
+    assert!(!outside.body.contains(&base), "nobody else learns the path: {}", outside.body);
+}
+
+#[test]
+fn every_link_stays_below_the_path_of_the_pages() {
+    let ui = Ui::start();
+    let cookie = ui.open();
+    for path in ["/", "/services?show=all", "/services/monitoring/grafana", "/output", "/what-if", "/welcome"] {
+        let page = ui.get(path, &[&cookie]).body;
+        for (_, rest) in page
+            .match_indices("href=\"/")
+            .chain(page.match_indices("action=\"/"))
+            .map(|(at, found)| page.split_at(at + found.len()))
+        {
+            assert!(rest.starts_with("assets/"), "{path}: {}", rest.split('"').next().unwrap_or_default());
+        }
+    }
+}
+
+#[test]
+fn an_address_with_a_toolset_config_that_does_not_exist_says_so() {
+    let ui = Ui::start();
+    let cookie = ui.open();
+    for path in ["/", "/services", "/services/monitoring/grafana", "/output", "/what-if"] {
+        let page = ui.get(&format!("{path}?config=nope/x"), &[&cookie]).body;
+        assert!(page.contains("ToolsetConfig nope/x does not exist, so this page is about "), "{path}");
+    }
 }

@@ -34,7 +34,8 @@ export async function start(args, options = {}) {
   return {
     /** The address that the program printed. */
     url,
-    origin: new URL(url).origin,
+    /** The address of the first page, without the slash at its end. All pages are below it. */
+    origin: url.slice(0, url.lastIndexOf("/")),
     lines,
     errors,
     /** Ends the program as Ctrl-C does. */

@@ -82,6 +82,9 @@ fn why_ignored(case: &Case<'_>) -> &'static str {
 fn why_unknown(case: &Case<'_>, claim: &Claim) -> String {
     let open = open_parts(claim);
     match (case.snapshot.live, case.snapshot.pods.unreadable(case.key())) {
+        (true, Some(_)) if !case.snapshot.pods.is_forbidden(case.key()) => {
+            format!("Some Pods could not be read. They could settle {open}.")
+        }
         (true, Some(_)) => {
             format!(
                 "With the permission to get Pods in namespace {}, the Pods could show {open}.",

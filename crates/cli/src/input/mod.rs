@@ -32,6 +32,12 @@ const MAX_SKIPPED: usize = 3;
 
 /// Reads a snapshot from files.
 pub(crate) fn snapshot(named: Named<'_>) -> Result<Snapshot, Failure> {
+    snapshot_with_workloads(named).map(|(snapshot, _)| snapshot)
+}
+
+/// Reads a snapshot from files, with their Pods and Pod templates. What another ToolsetConfig would give can need more of
+/// them than the snapshot holds.
+pub(crate) fn snapshot_with_workloads(named: Named<'_>) -> Result<(Snapshot, Vec<Workload>), Failure> {
     let mut read = ReadObjects::default();
     read.files(named)?;
     read.into_snapshot()
@@ -56,7 +62,7 @@ pub(crate) fn config_only(named: Named<'_>) -> Result<Option<crd_types::ToolsetC
 pub(crate) fn snapshot_of_text(name: &str, text: &str) -> Result<Snapshot, Failure> {
     let mut read = ReadObjects::default();
     read.documents(document::split(name, text, false));
-    read.into_snapshot()
+    read.into_snapshot().map(|(snapshot, _)| snapshot)
 }
 
 /// Reads the one ToolsetConfig of a text, and validates it. `Err` holds the problems.
@@ -69,7 +75,13 @@ pub(crate) fn config_of_text(text: &str) -> Result<crd_types::ToolsetConfig, Vec
             |problem: String| problem.strip_prefix("error: the text: ").map(str::to_owned).unwrap_or(problem);
         return Err(read.problems.into_iter().map(without_prefix).collect());
     }
-    read.config.map(|(_, config)| config).ok_or_else(|| vec!["The text contains no ToolsetConfig.".to_owned()])
+    let Some((_, config)) = read.config else {
+        return Err(vec!["The text contains no ToolsetConfig.".to_owned()]);
+    };
+    if read.objects > 1 {
+        return Err(vec!["The text contains other objects. Remove everything but the ToolsetConfig.".to_owned()]);
+    }
+    Ok(config)
 }
 
 /// Reads the documents of the files. Fails if a file cannot be opened or is not UTF-8.
@@ -92,6 +104,9 @@ struct ReadObjects {
     config_maps: BTreeMap<(String, String), k8s_openapi::api::core::v1::ConfigMap>,
     config: Option<(String, crd_types::ToolsetConfig)>,
     kinds: Kinds,
+    /// How many objects of any kind there are.
+    #[cfg(feature = "ui")]
+    objects: usize,
     copies: Copies,
     /// The documents that are not Kubernetes objects, in directories.
     skipped: Vec<String>,
@@ -138,6 +153,10 @@ impl ReadObjects {
 
     fn object(&mut self, place: &str, value: Value) {
         self.copies.add(place, &value);
+        #[cfg(feature = "ui")]
+        {
+            self.objects += 1;
+        }
         match object::read(value, &mut self.kinds) {
             Ok(Object::Service(view)) => self.services.push(*view),
             Ok(Object::Slice(view)) => self.slices.extend(view),
@@ -183,7 +202,7 @@ impl ReadObjects {
         if problems.is_empty() { Ok(()) } else { Err(Failure::Input(problems)) }
     }
 
-    fn into_snapshot(mut self) -> Result<Snapshot, Failure> {
+    fn into_snapshot(mut self) -> Result<(Snapshot, Vec<Workload>), Failure> {
         self.fail_on_problems()?;
         let mut notes = self.copies.notes();
         notes.extend(self.skipped_note());
@@ -203,8 +222,8 @@ impl ReadObjects {
             index.apply_slice(slice);
         }
         let config = self.config.map_or_else(default_config, |(_, config)| config);
-        let pods = pods::of_input(self.workloads, &config, &mut index);
-        Ok(Snapshot {
+        let pods = pods::of_input(&self.workloads, &config, &mut index);
+        let snapshot = Snapshot {
             index,
             config,
             config_given,
@@ -214,6 +233,7 @@ impl ReadObjects {
             live: false,
             default_namespace: DEFAULT_NAMESPACE.to_owned(),
             notes,
-        })
+        };
+        Ok((snapshot, self.workloads))
     }
 }

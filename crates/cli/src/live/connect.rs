@@ -52,7 +52,10 @@ pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> R
         .enable_all()
         .build()
         .map_err(|error| Failure::input(format!("error: cannot start the async runtime: {error}")))?;
-    runtime.block_on(future)
+    let result = runtime.block_on(future);
+    // Do not wait for computations on other threads. Nobody sees their results.
+    runtime.shutdown_background();
+    result
 }
 
 /// Whether the token can be sent in a header. The client panics if it cannot.

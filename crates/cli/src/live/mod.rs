@@ -19,13 +19,16 @@ use kube::{Api, Client, ResourceExt};
 use toolset::{Index, convert};
 
 use self::pods::Targets;
-#[cfg(feature = "ui")]
-pub(crate) use self::pods::{Tasks, is_of_service, pods_of};
 pub(crate) use self::{
     configs::Several,
     connect::{block_on, connect, contexts},
     problem::{of_request, refused},
     reach::Reach,
+};
+#[cfg(feature = "ui")]
+pub(crate) use self::{
+    pods::{Failed, Tasks, is_of_service, pods_of, unreadable_namespaces},
+    reach::namespaces_note,
 };
 use crate::{
     failure::Failure,

@@ -132,16 +132,44 @@ impl Tasks {
     }
 }
 
+/// Why the Pods of a Service were not read. Another try can read them.
+#[cfg(feature = "ui")]
+pub(crate) enum Failed {
+    /// The user may not read them.
+    Forbidden(String),
+    /// Anything else.
+    Other,
+}
+
 impl Answers {
+    /// The Services of which a Pod could not be read.
+    #[cfg(feature = "ui")]
+    pub(crate) fn failed(&self) -> BTreeMap<ServiceKey, Failed> {
+        let failed = self.answers.iter().filter_map(|(task, answer)| {
+            let why = match answer {
+                Err(Unread::Forbidden(message)) => Failed::Forbidden(message.clone()),
+                Err(Unread::Failed(_)) => Failed::Other,
+                Ok(_) | Err(Unread::NotOfService) => return None,
+            };
+            Some((task.service.clone(), why))
+        });
+        failed.collect()
+    }
+
     /// Adds what the Pods say to the index. Returns notes about what could not be read.
-    pub(crate) fn apply(self, index: &mut Index, known: &mut KnownPods) -> Vec<String> {
-        let mut notes = Vec::new();
+    fn apply(self, index: &mut Index, known: &mut KnownPods) -> Vec<String> {
+        let (beyond, unread) = self.add(index, known);
+        beyond.into_iter().chain(unreadable_namespaces(&unread)).collect()
+    }
+
+    /// Adds what the Pods say to the index. Returns a note if there are too many Pods, and the namespaces that were
+    /// refused, with the messages.
+    pub(crate) fn add(self, index: &mut Index, known: &mut KnownPods) -> (Option<String>, BTreeMap<String, String>) {
         for task in &self.beyond {
             known.add_unreadable(task.service.clone(), format!("only {MAX_PODS} Pods are read"));
         }
-        if !self.beyond.is_empty() {
-            notes.push(format!("only {MAX_PODS} Pods are read, and {} are not", self.beyond.len()));
-        }
+        let beyond = self.beyond.len();
+        let beyond = (beyond > 0).then(|| format!("only {MAX_PODS} Pods are read, and {beyond} are not"));
         let mut read: BTreeMap<ServiceKey, Vec<ReadPod>> = BTreeMap::new();
         let mut unread: BTreeMap<String, String> = BTreeMap::new();
         for (task, answer) in self.answers {
@@ -155,7 +183,7 @@ impl Answers {
                 Err(Unread::Forbidden(message)) => {
                     let namespace = task.service.namespace.to_string();
                     let why = format!("you are not allowed to read Pods in namespace {namespace}");
-                    known.add_unreadable(task.service, why);
+                    known.add_forbidden(task.service, why);
                     unread.entry(namespace).or_insert(message);
                 }
                 Err(Unread::Failed(message)) => {
@@ -163,16 +191,15 @@ impl Answers {
                 }
             }
         }
-        notes.extend(note(&unread));
         for (key, pods) in read {
             index.apply_pods(&key, evidence(&pods));
         }
-        notes
+        (beyond, unread)
     }
 }
 
 /// The note about namespaces whose Pods cannot be read.
-fn note(unread: &BTreeMap<String, String>) -> Option<String> {
+pub(crate) fn unreadable_namespaces(unread: &BTreeMap<String, String>) -> Option<String> {
     let first = unread.values().next()?;
     let namespaces: BTreeSet<&str> = unread.keys().map(String::as_str).collect();
     let namespaces = namespaces.into_iter().collect::<Vec<_>>().join(", ");

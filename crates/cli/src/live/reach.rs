@@ -65,11 +65,7 @@ impl<'a> Reach<'a> {
             return Err(refused("Namespaces", &error));
         }
         let one = api.get_opt(&self.namespace).await.ok().flatten();
-        notes.push(format!(
-            "Namespaces cannot be listed, so sources that select namespaces by labels see {}: {}",
-            if one.is_some() { format!("only namespace {}", self.namespace) } else { "none of them".to_owned() },
-            of_request(&error)
-        ));
+        notes.push(namespaces_note(&self.namespace, one.is_some(), &error));
         Ok(one.into_iter().collect())
     }
 
@@ -89,6 +85,13 @@ impl<'a> Reach<'a> {
             self.namespace
         ))
     }
+}
+
+/// What follows if Namespaces cannot be listed. `seen` is whether the one namespace can be read.
+pub(crate) fn namespaces_note(namespace: &str, seen: bool, error: &kube::Error) -> String {
+    let seen = if seen { format!("only namespace {namespace}") } else { "none of them".to_owned() };
+    let why = of_request(error);
+    format!("Namespaces cannot be listed, so sources that select namespaces by labels see {seen}: {why}")
 }
 
 fn is_forbidden(error: &kube::Error) -> bool {

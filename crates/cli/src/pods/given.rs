@@ -12,9 +12,9 @@ use toolset::{
 use super::{KnownPods, Origin, Workload, wanted};
 
 /// Adds what the Pods and the templates of the input say to the index.
-pub(crate) fn of_input(workloads: Vec<Workload>, config: &ToolsetConfig, index: &mut Index) -> KnownPods {
+pub(crate) fn of_input(workloads: &[Workload], config: &ToolsetConfig, index: &mut Index) -> KnownPods {
     let mut known = KnownPods::default();
-    let mut by_namespace: BTreeMap<String, Vec<Workload>> = BTreeMap::new();
+    let mut by_namespace: BTreeMap<String, Vec<&Workload>> = BTreeMap::new();
     for workload in last_of_each(workloads) {
         by_namespace.entry(workload.metadata.namespace.clone().unwrap_or_default()).or_default().push(workload);
     }
@@ -34,18 +34,18 @@ pub(crate) fn of_input(workloads: Vec<Workload>, config: &ToolsetConfig, index: 
 
 /// Of objects with the same kind and name, the last one, as for other kinds of objects. Sorted, so that the order of
 /// the documents does not matter.
-fn last_of_each(workloads: Vec<Workload>) -> Vec<Workload> {
-    let named = workloads.into_iter().map(|workload| {
+fn last_of_each(workloads: &[Workload]) -> Vec<&Workload> {
+    let named = workloads.iter().map(|workload| {
         let metadata = &workload.metadata;
-        ((metadata.namespace.clone(), workload.kind.clone(), metadata.name.clone()), workload)
+        ((&metadata.namespace, &workload.kind, &metadata.name), workload)
     });
     named.collect::<BTreeMap<_, _>>().into_values().collect()
 }
 
 /// What the Pods of a Service say, and where each spec comes from.
-fn read(view: &ServiceView, workloads: &[Workload]) -> Vec<(ReadPod, Origin)> {
+fn read(view: &ServiceView, workloads: &[&Workload]) -> Vec<(ReadPod, Origin)> {
     let mut selected: Vec<&Workload> =
-        workloads.iter().filter(|workload| selects(view, workload.labels.as_ref())).collect();
+        workloads.iter().copied().filter(|workload| selects(view, workload.labels.as_ref())).collect();
     if selected.iter().any(|workload| workload.runs) {
         selected.retain(|workload| workload.runs);
     }

@@ -9,7 +9,7 @@
 mod claims;
 mod given;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use detectors::{ServiceKey, pods::PodView};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -43,6 +43,8 @@ pub(crate) struct KnownPods {
     read: BTreeMap<ServiceKey, Vec<Origin>>,
     /// Why Pods could not be read.
     unreadable: BTreeMap<ServiceKey, String>,
+    /// The Services whose Pods the user may not read.
+    forbidden: BTreeSet<ServiceKey>,
 }
 
 /// Where the spec of a Pod comes from.
@@ -65,16 +67,27 @@ impl KnownPods {
         self.unreadable.insert(key, why);
     }
 
+    pub(crate) fn add_forbidden(&mut self, key: ServiceKey, why: String) {
+        self.forbidden.insert(key.clone());
+        self.add_unreadable(key, why);
+    }
+
     /// Forgets the Pods of a Service, because others are read now.
     #[cfg(feature = "ui")]
     pub(crate) fn forget(&mut self, key: &ServiceKey) {
         self.read.remove(key);
         self.unreadable.remove(key);
+        self.forbidden.remove(key);
     }
 
     /// The Pods and the templates of a Service that were read.
     pub(crate) fn read_for(&self, key: &ServiceKey) -> &[Origin] {
         self.read.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the user may not read the Pods of a Service.
+    pub(crate) fn is_forbidden(&self, key: &ServiceKey) -> bool {
+        self.forbidden.contains(key)
     }
 
     /// Why Pods of a Service could not be read.

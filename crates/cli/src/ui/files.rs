@@ -2,10 +2,11 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use tokio::time;
+use tokio::{task, time};
 
 use super::state::State;
 use crate::input::{self, Named};
@@ -20,20 +21,21 @@ type Stamps = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
 
 /// Follows the files forever. While they cannot be read, the page shows the last objects and the problem.
 pub(super) async fn follow(state: State, files: Vec<PathBuf>, recursive: bool) {
-    let named = Named { files: &files, recursive };
     // Standard input can be read only once.
     if files.iter().any(|file| file == Path::new("-")) {
         return;
     }
-    let mut seen = stamps(named);
+    let files: Arc<[PathBuf]> = files.into();
+    let look = || aside(&files, recursive, stamps);
+    let Some(mut seen) = look().await else { return };
     loop {
         time::sleep(PAUSE).await;
-        let now = stamps(named);
+        let Some(now) = look().await else { continue };
         if now == seen {
             continue;
         }
         seen = now;
-        let read = input::snapshot(named);
+        let Some(read) = aside(&files, recursive, input::snapshot_with_workloads).await else { continue };
         let mut known = state.known().await;
         match read {
             Ok(snapshot) => {
@@ -48,6 +50,16 @@ pub(super) async fn follow(state: State, files: Vec<PathBuf>, recursive: bool) {
         }
         known.changed();
     }
+}
+
+/// Reads files, not on the thread of the server: a folder can be large, and a file slow.
+async fn aside<T: Send + 'static>(
+    files: &Arc<[PathBuf]>,
+    recursive: bool,
+    read: impl FnOnce(Named<'_>) -> T + Send + 'static,
+) -> Option<T> {
+    let files = Arc::clone(files);
+    task::spawn_blocking(move || read(Named { files: &files, recursive })).await.ok()
 }
 
 fn stamps(named: Named<'_>) -> Stamps {

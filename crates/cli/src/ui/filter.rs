@@ -123,8 +123,8 @@ impl Filter {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(pairs.into_iter().filter(|(_, value)| !value.is_empty()));
         match query.finish() {
-            empty if empty.is_empty() => "/services".to_owned(),
-            query => format!("/services?{query}"),
+            empty if empty.is_empty() => "services".to_owned(),
+            query => format!("services?{query}"),
         }
     }
 
@@ -241,9 +241,9 @@ mod tests {
     #[test]
     fn an_address_holds_the_filter() {
         let filter = Filter { q: "a b&c".to_owned(), sort: "type".to_owned(), ..Filter::default() };
-        assert_eq!(filter.address(1), "/services?q=a+b%26c&sort=type");
-        assert_eq!(filter.address(2), "/services?q=a+b%26c&sort=type&page=2");
-        assert_eq!(filter.sorted_by("type"), "/services?q=a+b%26c&sort=-type");
-        assert_eq!(Filter::default().address(1), "/services");
+        assert_eq!(filter.address(1), "services?q=a+b%26c&sort=type");
+        assert_eq!(filter.address(2), "services?q=a+b%26c&sort=type&page=2");
+        assert_eq!(filter.sorted_by("type"), "services?q=a+b%26c&sort=-type");
+        assert_eq!(Filter::default().address(1), "services");
     }
 }

@@ -68,9 +68,11 @@ pub(super) fn protect(headers: &mut HeaderMap) {
     }
 }
 
-/// The names of this computer for itself.
-fn hosts(port: u16) -> [String; 3] {
-    ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{port}"))
+/// The names of this computer for itself. A browser leaves out the port that is the default.
+fn hosts(port: u16) -> Vec<String> {
+    let names = ["127.0.0.1", "localhost", "[::1]"];
+    let without = names.into_iter().filter(|_| port == 80).map(str::to_owned);
+    names.into_iter().map(|host| format!("{host}:{port}")).chain(without).collect()
 }
 
 #[cfg(test)]
@@ -101,6 +103,13 @@ mod tests {
             assert_eq!(get(host), Err(Refused::Host), "{host}");
         }
         assert_eq!(check(&Method::GET, &HeaderMap::new(), 8001), Err(Refused::Host));
+    }
+
+    #[test]
+    fn the_default_port_can_be_left_out() {
+        let host = |host: &'static str, port| check(&Method::GET, &headers(&[("host", host)]), port);
+        assert_eq!((host("localhost", 80), host("localhost:80", 80)), (Ok(()), Ok(())));
+        assert_eq!((host("localhost", 8001), host("example", 80)), (Err(Refused::Host), Err(Refused::Host)));
     }
 
     #[test]

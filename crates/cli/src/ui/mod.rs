@@ -63,7 +63,7 @@ async fn serve(cluster: &Cluster, args: &Ui) -> Result<(), Failure> {
     })?;
     let address = listener.local_addr().map_err(|error| Failure::input(format!("error: {error}")))?;
     let (session, token) = Session::new(address.port())?;
-    let url = format!("http://{address}/");
+    let url = format!("http://{address}{}/", session.base());
     let one_time = format!("{url}open?token={token}");
     let redirect = if args.no_browser { None } else { open_browser(&one_time) };
     announce(&url, redirect.is_none().then_some(&one_time));
@@ -82,7 +82,7 @@ fn of_files(cluster: &Cluster, args: &Ui) -> Result<(State, Origin), Failure> {
     if let Some(flag) = cluster.flag() {
         return Err(Failure::Usage(format!("error: {flag} cannot be used with -f, because files need no cluster")));
     }
-    let known = Known::new(input::snapshot(args.named())?, &[]);
+    let known = Known::of_files(input::snapshot_with_workloads(args.named())?);
     let state = State::new(known, &args.cluster_domain, None);
     tokio::spawn(files::follow(state.clone(), args.files.clone(), args.recursive));
     let files = args.files.iter().map(|file| file.display().to_string()).collect();

@@ -16,7 +16,7 @@ use toolset::{
     tool::Rejection,
 };
 
-use super::{address::service_address, state::Known};
+use super::{address::service_address, state::Known, watch::config_map_problem};
 use crate::{
     diff::{Comparison, comparison},
     explain::{Classification, why_outside, without_plan},
@@ -39,6 +39,8 @@ pub(super) struct Review {
     pub live: bool,
     /// Whether everything was read once.
     pub complete: bool,
+    /// What is known of the ConfigMap.
+    pub output: OutputSeen,
     pub health_known: bool,
     pub services: usize,
     /// Every Service and every entry of `spec.tools`, by namespace and name.
@@ -57,6 +59,29 @@ pub(super) struct Review {
     pub notes: Vec<String>,
     /// What cannot be read now.
     pub problems: Vec<String>,
+}
+
+/// Whether the ConfigMap of the output was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OutputSeen {
+    Read,
+    Waiting,
+    Unreadable,
+}
+
+impl OutputSeen {
+    fn of(known: &Known) -> Self {
+        let config = &known.snapshot.config;
+        let name = (config.metadata.namespace.clone().unwrap_or_default(), config.spec.output.config_map_name.clone());
+        // Without a ToolsetConfig in the cluster, there is no ConfigMap to read.
+        if !known.snapshot.live || !known.snapshot.config_given || known.maps_read.contains(&name) {
+            Self::Read
+        } else if known.problems.contains_key(&config_map_problem(&name)) {
+            Self::Unreadable
+        } else {
+            Self::Waiting
+        }
+    }
 }
 
 /// What became of a Service.
@@ -140,7 +165,8 @@ impl Review {
             config_given: snapshot.config_given,
             configs: known.configs.clone(),
             live: snapshot.live,
-            complete: known.waiting.is_empty(),
+            complete: known.is_complete(),
+            output: OutputSeen::of(known),
             health_known: snapshot.slices_known,
             services: snapshot.index.services_len(),
             tools: count(Outcome::Tool),

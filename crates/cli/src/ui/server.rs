@@ -26,7 +26,9 @@ use super::{
 use crate::failure::Failure;
 
 /// The addresses that need no session. They show nothing of the cluster.
-const PUBLIC: [&str; 5] = ["/open", "/welcome", "/assets/style.css", "/assets/page.js", "/assets/icon.svg"];
+const ASSETS: [&str; 3] = ["/assets/style.css", "/assets/page.js", "/assets/icon.svg"];
+/// The same below the path of the pages.
+const PUBLIC: [&str; 2] = ["/open", "/welcome"];
 
 /// What all requests share. A clone is the same server.
 #[derive(Clone)]
@@ -74,9 +76,10 @@ impl Server {
     }
 
     pub(super) fn router(&self) -> Router {
-        pages::routes()
-            .route("/open", get(open))
-            .route("/welcome", get(message::welcome))
+        let base = self.0.session.base();
+        pages::routes(base)
+            .route(&format!("{base}/open"), get(open))
+            .route(&format!("{base}/welcome"), get(message::welcome))
             .fallback(message::not_found)
             .layer(middleware::from_fn_with_state(self.clone(), admit))
             .with_state(self.clone())
@@ -98,7 +101,7 @@ async fn open(Shared(server): Shared<Server>, Query(one_time): Query<OneTime>) -
         return message::locked();
     };
     server.0.redirect.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let mut response = Redirect::to("/welcome").into_response();
+    let mut response = Redirect::to("welcome").into_response();
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
@@ -110,7 +113,7 @@ async fn admit(Shared(server): Shared<Server>, request: Request, next: Next) -> 
     let headers = request.headers();
     let mut response = match guard::check(request.method(), headers, server.0.port) {
         Err(refused) => message::refused(refused),
-        Ok(()) if PUBLIC.contains(&request.uri().path()) || server.admits(headers) => next.run(request).await,
+        Ok(()) if server.is_public(request.uri().path()) || server.admits(headers) => next.run(request).await,
         Ok(()) => message::locked(),
     };
     guard::protect(response.headers_mut());
@@ -118,6 +121,11 @@ async fn admit(Shared(server): Shared<Server>, request: Request, next: Next) -> 
 }
 
 impl Server {
+    fn is_public(&self, path: &str) -> bool {
+        let below = path.strip_prefix(self.0.session.base());
+        ASSETS.contains(&path) || below.is_some_and(|path| PUBLIC.contains(&path))
+    }
+
     fn admits(&self, headers: &HeaderMap) -> bool {
         let mut cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         cookies.any(|cookies| self.0.session.admits(cookies, Instant::now()))

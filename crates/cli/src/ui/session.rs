@@ -3,6 +3,9 @@
 //! ```text
 //! token, once ──► cookie ──► every page, until it has not been used for an hour
 //! ```
+//!
+//! A browser sends a cookie to every port of a host. So all pages are below a random path, and the cookie is for this path
+//! only: a program on another port does not know the path, and gets no cookie.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -14,10 +17,12 @@ use toolset::digest::of_parts;
 
 use crate::failure::Failure;
 
-/// How long a session lasts without a request. An open page asks all the time.
+/// How long a session lasts without a request. An open page asks all the time, in the background every ten minutes.
 const IDLE: Duration = Duration::from_secs(60 * 60);
 /// The length of a token and of a cookie in bytes.
 const LENGTH: usize = 32;
+/// The length of the random path in characters.
+const BASE_LENGTH: usize = 32;
 
 /// Only digests are kept, so that the time of a comparison says nothing about a secret.
 type Secret = String;
@@ -26,6 +31,8 @@ type Secret = String;
 #[derive(Debug)]
 pub(super) struct Session {
     port: u16,
+    /// The path of all pages, without a slash at the end.
+    base: String,
     state: Mutex<State>,
 }
 
@@ -41,8 +48,14 @@ impl Session {
     /// A session that nobody has opened yet, and the token that opens it.
     pub(super) fn new(port: u16) -> Result<(Self, String), Failure> {
         let token = random()?;
+        let base = format!("/{}", random()?.get(..BASE_LENGTH).unwrap_or_default());
         let state = Mutex::new(State { token: Some(digest(&token)), cookie: None });
-        Ok((Self { port, state }, token))
+        Ok((Self { port, base, state }, token))
+    }
+
+    /// The path of all pages, without a slash at the end.
+    pub(super) fn base(&self) -> &str {
+        &self.base
     }
 
     /// Opens the session with the token. Returns the header that sets the cookie. A token works once.
@@ -54,17 +67,20 @@ impl Session {
         }
         state.token = None;
         state.cookie = Some((digest(&cookie), now));
-        Some(format!("{}={cookie}; HttpOnly; SameSite=Strict; Path=/", self.cookie_name()))
+        Some(format!("{}={cookie}; HttpOnly; SameSite=Strict; Path={}/", self.cookie_name(), self.base))
     }
 
     /// Whether a request with these cookies belongs to the session. If so, the session lasts longer.
     pub(super) fn admits(&self, cookies: &str, now: Instant) -> bool {
         let name = self.cookie_name();
-        let mut values = cookies.split(';').filter_map(|cookie| cookie.trim().split_once('='));
-        let Some((_, value)) = values.find(|(key, _)| *key == name) else { return false };
+        let values = cookies.split(';').filter_map(|cookie| cookie.trim().split_once('='));
+        // Another program on this host can set cookies of the same name, for longer paths.
+        let mut values = values.filter(|(key, _)| *key == name).map(|(_, value)| digest(value));
         let mut state = self.state();
         match &mut state.cookie {
-            Some((cookie, used)) if *cookie == digest(value) && now.saturating_duration_since(*used) < IDLE => {
+            Some((cookie, used))
+                if now.saturating_duration_since(*used) < IDLE && values.any(|value| value == *cookie) =>
+            {
                 *used = now;
                 true
             }
@@ -130,6 +146,8 @@ mod tests {
         let header = session.open(&token, Instant::now()).unwrap();
         assert!(header.starts_with("toolset-ui-8001="), "{header}");
         assert!(header.contains("; HttpOnly; SameSite=Strict; Path=/"), "{header}");
+        assert!(header.ends_with(&format!("Path={}/", session.base())), "{header}");
+        assert_eq!(session.base().len(), 1 + BASE_LENGTH, "a program on another port cannot guess the path");
         assert!(!header.contains(&token), "the cookie is not the token");
     }
 
@@ -148,6 +166,7 @@ mod tests {
         let now = Instant::now();
         let (session, token, cookie) = opened(now);
         assert!(session.admits(&format!("theme=dark; {cookie}; lang=en"), now));
+        assert!(session.admits(&format!("toolset-ui-8001=of-another-program; {cookie}"), now));
         for other in ["", "toolset-ui-8001", "toolset-ui-8001=", &format!("toolset-ui-8001={token}"), "a=b"] {
             assert!(!session.admits(other, now), "{other}");
         }

@@ -24,6 +24,8 @@ use toolset::{
 use super::{review::Review, watch};
 use crate::{
     failure::Failure,
+    live::Failed,
+    pods::{Workload, of_input},
     snapshot::{Snapshot, default_config},
 };
 
@@ -31,6 +33,7 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct State {
     known: Arc<Mutex<Known>>,
+    validating: Arc<Mutex<()>>,
     cluster_domain: Arc<str>,
     /// `None` for files.
     client: Option<Client>,
@@ -40,16 +43,24 @@ pub(super) struct State {
 pub(super) struct Known {
     /// The objects. Its ToolsetConfig is the one of the last page.
     pub snapshot: Snapshot,
+    /// The Pods and Pod templates of files.
+    workloads: Vec<Workload>,
     /// All ToolsetConfigs, by `NAMESPACE/NAME`.
     pub configs: BTreeMap<String, ToolsetConfig>,
     /// What cannot be read now, by its kind.
     pub problems: BTreeMap<String, String>,
+    /// The kinds of which only the objects of one namespace can be read, and the namespace.
+    pub limited: BTreeMap<&'static str, String>,
     /// The kinds that were not read yet.
     pub waiting: BTreeSet<&'static str>,
     /// The EndpointSlices of a cluster, by namespace and name.
     pub slices: BTreeMap<(String, String), SlicePods>,
     /// Which Pods were read last for each Service.
     pub pods_read: BTreeMap<ServiceKey, PodsRead>,
+    /// The Services of which a Pod could not be read.
+    pub pods_failed: BTreeMap<ServiceKey, Failed>,
+    /// The ConfigMaps of a cluster that were read, or that do not exist, by namespace and name.
+    pub maps_read: BTreeSet<(String, String)>,
     changes: sync::watch::Sender<u64>,
     reviews: HashMap<String, Arc<Review>>,
 }
@@ -74,9 +85,13 @@ impl Known {
         let mut known = Self {
             configs: BTreeMap::new(),
             problems: BTreeMap::new(),
+            limited: BTreeMap::new(),
             waiting: waiting.iter().copied().collect(),
             slices: BTreeMap::new(),
             pods_read: BTreeMap::new(),
+            pods_failed: BTreeMap::new(),
+            workloads: Vec::new(),
+            maps_read: BTreeSet::new(),
             changes: sync::watch::Sender::new(1),
             reviews: HashMap::new(),
             snapshot,
@@ -85,9 +100,15 @@ impl Known {
         known
     }
 
-    /// Replaces all objects.
-    pub(super) fn replace(&mut self, snapshot: Snapshot) {
+    /// The objects of files, with their Pods and Pod templates.
+    pub(super) fn of_files((snapshot, workloads): (Snapshot, Vec<Workload>)) -> Self {
+        Self { workloads, ..Self::new(snapshot, &[]) }
+    }
+
+    /// Replaces all objects by those of files.
+    pub(super) fn replace(&mut self, (snapshot, workloads): (Snapshot, Vec<Workload>)) {
         self.snapshot = snapshot;
+        self.workloads = workloads;
         self.configs.clear();
         self.take_config();
     }
@@ -97,10 +118,71 @@ impl Known {
         let selects_by_labels = |config: &ToolsetConfig| {
             config.spec.sources.iter().any(|source| source.namespaces.from == NamespacesFrom::Selector)
         };
-        // The labels of namespaces are for nothing else.
-        let needs_namespaces = self.configs.values().any(selects_by_labels);
+        // The labels of namespaces are for nothing else. The ToolsetConfig of the snapshot can be an edited one.
+        let needs_namespaces = self.configs.values().chain([&self.snapshot.config]).any(selects_by_labels);
         let matters = |(kind, _): &(&String, &String)| needs_namespaces || *kind != watch::NAMESPACES;
-        self.problems.iter().filter(matters).map(|(_, text)| text.clone()).collect()
+        let others = self.problems.iter().filter(matters).map(|(_, text)| text.clone());
+        self.limits().into_iter().chain(others).collect()
+    }
+
+    /// Whether everything was read once, or is known to be unreadable.
+    pub(super) fn is_complete(&self) -> bool {
+        self.waiting.is_empty() && (!self.snapshot.live || watch::config_maps_are_read(self))
+    }
+
+    /// The namespaces in which the user may not read Pods, and the messages.
+    pub(super) fn refused_pods(&self) -> BTreeMap<String, String> {
+        let refused = self.pods_failed.iter().filter_map(|(key, failed)| match failed {
+            Failed::Forbidden(message) => Some((key.namespace.to_string(), message.clone())),
+            Failed::Other => None,
+        });
+        refused.collect()
+    }
+
+    /// Has the next round read the Pods again that could not be read.
+    pub(super) fn read_failed_pods_again(&mut self) {
+        for key in self.pods_failed.keys() {
+            self.pods_read.remove(key);
+        }
+    }
+
+    /// Runs a function with a ToolsetConfig that the input does not have, and with what Pods of files say for it.
+    pub(super) fn with<T>(&mut self, config: ToolsetConfig, run: impl FnOnce(&Self) -> T) -> T {
+        let config = std::mem::replace(&mut self.snapshot.config, config);
+        let given = std::mem::replace(&mut self.snapshot.config_given, true);
+        self.take_pods_of_files();
+        let result = run(self);
+        self.snapshot.config = config;
+        self.snapshot.config_given = given;
+        self.take_pods_of_files();
+        result
+    }
+
+    /// Takes what the Pods and templates of files say for the ToolsetConfig of the snapshot, and nothing else of them.
+    fn take_pods_of_files(&mut self) {
+        if self.workloads.is_empty() {
+            return;
+        }
+        let Snapshot { index, config, pods, .. } = &mut self.snapshot;
+        let keys: Vec<ServiceKey> = index.interesting().map(|service| service.view.key.clone()).collect();
+        for key in keys {
+            index.apply_pods(&key, None);
+        }
+        *pods = of_input(&self.workloads, config, index);
+    }
+
+    /// What is known of one namespace only.
+    fn limits(&self) -> Option<String> {
+        let namespace = self.limited.values().next()?;
+        let kinds: Vec<&str> = self.limited.keys().copied().collect();
+        let kinds = match kinds.split_last() {
+            Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+            _ => kinds.concat(),
+        };
+        Some(format!(
+            "You are not allowed to list {kinds} in all namespaces, so only those of namespace {namespace} are known. \
+             Use -n to select another namespace."
+        ))
     }
 
     /// Notes that something changed, so that pages are made again.
@@ -149,7 +231,8 @@ impl Known {
 
 impl State {
     pub(super) fn new(known: Known, cluster_domain: &str, client: Option<Client>) -> Self {
-        Self { known: Arc::new(Mutex::new(known)), cluster_domain: cluster_domain.into(), client }
+        let (known, validating) = (Arc::new(Mutex::new(known)), Arc::default());
+        Self { known, validating, cluster_domain: cluster_domain.into(), client }
     }
 
     /// The client of the cluster, if the objects come from one.
@@ -160,6 +243,11 @@ impl State {
     /// The state, for somebody who reads or changes it without a long computation.
     pub(super) async fn known(&self) -> OwnedMutexGuard<Known> {
         Arc::clone(&self.known).lock_owned().await
+    }
+
+    /// Waits until no other text is validated.
+    pub(super) async fn turn_to_validate(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.validating).lock_owned().await
     }
 
     /// Tells about changes.

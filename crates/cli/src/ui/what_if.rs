@@ -12,7 +12,7 @@ use toolset::Manifest;
 
 use super::{
     review::{Outcome, Review, Row},
-    state::{Known, State},
+    state::State,
     watch::pods,
 };
 use crate::{difference::FileDifference, failure::Failure, input, live};
@@ -35,6 +35,14 @@ pub(super) struct Effect {
     pub config_map: String,
 }
 
+impl Effect {
+    /// The length of the longest list.
+    pub(super) fn longest(&self) -> usize {
+        let lists = [self.come.len(), self.go.len(), self.change.len(), self.other.len(), self.notes.len()];
+        lists.into_iter().max().unwrap_or_default()
+    }
+}
+
 /// A Service before and after.
 pub(super) struct Changed {
     pub row: Row,
@@ -49,7 +57,7 @@ pub(super) async fn evaluate(
     text: &str,
     compared: &str,
 ) -> Result<Result<Effect, Vec<String>>, Failure> {
-    let config = match read(text.to_owned()).await? {
+    let config = match read(state, text.to_owned()).await? {
         Ok(config) => config,
         Err(problems) => return Ok(Err(problems)),
     };
@@ -66,7 +74,8 @@ pub(super) async fn evaluate(
             let before = known.review(&compared, cluster_domain);
             let held = known.snapshot.config_maps.clone();
             known.snapshot.config_maps.extend(maps);
-            let effect = effect(known, &before, config, cluster_domain, notes);
+            let after = known.with(config, |known| Review::new(known, cluster_domain));
+            let effect = effect(&before, &after, notes);
             known.snapshot.config_maps = held;
             effect
         })
@@ -74,26 +83,27 @@ pub(super) async fn evaluate(
     effect.map(Ok)
 }
 
-/// Reads and validates a text, not on the thread of the server: the rules of the CRD take a moment.
-async fn read(text: String) -> Result<Result<ToolsetConfig, Vec<String>>, Failure> {
+/// Reads and validates a text, not on the thread of the server: the rules of the CRD take a moment. One text at a time,
+/// also if a browser does not wait for the answer.
+async fn read(state: &State, text: String) -> Result<Result<ToolsetConfig, Vec<String>>, Failure> {
     if text.len() > MAX_BYTES {
         return Ok(Err(vec![format!("The text is longer than {} KiB.", MAX_BYTES / 1024)]));
     }
-    tokio::task::spawn_blocking(move || input::config_of_text(&text))
+    let turn = state.turn_to_validate().await;
+    let read = move || {
+        let config = input::config_of_text(&text);
+        drop(turn);
+        config
+    };
+    tokio::task::spawn_blocking(read)
         .await
         .map_err(|_| Failure::input("error: cannot read the text, because of a bug in this plugin"))
 }
 
-fn effect(
-    known: &mut Known,
-    before: &Review,
-    config: ToolsetConfig,
-    cluster_domain: &str,
-    notes: Vec<String>,
-) -> Result<Effect, Failure> {
-    known.snapshot.config = config;
-    known.snapshot.config_given = true;
-    let after = Review::new(known, cluster_domain);
+fn effect(before: &Review, after: &Review, notes: Vec<String>) -> Result<Effect, Failure> {
+    // The page has the problems that concern the ToolsetConfig of the input already.
+    let problems = after.problems.iter().filter(|problem| !before.problems.contains(problem)).cloned();
+    let notes = notes.into_iter().chain(problems);
     let manifest = Manifest::new(&after.config, &after.planned.rendered);
     let config_map = serde_saphyr::to_string(&manifest)
         .map_err(|error| Failure::input(format!("error: cannot write YAML: {error}")))?;
@@ -103,7 +113,7 @@ fn effect(
         .into_iter()
         .map(|key| {
             let of = |review: &Review| review.planned.rendered.data.get(key).map(ToString::to_string);
-            FileDifference::new(key, of(before).as_deref(), of(&after).as_deref())
+            FileDifference::new(key, of(before).as_deref(), of(after).as_deref())
         })
         .collect();
     let mut effect = Effect {
@@ -113,7 +123,7 @@ fn effect(
         other: Vec::new(),
         tools: after.tools,
         files,
-        notes: notes.into_iter().chain(after.notes.iter().cloned()).collect(),
+        notes: notes.chain(after.notes.iter().cloned()).collect(),
         config_map,
     };
     let mut earlier: BTreeMap<(&str, &str, bool), &Row> = before.rows.iter().map(|row| (key(row), row)).collect();

@@ -4,6 +4,8 @@
 const PAUSE = 2000;
 const TYPING = 150;
 const EDITING = 500;
+/** How often a page in the background asks, so that its session does not end. */
+const BACKGROUND = 600_000;
 
 /** The ETag of the page as shown. It belongs to one address. */
 let tag = null;
@@ -87,7 +89,7 @@ function here() {
   return location.pathname + location.search;
 }
 
-/** Asks every two seconds, but not while the page is hidden or another request runs. */
+/** Asks every two seconds, but not while the page is hidden or another request runs. A page that does not do so asks rarely. */
 function follow() {
   if (document.body.dataset.still === undefined) {
     setInterval(() => {
@@ -98,6 +100,15 @@ function follow() {
     });
     load(here(), false);
   }
+  setInterval(async () => {
+    if (!document.hidden && document.body.dataset.still === undefined) return;
+    try {
+      const answer = await fetch(here(), { method: "HEAD" });
+      if (answer.status === 401) connected(false, "Session ended");
+    } catch {
+      connected(false, "Not connected");
+    }
+  }, BACKGROUND);
 }
 
 /** The form of the list answers while somebody types. */
@@ -107,7 +118,7 @@ function filter(form) {
     const query = new URLSearchParams();
     for (const [name, value] of new FormData(form)) if (value !== "") query.append(name, value);
     const text = query.toString();
-    load(form.getAttribute("action") + (text ? `?${text}` : ""), true);
+    load(new URL(form.getAttribute("action"), location.href).pathname + (text ? `?${text}` : ""), true);
   };
   form.addEventListener("submit", (event) => {
     event.preventDefault();

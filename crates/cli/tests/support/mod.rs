@@ -5,6 +5,8 @@
 
 pub(crate) mod cluster;
 pub(crate) mod server;
+#[cfg(feature = "ui")]
+pub(crate) mod ui;
 
 use std::{
     io::Write,

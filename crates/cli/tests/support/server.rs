@@ -1,8 +1,8 @@
 //! An API server that is played.
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    net::{SocketAddr, TcpListener},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     sync::{Arc, Mutex},
 };
@@ -13,6 +13,9 @@ use super::{Run, program};
 
 /// The answer of an API server: the status line and the body.
 pub(crate) type Answer = (&'static str, String);
+
+/// The status line of a watch without an event.
+const QUIET: &str = "200 OK ";
 
 /// A request that the program sent.
 pub(crate) struct Request {
@@ -33,21 +36,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(answer: impl Fn(&Request) -> Answer + Send + 'static) -> Self {
+    pub(crate) fn start(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        let answer = Arc::new(answer);
         let asked = Arc::new(Mutex::new(Vec::new()));
         let paths = Arc::clone(&asked);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it listens");
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let Ok(mut stream) = stream else { return };
-                let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
-                let Some(request) = read(&mut reader) else { continue };
-                let (status, body) = answer(&request);
-                paths.lock().expect("no panic").push(request.path);
-                let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close");
-                // The program may have ended.
-                let _ = write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                let Ok(stream) = stream else { return };
+                let (answer, paths) = (Arc::clone(&answer), Arc::clone(&paths));
+                std::thread::spawn(move || serve(stream, &*answer, &paths));
             }
         });
         Self { address, asked, folder: tempfile::tempdir().expect("a folder") }
@@ -87,6 +86,22 @@ impl Server {
     }
 }
 
+fn serve(mut stream: TcpStream, answer: &dyn Fn(&Request) -> Answer, paths: &Mutex<Vec<String>>) {
+    let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+    let Some(request) = read(&mut reader) else { return };
+    let (status, body) = answer(&request);
+    paths.lock().expect("no panic").push(request.path);
+    let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close");
+    // The program may have ended.
+    if status == QUIET {
+        let _ = write!(stream, "{head}\r\n\r\n");
+        // Until the program ends.
+        let _ = reader.read(&mut [0]);
+    } else {
+        let _ = write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    }
+}
+
 fn read(reader: &mut impl std::io::BufRead) -> Option<Request> {
     let mut lines = reader.by_ref().lines();
     let first = lines.next()?.ok()?;
@@ -103,6 +118,15 @@ fn read(reader: &mut impl std::io::BufRead) -> Option<Request> {
 
 pub(crate) fn ok(body: &Value) -> Answer {
     ("200 OK", body.to_string())
+}
+
+/// A watch without an event.
+pub(crate) fn quiet() -> Answer {
+    (QUIET, String::new())
+}
+
+pub(crate) fn failed(message: &str) -> Answer {
+    ("500 Internal Server Error", status(500, "InternalError", message))
 }
 
 pub(crate) fn forbidden(message: &str) -> Answer {

@@ -23,16 +23,22 @@ use super::{
     what_if::MAX_BYTES,
 };
 
-/// The addresses of the pages and of what they load.
-pub(super) fn routes() -> Router<Server> {
+/// The most lines of a file, and the most entries of a list, that a page shows.
+pub(super) const LINES: usize = 2000;
+pub(super) const ENTRIES: usize = 500;
+
+/// The addresses of the pages, below a path, and of what they load. Links of a page are relative, so that no page has to
+/// know the path.
+pub(super) fn routes(base: &str) -> Router<Server> {
+    let at = |path: &str| format!("{base}{path}");
     Router::new()
-        .route("/", get(overview::page))
-        .route("/services", get(services::page))
-        .route("/services/{namespace}/{name}", get(service::page))
-        .route("/output", get(output::page))
-        .route("/what-if", get(what_if::page).post(what_if::evaluated))
-        .route("/what-if/toolsetconfig.yaml", post(what_if::toolset_config))
-        .route("/what-if/configmap.yaml", post(what_if::config_map))
+        .route(&at("/"), get(overview::page))
+        .route(&at("/services"), get(services::page))
+        .route(&at("/services/{namespace}/{name}"), get(service::page))
+        .route(&at("/output"), get(output::page))
+        .route(&at("/what-if"), get(what_if::page).post(what_if::evaluated))
+        .route(&at("/what-if/toolsetconfig.yaml"), post(what_if::toolset_config))
+        .route(&at("/what-if/configmap.yaml"), post(what_if::config_map))
         // The text of a form is longer in the request.
         .layer(DefaultBodyLimit::max(4 * MAX_BYTES))
         .route(
@@ -54,6 +60,8 @@ pub(super) struct Frame {
     title: String,
     /// The address of the page in the navigation.
     active: &'static str,
+    /// The way from this page to the first one.
+    up: &'static str,
     origin: String,
     /// Whether everything was read once.
     complete: bool,
@@ -77,10 +85,17 @@ impl Frame {
     /// The navigation: addresses and labels.
     #[expect(clippy::unused_self, reason = "a template calls methods of what it shows")]
     fn pages(&self) -> &'static [(&'static str, &'static str)] {
-        &[("/", "Overview"), ("/services", "Services"), ("/output", "Output"), ("/what-if", "What if")]
+        &[("./", "Overview"), ("services", "Services"), ("output", "Output"), ("what-if", "What if")]
     }
 
-    fn new(server: &Server, review: &Review, title: &str, active: &'static str) -> Self {
+    /// `asked` is the ToolsetConfig that the address names.
+    fn new(server: &Server, review: &Review, title: &str, active: &'static str, asked: &str) -> Self {
+        let mut problems = review.problems.clone();
+        let found = asked.is_empty() || asked == review.config_name || !review.complete;
+        if !found {
+            problems
+                .push(format!("ToolsetConfig {asked} does not exist, so this page is about {}.", review.config_name));
+        }
         let names: Vec<&String> = review.configs.keys().collect();
         let choice =
             |name: &String| Choice { value: name.clone(), label: name.clone(), selected: *name == review.config_name };
@@ -90,12 +105,13 @@ impl Frame {
         Self {
             title: title.to_owned(),
             active,
+            up: "",
             origin: server.origin().in_words(),
             complete: review.complete,
             configs: if several { names.iter().copied().map(choice).collect() } else { Vec::new() },
             query: if several { format!("?{query}") } else { String::new() },
             config_name: review.config_name.clone(),
-            problems: review.problems.clone(),
+            problems,
             notes: review.notes.clone(),
         }
     }

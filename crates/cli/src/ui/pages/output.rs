@@ -14,7 +14,11 @@ use super::{Frame, answer, message, unchanged};
 use crate::{
     diff::Comparison,
     difference::{FileDifference, Kind, Line},
-    ui::{filter::Filter, review::Review, server::Server},
+    ui::{
+        filter::Filter,
+        review::{OutputSeen, Review},
+        server::Server,
+    },
 };
 
 #[derive(Template)]
@@ -36,22 +40,28 @@ pub(super) async fn page(Shared(server): Shared<Server>, Query(filter): Query<Fi
         Ok(review) => review,
         Err(failure) => return message::failure(&failure),
     };
-    let page = Output::new(&server, &review);
+    let page = Output::new(&server, &review, &filter.config);
     answer(&server, review.version, &headers, &page)
 }
 
 impl<'a> Output<'a> {
-    fn new(server: &Server, review: &'a Review) -> Self {
+    fn new(server: &Server, review: &'a Review, asked: &str) -> Self {
         let comparison = &review.comparison;
         let summary = match (comparison.exists, comparison.differs) {
             (true, false) => "The ConfigMap is up to date.",
             (true, true) => "The ConfigMap differs from what would be written now.",
+            (false, _) if review.output == OutputSeen::Waiting => {
+                "The ConfigMap was not read yet. This is what would be written."
+            }
+            (false, _) if review.output == OutputSeen::Unreadable => {
+                "The ConfigMap cannot be read. This is what would be written."
+            }
             (false, _) if review.live => "The ConfigMap does not exist. This is what would be written.",
             (false, _) => "The input has no such ConfigMap. This is what would be written.",
         };
         let same = |(key, text): (&DataKey, &Arc<str>)| FileDifference::new(key, Some(text), Some(text));
         let planned = review.planned.rendered.data.iter().map(same).collect();
-        Self { frame: Frame::new(server, review, "Output", "/output"), review, comparison, planned, summary }
+        Self { frame: Frame::new(server, review, "Output", "output", asked), review, comparison, planned, summary }
     }
 
     fn files(&self) -> &[FileDifference] {

@@ -72,13 +72,13 @@ pub(super) async fn page(Shared(server): Shared<Server>, Query(filter): Query<Fi
         Ok(review) => review,
         Err(failure) => return message::failure(&failure),
     };
-    let page = Overview::new(&server, &review);
+    let page = Overview::new(&server, &review, &filter.config);
     answer(&server, review.version, &headers, &page)
 }
 
 impl<'a> Overview<'a> {
-    fn new(server: &Server, review: &'a Review) -> Self {
-        let frame = Frame::new(server, review, "Overview", "/");
+    fn new(server: &Server, review: &'a Review, asked: &str) -> Self {
+        let frame = Frame::new(server, review, "Overview", "./", asked);
         let config = if frame.query.is_empty() { String::new() } else { review.config_name.clone() };
         let filter = Filter { config, ..Filter::default() };
         let tools = review.tool_rows();
@@ -125,7 +125,7 @@ impl Config {
         let query = Serializer::new(String::new()).append_pair("config", name).finish();
         Self {
             name: name.to_owned(),
-            address: format!("/?{query}"),
+            address: format!("./?{query}"),
             selected: name == review.config_name,
             status: config.status.as_ref().map(|status| Status::new(status, config.metadata.generation)),
         }

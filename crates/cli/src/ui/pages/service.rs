@@ -17,6 +17,9 @@ use crate::{
     ui::{address::service_address, command_line, filter::Filter, server::Server},
 };
 
+/// The way from the page of a Service to the first page.
+const UP: &str = "../../";
+
 #[derive(Template)]
 #[template(path = "service.html")]
 struct Service {
@@ -35,6 +38,7 @@ pub(super) async fn page(
         return response;
     }
     let key = ServiceKey::new(namespace, name);
+    let asked = filter.config.clone();
     let explained = server.state().compute(move |known, cluster_domain| {
         let review = known.review(&filter.config, cluster_domain);
         let explanation = explain::explanation(&known.snapshot, &review.planned, &key, cluster_domain);
@@ -47,7 +51,7 @@ pub(super) async fn page(
     };
     let config = if review.config_given { review.config_name.as_str() } else { "" };
     let command = command_line::explain(server.origin(), &explanation.namespace, &explanation.service, config);
-    let frame = Frame::new(&server, &review, &explanation.service, "/services");
+    let frame = Frame { up: UP, ..Frame::new(&server, &review, &explanation.service, "services", &asked) };
     answer(&server, review.version, &headers, &Service { frame, explanation, command })
 }
 
@@ -77,7 +81,7 @@ impl Service {
     /// The address of a candidate. `None` for an entry of `spec.tools` and for the Service itself.
     fn address_of(&self, candidate: &Candidate) -> Option<String> {
         let (namespace, name) = candidate.service.split_once('/').filter(|_| !candidate.is_this)?;
-        Some(service_address(namespace, name, &self.frame.query))
+        Some(format!("{UP}{}", service_address(namespace, name, &self.frame.query)))
     }
 
     #[expect(clippy::unused_self, reason = "a template calls methods of what it shows")]

@@ -52,7 +52,7 @@ pub(super) async fn page(Shared(server): Shared<Server>, Query(filter): Query<Fi
 
 impl<'a> Services<'a> {
     fn new(server: &Server, review: &'a Review, mut filter: Filter) -> Self {
-        let frame = Frame::new(server, review, "Services", "/services");
+        let frame = Frame::new(server, review, "Services", "services", &filter.config);
         filter.config = if frame.query.is_empty() { String::new() } else { review.config_name.clone() };
         let config = if review.config_given { review.config_name.as_str() } else { "" };
         let shown = SHOWN

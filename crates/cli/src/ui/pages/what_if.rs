@@ -43,7 +43,7 @@ pub(super) async fn page(Shared(server): Shared<Server>, Query(filter): Query<Fi
         Ok(review) => review,
         Err(failure) => return message::failure(&failure),
     };
-    let frame = Frame::new(&server, &review, "What if", "/what-if");
+    let frame = Frame::new(&server, &review, "What if", "what-if", &filter.config);
     show(&WhatIf { frame, text: yaml_of(&review.config), effect: None, problems: Vec::new() })
 }
 
@@ -58,7 +58,8 @@ pub(super) async fn evaluated(Shared(server): Shared<Server>, Form(fields): Form
         Ok(Err(problems)) => (None, problems),
         Err(failure) => return message::failure(&failure),
     };
-    show(&WhatIf { frame: Frame::new(&server, &review, "What if", "/what-if"), text, effect, problems })
+    let frame = Frame::new(&server, &review, "What if", "what-if", &fields.config);
+    show(&WhatIf { frame, text, effect, problems })
 }
 
 /// The text as a file.

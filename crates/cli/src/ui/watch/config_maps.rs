@@ -6,10 +6,14 @@ use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client, ResourceExt as _,
-    runtime::{WatchStreamExt as _, watcher, watcher::Event},
+    runtime::{
+        WatchStreamExt as _, watcher,
+        watcher::{DefaultBackoff, Event},
+    },
 };
 use tokio::task::AbortHandle;
 
+use super::pause;
 use crate::{
     live::of_request,
     ui::state::{Known, State},
@@ -31,9 +35,9 @@ pub(super) async fn follow(state: State, client: Client) {
             watch.abort();
             let mut known = state.known().await;
             known.problems.remove(&problem(&name));
-            if known.snapshot.config_maps.remove(&name).is_some() {
-                known.changed();
-            }
+            known.maps_read.remove(&name);
+            known.snapshot.config_maps.remove(&name);
+            known.changed();
         }
         for name in wanted {
             running
@@ -57,19 +61,35 @@ fn names(known: &Known) -> Vec<Name> {
     known.configs.values().flat_map(of).collect()
 }
 
+/// Whether each of the ConfigMaps was read, or cannot be read.
+pub(in crate::ui) fn are_read(known: &Known) -> bool {
+    names(known).iter().all(|name| known.maps_read.contains(name) || known.problems.contains_key(&problem(name)))
+}
+
 /// The name of the problem with a ConfigMap.
-fn problem((namespace, name): &Name) -> String {
+pub(in crate::ui) fn problem((namespace, name): &Name) -> String {
     format!("ConfigMap {namespace}/{name}")
 }
 
+/// Follows one ConfigMap forever.
 async fn watch(state: State, client: Client, name: Name) {
     let api = Api::<ConfigMap>::namespaced(client, &name.0);
+    let mut backoff = DefaultBackoff::default();
+    loop {
+        watch_once(&state, api.clone(), &name).await;
+        pause(&mut backoff).await;
+    }
+}
+
+/// Follows one ConfigMap until its watch does not start again. As for other kinds, only a new list tells when it does.
+async fn watch_once(state: &State, api: Api<ConfigMap>, name: &Name) {
     let config = watcher::Config::default().fields(&format!("metadata.name={}", name.1));
     let mut events = pin!(watcher(api, config).default_backoff());
     let mut listed = None;
     while let Some(event) = events.next().await {
         let mut known = state.known().await;
         let maps = &mut known.snapshot.config_maps;
+        let mut ended = false;
         let changed = match event {
             Ok(Event::Init) => {
                 listed = None;
@@ -82,25 +102,39 @@ async fn watch(state: State, client: Client, name: Name) {
             Ok(Event::InitDone) => {
                 match listed.take() {
                     Some(map) => maps.insert(name.clone(), map),
-                    None => maps.remove(&name),
+                    None => maps.remove(name),
                 };
-                known.problems.remove(&problem(&name));
+                known.problems.remove(&problem(name));
+                known.maps_read.insert(name.clone());
                 true
             }
             Ok(Event::Apply(map)) => {
                 maps.insert(name.clone(), map);
                 true
             }
-            Ok(Event::Delete(_)) => maps.remove(&name).is_some(),
-            Err(watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) => {
-                let key = problem(&name);
-                let text = format!("{key} cannot be read, so it counts as missing: {}.", of_request(&error));
-                known.problems.insert(key, text.clone()).as_ref() != Some(&text)
+            Ok(Event::Delete(_)) => maps.remove(name).is_some(),
+            Err(error @ (watcher::Error::InitialListFailed(_) | watcher::Error::WatchStartFailed(_))) => {
+                ended = matches!(error, watcher::Error::WatchStartFailed(_));
+                report(&mut known, name, &error)
             }
             Err(_) => false,
         };
         if changed {
             known.changed();
         }
+        if ended {
+            return;
+        }
     }
+}
+
+/// Says that the ConfigMap cannot be read. Returns whether that is new.
+fn report(known: &mut Known, name: &Name, error: &watcher::Error) -> bool {
+    let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) = error else {
+        return false;
+    };
+    let key = problem(name);
+    let effect = if known.maps_read.contains(name) { "this is its last known content" } else { "it counts as missing" };
+    let text = format!("{key} cannot be read, so {effect}: {}.", of_request(error));
+    known.problems.insert(key, text.clone()).as_ref() != Some(&text)
 }

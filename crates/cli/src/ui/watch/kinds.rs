@@ -24,8 +24,8 @@ pub(super) trait Kind {
     /// The name for people.
     const NAME: &'static str;
 
-    /// A list begins, of one namespace or of all.
-    fn begin(&mut self, known: &mut Known, namespace: Option<&str>);
+    /// A list begins. Nothing else of its kind is known when it ends, also if it is of one namespace.
+    fn begin(&mut self, known: &mut Known);
     fn collect(&mut self, known: &mut Known, object: Self::Object);
     fn finish(&mut self, known: &mut Known);
     /// Returns whether something changed, as do the next ones.
@@ -43,8 +43,8 @@ impl Kind for Services {
     type Object = Service;
     const NAME: &'static str = "Services";
 
-    fn begin(&mut self, known: &mut Known, namespace: Option<&str>) {
-        self.0 = Some(known.snapshot.index.list_services(namespace));
+    fn begin(&mut self, known: &mut Known) {
+        self.0 = Some(known.snapshot.index.list_services(None));
     }
 
     fn collect(&mut self, known: &mut Known, object: Service) {
@@ -82,8 +82,8 @@ impl Kind for Slices {
     type Object = EndpointSlice;
     const NAME: &'static str = "EndpointSlices";
 
-    fn begin(&mut self, known: &mut Known, namespace: Option<&str>) {
-        self.list = Some(known.snapshot.index.list_slices(namespace));
+    fn begin(&mut self, known: &mut Known) {
+        self.list = Some(known.snapshot.index.list_slices(None));
         self.pods.clear();
     }
 
@@ -133,11 +133,18 @@ impl Kind for Slices {
 #[derive(Default)]
 pub(super) struct Namespaces(Option<NamespaceList>);
 
+impl Namespaces {
+    /// Ends the list. Returns whether something changed.
+    pub(super) fn finish_changes(&mut self, known: &mut Known) -> bool {
+        self.0.take().is_some_and(|list| !known.snapshot.index.finish_namespaces(list).is_empty())
+    }
+}
+
 impl Kind for Namespaces {
     type Object = Namespace;
     const NAME: &'static str = "Namespaces";
 
-    fn begin(&mut self, known: &mut Known, _: Option<&str>) {
+    fn begin(&mut self, known: &mut Known) {
         self.0 = Some(known.snapshot.index.list_namespaces(None));
     }
 
@@ -148,9 +155,7 @@ impl Kind for Namespaces {
     }
 
     fn finish(&mut self, known: &mut Known) {
-        if let Some(list) = self.0.take() {
-            known.snapshot.index.finish_namespaces(list);
-        }
+        self.finish_changes(known);
     }
 
     fn apply(&mut self, known: &mut Known, object: Namespace) -> bool {
@@ -170,7 +175,7 @@ impl Kind for Configs {
     type Object = ToolsetConfig;
     const NAME: &'static str = "ToolsetConfigs";
 
-    fn begin(&mut self, _: &mut Known, _: Option<&str>) {
+    fn begin(&mut self, _: &mut Known) {
         self.0.clear();
     }
 

@@ -5,17 +5,22 @@
 
 mod config_maps;
 mod kinds;
+mod namespaces;
 pub(super) mod pods;
 
-use std::{fmt::Debug, pin::pin};
+use std::{fmt::Debug, pin::pin, time::Duration};
 
 use futures::StreamExt as _;
-use k8s_openapi::{NamespaceResourceScope, api::core::v1::Namespace};
+use k8s_openapi::NamespaceResourceScope;
 use kube::{
     Api, Client, Resource,
-    runtime::{WatchStreamExt as _, watcher, watcher::Event},
+    runtime::{
+        WatchStreamExt as _, watcher,
+        watcher::{DefaultBackoff, Event},
+    },
 };
 use serde::de::DeserializeOwned;
+use tokio::time;
 
 use self::kinds::{Configs, Kind, Namespaces, Services, Slices};
 use super::state::{Known, State};
@@ -32,22 +37,39 @@ enum Scope {
     Namespace(String),
 }
 
-/// The kinds that must be read before the page is complete.
-pub(super) const KINDS: [&str; 4] = [Services::NAME, Slices::NAME, Namespaces::NAME, Configs::NAME];
+/// Why a watch ended.
+enum Ended {
+    /// The user may not read the objects there.
+    Forbidden(kube::Error),
+    /// It did not start again. Only a new list tells when the objects can be read again: a watch that starts has no event
+    /// of its own.
+    NotStarted,
+}
+
+/// The kinds that must be read before Pods are.
+const OBJECTS: [&str; 4] = [Services::NAME, Slices::NAME, Namespaces::NAME, Configs::NAME];
+
+/// The kinds that must be read before the page is complete. The ConfigMaps follow from the ToolsetConfigs.
+pub(super) const KINDS: [&str; 5] = [Services::NAME, Slices::NAME, Namespaces::NAME, Configs::NAME, pods::NAME];
 
 /// The name of the problem with Namespaces.
 pub(super) const NAMESPACES: &str = Namespaces::NAME;
 
+pub(super) use self::config_maps::{are_read as config_maps_are_read, problem as config_map_problem};
+
 /// Starts all watches. They run until the runtime ends.
 pub(super) fn start(state: &State, client: &Client) {
-    let namespace = client.default_namespace().to_owned();
-    spawn(state, client, Services::default(), Some(namespace.clone()), namespaced);
-    spawn(state, client, Slices::default(), Some(namespace.clone()), namespaced);
-    spawn(state, client, Configs::default(), Some(namespace), namespaced);
-    // A Namespace is in no namespace, so there is nowhere else to look.
-    spawn(state, client, Namespaces::default(), None, |client, _| Api::<Namespace>::all(client));
+    spawn(state, client, Services::default());
+    spawn(state, client, Slices::default());
+    spawn(state, client, Configs::default());
+    tokio::spawn(namespaces::follow(state.clone(), client.clone()));
     tokio::spawn(config_maps::follow(state.clone(), client.clone()));
     tokio::spawn(pods::follow(state.clone(), client.clone()));
+}
+
+/// The pause before a watch is started again.
+async fn pause(backoff: &mut DefaultBackoff) {
+    time::sleep(backoff.next().unwrap_or(Duration::from_secs(30))).await;
 }
 
 fn namespaced<K>(client: Client, scope: &Scope) -> Api<K>
@@ -60,71 +82,73 @@ where
     }
 }
 
-fn spawn<T: Kind + Send + 'static>(
-    state: &State,
-    client: &Client,
-    kind: T,
-    fallback: Option<String>,
-    api: impl Fn(Client, &Scope) -> Api<T::Object> + Send + 'static,
-) where
-    T::Object: Clone + Debug + DeserializeOwned + Resource + Send + 'static,
+fn spawn<T: Kind + Send + 'static>(state: &State, client: &Client, kind: T)
+where
+    T::Object:
+        Clone + Debug + DeserializeOwned + Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Send + 'static,
 {
     let (state, client) = (state.clone(), client.clone());
-    tokio::spawn(async move { follow(state, client, kind, fallback, api).await });
+    tokio::spawn(async move { follow(state, client, kind).await });
 }
 
-/// Follows one kind forever.
-async fn follow<T: Kind>(
-    state: State,
-    client: Client,
-    mut kind: T,
-    fallback: Option<String>,
-    api: impl Fn(Client, &Scope) -> Api<T::Object>,
-) where
-    T::Object: Clone + Debug + DeserializeOwned + Resource + Send + 'static,
+/// Follows one kind forever: in all namespaces, or in the one of the client if that is forbidden.
+async fn follow<T: Kind>(state: State, client: Client, mut kind: T)
+where
+    T::Object:
+        Clone + Debug + DeserializeOwned + Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Send + 'static,
 {
     let mut scope = Scope::Cluster;
+    let mut backoff = DefaultBackoff::default();
     loop {
-        let mut next = None;
-        let events = watcher(api(client.clone(), &scope), watcher::Config::default()).default_backoff();
-        let mut events = pin!(events.ready_chunks(AT_ONCE));
-        while let Some(some) = events.next().await {
-            let mut known = state.known().await;
-            let mut changed = false;
-            for event in some {
-                match event {
-                    Ok(event) => changed |= take(&mut kind, &mut known, event, &scope),
-                    Err(error) => {
-                        let forbidden = is_forbidden(&error);
-                        if let (true, Scope::Cluster, Some(namespace)) = (forbidden, &scope, &fallback) {
-                            next = Some(Scope::Namespace(namespace.clone()));
-                        }
-                        changed |= report(&mut kind, &mut known, &error, &scope);
-                    }
-                }
-            }
-            if changed {
-                known.changed();
-            }
-            if next.is_some() {
-                break;
-            }
-        }
-        if let Some(next) = next {
-            scope = next;
+        match watch(&state, namespaced(client.clone(), &scope), &mut kind, &scope).await {
+            Ended::Forbidden(_) => scope = Scope::Namespace(client.default_namespace().to_owned()),
+            Ended::NotStarted => pause(&mut backoff).await,
         }
     }
 }
 
+/// Follows the objects of one place, until something else has to be done.
+async fn watch<T: Kind>(state: &State, api: Api<T::Object>, kind: &mut T, scope: &Scope) -> Ended
+where
+    T::Object: Clone + Debug + DeserializeOwned + Resource + Send + 'static,
+{
+    let events = watcher(api, watcher::Config::default()).default_backoff();
+    let mut events = pin!(events.ready_chunks(AT_ONCE));
+    while let Some(some) = events.next().await {
+        let mut known = state.known().await;
+        let mut changed = false;
+        let mut ended = None;
+        for event in some {
+            match event {
+                Ok(event) => changed |= take(kind, &mut known, event, scope),
+                Err(watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error))
+                    if is_forbidden(&error) && *scope == Scope::Cluster =>
+                {
+                    ended = Some(Ended::Forbidden(error));
+                }
+                Err(error) => {
+                    if matches!(error, watcher::Error::WatchStartFailed(_)) {
+                        ended = Some(Ended::NotStarted);
+                    }
+                    changed |= report(kind, &mut known, &error, scope);
+                }
+            }
+        }
+        if changed {
+            known.changed();
+        }
+        if let Some(ended) = ended {
+            return ended;
+        }
+    }
+    Ended::NotStarted
+}
+
 /// Takes an event. Returns whether a page can change.
 fn take<T: Kind>(kind: &mut T, known: &mut Known, event: Event<T::Object>, scope: &Scope) -> bool {
-    let namespace = match scope {
-        Scope::Cluster => None,
-        Scope::Namespace(namespace) => Some(namespace.as_str()),
-    };
     match event {
         Event::Init => {
-            kind.begin(known, namespace);
+            kind.begin(known);
             false
         }
         Event::InitApply(object) => {
@@ -134,22 +158,16 @@ fn take<T: Kind>(kind: &mut T, known: &mut Known, event: Event<T::Object>, scope
         Event::InitDone => {
             kind.finish(known);
             known.waiting.remove(T::NAME);
-            match namespace {
-                None => known.problems.remove(T::NAME),
-                Some(namespace) => known.problems.insert(T::NAME.to_owned(), only_in(T::NAME, namespace)),
+            known.problems.remove(T::NAME);
+            match scope {
+                Scope::Cluster => known.limited.remove(T::NAME),
+                Scope::Namespace(namespace) => known.limited.insert(T::NAME, namespace.clone()),
             };
             true
         }
         Event::Apply(object) => kind.apply(known, object),
         Event::Delete(object) => kind.delete(known, &object),
     }
-}
-
-fn only_in(what: &str, namespace: &str) -> String {
-    format!(
-        "You are not allowed to list {what} in all namespaces, so this page shows only those in namespace {namespace}. \
-         Use -n to select another namespace."
-    )
 }
 
 /// Says what cannot be read. Returns whether that is new.
@@ -178,9 +196,6 @@ fn report<T: Kind>(kind: &mut T, known: &mut Known, error: &watcher::Error, scop
     waited || before.as_ref() != Some(&text)
 }
 
-fn is_forbidden(error: &watcher::Error) -> bool {
-    let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) = error else {
-        return false;
-    };
+fn is_forbidden(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 403)
 }

@@ -11,8 +11,9 @@ use kube::Client;
 use tokio::time;
 use toolset::pods::{PodRef, representatives};
 
+use super::OBJECTS;
 use crate::{
-    live::{Tasks, is_of_service},
+    live::{Tasks, is_of_service, unreadable_namespaces},
     pods::wanted,
     snapshot::default_config,
     text::capitalised,
@@ -21,40 +22,73 @@ use crate::{
 
 /// The pause after a round.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The name of the problem that the page shows.
-const PROBLEM: &str = "Pods";
+/// The first and the longest pause before Pods that could not be read are read again.
+const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+/// The name of the kind, and of the problem that the page shows.
+pub(super) const NAME: &str = "Pods";
+/// The name of the problem with too many Pods.
+const BEYOND: &str = "Pods beyond the maximum";
 
 /// Reads Pods forever.
 pub(super) async fn follow(state: State, client: Client) {
     let mut changes = state.changes().await;
+    let mut retry = RETRY.0;
     loop {
         changes.mark_unchanged();
         round(&state, &client, None).await;
+        let failed = !state.known().await.pods_failed.is_empty();
+        if !failed {
+            retry = RETRY.0;
+        }
         time::sleep(PAUSE).await;
-        if changes.changed().await.is_err() {
-            return;
+        tokio::select! {
+            result = changes.changed() => if result.is_err() {
+                return;
+            },
+            () = time::sleep(retry), if failed => {
+                state.known().await.read_failed_pods_again();
+                retry = (retry * 2).min(RETRY.1);
+            }
         }
     }
 }
 
 /// Reads the Pods that changed. `further` is a ToolsetConfig that the cluster does not have.
 pub(in crate::ui) async fn round(state: &State, client: &Client, further: Option<&ToolsetConfig>) {
-    let Some(tasks) = due(&mut *state.known().await, further) else { return };
+    let due = {
+        let mut known = state.known().await;
+        if known.waiting.iter().any(|kind| OBJECTS.contains(kind)) {
+            return;
+        }
+        let due = due(&mut known, further);
+        if due.is_none() {
+            if known.waiting.remove(NAME) {
+                known.changed();
+            }
+            return;
+        }
+        due
+    };
+    let Some(tasks) = due else { return };
     let answers = tasks.read(client).await;
     let mut known = state.known().await;
+    let failed = answers.failed();
     let snapshot = &mut known.snapshot;
-    let notes = answers.apply(&mut snapshot.index, &mut snapshot.pods);
-    for note in notes {
-        known.problems.insert(PROBLEM.to_owned(), capitalised(&note) + ".");
+    let (beyond, _) = answers.add(&mut snapshot.index, &mut snapshot.pods);
+    known.pods_failed.extend(failed);
+    if let Some(note) = beyond {
+        known.problems.insert(BEYOND.to_owned(), capitalised(&note) + ".");
     }
+    match unreadable_namespaces(&known.refused_pods()) {
+        Some(note) => known.problems.insert(NAME.to_owned(), capitalised(&note) + "."),
+        None => known.problems.remove(NAME),
+    };
+    known.waiting.remove(NAME);
     known.changed();
 }
 
 /// The Pods to read now. `None` if there is nothing to read.
 fn due(known: &mut Known, further: Option<&ToolsetConfig>) -> Option<Tasks> {
-    if !known.waiting.is_empty() {
-        return None;
-    }
     let index = &known.snapshot.index;
     let configs = known.configs.values().chain(further);
     let mut keys: BTreeSet<ServiceKey> = configs.flat_map(|config| wanted(config, index)).collect();
@@ -69,6 +103,7 @@ fn due(known: &mut Known, further: Option<&ToolsetConfig>) -> Option<Tasks> {
         }
     }
     known.pods_read.retain(|key, _| index.service(key).is_some());
+    known.pods_failed.retain(|key, _| index.service(key).is_some());
     let mut tasks = Tasks::default();
     let mut any = false;
     for key in keys {
@@ -81,6 +116,7 @@ fn due(known: &mut Known, further: Option<&ToolsetConfig>) -> Option<Tasks> {
         }
         any = true;
         known.snapshot.pods.forget(&key);
+        known.pods_failed.remove(&key);
         tasks.add(&key, now.pods.clone());
         known.pods_read.insert(key, now);
     }
