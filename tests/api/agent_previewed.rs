@@ -49,7 +49,7 @@ async fn the_names_in_a_config_map_of_somebody_else_do_not_reach_the_status() ->
         cast.stage.world.configure(&cast.stage.agent, "previewing", &spec).await?;
         present(&cast.stage.configs(), "previewing", "there is nothing to compare", |config| {
             condition(config, "AgentLoaded") == Some(("Unknown", "Preview"))
-                && message(config, "AgentLoaded").contains("contains no key custom_toolset.yaml of this ToolsetConfig")
+                && message(config, "AgentLoaded").contains("has no key custom_toolset.yaml from this ToolsetConfig")
         })
         .await
         .map(drop)

@@ -85,7 +85,7 @@ async fn diff_status_version_and_check_agree_with_the_running_operator() -> Resu
         run(world, &["check", "-n", agent]).await?.expect(
             1,
             &[
-                "✓ The CRD is installed (v1alpha1), with the schema of this program.",
+                "✓ The CRD is installed (v1alpha1) and has the same schema as this plugin.",
                 "✗ No Deployment with the label",
                 "✓ Ready: ",
                 "so no agent reads it.",
@@ -125,7 +125,7 @@ async fn explain_works_with_permissions_in_one_namespace() -> Result<()> {
             ],
         )?;
         let check = run(world, &["check", "-n", agent, "--kubeconfig", &kubeconfig]).await?;
-        check.expect(0, &["! You may not list services", "! The CRD cannot be read"])
+        check.expect(0, &["! You are not allowed to list services", "! The CRD cannot be read"])
     })
     .await
 }

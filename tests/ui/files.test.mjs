@@ -17,7 +17,7 @@ const VIEWS = [
   ["/services", "21 Services"],
   ["/services?show=all&sort=-type", "30 Services"],
   ["/services/logging/loki-read", "LostToPreferred"],
-  ["/services/monitoring/kps-kube-prometheus-stack-prometheus", "What the agent gets"],
+  ["/services/monitoring/kps-kube-prometheus-stack-prometheus", "Tool for the agent"],
   ["/output", "custom_toolset.yaml"],
   ["/what-if", "Nothing is applied."],
 ];
@@ -350,7 +350,7 @@ describe("what if", () => {
       await page.goto(`${ui.origin}/what-if`);
       const text = page.getByLabel("ToolsetConfig");
       await text.fill(`${await text.inputValue()}\n`);
-      await page.getByText("The tools stay as they are.").waitFor();
+      await page.getByText("The tools do not change.").waitFor();
     });
   });
 

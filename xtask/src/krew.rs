@@ -41,7 +41,7 @@ metadata:
 spec:
   version: v{version}
   homepage: {REPOSITORY}
-  shortDescription: Show which Services an AI agent may use
+  shortDescription: Show which Services an AI agent can use
   description: |
     Shows which Services the toolset operator makes available to an AI operations agent such as HolmesGPT
     (render), and explains why a Service is a tool or why it is not (explain). It reads the Services from files

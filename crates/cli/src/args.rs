@@ -50,7 +50,7 @@ pub(crate) struct Cluster {
     /// The namespace [default: the namespace of the context, or "default" with files]
     #[arg(short, long, global = true, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
-    /// How long to wait for one answer of the API server, such as 10s or 2m; 0 waits without a limit
+    /// How long to wait for a response from the API server, such as 10s or 2m; 0 means no limit
     #[arg(long, global = true, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub request_timeout: Duration,
 }
@@ -119,11 +119,11 @@ pub(crate) enum Command {
     /// Validate ToolsetConfigs without a cluster, as the API server does
     #[command(after_help = examples::VALIDATE)]
     Validate(Validate),
-    /// Show in a browser what is found and why
+    /// Show the tools, every Service and the reasons in a browser
     #[cfg(feature = "ui")]
     #[command(after_help = examples::UI)]
     Ui(Ui),
-    /// Print the versions of this program, the operator and the CRD
+    /// Print the versions of this plugin, the operator and the CRD
     #[command(after_help = examples::VERSION)]
     Version(Version),
     /// Print the CustomResourceDefinitions
@@ -235,7 +235,7 @@ pub(crate) struct Check {
 
 #[derive(Debug, Args)]
 pub(crate) struct Version {
-    /// Print only the version of this program, without asking the cluster
+    /// Print only the version of this plugin, without asking the cluster
     #[arg(long)]
     pub client: bool,
     /// The output format [default: text]
@@ -245,10 +245,10 @@ pub(crate) struct Version {
 
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
-    /// A file with a ToolsetConfig, which replaces the one of the cluster; - for standard input
+    /// A file with a ToolsetConfig, which replaces the one in the cluster; - for standard input
     #[arg(short = 'f', long = "filename", value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Read the subdirectories of a directory, too
+    /// Read subdirectories too
     #[arg(short = 'R', long)]
     pub recursive: bool,
     /// The ToolsetConfig to use [default: all of them, or the only one of the namespace]
@@ -279,7 +279,7 @@ pub(crate) struct Validate {
     /// A file or a directory with ToolsetConfigs, or - for standard input; can be repeated
     #[arg(short = 'f', long = "filename", value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
-    /// Read the subdirectories of a directory, too
+    /// Read subdirectories too
     #[arg(short = 'R', long)]
     pub recursive: bool,
     /// The output format [default: text]
@@ -295,7 +295,7 @@ pub(crate) struct Ui {
     /// objects are read from the cluster
     #[arg(short = 'f', long = "filename", value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Read the subdirectories of a directory, too
+    /// Read subdirectories too
     #[arg(short = 'R', long)]
     pub recursive: bool,
     /// The port on this computer; 0 selects a free one
@@ -316,6 +316,11 @@ pub(crate) struct Ui {
 
 #[cfg(feature = "ui")]
 impl Ui {
+    /// The DNS domain of the cluster if it is not the default.
+    pub(crate) fn other_cluster_domain(&self) -> Option<String> {
+        Some(self.cluster_domain.clone()).filter(|domain| domain != toolset::DEFAULT_CLUSTER_DOMAIN)
+    }
+
     /// The files to read.
     pub(crate) fn named(&self) -> Named<'_> {
         Named { files: &self.files, recursive: self.recursive }
@@ -344,13 +349,13 @@ pub(crate) struct From {
     /// ToolsetConfig are read
     #[arg(short = 'f', long = "filename", value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Read the subdirectories of a directory, too
+    /// Read subdirectories too
     #[arg(short = 'R', long)]
     pub recursive: bool,
-    /// Read the objects from the cluster of the current context; a ToolsetConfig in -f replaces the one of the cluster
+    /// Read the objects from the cluster of the current context; a ToolsetConfig in -f replaces the one in the cluster
     #[arg(long)]
     pub live: bool,
-    /// The ToolsetConfig of the cluster to use [default: all of them, or the only one of the namespace]
+    /// The ToolsetConfig in the cluster to use [default: all of them, or the only one of the namespace]
     #[arg(long, value_name = "[NAMESPACE/]NAME")]
     pub config: Option<String>,
     /// The DNS domain of the cluster

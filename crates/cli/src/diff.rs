@@ -21,7 +21,7 @@ use crate::{
     paint::Paint,
     print,
     snapshot::{Planned, Snapshot, ownership_of},
-    text::{Text, text},
+    text::{Text, count, text},
 };
 
 /// The exit code if there is a difference, as of `diff` and `kubectl diff`.
@@ -133,8 +133,9 @@ pub(crate) fn comparison(snapshot: &Snapshot, planned: &Planned) -> Comparison {
     if let Some(Ownership::Stranger { who: by } | Ownership::Controlled { by }) =
         found.map(|found| ownership(config, &ownership_of(found)))
     {
-        notes
-            .push(format!("ConfigMap {config_map} belongs to {by}, so the operator may not write it (OutputConflict)"));
+        notes.push(format!(
+            "ConfigMap {config_map} belongs to {by}, so the operator does not write it (OutputConflict)"
+        ));
     }
     Comparison {
         toolset_config: snapshot.config_name(),
@@ -159,6 +160,11 @@ fn unified(comparisons: &[Comparison], paint: Paint) -> Text {
             };
             lines.push(paint.bold(format!("--- {before}")));
             lines.push(paint.bold(format!("+++ {after}")));
+            if let [Line::TooLarge { before, after }] = file.lines.as_slice() {
+                let (before, after) = (count(*before, "line"), count(*after, "line"));
+                lines.push(paint.warn(format!("Too large to compare: {before} in the cluster, {after} planned")));
+                continue;
+            }
             for hunk in file.lines.split(|line| matches!(line, Line::Gap(_))).filter(|hunk| !hunk.is_empty()) {
                 lines.push(paint.link(range(hunk)));
                 lines.extend(hunk.iter().map(|line| shown(line, paint)));
@@ -173,7 +179,8 @@ fn shown(line: &Line, paint: Paint) -> Text {
         Line::Same { text, .. } => text!(" ", text),
         Line::Added { text, .. } => paint.good(format!("+{text}")),
         Line::Removed { text, .. } => paint.bad(format!("-{text}")),
-        Line::Gap(_) => Text::default(),
+        Line::NoLineBreak => Text::from("\\ No newline at end of file"),
+        Line::Gap(_) | Line::TooLarge { .. } => Text::default(),
     }
 }
 
@@ -185,11 +192,43 @@ fn range(hunk: &[Line]) -> String {
     };
     let before = numbers(|line| match line {
         Line::Same { before, .. } | Line::Removed { before, .. } => Some(*before),
-        Line::Added { .. } | Line::Gap(_) => None,
+        Line::Added { .. } | Line::NoLineBreak | Line::Gap(_) | Line::TooLarge { .. } => None,
     });
     let after = numbers(|line| match line {
         Line::Same { after, .. } | Line::Added { after, .. } => Some(*after),
-        Line::Removed { .. } | Line::Gap(_) => None,
+        Line::Removed { .. } | Line::NoLineBreak | Line::Gap(_) | Line::TooLarge { .. } => None,
     });
     format!("@@ -{before} +{after} @@")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::ColorWhen;
+
+    fn shown_for(before: &str, after: &str) -> String {
+        let comparison = Comparison {
+            toolset_config: "mon/default".to_owned(),
+            config_map: "mon/tools".to_owned(),
+            exists: true,
+            differs: true,
+            files: vec![FileDifference::new("a.yaml", Some(before), Some(after))],
+            notes: Vec::new(),
+        };
+        unified(&[comparison], Paint::new(ColorWhen::Never)).as_str().to_owned()
+    }
+
+    #[test]
+    fn a_last_line_without_a_line_break_is_marked() {
+        let expected = "--- cluster/mon/tools/a.yaml\n+++ planned/mon/tools/a.yaml\n\
+                        @@ -1,2 +1,2 @@\n a\n-b\n\\ No newline at end of file\n+b\n";
+        assert_eq!(shown_for("a\nb", "a\nb\n"), expected);
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_to_compare_has_no_hunk() {
+        let expected = "--- cluster/mon/tools/a.yaml\n+++ planned/mon/tools/a.yaml\n\
+                        Too large to compare: 30000 lines in the cluster, 1 line planned\n";
+        assert_eq!(shown_for(&"a\n".repeat(30_000), "b\n"), expected);
+    }
 }

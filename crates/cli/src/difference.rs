@@ -1,10 +1,19 @@
 //! The lines of two versions of a file.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
 /// The number of equal lines around a change.
 const CONTEXT: usize = 3;
+
+/// Larger files are not compared line by line. What the operator writes is far smaller, but a ConfigMap can have half a
+/// million lines, and the comparison calls itself more often the more lines differ.
+const MAX_LINES: usize = 20_000;
+
+/// After this time, the rest of a file is compared less exactly.
+const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// One key of a ConfigMap before and after.
 #[derive(Debug, Serialize)]
@@ -43,8 +52,15 @@ pub(crate) enum Line {
         before: usize,
         text: String,
     },
+    /// The line before this one is the last of its version and does not end with a line break.
+    NoLineBreak,
     /// Equal lines that are left out.
     Gap(usize),
+    /// The versions have so many lines that they are not compared line by line.
+    TooLarge {
+        before: usize,
+        after: usize,
+    },
 }
 
 impl FileDifference {
@@ -64,6 +80,12 @@ impl FileDifference {
         let removed = lines.iter().filter(|line| matches!(line, Line::Removed { .. })).count();
         Self { key: key.to_owned(), kind, lines, added, removed }
     }
+
+    /// Whether the lines were compared.
+    #[cfg(feature = "ui")]
+    pub(crate) fn is_compared(&self) -> bool {
+        !matches!(self.lines.as_slice(), [Line::TooLarge { .. }])
+    }
 }
 
 /// All lines of a file that does not change.
@@ -72,8 +94,13 @@ fn numbered(text: &str) -> Vec<Line> {
     text.lines().enumerate().map(line).collect()
 }
 
+/// The lines that differ and the lines around them.
 fn lines(before: &str, after: &str) -> Vec<Line> {
-    let difference = TextDiff::from_lines(before, after);
+    let (old, new) = (split(before), split(after));
+    if !before.is_empty() && !after.is_empty() && old.len().max(new.len()) > MAX_LINES {
+        return vec![Line::TooLarge { before: old.len(), after: new.len() }];
+    }
+    let difference = TextDiff::configure().timeout(TIMEOUT).diff_slices(&old, &new);
     let mut lines = Vec::new();
     let mut shown = 0;
     let groups = difference.grouped_ops(CONTEXT);
@@ -84,7 +111,9 @@ fn lines(before: &str, after: &str) -> Vec<Line> {
         }
         shown = group.last().map_or(shown, |op| op.old_range().end);
         for change in group.iter().flat_map(|op| difference.iter_changes(op)) {
-            let text = change.value().trim_end_matches(['\n', '\r']).to_owned();
+            let line = change.value();
+            // Without its line break only, so that a line with another line break looks different.
+            let text = line.strip_suffix('\n').unwrap_or(line).to_owned();
             let (before, after) =
                 (change.old_index().map_or(0, |at| at + 1), change.new_index().map_or(0, |at| at + 1));
             lines.push(match change.tag() {
@@ -92,13 +121,20 @@ fn lines(before: &str, after: &str) -> Vec<Line> {
                 ChangeTag::Insert => Line::Added { after, text },
                 ChangeTag::Delete => Line::Removed { before, text },
             });
+            if !line.ends_with('\n') {
+                lines.push(Line::NoLineBreak);
+            }
         }
     }
-    let all = before.lines().count();
-    if !groups.is_empty() && all > shown {
-        lines.push(Line::Gap(all - shown));
+    if !groups.is_empty() && old.len() > shown {
+        lines.push(Line::Gap(old.len() - shown));
     }
     lines
+}
+
+/// The lines of a text with their line breaks.
+fn split(text: &str) -> Vec<&str> {
+    text.split_inclusive('\n').collect()
 }
 
 #[cfg(test)]
@@ -130,5 +166,49 @@ mod tests {
         assert_eq!((difference.kind, difference.added, difference.removed), (Kind::New, 2, 0));
         let gone = FileDifference::new("a.yaml", Some("a\n"), None);
         assert_eq!((gone.kind, gone.added, gone.removed), (Kind::Removed, 0, 1));
+    }
+
+    #[test]
+    fn a_difference_in_the_last_line_break_is_shown() {
+        let difference = FileDifference::new("a.yaml", Some("a"), Some("a\n"));
+        let line = || "a".to_owned();
+        let expected =
+            [Line::Removed { before: 1, text: line() }, Line::NoLineBreak, Line::Added { after: 1, text: line() }];
+        assert_eq!(difference.lines, expected);
+    }
+
+    #[test]
+    fn a_difference_between_line_breaks_is_shown() {
+        let difference = FileDifference::new("a.yaml", Some("a\r\n"), Some("a\n"));
+        assert_eq!(difference.lines.first(), Some(&Line::Removed { before: 1, text: "a\r".to_owned() }));
+        assert_eq!(difference.lines.last(), Some(&Line::Added { after: 1, text: "a".to_owned() }));
+    }
+
+    #[test]
+    fn a_file_with_too_many_lines_is_not_compared_line_by_line() {
+        let before = "a\n".repeat(450_000);
+        let difference = FileDifference::new("a.yaml", Some(&before), Some("b\n"));
+        assert_eq!(difference.lines, [Line::TooLarge { before: 450_000, after: 1 }]);
+        assert_eq!((difference.kind, difference.added, difference.removed), (Kind::Changed, 0, 0));
+    }
+
+    /// The stack of this thread is as small as that of a task of the page.
+    #[test]
+    fn the_largest_files_that_are_compared_fit_the_stack() {
+        let unlike = |factor: usize| -> String {
+            let lines = (0..MAX_LINES).map(|line| (line.wrapping_mul(factor) % 7_919).to_string() + "\n");
+            lines.collect()
+        };
+        let versions = [
+            ("a\n".repeat(MAX_LINES), "b\na\n".repeat(MAX_LINES / 2)),
+            ("a\n".repeat(MAX_LINES), "b\n".repeat(MAX_LINES)),
+            (unlike(31), unlike(7_901)),
+        ];
+        for (before, after) in versions {
+            let compare = move || FileDifference::new("a.yaml", Some(&before), Some(&after));
+            let thread = std::thread::Builder::new().stack_size(1024 * 1024).spawn(compare).unwrap();
+            let difference = thread.join().unwrap();
+            assert!(difference.added > 0 && difference.removed > 0);
+        }
     }
 }

@@ -47,7 +47,7 @@ use text::Text;
 
 fn main() -> ExitCode {
     if let Some(words) = words_to_complete() {
-        return write(&complete::run(&words), 0);
+        return write(&complete::run(&words), 0, 1);
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
             for note in &outcome.notes {
                 say(&format!("note: {note}"));
             }
-            write(outcome.output.as_str(), outcome.code)
+            write(outcome.output.as_str(), outcome.code, error_code)
         }
         Err(failure) => {
             for line in failure.lines() {
@@ -174,14 +174,14 @@ fn objects(
 }
 
 /// Writes to standard output. A closed pipe is not a failure, because commands such as `head` close it early.
-fn write(output: &str, code: u8) -> ExitCode {
+fn write(output: &str, code: u8, error_code: u8) -> ExitCode {
     let mut out = io::stdout().lock();
     match out.write_all(output.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => ExitCode::from(code),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(code),
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: cannot write to standard output: {error}");
-            ExitCode::from(1)
+            ExitCode::from(error_code)
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     print,
     snapshot::{Objects, Planned, Snapshot},
     table::{Table, cell, health_colour, plain},
-    text::{Text, text},
+    text::{Text, count, text},
 };
 
 /// The format that is meant if the user names none: a table on a terminal, otherwise the ConfigMap.
@@ -81,10 +81,10 @@ fn one(snapshot: &Snapshot, cluster_domain: &str, format: Format, paint: Paint) 
     Ok(Rendering { config: snapshot.config_name(), output, notes })
 }
 
-/// Says that no Service is a tool, and where to look.
+/// Says that there is no tool, and where to look.
 fn nothing_taken(snapshot: &Snapshot, plan: &Plan) -> Option<String> {
     let services = snapshot.index.services_len();
-    if services == 0 || plan.tools.iter().any(|tool| tool.key.is_some()) {
+    if services == 0 || !plan.tools.is_empty() {
         return None;
     }
     let of =
@@ -92,10 +92,10 @@ fn nothing_taken(snapshot: &Snapshot, plan: &Plan) -> Option<String> {
     let rejected = plan.rejected.len();
     let others = match (services - rejected.min(services), rejected) {
         (_, 0) => "no rule recognises any of them, or no source selects them".to_owned(),
-        (0, _) => format!("{rejected} rejected"),
-        (others, _) => format!("{rejected} rejected, {others} not recognised or not selected"),
+        (0, _) => format!("{rejected} recognised and not taken"),
+        (others, _) => format!("{rejected} recognised and not taken, {others} not recognised or not selected"),
     };
-    Some(format!("{of} a tool: {others}; see why with kubectl toolset explain NAME -n NAMESPACE"))
+    Some(format!("{of} a tool: {others}; to find out why, run kubectl toolset explain NAME -n NAMESPACE"))
 }
 
 #[derive(Serialize)]
@@ -224,7 +224,7 @@ fn table(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> Text {
     Text::joined(&lines)
 }
 
-/// One line with the numbers of Services, tools and rejected Services.
+/// One line with the numbers of Services, tools, and Services that are recognised and not taken.
 fn summary(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> Text {
     let services = count(snapshot.index.services_len(), "Service");
     let tools = count(plan.tools.len(), "tool");
@@ -234,9 +234,5 @@ fn summary(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> Text {
     } else {
         "no ToolsetConfig, so every namespace is Trusted".to_owned()
     };
-    text!(tools, format!(" from {services}, {} rejected ({config})", plan.rejected.len()))
-}
-
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+    text!(tools, format!(" from {services}, {} recognised and not taken ({config})", plan.rejected.len()))
 }

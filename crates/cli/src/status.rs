@@ -78,7 +78,12 @@ pub(crate) fn run(cluster: &Cluster, args: &Status, paint: Paint) -> Result<Outc
         let mut reach = Reach::new(&client, None);
         if args.all_namespaces {
             let all = reach.list::<ToolsetConfig>("ToolsetConfigs").await?;
-            return Ok((all, reach.note().into_iter().collect()));
+            let restricted = reach.note_about("ToolsetConfigs of other namespaces are not shown");
+            let none = all.is_empty().then(|| match &restricted {
+                Some(_) => format!("there is no ToolsetConfig in namespace {}", reach.namespace),
+                None => "there is no ToolsetConfig in the cluster".to_owned(),
+            });
+            return Ok((all, none.into_iter().chain(restricted).collect()));
         }
         let here = api.list(&ListParams::default()).await.map_err(|error| live::refused("ToolsetConfigs", &error))?;
         let note = here
@@ -172,13 +177,13 @@ fn shown(report: &Report, paint: Paint) -> Text {
         return Text::joined(&lines);
     }
     if !report.is_current {
-        let old = "The status is about an older generation of the ToolsetConfig.";
+        let old = "The status is for an older generation of the ToolsetConfig.";
         lines.push(entry("", paint.warn(old)));
     }
     let unhealthy = if report.unhealthy > 0 { format!(" ({} unhealthy)", report.unhealthy) } else { String::new() };
     let types = listed(report.tools_by_type.iter());
     lines.push(entry("tools", Text::from(format!("{}{unhealthy}{types}", report.tools))));
-    let more = if report.truncated { ", and more that the status does not list" } else { "" };
+    let more = if report.truncated { ", and others that the status does not list" } else { "" };
     let reasons = listed(report.rejected_by_reason.iter());
     lines.push(entry("rejected", Text::from(format!("{}{reasons}{more}", report.rejected))));
     if let Some(output) = &report.output {

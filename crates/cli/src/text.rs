@@ -115,14 +115,25 @@ pub(crate) fn wrap(max: usize, first: impl IntoText, text: impl IntoText) -> Vec
     lines
 }
 
-/// The text as one word of a shell.
-#[cfg(feature = "ui")]
+/// The text as one word of a shell. All text in a command to copy goes through it, because names can come from anybody.
 pub(crate) fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
+    // zsh replaces a word that starts with `=`.
+    if !text.is_empty() && !text.starts_with('=') && text.chars().all(is_plain) {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A Service as an argument of `explain`. A name that starts like a flag is never read as one.
+#[cfg(feature = "ui")]
+pub(crate) fn service_argument(name: &str) -> String {
+    if name.starts_with('-') { kubectl_service(name) } else { quoted(name) }
+}
+
+/// A Service as the arguments of kubectl. A name that starts like a flag is never read as one.
+pub(crate) fn kubectl_service(name: &str) -> String {
+    if name.starts_with('-') { quoted(&format!("service/{name}")) } else { format!("service {}", quoted(name)) }
 }
 
 fn width(text: &str) -> usize {
@@ -139,6 +150,11 @@ fn width(text: &str) -> usize {
 pub(crate) fn sentence(message: &str) -> String {
     let about_it = ["is ", "serves ", "looks ", "has "].iter().any(|verb| message.starts_with(verb));
     if about_it { format!("It {message}") } else { capitalised(message) }
+}
+
+/// A number with a noun, for example `2 lines`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Makes the first letter upper case.
@@ -190,5 +206,31 @@ mod tests {
     fn a_message_becomes_a_sentence() {
         assert_eq!(sentence("is headless"), "It is headless");
         assert_eq!(sentence("annotation a is missing"), "Annotation a is missing");
+    }
+
+    #[test]
+    fn a_shell_reads_a_quoted_text_as_one_word() {
+        for plain in ["grafana", "team/loki", "app=x,tier=y", "https://a.example:1/b"] {
+            assert_eq!(quoted(plain), plain);
+        }
+        for (text, word) in [
+            ("", "''"),
+            ("my file", "'my file'"),
+            ("$(touch x)", "'$(touch x)'"),
+            ("app=x;reboot", "'app=x;reboot'"),
+            ("it's", r"'it'\''s'"),
+            ("=ls", "'=ls'"),
+            ("~root", "'~root'"),
+            ("a\nb", "'a\nb'"),
+        ] {
+            assert_eq!(quoted(text), word);
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_service_is_not_read_as_a_flag() {
+        assert_eq!(kubectl_service("grafana"), "service grafana");
+        assert_eq!(kubectl_service("--kubeconfig=x"), "service/--kubeconfig=x");
+        assert_eq!(kubectl_service("-$x"), "'service/-$x'");
     }
 }

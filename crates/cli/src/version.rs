@@ -99,12 +99,12 @@ async fn fill(client: &Client, versions: &mut Versions, notes: &mut Vec<String>)
         Crd::Different => {
             versions.crd = Some(CrdVersion { version: API_VERSION.to_owned(), same_schema: false });
             versions.skew.push(
-                "The CRD has another schema than this program, so validate and explain can disagree with the API server."
+                "The CRD has a different schema from this plugin, so validate and explain can disagree with the API server."
                     .to_owned(),
             );
         }
         Crd::OtherVersion(found) => versions.skew.push(format!(
-            "The CRD has no version {API_VERSION}, which this program uses; it has {}.",
+            "The CRD has no version {API_VERSION}, which this plugin uses; it has {}.",
             found.join(", ")
         )),
         Crd::Unreadable(why) => notes.push(format!("the version of the CRD is unknown: {why}")),
@@ -119,7 +119,7 @@ pub(crate) fn skew(operator: &operator::Operator) -> Option<String> {
     };
     (version != CLIENT).then(|| {
         format!(
-            "{} has version {version} and this program has {CLIENT}, so render and explain can disagree with the operator. Use the same version of both.",
+            "{} has version {version} and this plugin has {CLIENT}, so render and explain can disagree with the operator. Use the same version of both.",
             operator.title()
         )
     })
@@ -139,7 +139,7 @@ fn shown(versions: &Versions, only_client: bool, paint: Paint) -> Text {
         }
         lines.push(match &versions.crd {
             Some(CrdVersion { version, same_schema: true }) => entry("CRD", format!("{version}, same schema")),
-            Some(CrdVersion { version, .. }) => entry("CRD", format!("{version}, another schema")),
+            Some(CrdVersion { version, .. }) => entry("CRD", format!("{version}, different schema")),
             None => entry("CRD", unknown()),
         });
         lines.push(entry("Kubernetes", versions.kubernetes.clone().unwrap_or_else(unknown)));

@@ -24,7 +24,7 @@ fn a_tool_is_explained_with_its_evidence() {
             "monitoring/kube-prometheus-stack-prometheus is a tool: Prometheus",
             "http://kube-prometheus-stack-prometheus.monitoring.svc.cluster.local:9090",
             "platform     selects the Service (Trusted)",
-            "does not cover namespace monitoring; it covers only search",
+            "does not select namespace monitoring; it selects only search",
             "serves queries on http port 9090 (confidence High)",
             "+ label app=kube-prometheus-stack-prometheus",
             "Candidates for Prometheus",
@@ -209,4 +209,12 @@ fn an_explanation_fits_a_narrow_terminal() {
             assert!(line.chars().count() <= max || word + 20 > max, "{columns}: {line}");
         }
     }
+}
+
+#[test]
+fn a_command_to_copy_is_quoted_for_the_shell() {
+    let hostile = "apiVersion: v1\nkind: Service\nmetadata: {name: $(reboot), namespace: team}\n\
+                   spec: {selector: {app: 'x;reboot'}, ports: [{port: 80}]}\n";
+    let run = run_with_input(&["explain", "$(reboot)", "-n", "team", "-f", "-"], hostile);
+    says(&run, &["kubectl annotate service '$(reboot)' -n team kubernaut.io/toolset=enabled"]);
 }

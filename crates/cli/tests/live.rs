@@ -166,7 +166,7 @@ fn pods_that_the_user_may_not_read_are_a_note_and_no_failure() {
     }
     let (run, _) = run_live(&["explain", "grafana", "-n", "monitoring"], move |path| with_slices(path, pods));
     let text = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-    for expected in ["you are not allowed to read Pods in namespace monitoring", "could settle"] {
+    for expected in ["you are not allowed to read Pods in namespace monitoring", "could show"] {
         assert!(text.contains(expected), "{expected:?} is not in\n{text}");
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use support::{
     cluster::{Cluster, config, service, slice},
     program, run,
+    server::Server,
 };
 
 fn crd() -> Value {
@@ -101,17 +102,17 @@ fn with(changed: Value) -> Vec<Value> {
 fn check_of_a_healthy_installation_finds_nothing_broken() {
     let run = Cluster::new(healthy()).run(&["check"]);
     run.says(&[
-        "✓ You may list services, list endpointslices",
-        "✓ The CRD is installed (v1alpha1), with the schema of this program.",
+        "✓ You are allowed to list services, list endpointslices",
+        "✓ The CRD is installed (v1alpha1) and has the same schema as this plugin.",
         "✓ Deployment toolset-system/toolset-operator runs version",
-        "✓ Lease toolset-system/toolset-operator is held by toolset-operator-1.",
-        "✓ It honours ToolsetConfigs in holmes.",
+        "✓ toolset-operator-1 holds Lease toolset-system/toolset-operator.",
+        "✓ The operator handles ToolsetConfigs in holmes.",
         "ToolsetConfig holmes/default",
         "✓ Ready: ConfigMap default-output is up to date with 1 tool.",
         "✓ ConfigMap holmes/default-output exists.",
         "✓ Deployment holmes uses ConfigMap default-output; 1 of 1 replicas are ready.",
         "! AgentLoaded is False (AgentBehind)",
-        "Nothing is broken (1 warning).",
+        "No problem was found (1 warning).",
     ]);
 }
 
@@ -132,13 +133,13 @@ fn check_says_what_is_broken_and_what_to_do_and_exits_with_1() {
             with(lease("one", "2020-01-01T00:00:00.000000Z")),
             &["✗ Lease toolset-system/toolset-operator was last renewed"],
         ),
-        (with(lease("", "2099-01-01T00:00:00.000000Z")), &["is held by nobody"]),
+        (with(lease("", "2099-01-01T00:00:00.000000Z")), &["No replica holds Lease"]),
         (
             [healthy(), vec![without_status]].concat(),
-            &["✗ No operator honours ToolsetConfigs in namespace elsewhere, only in holmes.", "configNamespaces"],
+            &["✗ No operator handles ToolsetConfigs in namespace elsewhere, only in holmes.", "configNamespaces"],
         ),
-        (with(config("holmes", "default", "monitoring")), &["✗ It has no status, so no operator has seen it."]),
-        (with(ready(config("holmes", "default", "search"))), &["✗ Source platform covers search", "watchNamespaces"]),
+        (with(config("holmes", "default", "monitoring")), &["✗ It has no status, so no operator has processed it."]),
+        (with(ready(config("holmes", "default", "search"))), &["does not watch: search", "watchNamespaces"]),
         (all, &["✗ ConfigMap holmes/default-output does not exist."]),
         (with(agent(&sub_path)), &["with subPath, so changes never reach its Pods"]),
     ];
@@ -156,7 +157,7 @@ fn check_works_with_rights_in_one_namespace_and_prints_data() {
     let only_holmes = |path: &str| path.contains("/namespaces/holmes/") && !path.contains("apiextensions");
     let run = Cluster::new(healthy()).allowing(only_holmes).run(&["check", "-n", "holmes"]);
     run.says(&[
-        "You may list services",
+        "You are allowed to list services",
         "(in namespace holmes)",
         "! The CRD cannot be read",
         "ToolsetConfig holmes/default",
@@ -223,4 +224,33 @@ fn version_of_the_client_needs_no_cluster() {
     assert_eq!(broken.code, 1);
     assert!(broken.stdout.contains(env!("CARGO_PKG_VERSION")), "{}", broken.stdout);
     assert!(broken.stderr.contains("no kubeconfig was found"), "{}", broken.stderr);
+}
+
+#[test]
+fn status_of_all_namespaces_says_that_there_is_no_toolset_config() {
+    let none = Cluster::new([]).run(&["status", "-A"]);
+    none.says(&[]);
+    assert_eq!((none.stdout.as_str(), none.stderr.trim_end()), ("", "note: there is no ToolsetConfig in the cluster"));
+
+    let restricted =
+        Cluster::new([]).allowing(|path| path.contains("/namespaces/")).run(&["status", "-A", "-n", "mon"]);
+    restricted.says(&[]);
+    assert!(restricted.stderr.contains("note: there is no ToolsetConfig in namespace mon\n"), "{}", restricted.stderr);
+}
+
+#[test]
+fn check_goes_on_without_the_permissions_of_the_user() {
+    let objects = Cluster::new([]);
+    let server = Server::start(move |request| {
+        if request.path.contains("/selfsubjectaccessreviews") {
+            return ("501 Not Implemented", String::new());
+        }
+        objects.answer(request)
+    });
+    let run = server.run(&["check"]);
+    for text in ["! Your permissions are unknown", "✗ No Deployment with the label"] {
+        assert!(run.stdout.contains(text), "{text:?} is not in {}{}", run.stdout, run.stderr);
+    }
+    let nobody = Server::start(|_| ("401 Unauthorized", String::new()));
+    nobody.run(&["check"]).refused(&["cannot read your permissions"]);
 }

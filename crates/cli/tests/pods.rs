@@ -172,8 +172,8 @@ fn pods_do_not_count_in_a_tenant_source_or_if_they_are_disabled() {
         json!({"kubernaut.io/toolset": "enabled", "kubernaut.io/toolset-type": "grafana"});
     for (trust, pods, expected, why) in [
         ("Trusted", "Enabled", "/grafana", "read Deployment grafana"),
-        ("Trusted", "Disabled", "", "The Pods do not count, because spec.evidence.pods is Disabled"),
-        ("Tenant", "Enabled", "", "The Pods do not count, because the source is Tenant"),
+        ("Trusted", "Disabled", "", "The Pods are not used, because spec.evidence.pods is Disabled"),
+        ("Tenant", "Enabled", "", "The Pods are not used, because the source is Tenant"),
     ] {
         let all = [opted_in.clone(), deployment("/grafana"), config(trust, pods)];
         assert_eq!(path(&render(&all)), expected, "{trust} {pods}");
@@ -212,7 +212,7 @@ fn an_explanation_shows_what_was_read_and_what_it_changed_but_no_secret() {
 #[test]
 fn an_explanation_without_pods_says_what_a_pod_could_settle() {
     let text = words(&run_with_input(&["explain", "monitoring/grafana", "-f", "-"], &input(&[service()])));
-    for expected in ["no Pod and no Pod template", "could settle", "the path", "-f deployment.yaml"] {
+    for expected in ["no Pod and no Pod template", "could show", "the path", "-f deployment.yaml"] {
         assert!(text.contains(expected), "{expected:?} is not in\n{text}");
     }
 }

@@ -219,3 +219,11 @@ fn an_invalid_cluster_domain_is_refused_in_one_line() {
         assert!(!run.stderr.trim_end().contains(|c: char| c.is_control() || c == '\u{202e}'), "{:?}", run.stderr);
     }
 }
+
+#[test]
+fn a_message_does_not_quote_a_whole_file() {
+    let map = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: \"{}\"\n", "x".repeat(1_000_000));
+    let run = run_with_input(&["render", "-f", "-"], &map);
+    run.refused(&["ConfigMap a: data: invalid type: string", "expected a map"]);
+    assert!(run.stderr.len() < 500, "{} bytes", run.stderr.len());
+}

@@ -74,7 +74,7 @@ fn with_rights_in_one_namespace_explain_reads_that_one_and_says_what_is_missing(
         for text in [
             "note: only namespace monitoring was read, because you are not allowed to list",
             "ToolsetConfigs, Services and EndpointSlices in all namespaces",
-            "headless twins can differ",
+            "HeadlessTwin rejections can differ",
         ] {
             assert!(run.stderr.contains(text), "{text:?} is not in {}", run.stderr);
         }
@@ -160,4 +160,17 @@ fn diff_fails_with_2_rather_than_calling_everything_new() {
     let new = two_teams().run(&["diff", "--config", "holmes/default"]);
     assert_eq!(new.code, 1);
     assert!(new.stdout.contains("--- /dev/null"), "{}", new.stdout);
+}
+
+/// A device on which every write fails.
+#[cfg(target_os = "linux")]
+#[test]
+fn diff_fails_with_2_if_it_cannot_print_the_difference() {
+    let server = two_teams().start();
+    let kubeconfig = server.kubeconfig("kubeconfig", &serde_json::json!({}), None);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = support::program();
+    command.args(["diff", "--config", "holmes/default"]).env("KUBECONFIG", &kubeconfig).stdout(full);
+    let ended = command.stdin(std::process::Stdio::null()).output().unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{}", String::from_utf8_lossy(&ended.stderr));
 }

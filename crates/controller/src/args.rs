@@ -68,11 +68,11 @@ pub struct Args {
 
     /// The directory that contains agents.json, which lists the agents that the operator can ask what they have loaded,
     /// and their keys and certificates [default: the operator asks no agent]
-    #[arg(long, env = "TOOLSET_AGENTS_DIR", value_name = "FOLDER")]
+    #[arg(long, env = "TOOLSET_AGENTS_DIR", value_name = "DIRECTORY")]
     pub agents_dir: Option<PathBuf>,
 
-    /// The log level (off, error, warn, info, debug or trace), or a level and levels for single modules, such as
-    /// info,controller=debug.
+    /// The log level (off, error, warn, info, debug or trace), optionally followed by levels for individual modules, for
+    /// example info,controller=debug.
     #[arg(long, env = "TOOLSET_LOG_LEVEL", value_name = "LEVEL", default_value = "info", value_parser = directives)]
     pub log_level: String,
 
@@ -84,8 +84,8 @@ pub struct Args {
     #[arg(long, env = "TOOLSET_SHUTDOWN_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub shutdown_timeout: Duration,
 
-    /// Does not start the operator. Waits until all replicas at this address are ready and one of them leads, and then
-    /// exits. The address is a host and the port of --health-addr. `helm test` uses it.
+    /// Checks an installation instead of starting the operator. Waits until all replicas at this address are ready and
+    /// one of them is the leader, and then exits. The address is a host and the port of --health-addr. `helm test` uses it.
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     pub probe: Option<String>,
 }

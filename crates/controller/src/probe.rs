@@ -59,16 +59,16 @@ async fn round(address: &str) -> Result<Vec<String>> {
     let (mut lines, mut leaders) = (Vec::new(), 0);
     for replica in replicas {
         let answer = timeout(ANSWER, ask(replica)).await;
-        let body = answer.map_err(io::Error::from).flatten().with_context(|| format!("{replica} does not answer"))?;
+        let body = answer.map_err(io::Error::from).flatten().with_context(|| format!("{replica} does not respond"))?;
         match body.as_str() {
             LEADS => leaders += 1,
             STANDS_BY => {}
-            other => bail!("{replica} answers: {}", other.trim_end()),
+            other => bail!("{replica} responds: {}", other.trim_end()),
         }
         lines.push(format!("{replica}: {}", body.trim_end()));
     }
     match leaders {
-        0 => bail!("no replica leads: {}", lines.join("; ")),
+        0 => bail!("no replica is the leader: {}", lines.join("; ")),
         _ => Ok(lines),
     }
 }
@@ -81,7 +81,7 @@ async fn ask(replica: SocketAddr) -> io::Result<String> {
     let mut answer = String::new();
     stream.take(MOST).read_to_string(&mut answer).await?;
     let Some((_head, body)) = answer.split_once("\r\n\r\n") else {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP"));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the response is not HTTP"));
     };
     Ok(body.to_owned())
 }
@@ -121,9 +121,9 @@ mod tests {
     #[tokio::test]
     async fn the_error_says_what_was_answered_last() {
         for (answers, said) in [
-            (&[NOT_READY] as &[_], "answers: not ready"),
-            (&[STANDS_BY], "no replica leads"),
-            (&["<html>"], "answers: <html>"),
+            (&[NOT_READY] as &[_], "responds: not ready"),
+            (&[STANDS_BY], "no replica is the leader"),
+            (&["<html>"], "responds: <html>"),
         ] {
             let (address, _serving) = replica(answers).await;
             let error = within(&address, SHORT, NO_PAUSE).await.unwrap_err();

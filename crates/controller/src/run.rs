@@ -120,7 +120,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         if let Some(election) = election {
             let _ended = stop_election.send(());
             if timeout_at(deadline, election).await.is_err() {
-                warn!("cannot release the lease within the shutdown timeout; the lease expires later");
+                warn!("cannot release the Lease within the shutdown timeout; the Lease expires later");
             }
         }
     };

@@ -303,4 +303,4 @@ def the_predecessors_overrides_disable_and_describe_tools(world: World) -> None:
     loaded = world.load([product("Loki"), product("Tempo"), legacy, toolset_config()]).all_instances_answer()
     assert "grafana/loki" not in loaded.entries and "evil" not in loaded.file
     assert loaded.entry("grafana/tempo")["description"] == "Our traces"
-    assert 'endpoint of "tempo" has no effect' in loaded.notes, loaded.notes
+    assert 'ignores endpoint in entry "tempo"' in loaded.notes, loaded.notes

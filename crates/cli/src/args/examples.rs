@@ -54,7 +54,7 @@ Examples:
   # Check only the ToolsetConfigs of one namespace
   kubectl toolset check -n holmes
 
-Exit codes: 0 nothing is broken (warnings are possible), 1 something is broken, 2 the command line is wrong.";
+Exit codes: 0 no problem was found (warnings are possible), 1 a problem was found, 2 the command line is wrong.";
 
 pub(super) const VERSION: &str = "\
 Examples:
@@ -72,7 +72,7 @@ Examples:
   # Open the page for the cluster of the current context
   kubectl toolset ui
 
-  # Open the page for the objects in files; a changed file changes the page
+  # Open the page for the objects in files; the page is updated when a file changes
   kubectl toolset ui -f manifests/ -R
 
   # Print the address instead, for example to forward the port with SSH

@@ -8,7 +8,7 @@ use k8s_openapi::api::{
 use kube::{Api, Client, ResourceExt, api::ListParams};
 
 use super::Section;
-use crate::live;
+use crate::{live, text::quoted};
 
 /// A workload that can be an agent.
 struct Workload {
@@ -71,10 +71,12 @@ pub(super) async fn check(
                 "Mount the whole volume instead.",
             ),
             Use::Volume | Use::Environment if one.ready == 0 && one.wanted > 0 => {
-                section.broken(message, &format!("kubectl get pods -n {namespace}"));
+                section.broken(message, &format!("kubectl get pods -n {}", quoted(namespace)));
             }
             Use::Volume => section.ok(message),
-            Use::Environment => section.ok(format!("{message} Changes of variables need a restart.")),
+            Use::Environment => {
+                section.ok(format!("{message} A change to an environment variable requires a restart."));
+            }
         }
     }
 }

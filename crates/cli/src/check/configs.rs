@@ -47,8 +47,8 @@ async fn one(reach: &Reach<'_>, config: &ToolsetConfig, operators: Option<&[Oper
         let names: Vec<String> =
             operators.into_iter().flatten().filter_map(Operator::config_namespaces).flatten().collect();
         section.broken(
-            format!("No operator honours ToolsetConfigs in namespace {namespace}, only in {}.", names.join(", ")),
-            "Add the namespace to the value configNamespaces of the chart, or create the ToolsetConfig in a namespace that is honoured.",
+            format!("No operator handles ToolsetConfigs in namespace {namespace}, only in {}.", names.join(", ")),
+            "Add the namespace to the value configNamespaces of the chart, or create the ToolsetConfig in one of these namespaces.",
         );
     }
     ready(&report, honoured, &mut section);
@@ -78,14 +78,14 @@ fn ready(report: &Report, honoured: bool, section: &mut Section) {
             section.ok(format!("Ready: {}", report.message));
         }
         Some(_) if !report.is_current => section.warn(
-            format!("The status is about an older generation: {}", report.message),
-            "The operator has not seen the change yet, or it does not run.",
+            format!("The status is for an older generation of the ToolsetConfig: {}", report.message),
+            "The operator has not processed the change yet, or it is not running.",
         ),
         Some("Unknown") => section.warn(format!("Not ready yet ({reason}): {}", report.message), ""),
         Some(_) => section.broken(format!("Not ready ({reason}): {}", report.message), ""),
         None if honoured => section.broken(
-            "It has no status, so no operator has seen it.",
-            "Check that the operator runs, and that its flag --config-namespaces includes the namespace.",
+            "It has no status, so no operator has processed it.",
+            "Check that the operator is running, and that its flag --config-namespaces includes the namespace.",
         ),
         None => {}
     }
@@ -113,7 +113,7 @@ fn sources(config: &ToolsetConfig, operators: &[&Operator], section: &mut Sectio
             if !unseen.is_empty() {
                 section.broken(
                     format!(
-                        "Source {} covers {}, which {} does not watch.",
+                        "Source {0} selects namespaces that {2} does not watch: {1}.",
                         source.name,
                         unseen.join(", "),
                         operator.title()

@@ -10,6 +10,7 @@ use crate::{
         crd::{self, API_VERSION, Crd},
         operator::{self, Operator},
     },
+    text::quoted,
     version,
 };
 
@@ -19,14 +20,16 @@ pub(super) async fn crd(client: &Client) -> Section {
     let mut section = Section::new("CRD");
     match crd::compare(client).await {
         Crd::Missing => section.broken("The CRD of ToolsetConfigs is not installed.", INSTALL_CRD),
-        Crd::Same => section.ok(format!("The CRD is installed ({API_VERSION}), with the schema of this program.")),
+        Crd::Same => {
+            section.ok(format!("The CRD is installed ({API_VERSION}) and has the same schema as this plugin."));
+        }
         Crd::Different => section.warn(
-            "The CRD is installed, but its schema is not the one of this program.",
-            "Use the same version of the chart and of this program.",
+            "The CRD is installed, but its schema differs from the schema in this plugin.",
+            "Use the same version of the chart and of this plugin.",
         ),
         Crd::OtherVersion(found) => section.broken(
             format!("The CRD has no version {API_VERSION}; it has {}.", found.join(", ")),
-            "Use the same version of the chart and of this program.",
+            "Use the same version of the chart and of this plugin.",
         ),
         Crd::Unreadable(why) => section.warn(format!("The CRD cannot be read: {why}"), ""),
     }
@@ -60,7 +63,7 @@ pub(super) async fn operators(reach: &mut Reach<'_>) -> (Section, Option<Vec<Ope
         if one.available > 0 {
             section.ok(message);
         } else {
-            let action = format!("kubectl describe deployment {} -n {}", one.name, one.namespace);
+            let action = format!("kubectl describe deployment {} -n {}", quoted(&one.name), quoted(&one.namespace));
             section.broken(message, &action);
         }
         if let Some(skew) = version::skew(one) {
@@ -68,11 +71,11 @@ pub(super) async fn operators(reach: &mut Reach<'_>) -> (Section, Option<Vec<Ope
         }
         lease(reach.client, one, &mut section).await;
         section.ok(match one.config_namespaces() {
-            None => "It honours ToolsetConfigs in all namespaces.".to_owned(),
-            Some(names) => format!("It honours ToolsetConfigs in {}.", names.join(", ")),
+            None => "The operator handles ToolsetConfigs in all namespaces.".to_owned(),
+            Some(names) => format!("The operator handles ToolsetConfigs in {}.", names.join(", ")),
         });
         if let Some(names) = one.watch_namespaces() {
-            section.ok(format!("It watches Services only in {}.", names.join(", ")));
+            section.ok(format!("The operator watches Services only in {}.", names.join(", ")));
         }
     }
     (section, Some(all))
@@ -81,7 +84,7 @@ pub(super) async fn operators(reach: &mut Reach<'_>) -> (Section, Option<Vec<Ope
 async fn lease(client: &Client, operator: &Operator, section: &mut Section) {
     let Some((namespace, name)) = operator.lease() else { return };
     let title = format!("Lease {namespace}/{name}");
-    let logs = format!("kubectl logs deployment/{} -n {}", operator.name, operator.namespace);
+    let logs = format!("kubectl logs deployment/{} -n {}", quoted(&operator.name), quoted(&operator.namespace));
     match Api::<Lease>::namespaced(client.clone(), &namespace).get_opt(&name).await {
         Err(error) => section.warn(format!("{title} cannot be read: {}", live::of_request(&error)), ""),
         Ok(None) => section.broken(format!("{title} does not exist, so no replica is the leader."), &logs),
@@ -93,13 +96,15 @@ async fn lease(client: &Client, operator: &Operator, section: &mut Section) {
             match (holder, age) {
                 // Clocks differ a little.
                 (Some(holder), Some(age)) if age <= 2 * duration => {
-                    section.ok(format!("{title} is held by {holder}."));
+                    section.ok(format!("{holder} holds {title}."));
                 }
                 (Some(holder), Some(age)) => {
-                    section
-                        .broken(format!("{title} was last renewed {age} s ago by {holder}, so nobody writes."), &logs);
+                    section.broken(
+                        format!("{title} was last renewed {age} s ago by {holder}, so no replica writes."),
+                        &logs,
+                    );
                 }
-                _ => section.broken(format!("{title} is held by nobody, so nobody writes."), &logs),
+                _ => section.broken(format!("No replica holds {title}, so no replica writes."), &logs),
             }
         }
     }

@@ -119,7 +119,7 @@ fn shown(sections: &[Section], paint: Paint) -> Text {
         more => format!(" ({more} warnings)"),
     };
     lines.push(match broken {
-        0 => text!(paint.good("Nothing is broken"), warnings, "."),
+        0 => text!(paint.good("No problem was found"), warnings, "."),
         1 => text!(paint.bad("1 check failed"), warnings, "."),
         more => text!(paint.bad(format!("{more} checks failed")), warnings, "."),
     });

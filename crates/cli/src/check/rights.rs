@@ -64,8 +64,18 @@ pub(super) async fn check(client: &Client, namespace: Option<&str>) -> Result<Se
             spec: SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() },
             ..SelfSubjectAccessReview::default()
         };
-        let answer = api.create(&PostParams::default(), &review).await;
-        let answer = answer.map_err(|error| live::refused("your permissions", &error))?;
+        let answer = match api.create(&PostParams::default(), &review).await {
+            Ok(answer) => answer,
+            // Without a connection or with wrong credentials, nothing else can be read either.
+            Err(error) if !matches!(&error, kube::Error::Api(status) if status.code != 401) => {
+                return Err(live::refused("your permissions", &error));
+            }
+            Err(error) => {
+                let problem = live::of_request(&error);
+                section.warn(format!("Your permissions are unknown, because they cannot be read: {problem}"), "");
+                return Ok(section);
+            }
+        };
         let title = format!("{} {}", right.verb, right.resource);
         if answer.status.is_some_and(|status| status.allowed) {
             allowed.push(title);
@@ -76,15 +86,17 @@ pub(super) async fn check(client: &Client, namespace: Option<&str>) -> Result<Se
                 None => " in all namespaces".to_owned(),
             };
             let advice = match namespace {
-                None if right.resource != "namespaces" => "If you may in one namespace, use -n NAMESPACE.",
+                None if right.resource != "namespaces" => {
+                    "If you have this permission in one namespace only, use -n NAMESPACE."
+                }
                 _ => "",
             };
-            section.warn(format!("You may not {title}{place}, so {}.", right.without), advice);
+            section.warn(format!("You are not allowed to {title}{place}, so {}.", right.without), advice);
         }
     }
     if !allowed.is_empty() {
         let place = namespace.map_or_else(|| "in all namespaces".to_owned(), |name| format!("in namespace {name}"));
-        let message = format!("You may {} ({place}).", allowed.join(", "));
+        let message = format!("You are allowed to {} ({place}).", allowed.join(", "));
         section.findings.insert(0, super::Finding { result: super::Level::Ok, message, action: None });
     }
     Ok(section)

@@ -116,8 +116,14 @@ impl<'a> Line<'a> {
             if let Some(flag) = self.flag(name) {
                 self.keep(flag, value);
             }
-        } else if word.starts_with('-') && word.len() > 1 {
+        } else if word.starts_with("--") {
             self.open = self.flag(word).filter(|flag| takes_value(flag));
+        } else if word.starts_with('-') && word.len() > 1 {
+            match self.short(word) {
+                Some((flag, "")) => self.open = Some(flag),
+                Some((flag, value)) => self.keep(flag, value),
+                None => {}
+            }
         } else if let Some(command) = self.command.find_subcommand(word) {
             self.command = command;
         } else {
@@ -125,14 +131,23 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The flag that is written so.
+    /// The flag with this long name.
     fn flag(&self, word: &str) -> Option<&'a Arg> {
-        let mut flags = self.command.get_arguments();
-        if let Some(long) = word.strip_prefix("--") {
-            return flags.find(|arg| arg.get_long() == Some(long));
+        let long = word.strip_prefix("--")?;
+        self.command.get_arguments().find(|arg| arg.get_long() == Some(long))
+    }
+
+    /// The flag with a value in a word of short flags, and what follows it in the word: `mon` for `-nmon` and `-n=mon`.
+    fn short<'w>(&self, word: &'w str) -> Option<(&'a Arg, &'w str)> {
+        let flags = word.strip_prefix('-')?;
+        for (at, short) in flags.char_indices() {
+            let flag = self.command.get_arguments().find(|arg| arg.get_short() == Some(short))?;
+            if takes_value(flag) {
+                let rest = flags.get(at + short.len_utf8()..).unwrap_or_default();
+                return Some((flag, rest.strip_prefix('=').unwrap_or(rest)));
+            }
         }
-        let short = word.trim_start_matches('-').chars().next()?;
-        flags.find(|arg| arg.get_short() == Some(short))
+        None
     }
 
     /// Keeps what selects the cluster.
@@ -242,6 +257,11 @@ mod tests {
     fn names_come_from_the_cluster_that_the_flags_select() {
         assert_eq!(values(&["explain", ""]), ["services--"]);
         assert_eq!(values(&["explain", "-n", "monitoring", "--context=prod", ""]), ["services-monitoring-prod"]);
+        assert_eq!(values(&["explain", "-nmonitoring", ""]), ["services-monitoring-"]);
+        assert_eq!(values(&["explain", "-n=monitoring", ""]), ["services-monitoring-"]);
+        assert_eq!(values(&["explain", "-Rnmonitoring", ""]), ["services-monitoring-"]);
+        assert_eq!(values(&["explain", "-Rn", ""]), ["namespaces--"]);
+        assert_eq!(values(&["explain", "-R", ""]), ["services--"]);
         assert_eq!(values(&["explain", "svc/"]), ["svc/services--"]);
         assert_eq!(values(&["explain", "shop/"]), ["shop/services-shop-"]);
         assert_eq!(values(&["explain", "grafana", ""]), Vec::<String>::new(), "there is only one Service");

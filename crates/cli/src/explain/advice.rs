@@ -5,6 +5,7 @@ use detectors::{Product, Protocol};
 use toolset::select::annotation;
 
 use super::{case::Case, classification::Classification, detectors::explanations, model::Change};
+use crate::text::{kubectl_service, quoted};
 
 pub(super) fn changes(case: &Case<'_>) -> Vec<Change> {
     let key = case.key();
@@ -15,7 +16,7 @@ pub(super) fn changes(case: &Case<'_>) -> Vec<Change> {
             let product = case.classification.product();
             if let Some(product) = product.filter(|&product| objection(case, Some(product)).is_none()) {
                 advice.push(copy(
-                    "Or accept this confidence for every Service, in the ToolsetConfig:",
+                    "Or accept this confidence for every Service of this type, in the ToolsetConfig:",
                     format!("spec.detectors: [{{type: {product}, minConfidence: Low}}]"),
                 ));
             }
@@ -24,7 +25,12 @@ pub(super) fn changes(case: &Case<'_>) -> Vec<Change> {
         (_, Some(ServiceReason::NoUsablePort)) => annotate(case, case.classification.product()),
         (_, Some(ServiceReason::OptedOut)) => vec![copy(
             "Remove the annotation that opts the Service out:",
-            format!("kubectl annotate service {} -n {} {}-", key.name, key.namespace, annotation::TOOLSET),
+            format!(
+                "kubectl annotate {} -n {} {}-",
+                kubectl_service(&key.name),
+                quoted(&key.namespace),
+                annotation::TOOLSET
+            ),
         )],
         (_, Some(ServiceReason::NamespaceNotSelected)) => sources(case),
         (_, Some(ServiceReason::Unhealthy)) => pods(case),
@@ -68,9 +74,9 @@ fn annotate(case: &Case<'_>, product: Option<Product>) -> Vec<Change> {
     let mut advice = vec![copy(
         &start,
         format!(
-            "kubectl annotate service {} -n {} {}=enabled {}={type_} {}={port}",
-            case.key().name,
-            case.key().namespace,
+            "kubectl annotate {} -n {} {}=enabled {}={type_} {}={port}",
+            kubectl_service(&case.key().name),
+            quoted(&case.key().namespace),
             annotation::TOOLSET,
             annotation::TYPE,
             annotation::PORT,
@@ -78,7 +84,7 @@ fn annotate(case: &Case<'_>, product: Option<Product>) -> Vec<Change> {
     )];
     if product.is_none() {
         advice.push(text(
-            "Replace <type> with a product, such as prometheus, or with a name of your own, such as vector-database.",
+            "Replace <type> with a product, such as prometheus, or with a custom name, such as vector-database.",
         ));
     }
     advice
@@ -114,7 +120,7 @@ fn pods(case: &Case<'_>) -> Vec<Change> {
     }
     vec![copy(
         "Check the Pods. The tool returns to the output as soon as a Pod is ready:",
-        format!("kubectl get pods -n {} -l {}", case.key().namespace, selector.join(",")),
+        format!("kubectl get pods -n {} -l {}", quoted(&case.key().namespace), quoted(&selector.join(","))),
     )]
 }
 

@@ -60,10 +60,10 @@ pub(super) fn conclusion(case: &Case<'_>) -> Conclusion {
 pub(crate) fn why_outside(snapshot: &Snapshot, namespace: &str, outside: Outside) -> String {
     match outside {
         Outside::Namespace => {
-            format!("No source of ToolsetConfig {} covers namespace {namespace}.", snapshot.config_name())
+            format!("No source of ToolsetConfig {} selects namespace {namespace}.", snapshot.config_name())
         }
         Outside::Selector => {
-            "A source covers the namespace, but no serviceSelector matches the labels of the Service.".to_owned()
+            "A source selects the namespace, but no serviceSelector matches the labels of the Service.".to_owned()
         }
     }
 }
@@ -89,7 +89,7 @@ fn explain_reason(case: &Case<'_>, tool: &Tool) -> &'static str {
     let by_agent = tool.trust == Trust::Tenant || case.snapshot.config.spec.output.writes(OutputFormat::HolmesGPT);
     match tool.reason {
         ServiceReason::CredentialsNotAllowed => {
-            "an override sets credentials or a tenant, but a Service of a Tenant source never gets them"
+            "an override sets credentials or a tenantID, but a Service of a Tenant source never gets them"
         }
         ServiceReason::AmbiguousPods => AMBIGUOUS,
         ServiceReason::NameConflict if !by_agent => "another tool has the requested name",

@@ -44,15 +44,15 @@ pub(super) fn pods(case: &Case<'_>) -> Option<model::Pods> {
     } else {
         let type_name = type_name(&before);
         shown.result = Some(if evidence.ambiguous {
-            format!("no endpoint of {type_name}, because the Pods differ in what decides")
+            format!("no endpoint of {type_name}, because it selects different kinds of Pods")
         } else {
-            format!("not {type_name}, which the Service alone looks like")
+            format!("not {type_name}, although the Service looks like it")
         });
     }
     shown.problem = evidence.ambiguous.then(|| Problem {
         reason: ServiceReason::AmbiguousPods.to_string(),
         message: format!(
-            "{AMBIGUOUS}; let it select the Pods of one of them, or state with annotations what they differ in"
+            "{AMBIGUOUS}; let it select the Pods of one controller, or set the differing values with annotations"
         ),
     });
     Some(shown)
@@ -71,9 +71,9 @@ fn can_have_pods(case: &Case<'_>) -> bool {
 
 fn why_ignored(case: &Case<'_>) -> &'static str {
     match case.snapshot.config.spec.evidence.pods {
-        crd_types::State::Disabled => "The Pods do not count, because spec.evidence.pods is Disabled.",
+        crd_types::State::Disabled => "The Pods are not used, because spec.evidence.pods is Disabled.",
         crd_types::State::Enabled => {
-            "The Pods do not count, because the source is Tenant, and a tenant writes its Pods, too."
+            "The Pods are not used, because the source is Tenant, and a tenant also controls its Pods."
         }
     }
 }
@@ -83,17 +83,20 @@ fn why_unknown(case: &Case<'_>, claim: &Claim) -> String {
     let open = open_parts(claim);
     match (case.snapshot.live, case.snapshot.pods.unreadable(case.key())) {
         (true, Some(_)) if !case.snapshot.pods.is_forbidden(case.key()) => {
-            format!("Some Pods could not be read. They could settle {open}.")
+            format!("Some Pods could not be read. They could show {open}.")
         }
         (true, Some(_)) => {
-            format!("The permission to get Pods in namespace {} could settle {open}.", case.key().namespace)
+            format!(
+                "With the permission to get Pods in namespace {}, the Pods could show {open}.",
+                case.key().namespace
+            )
         }
         (true, None) if !case.snapshot.slices_known => {
-            format!("The Pods are not known, because EndpointSlices cannot be read. They could settle {open}.")
+            format!("The Pods are not known, because EndpointSlices cannot be read. They could show {open}.")
         }
-        (true, None) => format!("No Pod was found behind the Service. A Pod could settle {open}."),
+        (true, None) => format!("No Pod was found behind the Service. A Pod could show {open}."),
         (false, _) => format!(
-            "The input has no Pod and no Pod template that the Service selects. One could settle {open}: pass it too, for example with -f deployment.yaml."
+            "The input has no Pod and no Pod template that the Service selects. Pass one, for example with -f deployment.yaml; it could show {open}."
         ),
     }
 }

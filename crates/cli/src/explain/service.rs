@@ -75,10 +75,10 @@ pub(super) fn sources(case: &Case<'_>) -> Sources {
                 }
             }
         } else if !covers {
-            format!("does not cover namespace {namespace}; {}", covered(case, source))
+            format!("does not select namespace {namespace}; {}", covered(case, source))
         } else if selected.is_none() {
             let selector = source.service_selector.as_ref().map(selector::to_text).unwrap_or_default();
-            format!("covers the namespace, but selects only Services with {selector}")
+            format!("selects the namespace, but only its Services with {selector}")
         } else {
             "does not apply, because another source selects the Service first or serviceSelector does not match"
                 .to_owned()
@@ -92,9 +92,9 @@ pub(super) fn sources(case: &Case<'_>) -> Sources {
 fn covered(case: &Case<'_>, source: &Source) -> String {
     let namespaces = &source.namespaces;
     match namespaces.from {
-        NamespacesFrom::All => "it covers all namespaces".to_owned(),
-        NamespacesFrom::Same => "it covers only the namespace of the ToolsetConfig".to_owned(),
-        NamespacesFrom::Names => format!("it covers only {}", namespaces.names.join(", ")),
+        NamespacesFrom::All => "it selects all namespaces".to_owned(),
+        NamespacesFrom::Same => "it selects only the namespace of the ToolsetConfig".to_owned(),
+        NamespacesFrom::Names => format!("it selects only {}", namespaces.names.join(", ")),
         NamespacesFrom::Selector => {
             let selector = namespaces.selector.as_ref().map(selector::to_text).unwrap_or_default();
             match case.snapshot.index.namespace_labels(&case.key().namespace) {
@@ -165,7 +165,7 @@ fn changes(rule: &Override, for_holmesgpt: bool) -> String {
     changes.extend(rule.endpoint.as_ref().map(|_| "changes the endpoint".to_owned()));
     changes.extend(rule.description.as_ref().map(|_| "sets the description".to_owned()));
     changes.extend(rule.instructions.as_ref().map(|_| "sets the instructions".to_owned()));
-    changes.extend(rule.tenant_id.as_ref().map(|tenant| format!("sets the tenant {tenant}")));
+    changes.extend(rule.tenant_id.as_ref().map(|tenant| format!("sets tenantID {tenant}")));
     changes.extend(rule.settings.as_ref().map(|_| "changes settings".to_owned()));
     changes.extend(rule.credentials.as_ref().map(|credentials| {
         let sets =

@@ -39,9 +39,9 @@ pub(super) fn status(case: &Case<'_>) -> Option<Status> {
     let (agrees, message) = if agrees {
         (Some(true), "")
     } else if cut {
-        (None, "the status is truncated and may not list the Service")
+        (None, "the status is truncated and possibly does not list the Service")
     } else if status.observed_generation != generation {
-        (Some(false), "the status is about an older generation of the ToolsetConfig")
+        (Some(false), "the status is for an older generation of the ToolsetConfig")
     } else {
         (Some(false), "the operator may have another version, or an object changed just now (see the conditions)")
     };

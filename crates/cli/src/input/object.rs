@@ -163,8 +163,23 @@ pub(crate) fn object_name(kind: &str, value: &Value) -> String {
     }
 }
 
+/// The most characters of a message about a field. A message can quote a value, and a value can be a whole file.
+const MAX_MESSAGE: usize = 300;
+
 fn typed<T: DeserializeOwned>(kind: &str, value: Value) -> Result<T, Vec<String>> {
-    read_as(kind, value, ToString::to_string)
+    read_as(kind, value, |error| shortened(error.to_string()))
+}
+
+/// The message without its middle if it is very long. Its end says what was expected.
+fn shortened(message: String) -> String {
+    let length = message.chars().count();
+    if length <= MAX_MESSAGE {
+        return message;
+    }
+    let half = MAX_MESSAGE / 2;
+    let (start, end): (String, String) =
+        (message.chars().take(half).collect(), message.chars().skip(length - half).collect());
+    format!("{start}…{end}")
 }
 
 /// As [`typed`], without the values of the object in messages: a value of a variable can be a secret.

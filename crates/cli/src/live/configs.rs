@@ -4,7 +4,7 @@ use crd_types::ToolsetConfig;
 use kube::{Api, ResourceExt};
 
 use super::{message_of, problem::TOOLSET_CONFIGS, reach::Reach, refused};
-use crate::failure::Failure;
+use crate::{failure::Failure, text::quoted};
 
 /// What a command does if there are several ToolsetConfigs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ async fn get(reach: &Reach<'_>, named: &str) -> Result<ToolsetConfig, Failure> {
 
 /// Asks the user to choose, with the commands to type.
 fn ask(all: &[ToolsetConfig]) -> Failure {
-    let typed: Vec<String> = std::env::args().skip(1).collect();
+    let typed: Vec<String> = std::env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy())).collect();
     let mut lines = vec!["error: there are several ToolsetConfigs; choose one:".to_owned()];
     lines
         .extend(all.iter().map(|config| format!("  kubectl toolset {} --config {}", typed.join(" "), name_of(config))));

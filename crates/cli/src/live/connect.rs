@@ -28,7 +28,7 @@ pub(crate) async fn connect(cluster: &Cluster) -> Result<Client, Failure> {
     let mut config = config(cluster).await?;
     if !is_usable(&config.auth_info) {
         return Err(Failure::input(
-            "error: the bearer token of the kubeconfig is not valid, because it contains a control character",
+            "error: the bearer token in the kubeconfig is not valid, because it contains a control character",
         ));
     }
     config.connect_timeout = Some(CONNECT_TIMEOUT);

@@ -230,7 +230,7 @@ async fn get(client: &Client, task: &Task) -> Result<ThinPod, Unread> {
     client.request::<ThinPod>(request).await.map_err(|error| match &error {
         kube::Error::Api(status) if status.code == 403 => Unread::Forbidden(of_request(&error)),
         kube::Error::Api(status) if status.code == 404 => Unread::NotOfService,
-        kube::Error::SerdeError(_) => Unread::Failed("the answer of the API server is not a Pod".to_owned()),
+        kube::Error::SerdeError(_) => Unread::Failed("the response of the API server is not a Pod".to_owned()),
         other => Unread::Failed(of_request(other)),
     })
 }

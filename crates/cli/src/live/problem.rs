@@ -55,16 +55,18 @@ fn of_data(what: &str, error: &LoadDataError) -> String {
 pub(crate) fn of_request(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if status.reason == NO_STATUS => {
-            format!("the server answered {} without a Kubernetes status; is this the API server?", status.code)
+            format!("the server responded with {} without a Kubernetes status; is this the API server?", status.code)
         }
         kube::Error::Api(status) if status.code == 401 => {
             "the API server does not accept your credentials (401 Unauthorized)".to_owned()
         }
-        kube::Error::Api(status) if status.message.is_empty() => format!("the API server answered {}", status.code),
+        kube::Error::Api(status) if status.message.is_empty() => {
+            format!("the API server responded with {}", status.code)
+        }
         kube::Error::Api(status) => status.message.clone(),
         kube::Error::SerdeError(_) => "the server sent something that is not the expected object".to_owned(),
         kube::Error::ProxyProtocolUnsupported { .. } | kube::Error::ProxyProtocolDisabled { .. } => {
-            "the kubeconfig has a proxy-url, and this program does not support proxies".to_owned()
+            "the kubeconfig has a proxy-url, and this plugin does not support proxies".to_owned()
         }
         kube::Error::InferKubeconfig(error) => of_kubeconfig(error),
         kube::Error::Auth(error) => of_credentials(error),
@@ -92,8 +94,8 @@ fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a AuthError> {
 
 fn of_credentials(error: &AuthError) -> String {
     match error {
-        AuthError::InvalidBasicAuth(_) => "the user name or the password of the kubeconfig is not valid".to_owned(),
-        AuthError::InvalidBearerToken(_) => "the bearer token of the kubeconfig is not valid".to_owned(),
+        AuthError::InvalidBasicAuth(_) => "the user name or the password in the kubeconfig is not valid".to_owned(),
+        AuthError::InvalidBearerToken(_) => "the bearer token in the kubeconfig is not valid".to_owned(),
         AuthError::UnrefreshableTokenResponse => "the credentials have expired and cannot be renewed".to_owned(),
         AuthError::ExecPluginFailed => "the credential plugin returned no credentials".to_owned(),
         AuthError::MalformedTokenExpirationDate(_) => {

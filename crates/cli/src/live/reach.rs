@@ -72,7 +72,7 @@ impl<'a> Reach<'a> {
     /// What was not seen, and what that may change.
     pub(crate) fn note(&self) -> Option<String> {
         self.note_about(
-            "objects of other namespaces are missing, so ranks, tool names and headless twins can differ from what the operator reports",
+            "objects of other namespaces are missing, so ranks, tool names and HeadlessTwin rejections can differ from what the operator reports",
         )
     }
 

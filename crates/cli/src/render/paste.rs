@@ -3,7 +3,7 @@
 //! They name what a variable of the format Environment would name. What was not found is a comment, so that the default
 //! of the chart stays.
 
-use toolset::{Plan, render::environment};
+use toolset::{Plan, render::environment, visible::escaped};
 
 /// What a comment says about something that was not found.
 const NOT_FOUND: &str = "no instance without credentials and tenantID was found";
@@ -82,10 +82,11 @@ fn section(plan: &Plan, path: &[&str], values: &[Value]) -> String {
     text
 }
 
-/// The URL of a variable without a slash at its end, because these programs append paths to it, and where it comes from.
+/// The URL of a variable without a slash at its end, because these programs append paths to it, and where it comes from,
+/// as one line.
 fn url(plan: &Plan, variable: &str) -> Option<(String, String)> {
     let choice = environment::choices(&plan.tools).into_iter().find(|choice| choice.variable == variable)?;
-    Some((choice.tool.endpoint.to_string(), choice.tool.origin_in_words()))
+    Some((choice.tool.endpoint.to_string(), escaped(&choice.tool.origin_in_words()).into_owned()))
 }
 
 /// A text in double quotes, as YAML and JSON write it.

@@ -1,11 +1,20 @@
 //! The command lines that show the same as a page, to send to somebody.
 
 use super::filter::Filter;
-use crate::text::quoted;
+use crate::text::{quoted, service_argument};
+
+/// What another command needs to show the same.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    /// Where the objects come from.
+    pub from: From,
+    /// The DNS domain of the cluster. `None` if it is the default.
+    pub cluster_domain: Option<String>,
+}
 
 /// Where the objects come from.
 #[derive(Clone, Debug)]
-pub(super) enum Origin {
+pub(super) enum From {
     /// Files, as the user named them.
     Files {
         /// The names.
@@ -17,44 +26,56 @@ pub(super) enum Origin {
     Cluster {
         /// The flags that select it, for example `--context`.
         flags: Vec<String>,
+        /// The namespace that the user gave. It is read if the user may not read all of them.
+        namespace: Option<String>,
     },
 }
 
 impl Origin {
     /// What the page says about it.
     pub(super) fn in_words(&self) -> String {
-        match self {
+        match &self.from {
             // Without folders, which can be long.
-            Self::Files { files, .. } => {
+            From::Files { files, .. } => {
                 let name = |file: &String| file.rsplit('/').find(|part| !part.is_empty()).unwrap_or(file).to_owned();
                 files.iter().map(name).collect::<Vec<_>>().join(", ")
             }
-            Self::Cluster { flags } => {
+            From::Cluster { flags, .. } => {
                 let context = flags.iter().position(|flag| flag == "--context").and_then(|at| flags.get(at + 1));
                 context.map_or_else(|| "cluster of the current context".to_owned(), |name| format!("context {name}"))
             }
         }
     }
 
-    /// The flags by which another command reads the same objects.
+    /// The flags by which another command reads the same objects, except the namespace.
     fn flags(&self) -> Vec<String> {
-        match self {
-            Self::Files { files, recursive } => {
+        let mut flags: Vec<String> = match &self.from {
+            From::Files { files, recursive } => {
                 let files = files.iter().flat_map(|file| ["-f".to_owned(), quoted(file)]);
                 files.chain(recursive.then(|| "-R".to_owned())).collect()
             }
-            Self::Cluster { flags } => flags.iter().map(|flag| quoted(flag)).collect(),
+            From::Cluster { flags, .. } => flags.iter().map(|flag| quoted(flag)).collect(),
+        };
+        flags.extend(self.cluster_domain.iter().map(|domain| format!("--cluster-domain {}", quoted(domain))));
+        flags
+    }
+
+    /// The flag for the namespace that the user gave.
+    fn namespace(&self) -> Option<String> {
+        match &self.from {
+            From::Cluster { namespace, .. } => namespace.as_ref().map(|name| format!("-n {}", quoted(name))),
+            From::Files { .. } => None,
         }
     }
 
     fn is_live(&self) -> bool {
-        matches!(self, Self::Cluster { .. })
+        matches!(self.from, From::Cluster { .. })
     }
 }
 
 /// `explain` for one Service.
 pub(super) fn explain(origin: &Origin, namespace: &str, name: &str, config: &str) -> String {
-    let mut words = vec![format!("kubectl toolset explain {} -n {}", quoted(name), quoted(namespace))];
+    let mut words = vec![format!("kubectl toolset explain {} -n {}", service_argument(name), quoted(namespace))];
     words.extend(origin.flags());
     words.extend(selected(origin, config));
     words.join(" ")
@@ -70,6 +91,7 @@ pub(super) fn list(origin: &Origin, filter: &Filter, config: &str) -> Option<Str
     };
     let mut words = vec!["kubectl toolset render".to_owned()];
     words.extend(origin.is_live().then(|| "--live".to_owned()));
+    words.extend(origin.namespace());
     words.extend(origin.flags());
     words.extend(selected(origin, config));
     let mut conditions: Vec<String> = [("namespace", &filter.namespace), ("type", &filter.type_name)]
@@ -115,16 +137,37 @@ mod tests {
     use super::*;
 
     fn files() -> Origin {
-        Origin::Files { files: vec!["my stack.yaml".to_owned()], recursive: false }
+        let from = From::Files { files: vec!["my stack.yaml".to_owned()], recursive: false };
+        Origin { from, cluster_domain: None }
+    }
+
+    fn cluster(flags: &[&str], namespace: Option<&str>) -> Origin {
+        let flags = flags.iter().map(|&flag| flag.to_owned()).collect();
+        let from = From::Cluster { flags, namespace: namespace.map(ToOwned::to_owned) };
+        Origin { from, cluster_domain: None }
     }
 
     #[test]
     fn the_list_without_a_filter_is_the_table_of_render() {
         let command = list(&files(), &Filter::default(), "default/default").unwrap();
         assert_eq!(command, "kubectl toolset render -f 'my stack.yaml' -o table");
-        let cluster = Origin::Cluster { flags: vec!["--context".to_owned(), "prod".to_owned()] };
-        let command = list(&cluster, &Filter::default(), "holmes/default").unwrap();
+        let origin = cluster(&["--context", "prod"], None);
+        let command = list(&origin, &Filter::default(), "holmes/default").unwrap();
         assert_eq!(command, "kubectl toolset render --live --context prod --config holmes/default -o table");
+    }
+
+    #[test]
+    fn commands_read_the_same_namespace_and_the_same_cluster_domain() {
+        let origin =
+            Origin { cluster_domain: Some("corp.local".to_owned()), ..cluster(&["--kubeconfig", "a b"], Some("team")) };
+        assert_eq!(
+            list(&origin, &Filter::default(), "").unwrap(),
+            "kubectl toolset render --live -n team --kubeconfig 'a b' --cluster-domain corp.local -o table"
+        );
+        assert_eq!(
+            explain(&origin, "mon", "loki", ""),
+            "kubectl toolset explain loki -n mon --kubeconfig 'a b' --cluster-domain corp.local"
+        );
     }
 
     #[test]
@@ -148,9 +191,8 @@ mod tests {
 
     #[test]
     fn explain_names_the_service_and_the_toolset_config() {
-        let cluster = Origin::Cluster { flags: Vec::new() };
         assert_eq!(
-            explain(&cluster, "monitoring", "grafana", "holmes/default"),
+            explain(&cluster(&[], None), "monitoring", "grafana", "holmes/default"),
             "kubectl toolset explain grafana -n monitoring --config holmes/default"
         );
     }

@@ -33,7 +33,7 @@ use tokio::{net::TcpListener, signal};
 use toolset::Index;
 
 use self::{
-    command_line::Origin,
+    command_line::{From, Origin},
     redirect_file::RedirectFile,
     server::Server,
     session::Session,
@@ -71,7 +71,7 @@ async fn serve(cluster: &Cluster, args: &Ui) -> Result<(), Failure> {
     let server = Server::new(state, origin, session, address.port(), redirect)?;
     tokio::select! {
         result = axum::serve(listener, server.router()) => {
-            result.map_err(|error| Failure::input(format!("error: the server ended: {error}")))
+            result.map_err(|error| Failure::input(format!("error: the server stopped: {error}")))
         }
         _ = signal::ctrl_c() => Ok(()),
     }
@@ -86,7 +86,8 @@ fn of_files(cluster: &Cluster, args: &Ui) -> Result<(State, Origin), Failure> {
     let state = State::new(known, &args.cluster_domain, None);
     tokio::spawn(files::follow(state.clone(), args.files.clone(), args.recursive));
     let files = args.files.iter().map(|file| file.display().to_string()).collect();
-    Ok((state, Origin::Files { files, recursive: args.recursive }))
+    let from = From::Files { files, recursive: args.recursive };
+    Ok((state, Origin { from, cluster_domain: args.other_cluster_domain() }))
 }
 
 /// The page for a cluster. It is there before anything is read.
@@ -114,7 +115,8 @@ async fn of_cluster(cluster: &Cluster, args: &Ui) -> Result<(State, Origin), Fai
     if let Some(context) = &cluster.context {
         flags.extend(["--context".to_owned(), context.clone()]);
     }
-    Ok((state, Origin::Cluster { flags }))
+    let from = From::Cluster { flags, namespace: cluster.namespace.clone() };
+    Ok((state, Origin { from, cluster_domain: args.other_cluster_domain() }))
 }
 
 /// Opens the browser. `None` if that is not possible, and then the user opens the address.
@@ -132,7 +134,7 @@ fn announce(url: &str, one_time: Option<&String>) {
             format!("Open this address in a browser on this computer. It works once.\n\n  {one_time}\n")
         }
         None => format!(
-            "The page is open in your browser at {url}\nIf you do not see it, end this with Ctrl-C and use --no-browser."
+            "The page is open in your browser at {url}\nIf you do not see it, press Ctrl-C and run the command again with --no-browser."
         ),
     };
     let mut out = io::stdout().lock();

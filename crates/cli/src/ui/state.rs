@@ -180,8 +180,8 @@ impl Known {
             _ => kinds.concat(),
         };
         Some(format!(
-            "You are not allowed to list {kinds} in all namespaces, so only those of namespace {namespace} are known. \
-             Use -n to select another namespace."
+            "You are not allowed to list {kinds} in all namespaces, so this page shows only those in namespace \
+             {namespace}. Use -n to select another namespace."
         ))
     }
 
@@ -270,6 +270,6 @@ impl State {
         let cluster_domain = Arc::clone(&self.cluster_domain);
         task::spawn_blocking(move || make(&mut known, &cluster_domain))
             .await
-            .map_err(|_| Failure::input("error: the plan cannot be made, because of an error in this program"))
+            .map_err(|_| Failure::input("error: cannot compute the tools, because of a bug in this plugin"))
     }
 }

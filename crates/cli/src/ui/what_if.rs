@@ -97,7 +97,7 @@ async fn read(state: &State, text: String) -> Result<Result<ToolsetConfig, Vec<S
     };
     tokio::task::spawn_blocking(read)
         .await
-        .map_err(|_| Failure::input("error: the text cannot be read, because of an error in this program"))
+        .map_err(|_| Failure::input("error: cannot read the text, because of a bug in this plugin"))
 }
 
 fn effect(before: &Review, after: &Review, notes: Vec<String>) -> Result<Effect, Failure> {

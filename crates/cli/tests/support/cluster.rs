@@ -48,6 +48,7 @@ impl Cluster {
         self.start().run(args)
     }
 
+    /// The answer to one request.
     pub(crate) fn answer(&self, request: &Request) -> Answer {
         let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
         if request.method == "POST" && path.ends_with("/selfsubjectaccessreviews") {

@@ -68,7 +68,7 @@ pub(crate) fn port<'a>(service: &'a ThinService, wanted: &PortRef) -> Option<&'a
 pub(crate) fn check_service(service: &ThinService) -> Result<&BTreeMap<String, String>, &'static str> {
     let spec = service.spec.as_ref().ok_or("it has no spec")?;
     if spec.type_.as_deref() == Some("ExternalName") {
-        return Err("it is of type ExternalName, so it leads to a name outside the cluster");
+        return Err("it is of type ExternalName, so it can refer to a name outside the cluster");
     }
     if spec.external_ips.as_ref().is_some_and(|addresses| !addresses.is_empty()) {
         return Err("it has externalIPs");

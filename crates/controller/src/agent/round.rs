@@ -235,7 +235,7 @@ impl Agents {
     async fn reserved(&self) -> Result<Reserved, Stop> {
         let unknown = |why: String| {
             let message = format!(
-                "The operator cannot determine the addresses of the API server, to which it must not send these requests: {why}."
+                "The operator cannot determine the addresses of the API server: {why}. It asks no agent until it knows them, because it must never send these requests to the API server."
             );
             Stop::Problem(Reason::AgentUnreachable, message)
         };

@@ -208,7 +208,7 @@ impl<'a> Sorted<'a> {
         let failed: Vec<String> =
             self.not_enabled().map(|(name, entry)| format!("{name} ({})", entry.state.as_str())).collect();
         let failed = (!failed.is_empty())
-            .then(|| format!("some entries are not enabled: {}. The log of the agent shows why", named(&failed)));
+            .then(|| format!("some entries are not enabled: {}. The agent's log shows why", named(&failed)));
         let (loaded, reason, detail) = if !self.unauthorized.is_empty() {
             (Some(false), Reason::AgentUnauthorized, Some(named(&self.unauthorized)))
         } else if !self.unsupported.is_empty() {

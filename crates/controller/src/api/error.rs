@@ -11,7 +11,7 @@ pub(crate) enum Error {
     #[error("the API server did not respond within {} s", .0.as_secs_f32())]
     Timeout(Duration),
     /// This replica does not hold the lease, or its renewal is overdue. Nothing was sent.
-    #[error("not sent, because this replica does not hold the lease")]
+    #[error("not sent, because this replica does not hold the Lease")]
     NotLeading,
     /// The API server refused, or could not be reached.
     #[error("{}", message(.0))]

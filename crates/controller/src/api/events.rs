@@ -175,9 +175,7 @@ impl Report {
 
     fn full(&mut self, full: bool) {
         if full && !self.full {
-            warn!(
-                "too many Events about rejected Services are queued; further ones are dropped until some are written"
-            );
+            warn!("too many Events about rejected Services are queued; new Events are dropped until some are written");
         }
         self.full = full;
     }

@@ -68,7 +68,7 @@ impl Elector {
         // Without permission to watch, the elector reads the Lease at every retry to see the renewals of other
         // replicas.
         let mut watching = false;
-        info!(lease = %self.name, identity = %self.me, "taking part in the election");
+        info!(lease = %self.name, identity = %self.me, "waiting for leadership");
         loop {
             let wake_at = tokio::select! {
                 biased;
@@ -100,7 +100,7 @@ impl Elector {
     async fn advance(&mut self, watching: bool) -> Instant {
         let now = Instant::now();
         if self.fence.is_overdue(now) {
-            self.lose("the renewal of the lease is overdue");
+            self.lose("the renewal of the Lease is overdue");
         }
         if self.must_read && !self.refresh().await {
             return Instant::now() + RETRY;
@@ -175,7 +175,7 @@ impl Elector {
     fn failed(&mut self, what: &str, error: &Error) {
         let cause = error.cause();
         if self.last_failure.replace(cause) != Some(cause) && cause != Cause::Conflict {
-            warn!(lease = %self.name, reason = %cause, %error, "cannot {what} the lease");
+            warn!(lease = %self.name, reason = %cause, %error, "cannot {what} the Lease");
         }
     }
 
@@ -216,7 +216,7 @@ impl Elector {
         }
         self.seen = new;
         if self.fence.term().is_some() && self.seen.as_ref().is_none_or(|record| record.holder != self.me) {
-            self.lose("another replica holds the lease");
+            self.lose("another replica holds the Lease");
         }
     }
 
@@ -234,8 +234,8 @@ impl Elector {
         let Some(record) = held else { return };
         let lease = record.released(&self.name, MicroTime(jiff::Timestamp::now()));
         match within_timeout(self.api.replace(&self.name, &PostParams::default(), &lease)).await {
-            Ok(_) => info!(lease = %self.name, "released the lease"),
-            Err(error) => warn!(lease = %self.name, reason = %error.cause(), %error, "cannot release the lease"),
+            Ok(_) => info!(lease = %self.name, "released the Lease"),
+            Err(error) => warn!(lease = %self.name, reason = %error.cause(), %error, "cannot release the Lease"),
         }
     }
 }

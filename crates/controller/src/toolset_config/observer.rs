@@ -225,7 +225,7 @@ impl Observer {
         let view = ours.and_then(|state| state.view).filter(|view| ownership(config, view) == Ownership::Ours);
         let Some(text) = view.and_then(|view| view.data.get(HOLMESGPT_KEY).cloned()) else {
             let message = format!(
-                "The ConfigMap contains no key {HOLMESGPT_KEY} of this ToolsetConfig, so the agent has nothing to load."
+                "The ConfigMap has no key {HOLMESGPT_KEY} from this ToolsetConfig, so the agent has nothing to load."
             );
             return Expected::Nothing { reason, message };
         };

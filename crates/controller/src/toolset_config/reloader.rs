@@ -220,7 +220,7 @@ impl Reloader {
     fn failed(&self, memory: &mut Memory, attempt: Attempt, error: &Error, retry_at: Instant) -> (ReloadState, Next) {
         let reason = error.cause();
         if reason == Cause::NotLeading {
-            let message = "The restart waits until this replica holds the lease.".to_owned();
+            let message = "The restart waits until this replica holds the Lease.".to_owned();
             return (memory.pending(message), Next { at: None, refused: true });
         }
         memory.reload.failed(retry_at);

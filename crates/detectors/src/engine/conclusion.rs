@@ -107,7 +107,7 @@ impl OtherRole<'_> {
         match self {
             Self::OfShape(text) => Cow::Borrowed(text),
             Self::Stated(role) => Cow::Owned(role.value.to_owned()),
-            Self::NotStated => Cow::Borrowed("a component without a stated role"),
+            Self::NotStated => Cow::Borrowed("a component without a role in its labels"),
             Self::Peers => Cow::Borrowed("a Service with only internal ports"),
         }
     }

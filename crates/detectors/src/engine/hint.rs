@@ -143,11 +143,7 @@ fn not_enough(rule: &Rule, identities: &Identities<'_>, fit: Fit, port: &PortVie
         }
         (None, _) => {
             let verb = if pieces.len() == 1 { "mentions" } else { "mention" };
-            format!(
-                "Only {} {verb} {}, and other programs also have a port such as {port_text}.",
-                joined(&pieces),
-                rule.product
-            )
+            format!("Only {} {verb} {}, and other programs can also have {port_text}.", joined(&pieces), rule.product)
         }
     }
 }

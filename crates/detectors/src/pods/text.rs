@@ -67,8 +67,8 @@ pub(crate) fn identified(by: &Identified) -> String {
         How::Marks(first, second) => format!("{} and {} of {container}", mark(first), mark(second)),
         How::MarkAndName(first) => format!("{} and the name of {container}", mark(first)),
         How::BehindProxy(proxy) => format!("{container} behind {proxy} in the same Pod"),
-        How::BehindUnknown => format!("{container}, to which an argument of another container leads"),
-        How::Upstream => format!("the Service to which {container} passes requests"),
+        How::BehindUnknown => format!("{container}, which an argument of another container points to"),
+        How::Upstream => format!("the Service that {container} forwards requests to"),
     }
 }
 

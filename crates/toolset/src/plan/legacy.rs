@@ -32,6 +32,8 @@ pub const LEGACY_OVERRIDES_KEY: &str = "overrides.yaml";
 const MAX_BYTES: usize = 256 * 1024;
 /// The most entries that are read.
 const MAX_ENTRIES: usize = 1000;
+/// The most values of a file, with its aliases expanded.
+const MAX_NODES: usize = 50_000;
 /// The longest description, in characters.
 const MAX_DESCRIPTION: usize = 256;
 
@@ -178,7 +180,11 @@ pub fn parse(text: &str) -> Result<LegacyOverrides, String> {
     if text.len() > MAX_BYTES {
         return Err(format!("it has {} bytes, and the maximum is {MAX_BYTES}", text.len()));
     }
-    let options = serde_saphyr::options! { with_snippet: false };
+    let options = serde_saphyr::options! {
+        // Aliases can turn a small file into a large one.
+        budget: serde_saphyr::budget! { max_total_scalar_bytes: 4 * MAX_BYTES, max_nodes: MAX_NODES },
+        with_snippet: false,
+    };
     let Layer(read) = serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())?;
     if read.len() > MAX_ENTRIES {
         return Err(format!("it has {} entries, and the maximum is {MAX_ENTRIES}", read.len()));
@@ -345,5 +351,20 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_file_that_is_too_deep_or_that_aliases_make_large_is_an_error() {
+        let tenfold =
+            |level: usize| format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(", "));
+        let bomb: String = (1..10).map(tenfold).collect();
+        let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), "*a, ".repeat(30));
+        for text in
+            [format!("a0: &a0 x\n{bomb}"), long, "a: ".to_owned() + &"[".repeat(10_000), "- ".repeat(10_000) + "a"]
+        {
+            assert!(parse(&text).is_err(), "{}", &text[..20]);
+        }
+        let nested = format!("a: {{b: {}1{}}}", "[".repeat(60), "]".repeat(60));
+        assert!(parse(&nested).is_ok());
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn refusal(
         }
         if claimed == Product::MCP {
             let message =
-                "MCP servers from Tenant sources are never used, because their own texts reach the model. If you trust the server, select the Service with a Trusted source.".to_owned();
+                "MCP servers from Tenant sources are never used, because their texts reach the model unchanged. If you trust the server, select the Service with a Trusted source.".to_owned();
             return Some((ServiceReason::EndpointNotAllowed, message));
         }
     }
@@ -44,7 +44,7 @@ pub(super) fn refusal(
         return refuse(
             AllowanceKind::ExternalName,
             ServiceReason::ExternalNameNotAllowed,
-            "This Service is of type ExternalName, so it leads to a name outside the cluster",
+            "This Service is of type ExternalName, so it can refer to a name outside the cluster",
         );
     }
     if view.selector.is_empty() {

@@ -176,8 +176,8 @@ fn synced(inputs: &Inputs) -> String {
     let first: BTreeSet<&String> = all.iter().take(MAX_NAMES).collect();
     let more = if all.len() > MAX_NAMES { format!(" and {} more", all.len() - MAX_NAMES) } else { String::new() };
     format!(
-        "{synced} The operator is not allowed to get Pods in {}{more}. It keeps what it has learned from Pods before, and \
-         does not learn anything from them about new Services. Set rbac.pods to true in the Helm chart, or \
+        "{synced} The operator is not allowed to get Pods in {}{more}. It keeps what Pods have shown so far, and \
+         does not use Pods as evidence for new Services. Set rbac.pods to true in the Helm chart, or \
          spec.evidence.pods to Disabled.",
         names(first.into_iter()),
     )

@@ -29,11 +29,11 @@ fn show(code: StatusCode, title: &str, text: &str, first_page: Option<&'static s
 
 /// After the one-time address: leads to the first page.
 pub(in crate::ui) async fn welcome() -> Response {
-    show(StatusCode::OK, "Opening the page", "The page opens in a moment.", Some("./"))
+    show(StatusCode::OK, "Opening the page", "The page opens shortly.", Some("./"))
 }
 
 pub(in crate::ui) async fn not_found() -> Response {
-    show(StatusCode::NOT_FOUND, "Not found", "There is no such page.", None)
+    show(StatusCode::NOT_FOUND, "Not found", "This page does not exist.", None)
 }
 
 pub(super) fn no_service() -> Response {
@@ -45,8 +45,8 @@ pub(in crate::ui) fn locked() -> Response {
     show(
         StatusCode::UNAUTHORIZED,
         "This page is locked",
-        "The address that kubectl toolset ui printed opens it, once and in one browser. A session ends an hour after \
-         the last tab was closed. End kubectl toolset ui with Ctrl-C and start it again to get a new address.",
+        "The address works only once, in one browser, and a session ends an hour after you close the last tab. \
+         To get a new address, stop kubectl toolset ui with Ctrl-C and start it again.",
         None,
     )
 }

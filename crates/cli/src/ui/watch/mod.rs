@@ -180,13 +180,13 @@ fn report<T: Kind>(kind: &mut T, known: &mut Known, error: &watcher::Error, scop
         }
         watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => match (error, scope) {
             (kube::Error::Api(status), _) if status.code == 404 && what == Configs::NAME => {
-                "The cluster has no CRD for ToolsetConfigs, so this page shows what a ToolsetConfig with one Trusted \
-                 source for all namespaces gives."
+                "The cluster has no CRD for ToolsetConfigs, so this page shows the tools for a ToolsetConfig with one \
+                 Trusted source for all namespaces."
                     .to_owned()
             }
             (error, Scope::Cluster) => format!("{what} cannot be read: {}.", of_request(error)),
             (error, Scope::Namespace(namespace)) => {
-                format!("{what} cannot be read, also not in namespace {namespace}: {}.", of_request(error))
+                format!("{what} cannot be read in all namespaces or in namespace {namespace}: {}.", of_request(error))
             }
         },
     };

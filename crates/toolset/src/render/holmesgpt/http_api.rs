@@ -61,7 +61,7 @@ const ALERTMANAGER: HttpApi = HttpApi {
         "/api/v2/alerts?active=true&silenced=false&inhibited=false - alerts firing now",
         "/api/v2/alerts?filter=alertname%3D%22NAME%22 - one alert; filter can be repeated",
         "/api/v2/alerts/groups - as they are grouped for receivers",
-        "/api/v2/silences - silences, with who set them and why",
+        "/api/v2/silences - silences, with author and comment",
     ],
 };
 
@@ -101,7 +101,7 @@ const LOKI: HttpApi = HttpApi {
     // Unlike every query it needs no tenant.
     check: Some("/loki/api/v1/status/buildinfo"),
     usage: &[
-        "/loki/api/v1/labels and /loki/api/v1/label/NAME/values - what streams there are",
+        "/loki/api/v1/labels and /loki/api/v1/label/NAME/values - stream labels and their values",
         "/loki/api/v1/query_range?query=LOGQL&start=RFC3339&end=RFC3339&limit=100&direction=backward - log lines",
         "/loki/api/v1/query?query=LOGQL - metric queries over logs",
     ],
@@ -122,7 +122,7 @@ const TEMPO: HttpApi = HttpApi {
     ],
     check: Some("/api/echo"),
     usage: &[
-        "/api/v2/search/tags - what can be searched for",
+        "/api/v2/search/tags - names of the tags to search for",
         "/api/search?q=TRACEQL&start=EPOCH_S&end=EPOCH_S&limit=20 - find traces",
         "/api/v2/traces/TRACE_ID - one trace",
     ],
@@ -139,7 +139,7 @@ const JAEGER: HttpApi = HttpApi {
         "/api/services/SERVICE/operations - its operations",
         "/api/traces?service=SERVICE&limit=20&lookback=1h - recent traces; add minDuration=500ms, operation=NAME or tags=%7B%22error%22%3A%22true%22%7D",
         "/api/traces/TRACE_ID - one trace",
-        "/api/dependencies?endTs=EPOCH_MS&lookback=3600000 - who calls whom",
+        "/api/dependencies?endTs=EPOCH_MS&lookback=3600000 - calls between services",
     ],
 };
 
@@ -157,7 +157,7 @@ const ZIPKIN: HttpApi = HttpApi {
         "/api/v2/spans?serviceName=SERVICE - names of its spans",
         "/api/v2/traces?serviceName=SERVICE&lookback=3600000&limit=20 - recent traces; add minDuration=500000 (microseconds) or annotationQuery=error",
         "/api/v2/trace/TRACE_ID - one trace",
-        "/api/v2/dependencies?endTs=EPOCH_MS&lookback=3600000 - who calls whom",
+        "/api/v2/dependencies?endTs=EPOCH_MS&lookback=3600000 - calls between services",
     ],
 };
 
@@ -180,7 +180,7 @@ const ELASTICSEARCH: HttpApi = HttpApi {
         "/_cat/indices?format=json - indices with sizes and health",
         "/INDEX/_mapping - fields",
         "/INDEX/_search?q=LUCENE&size=20&sort=@timestamp:desc - documents",
-        "/INDEX/_count?q=LUCENE - how many",
+        "/INDEX/_count?q=LUCENE - number of matches",
         "/_cluster/health - state of the cluster",
     ],
 };
@@ -204,9 +204,9 @@ const VICTORIA_LOGS: HttpApi = HttpApi {
     ],
     check: Some("/health"),
     usage: &[
-        "/select/logsql/field_names?query=*&start=1h - what fields there are",
+        "/select/logsql/field_names?query=*&start=1h - field names",
         "/select/logsql/query?query=LOGSQL&start=1h&limit=100 - log lines, one JSON object per line",
-        "/select/logsql/hits?query=LOGSQL&start=1h&step=5m - how many over time",
+        "/select/logsql/hits?query=LOGSQL&start=1h&step=5m - number of matches over time",
         "/select/logsql/stats_query?query=LOGSQL - statistics",
     ],
 };
