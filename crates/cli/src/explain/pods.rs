@@ -83,7 +83,7 @@ fn why_unknown(case: &Case<'_>, claim: &Claim) -> String {
     let open = open_parts(claim);
     match (case.snapshot.live, case.snapshot.pods.unreadable(case.key())) {
         (true, Some(_)) if !case.snapshot.pods.is_forbidden(case.key()) => {
-            format!("Some Pods could not be read. They could settle {open}.")
+            format!("Some Pods could not be read. They could show {open}.")
         }
         (true, Some(_)) => {
             format!(

@@ -180,8 +180,8 @@ impl Known {
             _ => kinds.concat(),
         };
         Some(format!(
-            "You are not allowed to list {kinds} in all namespaces, so only those of namespace {namespace} are known. \
-             Use -n to select another namespace."
+            "You are not allowed to list {kinds} in all namespaces, so this page shows only those in namespace \
+             {namespace}. Use -n to select another namespace."
         ))
     }
 
