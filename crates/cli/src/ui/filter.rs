@@ -174,7 +174,7 @@ mod tests {
     use super::*;
     use crate::{
         input,
-        ui::{review::Review, state::Known},
+        ui::{known::Known, review::Review},
     };
 
     /// What follows from these Services without a ToolsetConfig.

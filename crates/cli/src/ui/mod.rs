@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! files ───► files.rs ───┐
-//!                        ├──► state.rs ──► review.rs ──► pages/ ──► server.rs ──► browser
+//!                        ├──► state.rs ──► review.rs ──► pages/ ──► router.rs ──► browser
 //! cluster ─► watch.rs ───┘    objects      the plan      HTML       session.rs, guard.rs
 //! ```
 
@@ -13,9 +13,11 @@ mod escape;
 mod files;
 mod filter;
 mod guard;
+mod known;
 mod pages;
 mod redirect_file;
 mod review;
+mod router;
 mod server;
 mod session;
 mod state;
@@ -34,10 +36,11 @@ use toolset::Index;
 
 use self::{
     command_line::{From, Origin},
+    known::Known,
     redirect_file::RedirectFile,
     server::Server,
     session::Session,
-    state::{Known, State},
+    state::State,
 };
 use crate::{
     args::{Cluster, Ui},
@@ -70,7 +73,7 @@ async fn serve(cluster: &Cluster, args: &Ui) -> Result<(), Failure> {
 
     let server = Server::new(state, origin, session, address.port(), redirect)?;
     tokio::select! {
-        result = axum::serve(listener, server.router()) => {
+        result = axum::serve(listener, router::router(&server)) => {
             result.map_err(|error| Failure::input(format!("error: the server stopped: {error}")))
         }
         _ = signal::ctrl_c() => Ok(()),

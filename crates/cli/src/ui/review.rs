@@ -16,7 +16,10 @@ use toolset::{
     tool::Rejection,
 };
 
-use super::{address::service_address, state::Known, watch::config_map_problem};
+use super::{
+    address::service_address,
+    known::{Known, config_map_problem},
+};
 use crate::{
     diff::{Comparison, comparison},
     explain::{Classification, why_outside, without_plan},

@@ -70,8 +70,9 @@ pub(super) async fn evaluate(
     }
     let compared = compared.to_owned();
     let effect = state
-        .compute(move |known, cluster_domain| {
-            let before = known.review(&compared, cluster_domain);
+        .compute(move |objects, cluster_domain| {
+            let before = objects.review(&compared, cluster_domain);
+            let known = &mut objects.known;
             let held = known.snapshot.config_maps.clone();
             known.snapshot.config_maps.extend(maps);
             let after = known.with(config, |known| Review::new(known, cluster_domain));

@@ -17,11 +17,7 @@ use axum::{
 };
 use toolset::digest::of_parts;
 
-use super::{
-    review::Review,
-    server::{Server, asset},
-    what_if::MAX_BYTES,
-};
+use super::{review::Review, server::Server, what_if::MAX_BYTES};
 
 /// The most lines of a file, and the most entries of a list, that a page shows.
 pub(super) const LINES: usize = 2000;
@@ -53,6 +49,11 @@ pub(super) fn routes(base: &str) -> Router<Server> {
             "/assets/icon.svg",
             get(async || asset("image/svg+xml", include_str!("../../../templates/assets/icon.svg"))),
         )
+}
+
+/// An answer with a file of this program.
+fn asset(kind: &'static str, content: &'static str) -> Response {
+    (StatusCode::OK, [(header::CONTENT_TYPE, kind)], content).into_response()
 }
 
 /// What every page has around its content.

@@ -39,9 +39,9 @@ pub(super) async fn page(
     }
     let key = ServiceKey::new(namespace, name);
     let asked = filter.config.clone();
-    let explained = server.state().compute(move |known, cluster_domain| {
-        let review = known.review(&filter.config, cluster_domain);
-        let explanation = explain::explanation(&known.snapshot, &review.planned, &key, cluster_domain);
+    let explained = server.state().compute(move |objects, cluster_domain| {
+        let review = objects.review(&filter.config, cluster_domain);
+        let explanation = explain::explanation(&objects.known.snapshot, &review.planned, &key, cluster_domain);
         (review, explanation)
     });
     let (review, explanation) = match explained.await {

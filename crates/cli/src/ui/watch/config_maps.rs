@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, pin::pin};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
-    Api, Client, ResourceExt as _,
+    Api, Client,
     runtime::{
         WatchStreamExt as _, watcher,
         watcher::{DefaultBackoff, Event},
@@ -16,7 +16,10 @@ use tokio::task::AbortHandle;
 use super::pause;
 use crate::{
     live::of_request,
-    ui::state::{Known, State},
+    ui::{
+        known::{Known, config_map_problem as problem},
+        state::State,
+    },
 };
 
 /// A namespace and a name.
@@ -27,7 +30,7 @@ pub(super) async fn follow(state: State, client: Client) {
     let mut changes = state.changes().await;
     let mut running: BTreeMap<Name, AbortHandle> = BTreeMap::new();
     loop {
-        let wanted = names(&*state.known().await);
+        let wanted = state.known().await.config_map_names();
         let (kept, ended): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut running).into_iter().partition(|(name, _)| wanted.contains(name));
         running = kept;
@@ -48,27 +51,6 @@ pub(super) async fn follow(state: State, client: Client) {
             return;
         }
     }
-}
-
-/// The ConfigMaps of all ToolsetConfigs.
-fn names(known: &Known) -> Vec<Name> {
-    let of = |config: &crd_types::ToolsetConfig| {
-        let namespace = config.namespace().unwrap_or_default();
-        let names: Vec<Name> =
-            config.spec.output.config_map_names().map(|name| (namespace.clone(), name.clone())).collect();
-        names
-    };
-    known.configs.values().flat_map(of).collect()
-}
-
-/// Whether each of the ConfigMaps was read, or cannot be read.
-pub(in crate::ui) fn are_read(known: &Known) -> bool {
-    names(known).iter().all(|name| known.maps_read.contains(name) || known.problems.contains_key(&problem(name)))
-}
-
-/// The name of the problem with a ConfigMap.
-pub(in crate::ui) fn problem((namespace, name): &Name) -> String {
-    format!("ConfigMap {namespace}/{name}")
 }
 
 /// Follows one ConfigMap forever.

@@ -15,7 +15,7 @@ use toolset::{
 
 use crate::{
     live,
-    ui::state::{Known, SlicePods},
+    ui::known::{Known, NAMESPACES, SlicePods},
 };
 
 /// A kind of object. A list replaces what is known of its kind when it is complete.
@@ -142,7 +142,7 @@ impl Namespaces {
 
 impl Kind for Namespaces {
     type Object = Namespace;
-    const NAME: &'static str = "Namespaces";
+    const NAME: &'static str = NAMESPACES;
 
     fn begin(&mut self, known: &mut Known) {
         self.0 = Some(known.snapshot.index.list_namespaces(None));

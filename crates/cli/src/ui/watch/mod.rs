@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 use tokio::time;
 
 use self::kinds::{Configs, Kind, Namespaces, Services, Slices};
-use super::state::{Known, State};
+use super::{known::Known, state::State};
 use crate::live::of_request;
 
 /// The most events that are taken at once.
@@ -51,11 +51,6 @@ const OBJECTS: [&str; 4] = [Services::NAME, Slices::NAME, Namespaces::NAME, Conf
 
 /// The kinds that must be read before the page is complete. The ConfigMaps follow from the ToolsetConfigs.
 pub(super) const KINDS: [&str; 5] = [Services::NAME, Slices::NAME, Namespaces::NAME, Configs::NAME, pods::NAME];
-
-/// The name of the problem with Namespaces.
-pub(super) const NAMESPACES: &str = Namespaces::NAME;
-
-pub(super) use self::config_maps::{are_read as config_maps_are_read, problem as config_map_problem};
 
 /// Starts all watches. They run until the runtime ends.
 pub(super) fn start(state: &State, client: &Client) {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     live,
     text::capitalised,
-    ui::state::{Known, State},
+    ui::{known::Known, state::State},
 };
 
 /// How often the one Namespace is read.

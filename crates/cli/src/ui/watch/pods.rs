@@ -17,7 +17,10 @@ use crate::{
     pods::wanted,
     snapshot::default_config,
     text::capitalised,
-    ui::state::{Known, PodsRead, State},
+    ui::{
+        known::{Known, PodsRead},
+        state::State,
+    },
 };
 
 /// The pause after a round.
