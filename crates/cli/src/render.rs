@@ -16,7 +16,7 @@ use crate::{
     print,
     snapshot::{Objects, Planned, Snapshot},
     table::{Table, cell, health_colour, plain},
-    text::{Text, count, text},
+    text::{Text, count, text, wrap},
 };
 
 /// The format that is meant if the user names none: a table on a terminal, otherwise the ConfigMap.
@@ -172,7 +172,7 @@ fn rejected_row(rejection: &Rejection) -> RejectedRow<'_> {
 }
 
 fn table(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> Text {
-    let mut lines = vec![summary(snapshot, plan, paint)];
+    let mut lines = wrap(paint.columns.unwrap_or(usize::MAX), "", summary(snapshot, plan, paint));
     if !plan.tools.is_empty() {
         lines.push(Text::default());
         lines.push(paint.bold("Tools"));
@@ -224,7 +224,7 @@ fn table(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> Text {
     Text::joined(&lines)
 }
 
-/// One line with the numbers of Services, tools, and Services that are recognised and not taken.
+/// The numbers of Services, tools, and Services that are recognised and not taken.
 fn summary(snapshot: &Snapshot, plan: &Plan, paint: Paint) -> Text {
     let services = count(snapshot.index.services_len(), "Service");
     let tools = count(plan.tools.len(), "tool");
