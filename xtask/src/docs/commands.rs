@@ -12,7 +12,7 @@ use super::markdown::{Block, Page};
 use crate::workspace;
 
 /// How the documentation calls the plugin.
-const CALLS: [&str; 2] = ["$ kubectl toolset ", "$ cargo run -p cli -- "];
+const CALLS: [&str; 3] = ["$ kubectl toolset ", "$ cargo toolset ", "$ cargo run -p cli -- "];
 
 /// A command with the lines that it prints, according to the documentation.
 #[derive(Debug, PartialEq, Eq)]
