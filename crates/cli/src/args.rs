@@ -123,6 +123,13 @@ pub(crate) enum Command {
     #[cfg(feature = "ui")]
     #[command(after_help = examples::UI)]
     Ui(Ui),
+    /// Say that this build has no page
+    #[cfg(not(feature = "ui"))]
+    #[command(name = "ui", hide = true, disable_help_flag = true)]
+    NoUi {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        arguments: Vec<String>,
+    },
     /// Print the versions of this plugin, the operator and the CRD
     #[command(after_help = examples::VERSION)]
     Version(Version),

@@ -130,6 +130,11 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Validate(args) => validate::run(args.named(), args.output),
         #[cfg(feature = "ui")]
         Command::Ui(args) => ui::run(cluster, &args),
+        #[cfg(not(feature = "ui"))]
+        Command::NoUi { arguments } => Err(Failure::Usage(format!(
+            "error: this build does not contain the page; build it with: cargo run -p cli -- ui {}",
+            arguments.join(" ")
+        ))),
         Command::Crds => crd_types::crds_yaml().map(Outcome::exact).map_err(|error| Failure::input(error.to_string())),
         Command::Completions { shell } => {
             let Some(shell) = shell.shell() else { return Ok(Outcome::exact(complete::SCRIPT.to_owned())) };

@@ -58,7 +58,7 @@ pub(crate) fn config_only(named: Named<'_>) -> Result<Option<crd_types::ToolsetC
 }
 
 /// Reads a snapshot from a text. `name` is what messages call the text.
-#[cfg(test)]
+#[cfg(all(test, feature = "ui"))]
 pub(crate) fn snapshot_of_text(name: &str, text: &str) -> Result<Snapshot, Failure> {
     let mut read = ReadObjects::default();
     read.documents(document::split(name, text, false));
