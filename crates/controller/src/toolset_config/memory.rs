@@ -43,7 +43,7 @@ pub(super) struct Memory {
     /// index may lack what another process has seen.
     pub(super) settled: Option<i64>,
     /// The generation of the spec for which the ConfigMap was last read back and reduced. At first it is that of the
-    /// last status, whoever wrote it.
+    /// last status, which another replica may have written.
     pub(super) reduced: Option<i64>,
     /// The agent's file in the ConfigMap as this term found it, if the spec restarts the agent.
     pub(super) found: Option<Arc<AgentFile>>,

@@ -140,6 +140,22 @@ fn answer(server: &Server, version: u64, headers: &HeaderMap, page: &impl Templa
     response
 }
 
+/// Shows what follows for the ToolsetConfig that the address names, or 304 if nothing changed.
+async fn reviewed(
+    server: &Server,
+    headers: &HeaderMap,
+    config: &str,
+    show: impl FnOnce(&Review) -> Response,
+) -> Response {
+    if let Some(response) = unchanged(server, headers).await {
+        return response;
+    }
+    match server.state().review(config).await {
+        Ok(review) => show(&review),
+        Err(failure) => message::failure(&failure),
+    }
+}
+
 /// 304 if nothing at all changed since the browser got the page, so that the page need not be made.
 async fn unchanged(server: &Server, headers: &HeaderMap) -> Option<Response> {
     let known = headers.get(header::IF_NONE_MATCH)?;

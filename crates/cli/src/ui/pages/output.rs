@@ -10,7 +10,7 @@ use axum::{
 };
 use toolset::render::DataKey;
 
-use super::{Frame, answer, message, unchanged};
+use super::{Frame, answer, reviewed};
 use crate::{
     diff::Comparison,
     difference::{FileDifference, Kind, Line},
@@ -33,15 +33,9 @@ struct Output<'a> {
 }
 
 pub(super) async fn page(Shared(server): Shared<Server>, Query(filter): Query<Filter>, headers: HeaderMap) -> Response {
-    if let Some(response) = unchanged(&server, &headers).await {
-        return response;
-    }
-    let review = match server.state().review(&filter.config).await {
-        Ok(review) => review,
-        Err(failure) => return message::failure(&failure),
-    };
-    let page = Output::new(&server, &review, &filter.config);
-    answer(&server, review.version, &headers, &page)
+    let show =
+        |review: &Review| answer(&server, review.version, &headers, &Output::new(&server, review, &filter.config));
+    reviewed(&server, &headers, &filter.config, show).await
 }
 
 impl<'a> Output<'a> {

@@ -9,7 +9,7 @@ use axum::{
 use crd_types::{ToolsetConfig, ToolsetConfigStatus};
 use url::form_urlencoded::Serializer;
 
-use super::{Frame, answer, message, unchanged};
+use super::{Frame, answer, reviewed};
 use crate::ui::{
     filter::{self, Filter},
     review::{Outcome, Review, Row},
@@ -65,15 +65,9 @@ struct Condition {
 }
 
 pub(super) async fn page(Shared(server): Shared<Server>, Query(filter): Query<Filter>, headers: HeaderMap) -> Response {
-    if let Some(response) = unchanged(&server, &headers).await {
-        return response;
-    }
-    let review = match server.state().review(&filter.config).await {
-        Ok(review) => review,
-        Err(failure) => return message::failure(&failure),
-    };
-    let page = Overview::new(&server, &review, &filter.config);
-    answer(&server, review.version, &headers, &page)
+    let show =
+        |review: &Review| answer(&server, review.version, &headers, &Overview::new(&server, review, &filter.config));
+    reviewed(&server, &headers, &filter.config, show).await
 }
 
 impl<'a> Overview<'a> {

@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 
-use super::{Choice, Frame, answer, message, unchanged};
+use super::{Choice, Frame, answer, reviewed};
 use crate::ui::{
     command_line,
     filter::{self, COLUMNS, Filter, Page, SHOWN},
@@ -39,15 +39,9 @@ struct Column {
 }
 
 pub(super) async fn page(Shared(server): Shared<Server>, Query(filter): Query<Filter>, headers: HeaderMap) -> Response {
-    if let Some(response) = unchanged(&server, &headers).await {
-        return response;
-    }
-    let review = match server.state().review(&filter.config).await {
-        Ok(review) => review,
-        Err(failure) => return message::failure(&failure),
-    };
-    let page = Services::new(&server, &review, filter);
-    answer(&server, review.version, &headers, &page)
+    let show =
+        |review: &Review| answer(&server, review.version, &headers, &Services::new(&server, review, filter.clone()));
+    reviewed(&server, &headers, &filter.config, show).await
 }
 
 impl<'a> Services<'a> {
