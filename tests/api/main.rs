@@ -7,6 +7,7 @@ mod agent_stage;
 mod altered;
 mod annotations;
 mod at_rest;
+mod audit;
 mod command_line;
 mod control_plane;
 mod crd;

@@ -92,6 +92,17 @@ stands for another Secret, neither in the pod before an upgrade nor in the pod a
 {{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled -}}
 {{- fail "metrics.serviceMonitor and metrics.podMonitor are both enabled, so Prometheus would scrape every series twice; disable one of them" -}}
 {{- end -}}
+{{- if .Values.audit.enabled -}}
+{{- if not .Values.audit.url -}}
+{{- fail "audit.enabled is true and audit.url is empty; set audit.url to the URL of Data Storage, or audit.enabled to false" -}}
+{{- end -}}
+{{- if and .Values.audit.caSecret .Values.audit.caConfigMap -}}
+{{- fail "audit.caSecret and audit.caConfigMap are both set; remove one of them" -}}
+{{- end -}}
+{{- if and (hasPrefix "https:" .Values.audit.url) (not .Values.audit.caSecret) (not .Values.audit.caConfigMap) -}}
+{{- fail "audit.url is an https URL, which requires audit.caSecret or audit.caConfigMap, with which the certificate of Data Storage is verified" -}}
+{{- end -}}
+{{- end -}}
 {{- range .Values.rolloutRestart -}}
 {{- $namespace := .namespace | default $.Release.Namespace -}}
 {{- if not (has $namespace (include "toolset-operator.configNamespaces" $ | fromYaml).namespaces) -}}

@@ -77,6 +77,16 @@ the addresses of the Pods, so it checks that they belong to Pods that the Servic
   verbs: [get]
 {{- end -}}
 
+{{/*
+In the namespaces of the ToolsetConfigs and in that of the release, if the operator sends audit records. The resource is virtual: Data
+Storage asks the API server whether the operator may create records there.
+*/}}
+{{- define "toolset-operator.rules.audit" -}}
+- apiGroups: [datastorage.kubernaut.io]
+  resources: [auditrecords]
+  verbs: [create]
+{{- end -}}
+
 {{/* In the namespace of the release. A rule for create cannot be limited to a resource name. */}}
 {{- define "toolset-operator.rules.lease" -}}
 - apiGroups: [coordination.k8s.io]

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use audit_client::Endpoint;
 use clap::{ArgAction, Parser, ValueEnum};
 use toolset::checked::{cluster_domain, is_dns_label, is_dns_subdomain};
 
@@ -70,6 +71,30 @@ pub struct Args {
     /// and their keys and certificates [default: the operator asks no agent]
     #[arg(long, env = "TOOLSET_AGENTS_DIR", value_name = "DIRECTORY")]
     pub agents_dir: Option<PathBuf>,
+
+    /// The URL of Data Storage, to which the operator sends audit records, for example
+    /// https://data-storage.audit.svc:8080 [default: the operator sends no records]
+    #[arg(long, env = "TOOLSET_AUDIT_URL", value_name = "URL")]
+    pub audit_url: Option<Endpoint>,
+
+    /// The file with the token for audit records. The operator reads it again before every request.
+    #[arg(long, env = "TOOLSET_AUDIT_TOKEN_FILE", value_name = "FILE", requires = "audit_url")]
+    pub audit_token_file: Option<PathBuf>,
+
+    /// The file with the certificates of the CA that signs Data Storage's certificate. An https URL needs it.
+    #[arg(long, env = "TOOLSET_AUDIT_CA_FILE", value_name = "FILE", requires = "audit_url")]
+    pub audit_ca_file: Option<PathBuf>,
+
+    /// How many audit records can wait. Further records are dropped and counted. The operator never waits for Data
+    /// Storage.
+    #[arg(
+        long,
+        env = "TOOLSET_AUDIT_QUEUE",
+        value_name = "RECORDS",
+        default_value_t = 1024,
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    pub audit_queue: u16,
 
     /// The log level (off, error, warn, info, debug or trace), optionally followed by levels for individual modules, for
     /// example info,controller=debug.

@@ -10,6 +10,7 @@
 //!                                                     └─ snapshot ► observer: agent/ ► dial/ ──► the agent's Pods
 //!
 //!  lease/: which replica writes        metrics/, admin: /health /ready /metrics        run: start and end
+//!  audit/: records of what became of the outputs, for Data Storage, if it is configured
 //! ```
 //! A trigger does not contain what changed, because the output is recomputed from the whole state. Everything runs on
 //! one thread.
@@ -20,6 +21,7 @@ mod admin;
 mod agent;
 mod api;
 mod args;
+mod audit;
 mod cluster;
 mod dial;
 mod lease;

@@ -22,6 +22,7 @@ use crate::{
         fence::{Fence, Leadership},
     },
     args::Args,
+    audit,
     cluster::{Cluster, PodReader, Scope, Supervisor, ToolsetConfigs, Triggers},
     lease::Elector,
     metrics::Metrics,
@@ -48,6 +49,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let (triggers, metrics) = (Arc::new(Triggers::default()), Arc::new(Metrics::new()));
     let admin = Admin::new(cluster.clone(), metrics.clone(), fence.clone());
     let _endpoints = admin::serve(admin.clone(), args.health_addr, args.metrics_addr).await?;
+    let (audit, send_records) = audit::start(&args, client.default_namespace())?.unzip();
+    if let Some(audit) = &audit {
+        metrics.audit(audit);
+    }
+    let send_records = send_records.map(|sender| tokio::spawn(sender.run()));
     let cluster_domain: Arc<str> = args.cluster_domain().into();
     info!(version = env!("CARGO_PKG_VERSION"), api_server = %url, %cluster_domain, "starting");
 
@@ -79,6 +85,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         events,
         agents,
         leadership: fence.subscribe(),
+        audit: audit.clone(),
         stop: stops.clone(),
         tasks: Mutex::default(),
     });
@@ -111,6 +118,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             warn!("a write did not complete within the shutdown timeout and was dropped");
         }
         tasks.shutdown().await;
+        // Nothing is written any more, so nothing more is recorded. What waits is sent during the next steps.
+        if let Some(audit) = &audit {
+            audit.close(deadline);
+        }
         // The queue closes with its last sender, and then the task ends.
         drop(workers);
         if timeout(FOR_EVENTS, &mut send_events).await.is_err() {
@@ -122,6 +133,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             if timeout_at(deadline, election).await.is_err() {
                 warn!("cannot release the Lease within the shutdown timeout; the Lease expires later");
             }
+        }
+        if let Some(sending) = send_records {
+            // It ends at the deadline by itself, and says how many records are lost.
+            let _ended = sending.await;
         }
     };
     tokio::select! {

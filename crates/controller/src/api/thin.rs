@@ -15,7 +15,7 @@ use k8s_openapi::{
         core::v1::{ConfigMap, Namespace, Service, ServiceSpec},
         discovery::v1::{EndpointConditions, EndpointSlice},
     },
-    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time},
+    apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference, Time},
 };
 use kube::Resource;
 use serde::{
@@ -187,7 +187,8 @@ impl From<ConfigMapParts> for ThinConfigMap {
 /// list, and the spec is not parsed when only our own status changed.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ThinToolsetConfig {
-    #[serde(deserialize_with = "metadata")]
+    /// Of its managed fields there is at most one entry, with the name of the manager that last wrote the spec.
+    #[serde(deserialize_with = "metadata_with_author")]
     pub(crate) metadata: ObjectMeta,
     pub(crate) spec: Option<Box<RawValue>>,
     pub(crate) status: Option<Box<RawValue>>,
@@ -274,6 +275,34 @@ pub(super) fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Obj
     Metadata::<IgnoredAny>::deserialize(deserializer).map(Metadata::fields)
 }
 
+fn metadata_with_author<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let mut parts = Metadata::<Vec<Author>>::deserialize(deserializer)?;
+    let authors = std::mem::take(&mut parts.managed_fields);
+    let last = authors.into_iter().filter(|one| one.fields.spec.is_some() && one.subresource.is_empty());
+    let last = last.max_by(|a, b| a.time.cmp(&b.time));
+    let entry = |author: Author| ManagedFieldsEntry { manager: Some(author.manager), ..ManagedFieldsEntry::default() };
+    Ok(ObjectMeta { managed_fields: last.map(|author| vec![entry(author)]), ..parts.fields() })
+}
+
+/// An entry of `managedFields`, as far as it says who wrote the spec.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Author {
+    manager: String,
+    subresource: String,
+    /// When it last changed a field, in a form that sorts.
+    time: String,
+    #[serde(rename = "fieldsV1")]
+    fields: WrittenFields,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WrittenFields {
+    #[serde(rename = "f:spec")]
+    spec: Option<IgnoredAny>,
+}
+
 /// Lets kube use a thin type as the kind that it stands for.
 macro_rules! stands_for {
     ($thin:ty, $kind:ty, $scope:ty) => {
@@ -331,6 +360,21 @@ mod tests {
         };
         assert_eq!(object.metadata.name.as_deref(), Some("c"));
         assert_eq!(object.spec.unwrap().get(), r#"{"sources":"nonsense"}"#);
+    }
+
+    #[test]
+    fn of_those_who_wrote_the_spec_the_last_one_is_known() {
+        let entry = |manager: &str, time: &str, subresource: &str, fields: serde_json::Value| serde_json::json!({"manager": manager, "time": time, "subresource": subresource, "fieldsV1": fields});
+        let spec = || serde_json::json!({"f:spec": {"f:sources": {}}});
+        let object: ThinToolsetConfig = serde_json::from_value(serde_json::json!({"metadata": {"managedFields": [
+            entry("kubectl-edit", "2026-01-02T00:00:00Z", "", spec()),
+            entry("helm", "2026-01-01T00:00:00Z", "", spec()),
+            entry("labeller", "2026-01-03T00:00:00Z", "", serde_json::json!({"f:metadata": {}})),
+            entry("toolset-operator", "2026-01-04T00:00:00Z", "status", serde_json::json!({"f:status": {}})),
+        ]}}))
+        .unwrap();
+        let managers: Vec<_> = object.metadata.managed_fields.iter().flatten().map(|entry| &entry.manager).collect();
+        assert_eq!(managers, [&Some("kubectl-edit".to_owned())]);
     }
 
     #[test]

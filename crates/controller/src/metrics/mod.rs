@@ -2,6 +2,7 @@
 //! Service or a message.
 
 mod agents;
+mod audit;
 mod configs;
 mod labels;
 mod plans;
@@ -13,6 +14,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use audit_client::Client;
 use crd_types::Reason;
 use prometheus_client::{
     encoding::text,
@@ -24,6 +26,7 @@ use toolset::{Plan, status::Input};
 pub(crate) use self::labels::{Operation, PodRead, ReconcileResult};
 use self::{
     agents::{AgentShare, AgentShares},
+    audit::Records,
     configs::Configs,
     labels::{OfInput, OfInputWithReason, WithOperation, WithResult},
     plans::{Count, Gauges, Plans, number},
@@ -50,6 +53,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     plans: Mutex<Plans>,
     agents: AgentShares,
+    records: Records,
     configs: Configs,
     gauges: Gauges,
     services_watched: Count,
@@ -80,6 +84,7 @@ impl Metrics {
             registry: Registry::default(),
             plans: Mutex::default(),
             agents: AgentShares::default(),
+            records: Records::default(),
             configs: Configs::default(),
             gauges: Gauges::default(),
             services_watched: Gauge::default(),
@@ -193,6 +198,7 @@ impl Metrics {
         ours.register("build", "Version of the operator", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         self.registry.register_collector(Box::new(self.agents.clone()));
         self.registry.register_collector(Box::new(self.configs.clone()));
+        self.registry.register_collector(Box::new(self.records.clone()));
         self.registry.register_collector(Box::new(Process));
     }
 
@@ -283,6 +289,11 @@ impl Metrics {
     /// Records what is known of the agent of a ToolsetConfig. `None` if it is not observed.
     pub(crate) fn agent(&self, name: &NamespacedName, share: Option<AgentShare>) {
         self.agents.set(name, share);
+    }
+
+    /// Shows what becomes of the records that are left with this client.
+    pub(crate) fn audit(&self, client: &Client) {
+        self.records.of(client);
     }
 
     /// Removes all plans, because another replica leads and reports its own.

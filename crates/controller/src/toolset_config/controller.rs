@@ -10,6 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use audit_client::Client;
 use futures::{StreamExt as _, stream};
 use kube::runtime::{
     Controller as KubeController,
@@ -59,6 +60,8 @@ pub(crate) struct Workers {
     pub(crate) events: Events,
     pub(crate) agents: Arc<Agents>,
     pub(crate) leadership: Leadership,
+    /// Where records are left. `None` if the operator sends none.
+    pub(crate) audit: Option<Client>,
     /// True once the program is about to end.
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) tasks: Mutex<Tasks>,
@@ -106,6 +109,7 @@ impl Workers {
             writer: self.writer.clone(),
             leadership: self.leadership.clone(),
             metrics: self.metrics.clone(),
+            audit: self.audit.clone(),
             snapshots,
             stop: self.stop.clone(),
         };

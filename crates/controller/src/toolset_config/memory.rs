@@ -9,7 +9,7 @@ use toolset::{
     render::{AgentFile, HOLMESGPT_KEY},
 };
 
-use super::{brake::Brake, health_clocks::HealthClocks, pods::PodMemory};
+use super::{brake::Brake, health_clocks::HealthClocks, pods::PodMemory, record::Recorded};
 use crate::{api::fence::Term, cluster::ConfigMapState};
 
 /// How long further changes are collected after a write, so that a burst causes two writes and not many.
@@ -59,6 +59,8 @@ pub(super) struct Memory {
     pub(super) waiting_since: Option<Instant>,
     /// Whether the last write was refused because the lease was not held. It is made after the next renewal.
     pub(super) refused: bool,
+    /// What records need. `None` if the operator sends none.
+    pub(super) recorded: Option<Box<Recorded>>,
     /// When the last write began.
     last_write: Option<Instant>,
 }
@@ -84,6 +86,7 @@ impl Memory {
             failures: 0,
             waiting_since: None,
             refused: false,
+            recorded: None,
             last_write: None,
         }
     }

@@ -23,6 +23,7 @@ mod observer;
 mod outcome;
 mod plan;
 mod pods;
+mod record;
 mod reload;
 mod reloader;
 mod reporter;

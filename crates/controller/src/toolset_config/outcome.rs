@@ -11,8 +11,11 @@ use toolset::{
     status::{Inputs, OutputState},
 };
 
-use super::plan::Planned;
-use crate::{api::fence::Term, metrics::ReconcileResult};
+use super::{decide::Change, plan::Planned};
+use crate::{
+    api::{Cause, fence::Term},
+    metrics::ReconcileResult,
+};
 
 /// The result of one reconcile, for the worker.
 #[derive(Debug)]
@@ -24,13 +27,17 @@ pub(super) struct Outcome {
     /// The state of the output. `None` if there is nothing to report.
     pub(super) output: Option<OutputState>,
     pub(super) result: ReconcileResult,
+    /// The write that the API server acknowledged.
+    pub(super) written: Option<Change>,
+    /// Why the API server did not take the write.
+    pub(super) cause: Option<Cause>,
     /// When to reconcile again if no trigger comes first.
     pub(super) requeue_at: Option<Instant>,
 }
 
 impl Outcome {
     pub(super) fn new(output: OutputState, result: ReconcileResult) -> Self {
-        Self { planned: None, reduced: None, output: Some(output), result, requeue_at: None }
+        Self { output: Some(output), result, ..Self::unreported() }
     }
 
     /// No write was needed or allowed.
@@ -40,7 +47,21 @@ impl Outcome {
 
     /// The reconcile has no result to report, and the status does not change.
     pub(super) fn unreported() -> Self {
-        Self { planned: None, reduced: None, output: None, result: ReconcileResult::Held, requeue_at: None }
+        Self {
+            planned: None,
+            reduced: None,
+            output: None,
+            result: ReconcileResult::Held,
+            written: None,
+            cause: None,
+            requeue_at: None,
+        }
+    }
+
+    /// Keeps which write was made, if it was made.
+    pub(super) fn wrote(mut self, change: Change) -> Self {
+        self.written = (self.result == ReconcileResult::Applied).then_some(change);
+        self
     }
 
     /// Also reconciles again at that time.

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, future::pending, sync::Arc, time::Duration};
 
+use audit_client::Client;
 use crd_types::{Mode, Reload, ToolsetConfig};
 use tokio::{
     sync::watch,
@@ -20,6 +21,7 @@ use super::{
     outcome::{Outcome, Snapshot},
     plan::{self, reduce, services_in_output},
     pods,
+    record::{self, Reconciled},
     write::Output,
 };
 use crate::{
@@ -40,6 +42,8 @@ pub(super) struct Worker {
     pub(super) writer: Writer,
     pub(super) leadership: Leadership,
     pub(super) metrics: Arc<Metrics>,
+    /// Where records are left. `None` if the operator sends none.
+    pub(super) audit: Option<Client>,
     pub(super) snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     /// True once the program is about to end.
     pub(super) stop: watch::Receiver<bool>,
@@ -106,7 +110,14 @@ impl Worker {
             }
         }
         let gate = self.gate(config, memory, existing.as_ref(), began);
+        let before = self.audit.as_ref().and(existing.as_ref()).and_then(|existing| existing.view.clone());
         let outcome = self.output(config, memory, (&target, existing), &gate, received, began).await;
+        if let Some(audit) = &self.audit {
+            let (name, target, before) = (&self.name, &target, before.as_deref());
+            let reconciled =
+                Reconciled { config, name, target, before, by_event: received.is_some(), outcome: &outcome };
+            record::record(audit, memory.recorded.get_or_insert_default(), &reconciled);
+        }
         if memory.refused || outcome.result == ReconcileResult::Failed {
             // The event has not reached the ConfigMap yet.
             self.trigger.note(received);

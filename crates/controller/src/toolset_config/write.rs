@@ -6,7 +6,7 @@ use kube::{Api, Resource, ResourceExt, core::PartialObjectMeta};
 use tokio::time::{Duration, Instant};
 use toolset::{
     Rendered,
-    config_map::{ConfigMapView, Manifest},
+    config_map::{ConfigMapView, Drift, Manifest},
     status::OutputState,
 };
 use tracing::{debug, info, warn};
@@ -75,9 +75,13 @@ impl Output<'_> {
         match decision {
             Decision::Leave(state) => Outcome::held(state),
             Decision::AwaitDeletion => self.await_deletion(memory),
-            Decision::Restore => self.restore(memory).await,
+            Decision::Restore => {
+                let found = self.lost(memory);
+                let change = Change { operation: Operation::Repair, found, reverts: true, plan_changed: false };
+                self.restore(memory).await.wrote(change)
+            }
             Decision::Nothing => self.unchanged(memory, manifest),
-            Decision::Write(change) => self.write(memory, rendered, manifest, &change).await,
+            Decision::Write(change) => self.write(memory, rendered, manifest, &change).await.wrote(change),
         }
     }
 
@@ -160,6 +164,13 @@ impl Output<'_> {
             Some(state) => Outcome::held(state),
             None => Outcome::unreported().requeue(Some(due).filter(|due| self.now < *due)),
         }
+    }
+
+    /// What the ConfigMap lacks of what was last applied.
+    fn lost(&self, memory: &Memory) -> Drift {
+        let (view, owned) = (self.existing.view.as_deref(), &self.existing.owned);
+        let applied = memory.applied.as_ref();
+        applied.zip(view).and_then(|(applied, view)| applied.drift(view, owned)).unwrap_or(Drift::Missing)
     }
 
     /// Restores a ConfigMap that was deleted or changed during a hold, as it was last applied.
@@ -278,7 +289,8 @@ impl Output<'_> {
         let failures = memory.failures;
         warn!(%namespace, %name, %config_map, reason = %cause, %error, failures, "cannot write the ConfigMap, trying again");
         let message = format!("The operator cannot write ConfigMap {}: {error}. It tries again.", self.target.name);
-        Outcome::new(OutputState::Failed { message }, ReconcileResult::Failed).requeue(retry_at)
+        let failed = Outcome::new(OutputState::Failed { message }, ReconcileResult::Failed);
+        Outcome { cause: Some(cause), ..failed }.requeue(retry_at)
     }
 
     /// The state of an output that another field manager keeps reverting.
