@@ -44,7 +44,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 mod tests {
     use std::process::Command;
 
-    use super::{super::layer::Layer, super::layout, *};
+    use super::{super::Image, super::layer::Layer, super::layout, *};
 
     #[test]
     fn the_archive_has_the_name_of_the_image_and_every_blob() {
@@ -55,7 +55,7 @@ mod tests {
             version: "1.2.3",
             architecture: "amd64",
             created: "1970-01-01T00:00:00Z",
-            program: "program",
+            contents: &Image::ToolsetOperator.contents(),
         };
         layout::write(&folder, &layer, &metadata).unwrap();
         let archive = pack(&folder, metadata.name).unwrap();

@@ -1,29 +1,28 @@
-//! Builds the program of the image.
+//! Builds the program of an image.
 
 use std::{env, fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use super::Contents;
 use crate::workspace;
 
-/// The name of the program in the workspace and in the image.
-pub(super) const NAME: &str = "toolset-controller";
-
 /// The start of the variables by which the tests redirect connections and shorten pauses of a debug build.
-const TESTS_ONLY: &[u8] = b"TOOLSET_TEST_";
+const TESTS_ONLY: [&[u8]; 2] = [b"TOOLSET_TEST_", b"DATASTORAGE_TEST_"];
 
 /// Builds the program and returns its bytes. It is linked statically and contains no paths of this machine.
 ///
 /// Fails if the program is not static, or if it contains what only the tests use.
-pub(super) fn build(target: &str) -> Result<Vec<u8>> {
-    let mut build =
-        workspace::cargo(&["build", "--release", "--package", "controller", "--bin", NAME, "--target", target]);
+pub(super) fn build(contents: &Contents, target: &str) -> Result<Vec<u8>> {
+    let Contents { package, program: name, profile, .. } = *contents;
+    let what = ["build", "--profile", profile, "--package", package, "--bin", name, "--target", target];
+    let mut build = workspace::cargo(&what);
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
     let cargo_home =
         cargo_home.context("cannot find the folder of cargo, because there is no home directory; set CARGO_HOME")?;
     // On GNU targets the C library is linked statically too. To look up names elsewhere than in files and DNS, it would
-    // load shared libraries. The program does not need them, because in a cluster it connects to the address of the API
-    // server. A static program cannot detect at run time whether the C library has getrandom. Without this setting it
+    // load shared libraries. The programs do not need them: in a cluster, the operator connects to the address of the API
+    // server, and Data Storage finds PostgreSQL by DNS, which the trial run repeats. A static program cannot detect at run time whether the C library has getrandom. Without this setting it
     // would need /dev/urandom, which the image does not have.
     let flags = format!(
         "-C target-feature=+crt-static --cfg getrandom_backend=\"linux_getrandom\" --remap-path-prefix={}=/src \
@@ -34,9 +33,13 @@ pub(super) fn build(target: &str) -> Result<Vec<u8>> {
     build.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
     workspace::succeed(&mut build)?;
     let here = workspace::built_here()?;
-    let path = here.parent().context("this program is not in a target folder")?.join(target).join("release").join(NAME);
+    let path = here.parent().context("this program is not in a target folder")?.join(target).join(profile).join(name);
     let program = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    ensure!(!contains(&program, TESTS_ONLY), "{} contains what only the tests may use", path.display());
+    ensure!(
+        !TESTS_ONLY.iter().any(|text| contains(&program, text)),
+        "{} contains what only the tests may use",
+        path.display()
+    );
     ensure!(!has_interpreter(&program)?, "{} is linked dynamically, but the image has no libraries", path.display());
     Ok(program)
 }
@@ -101,8 +104,8 @@ mod tests {
 
     #[test]
     fn a_program_with_a_variable_of_the_tests_is_detected() {
-        assert!(contains(b"..TOOLSET_TEST_REDIRECTS..", TESTS_ONLY));
-        assert!(!contains(b"TOOLSET_LOG_LEVEL", TESTS_ONLY));
+        assert!(contains(b"..TOOLSET_TEST_REDIRECTS..", TESTS_ONLY[0]));
+        assert!(!contains(b"TOOLSET_LOG_LEVEL", TESTS_ONLY[0]));
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::layer::Layer;
+use super::{Contents, layer::Layer};
 
-/// The user of the program. The chart uses the same number.
+/// The user of the program. The charts use the same number.
 const USER: &str = "65532:65532";
 const SOURCE: &str = env!("CARGO_PKG_REPOSITORY");
 
@@ -19,7 +19,7 @@ pub(super) struct ImageMetadata<'a> {
     pub(super) version: &'a str,
     pub(super) architecture: &'a str,
     pub(super) created: &'a str,
-    pub(super) program: &'a str,
+    pub(super) contents: &'a Contents,
 }
 
 /// Writes the layout to a folder and returns the digest of the manifest without the prefix `sha256:`.
@@ -58,15 +58,17 @@ pub(super) fn write(folder: &Path, layer: &Layer, metadata: &ImageMetadata<'_>) 
 }
 
 fn config(layer: &Layer, metadata: &ImageMetadata<'_>) -> Value {
+    let ports = metadata.contents.ports.iter().map(|port| (format!("{port}/tcp"), json!({})));
+    let ports: Map<_, _> = ports.collect();
     json!({
         "created": metadata.created,
         "architecture": metadata.architecture,
         "os": "linux",
         "config": {
             "User": USER,
-            "Entrypoint": [format!("/{}", metadata.program)],
+            "Entrypoint": [format!("/{}", metadata.contents.program)],
             "WorkingDir": "/",
-            "ExposedPorts": {"8080/tcp": {}, "9090/tcp": {}},
+            "ExposedPorts": ports,
             "Labels": labels(metadata),
         },
         "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", digest(&layer.archive))]},
@@ -76,8 +78,8 @@ fn config(layer: &Layer, metadata: &ImageMetadata<'_>) -> Value {
 
 fn labels(metadata: &ImageMetadata<'_>) -> Value {
     json!({
-        "org.opencontainers.image.title": "toolset-operator",
-        "org.opencontainers.image.description": "Keeps the toolset file of an AI operations agent up to date",
+        "org.opencontainers.image.title": metadata.contents.name,
+        "org.opencontainers.image.description": metadata.contents.description,
         "org.opencontainers.image.version": metadata.version,
         "org.opencontainers.image.created": metadata.created,
         "org.opencontainers.image.source": SOURCE,
@@ -96,7 +98,7 @@ pub(super) fn digest(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Image, *};
 
     #[test]
     fn every_blob_has_its_digest_as_its_name_and_no_blob_is_missing() {
@@ -107,7 +109,7 @@ mod tests {
             version: "1.2.3",
             architecture: "amd64",
             created: "1970-01-01T00:00:00Z",
-            program: "program",
+            contents: &Image::ToolsetOperator.contents(),
         };
         let manifest_digest = write(&folder, &layer, &metadata).unwrap();
 
@@ -123,7 +125,7 @@ mod tests {
         assert_eq!(config["config"]["User"], "65532:65532");
         assert_eq!(config["config"]["Labels"]["org.opencontainers.image.source"], SOURCE);
         assert!(SOURCE.starts_with("https://"), "{SOURCE}");
-        assert_eq!(config["config"]["Entrypoint"], json!(["/program"]));
+        assert_eq!(config["config"]["Entrypoint"], json!(["/toolset-controller"]));
         assert_eq!(config["rootfs"]["diff_ids"][0], format!("sha256:{}", digest(&layer.archive)));
         fs::remove_dir_all(&folder).unwrap();
     }

@@ -8,17 +8,18 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::binary;
+use super::Contents;
 use crate::workspace;
 
 /// The name and the version of a crate.
 type Crate = (String, String);
 
-/// The document for the program of `target`. `digest` is the SHA-256 digest of the program.
-pub(super) fn cyclone_dx(target: &str, version: &str, digest: &str) -> Result<String> {
+/// The document for the program of an image. `digest` is the SHA-256 digest of the program.
+pub(super) fn cyclone_dx(contents: &Contents, target: &str, version: &str, digest: &str) -> Result<String> {
     let tree = workspace::output(&mut workspace::cargo(&[
         "tree",
-        "--package=controller",
+        "--package",
+        contents.package,
         // Procedural macros run in the compiler and are not a part of the program.
         "--edges=normal,no-proc-macro",
         "--target",
@@ -27,11 +28,17 @@ pub(super) fn cyclone_dx(target: &str, version: &str, digest: &str) -> Result<St
         "--format=|{p}|{l}",
     ]))?;
     let lock = fs::read_to_string(workspace::root().join("Cargo.lock")).context("cannot read Cargo.lock")?;
-    let document = document(&tree, &checksums(&lock), version, digest)?;
+    let document = document(contents.program, &tree, &checksums(&lock), version, digest)?;
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
-fn document(tree: &str, checksums: &BTreeMap<Crate, String>, version: &str, digest: &str) -> Result<Value> {
+fn document(
+    program: &str,
+    tree: &str,
+    checksums: &BTreeMap<Crate, String>,
+    version: &str,
+    digest: &str,
+) -> Result<Value> {
     let mut licences = BTreeMap::new();
     let mut edges: BTreeMap<Crate, BTreeSet<Crate>> = BTreeMap::new();
     let mut path: Vec<Crate> = Vec::new();
@@ -79,7 +86,7 @@ fn document(tree: &str, checksums: &BTreeMap<Crate, String>, version: &str, dige
             "component": {
                 "type": "application",
                 "bom-ref": reference(&root),
-                "name": binary::NAME,
+                "name": program,
                 "version": version,
                 "licenses": [{"expression": "Apache-2.0"}],
                 "hashes": [{"alg": "SHA-256", "content": digest}],
@@ -128,7 +135,7 @@ mod tests {
 
     #[test]
     fn every_crate_is_listed_once_with_licence_checksum_and_dependencies() {
-        let document = document(TREE, &checksums(LOCK), "0.1.0", "dd").unwrap();
+        let document = document("toolset-controller", TREE, &checksums(LOCK), "0.1.0", "dd").unwrap();
         let component = |index: usize| &document["components"][index];
         assert_eq!(document["components"].as_array().unwrap().len(), 2);
         assert_eq!(component(0)["purl"], "pkg:cargo/a@1.0.0");
@@ -142,7 +149,7 @@ mod tests {
 
     #[test]
     fn unexpected_output_of_cargo_is_an_error() {
-        assert!(document("nonsense", &BTreeMap::new(), "0", "").is_err());
-        assert!(document("", &BTreeMap::new(), "0", "").is_err());
+        assert!(document("p", "nonsense", &BTreeMap::new(), "0", "").is_err());
+        assert!(document("p", "", &BTreeMap::new(), "0", "").is_err());
     }
 }

@@ -1,5 +1,8 @@
 //! Runs the program once as in a container: the layer is the root file system, and the user has no special permissions.
 
+mod data_storage;
+mod operator;
+
 use std::{
     fs,
     io::{Read as _, Write as _},
@@ -12,35 +15,31 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::{layer::Layer, layout::digest};
+use super::{Image, layer::Layer, layout::digest};
 use crate::workspace;
 
 const USER: u32 = 65532;
 /// The deadline for an answer. It is long, because the machine may be busy.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// A kubeconfig with an API server that does not exist. The program starts, sets up TLS and keeps trying to connect.
-/// The image has no CA certificates. In a pod the CA certificate of the cluster is mounted, and here it is a
-/// certificate whose key was discarded.
-const KUBECONFIG: &str = r#"{"apiVersion": "v1", "kind": "Config", "current-context": "c",
- "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
- "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1", "certificate-authority": "/ca.pem"}}],
- "users": [{"name": "u", "user": {"token": "t"}}]}"#;
 
-/// Unpacks the layer to `root` and runs the program there twice. The first run prints the version, which is returned.
-/// The second run starts the operator, waits until it answers, and stops it.
+/// Unpacks the layer to `root` and runs the program there. The first run prints the version, which is returned. The
+/// others try what the program needs in a cluster.
 ///
 /// Fails if the program does not run, does not answer or does not stop. Without root permissions it runs in a user
 /// namespace.
-pub(super) fn run(root: &Path, layout: &Path, layer: &Layer, program: &str) -> Result<String> {
+pub(super) fn run(image: Image, root: &Path, layout: &Path, layer: &Layer) -> Result<String> {
     fs::create_dir_all(root)?;
     // Unpacks the file that is shipped, not the layer in memory.
     let blob = layout.join("blobs/sha256").join(digest(&layer.compressed));
     workspace::succeed(
         workspace::command("tar").args(["--extract", "--gzip", "--file"]).arg(blob).arg("-C").arg(root),
     )?;
-    let program = format!("/{program}");
+    let program = format!("/{}", image.contents().program);
     let version = stdout_of(inside(root)?.arg(&program).arg("--version"))?;
-    start_and_stop(root, &program)?;
+    match image {
+        Image::ToolsetOperator => operator::run(root, &program)?,
+        Image::DataStorage => data_storage::run(root, &program)?,
+    }
     Ok(version)
 }
 
@@ -56,26 +55,20 @@ fn inside(root: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// Starts the program as in a pod, waits until it answers, and stops it.
-fn start_and_stop(root: &Path, program: &str) -> Result<()> {
-    fs::write(root.join("kubeconfig"), KUBECONFIG)?;
-    fs::write(root.join("ca.pem"), include_str!("trial-ca.pem"))?;
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-    let mut command = inside(root)?;
-    command
-        .arg(program)
-        .arg(format!("--health-addr=127.0.0.1:{port}"))
-        .args(["--metrics-addr=127.0.0.1:0", "--lease-namespace=default", "--leader-elect=true"])
-        .env("KUBECONFIG", "/kubeconfig")
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
+/// Starts a program as in a pod, waits until it answers on this port and does something else, and stops it.
+fn start_and_stop(command: &mut Command, port: u16, also: impl FnOnce(&mut Child) -> Result<()>) -> Result<()> {
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().context("cannot start the program")?;
-    let answered = wait_for_health(&mut child, port);
+    let answered = wait_for_health(&mut child, port).and_then(|()| also(&mut child));
     workspace::status(workspace::command("kill").args(["-TERM", &child.id().to_string()]).stderr(Stdio::null()))?;
     let ended = child.wait_with_output()?;
     answered.with_context(|| String::from_utf8_lossy(&ended.stderr).into_owned())?;
     ensure!(ended.status.success(), "the program stopped with {} after SIGTERM", ended.status);
     Ok(())
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 fn wait_for_health(child: &mut Child, port: u16) -> Result<()> {
