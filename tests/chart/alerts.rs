@@ -10,10 +10,11 @@ use e2e::chart;
 
 /// The rules.
 pub(crate) fn file() -> PathBuf {
-    chart::chart().join("files/alerts.yaml")
+    chart::OPERATOR.folder().join("files/alerts.yaml")
 }
 
-fn promtool(arguments: &[&Path]) -> Result<()> {
+/// Fails if promtool finds something wrong.
+pub(crate) fn promtool(arguments: &[&Path]) -> Result<()> {
     let Some(promtool) = chart::of_prometheus("promtool")? else { return Ok(()) };
     let output = Command::new(promtool).args(arguments).output()?;
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);

@@ -1,5 +1,5 @@
-//! The chart: what it renders, what happens when it is installed on a real API server, and what a real Prometheus makes of
-//! its alerts and its dashboard.
+//! The charts: what they render, what happens when they are installed on a real API server, and what a real Prometheus makes of
+//! their alerts and their dashboards.
 //!
 //! `cargo xtask test chart` brings Helm and Prometheus. Without it, `HELM` names Helm's program and `PROMETHEUS` the folder
 //! of Prometheus' programs; tests whose tools are missing are skipped, and fail where `CI` is set.
@@ -7,11 +7,14 @@
 mod agents;
 mod alerts;
 mod dashboard;
+mod data_storage;
 mod examples;
 mod first_steps;
+mod grafana;
 mod install;
 mod lifecycle;
 mod permissions;
+mod prometheus;
 mod rendered;
 mod subchart;
 mod workload;

@@ -22,6 +22,11 @@ agents:
   scheme: https
   apiKeySecret: {name: robusta-holmes-api-key, key: apiKey}
   caSecret: {name: robusta-holmes-tls, key: ca.crt}
+audit:
+  enabled: true
+  url: https://data-storage.data-storage.svc:8443
+  caConfigMap: {name: data-storage-ca, key: ca.crt}
+  podPort: 8443
 commonLabels: {team: platform}
 commonAnnotations: {owner: platform}
 rbac: {aggregateToEdit: true}
@@ -207,6 +212,45 @@ fn a_restart_is_granted_for_the_named_deployments_only() -> Result<()> {
 }
 
 #[test]
+fn records_have_a_token_for_data_storage_alone_and_are_off_by_default() -> Result<()> {
+    let Some(helm) = Helm::find()? else { return Ok(()) };
+    let rendered = helm.template(EVERYTHING)?;
+    let pod = &only(&rendered, "Deployment")?["spec"]["template"]["spec"];
+    let arguments: Vec<_> = pod["containers"][0]["args"].as_array().context("no arguments")?.iter().collect();
+    for argument in [
+        "--audit-url=https://data-storage.data-storage.svc:8443",
+        "--audit-token-file=/var/run/toolset-operator/audit/token",
+        "--audit-ca-file=/var/run/toolset-operator/audit/ca.crt",
+        "--audit-queue=1024",
+    ] {
+        ensure!(arguments.contains(&&json!(argument)), "{argument} is not among {arguments:?}");
+    }
+    let volume = pod["volumes"].as_array().context("no volumes")?.iter().find(|volume| volume["name"] == "audit");
+    let sources = json!([
+        {"serviceAccountToken": {"audience": "datastorage", "expirationSeconds": 3600, "path": "token"}},
+        {"configMap": {"name": "data-storage-ca", "optional": true, "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+    ]);
+    assert_eq!(volume.context("no volume")?["projected"]["sources"], sources);
+    let records = |rendered: &[Value]| -> BTreeSet<String> {
+        let roles = of_kind(rendered, "Role");
+        let may = roles.iter().filter(|role| role["rules"][0]["resources"] == json!(["auditrecords"]));
+        may.filter_map(|role| role["metadata"]["namespace"].as_str().map(str::to_owned)).collect()
+    };
+    assert_eq!(records(&rendered), ["agents", "holmes"].map(str::to_owned).into());
+    let egress = &only(&rendered, "NetworkPolicy")?["spec"]["egress"];
+    let ports = |ports: Value| egress.as_array().is_some_and(|rules| rules.contains(&json!({"ports": ports})));
+    ensure!(ports(json!([{"port": 8443, "protocol": "TCP"}])), "{egress:#}");
+    ensure!(ports(json!([{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}])), "{egress:#}");
+
+    let default = helm.template("networkPolicy: {egress: {enabled: true}}")?;
+    assert_eq!(records(&default), BTreeSet::new());
+    ensure!(!serde_json::to_string(&default)?.contains("audit"), "something of records is there by default");
+    refused(&helm, "audit: {enabled: true}", "audit.url is empty")?;
+    refused(&helm, "audit: {enabled: true, url: 'https://x'}", "requires audit.caSecret or audit.caConfigMap")?;
+    refused(&helm, "audit: {enabled: true, url: 'https://u:p@x'}", "audit")
+}
+
+#[test]
 fn on_openshift_the_user_is_left_to_it_and_owner_references_may_block() -> Result<()> {
     let Some(helm) = Helm::find()? else { return Ok(()) };
     let with = |values: &str, kinds: &[&str]| -> Result<(bool, bool)> {
@@ -338,7 +382,7 @@ fn the_dashboards_config_map_holds_the_file() -> Result<()> {
     let config_map = config_maps.iter().find(labelled).context("no ConfigMap with the label")?;
     let shown: Value =
         serde_json::from_str(config_map["data"]["toolset-operator.json"].as_str().context("no dashboard")?)?;
-    assert_eq!(shown, crate::dashboard::read()?);
+    assert_eq!(shown, crate::grafana::read(e2e::chart::OPERATOR)?);
     Ok(())
 }
 
@@ -368,8 +412,13 @@ fn install_yaml_is_the_chart_with_its_defaults() -> Result<()> {
 fn helm_lints_the_chart_without_a_warning() -> Result<()> {
     let Some(helm) = Helm::find()? else { return Ok(()) };
     let values = helm.values(EVERYTHING)?;
-    let arguments =
-        ["lint".into(), "--strict".into(), e2e::chart::chart().into_os_string(), "--values".into(), values.into()];
+    let arguments = [
+        "lint".into(),
+        "--strict".into(),
+        e2e::chart::OPERATOR.folder().into_os_string(),
+        "--values".into(),
+        values.into(),
+    ];
     helm.run(arguments)?;
     Ok(())
 }

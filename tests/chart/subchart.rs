@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 fn parent(helm: &Helm, folder: &Path) -> Result<()> {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/umbrella");
     let chart = fs::read_to_string(example.join("Chart.yaml"))?;
-    let path = e2e::chart::chart().canonicalize()?;
+    let path = e2e::chart::OPERATOR.folder().canonicalize()?;
     let absolute = format!("file://{}", path.display());
     fs::write(folder.join("Chart.yaml"), chart.replace("file://../../charts/toolset-operator", &absolute))?;
     fs::copy(example.join("values.yaml"), folder.join("values.yaml"))?;

@@ -5,14 +5,16 @@
 //! - [`demo`]: what `cargo xtask demo` shows.
 //! - [`chart`]: the chart, rendered and installed by the real Helm.
 //! - [`bench`]: what `cargo xtask bench` measures on the real API server.
+//! - [`datastorage`]: a real PostgreSQL, and the service Data Storage on it.
 //! - [`endurance`]: the operator under changes and faults of all kinds, and the checks of what it writes.
 
 pub mod bench;
 pub mod chart;
 pub mod controlplane;
+pub mod datastorage;
 pub mod demo;
 pub mod endurance;
 pub mod harness;
-mod random;
+pub mod random;
 pub mod stop;
 mod usage;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 /// A generator of random numbers: `SplitMix64`, which needs no library and no state but one number.
 #[derive(Clone, Debug)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
     /// A generator. The numbers depend only on the seed and the name.
-    pub(crate) fn new(seed: u64, name: &str) -> Self {
+    pub fn new(seed: u64, name: &str) -> Self {
         let named = name.bytes().fold(seed, |seed, byte| seed.rotate_left(9) ^ u64::from(byte));
         let mut random = Self(named);
         // Similar seeds give similar first states.
@@ -24,24 +24,24 @@ impl Random {
     }
 
     /// A number from 0 to `end`, without `end`. 0 if `end` is 0.
-    pub(crate) fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         let end = u64::try_from(end).unwrap_or(u64::MAX);
         // Smaller than `end`, which was a usize.
         usize::try_from(self.next() % end.max(1)).unwrap_or_default()
     }
 
     /// True in `chance` of a hundred cases.
-    pub(crate) fn percent(&mut self, chance: usize) -> bool {
+    pub fn percent(&mut self, chance: usize) -> bool {
         self.below(100) < chance
     }
 
     /// One of them. `None` if there are none.
-    pub(crate) fn one_of<'a, T>(&mut self, all: &'a [T]) -> Option<&'a T> {
+    pub fn one_of<'a, T>(&mut self, all: &'a [T]) -> Option<&'a T> {
         all.get(self.below(all.len()))
     }
 
     /// A time between these two.
-    pub(crate) fn between(&mut self, least: Duration, most: Duration) -> Duration {
+    pub fn between(&mut self, least: Duration, most: Duration) -> Duration {
         let span = most.saturating_sub(least).as_millis();
         let extra = self.below(usize::try_from(span).unwrap_or(usize::MAX));
         least + Duration::from_millis(u64::try_from(extra).unwrap_or_default())

@@ -4,13 +4,13 @@ use std::{
     env,
     ffi::{OsStr, OsString},
     os::unix::process::CommandExt as _,
-    process::ExitCode,
+    process::{Command, ExitCode},
 };
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 
-use crate::{programs, tools, workspace};
+use crate::{postgres, programs, tools, workspace};
 
 /// Every benchmark prints its measurements and whether the promises are kept, and then one line of `key=value` pairs. It
 /// exits with 1 if a promise is broken.
@@ -46,6 +46,13 @@ pub(crate) enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Measure how fast Data Storage writes and reads, and compare it with what PostgreSQL does without it.
+    #[command(disable_help_flag = true)]
+    Datastorage {
+        /// The options that `cargo xtask bench datastorage --help` lists.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Check every write of two replicas for an hour, while the cluster changes, requests fail and leaders die.
     #[command(disable_help_flag = true)]
     Endurance {
@@ -62,6 +69,7 @@ pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
         Bench::Configs { arguments } => ("configs", arguments),
         Bench::Recognise { arguments } => ("recognise", arguments),
         Bench::Idle { arguments } => ("idle", arguments),
+        Bench::Datastorage { arguments } => ("datastorage", arguments),
         Bench::Endurance { arguments } => ("endurance", arguments),
     };
     if has(arguments, "--help") || has(arguments, "-h") {
@@ -79,7 +87,7 @@ pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
         }
     }
     command.extend_from_slice(arguments);
-    on_the_api_server(&command)
+    if name == "datastorage" { on_postgresql(&command) } else { on_the_api_server(&command) }
 }
 
 /// Runs the half of `recognise` that needs no API server. Returns whether its promises are kept.
@@ -90,21 +98,35 @@ fn pure_part() -> Result<bool> {
     Ok(workspace::status(&mut workspace::cargo(&BENCH))?.success())
 }
 
-/// Builds the optimised programs and replaces this process with the benchmark, so that Ctrl-C reaches only the benchmark.
+/// Builds the optimised programs and replaces this process with a benchmark of the operator, so that Ctrl-C reaches only the benchmark.
 fn on_the_api_server(arguments: &[OsString]) -> Result<ExitCode> {
-    // The build shows its progress, because the first one takes minutes.
-    let build = ["build", "--release", "--workspace", "--bin", "bench", "--bin", "toolset-controller"];
-    workspace::succeed(&mut workspace::cargo(&build))?;
-    let program = workspace::optimised("bench")?;
-    let mut command = workspace::command(&program);
-    command
-        .args(arguments)
-        .current_dir(env::current_dir()?)
-        .env("TOOLSET_CONTROLLER", workspace::optimised("toolset-controller")?);
+    let mut command = optimised("toolset-controller", "TOOLSET_CONTROLLER")?;
     if has(arguments, "--chart") {
         command.env("HELM", tools::helm()?);
     }
-    Err(command.exec()).with_context(|| format!("cannot run {}", program.display()))
+    replace_this_process(command.args(arguments))
+}
+
+/// The same for the benchmark of Data Storage.
+fn on_postgresql(arguments: &[OsString]) -> Result<ExitCode> {
+    let postgres = postgres::variables()?;
+    let mut command = optimised("datastorage", "DATASTORAGE_PROGRAM")?;
+    replace_this_process(command.envs(postgres).args(arguments))
+}
+
+/// Builds the optimised benchmarks and the program that they measure. `variable` names the program.
+fn optimised(measured: &str, variable: &str) -> Result<Command> {
+    // The build shows its progress, because the first one takes minutes.
+    let build = ["build", "--release", "--workspace", "--bin", "bench", "--bin", measured];
+    workspace::succeed(&mut workspace::cargo(&build))?;
+    let mut command = workspace::command(workspace::optimised("bench")?);
+    command.current_dir(env::current_dir()?).env(variable, workspace::optimised(measured)?);
+    Ok(command)
+}
+
+fn replace_this_process(command: &mut Command) -> Result<ExitCode> {
+    let error = command.exec();
+    Err(error).with_context(|| format!("cannot run {}", command.get_program().display()))
 }
 
 fn has(arguments: &[OsString], argument: &str) -> bool {

@@ -12,6 +12,8 @@ mod docs;
 mod generated;
 mod image;
 mod krew;
+mod mcp_client;
+mod postgres;
 mod programs;
 mod test;
 mod tools;
@@ -53,7 +55,7 @@ enum Command {
     Bench(bench::Bench),
     /// Generate the CustomResourceDefinitions from crates/crd-types
     Crds(crds::Arguments),
-    /// Generate the schema and the README of the chart from its values, and render charts/install.yaml
+    /// Generate the schema and the README of each chart from its values, and render charts/install.yaml
     Chart(generated::Arguments),
     /// Generate the ToolsetConfig reference, and check the links and the code blocks of the documentation
     Docs(generated::Arguments),

@@ -104,8 +104,8 @@ pub(crate) fn chromium() -> Result<PathBuf> {
     present().context(advice)
 }
 
-/// Whether this user can install packages.
-fn is_root() -> bool {
+/// Whether this user is root.
+pub(crate) fn is_root() -> bool {
     workspace::output(workspace::command("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }
 

@@ -1,4 +1,4 @@
-//! What `cargo xtask bench` measures on the real API server.
+//! What `cargo xtask bench` measures on the real API server, and on the real PostgreSQL.
 //!
 //! ```text
 //! population: Services as a cluster has them ──► API server ──► operator      usage: memory and CPU, from /proc
@@ -9,12 +9,14 @@
 //! - [`freshness`]: milliseconds from a Service's change to the ConfigMap's, and what a change costs.
 //! - [`configs`]: the cost of an event with many ToolsetConfigs.
 //! - [`memory`]: memory with thousands of Services watched.
+//! - [`datastorage`]: how fast Data Storage writes and reads, beside PostgreSQL alone.
 //! - [`idle`]: what the operator costs, and what it writes, while nothing changes.
 //!
 //! Each benchmark prints what it measured, which promises are kept and which are broken, and one line of `key=value`
 //! pairs. Ctrl-C ends a benchmark at once; the control plane's watchdog ends what it started.
 
 pub mod configs;
+pub mod datastorage;
 pub mod endurance;
 pub mod floor;
 pub mod freshness;

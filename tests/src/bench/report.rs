@@ -42,6 +42,12 @@ impl Report {
         self.promise(kept, format_args!("{what}: {} (at most {limit}{unit})", number(value)));
     }
 
+    /// Adds whether a number is at least what was promised. A number that could not be measured breaks the promise.
+    pub(super) fn at_least(&mut self, limit: f64, unit: &str, what: impl Display, value: Option<f64>) {
+        let kept = value.is_some_and(|value| value >= limit);
+        self.promise(kept, format_args!("{what}: {} (at least {limit}{unit})", number(value)));
+    }
+
     /// Whether every promise is kept, if there are any.
     pub(super) fn kept(&self) -> bool {
         self.broken == 0
@@ -86,6 +92,8 @@ mod tests {
         report.at_most(2.0, " ms", "b", None);
         report.at_most(2.0, "", "c", Some(f64::NAN));
         report.promise(false, "d");
+        report.at_least(1.5, " times", "e", Some(1.5));
+        report.at_least(1.5, "", "f", Some(1.25));
         assert!(!report.kept());
         assert_eq!(report.pairs, "bench=x a=1.23 b=-");
         let expected = [
@@ -93,7 +101,9 @@ mod tests {
             "BROKEN: b: - (at most 2 ms)",
             "BROKEN: c: NaN (at most 2)",
             "BROKEN: d",
+            "kept:   e: 1.50 (at least 1.5 times)",
+            "BROKEN: f: 1.25 (at least 1.5)",
         ];
-        assert_eq!((report.promises, report.broken), (expected.map(str::to_owned).to_vec(), 3));
+        assert_eq!((report.promises, report.broken), (expected.map(str::to_owned).to_vec(), 4));
     }
 }

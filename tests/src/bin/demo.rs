@@ -29,6 +29,7 @@ const INTERRUPTED: u8 = 130;
   cargo xtask demo                        run the demo, which takes about ten seconds after the first build
   cargo xtask demo --keep                 keep everything running until Ctrl-C, so that you can try things
   cargo xtask demo --release              use an optimised build of the operator
+  cargo xtask demo --with-data-storage    also record the changes in Data Storage, on a PostgreSQL of its own
   cargo xtask demo --context kind-test    use a cluster of yours, with your own permissions
 
 On a cluster of yours, the demo creates namespaces that start with toolset-demo-, and the
@@ -50,12 +51,22 @@ struct Arguments {
     /// Use an optimised build of the operator. The first build takes minutes longer, and the operator reacts faster.
     #[arg(long)]
     release: bool,
+    /// Also start PostgreSQL and Data Storage, which records every change of the ConfigMap. Shows how a record is found and
+    /// how the records are verified.
+    #[arg(long)]
+    with_data_storage: bool,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match demo::run(Options { keep: arguments.keep, context: arguments.context, optimised: arguments.release }).await {
+    let options = Options {
+        keep: arguments.keep,
+        context: arguments.context,
+        optimised: arguments.release,
+        with_data_storage: arguments.with_data_storage,
+    };
+    match demo::run(options).await {
         Ok(Ended::Shown) => ExitCode::SUCCESS,
         Ok(Ended::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(error) => {

@@ -13,23 +13,49 @@ use tempfile::TempDir;
 
 use super::tools;
 
-/// The chart's folder.
-pub fn chart() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/toolset-operator")
+/// A chart of this project, with the namespace in which its tests render it. A release has the name of its chart.
+#[derive(Clone, Copy, Debug)]
+pub struct Chart {
+    /// The name of the chart.
+    pub name: &'static str,
+    namespace: &'static str,
 }
 
-/// Helm, with settings of its own.
+/// The chart of the operator.
+pub const OPERATOR: Chart = Chart { name: "toolset-operator", namespace: "holmes" };
+/// The chart of Data Storage.
+pub const DATA_STORAGE: Chart = Chart { name: "data-storage", namespace: "audit" };
+
+impl Chart {
+    /// The chart's folder.
+    pub fn folder(self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts").join(self.name)
+    }
+}
+
+/// Helm for one chart, with settings of its own.
 pub struct Helm {
+    chart: Chart,
     program: PathBuf,
     kubeconfig: Option<PathBuf>,
     home: TempDir,
 }
 
 impl Helm {
-    /// `None` where there is no Helm, which has then been said.
+    /// For the chart of the operator. `None` where there is no Helm, which has then been said.
     pub fn find() -> Result<Option<Self>> {
+        Self::find_for(OPERATOR)
+    }
+
+    /// The same for another chart.
+    pub fn find_for(chart: Chart) -> Result<Option<Self>> {
         let Some(program) = tools::helm()? else { return Ok(None) };
-        Ok(Some(Self { program, kubeconfig: None, home: tempfile::tempdir()? }))
+        Ok(Some(Self { chart, program, kubeconfig: None, home: tempfile::tempdir()? }))
+    }
+
+    /// The chart.
+    pub fn chart(&self) -> Chart {
+        self.chart
     }
 
     /// The same for a cluster.
@@ -61,7 +87,7 @@ impl Helm {
         String::from_utf8(output.stdout).context("Helm's output is not UTF-8")
     }
 
-    /// What the chart renders with these values (a YAML document), as release `toolset-operator` in namespace `holmes`,
+    /// What the chart renders with these values (a YAML document), as a release with the chart's name in its namespace,
     /// without what only `helm test` creates.
     pub fn template(&self, values: &str) -> Result<Vec<Value>> {
         self.template_with(values, &[])
@@ -70,12 +96,12 @@ impl Helm {
     /// The same, for an API server that has these kinds as well: `group/version/Kind`.
     pub fn template_with(&self, values: &str, kinds: &[&str]) -> Result<Vec<Value>> {
         let kinds = kinds.iter().flat_map(|kind| ["--api-versions", kind]);
-        self.template_of(&chart(), values, ["--skip-tests"].into_iter().chain(kinds))
+        self.template_of(&self.chart.folder(), values, ["--skip-tests"].into_iter().chain(kinds))
     }
 
     /// What `helm test` creates, with these values.
     pub fn template_of_test(&self, values: &str) -> Result<Vec<Value>> {
-        self.template_of(&chart(), values, ["--show-only", "templates/tests/probe.yaml"])
+        self.template_of(&self.chart.folder(), values, ["--show-only", "templates/tests/*.yaml"])
     }
 
     /// What a chart in a folder renders with these values, with further arguments.
@@ -86,8 +112,8 @@ impl Helm {
         arguments: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<Value>> {
         let file = self.values(values)?;
-        let mut all: Vec<OsString> = vec!["template".into(), "toolset-operator".into(), chart.into()];
-        all.extend(["--namespace", "holmes", "--kube-version", "1.36.0"].map(Into::into));
+        let mut all: Vec<OsString> = vec!["template".into(), self.chart.name.into(), chart.into()];
+        all.extend(["--namespace", self.chart.namespace, "--kube-version", "1.36.0"].map(Into::into));
         all.extend(["--values".into(), file.into_os_string()]);
         all.extend(arguments.into_iter().map(Into::into));
         objects(&self.run(all)?)

@@ -1,4 +1,4 @@
-//! A release of the chart on a real API server, and the controller as its Deployment would run it.
+//! A release of a chart on a real API server, and the controller as its Deployment would run it.
 
 use std::{ffi::OsString, fs, path::PathBuf};
 
@@ -7,13 +7,12 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use kube::Api;
 use serde_json::Value;
 
-use super::{Helm, arguments, chart};
+use super::{Chart, Helm, OPERATOR, arguments};
 use crate::{
     controlplane::ports,
     harness::{Controller, ControllerOptions, World},
 };
 
-const NAME: &str = "toolset-operator";
 /// The argument with the folder of the agents.
 const AGENTS: &str = "--agents-dir=";
 
@@ -21,23 +20,33 @@ const AGENTS: &str = "--agents-dir=";
 pub struct Release {
     helm: Helm,
     namespace: String,
-    /// Where the Deployment's arguments say that it listens: free ports of this machine.
-    addresses: String,
+    /// Values of every revision.
+    always: String,
 }
 
 impl Release {
-    /// What is to be installed into a namespace; nothing is yet. `None` where there is no Helm.
+    /// The operator, to be installed into a namespace; nothing is yet. Its arguments name free ports of this machine.
+    /// `None` where there is no Helm.
     pub fn new(world: &World, namespace: &str) -> Result<Option<Self>> {
-        let Some(helm) = Helm::find()? else { return Ok(None) };
-        let helm = helm.with_kubeconfig(world.cluster().kubeconfig());
         let (health, metrics) = (ports::free()?, ports::free()?);
         let addresses = format!("bindAddress: 127.0.0.1\nports: {{health: {health}, metrics: {metrics}}}\n");
-        Ok(Some(Self { helm, namespace: namespace.to_owned(), addresses }))
+        Self::of(OPERATOR, world, namespace, addresses)
+    }
+
+    /// A chart that is to be installed into a namespace, with values of every revision. `None` where there is no Helm.
+    pub fn of(chart: Chart, world: &World, namespace: &str, always: String) -> Result<Option<Self>> {
+        let Some(helm) = Helm::find_for(chart)? else { return Ok(None) };
+        let helm = helm.with_kubeconfig(world.cluster().kubeconfig());
+        Ok(Some(Self { helm, namespace: namespace.to_owned(), always }))
+    }
+
+    fn name(&self) -> &'static str {
+        self.helm.chart().name
     }
 
     /// The ServiceAccount's user name, as the audit log has it.
     pub fn user(&self) -> String {
-        format!("system:serviceaccount:{}:{NAME}", self.namespace)
+        format!("system:serviceaccount:{}:{}", self.namespace, self.name())
     }
 
     /// Installs with these values and returns Helm's words, NOTES included.
@@ -52,24 +61,24 @@ impl Release {
 
     /// Runs `helm test`, which waits until the Pod of the test has ended.
     pub fn test(&self) -> Result<String> {
-        self.run(vec!["test".into(), NAME.into(), "--timeout".into(), "60s".into()])
+        self.run(vec!["test".into(), self.name().into(), "--timeout".into(), "60s".into()])
     }
 
     /// Goes back to a revision.
     pub fn rollback(&self, revision: u32) -> Result<String> {
-        self.run(vec!["rollback".into(), NAME.into(), revision.to_string().into()])
+        self.run(vec!["rollback".into(), self.name().into(), revision.to_string().into()])
     }
 
     /// Uninstalls, and waits until what goes is gone.
     pub fn uninstall(&self) -> Result<String> {
-        self.run(vec!["uninstall".into(), NAME.into(), "--wait".into()])
+        self.run(vec!["uninstall".into(), self.name().into(), "--wait".into()])
     }
 
     /// Starts the controller with exactly the arguments of the Deployment on the API server, and with a token of its
     /// ServiceAccount: no kubelet does it here. Only the folder with the agents is elsewhere. `environment` is added.
     pub async fn start_controller(&self, world: &mut World, environment: &[(String, String)]) -> Result<Controller> {
         let deployments: Api<Deployment> = world.api(&self.namespace);
-        let deployment = serde_json::to_value(deployments.get(NAME).await?)?;
+        let deployment = serde_json::to_value(deployments.get(self.name()).await?)?;
         let account = deployment.pointer("/spec/template/spec/serviceAccountName").and_then(|name| name.as_str());
         let account = account.context("the Deployment names no ServiceAccount")?;
         let kubeconfig = world.folder().join("release.kubeconfig");
@@ -104,8 +113,14 @@ impl Release {
     }
 
     fn helm_with(&self, verb: &str, values: &str) -> Result<String> {
-        let file: PathBuf = self.helm.values(&format!("{}{values}", self.addresses))?;
-        self.run(vec![verb.into(), NAME.into(), chart().into(), "--values".into(), file.into()])
+        let file: PathBuf = self.helm.values(&format!("{}{values}", self.always))?;
+        self.run(vec![
+            verb.into(),
+            self.name().into(),
+            self.helm.chart().folder().into(),
+            "--values".into(),
+            file.into(),
+        ])
     }
 
     fn run(&self, mut arguments: Vec<OsString>) -> Result<String> {

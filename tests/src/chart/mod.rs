@@ -1,4 +1,4 @@
-//! The chart as its users handle it: rendered and installed by the real Helm.
+//! The charts as their users handle them: rendered and installed by the real Helm.
 //!
 //! What is missing is a skip with a name, and a failure where `CI` is set.
 
@@ -7,7 +7,7 @@ mod installed;
 mod tools;
 
 pub use self::{
-    helm::{Helm, arguments, chart, objects, of_kind, only},
+    helm::{Chart, DATA_STORAGE, Helm, OPERATOR, arguments, objects, of_kind, only},
     installed::Release,
     tools::{controllers_run, of_prometheus, skipped},
 };

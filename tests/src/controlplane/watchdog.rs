@@ -13,20 +13,34 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-// Killed processes may still be writing when the first `rm` walks the folder.
+// Killed processes may still be writing when the first `rm` walks the folder. A database that is killed leaves shared memory
+// behind, so it is asked first, and ends within milliseconds.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
 pids=
+databases=
+without() {
+  left=
+  for each in $1; do [ "$each" = "$2" ] || left="$left $each"; done
+}
 while read -r word pid; do
   case $word in
     guard) pids="$pids $pid" ;;
+    database)
+      without "$pids" "$pid"; pids=$left
+      databases="$databases $pid" ;;
     release)
-      left=
-      for each in $pids; do [ "$each" = "$pid" ] || left="$left $each"; done
-      pids=$left ;;
+      without "$pids" "$pid"; pids=$left
+      without "$databases" "$pid"; databases=$left ;;
   esac
 done
+for each in $databases; do kill -QUIT "$each"; done
 for each in $pids; do kill -KILL "$each"; done
+for each in $databases; do
+  tries=0
+  while kill -0 "$each" && [ "$tries" -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
+  kill -KILL "$each"
+done
 rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }
 "#;
 
@@ -60,6 +74,11 @@ impl Watchdog {
     /// Kills this process should we die before [`release`](Self::release).
     pub(crate) fn guard(&self, pid: u32) -> Result<()> {
         self.say("guard", pid)
+    }
+
+    /// Ends a guarded process with SIGQUIT, and with SIGKILL only if it still runs after 5 s.
+    pub(crate) fn ask_first(&self, pid: u32) -> Result<()> {
+        self.say("database", pid)
     }
 
     /// Forgets a process that has ended, before its pid is used again.
@@ -109,5 +128,19 @@ mod tests {
         assert_eq!(released.try_wait().unwrap(), None);
         released.kill().unwrap();
         released.wait().unwrap();
+    }
+    #[test]
+    fn a_process_that_is_asked_first_can_end_in_order() {
+        let folder = tempfile::tempdir().unwrap().keep();
+        let watchdog = Watchdog::start(&folder).unwrap();
+        let mut asked = sleeper();
+        watchdog.guard(asked.id()).unwrap();
+        watchdog.ask_first(asked.id()).unwrap();
+
+        let waiter = std::thread::spawn(move || asked.wait().unwrap().signal());
+        drop(watchdog);
+
+        assert_eq!(waiter.join().unwrap(), Some(3));
+        assert!(!folder.exists());
     }
 }

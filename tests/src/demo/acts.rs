@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{
     changes::{self, Answer, FILE, WRONG},
     excerpt,
+    records::Records,
     screen::{Ink, Screen, count, time},
     sightings::Sightings,
     stack::Stack,
@@ -27,6 +28,8 @@ pub(super) struct Acts<'a> {
     pub(super) stack: &'a Stack,
     pub(super) screen: &'a mut Screen,
     pub(super) optimised: bool,
+    /// Data Storage, if the user asked for it.
+    pub(super) records: Option<Records>,
 }
 
 impl Acts<'_> {
@@ -91,13 +94,16 @@ impl Acts<'_> {
 
     pub(super) async fn start_operator(&mut self) -> Result<Controller> {
         self.screen.step("Start the operator");
-        self.screen.command(if self.stage.is_own() {
-            "toolset-controller"
+        let namespaces = if self.stage.is_own() {
+            ""
         } else {
-            "toolset-controller --watch-namespaces=toolset-demo-… --config-namespaces=toolset-demo-…"
-        });
+            " --watch-namespaces=toolset-demo-… --config-namespaces=toolset-demo-…"
+        };
+        let records = self.records.iter().map(|records| format!("--audit-url={}", records.url())).collect::<Vec<_>>();
+        let flags = records.iter().fold(namespaces.to_owned(), |flags, flag| flags + " " + flag);
+        self.screen.command(&format!("toolset-controller{flags}"));
         let started = Instant::now();
-        let controller = self.stage.start_controller(self.stack).await?;
+        let controller = self.stage.start_controller(self.stack, records).await?;
         self.screen.done(&format!(
             "ready after {}. It has listed all Services, and it writes nothing without a ToolsetConfig",
             time(started.elapsed())
@@ -112,6 +118,9 @@ impl Acts<'_> {
         self.show_config_map().await?;
         self.show_result().await?;
         self.change_things(&mut sightings).await?;
+        if let Some(records) = &self.records {
+            records.show(self.screen, &self.stack.grafana.name_any()).await?;
+        }
         self.explain().await?;
         if keep { self.keep_running(controller).await } else { Ok(()) }
     }
@@ -254,6 +263,7 @@ impl Acts<'_> {
         let rows: Vec<_> =
             super::keep::ideas(&kubectl, &self.stage.context_flag(), self.stack, &controller.metrics_url())
                 .into_iter()
+                .chain(self.records.iter().flat_map(Records::ideas))
                 .map(|(command, what)| vec![(Ink::Name, command), (Ink::Dim, what)])
                 .collect();
         self.screen.table(&[], &rows);
@@ -263,6 +273,7 @@ impl Acts<'_> {
             tokio::time::sleep(Duration::from_secs(1)).await;
             self.stage.require_running()?;
             controller.process().require_running()?;
+            self.records.as_mut().map_or(Ok(()), Records::require_running)?;
         }
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! stage: a control plane, or the user's cluster ──► stack: examples/*.yaml ──► the operator ──► sightings of the
 //! ConfigMap acts: the steps, in order, with what the screen says of each        changes: what is done, and how long
-//! the answer took
+//! the answer took          records: Data Storage, if the user asked for it
 //! ```
 //!
 //! After an error or Ctrl-C, the demo also deletes what it created.
@@ -13,6 +13,7 @@ mod changes;
 mod excerpt;
 mod keep;
 mod programs;
+mod records;
 mod screen;
 mod sightings;
 mod stack;
@@ -24,6 +25,7 @@ use anyhow::{Context as _, Result};
 
 use self::{
     acts::Acts,
+    records::Records,
     screen::{Ink, Screen, time},
     stack::Stack,
     stage::Stage,
@@ -39,6 +41,8 @@ pub struct Options {
     pub context: Option<String>,
     /// The operator is an optimised build.
     pub optimised: bool,
+    /// Start Data Storage beside the operator.
+    pub with_data_storage: bool,
 }
 
 /// How the demo ended.
@@ -68,9 +72,10 @@ pub async fn run(options: Options) -> Result<Ended> {
     let stack = Stack::read(stage.prefix(), healthy)?;
 
     let outcome = {
-        let mut acts = Acts { stage: &mut stage, stack: &stack, screen: &mut screen, optimised: options.optimised };
+        let mut acts =
+            Acts { stage: &mut stage, stack: &stack, screen: &mut screen, optimised: options.optimised, records: None };
         tokio::select! {
-            outcome = show(&mut acts, options.keep) => outcome.map(|()| Ended::Shown),
+            outcome = show(&mut acts, &options) => outcome.map(|()| Ended::Shown),
             _ = stop.asked() => Ok(Ended::Interrupted),
         }
     };
@@ -104,11 +109,14 @@ async fn open(screen: &mut Screen, context: Option<&str>) -> Result<Stage> {
     Ok(stage)
 }
 
-async fn show(acts: &mut Acts<'_>, keep: bool) -> Result<()> {
+async fn show(acts: &mut Acts<'_>, options: &Options) -> Result<()> {
     acts.install_crd().await?;
     acts.apply_stack().await?;
+    if options.with_data_storage {
+        acts.records = Some(Records::start(acts.screen).await?);
+    }
     let mut controller = acts.start_operator().await?;
-    let outcome = acts.rest(&mut controller, keep).await;
+    let outcome = acts.rest(&mut controller, options.keep).await;
     if outcome.is_err() {
         acts.screen.heading("The end of the operator's log");
         acts.screen.block(&controller.process().log_tail(15), Ink::Dim);

@@ -171,13 +171,14 @@ impl Stage {
     }
 
     /// Starts the operator, in a cluster of the user's for the demo's namespaces only.
-    pub(super) async fn start_controller(&self, stack: &Stack) -> Result<Controller> {
+    pub(super) async fn start_controller(&self, stack: &Stack, arguments: Vec<String>) -> Result<Controller> {
         let namespaces: Vec<String> = stack.namespaces().into_keys().collect();
         let unrestricted = if self.plane.is_some() { Some(Vec::new()) } else { None };
         let options = ControllerOptions {
             watch_namespaces: unrestricted.clone(),
             config_namespaces: unrestricted,
             log_level: Some("info".to_owned()),
+            arguments,
             ..ControllerOptions::default()
         };
         let place = Place {

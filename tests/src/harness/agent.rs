@@ -39,6 +39,11 @@ struct Replicas {
 static REPLICAS: Mutex<Option<Replicas>> = Mutex::new(None);
 
 impl LibraryAgent {
+    /// An environment variable of the agent with a token, for entries that need one.
+    pub const TOKEN_VARIABLE: &str = "TEST_AGENT_TOKEN";
+    /// The token.
+    pub const TOKEN: &str = "the-token-of-the-agent";
+
     /// Starts a replica with an empty toolset file. `None` if the agent is not installed.
     pub async fn start() -> Result<Option<Self>> {
         let Some(python) = env::var_os(PYTHON).filter(|path| !path.is_empty()) else { return Ok(None) };
@@ -84,6 +89,11 @@ impl LibraryAgent {
         self.call("POST", "/test/hosts", &hosts.to_string()).await.map(drop)
     }
 
+    /// What it says about itself and its toolsets.
+    pub async fn info(&self) -> Result<Value> {
+        Ok(serde_json::from_str(&self.call("GET", "/api/info?detail=full", "").await?)?)
+    }
+
     /// The requests of the operator so far.
     pub async fn requests(&self) -> Result<Vec<Value>> {
         Ok(serde_json::from_str(&self.call("GET", "/test/requests", "").await?)?)
@@ -110,7 +120,8 @@ impl Replicas {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("agent/info_server.py");
         let mut command = Command::new(python);
         // The agent must not find a cluster.
-        command.arg(program).env("KUBECONFIG", "/nonexistent").stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(program).env("KUBECONFIG", "/nonexistent");
+        command.env(LibraryAgent::TOKEN_VARIABLE, LibraryAgent::TOKEN).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot run {}", python.display()))?;
         let input = child.stdin.take().context("no standard input")?;
         let output = BufReader::new(child.stdout.take().context("no standard output")?);

@@ -50,7 +50,7 @@ pub use self::{
     wait::{DEADLINE, absent, eventually, holds, present, within},
     world::{World, isolated, scenario},
 };
-pub(crate) use self::{config::resource as toolset_config_resource, controller::Place};
+pub(crate) use self::{config::resource as toolset_config_resource, controller::Place, programs::program};
 
 /// What nearly every test uses.
 pub mod prelude {

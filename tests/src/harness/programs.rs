@@ -38,7 +38,8 @@ pub async fn toolset_controller_says(arguments: Vec<String>) -> Result<Output> {
     tokio::task::spawn_blocking(move || command.output()).await?.context("cannot run toolset-controller")
 }
 
-async fn program(name: &str, variable: &str) -> Result<PathBuf> {
+/// The path of a program of the workspace, or the path in an environment variable.
+pub(crate) async fn program(name: &str, variable: &str) -> Result<PathBuf> {
     static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
     if let Some(path) = env::var_os(variable).filter(|path| !path.is_empty()) {
         return Ok(PathBuf::from(path));
@@ -47,13 +48,12 @@ async fn program(name: &str, variable: &str) -> Result<PathBuf> {
     Ok(folder.join(name))
 }
 
-/// Builds both and returns the folder that they are in.
+/// Builds all of them and returns the folder that they are in.
 fn build() -> Result<PathBuf> {
     let mut cargo = command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // For the whole workspace, so that dependencies keep the features that `cargo xtask test` builds them with.
-    cargo
-        .args(["build", "--quiet", "--workspace", "--bin", "toolset-controller", "--bin", "kubectl-toolset"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.args(["build", "--quiet", "--workspace"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.args(["toolset-controller", "kubectl-toolset", "datastorage"].iter().flat_map(|name| ["--bin", name]));
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }

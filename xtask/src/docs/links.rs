@@ -10,8 +10,13 @@ use anyhow::{Context as _, Result};
 
 use super::markdown::Page;
 
-/// The URL of the runbooks.
-const RUNBOOKS: &str = "https://github.com/kubernaut/toolset-operator/blob/main/docs/runbooks.md#";
+/// The URL of the documentation.
+const DOCS: &str = "https://github.com/kubernaut/toolset-operator/blob/main/";
+/// The alerts, and the page with their runbooks.
+const ALERTS: [(&str, &str); 2] = [
+    ("charts/data-storage/files/alerts.yaml", "docs/data-storage/runbooks.md"),
+    ("charts/toolset-operator/files/alerts.yaml", "docs/runbooks.md"),
+];
 
 /// One line for every broken link, every page that is not in the book, and every alert without a runbook.
 pub(super) fn problems(root: &Path, pages: &[Page]) -> Result<Vec<String>> {
@@ -31,8 +36,10 @@ pub(super) fn problems(root: &Path, pages: &[Page]) -> Result<Vec<String>> {
             problems.push(format!("{}: the page is not in docs/SUMMARY.md", page.path.display()));
         }
     }
-    let runbooks = by_path.get(Path::new("docs/runbooks.md")).context("docs/runbooks.md does not exist")?;
-    problems.extend(alerts_without_runbook(root, runbooks)?);
+    for (alerts, runbooks) in ALERTS {
+        let page = by_path.get(Path::new(runbooks)).with_context(|| format!("{runbooks} does not exist"))?;
+        problems.extend(alerts_without_runbook(root, Path::new(alerts), page)?);
+    }
     Ok(problems)
 }
 
@@ -74,21 +81,22 @@ fn resolve(folder: &Path, link: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-fn alerts_without_runbook(root: &Path, runbooks: &Page) -> Result<Vec<String>> {
-    let path = Path::new("charts/toolset-operator/files/alerts.yaml");
+fn alerts_without_runbook(root: &Path, path: &Path, runbooks: &Page) -> Result<Vec<String>> {
     let text = fs::read_to_string(root.join(path)).with_context(|| format!("cannot read {}", path.display()))?;
     let rules: serde_json::Value =
         serde_saphyr::from_str(&text).context("the file with the alerts is not valid YAML")?;
     let groups = rules["groups"].as_array().context("the file with the alerts has no groups")?;
     let alerts = groups.iter().filter_map(|group| group["rules"].as_array()).flatten();
+    let page = runbooks.path.display();
+    let start = format!("{DOCS}{page}#");
     let problem = |alert: &serde_json::Value| {
         let name = alert["alert"].as_str().unwrap_or_default();
         let url = alert["annotations"]["runbook_url"].as_str().unwrap_or_default();
-        let anchor = url.strip_prefix(RUNBOOKS).unwrap_or_default();
+        let anchor = url.strip_prefix(&start).unwrap_or_default();
         let fits = anchor == name.to_lowercase() && runbooks.anchors.contains(anchor);
         (!fits).then(|| {
             format!(
-                "{}: {name}: runbook_url {url:?} does not refer to the heading of the alert in docs/runbooks.md",
+                "{}: {name}: runbook_url {url:?} does not refer to the heading of the alert in {page}",
                 path.display()
             )
         })

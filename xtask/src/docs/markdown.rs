@@ -8,6 +8,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
+use crate::chart;
+
 /// A page of Markdown.
 #[derive(Debug)]
 pub(super) struct Page {
@@ -32,10 +34,10 @@ pub(super) struct Block {
     pub(super) code: String,
 }
 
-/// The pages of the book, of the root of the project and of the chart.
+/// The pages of the book, of the root of the project and of the charts.
 pub(super) fn pages(root: &Path) -> Result<Vec<Page>> {
-    let mut paths = vec![PathBuf::from("charts/toolset-operator/README.md")];
-    for folder in ["", "docs"] {
+    let mut paths: Vec<_> = chart::CHARTS.iter().map(|chart| Path::new(chart).join("README.md")).collect();
+    for folder in ["", "docs", "docs/data-storage"] {
         let entries = fs::read_dir(root.join(folder)).with_context(|| format!("cannot read {folder:?}"))?;
         for entry in entries {
             let name = PathBuf::from(entry?.file_name());

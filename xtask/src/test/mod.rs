@@ -1,6 +1,7 @@
 //! `cargo xtask test`: runs all checks and tests, in tiers.
 
 mod agent;
+mod datastorage;
 mod report;
 mod tiers;
 mod ui;

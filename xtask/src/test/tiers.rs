@@ -4,6 +4,7 @@ use std::{
     ffi::OsStr,
     fs,
     io::{self, Write as _},
+    iter,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -11,11 +12,15 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
-use super::{MISSING_TOOL, agent, report::Outcome, ui};
-use crate::{chart, crds, docs, programs, tools, workspace};
+use super::{MISSING_TOOL, agent, datastorage, report::Outcome, ui};
+use crate::{chart, crds, docs, postgres, programs, tools, workspace};
 
 /// Tests on the API server mostly wait, so there are more threads than cores.
 const API_THREADS: &str = "--test-threads=4";
+
+/// The programs of the operator, with the environment variables that name them.
+const OPERATOR: &[(&str, &str)] =
+    &[("TOOLSET_CONTROLLER", "toolset-controller"), ("KUBECTL_TOOLSET", "kubectl-toolset")];
 
 /// A set of checks or tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -38,6 +43,8 @@ pub(super) enum Tier {
     Chart,
     /// Tests of `kubectl toolset ui` in a real browser
     Ui,
+    /// Tests of Data Storage on a real PostgreSQL
+    Datastorage,
 }
 
 impl Tier {
@@ -52,6 +59,7 @@ impl Tier {
             Self::Api => "api",
             Self::Chart => "chart",
             Self::Ui => "ui",
+            Self::Datastorage => "datastorage",
         }
     }
 
@@ -67,6 +75,7 @@ impl Tier {
             Self::Api => api(filter),
             Self::Chart => chart(filter),
             Self::Ui => ui::run(filter),
+            Self::Datastorage => datastorage::run(filter),
         }
     }
 }
@@ -139,7 +148,7 @@ fn api(filter: &[String]) -> Result<Outcome> {
     if let Err(error) = &agent {
         writeln!(io::stderr(), "the agent cannot be installed: {error:#}")?;
     }
-    on_the_control_plane("api", agent.ok().as_slice(), filter)
+    on_the_control_plane("api", OPERATOR, agent.ok().as_slice(), filter)
 }
 
 fn chart(filter: &[String]) -> Result<Outcome> {
@@ -148,22 +157,37 @@ fn chart(filter: &[String]) -> Result<Outcome> {
         Ok(found) => found,
         Err(error) => return Ok(Outcome::Skipped(format!("{error:#}"))),
     };
-    on_the_control_plane("chart", &[("HELM", helm), ("PROMETHEUS", prometheus)], filter)
+    let mut variables = vec![("HELM", helm), ("PROMETHEUS", prometheus)];
+    // Without PostgreSQL, the test that needs it prints that it is skipped, or fails in CI.
+    match postgres::variables() {
+        Ok(installed) => variables.extend(installed),
+        Err(error) => writeln!(io::stderr(), "PostgreSQL cannot be installed: {error:#}")?,
+    }
+    let tested = [OPERATOR, datastorage::PROGRAM].concat();
+    on_the_control_plane("chart", &tested, &variables, filter)
 }
 
-/// Runs a test program of the crate `e2e`. `variables` are additional environment variables.
-fn on_the_control_plane(tests: &str, variables: &[(&str, PathBuf)], filter: &[String]) -> Result<Outcome> {
-    let [cluster, controller, kubectl] = programs::build(["cluster", "toolset-controller", "kubectl-toolset"])?;
+/// Runs a test program of the crate `e2e`. `tested` are the programs under test, with the environment variables that name
+/// them. `variables` are additional environment variables.
+pub(super) fn on_the_control_plane(
+    tests: &str,
+    tested: &[(&str, &str)],
+    variables: &[(&str, PathBuf)],
+    filter: &[String],
+) -> Result<Outcome> {
+    let names: Vec<&str> = iter::once("cluster").chain(tested.iter().map(|&(_, program)| program)).collect();
+    let programs = programs::build_all(&names)?;
+    let (cluster, programs) = programs.split_first().context("no program")?;
     // This is a separate step, so that the first build does not look like a slow test. It prints the paths of the
     // programs.
-    let prepared = workspace::status(workspace::command(&cluster).arg("--prepare").stdout(Stdio::null()))?;
+    let prepared = workspace::status(workspace::command(cluster).arg("--prepare").stdout(Stdio::null()))?;
     if prepared.code() == Some(MISSING_TOOL) {
         return Ok(Outcome::Skipped("Go is missing to build the control plane (see the line above)".to_owned()));
     }
     let tests = workspace::cargo(&["test", "--workspace", "--test", tests, "--", API_THREADS]);
     let mut command = workspace::command(cluster);
     command.arg("--").arg(tests.get_program()).args(tests.get_args()).args(filter);
-    command.env("TOOLSET_CONTROLLER", controller).env("KUBECTL_TOOLSET", kubectl);
+    command.envs(tested.iter().map(|&(variable, _)| variable).zip(programs));
     command.envs(variables.iter().map(|(name, value)| (name, value)));
     // A backtrace of a failed test shows only where the error was printed, so it does not help.
     if std::env::var_os("RUST_LIB_BACKTRACE").is_none() {
