@@ -119,7 +119,7 @@ impl Texts {
 
 /// The error of a field that a record does not have.
 pub(crate) fn unknown(field: &str) -> FieldError {
-    let message = "a record has no such field; further facts belong into data";
+    let message = "a record has no such field; put further facts into data";
     FieldError::new(crate::json::shown(field), Reason::Invalid, message)
 }
 

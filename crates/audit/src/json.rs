@@ -36,7 +36,7 @@ pub(crate) fn read(json: &[u8]) -> Result<Fields, FieldError> {
     let fields = reader.deserialize_any(Top).map_err(|e| body(e.to_string()))?;
     reader.end().map_err(|e| body(e.to_string()))?;
     fields.ok_or_else(|| {
-        let message = format!("more than {MAX_OTHERS} values outside of data; further facts belong into data");
+        let message = format!("more than {MAX_OTHERS} values outside of data; put further facts into data");
         FieldError::new("body", Reason::LengthExceeded, message)
     })
 }

@@ -275,7 +275,7 @@ impl App {
             let is_in_namespace = !event.namespace.is_empty() && self.is_this_cluster(&event.cluster);
             let namespace = is_in_namespace.then_some(event.namespace.as_str());
             namespaces.extend(namespace);
-            // What is said about an object of a namespace comes from there, or from somebody who may write everywhere.
+            // A record about an object of a namespace comes from that namespace, or from a client with the cluster-wide right.
             let target = event.target_resource.as_deref().and_then(namespace_of);
             let is_about_another = namespace.is_some_and(|namespace| target.is_some_and(|target| target != namespace));
             let namespace = namespace.filter(|_| !is_about_another);

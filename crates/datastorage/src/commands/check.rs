@@ -41,7 +41,7 @@ pub async fn check(database: &Database, flags: &Check) -> Result<()> {
 
 fn lines(state: &State, tls: Tls) -> Vec<String> {
     let tls = match (&state.tls, tls) {
-        (None, _) => "none: whoever is on the network can read and change what is sent".to_owned(),
+        (None, _) => "none: anybody on the network can read and change what is sent".to_owned(),
         (Some(version), Tls::VerifyFull) => format!("{version}, the certificate of the server was checked"),
         (Some(version), _) => {
             format!("{version}, but the certificate of the server was not checked; use --database-ca")

@@ -11,11 +11,9 @@ use uuid::Uuid;
 use super::{
     Reader, Store, StoreError, names_of,
     select::{COLUMNS, Select, record, text, texts, value},
-    walk::Walk,
+    walk::{BYTES, Walk},
 };
 
-/// The most bytes of rows of one answer. A page ends early rather than fill the memory.
-pub(super) const BYTES: usize = 2 << 20;
 /// The most records of a correlation in one answer.
 const TIMELINE: usize = 1000;
 /// The most records whose times and namespaces are looked at: the newest ones.

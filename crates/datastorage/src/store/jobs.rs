@@ -114,7 +114,7 @@ impl Store {
         Ok(filled)
     }
 
-    /// Takes texts that are due. Nobody else takes them until `lease` is over, and whoever dies with them loses nothing.
+    /// Takes texts that are due. No other worker takes them until `lease` is over, so nothing is lost if this one dies.
     pub async fn claim_jobs(&self, most: usize, lease: Duration) -> Result<Vec<Job>, StoreError> {
         let sql = "UPDATE embedding_job j SET due_at = now() + make_interval(secs => $2), attempts = j.attempts + 1 \
                    FROM (SELECT text_id FROM embedding_job WHERE model_id = 1 AND due_at <= now() \

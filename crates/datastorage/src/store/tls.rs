@@ -44,7 +44,7 @@ fn roots(ca: Option<&Path>) -> Result<RootCertStore, StoreError> {
     Ok(roots)
 }
 
-/// Encryption against those who only listen: whoever answers may present any certificate.
+/// Encryption without authentication: the server may present any certificate. It protects only against eavesdropping.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

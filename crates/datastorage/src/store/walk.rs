@@ -15,6 +15,8 @@ use super::{
     select::{COLUMNS, Select, value},
 };
 
+/// The most bytes of rows of one answer. A page ends early rather than fill the memory.
+pub(super) const BYTES: usize = 2 << 20;
 /// Where the milliseconds of an id of version 7 begin.
 const MILLISECOND: u128 = 1 << 80;
 /// The first window of a list in the order of time: an hour.
@@ -181,7 +183,7 @@ impl Store {
             }
             found.more = true;
             found.resume = Some(walk.start.at(rest));
-            if began.elapsed() > budget || found.bytes > super::events::BYTES {
+            if began.elapsed() > budget || found.bytes > BYTES {
                 return Ok(found);
             }
             if asked.elapsed() < step / 16 {
