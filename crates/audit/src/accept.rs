@@ -13,19 +13,19 @@ use crate::fields::{self, Texts};
 use crate::redact::{self, Class};
 use crate::{Actor, Event, FieldError, Kind, Phase, Reason, chain, data, json, rfc3339};
 
-/// How far `occurred_at` may lie from the time of the id.
+/// The maximum difference between `occurred_at` and the time of the id.
 const OCCURRED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
-/// How far the clock of a client may be ahead.
+/// The maximum time by which the clock of a client can be ahead.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
-/// What the server adds where the client says nothing, and what it measures times by.
+/// The defaults for fields that the client omits, and the limits of times.
 #[derive(Debug, Clone, Copy)]
 pub struct Defaults<'a> {
     /// The time of the request.
     pub now: Timestamp,
     /// The cluster of records that name none.
     pub cluster: &'a str,
-    /// How old an id may be: seven days, or the retention for identities with the right `import`.
+    /// The maximum age of an id: seven days, or the retention for identities with the permission `import`.
     pub max_age: Duration,
 }
 
@@ -53,7 +53,11 @@ impl Accepted {
         let mut texts = Texts::read(&mut values, &mut errors);
         let kind = texts.word::<Kind>("kind", &mut errors);
         if kind == Some(Kind::System) {
-            errors.push(FieldError::new("kind", Reason::Invalid, "system is the kind of the server's own records"));
+            errors.push(FieldError::new(
+                "kind",
+                Reason::Invalid,
+                "clients cannot use the kind system, which is for records of the service itself",
+            ));
         }
         let phase = texts.word::<Phase>("phase", &mut errors);
         let status = texts.word("status", &mut errors);
@@ -180,7 +184,7 @@ fn made_at(id: &Uuid, defaults: &Defaults<'_>, errors: &mut Vec<FieldError>) -> 
         return refuse("expected a UUID of version 7".to_owned());
     };
     if made_at.duration_since(defaults.now) > AHEAD {
-        return refuse("the time of the id lies more than 5 minutes in the future".to_owned());
+        return refuse("the time of the id is more than 5 minutes in the future".to_owned());
     }
     let max_age = SignedDuration::try_from(defaults.max_age).unwrap_or(SignedDuration::MAX);
     if defaults.now.duration_since(made_at) > max_age {
@@ -202,13 +206,13 @@ fn occurred_at(
         None
     };
     let Some(at) = value.as_str().and_then(rfc3339) else {
-        return refuse("expected a time as RFC 3339 writes it, for example 2026-01-31T12:00:00Z");
+        return refuse("expected a time in the format of RFC 3339, for example 2026-01-31T12:00:00Z");
     };
     if at.duration_since(defaults.now) > AHEAD {
-        return refuse("lies more than 5 minutes in the future");
+        return refuse("is more than 5 minutes in the future");
     }
     if made_at.is_some_and(|made| at.duration_since(made).abs() > OCCURRED_WITHIN) {
-        return refuse("lies more than 24 hours from the time of event_id; without an event_id, that is now");
+        return refuse("differs by more than 24 hours from the time of event_id, or from now if there is no event_id");
     }
     Some(microseconds(at))
 }

@@ -1,4 +1,4 @@
-//! The canonical form of an event: JSON as RFC 8785 orders and writes it.
+//! The canonical form of an event: JSON in the format of RFC 8785.
 //!
 //! It is the same before the database and after: PostgreSQL's `jsonb` writes `1e2` as `100`, keeps `1.0` and knows no
 //! `-0`, but all numbers that it reads are the same doubles, and a double has one canonical form. Integers beyond

@@ -22,16 +22,16 @@ pub const MIN_KEY_BYTES: usize = 32;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The identifier is not a positive number.
-    #[error("chain key {0:?}: expected <id>:<path> with an id from 1 to 32767")]
+    #[error("chain key {0:?} is invalid; expected <id>:<path> with an id from 1 to 32767")]
     Id(String),
     /// The same identifier twice.
-    #[error("chain key {0}: the id is given twice")]
+    #[error("several chain keys have the id {0}; use a different id for each key")]
     Twice(i16),
     /// Too few bytes.
-    #[error("chain key {0}: {1} bytes, at least {MIN_KEY_BYTES} are needed")]
+    #[error("chain key {0} has {1} bytes; at least {MIN_KEY_BYTES} are required")]
     Short(i16, usize),
     /// The file cannot be read.
-    #[error("chain key {0}: cannot read {1}: {2}")]
+    #[error("cannot read chain key {0} from {1}: {2}")]
     Read(i16, String, std::io::Error),
 }
 

@@ -21,9 +21,7 @@ impl Charset {
         let (fits, expected) = match self {
             Self::Label => (is_label(text), "lower case letters, digits and '-', with a letter or digit at both ends"),
             Self::Word => (text.chars().all(is_word), "letters, digits and ._:/@-"),
-            Self::Printable => {
-                (text.chars().all(is_printable), "printable characters without < and >, without invisible marks")
-            }
+            Self::Printable => (text.chars().all(is_printable), "printable characters except <, > and invisible marks"),
             Self::Free => (true, ""),
         };
         if fits {
@@ -32,7 +30,7 @@ impl Charset {
         Err(FieldError::new(
             field,
             reason(text),
-            format!("contains characters that it does not take; expected {expected}"),
+            format!("contains characters that are not allowed; expected {expected}"),
         ))
     }
 }
@@ -64,8 +62,9 @@ fn is_printable(c: char) -> bool {
     !c.is_control() && !matches!(c, '<' | '>') && !is_invisible(c)
 }
 
-/// Marks of direction, separators of lines, and characters without width, with which a text can hide another one.
-fn is_invisible(c: char) -> bool {
+/// Whether a character is one with which a text can hide another one: a mark of direction, a separator of lines, or a
+/// character without width.
+pub fn is_invisible(c: char) -> bool {
     matches!(
         c,
         '\u{ad}'

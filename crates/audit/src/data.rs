@@ -73,7 +73,7 @@ pub(crate) fn check_size(data: &Map<String, Value>) -> Result<(), FieldError> {
         format!("has {bytes} bytes as compact JSON; at most {MAX_BYTES} are allowed")
     } else if text.len() > redact::GROWTH * MAX_BYTES {
         let most = redact::GROWTH * MAX_BYTES;
-        format!("has {} bytes as compact JSON with its secrets replaced; at most {most} are allowed", text.len())
+        format!("has {} bytes as compact JSON after the secrets are replaced; at most {most} are allowed", text.len())
     } else {
         return Ok(());
     };

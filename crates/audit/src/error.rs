@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One thing that is wrong with a record.
+/// What is wrong with a field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct FieldError {
-    /// The field, for example `actor.id`, or `body` when no field can be named.
+    /// The field, for example `actor.id`, or `body` if no field can be named.
     pub field: String,
     /// What kind of error it is.
     pub reason: Reason,

@@ -7,59 +7,61 @@ use uuid::{Uuid, Variant};
 
 use crate::{Kind, Phase, Status};
 
-/// Who did it, as the client claims.
+/// The user or program that did it, according to the client.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Actor {
     /// For example `service` or `user`.
     pub r#type: Option<String>,
-    /// A name within that type.
+    /// The name of the user or program.
     pub id: Option<String>,
 }
 
-/// What a client records. Plain data: [`crate::Accepted`] is the proof that the fields obey their rules.
+/// A record as a client sends it. It is plain data. [`crate::Accepted`] guarantees that the fields are valid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Event {
-    /// A UUID of version 7. Its time is when the record was made.
+    /// The id, a UUID version 7. It contains the time at which the record was made.
     pub event_id: Uuid,
-    /// What the record is about.
+    /// The kind of the operation. `system` is for records of Data Storage itself.
     pub kind: Kind,
-    /// When it happened.
+    /// The time at which it happened.
     pub occurred_at: Timestamp,
-    /// The name of the object that the record is about.
+    /// The name of the operation, for example the name of a custom resource.
     pub name: String,
-    /// The namespace of that object; empty for an object of the cluster.
+    /// The namespace of the record. It is empty for a cluster-scoped object.
     pub namespace: String,
-    /// The cluster.
+    /// The name of the cluster.
     pub cluster: String,
-    /// How far the thing was.
+    /// The progress of the operation.
     pub phase: Phase,
-    /// The outcome.
+    /// The result of the operation.
     pub status: Option<Status>,
-    /// What was done.
+    /// The action, for example `restart_pod`.
     pub action_type: String,
-    /// What holds the records of one story together.
+    /// The id that all records of one operation have in common.
     pub correlation_id: String,
-    /// The record that led to this one.
+    /// The id of the record that caused this one.
     pub parent_event_id: Option<Uuid>,
-    /// How severe it was.
+    /// The severity.
     pub severity: Option<String>,
-    /// For example `production`.
+    /// The environment, for example `production`.
     pub environment: Option<String>,
-    /// What was acted on: `Kind/namespace/name`.
+    /// The object of the operation, as `Kind/namespace/name`.
     pub target_resource: Option<String>,
-    /// A fingerprint of the alert.
+    /// The fingerprint of the alert.
     pub fingerprint: Option<String>,
-    /// Who did it, as the client claims.
+    /// The user or program that did it, according to the client.
     pub actor: Option<Actor>,
-    /// How long it took.
+    /// The duration of the operation in milliseconds.
     pub duration_ms: Option<i64>,
-    /// The trace that it belongs to.
+    /// The id of the trace.
     pub trace_id: Option<String>,
     /// What happened, in words.
     pub summary: Option<String>,
-    /// What went wrong, in words.
+    /// The error, in words.
     pub error_message: Option<String>,
-    /// What else the client has to say.
+    /// Other data of the client.
     pub data: Map<String, Value>,
 }
 
@@ -109,21 +111,22 @@ pub(crate) fn id_time(id: &Uuid) -> Option<Timestamp> {
     Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanoseconds).ok()?).ok()
 }
 
-/// An event as it is stored and read: with what the server stamped.
+/// A record as it is stored and read, with the fields that the service adds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Record {
-    /// What the client recorded, after defaults and redaction.
+    /// The record of the client, after defaults and redaction.
     #[serde(flatten)]
     pub event: Event,
-    /// The place in the order of recording. Readers of one namespace do not get it: numbers without gaps show the
-    /// rate of the others.
+    /// The number of the record, without gaps. Clients that can read only some namespaces do not get it, because the
+    /// numbers show how much other clients write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<i64>,
-    /// When it was recorded, by the clock of the database.
+    /// The time at which the record was stored, from the clock of the database.
     pub recorded_at: Timestamp,
-    /// The authenticated identity that wrote it.
+    /// The authenticated identity of the client.
     pub recorded_by: String,
-    /// The hash of the chain in hexadecimal digits; present together with `seq`.
+    /// The hash of the record in the chain, in hexadecimal digits. It is present together with `seq`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain_hash: Option<String>,
 }

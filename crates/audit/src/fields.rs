@@ -56,6 +56,30 @@ const RULES: &[Rule] = &[
     rule("error_message", Optional, 16_384, Free),
 ];
 
+/// What a schema says about a text.
+#[cfg(feature = "schemars")]
+pub(crate) struct TextRule {
+    /// The name, for example `actor.id`.
+    pub(crate) field: &'static str,
+    /// Whether it has to be there.
+    pub(crate) required: bool,
+    /// Whether it may be empty.
+    pub(crate) empty: bool,
+    /// In characters.
+    pub(crate) limit: usize,
+}
+
+/// The texts of a record.
+#[cfg(feature = "schemars")]
+pub(crate) fn texts() -> impl Iterator<Item = TextRule> {
+    RULES.iter().map(|rule| TextRule {
+        field: rule.field,
+        required: rule.presence != Optional,
+        empty: rule.presence != Required,
+        limit: rule.limit,
+    })
+}
+
 /// The fields that hold no text.
 const OTHERS: &[&str] = &["event_id", "occurred_at", "parent_event_id", "actor", "duration_ms", "data"];
 
@@ -119,7 +143,7 @@ impl Texts {
 
 /// The error of a field that a record does not have.
 pub(crate) fn unknown(field: &str) -> FieldError {
-    let message = "a record has no such field; put further facts into data";
+    let message = "is not a field of a record; put other data into the field data";
     FieldError::new(crate::json::shown(field), Reason::Invalid, message)
 }
 
@@ -162,11 +186,15 @@ impl Rule {
             );
         }
         if text.chars().all(char::is_whitespace) {
-            return refuse(Reason::WhitespaceOnly, "contains nothing but white space".to_owned());
+            return refuse(Reason::WhitespaceOnly, "contains only white space".to_owned());
         }
         self.charset.check(self.field, &text)?;
-        if let Some(class) = redact::secret_prefix(&text) {
-            let message = format!("contains a secret ({}); identifiers must not hold one", class.as_str());
+        if let Some(class) = redact::secret_in(&text) {
+            let message = format!(
+                "contains a secret ({}); leave it out, or move the text to summary, error_message or data, where \
+                 secrets are replaced",
+                class.as_str()
+            );
             return refuse(Reason::Invalid, message);
         }
         Ok(Some(text))
@@ -186,7 +214,7 @@ fn within_growth(field: &'static str, text: &str, limit: usize) -> Result<(), Fi
         format!("has {length} characters; at most {limit} are allowed")
     } else if whole > redact::GROWTH * limit {
         let most = redact::GROWTH * limit;
-        format!("has {whole} characters with its secrets replaced; at most {most} are allowed")
+        format!("has {whole} characters after the secrets are replaced; at most {most} are allowed")
     } else {
         return Ok(());
     };

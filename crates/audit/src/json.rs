@@ -36,7 +36,7 @@ pub(crate) fn read(json: &[u8]) -> Result<Fields, FieldError> {
     let fields = reader.deserialize_any(Top).map_err(|e| body(e.to_string()))?;
     reader.end().map_err(|e| body(e.to_string()))?;
     fields.ok_or_else(|| {
-        let message = format!("more than {MAX_OTHERS} values outside of data; put further facts into data");
+        let message = format!("more than {MAX_OTHERS} values outside of data; put other data into the field data");
         FieldError::new("body", Reason::LengthExceeded, message)
     })
 }
@@ -70,7 +70,7 @@ impl<'de> Visitor<'de> for Top {
             match fields.values.entry(name) {
                 Entry::Vacant(free) => _ = free.insert(value),
                 Entry::Occupied(taken) => {
-                    let message = "the key occurs twice; give it once";
+                    let message = "the key occurs twice; use it once";
                     fields.errors.push(FieldError::new(shown(taken.key()), Reason::Invalid, message));
                 }
             }
@@ -96,11 +96,11 @@ enum Fault {
 impl Fault {
     fn of(self, field: &str) -> FieldError {
         let (reason, message) = match self {
-            Self::Twice(key) => (Reason::Invalid, format!("the key {key:?} occurs twice in one object; give it once")),
-            Self::Deep => (Reason::LengthExceeded, format!("nested more than {MAX_DEPTH} deep")),
+            Self::Twice(key) => (Reason::Invalid, format!("the key {key:?} occurs twice in one object; use it once")),
+            Self::Deep => (Reason::LengthExceeded, format!("has more than {MAX_DEPTH} levels")),
             Self::Large => (Reason::LengthExceeded, format!("more than {MAX_NODES} values")),
             Self::Zero => (Reason::Invalid, "contains U+0000".to_owned()),
-            Self::Number => (Reason::Invalid, "contains a number beyond ±2^53; give it as a string".to_owned()),
+            Self::Number => (Reason::Invalid, "contains a number outside of ±2^53; send it as a string".to_owned()),
         };
         FieldError::new(shown(field), reason, message)
     }

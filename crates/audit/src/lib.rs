@@ -1,8 +1,8 @@
 //! The audit record of Data Storage.
 //!
-//! Everything that can be said about a record without a database and without a clock: its fields and limits
-//! ([`Accepted::parse`]), the redaction of secrets ([`redact`]), the canonical form ([`canonical`]), the hashes of the
-//! chain ([`chain`]), the errors of the HTTP API ([`problem`]) and the text that is embedded ([`embedding_text`]).
+//! This crate uses no database and no clock. It contains the fields and their limits ([`Accepted::parse`]), the
+//! redaction of secrets ([`redact`]), the canonical form ([`canonical`]), the hashes of the chain ([`chain`]), the
+//! errors of the HTTP API ([`problem`]) and the text for embeddings ([`embedding_text`]).
 
 mod accept;
 pub mod canonical;
@@ -16,11 +16,14 @@ mod fields;
 mod json;
 pub mod problem;
 pub mod redact;
+#[cfg(feature = "schemars")]
+pub mod schema;
 mod time;
 pub mod weight;
 mod words;
 
 pub use accept::{Accepted, Defaults};
+pub use charset::is_invisible;
 pub use error::{FieldError, Reason};
 pub use event::{Actor, Event, Record};
 pub use time::rfc3339;

@@ -1,4 +1,4 @@
-//! The errors of the HTTP API, as RFC 9457 writes them.
+//! The errors of the HTTP API, in the format of RFC 9457.
 
 use serde::{Deserialize, Serialize};
 
@@ -38,42 +38,45 @@ macro_rules! problems {
 }
 
 problems! {
-    /// The record or the query breaks a rule.
-    ValidationError = 400, "urn:datastorage:problem:validation-error", "The request breaks a rule";
-    /// The cursor is not one of this query.
+    /// The record or the query is invalid.
+    ValidationError = 400, "urn:datastorage:problem:validation-error", "The request is invalid";
+    /// The cursor does not belong to this query.
     BadCursor = 400, "urn:datastorage:problem:bad-cursor", "The cursor does not belong to this query";
-    /// No token, or one that is not valid.
-    Unauthorized = 401, "urn:datastorage:problem:unauthorized", "A valid token is needed";
-    /// The identity lacks a right.
-    Forbidden = 403, "urn:datastorage:problem:forbidden", "The identity lacks a right";
-    /// No such record, or none that the caller may read.
-    NotFound = 404, "urn:datastorage:problem:not-found", "There is no such thing here";
-    /// The path does not take this method.
-    MethodNotAllowed = 405, "urn:datastorage:problem:method-not-allowed", "The path does not take this method";
+    /// The request has no valid token.
+    Unauthorized = 401, "urn:datastorage:problem:unauthorized", "A valid token is required";
+    /// The identity does not have the permission.
+    Forbidden = 403, "urn:datastorage:problem:forbidden", "The identity does not have the permission";
+    /// The record does not exist, or the client is not allowed to read it.
+    NotFound = 404, "urn:datastorage:problem:not-found", "Not found";
+    /// The path does not support this method.
+    MethodNotAllowed = 405, "urn:datastorage:problem:method-not-allowed", "The path does not support this method";
     /// The id belongs to another record.
     Conflict = 409, "urn:datastorage:problem:conflict", "The id belongs to another record";
     /// The body is too large.
     PayloadTooLarge = 413, "urn:datastorage:problem:payload-too-large", "The body is too large";
-    /// The body is not JSON by its header.
-    UnsupportedMediaType = 415, "urn:datastorage:problem:unsupported-media-type", "The body must be application/json";
+    /// The body does not have the type `application/json`.
+    UnsupportedMediaType = 415, "urn:datastorage:problem:unsupported-media-type", "The body must have the type \
+                                 application/json";
     /// The queue is full or the rate is exceeded.
     TooManyRequests = 429, "urn:datastorage:problem:too-many-requests", "Too many requests";
-    /// A fault of the server.
-    Internal = 500, "urn:datastorage:problem:internal", "The server failed";
+    /// An internal error.
+    Internal = 500, "urn:datastorage:problem:internal", "Internal error";
     /// The database does not answer.
     DatabaseUnavailable = 503, "urn:datastorage:problem:database-unavailable", "The database is not available";
-    /// The token cannot be checked.
-    AuthUnavailable = 503, "urn:datastorage:problem:auth-unavailable", "Tokens cannot be checked at the moment";
-    /// Vectors are asked for and not available.
+    /// The service cannot check the token.
+    AuthUnavailable = 503, "urn:datastorage:problem:auth-unavailable", "The service cannot check tokens at the moment";
+    /// The search needs vectors, and they are not available.
     SearchUnavailable = 503, "urn:datastorage:problem:search-unavailable", "This search is not available at the moment";
-    /// The answer took too long.
+    /// The request took too long.
     Timeout = 504, "urn:datastorage:problem:timeout", "The request took too long";
 }
 
-/// The body of an error.
+/// An error, as RFC 9457 describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// The type, a URN.
+    #[cfg_attr(feature = "schemars", schemars(with = "String"))]
     pub r#type: ProblemType,
     /// The type in words.
     pub title: String,
@@ -81,10 +84,10 @@ pub struct Problem {
     pub status: u16,
     /// What is wrong with this request.
     pub detail: String,
-    /// The path of the request; absent in the results of a batch.
+    /// The path of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
-    /// The id of the request; absent in the results of a batch.
+    /// The id of the request, which the log of the service contains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// What is wrong with which field.
@@ -106,11 +109,11 @@ impl Problem {
         }
     }
 
-    /// A record or a query that breaks rules.
+    /// An invalid record or query.
     pub fn validation(errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
             [one] => format!("{}: {}", one.field, one.message),
-            many => format!("{} fields break a rule", many.len()),
+            many => format!("{} fields are invalid", many.len()),
         };
         Self { errors, ..Self::new(ProblemType::ValidationError, detail) }
     }

@@ -57,7 +57,7 @@ vocabulary! {
         Execution = "execution",
         /// A change of a toolset.
         Toolset = "toolset",
-        /// What Data Storage says about itself. Clients cannot write it.
+        /// Records of Data Storage about itself. Clients cannot write them.
         System = "system",
     }
 }

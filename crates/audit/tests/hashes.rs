@@ -121,7 +121,7 @@ fn the_highest_key_signs_and_keys_are_read_from_files() {
         (vec![spec.clone()], "9 bytes"),
         (vec!["x".to_owned()], "<id>:<path>"),
         (vec!["0:/x".to_owned()], "<id>:<path>"),
-        (vec!["1:/nowhere".to_owned()], "cannot read /nowhere"),
+        (vec!["1:/nowhere".to_owned()], "from /nowhere"),
     ] {
         let error = Keys::from_files(&specs).expect_err(expected).to_string();
         assert!(error.contains(expected), "{error}");

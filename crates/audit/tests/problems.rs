@@ -11,7 +11,7 @@ fn a_problem_has_the_members_of_rfc_9457_and_the_errors_of_fields() {
     let errors = vec![FieldError::new("name", Reason::LengthExceeded, "has 300 characters; at most 255 are allowed")];
     let problem = Problem::validation(errors).at("/api/v1/audit/events", "req-1");
     let json = json!({
-        "type": "urn:datastorage:problem:validation-error", "title": "The request breaks a rule", "status": 400,
+        "type": "urn:datastorage:problem:validation-error", "title": "The request is invalid", "status": 400,
         "detail": "name: has 300 characters; at most 255 are allowed", "instance": "/api/v1/audit/events",
         "request_id": "req-1",
         "errors": [{

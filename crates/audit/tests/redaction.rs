@@ -325,7 +325,7 @@ fn strings_of_data_are_redacted_by_the_name_of_their_member() {
 }
 
 #[test]
-fn names_that_end_as_the_names_of_secrets_do_hide_what_looks_like_one() {
+fn keys_with_a_secret_suffix_redact_values_that_look_like_secrets() {
     let mut data = json!({
         "SPRING_DATASOURCE_PASSWORD": "hunter2", "my_app_token": "q1w2e3r4t5", "password": {"value": "hunter2"},
         "env": [{"name": "KEYCLOAK_ADMIN_PASSWORD", "value": "hunter2"}, {"name": "LOG_LEVEL", "value": "debug"}],
@@ -396,7 +396,7 @@ fn names_of_members_are_redacted_and_stay_apart() {
 }
 
 #[test]
-fn what_a_client_makes_to_cost_time_costs_no_more_than_other_texts() {
+fn hostile_texts_take_linear_time() {
     use std::time::{Duration, Instant};
     let text = "x".repeat(64 * 1024);
     let names: serde_json::Map<_, _> = (0..4_000).map(|n| (format!("pwd=ab{n}"), json!(0))).collect();
@@ -404,6 +404,7 @@ fn what_a_client_makes_to_cost_time_costs_no_more_than_other_texts() {
         ("names that become the same", json!(names)),
         ("beginnings of markers", json!("[REDACTED:".repeat(text.len() / 10))),
         ("beginnings of markers beside secrets", json!("[REDACTED: pwd=a ".repeat(text.len() / 17))),
+        ("names without a secret", json!("token=${".repeat(text.len() / 8))),
         ("secrets within secrets", json!("token=password=api_key=".repeat(text.len() / 23))),
     ];
     for (name, mut value) in cases {
@@ -412,23 +413,5 @@ fn what_a_client_makes_to_cost_time_costs_no_more_than_other_texts() {
         let took = before.elapsed();
         // Quadratic time was more than eight seconds. The bound leaves room for a slow machine.
         assert!(took < Duration::from_secs(4), "{name}: {took:?}");
-    }
-}
-
-#[test]
-fn an_identifier_with_a_secret_is_told_by_its_class() {
-    assert_eq!(redact::secret_prefix("ghp_0123456789abcdefghijABCDEFGHIJ012345"), Some(Class::GithubToken));
-    for legal in [
-        "a--b",
-        "xn--abc",
-        "o'brien@x",
-        "library/javascript:1",
-        "user+tag@",
-        "Secret/prod/db-token",
-        "rotate_token",
-        "bearer token-rotation-job-0123456789",
-        "alert/password=reset",
-    ] {
-        assert_eq!(redact::secret_prefix(legal), None, "{legal}");
     }
 }

@@ -9,7 +9,8 @@ use std::{
 };
 
 use audit_client::Endpoint;
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::{ArgAction, Parser};
+use logging::Format;
 use toolset::checked::{cluster_domain, is_dns_label, is_dns_subdomain};
 
 /// Watches Services, recognises the observability systems among them, and keeps one ConfigMap per ToolsetConfig up to
@@ -98,12 +99,12 @@ pub struct Args {
 
     /// The log level (off, error, warn, info, debug or trace), optionally followed by levels for individual modules, for
     /// example info,controller=debug.
-    #[arg(long, env = "TOOLSET_LOG_LEVEL", value_name = "LEVEL", default_value = "info", value_parser = directives)]
+    #[arg(long, env = "TOOLSET_LOG_LEVEL", value_name = "LEVEL", default_value = "info", value_parser = logging::levels)]
     pub log_level: String,
 
     /// The format of log lines.
-    #[arg(long, env = "TOOLSET_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Json)]
-    pub log_format: LogFormat,
+    #[arg(long, env = "TOOLSET_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = Format::Json)]
+    pub log_format: Format,
 
     /// How long writes in progress may take after SIGTERM, for example 10s or 1500ms. The process ends within this time.
     #[arg(long, env = "TOOLSET_SHUTDOWN_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = duration)]
@@ -113,15 +114,6 @@ pub struct Args {
     /// one of them is the leader, and then exits. The address is a host and the port of --health-addr. `helm test` uses it.
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     pub probe: Option<String>,
-}
-
-/// The format of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object per line.
-    Json,
-    /// For people.
-    Text,
 }
 
 impl Args {
@@ -182,31 +174,6 @@ fn host_and_port(text: &str) -> Result<String, String> {
         Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
         _ => Err("must be a host and a port, for example toolset-operator:8080".to_owned()),
     }
-}
-
-/// Tracing's own parser takes any word for the name of a target, so a misspelt level would switch the log off.
-fn directives(text: &str) -> Result<String, String> {
-    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-    let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
-    let is_target = |word: &str| {
-        !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ':'))
-    };
-    for directive in text.split(',') {
-        let fine = match directive.split_once('=') {
-            None => is_level(directive),
-            Some((target, level)) => is_target(target) && is_level(level),
-        };
-        if !fine {
-            return Err(format!(
-                "{directive:?} is not a log level; use one of {}, or module=level, separated by commas",
-                LEVELS.join(", ")
-            ));
-        }
-    }
-    if text.split(',').filter(|directive| !directive.contains('=')).count() > 1 {
-        return Err("only one level can apply to all modules; write the others as module=level".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -5,6 +5,7 @@
 
 use super::Class;
 use super::checks::{anything, likely_token, not_a_word_about_secrets};
+use super::marker::without_markers;
 
 /// Names without `_`, `-`, `.` and spaces, in lower case, sorted.
 const NAMES: &[(&str, Class)] = &[
@@ -96,7 +97,7 @@ impl Named {
     /// Whether a value is a secret. What was replaced in it already does not count, so the answer stays the same when
     /// the text is read again.
     pub(super) fn is_secret(self, value: &str) -> bool {
-        let rest = super::without_markers(value);
+        let rest = without_markers(value);
         !rest.is_empty() && (self.check)(&rest)
     }
 }

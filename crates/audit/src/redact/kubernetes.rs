@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use memchr::memmem;
 use regex::{Captures, Regex};
 use serde_json::{Map, Value};
 
-use super::{Class, Counts, compiled, marker};
+use super::marker::{is_marker, marker};
+use super::{Class, Counts, compiled};
 
 /// The expressions for a manifest in a text.
 struct Expressions {
@@ -47,17 +49,17 @@ static EXPRESSIONS: LazyLock<Option<Expressions>> = LazyLock::new(|| {
 /// Replaces the values of Secrets in a text.
 pub(super) fn text<'a>(text: Cow<'a, str>, counts: &mut Counts) -> Cow<'a, str> {
     let Some(all) = &*EXPRESSIONS else { return super::withheld(&text, Class::KubernetesSecret, counts) };
-    if !text.contains("Secret") || !all.kind.is_match(&text) {
+    if memmem::find(text.as_bytes(), b"Secret").is_none() || !all.kind.is_match(&text) {
         return text;
     }
     let mut found = 0;
-    let step = replace(&all.yaml, &text, |block| all.block_of_yaml(&block[0], &mut found));
-    let step = replace(&all.json, &step, |block| all.block_of_json(&block[0], &mut found));
+    let step = blocks(&all.yaml, &text, |block| all.block_of_yaml(block, &mut found));
+    let step = blocks(&all.json, &step, |block| all.block_of_json(block, &mut found));
     if found == 0 {
         return text;
     }
     counts.add(Class::KubernetesSecret, found);
-    Cow::Owned(step.into_owned())
+    Cow::Owned(step)
 }
 
 impl Expressions {
@@ -78,12 +80,25 @@ impl Expressions {
     }
 }
 
+/// Replaces what an expression without groups finds.
+fn blocks(regex: &Regex, text: &str, mut by: impl FnMut(&str) -> String) -> String {
+    let mut replaced = String::with_capacity(text.len());
+    let mut kept = 0;
+    for block in regex.find_iter(text) {
+        replaced.push_str(text.get(kept..block.start()).unwrap_or_default());
+        replaced.push_str(&by(block.as_str()));
+        kept = block.end();
+    }
+    replaced.push_str(text.get(kept..).unwrap_or_default());
+    replaced
+}
+
 fn replace<'a>(regex: &Regex, text: &'a str, by: impl FnMut(&Captures<'_>) -> String) -> Cow<'a, str> {
     regex.replace_all(text, by)
 }
 
 fn hide(before: &str, value: &str, found: &mut u32) -> String {
-    if super::is_marker(value) || matches!(value, "|" | ">" | "|-" | ">-" | "{}") {
+    if is_marker(value) || matches!(value, "|" | ">" | "|-" | ">-" | "{}") {
         return format!("{before}{value}");
     }
     *found += 1;

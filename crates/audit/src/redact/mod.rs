@@ -5,32 +5,29 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::{LazyLock, OnceLock};
 
-use regex::{Regex, RegexSet, RegexSetBuilder};
+use regex::{Match, Regex, RegexSet, RegexSetBuilder};
 use serde_json::{Map, Value};
 
 mod checks;
 mod class;
 mod keys;
 mod kubernetes;
+mod marker;
+mod named;
 mod rules;
 
 use checks::not_a_word_about_secrets;
 pub use class::Class;
 use keys::Named;
+pub(crate) use marker::length_without_markers;
+use marker::{Edit, is_marker, marker};
 use rules::{RULES, Rule};
 
 /// The version of the rules. It is stored with every record: where it differs, a retry is compared by its identifying
 /// fields only, because the same text may have been redacted differently.
 pub const VERSION: i16 = 1;
-
-/// What stands before the class in the place of a secret.
-const MARKER: &str = "[REDACTED:";
-
-/// The most bytes of the word of a class.
-const LONGEST_CLASS: usize = 23;
 
 /// How often a text is gone through at most. The second round finds nothing, except where one secret stood within
 /// another.
@@ -54,31 +51,8 @@ pub fn value(value: &mut Value) -> Vec<(Class, u32)> {
 ///
 /// An identifier with a secret is refused rather than redacted: two histories with redacted correlation ids would
 /// become one.
-///
-/// Only a secret with a form of its own counts: `alert/password=reset` is a name like any other.
-pub fn secret_prefix(identifier: &str) -> Option<Class> {
-    let Some(all) = &*COMPILED else { return Some(Class::Token) };
-    all.hints.matches(identifier).iter().find_map(|index| {
-        let (rule, expression) = (RULES.get(index).filter(|rule| rule.has_form)?, all.expressions.get(index)?);
-        let Some(expression) = expression.get_or_init(|| compiled(rule.pattern)) else { return Some(rule.class) };
-        apply(rule, expression, identifier, &mut Counts::default()).map(|_| rule.class)
-    })
-}
-
-/// How long a text is when every secret that was replaced counts as one character. With it a limit holds for a text
-/// that was redacted as it did for the text that came in.
-pub(crate) fn length_without_markers(text: &str, length: fn(&str) -> usize) -> usize {
-    let mut total = length(text);
-    let mut rest = text;
-    while let Some(at) = rest.find(MARKER) {
-        rest = &rest[at..];
-        let end = marker_end(rest);
-        if let Some(end) = end {
-            total -= end - 1;
-        }
-        rest = &rest[end.unwrap_or(MARKER.len())..];
-    }
-    total
+pub fn secret_in(identifier: &str) -> Option<Class> {
+    text(identifier).1.first().map(|(class, _)| *class)
 }
 
 /// How much longer than its limit a text may be with its markers. A marker may be longer than the secret, but a client
@@ -146,8 +120,12 @@ pub(crate) fn scan<'a>(text: &'a str, counts: &mut Counts) -> Cow<'a, str> {
 fn round<'a>(text: Cow<'a, str>, counts: &mut Counts) -> Cow<'a, str> {
     let Some(all) = &*COMPILED else { return withheld(&text, Class::Token, counts) };
     let mut text = kubernetes::text(text, counts);
-    let hints = all.hints.matches(&text);
-    for index in &hints {
+    if !named::compiles() {
+        return withheld(&text, Class::Token, counts);
+    }
+    // Most texts have no hint, and to ask whether there is one takes less time than to ask for all.
+    let hints = all.hints.is_match(&text).then(|| all.hints.matches(&text));
+    for index in hints.iter().flatten() {
         let (Some(rule), Some(expression)) = (RULES.get(index), all.expressions.get(index)) else { continue };
         let Some(expression) = expression.get_or_init(|| compiled(rule.pattern)) else {
             return withheld(&text, rule.class, counts);
@@ -156,50 +134,26 @@ fn round<'a>(text: Cow<'a, str>, counts: &mut Counts) -> Cow<'a, str> {
             text = Cow::Owned(redacted);
         }
     }
-    text
+    match named::text(&text, counts) {
+        Some(redacted) => Cow::Owned(redacted),
+        None => text,
+    }
 }
 
 /// The text after one rule; none if the rule found nothing.
 fn apply(rule: &Rule, expression: &Regex, text: &str, counts: &mut Counts) -> Option<String> {
-    let markers = Markers::of(text);
-    let mut redacted = String::new();
-    let mut kept = 0;
-    for found in expression.captures_iter(text) {
-        let Some(secret) = found.iter().skip(1).flatten().next() else { continue };
-        if !(rule.check)(secret.as_str()) {
-            continue;
+    let mut edit = Edit::of(text);
+    let mut hide = |secret: Match<'_>| {
+        if (rule.check)(secret.as_str()) {
+            edit.hide(secret.range(), rule.class, counts);
         }
-        let Some(secret) = markers.around(secret.range()) else { continue };
-        redacted.push_str(text.get(kept..secret.start).unwrap_or_default());
-        redacted.push_str(&marker(rule.class));
-        kept = secret.end;
-        counts.add(rule.class, 1);
+    };
+    if expression.captures_len() == 1 {
+        expression.find_iter(text).for_each(&mut hide);
+    } else {
+        expression.captures_iter(text).filter_map(|found| found.iter().skip(1).flatten().next()).for_each(&mut hide);
     }
-    if kept == 0 {
-        return None;
-    }
-    redacted.push_str(&text[kept..]);
-    Some(redacted)
-}
-
-/// Where the markers of a text are, in its order.
-struct Markers(Vec<Range<usize>>);
-
-impl Markers {
-    fn of(text: &str) -> Self {
-        let starts = text.match_indices(MARKER).map(|(at, _)| at);
-        Self(starts.filter_map(|at| marker_end(&text[at..]).map(|length| at..at + length)).collect())
-    }
-
-    /// A range that cuts no marker in two; none if the range lies within a marker: that secret is gone already.
-    fn around(&self, range: Range<usize>) -> Option<Range<usize>> {
-        let first = self.0.get(self.0.partition_point(|marker| marker.end <= range.start));
-        let last = self.0.get(self.0.partition_point(|marker| marker.end < range.end));
-        let start = first.map_or(range.start, |marker| marker.start.min(range.start));
-        let end = last.filter(|marker| marker.start < range.end).map_or(range.end, |marker| marker.end);
-        let inside = first.is_some_and(|marker| marker.start == start && marker.end == end);
-        (!inside).then_some(start..end)
-    }
+    edit.end()
 }
 
 fn walk(value: &mut Value, counts: &mut Counts) {
@@ -296,22 +250,6 @@ fn hide_named(value: &mut Value, named: Named, counts: &mut Counts) {
     }
 }
 
-/// A text without its markers.
-fn without_markers(text: &str) -> Cow<'_, str> {
-    let markers = Markers::of(text).0;
-    if markers.is_empty() {
-        return Cow::Borrowed(text);
-    }
-    let mut rest = String::new();
-    let mut kept = 0;
-    for marker in markers {
-        rest.push_str(text.get(kept..marker.start).unwrap_or_default());
-        kept = marker.end;
-    }
-    rest.push_str(text.get(kept..).unwrap_or_default());
-    Cow::Owned(rest)
-}
-
 /// Replaces a string, or the strings of an array, as a whole.
 fn hide_string(value: &mut Value, class: Class, counts: &mut Counts) {
     match value {
@@ -324,46 +262,20 @@ fn hide_string(value: &mut Value, class: Class, counts: &mut Counts) {
     }
 }
 
-fn marker(class: Class) -> String {
-    format!("{MARKER}{}]", class.as_str())
-}
-
-/// Whether a text is exactly one marker.
-fn is_marker(text: &str) -> bool {
-    marker_end(text) == Some(text.len())
-}
-
-/// Where the marker ends with which a text begins.
-fn marker_end(text: &str) -> Option<usize> {
-    let rest = text.strip_prefix(MARKER)?;
-    // No class has a longer name. Without this bound, many beginnings of markers would take quadratic time.
-    let close = rest.bytes().take(LONGEST_CLASS + 1).position(|b| b == b']')?;
-    Class::ALL.iter().any(|class| class.as_str() == &rest[..close]).then_some(MARKER.len() + close + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_expression_compiles_and_every_class_has_a_rule() {
-        assert!(COMPILED.is_some() && kubernetes::compiles());
+        assert!(COMPILED.is_some() && kubernetes::compiles() && named::compiles());
         for rule in RULES {
             assert!(compiled(rule.pattern).is_some(), "{}", rule.pattern);
         }
         for class in Class::ALL {
-            let found = *class == Class::KubernetesSecret || RULES.iter().any(|rule| rule.class == *class);
-            assert!(found, "{}", class.as_str());
+            let rules = RULES.iter().map(|rule| rule.class).chain(named::classes()).chain([Class::KubernetesSecret]);
+            assert!(rules.into_iter().any(|of| of == *class), "{}", class.as_str());
         }
         assert_eq!(Class::ALL.len(), 26);
-        assert_eq!(Class::ALL.iter().map(|class| class.as_str().len()).max(), Some(LONGEST_CLASS));
-    }
-
-    #[test]
-    fn a_marker_counts_as_one_character() {
-        let length = |text: &str| length_without_markers(text, |t| t.chars().count());
-        assert_eq!(length("a [REDACTED:jwt] b"), 5);
-        assert_eq!(length("[REDACTED:jwt][REDACTED:password]"), 2);
-        assert_eq!(length("[REDACTED:nothing] [REDACTED:"), "[REDACTED:nothing] [REDACTED:".len());
     }
 }

@@ -1,21 +1,33 @@
 //! The result of one reconcile. The worker uses the outcome, and the reporter and the reloader use the snapshot.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crd_types::ToolsetConfig;
 use tokio::time::Instant;
 use toolset::{
-    Rendered,
+    Plan, Rendered,
     hold::Reduced,
     render::AgentFile,
     status::{Inputs, OutputState},
 };
 
-use super::{decide::Change, plan::Planned};
+use super::decide::Change;
 use crate::{
     api::{Cause, fence::Term},
     metrics::ReconcileResult,
 };
+
+/// A plan and its bytes.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    /// The planned content of the ConfigMap.
+    pub(super) rendered: Rendered,
+    /// After how long a grace period ends.
+    pub(super) recheck_in: Option<Duration>,
+    /// How long it took.
+    pub(super) took: Duration,
+}
 
 /// The result of one reconcile, for the worker.
 #[derive(Debug)]

@@ -12,7 +12,6 @@ use detectors::ServiceKey;
 
 use tokio::time::Instant;
 use toolset::{
-    Plan, Rendered,
     config_map::{LEGACY_OVERRIDES_KEY, Manifest, refused_as_base},
     hold::{self, Data, Reduced},
     pipeline::{self, HealthInput, Input},
@@ -20,7 +19,7 @@ use toolset::{
     status::Input as WatchedInput,
 };
 
-use super::{gate::GateDecision, memory::Memory};
+use super::{gate::GateDecision, memory::Memory, outcome::Planned};
 use crate::{
     api::NamespacedName,
     cluster::{Cluster, ConfigMapState},
@@ -29,18 +28,6 @@ use crate::{
 /// How long a file must have been in the ConfigMap until every Grafana that runs has loaded it. The sidecar of Grafana's
 /// chart sees a change at once, or after a minute if it polls.
 const LOADED_AFTER: Duration = Duration::from_secs(300);
-
-/// A plan and its bytes.
-#[derive(Debug)]
-pub(super) struct Planned {
-    pub(super) plan: Plan,
-    /// The planned content of the ConfigMap.
-    pub(super) rendered: Rendered,
-    /// After how long a grace period ends.
-    pub(super) recheck_in: Option<Duration>,
-    /// How long it took.
-    pub(super) took: Duration,
-}
 
 /// Plans and renders one ToolsetConfig. It only reads the index, and delays a watch only while the plan is made.
 pub(super) fn plan(

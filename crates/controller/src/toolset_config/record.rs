@@ -162,7 +162,7 @@ mod tests {
     use crate::{
         api::Cause,
         metrics::{Operation, ReconcileResult},
-        toolset_config::{decide::Change, plan::Planned},
+        toolset_config::{decide::Change, outcome::Planned},
     };
 
     /// The output of one ToolsetConfig, reconcile after reconcile.
