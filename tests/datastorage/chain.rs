@@ -307,7 +307,7 @@ async fn forge_excuse(owner: &Client, seq: i64, key_id: i16, previous: &Hash) ->
 }
 
 #[tokio::test]
-async fn a_made_up_record_of_a_dropped_month_excuses_nothing_wherever_it_stands() -> Result<()> {
+async fn a_forged_record_about_a_dropped_month_is_not_trusted() -> Result<()> {
     let keys = KeyFiles::new()?;
     let flag = keys.flag(1);
     // Before the first record, behind the head, and in place of the newest record; with a key that nobody knows, and with none.
@@ -352,7 +352,7 @@ async fn a_made_up_record_of_a_dropped_month_excuses_nothing_wherever_it_stands(
 }
 
 #[tokio::test]
-async fn a_range_begins_with_a_record_that_is_the_one_that_was_recorded() -> Result<()> {
+async fn verify_checks_the_first_record_of_a_range() -> Result<()> {
     let (database, keys) = (Database::fresh().await?, KeyFiles::new()?);
     record(&database, &[&keys.flag(1)], 5).await?;
     let owner = tamperer(&database).await?;
@@ -411,7 +411,12 @@ async fn a_service_whose_key_is_gone_does_not_write_on_without_one() -> Result<(
     let status = service.process().wait(DEADLINE).await?;
     assert_eq!(status.code(), Some(1));
     let log = service.log()?;
-    assert!(log.contains("the newest record has chain key 1; start with --chain-key-file=1:"), "{log}");
+    assert!(
+        log.contains(
+            "the newest record has the chain key 1, which is missing; start the service with --chain-key-file=1:"
+        ),
+        "{log}"
+    );
 
     // Nor with an older one.
     record(&database, &[&keys.flag(1), &keys.flag(2)], 1).await?;
@@ -419,7 +424,12 @@ async fn a_service_whose_key_is_gone_does_not_write_on_without_one() -> Result<(
     let mut service = Service::start_with(&database, options).await?;
     assert_eq!(service.process().wait(DEADLINE).await?.code(), Some(1));
     let log = service.log()?;
-    assert!(log.contains("the newest record has chain key 2; start with --chain-key-file=2:"), "{log}");
+    assert!(
+        log.contains(
+            "the newest record has the chain key 2, which is missing; start the service with --chain-key-file=2:"
+        ),
+        "{log}"
+    );
     Ok(())
 }
 

@@ -13,7 +13,7 @@ fn made(seconds: u64) -> Event {
 }
 
 #[tokio::test]
-async fn a_story_is_told_from_its_beginning_and_its_newest_record_is_current() -> Result<()> {
+async fn a_correlation_starts_with_the_oldest_record_and_the_newest_is_current() -> Result<()> {
     let database = Database::fresh().await?;
     let service = Service::start(&database, &[]).await?;
     let phases = ["pending", "processing", "completed"];
@@ -35,7 +35,7 @@ async fn a_story_is_told_from_its_beginning_and_its_newest_record_is_current() -
 }
 
 #[tokio::test]
-async fn a_story_whose_id_has_slashes_is_found_with_and_without_encoding() -> Result<()> {
+async fn a_correlation_whose_id_has_slashes_is_found_with_and_without_encoding() -> Result<()> {
     let database = Database::fresh().await?;
     let service = Service::start(&database, &[]).await?;
     let id = "toolset/holmes/default/5d0e";
@@ -48,7 +48,7 @@ async fn a_story_whose_id_has_slashes_is_found_with_and_without_encoding() -> Re
 }
 
 #[tokio::test]
-async fn an_unknown_story_is_404() -> Result<()> {
+async fn an_unknown_correlation_is_404() -> Result<()> {
     let database = Database::fresh().await?;
     let service = Service::start(&database, &[]).await?;
     service.api().get(&format!("{PATH}/rr-none")).await?.problem(404, "not-found")?;
@@ -58,7 +58,7 @@ async fn an_unknown_story_is_404() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_long_story_shows_its_newest_thousand_records_and_when_it_began() -> Result<()> {
+async fn a_long_correlation_shows_its_newest_thousand_records_and_when_it_began() -> Result<()> {
     let database = Database::fresh().await?;
     let service = Service::start(&database, &[]).await?;
     let story: Vec<_> = (0..1010).map(|index| made(2000 - index)).collect();

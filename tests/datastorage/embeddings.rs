@@ -227,7 +227,7 @@ async fn reset(database: &Database, model: &str, dimensions: usize) -> Result<()
     let output = run(embed).await?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
-    ensure!(text.contains("2 texts were queued"), "{text}");
+    ensure!(text.contains("Queued texts: 2."), "{text}");
     Ok(())
 }
 
@@ -239,7 +239,7 @@ async fn vectors_of_another_length_are_refused_until_the_owner_makes_the_table_f
     service.api().write(&saying("Restarted after OOMKilled")).await?;
     eventually("the log says what to do", async || {
         let log = service.log()?;
-        ensure!(log.contains("the table of vectors is made for 384 dimensions"), "{log}");
+        ensure!(log.contains("the table for vectors has 384 dimensions"), "{log}");
         Ok(())
     })
     .await?;

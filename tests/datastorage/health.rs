@@ -62,7 +62,12 @@ async fn a_replica_without_the_key_that_another_one_has_begun_to_use_is_not_read
         eventually("it is not ready", async || health.get("/ready").await?.problem(503, "database-unavailable"))
             .await?;
     let detail = problem["detail"].as_str().context("a detail")?;
-    assert!(detail.contains("the newest record has chain key 1; start with --chain-key-file"), "{detail}");
+    assert!(
+        detail.contains(
+            "the newest record has the chain key 1, which is missing; start the service with --chain-key-file"
+        ),
+        "{detail}"
+    );
     old.api().post_event(&events::sample().renewed()).await?.problem(503, "database-unavailable")?;
     assert_eq!(old.metric("datastorage_database_up").await?, Some(1.0));
     new.health().get("/ready").await?.require(200).map(drop)
@@ -118,7 +123,7 @@ async fn what_is_wrong_with_the_flags_is_one_line_and_exit_status_1() -> Result<
         ),
         ("--shutdown-delay=60s", "--shutdown-delay must be shorter than --shutdown-timeout"),
         ("--chain-key-file=1:/nowhere", "/nowhere"),
-        ("--schema=absent", "the role may not change schema absent"),
+        ("--schema=absent", "the role is not allowed to change schema absent"),
     ] {
         let options = ServiceOptions { do_not_wait: true, ..ServiceOptions::arguments(&[flag]) };
         let mut service = Service::start_with(&database, options).await?;

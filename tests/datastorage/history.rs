@@ -31,7 +31,7 @@ fn column<'a>(answer: &'a Value, list: &str, field: &str) -> Vec<&'a str> {
 }
 
 #[tokio::test]
-async fn the_records_of_one_action_of_one_story_are_one_attempt_and_the_newest_comes_first() -> Result<()> {
+async fn the_records_of_one_action_and_correlation_are_one_attempt_and_the_newest_comes_first() -> Result<()> {
     let database = Database::fresh().await?;
     let service = Service::start(&database, &[]).await?;
     let batch = [

@@ -137,6 +137,31 @@ async fn an_address_that_fails_to_authenticate_too_often_is_refused_and_known_to
 }
 
 #[tokio::test]
+async fn a_header_of_more_than_16_kib_is_always_refused() -> Result<()> {
+    let database = Database::fresh().await?;
+    let service = Service::start(&database, &[]).await?;
+    for round in 0..50 {
+        // hyper's buffer decides by how much has arrived, so the size of the parts must not matter.
+        let (bytes, parts) = (17 * 1024 + 512 * round, 1 + round % 7);
+        let header =
+            format!("GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: {}\r\n\r\n", "y".repeat(bytes));
+        let mut stream = TcpStream::connect(("127.0.0.1", service.port())).await?;
+        for part in header.as_bytes().chunks(header.len().div_ceil(parts)) {
+            // The service may have refused it already.
+            let _ = stream.write_all(part).await;
+            tokio::task::yield_now().await;
+        }
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        ensure!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{bytes} bytes in {parts} parts: {answer}");
+    }
+    let fits = service.api().send(http::Method::GET, "/health", &[("x", &"y".repeat(15 * 1024))], Vec::new()).await?;
+    fits.require(200)?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_client_that_sends_its_header_or_body_slowly_loses_its_connection() -> Result<()> {
     let database = Database::fresh().await?;
     let service = Service::start(&database, &[]).await?;

@@ -20,6 +20,7 @@ mod limits;
 mod mcp;
 mod migrations;
 mod openapi;
+mod outage;
 mod partitions;
 mod postgres;
 mod problems;

@@ -78,7 +78,7 @@ async fn a_step_of_the_vectors_that_is_not_the_one_that_was_applied_is_refused()
     let database = Database::fresh().await?;
     database.owner().await?.batch_execute("UPDATE migration SET checksum = '\\x00' WHERE part = 'vectors'").await?;
     let line = refuses_to_start(&database, &[]).await?;
-    assert!(line.starts_with("migration 1 of schema datastorage is not the one of this program"), "{line}");
+    assert!(line.starts_with("migration 1 of schema datastorage differs from the migration in this program"), "{line}");
     Ok(())
 }
 
@@ -87,7 +87,10 @@ async fn a_schema_that_is_missing_or_old_is_named_with_the_remedy() -> Result<()
     let database = Database::empty().await?;
     for arguments in [&["--migrate=check"][..], &[]] {
         let line = refuses_to_start(&database, arguments).await?;
-        assert!(line.contains("schema datastorage") && line.contains("run datastorage migrate as its owner"), "{line}");
+        assert!(
+            line.contains("schema datastorage") && line.contains("run datastorage migrate as the owner of the schema"),
+            "{line}"
+        );
     }
     Ok(())
 }
@@ -114,7 +117,7 @@ async fn a_step_that_is_not_the_one_that_was_applied_is_refused() -> Result<()> 
     let database = Database::fresh().await?;
     database.owner().await?.batch_execute("UPDATE migration SET checksum = '\\x00' WHERE part = 'records'").await?;
     let line = refuses_to_start(&database, &[]).await?;
-    assert!(line.starts_with("migration 1 of schema datastorage is not the one of this program"), "{line}");
+    assert!(line.starts_with("migration 1 of schema datastorage differs from the migration in this program"), "{line}");
     Ok(())
 }
 
@@ -163,7 +166,7 @@ async fn without_pgvector_the_service_runs_unless_vectors_are_required() -> Resu
     let line = refuses_to_start(&database, &["--vector=required"]).await?;
     assert_eq!(
         line,
-        "vectors are required and cannot be used: pgvector is not installed on the server of the database"
+        "--vector=required, but vectors are not available: pgvector is not installed on the database server"
     );
     let check = database.run(SERVICE, &["check"]).await?;
     let text = String::from_utf8(check.stdout)?;
@@ -179,7 +182,7 @@ async fn vectors_appear_without_a_restart_when_somebody_creates_the_extension() 
     let options = MigrateOptions::default();
     let found = store::migrate(&library.store, &options).await?;
     let reason = found.vectors.err().context("there is no extension")?;
-    assert!(reason.contains("a superuser must run CREATE EXTENSION vector"), "{reason}");
+    assert!(reason.contains("run CREATE EXTENSION vector as a superuser"), "{reason}");
     library.store.ensure_months().await?;
     // A job waits although nobody can make the vector.
     library.write(&[e2e::datastorage::events::sample()]).await?;
@@ -255,7 +258,7 @@ async fn a_database_that_is_away_is_waited_for_by_serve_and_refused_by_migrate()
     let mut service = Service::start_with(&database, options).await?;
     within(DEADLINE, "the service says that it waits", async || {
         let log = service.log()?;
-        ensure!(log.contains("the database does not answer"), "{log}");
+        ensure!(log.contains("cannot connect to the database"), "{log}");
         Ok(())
     })
     .await?;

@@ -191,7 +191,7 @@ async fn a_made_up_record_of_the_server_excuses_nothing() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_function_of_the_database_drops_no_month_that_the_chain_does_not_speak_of() -> Result<()> {
+async fn drop_month_requires_a_record_in_the_chain() -> Result<()> {
     let keys = KeyFiles::new()?;
     let (database, flags) = with_a_dropped_month(&keys).await?;
     Library::start_with_keys(&database, keys.read(1)?)?.write(&[days_ago(100), days_ago(200)]).await?;

@@ -1,7 +1,12 @@
 //! The servers that the other tests use.
 
-use anyhow::Result;
-use e2e::datastorage::{Database, Postgres, PostgresOptions, Version};
+use std::io::Write as _;
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::{
+    datastorage::{Database, DatabaseProxy, OWNER, Postgres, PostgresOptions, SERVICE, Version, too_old},
+    harness::prelude::*,
+};
 
 async fn version(postgres: &Postgres) -> Result<String> {
     let client = postgres.connect("postgres", "postgres").await?;
@@ -29,7 +34,12 @@ async fn what_was_committed_survives_a_killed_server() -> Result<()> {
     client.batch_execute("CREATE TABLE kept (n int); INSERT INTO kept VALUES (7)").await?;
 
     postgres.kill()?;
-    assert!(client.query_one("SELECT n FROM kept", &[]).await.is_err(), "the connection is gone");
+    // The process of a connection ends a moment after the server.
+    eventually("the connection is gone", async || {
+        ensure!(client.query_one("SELECT n FROM kept", &[]).await.is_err(), "the connection still answers");
+        Ok(())
+    })
+    .await?;
     postgres.start_again().await?;
 
     let client = postgres.connect("postgres", "postgres").await?;
@@ -64,5 +74,44 @@ async fn every_test_has_a_database_of_its_own() -> Result<()> {
     assert!(left.is_empty(), "{name} is removed");
     let created = other.service().await?.batch_execute("CREATE TABLE not_mine (n int)").await;
     assert!(created.is_err(), "the role of the service cannot create tables");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_postgresql_that_is_too_old_is_refused_with_one_line() -> Result<()> {
+    if let Some(programs) = too_old()? {
+        let postgres = Postgres::start_from(programs, PostgresOptions::default()).await?;
+        ensure!(version(&postgres).await?.starts_with("PostgreSQL 15."));
+        let database = Database::bare_in(&postgres).await?;
+        return is_too_old(&database, database.port()).await;
+    }
+    // Past libtest's capture, so that everybody sees it.
+    writeln!(
+        std::io::stderr(),
+        "NOT ON A REAL POSTGRESQL 15: DATASTORAGE_POSTGRES_15 names none, so a proxy changes the version that \
+         PostgreSQL 16 says"
+    )?;
+    let database = Database::fresh_on(Version::V16).await?;
+    let version: String = database.owner().await?.query_one("SHOW server_version_num", &[]).await?.get(0);
+    let proxy = DatabaseProxy::start(database.port()).await?;
+    proxy.rewrite(&version, "150008");
+    is_too_old(&database, proxy.port()).await
+}
+
+/// Fails unless all subcommands that use the schema end at once with status 1 and say in one line why.
+async fn is_too_old(database: &Database, port: u16) -> Result<()> {
+    let serve =
+        ["serve", "--auth=none", "--listen=127.0.0.1:0", "--health-addr=127.0.0.1:0", "--metrics-addr=127.0.0.1:0"];
+    for (role, arguments) in [(OWNER, &["migrate"][..]), (SERVICE, &["check"]), (SERVICE, &serve)] {
+        let output = database.run_at(&database.url_at(role, port), arguments).await?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.code() == Some(1), "{arguments:?}: {}: {said}", output.status);
+        // Before it, the service says where it listens.
+        let mut errors =
+            said.lines().filter(|line| !line.contains(r#""level":"INFO""#) && !line.contains("--auth=none"));
+        let error = errors.next().context("no line")?;
+        let expected = "datastorage: PostgreSQL 15 is too old; Data Storage needs PostgreSQL 16 or newer";
+        ensure!(error == expected && errors.next().is_none(), "{arguments:?}: {said}");
+    }
     Ok(())
 }

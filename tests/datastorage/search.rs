@@ -210,6 +210,48 @@ async fn without_a_provider_hybrid_has_only_words_and_vector_has_no_answer() -> 
 }
 
 #[tokio::test]
+async fn a_hybrid_search_whose_words_are_in_no_record_together_finds_those_with_most_of_them() -> Result<()> {
+    let database = Database::fresh().await?;
+    let service = Service::start(&database, &[]).await?;
+    let (most, some) = ("Ledger is slow after a dump of the heap", "Ledger of billing answers");
+    for summary in [some, most, "Ledger of billing answers again", "Node drained"] {
+        service.api().write(&saying(summary)).await?;
+    }
+    // No record has the last word.
+    let query = "ledger slow heap zebra";
+    let answer = service.api().search(&json!({"query": query})).await?;
+    ensure!(found(&service, json!({"query": query})).await? == [most], "{answer}");
+    ensure!(answer["degraded"] == "vector_unavailable" && answer["exact"] == true, "{answer}");
+    ensure!(answer["results"][0]["text_rank"] == 1, "{answer}");
+    // No record has two of the words.
+    let few = found(&service, json!({"query": "billing zebra giraffe drained"})).await?;
+    ensure!(few.len() == 3 && !few.contains(&most.to_owned()), "{few:?}");
+    // Where a record has all words, the others are left out.
+    let all = found(&service, json!({"query": "ledger heap"})).await?;
+    ensure!(all == [most], "{all:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn words_that_must_all_occur_are_never_left_out() -> Result<()> {
+    let database = Database::fresh().await?;
+    let service = Service::start(&database, &[]).await?;
+    service.api().write(&saying("Ledger is slow after a dump of the heap")).await?;
+    for request in [
+        json!({"query": "ledger heap zebra", "mode": "text"}),
+        json!({"query": "\"ledger heap\" slow"}),
+        json!({"query": "zebra or giraffe"}),
+        json!({"query": "ledger zebra -heap"}),
+        json!({"query": "zebra"}),
+        json!({"query": "ledger zebra", "namespace": "elsewhere"}),
+    ] {
+        let found = found(&service, request.clone()).await?;
+        ensure!(found.is_empty(), "{request} found {found:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_month_without_its_words_is_not_read() -> Result<()> {
     let database = Database::fresh().await?;
     let service = Service::start(&database, &[]).await?;

@@ -115,7 +115,7 @@ async fn lists_and_their_cursors_show_one_namespace() -> Result<()> {
 }
 
 #[tokio::test]
-async fn numbers_that_show_how_much_others_write_are_for_readers_of_everything() -> Result<()> {
+async fn only_cluster_wide_readers_see_seq_and_checkpoints() -> Result<()> {
     scenario("ds-tenant-seq", async |world| {
         let cast = cast(world).await?;
         for path in [
@@ -145,7 +145,7 @@ async fn numbers_that_show_how_much_others_write_are_for_readers_of_everything()
 }
 
 #[tokio::test]
-async fn a_story_shows_only_its_own_part() -> Result<()> {
+async fn a_correlation_shows_only_readable_namespaces() -> Result<()> {
     scenario("ds-tenant-story", async |world| {
         let cast = cast(world).await?;
         let path = format!("/api/v1/audit/correlations/{STORY}");

@@ -179,7 +179,7 @@ async fn texts_from_before_get_their_vectors_by_the_subcommand_embed() -> Result
     let output = e2e::datastorage::run(embed).await?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    ensure!(text.contains("1 texts were queued"), "{text}");
+    ensure!(text.contains("Queued texts: 1."), "{text}");
     // The service looks for texts that others have queued.
     within(Duration::from_secs(10), "the old text has its vector", async || {
         ensure!(count(&owner, "embedding_1").await? == 2);

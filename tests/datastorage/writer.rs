@@ -382,7 +382,7 @@ async fn a_database_that_is_read_only_cannot_be_written_and_is_not_ready() -> Re
     superuser.batch_execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await?;
     let library = Library::start(&database)?;
     let write = library.writer.write(accepted(&[events::minimal()])?, "tests".into()).await;
-    let Err(WriteError::Unavailable { retry_after, .. }) = write else { anyhow::bail!("{write:?}") };
+    let Err(WriteError::Away { retry_after, .. }) = write else { anyhow::bail!("{write:?}") };
     assert!(retry_after >= Duration::from_secs(1));
     assert!(library.store.ready().await.is_err());
     Ok(())

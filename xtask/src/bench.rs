@@ -46,7 +46,7 @@ pub(crate) enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Measure how fast Data Storage writes and reads, and compare it with what PostgreSQL does without it.
+    /// Measure how fast Data Storage writes and reads, and compare it with PostgreSQL alone.
     #[command(disable_help_flag = true)]
     Datastorage {
         /// The options that `cargo xtask bench datastorage --help` lists.
@@ -100,27 +100,32 @@ fn pure_part() -> Result<bool> {
 
 /// Builds the optimised programs and replaces this process with a benchmark of the operator, so that Ctrl-C reaches only the benchmark.
 fn on_the_api_server(arguments: &[OsString]) -> Result<ExitCode> {
-    let mut command = optimised("toolset-controller", "TOOLSET_CONTROLLER")?;
+    let mut command = optimised(&["toolset-controller"])?;
+    command.env("TOOLSET_CONTROLLER", workspace::optimised("toolset-controller")?);
     if has(arguments, "--chart") {
         command.env("HELM", tools::helm()?);
     }
     replace_this_process(command.args(arguments))
 }
 
-/// The same for the benchmark of Data Storage.
+/// The same for the benchmark of Data Storage. The service is built as for its image.
 fn on_postgresql(arguments: &[OsString]) -> Result<ExitCode> {
     let postgres = postgres::variables()?;
-    let mut command = optimised("datastorage", "DATASTORAGE_PROGRAM")?;
-    replace_this_process(command.envs(postgres).args(arguments))
+    let service = ["build", "--profile", "service", "--package", "datastorage", "--bin", "datastorage"];
+    workspace::succeed(&mut workspace::cargo(&service))?;
+    let service = workspace::built_with("service", "datastorage")?;
+    let mut command = optimised(&[])?;
+    replace_this_process(command.env("DATASTORAGE_PROGRAM", service).envs(postgres).args(arguments))
 }
 
-/// Builds the optimised benchmarks and the program that they measure. `variable` names the program.
-fn optimised(measured: &str, variable: &str) -> Result<Command> {
+/// Builds the optimised benchmarks, and these programs beside them.
+fn optimised(programs: &[&str]) -> Result<Command> {
     // The build shows its progress, because the first one takes minutes.
-    let build = ["build", "--release", "--workspace", "--bin", "bench", "--bin", measured];
+    let mut build = vec!["build", "--release", "--workspace", "--bin", "bench"];
+    build.extend(programs.iter().flat_map(|program| ["--bin", program]));
     workspace::succeed(&mut workspace::cargo(&build))?;
     let mut command = workspace::command(workspace::optimised("bench")?);
-    command.current_dir(env::current_dir()?).env(variable, workspace::optimised(measured)?);
+    command.current_dir(env::current_dir()?);
     Ok(command)
 }
 

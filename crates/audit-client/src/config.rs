@@ -15,9 +15,9 @@ pub struct Config {
     pub token_file: Option<PathBuf>,
     /// The file with the certificates that sign the service's. `https` needs it. It is read again when it changes.
     pub ca_file: Option<PathBuf>,
-    /// How many records may wait.
+    /// The maximum number of waiting records.
     pub queue_records: usize,
-    /// How many bytes may wait.
+    /// The maximum size of all waiting records in bytes.
     pub queue_bytes: usize,
     /// Pauses and limits.
     pub timing: Timing,
@@ -51,11 +51,11 @@ impl fmt::Debug for Config {
 pub struct Timing {
     /// How long the first record of a batch waits for others.
     pub collect: Duration,
-    /// How long a request may take, from the connection to the last byte of the answer.
+    /// The timeout of a request, from the connection to the last byte of the response.
     pub request: Duration,
     /// The first pause after a failure; it doubles with each further failure.
     pub first_pause: Duration,
-    /// The longest pause, also if the service asks for a longer one.
+    /// The maximum pause, even if the service requests a longer one.
     pub longest_pause: Duration,
 }
 

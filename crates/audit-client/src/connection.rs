@@ -97,7 +97,7 @@ impl Connection {
             Some(Err(failure)) if self.http.is_none() => return Err(failure),
             Some(Ok(None) | Err(_)) | None => {}
         }
-        self.http.clone().ok_or_else(|| Failure("there is no CA file".to_owned()))
+        self.http.clone().ok_or_else(|| Failure("the CA file is not set".to_owned()))
     }
 
     fn request(&self, body: Bytes) -> Result<Request<Full<Bytes>>, Failure> {

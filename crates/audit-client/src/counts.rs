@@ -1,4 +1,4 @@
-//! What became of the records.
+//! The numbers of records, by result.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -16,7 +16,7 @@ pub enum Dropped {
     #[error("the record is refused")]
     Refused,
     /// The program ended before the record was sent.
-    #[error("the program ends")]
+    #[error("the program is stopping")]
     Shutdown,
 }
 

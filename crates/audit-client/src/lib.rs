@@ -1,13 +1,13 @@
-//! Sends audit records to Data Storage without ever delaying the program that has something to record.
+//! Sends audit records to Data Storage without delaying the program.
 //!
 //! ```text
 //!   Client::try_send ──► queue, bounded in records and bytes ──► Sender: batches ──► POST /api/v1/audit/events/batch
 //!                          full: dropped and counted                 retries with the same ids
 //! ```
 //!
-//! This is best effort: what does not fit into the queue, and what could not be sent before the program ended, is lost.
-//! Both are counted ([`Client::counts`]), and after a loss the next batch begins with a record that says how many were
-//! lost. What was sent is in Data Storage exactly once, because every attempt has the same ids.
+//! Records are sent on a best-effort basis. A record is lost if the queue is full, or if the program ends before it is
+//! sent. [`Client::counts`] counts lost records, and after a loss, the next batch starts with a record that contains
+//! their number. Data Storage stores a sent record exactly once, because every attempt has the same ids.
 
 mod answer;
 mod config;
@@ -33,10 +33,10 @@ use crate::{connection::Connection, queue::Queue};
 #[derive(Debug, Clone)]
 pub struct Client(Arc<Queue>);
 
-/// Makes a client and the task that sends what is left with it.
+/// Creates a client and the task that sends its records.
 ///
-/// Fails if the configuration cannot work, for example an `https` URL without a CA file. It reads no file and connects to
-/// nothing yet, because both may appear later, and neither must keep the program from starting.
+/// Fails if the configuration is invalid, for example an `https` URL without a CA file. It does not read files or open
+/// connections yet, because they may become available later, and the program must start without them.
 pub fn new(config: Config) -> Result<(Client, Sender), ConfigError> {
     let queue = Arc::new(Queue::new(config.queue_records, config.queue_bytes));
     let connection = Connection::new(config.endpoint, config.token_file, config.ca_file)?;
@@ -50,7 +50,7 @@ impl Client {
         self.0.push(event)
     }
 
-    /// What became of the records.
+    /// The numbers of records, by result.
     pub fn counts(&self) -> &Counts {
         self.0.counts()
     }
@@ -60,7 +60,7 @@ impl Client {
         self.0.len()
     }
 
-    /// Takes no more records and lets the [`Sender`] send those that wait, until then.
+    /// Accepts no more records. The [`Sender`] sends the waiting records until this time.
     pub fn close(&self, until: Instant) {
         self.0.close(until);
     }

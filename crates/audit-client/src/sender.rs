@@ -86,7 +86,7 @@ impl Sender {
         }
         let lost = self.queue.counts().dropped(Dropped::Shutdown);
         if lost > 0 {
-            warn!(records = lost, "audit records could not be sent before the end and are lost");
+            warn!(records = lost, "could not send all audit records before the program stopped; the records are lost");
         }
     }
 
@@ -122,7 +122,7 @@ impl Sender {
 
     fn not_taken(&self, why: Dropped, records: usize) {
         if records > 0 {
-            warn!(records, reason = why.as_str(), "Data Storage did not accept audit records, and they are lost");
+            warn!(records, reason = why.as_str(), "Data Storage rejected audit records; the records are lost");
             self.queue.dropped(why, records);
         }
     }

@@ -148,7 +148,7 @@ async fn an_answer_that_was_lost_stores_nothing_twice() {
 }
 
 #[tokio::test]
-async fn an_absent_service_costs_nobody_time_and_what_does_not_fit_is_counted_and_told() {
+async fn without_a_service_nothing_blocks_and_dropped_records_are_counted() {
     let service = Service::start(&[STORE]).await;
     let address = service.address;
     drop(service);
@@ -186,7 +186,7 @@ async fn the_queue_is_bounded_in_bytes_too() {
 }
 
 #[tokio::test]
-async fn one_invalid_record_is_dropped_and_counted_and_takes_no_other_along() {
+async fn an_invalid_record_does_not_affect_its_batch() {
     let service = Service::start(&[Behaviour::Store { invalid: "bad" }]).await;
     let (client, task) = start(of(&service));
     for summary in ["a", "bad", "b"] {

@@ -1,4 +1,4 @@
-//! Flags and the environment variables that stand for them. A flag that is given wins over its variable.
+//! The flags and their environment variables. A flag takes precedence over its variable.
 
 mod database;
 mod serve;
@@ -7,6 +7,7 @@ mod values;
 use std::time::Duration;
 
 use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, parser::ValueSource};
+use logging::Format;
 
 pub use self::{
     database::Database,
@@ -18,9 +19,9 @@ use crate::store::Vectors;
 /// The model unless a flag names another one.
 const DEFAULT_MODEL: &str = "all-MiniLM-L6-v2";
 
-/// Data Storage keeps audit records in PostgreSQL and finds them again by key, by time, by words and by meaning.
+/// Data Storage keeps audit records in PostgreSQL and finds them by key, by time, by words and by meaning.
 ///
-/// Without a subcommand it serves the HTTP API.
+/// Without a subcommand, it serves the HTTP API.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "datastorage", version, max_term_width = 120)]
 #[command(disable_help_subcommand = true, subcommand_negates_reqs = true)]
@@ -47,15 +48,15 @@ pub struct Args {
 pub enum Command {
     /// Serve the HTTP API
     Serve(Box<Serve>),
-    /// Create the schema or bring it up to date
+    /// Create or upgrade the tables
     Migrate(Migrate),
     /// Check that no record was changed, removed or moved
     Verify(Verify),
     /// Queue every text that has no vector yet for the embedding provider
     Embed(Embed),
-    /// Connect to the database and print what was found
+    /// Connect to the database and print its state
     Check(Check),
-    /// Drop the records of a month that is older than the retention floor
+    /// Remove the records of a month that is older than the retention floor
     DropMonth(DropMonth),
     /// Print the OpenAPI document of the HTTP API
     Openapi,
@@ -72,7 +73,7 @@ pub struct Log {
         env = "DATASTORAGE_LOG_LEVEL",
         value_name = "LEVEL",
         default_value = "info",
-        value_parser = values::directives
+        value_parser = logging::levels
     )]
     pub log_level: String,
 
@@ -83,24 +84,15 @@ pub struct Log {
         env = "DATASTORAGE_LOG_FORMAT",
         value_name = "FORMAT",
         value_enum,
-        default_value_t = LogFormat::Json
+        default_value_t = Format::Json
     )]
-    pub log_format: LogFormat,
-}
-
-/// The format of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object per line.
-    Json,
-    /// For people.
-    Text,
+    pub log_format: Format,
 }
 
 /// The format of what a subcommand prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// For people.
+    /// Text for people.
     Text,
     /// One JSON object.
     Json,
@@ -109,16 +101,16 @@ pub enum Output {
 /// Flags of `migrate`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Migrate {
-    /// The restricted role of the service. It is granted exactly the rights that the service needs: it can add records, but
-    /// cannot change or remove one
+    /// The role of the service in PostgreSQL. The migration grants it the permissions that the service needs. The role can add
+    /// records, and cannot change or remove them
     #[arg(long, env = "DATASTORAGE_SERVICE_ROLE", value_name = "ROLE")]
     pub service_role: Option<String>,
 
-    /// Whether the tables of vectors are made, which need the extension pgvector
+    /// Whether to create the tables for vectors, which need the extension pgvector
     #[arg(long, env = "DATASTORAGE_VECTOR", value_enum, value_name = "MODE", default_value_t = Vectors::Preferred)]
     pub vector: Vectors,
 
-    /// How long records are kept. Months that are older are not made for records that come late
+    /// The maximum age of records that clients can import. The service creates no partitions for older months
     #[arg(
         long,
         env = "DATASTORAGE_RETENTION",
@@ -128,7 +120,7 @@ pub struct Migrate {
     )]
     pub retention: Duration,
 
-    /// No month can be dropped that has records younger than this
+    /// The minimum age of the records in a month that drop-month can remove
     #[arg(
         long,
         env = "DATASTORAGE_RETENTION_FLOOR",
@@ -142,20 +134,20 @@ pub struct Migrate {
 /// Flags of `verify`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Verify {
-    /// The first record to check, by its sequence number
+    /// The number (seq) of the first record to check
     #[arg(long, value_name = "SEQ", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
     pub from_seq: i64,
 
-    /// The last record to check, by its sequence number [default: the newest]
+    /// The number (seq) of the last record to check [default: the newest record]
     #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(i64).range(1..))]
     pub to_seq: Option<i64>,
 
-    /// A checkpoint that the service gave out earlier, as JSON or as the path of a file with it. If the records no longer
-    /// lead to it, they were changed or the newest ones were removed
+    /// An earlier checkpoint of the service, as JSON or as the path of a file that contains it. If the records do not lead to
+    /// it, somebody changed records or removed the newest ones
     #[arg(long, value_name = "JSON|FILE")]
     pub checkpoint: Option<String>,
 
-    /// A key of the chain, as <id>:<path>. Can be given several times
+    /// A key of the chain, as <id>:<path>. For several keys, use commas or repeat the flag
     #[arg(
         long = "chain-key-file",
         env = "DATASTORAGE_CHAIN_KEY_FILE",
@@ -181,16 +173,16 @@ pub struct Check {
 /// Flags of `embed`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Embed {
-    /// Remove all vectors first, and make their table for the vectors of another model. Only the owner of the schema can.
-    /// Searches are by words until the new vectors are made
+    /// First remove all vectors, and prepare the table for the vectors of another model. Only the owner of the schema can do
+    /// this. Until the new vectors are made, search uses only words
     #[arg(long)]
     pub reset: bool,
 
-    /// The name of the model, as the provider knows it. Used with --reset
+    /// The name of the model at the provider. Used with --reset
     #[arg(long, env = "DATASTORAGE_EMBEDDING_MODEL", value_name = "NAME", default_value = DEFAULT_MODEL)]
     pub embedding_model: String,
 
-    /// The length of the model's vectors. Used with --reset
+    /// The number of dimensions of the model's vectors. Used with --reset
     #[arg(
         long,
         env = "DATASTORAGE_EMBEDDING_DIMENSIONS",
@@ -208,7 +200,8 @@ pub struct DropMonth {
     #[arg(value_name = "MONTH")]
     pub month: String,
 
-    /// A key of the chain, as <id>:<path>. The record that says what was dropped is signed with the key that has the highest id
+    /// A key of the chain, as <id>:<path>. For several keys, use commas or repeat the flag. The key with the highest id signs
+    /// the record about the dropped month
     #[arg(
         long = "chain-key-file",
         env = "DATASTORAGE_CHAIN_KEY_FILE",

@@ -1,4 +1,4 @@
-//! Data Storage: audit records on PostgreSQL, found again by key, time, words and meaning.
+//! Data Storage keeps audit records in PostgreSQL and finds them by key, by time, by words and by meaning.
 //!
 //! - [`api`]: the HTTP API.
 //! - [`auth`], [`limits`]: who asks, what they may do, and how often.

@@ -106,77 +106,77 @@ impl Metrics {
             reasons.iter().map(move |reason| [("field", *field), ("reason", reason.as_str())])
         });
         let mut refused =
-            all(registry, "validation_failures", "Refused fields by the reason", counter, refusals).into_iter();
+            all(registry, "validation_failures", "Invalid fields, by reason", counter, refusals).into_iter();
         Self {
-            write: all(registry, "write", "Records by their table and what became of them", counter, statuses),
+            write: all(registry, "write", "Records that clients sent, by table and result", counter, statuses),
             write_duration: all(
                 registry,
                 "write_duration_seconds",
-                "Time until a write was answered",
+                "Time until the service answered a write",
                 seconds,
                 KINDS.map(|kind| [("table", table(kind))]),
             ),
             dualwrite_success: one(
                 registry,
                 "dualwrite_success",
-                "Records that are durable together with their vector",
+                "Records that were stored and that have a vector",
                 counter(),
             ),
             dualwrite_failure: all(
                 registry,
                 "dualwrite_failure",
-                "Records that are not durable, or whose vector is not, by the reason",
+                "Records that could not be stored, or whose vector could not be made or stored, by reason",
                 counter,
                 DualWriteFailure::ALL.iter().map(|reason| [("reason", reason.as_str())]),
             ),
             fallback_mode: one(
                 registry,
                 "fallback_mode",
-                "Records that were written while vectors were not available",
+                "Records that were stored while vectors were not available",
                 counter(),
             ),
-            cache_hits: one(registry, "cache_hits", "Vectors that were found in the cache", counter()),
-            cache_misses: one(registry, "cache_misses", "Vectors that were not in the cache", counter()),
+            cache_hits: one(registry, "cache_hits", "Vectors that the cache or the database had", counter()),
+            cache_misses: one(registry, "cache_misses", "Vectors that the provider had to make", counter()),
             embedding_duration: one(
                 registry,
                 "embedding_generation_duration_seconds",
-                "Time in which the provider answered",
+                "Time until the provider answered",
                 seconds(),
             ),
             validation_failures: REFUSALS
                 .iter()
                 .map(|(_, reasons)| refused.by_ref().take(reasons.len()).collect())
                 .collect(),
-            query: all(registry, "query", "Queries by their kind and result", counter, queries),
+            query: all(registry, "query", "Queries, by operation and result", counter, queries),
             query_duration: all(
                 registry,
                 "query_duration_seconds",
-                "Time until a query was answered",
+                "Time until the service answered a query",
                 seconds,
                 Operation::ALL.iter().map(|operation| [("operation", operation.as_str())]),
             ),
-            database_up: one(registry, "database_up", "Whether the database answers", Gauge::default()),
+            database_up: one(registry, "database_up", "1 if this replica can use the database", Gauge::default()),
             pool_connections: all(
                 registry,
                 "pool_connections",
-                "Connections for reading by their state",
+                "Connections for queries, by state",
                 Gauge::<i64>::default,
                 ["used", "idle"].map(|state| [("state", state)]),
             ),
             write_queue_depth: one(registry, "write_queue_depth", "Records that wait for the writer", Gauge::default()),
-            write_batch_size: one(registry, "write_batch_size", "Records of one transaction", Histogram::new(RECORDS)),
-            embedding_backlog: one(registry, "embedding_backlog", "Texts that wait for their vector", Gauge::default()),
+            write_batch_size: one(registry, "write_batch_size", "Records in one transaction", Histogram::new(RECORDS)),
+            embedding_backlog: one(registry, "embedding_backlog", "Texts that wait for a vector", Gauge::default()),
             auth: all(
                 registry,
                 "auth",
-                "Requests by the result of the authentication",
+                "Requests, by result of authentication",
                 counter,
                 AUTH_RESULTS.map(|result| [("result", result)]),
             ),
             redactions: all(
                 registry,
                 "redactions",
-                "Secrets that were replaced, by their class",
+                "Secrets that were replaced, by class",
                 counter,
                 Class::ALL.iter().map(|class| [("class", class.as_str())]),
             ),
@@ -185,7 +185,7 @@ impl Metrics {
             search_path: all(
                 registry,
                 "search_path",
-                "Searches by the plan that was chosen",
+                "Searches, by plan",
                 counter,
                 SEARCH_PATHS.map(|path| [("path", path)]),
             ),

@@ -9,7 +9,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{Semaphore, watch},
     task::JoinSet,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use crate::{
@@ -42,6 +42,7 @@ pub async fn serve(database: &Database, flags: &Serve) -> Result<()> {
     flags.check()?;
     let mut signals = Signals::new()?;
     let store = Store::new(&database.settings()?)?;
+    store.log_outages();
     let keys = Arc::new(audit::chain::Keys::from_files(&flags.chain_key_files)?);
     let tls = match (&flags.tls_cert, &flags.tls_key) {
         (Some(cert), Some(key)) => Some(Arc::new(Certificates::read(cert, key)?)),
@@ -108,23 +109,15 @@ pub async fn serve(database: &Database, flags: &Serve) -> Result<()> {
     let per_address = flags.per_address();
     let (stop_api, api_stopped) = watch::channel(false);
     let mut api = pin!(listeners.api.serve(routes, tls, (CONNECTIONS, per_address), api_stopped));
-    let (signal, deadline) = tokio::select! {
-        () = &mut api => bail!("the port of the API was closed"),
-        // Nothing can be written any more. Kubernetes starts the service again.
-        () = app.writer.ended() => bail!("the task that writes has ended; the log has its panic"),
-        signal = signals.next() => (signal, Instant::now() + flags.shutdown_timeout),
-    };
+    let signal = while_all_run(api.as_mut(), &app.writer, &mut side, signals.next()).await?;
+    let deadline = Instant::now() + flags.shutdown_timeout;
     app.readiness.stop();
-    tracing::info!(signal = signal.name(), "the service stops");
+    tracing::info!(signal = signal.name(), "the service is stopping");
     let mut deadline = deadline;
     if signal == Asked::Terminate {
         // Requests still come until all clients know that this endpoint is gone.
-        tokio::select! {
-            () = &mut api => bail!("the port of the API was closed"),
-            () = app.writer.ended() => bail!("the task that writes has ended; the log has its panic"),
-            () = sleep(flags.shutdown_delay) => {}
-            _ = signals.next() => {}
-        }
+        let gone = timeout(flags.shutdown_delay, signals.next());
+        drop(while_all_run(api.as_mut(), &app.writer, &mut side, gone).await?);
     } else {
         deadline = deadline.min(Instant::now() + INTERRUPT);
     }
@@ -135,10 +128,26 @@ pub async fn serve(database: &Database, flags: &Serve) -> Result<()> {
     stop.send_replace(true);
     side.abort_all();
     if !(answered && written) {
-        bail!("the service ended before all requests were answered; clients can send them again with the same ids");
+        bail!("the service stopped before it answered all requests; clients can send them again with the same ids");
     }
     tracing::info!("the service has stopped");
     Ok(())
+}
+
+/// Waits for `until`. Fails if something ends before that the service cannot do without, so that the process ends and Kubernetes starts
+/// it again: the port of the API, the task that writes, or one of the tasks at its `side`, which have no end of their own.
+async fn while_all_run<T>(
+    api: impl Future<Output = ()>,
+    writer: &Writer,
+    side: &mut JoinSet<()>,
+    until: impl Future<Output = T>,
+) -> Result<T> {
+    tokio::select! {
+        () = api => bail!("the listener of the API has ended"),
+        () = writer.ended() => bail!("the writer task has ended because of a panic; see the log"),
+        Some(_) = side.join_next() => bail!("a background task has ended because of a panic; see the log"),
+        reached = until => Ok(reached),
+    }
 }
 
 /// The provider of vectors, unless `--embedding` is off.
@@ -158,7 +167,7 @@ fn embeddings(flags: &Serve, metrics: &Arc<Metrics>) -> Result<Option<Embeddings
 
 async fn authentication(flags: &Serve, metrics: &Arc<Metrics>) -> Result<Auth> {
     if flags.auth == AuthMode::None {
-        tracing::warn!("--auth=none: everybody who reaches the loopback addresses can read and write");
+        tracing::warn!("--auth=none: everyone with access to the loopback addresses can read and write records");
         return Ok(Auth::none());
     }
     let readers = flags.read_token_file.as_deref().map(ReadTokens::load).transpose()?;
@@ -168,15 +177,15 @@ async fn authentication(flags: &Serve, metrics: &Arc<Metrics>) -> Result<Auth> {
 /// Migrates or checks the schema. Waits for a database that does not answer, because it may start later than the service.
 async fn migrated(store: &Store, options: &MigrateOptions) -> Result<Found> {
     loop {
-        let wait = match store::migrate(store, options).await {
+        match store::migrate(store, options).await {
             Ok(found) => return Ok(found),
-            Err(MigrateError::Store(StoreError::Unavailable { reason, retry_after })) => {
-                tracing::warn!(reason, "the database does not answer; the service tries again");
-                retry_after
+            Err(MigrateError::Store(error)) if error.is_told() => {}
+            Err(MigrateError::Store(error @ (StoreError::Unavailable { .. } | StoreError::Timeout))) => {
+                tracing::warn!(%error, "cannot use the database yet, trying again");
             }
             Err(error) => return Err(error.into()),
-        };
-        sleep(wait.max(Duration::from_secs(1))).await;
+        }
+        store.until_an_attempt_is_due().await;
     }
 }
 
@@ -194,14 +203,17 @@ fn log_found(store: &Store, found: &Found) {
 /// Makes the months ahead, and the tables of vectors when the extension appears.
 async fn upkeep(store: Store, options: MigrateOptions) {
     loop {
-        if let Err(error) = store.ensure_months().await {
-            tracing::warn!(%error, "cannot make the months ahead; the service tries again");
+        if let Err(error) = store.ensure_months().await
+            && !error.is_told()
+        {
+            tracing::warn!(%error, "cannot create the partitions of the next months, trying again");
         }
         if options.vectors != store::Vectors::Off && !store.has_vectors() {
             match store.look_for_vectors(&options).await {
-                Ok(Ok(version)) => tracing::info!(pgvector = version, "vectors can be used now"),
-                Ok(Err(reason)) => tracing::debug!(reason, "vectors cannot be used yet"),
-                Err(error) => tracing::warn!(%error, "cannot look for vectors; the service tries again"),
+                Ok(Ok(version)) => tracing::info!(pgvector = version, "vectors are available now"),
+                Ok(Err(reason)) => tracing::debug!(reason, "vectors are not available yet"),
+                Err(MigrateError::Store(error)) if error.is_told() => {}
+                Err(error) => tracing::warn!(%error, "cannot check whether vectors are available, trying again"),
             }
         }
         sleep(UPKEEP).await;
@@ -281,5 +293,40 @@ impl Signals {
             _ = self.terminate.recv() => Asked::Terminate,
             _ = self.interrupt.recv() => Asked::Interrupt,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_service_whose_writer_has_panicked_ends() {
+        let (writer, mut side) = (Writer::that_panics(), JoinSet::new());
+        side.spawn(pending());
+        // Nobody has to write for it: the panic alone ends the service.
+        let ended = while_all_run(pending(), &writer, &mut side, pending::<()>()).await;
+        assert!(ended.unwrap_err().to_string().contains("the writer task has ended"));
+    }
+
+    #[tokio::test]
+    async fn a_service_whose_task_in_the_background_has_panicked_ends() {
+        let (writer, mut side) = (Writer::that_waits(), JoinSet::new());
+        side.spawn(pending());
+        side.spawn(async { panic!("as a fault would") });
+        let ended = while_all_run(pending(), &writer, &mut side, pending::<()>()).await;
+        assert!(ended.unwrap_err().to_string().contains("a background task has ended"));
+    }
+
+    #[tokio::test]
+    async fn a_service_whose_tasks_all_run_ends_when_it_is_asked_to() {
+        let (writer, mut side) = (Writer::that_waits(), JoinSet::new());
+        side.spawn(pending());
+        let asked = while_all_run(pending(), &writer, &mut side, ready(Asked::Terminate)).await;
+        assert_eq!(asked.unwrap(), Asked::Terminate);
+        let closed = while_all_run(ready(()), &writer, &mut side, pending::<()>()).await;
+        assert!(closed.unwrap_err().to_string().contains("the listener of the API"));
     }
 }

@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, extract::Request};
+use axum::{Router, body::Body, extract::Request, response::Response};
+use http::{HeaderValue, StatusCode, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -203,7 +204,9 @@ impl Connection {
             send_by.clear();
             request.extensions_mut().insert(peer);
             request.extensions_mut().insert(send_by.clone());
-            routes.clone().oneshot(request)
+            let is_too_large = header_bytes(&request) > HEADER;
+            let routes = routes.clone();
+            async move { if is_too_large { Ok(refused_header()) } else { routes.oneshot(request).await } }
         });
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(WRITE));
@@ -219,6 +222,26 @@ impl Connection {
         }
         drop(permit);
     }
+}
+
+/// How many bytes the header of a request has, about as it was sent. hyper compares only what has arrived while a header
+/// is not complete, so one that arrives at once may be larger than its buffer.
+fn header_bytes(request: &Request) -> usize {
+    let uri = request.uri();
+    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
+    let first = request.method().as_str().len() + uri.authority().map_or(0, |host| host.as_str().len()) + path;
+    request
+        .headers()
+        .iter()
+        .fold(first, |bytes, (name, value)| bytes + name.as_str().len() + value.len() + ": \r\n".len())
+}
+
+/// What hyper answers if its buffer is full.
+fn refused_header() -> Response {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
 }
 
 #[cfg(test)]
@@ -284,6 +307,29 @@ mod tests {
         served.await.unwrap();
         assert!(rest(idle).await.ends_with("fine"), "an idle connection is closed");
         assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_header_of_more_than_16_kib_is_refused_whether_it_arrives_at_once_or_in_parts() {
+        let (address, _stop, _served) = start(8).await;
+        let with = |bytes: usize| {
+            format!("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: {}\r\n\r\n", "y".repeat(bytes))
+        };
+        for bytes in [HEADER + 1024, HEADER + 4 * 1024, 2 * HEADER, 8 * HEADER] {
+            for parts in [1, 2, 5, 40] {
+                let whole = with(bytes);
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                for part in whole.as_bytes().chunks(whole.len().div_ceil(parts)) {
+                    // The server may have refused it already.
+                    let _ = stream.write_all(part).await;
+                    tokio::task::yield_now().await;
+                }
+                let answer = rest(stream).await;
+                assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{bytes} in {parts} parts: {answer}");
+            }
+        }
+        assert!(rest(send(address, &with(HEADER - 1024)).await).await.ends_with("fine"));
     }
 
     #[test]

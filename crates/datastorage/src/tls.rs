@@ -64,7 +64,8 @@ impl Certificates {
                         tracing::info!(file = %self.files.cert.display(), "the certificate was read again");
                     }
                     Err(error) => {
-                        tracing::warn!(error = %format!("{error:#}"), "the new certificate cannot be used; the former one stays");
+                        tracing::warn!(error = %format!("{error:#}"), "cannot use the new certificate; the service \
+                            still uses the previous one");
                     }
                 }
             }

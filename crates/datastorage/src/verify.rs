@@ -1,8 +1,8 @@
-//! Whether the records are complete and unchanged.
+//! Checks whether the records are complete and unchanged.
 //!
-//! Every record is hashed again, and every hash of the chain is computed again from the one before. A record that was changed
-//! has another content hash. Whoever changes that too cannot compute the hash of the chain without the key. Numbers have no
-//! holes, except for months that were dropped; a record of the chain says which.
+//! The check computes the content hash of every record and all hashes of the chain again. A changed record has another
+//! content hash. Without the key, nobody can compute the matching hash of the chain. The numbers have no gaps, except
+//! for dropped months, and a record in the chain lists these numbers.
 
 mod removed;
 
@@ -30,11 +30,11 @@ pub struct Question {
     pub keys: Keys,
 }
 
-/// Why nothing can be said.
+/// Why the check is not possible.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// The range is empty or too long.
-    #[error("there are no records {from} to {to}; the newest record is {newest}")]
+    #[error("records {from} to {to} do not exist; the newest record is {newest}")]
     Range {
         /// The first record.
         from: i64,
@@ -44,7 +44,7 @@ pub enum VerifyError {
         newest: i64,
     },
     /// The checkpoint is about another range.
-    #[error("the checkpoint is about record {0}, which is outside of the range; leave out --from-seq and --to-seq")]
+    #[error("the checkpoint belongs to record {0}, which is outside of the range; remove --from-seq and --to-seq")]
     Checkpoint(i64),
     /// The database gave no answer.
     #[error(transparent)]
@@ -67,9 +67,9 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The fields are not those that were recorded.
+    /// The fields differ from the recorded fields.
     Content,
-    /// The record does not follow the one before, or the server's stamps are not those that were recorded.
+    /// The record does not follow the previous record, or the fields of the service were changed.
     Link,
     /// The record is not there.
     Missing,

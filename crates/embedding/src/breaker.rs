@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_failure_of_an_earlier_caller_keeps_nobody_waiting_for_longer() {
+    fn a_late_failure_does_not_extend_the_open_breaker() {
         let now = Instant::now();
         let mut breaker = open(now);
         breaker.failed(now + OPEN / 2);

@@ -1,10 +1,11 @@
-//! Vectors of texts from a provider over HTTP, with a cache and a circuit breaker.
+//! Gets vectors of texts from a provider over HTTP, with a cache and a circuit breaker.
 //!
 //! ```text
 //!     texts ──► cache ──► breaker ──► POST {url}/v1/embeddings, 32 texts at a time ──► checked vectors of length 1
 //! ```
 //!
-//! Nothing here counts or logs: [`Embedded`] says what was found in the cache and how long the provider took.
+//! This crate has no metrics and no logs. [`Embedded`] contains the number of cached vectors and the duration of the
+//! request.
 
 mod breaker;
 mod provider;
@@ -18,15 +19,17 @@ pub use self::provider::{BATCH, Embedded, Provider, Settings};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EmbeddingError {
     /// The circuit breaker is open: the provider failed several times in a row.
-    #[error("the embedding provider is not asked for a while, because it failed {failures} times in a row")]
+    #[error(
+        "the embedding provider failed {failures} times in a row, so the service sends no requests to it for a while"
+    )]
     Open {
         /// How many times.
         failures: u32,
-        /// When it is asked again.
+        /// The time until the next attempt.
         retry_after: Duration,
     },
     /// The provider works, but does not take these texts, for example because one is too long.
-    #[error("the embedding provider refused the texts: {0}")]
+    #[error("the embedding provider rejected the texts: {0}")]
     Refused(String),
     /// The provider could not be asked, or its answer cannot be used.
     #[error("the embedding provider failed: {0}")]
@@ -37,9 +40,9 @@ pub enum EmbeddingError {
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The URL.
-    #[error("the URL of the embedding provider cannot be used: {0}")]
+    #[error("the URL of the embedding provider is invalid: {0}")]
     Url(String),
     /// The certificates.
-    #[error("the certificates of the embedding provider cannot be used: {0}")]
+    #[error("cannot use the certificates of the embedding provider: {0}")]
     Certificates(String),
 }

@@ -26,13 +26,14 @@ const BYTES_OF_AN_ENTRY: usize = 128;
 pub struct Settings {
     /// The URL without `/v1/embeddings`.
     pub url: String,
-    /// The name of the model, as the provider knows it.
+    /// The name of the model at the provider.
     pub model: String,
     /// The length of its vectors.
     pub dimensions: usize,
     /// A file with the bearer token. It is read for each request.
     pub token_file: Option<PathBuf>,
-    /// A file with the certificates that sign the certificate of the provider. None are those of the system.
+    /// A file with the certificates of the CA that signed the certificate of the provider. `None` means the CAs of the
+    /// system.
     pub ca: Option<PathBuf>,
     /// The size of the cache.
     pub cache_bytes: u64,
@@ -83,7 +84,8 @@ impl Provider {
         self.requests.dimensions
     }
 
-    /// How long the provider is left alone, because it failed several times in a row. Zero if it may be asked now.
+    /// The time until the next request to the provider is allowed, after several failures in a row. Zero if it is
+    /// allowed now.
     pub fn rest(&self) -> Duration {
         self.breaker().rest(Instant::now())
     }

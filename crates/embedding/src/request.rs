@@ -106,9 +106,9 @@ impl Requests {
         }
         let most = BYTES_AROUND + texts.len() * self.dimensions * BYTES_OF_A_NUMBER;
         let body = Limited::new(response.into_body(), most).collect().await;
-        let body = body.map_err(|error| failed(format!("its answer cannot be read: {}", causes(&*error))))?;
+        let body = body.map_err(|error| failed(format!("cannot read its response: {}", causes(&*error))))?;
         let answer: Answer = serde_json::from_slice(&body.to_bytes())
-            .map_err(|error| failed(format!("its answer is not the expected JSON: {error}")))?;
+            .map_err(|error| failed(format!("its response is not the expected JSON: {error}")))?;
         self.check(answer, texts.len()).map_err(failed)
     }
 
@@ -133,23 +133,29 @@ impl Requests {
         let mut vectors = vec![None; texts];
         for Item { index, embedding } in answer.data {
             let Some(place) = vectors.get_mut(index) else {
-                return Err(format!("its answer has a vector with index {index}, but it was asked for {texts}"));
+                return Err(format!(
+                    "its response has a vector with index {index}, but the number of texts is {texts}"
+                ));
             };
             if embedding.len() != self.dimensions {
                 let (found, wanted) = (embedding.len(), self.dimensions);
                 return Err(format!(
-                    "its vectors have {found} dimensions, and {wanted} are needed; check the model and the dimensions"
+                    "its vectors have {found} dimensions, and {wanted} are required; correct the name of the model or the \
+                     number of dimensions"
                 ));
             }
             let Some(vector) = unit(&embedding) else {
-                return Err("its answer has a vector without a direction".to_owned());
+                return Err("its response has a vector of length 0".to_owned());
             };
             if place.replace(vector).is_some() {
-                return Err(format!("its answer has two vectors with index {index}"));
+                return Err(format!("its response has two vectors with index {index}"));
             }
         }
         let found = vectors.iter().flatten().count();
-        vectors.into_iter().collect::<Option<_>>().ok_or_else(|| format!("its answer has {found} of {texts} vectors"))
+        vectors
+            .into_iter()
+            .collect::<Option<_>>()
+            .ok_or_else(|| format!("its response has only {found} of {texts} vectors"))
     }
 }
 
@@ -190,8 +196,7 @@ fn tls(secure: bool, ca: Option<&Path>) -> Result<ClientConfig, SetupError> {
 
 /// The token as it is now: Kubernetes renews it in its file. A few bytes of a volume in memory are not worth a thread.
 fn authorization(path: &Path) -> Result<HeaderValue, EmbeddingError> {
-    let unusable =
-        |why: &str| EmbeddingError::Failed(format!("the token file {} cannot be used: {why}", path.display()));
+    let unusable = |why: &str| EmbeddingError::Failed(format!("cannot use the token file {}: {why}", path.display()));
     let token = fs::read_to_string(path).map_err(|error| unusable(&error.to_string()))?;
     let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
         .map_err(|_| unusable("it does not contain a token"))?;

@@ -156,10 +156,10 @@ async fn vectors_that_the_table_cannot_hold_are_refused() {
     let (server, settings) = Server::start().await;
     let item = |index: usize, embedding: Value| json!({"index": index, "embedding": embedding});
     for (data, expected) in [
-        (json!([item(0, json!([1.0, 2.0, 3.0]))]), "3 dimensions, and 2 are needed"),
-        (json!([item(0, json!([0.0, 0.0]))]), "without a direction"),
+        (json!([item(0, json!([1.0, 2.0, 3.0]))]), "3 dimensions, and 2 are required"),
+        (json!([item(0, json!([0.0, 0.0]))]), "a vector of length 0"),
         (json!([item(0, json!([null, 0.0]))]), "not the expected JSON"),
-        (json!([item(1, json!([1.0, 2.0]))]), "index 1, but it was asked for 1"),
+        (json!([item(1, json!([1.0, 2.0]))]), "index 1, but the number of texts is 1"),
         (json!([item(0, json!([1, 2])), item(0, json!([1, 2]))]), "two vectors with index 0"),
         (json!([]), "0 of 1 vectors"),
         (json!("sorry"), "not the expected JSON"),
@@ -178,7 +178,7 @@ async fn an_answer_without_end_is_not_read_to_its_end() {
     let (server, settings) = Server::start().await;
     server.behave(Behaviour::Bytes(1 << 20));
     let reason = failure(Provider::new(&settings).unwrap().embed(&["a"], TIMEOUT).await);
-    assert!(reason.contains("its answer cannot be read"), "{reason}");
+    assert!(reason.contains("cannot read its response"), "{reason}");
 }
 
 #[tokio::test]

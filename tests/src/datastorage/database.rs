@@ -125,6 +125,11 @@ impl Database {
         run_on(&self.url(role), arguments).await
     }
 
+    /// The same at another URL, such as that of a proxy.
+    pub async fn run_at(&self, url: &str, arguments: &[&str]) -> Result<Output> {
+        run_on(url, arguments).await
+    }
+
     async fn connect(&self, role: &str) -> Result<Client> {
         connect(&format!("{}?options=-csearch_path%3Ddatastorage,public", self.url(role))).await
     }

@@ -37,7 +37,7 @@ pub use self::{
     database::{Database, OWNER, SERVICE, migrate},
     events::Event,
     postgres::{Postgres, PostgresOptions, connect},
-    programs::{Version, datastorage, run},
+    programs::{Version, datastorage, run, too_old},
     proxy::{Commit, DatabaseProxy, Network},
     service::{Service, ServiceOptions},
     storm::{Found, Ledger, Progress, Storm},

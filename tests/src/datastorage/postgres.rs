@@ -66,7 +66,12 @@ pub struct Postgres {
 impl Postgres {
     /// Creates a server, starts it and waits until it answers.
     pub async fn start(version: Version, options: PostgresOptions) -> Result<Self> {
-        let mut postgres = Self::prepare(version, options)?;
+        Self::start_from(version.programs()?, options).await
+    }
+
+    /// The same with the programs of a folder.
+    pub async fn start_from(programs: PathBuf, options: PostgresOptions) -> Result<Self> {
+        let mut postgres = Self::prepare(programs, options)?;
         postgres.initialise().await?;
         postgres.start_again().await?;
         Ok(postgres)
@@ -74,7 +79,7 @@ impl Postgres {
 
     /// Starts a hot standby of another server. It follows the other server until it is [promoted](Self::promote).
     pub async fn standby_of(primary: &Self, version: Version) -> Result<Self> {
-        let mut standby = Self::prepare(version, primary.options.clone())?;
+        let mut standby = Self::prepare(version.programs()?, primary.options.clone())?;
         let mut copy = standby.command("pg_basebackup");
         copy.args(["-h", "127.0.0.1", "-U", SUPERUSER, "-p"]).arg(primary.port.to_string());
         copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "-D"]).arg(standby.data());
@@ -93,7 +98,7 @@ impl Postgres {
     }
 
     /// A folder, a port and programs.
-    fn prepare(version: Version, options: PostgresOptions) -> Result<Self> {
+    fn prepare(programs: PathBuf, options: PostgresOptions) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("datastorage-postgres-")
             .permissions(fs::Permissions::from_mode(0o700))
@@ -102,7 +107,6 @@ impl Postgres {
         if is_root() {
             chown(folder.path(), Some(NOBODY), Some(NOBODY)).context("cannot give a folder to nobody")?;
         }
-        let programs = version.programs()?;
         let server = if options.without_pgvector {
             without_pgvector(&programs, folder.path())?
         } else {

@@ -46,6 +46,15 @@ impl Version {
     }
 }
 
+/// The folder with the programs of a PostgreSQL 15, which is too old, if there is one.
+pub fn too_old() -> Result<Option<PathBuf>> {
+    let Some(folder) = env::var_os(TOO_OLD).filter(|folder| !folder.is_empty()).map(PathBuf::from) else {
+        return Ok(None);
+    };
+    ensure!(folder.join("postgres").is_file(), "{TOO_OLD}={} has no program postgres", folder.display());
+    Ok(Some(folder))
+}
+
 impl FromStr for Version {
     type Err = anyhow::Error;
 
@@ -57,6 +66,9 @@ impl FromStr for Version {
         }
     }
 }
+
+/// Names the folder of a PostgreSQL that is too old.
+const TOO_OLD: &str = "DATASTORAGE_POSTGRES_15";
 
 /// Names a `datastorage` to test instead of the one that cargo builds.
 const PROGRAM: &str = "DATASTORAGE_PROGRAM";

@@ -73,6 +73,11 @@ impl Provider {
         vec!["--embedding=http".to_owned(), format!("--embedding-url=http://127.0.0.1:{}", self.port)]
     }
 
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// From now on it answers so.
     pub fn behave(&self, behaviour: Behaviour) {
         *lock(&self.shared.behaviour) = behaviour;

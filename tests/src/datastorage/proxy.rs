@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -19,7 +19,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::wire::{Commits, Messages, is_committed};
+use super::wire::{Commits, Messages, is_committed, is_row};
 
 /// What the network does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,10 @@ struct Shared {
     epoch: watch::Sender<usize>,
     /// How many commits were cut or held.
     struck: watch::Sender<usize>,
+    attempts: AtomicUsize,
     connections: AtomicUsize,
+    /// What stands in rows, and what the client reads instead. Both have the same length.
+    rewritten: Mutex<Option<(String, String)>>,
 }
 
 impl DatabaseProxy {
@@ -78,7 +81,9 @@ impl DatabaseProxy {
             commit: watch::Sender::new(Commit::Arrives),
             epoch: watch::Sender::new(0),
             struck: watch::Sender::new(0),
+            attempts: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
+            rewritten: Mutex::default(),
         });
         let task = tokio::spawn(accept(listener, shared.clone()));
         Ok(Self { port, shared, task })
@@ -99,6 +104,12 @@ impl DatabaseProxy {
         self.shared.commit.send_replace(commit);
     }
 
+    /// From now on, clients read `instead` in rows where the server has sent `text`. Both must have the same length.
+    pub fn rewrite(&self, text: &str, instead: &str) {
+        let pair = (text.to_owned(), instead.to_owned());
+        *self.shared.rewritten.lock().unwrap_or_else(PoisonError::into_inner) = Some(pair);
+    }
+
     /// Closes all connections.
     pub fn cut(&self) {
         self.shared.epoch.send_modify(|epoch| *epoch += 1);
@@ -117,6 +128,11 @@ impl DatabaseProxy {
         Ok(())
     }
 
+    /// How many connections were made or refused so far.
+    pub fn attempts(&self) -> usize {
+        self.shared.attempts.load(Ordering::Relaxed)
+    }
+
     /// How many connections were made so far.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::Relaxed)
@@ -132,6 +148,7 @@ impl Drop for DatabaseProxy {
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
+        shared.attempts.fetch_add(1, Ordering::Relaxed);
         if *shared.network.borrow() == Network::Refuses {
             continue;
         }
@@ -229,7 +246,7 @@ async fn answers(
                 shared.strike();
                 return Ok(());
             }
-            together.extend_from_slice(&message);
+            together.extend_from_slice(&shared.rewritten(message));
         }
         wait_while_silent(shared).await?;
         to.write_all(&together).await?;
@@ -242,6 +259,19 @@ async fn wait_while_silent(shared: &Shared) -> Result<()> {
 }
 
 impl Shared {
+    /// A message of the server as the client gets it.
+    fn rewritten(&self, mut message: Vec<u8>) -> Vec<u8> {
+        let rewritten = self.rewritten.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((text, instead)) = &*rewritten
+            && is_row(&message)
+            && text.len() == instead.len()
+            && let Some(start) = message.windows(text.len()).position(|window| window == text.as_bytes())
+        {
+            message[start..start + text.len()].copy_from_slice(instead.as_bytes());
+        }
+        message
+    }
+
     fn strike(&self) {
         self.struck.send_modify(|struck| *struck += 1);
     }

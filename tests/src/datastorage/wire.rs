@@ -83,6 +83,11 @@ pub(super) fn is_committed(message: &[u8]) -> bool {
     message.first() == Some(&b'C') && message.get(5..) == Some(b"COMMIT\0")
 }
 
+/// Whether the message of a server is a row.
+pub(super) fn is_row(message: &[u8]) -> bool {
+    message.first() == Some(&b'D')
+}
+
 /// Whether one of the statements of a text is `COMMIT`.
 fn is_commit(text: &[u8]) -> bool {
     text.split(|&byte| byte == b';').any(|statement| {

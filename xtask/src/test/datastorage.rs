@@ -1,6 +1,10 @@
 //! The tier `datastorage`: Data Storage on a real PostgreSQL.
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    io::{self, Write as _},
+    path::PathBuf,
+};
 
 use anyhow::Result;
 
@@ -28,6 +32,11 @@ pub(super) fn run(filter: &[String]) -> Result<Outcome> {
     };
     // If one of these cannot be installed, the tests that need it print that they are skipped, and fail in CI.
     let mut others: Vec<(&str, PathBuf)> = mcp_client::variables().unwrap_or_default();
+    match postgres::too_old() {
+        Ok(old) => others.push(old),
+        // The test then says that it is not on a real one.
+        Err(error) => writeln!(io::stderr(), "there is no PostgreSQL 15: {error:#}")?,
+    }
     others.extend(agent::tested_python().ok().map(|python| ("TOOLSET_AGENT_PYTHON", python)));
     others.extend(tools::helm().ok().map(|helm| ("HELM", helm)));
     let on = |version: &str, filter: &[String]| {

@@ -24,7 +24,7 @@ pub(super) const MOST: usize = 4 << 20;
 const HEAVIEST: usize = 4 << 20;
 /// The most bytes of all bodies that are not answered yet.
 const IN_FLIGHT: usize = 32 << 20;
-/// How long a client may take to send a body.
+/// The timeout for sending a body.
 const TIME: Duration = Duration::from_secs(10);
 /// The most bytes that are read of a refused body, and how long.
 const DISCARDED: usize = 8 << 20;
@@ -65,7 +65,7 @@ impl JsonBody {
         self.held
     }
 
-    /// Reads the JSON. The failure says where it is wrong, and nothing of its content.
+    /// Reads the JSON. The error contains the position, and nothing of the content.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_slice(&self.bytes).map_err(|error| not_json(&error))
     }
@@ -73,7 +73,7 @@ impl JsonBody {
 
 /// Says where JSON is wrong. The messages of serde quote only names of fields and types for our own structs.
 pub(super) fn not_json(error: &serde_json::Error) -> Failure {
-    Failure::field("body", Reason::Invalid, format!("the body is not what is expected: {error}"))
+    Failure::field("body", Reason::Invalid, format!("the body is invalid: {error}"))
 }
 
 impl FromRequest<App> for JsonBody {
@@ -99,7 +99,11 @@ impl FromRequest<App> for JsonBody {
 
 async fn in_time(mut body: Body, bodies: &Bodies, allowance: Option<&Allowance>) -> Result<JsonBody, Failure> {
     let read = timeout(TIME, read(&mut body, bodies, allowance)).await.unwrap_or_else(|_elapsed| {
-        Err(Failure::field("body", Reason::Invalid, format!("the body did not arrive within {} s", TIME.as_secs())))
+        Err(Failure::field(
+            "body",
+            Reason::Invalid,
+            format!("the body did not arrive completely within {} s", TIME.as_secs()),
+        ))
     });
     if read.is_err() {
         discard(body).await;
@@ -136,11 +140,11 @@ async fn read(body: &mut Body, bodies: &Bodies, allowance: Option<&Allowance>) -
         }
         let amount = u32::try_from(data.len() + weight.add(&data)).unwrap_or(u32::MAX);
         if weight.total() > HEAVIEST {
-            let detail = "the body has too many values to be read at once; send fewer records in each request";
+            let detail = "the body has too many values; send fewer records in each request";
             return Err(Failure::new(ProblemType::PayloadTooLarge, detail));
         }
         let Ok(memory) = Arc::clone(&bodies.0).try_acquire_many_owned(amount) else {
-            let detail = "the bodies of other requests fill the memory; send the request again later";
+            let detail = "the bodies of other requests use all memory for bodies; send the request again later";
             return Err(Failure::new(ProblemType::TooManyRequests, detail).after(Duration::from_secs(1)));
         };
         if let Some(allowance) = allowance {
@@ -218,6 +222,6 @@ mod tests {
     async fn a_body_that_does_not_arrive_is_refused_after_a_while() {
         let slow = stream::iter([Part::Ok(vec![b' '].into())]).chain(stream::pending());
         let failure = in_time(Body::from_stream(slow), &Bodies::default(), None).await.map(|_| ()).unwrap_err();
-        assert_eq!(failure.problem.errors[0].message, "the body did not arrive within 10 s");
+        assert_eq!(failure.problem.errors[0].message, "the body did not arrive completely within 10 s");
     }
 }

@@ -1,4 +1,4 @@
-//! Who asks, and what they may see.
+//! The client of a request, and the records that it can read.
 
 use audit::problem::ProblemType;
 use axum::extract::FromRequestParts;
@@ -12,12 +12,12 @@ use crate::{
     store::{Namespaces, Scope},
 };
 
-/// The reviews of one request that the API server is asked for at the same time.
+/// The maximum number of concurrent reviews for one request.
 const REVIEWS: usize = 8;
 
-/// Who sent a request. A handler with this argument has authenticated its request before it reads the body.
+/// The client of a request. A handler with this argument has authenticated the request before it reads the body.
 pub struct Caller {
-    /// Who it is.
+    /// The identity of the client.
     pub identity: Identity,
     app: App,
     notes: Notes,
@@ -28,7 +28,7 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         if app.auth.is_none() && !is_local(&parts.headers) {
-            let detail = "without authentication, the service takes only requests to localhost";
+            let detail = "without authentication, the service accepts only requests to localhost";
             return Err(Failure::new(ProblemType::Forbidden, detail));
         }
         let peer = parts.extensions.get::<Peer>().ok_or_else(|| Failure::internal("the request has no address"))?;
@@ -52,23 +52,23 @@ impl FromRequestParts<App> for Caller {
 }
 
 impl Caller {
-    /// Fails unless the caller has the right in the namespace. None is the whole cluster.
+    /// Fails if the client does not have the permission in the namespace. `None` means all namespaces.
     pub async fn require(&self, verb: Verb, namespace: Option<&str>) -> Result<(), Failure> {
         Ok(self.app.auth.require(&self.identity, verb, namespace).await?)
     }
 
-    /// Whether the caller has the right in the whole cluster.
+    /// Whether the client has the permission for all namespaces.
     pub async fn has_everywhere(&self, verb: Verb) -> Result<bool, Failure> {
         Ok(self.app.auth.may(&self.identity, verb, None).await?)
     }
 
-    /// Whether the caller has the right in the namespace.
+    /// Whether the client has the permission in the namespace.
     pub async fn has(&self, verb: Verb, namespace: &str) -> Result<bool, Failure> {
         Ok(self.app.auth.may(&self.identity, verb, Some(namespace)).await?)
     }
 
-    /// What a list shows. Who may read everything sees everything, also if the list is of one namespace: sequence numbers, and
-    /// the records that other clusters have in this namespace.
+    /// The records that a list can show. A client with the permission for all namespaces sees everything, even in a
+    /// list of one namespace: the numbers of records, and records of other clusters in this namespace.
     pub async fn scope(&self, namespace: Option<&str>, cluster: Option<&str>) -> Result<Scope, Failure> {
         if cluster.is_some_and(|cluster| cluster != &*self.app.cluster) {
             self.require(Verb::List, None).await?;

@@ -1,4 +1,4 @@
-//! The records of one story.
+//! The records with one `correlation_id`.
 
 use std::collections::BTreeSet;
 
@@ -20,27 +20,27 @@ use crate::{
     store::{Filters, Reader},
 };
 
-/// The records of one story that the caller may read.
+/// The records with one `correlation_id`, as far as the client is allowed to read them.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct CorrelationAnswer {
-    /// The story.
+    /// The `correlation_id`.
     pub correlation_id: String,
-    /// The newest record. Any namespace can write about a story: see `namespaces`, and the parameter `namespace`.
-    #[schemars(with = "super::schema::Record")]
+    /// The newest record. Clients of every namespace can use any `correlation_id`. See `namespaces` and the parameter
+    /// `namespace`.
     pub current: Record,
-    /// The namespaces of the records in `timeline`. Compare them with those that you expect to write about this story.
+    /// The namespaces of the records in `timeline`. Compare them with the namespaces that you expect.
     pub namespaces: Vec<String>,
-    /// When the first of the records happened. Only the newest 5,000 count.
+    /// The time of the first record. Only the newest 5,000 records count.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub first_at: Timestamp,
-    /// When the last of the records happened.
+    /// The time of the last record.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub last_at: Timestamp,
-    /// The newest 1,000 records, the oldest first.
-    #[schemars(with = "Vec<super::schema::Record>")]
+    /// The newest 1,000 records, with the oldest one first.
     pub timeline: Vec<Record>,
-    /// Whether there may be more records: older ones, which the list with the same `correlation_id` has, or, for a reader of
-    /// single namespaces, those of further namespaces, which the parameter `namespace` selects.
+    /// Whether there may be more records. To get older records, list the records with the same `correlation_id`. A
+    /// client that can read only some namespaces may also miss namespaces. It can select them with the parameter
+    /// `namespace`.
     pub truncated: bool,
 }
 

@@ -1,7 +1,7 @@
-//! Cursors: where the next page of a list begins.
+//! Cursors, which point to the next page of a list.
 //!
-//! A cursor holds the last id of a page, and the filters as a digest, so that it cannot be used with other filters. It grants
-//! nothing: what the caller may see is decided anew for every page.
+//! A cursor contains the last id of a page and a digest of the filters, so that clients cannot use it with other
+//! filters. It grants no permission. The service checks the permissions again for every page.
 
 use audit::problem::ProblemType;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -63,13 +63,13 @@ impl Cursor {
 
     /// Reads a cursor. Fails if this is none, or one of another list.
     pub(super) fn decode(text: &str, digest: Digest) -> Result<Self, Failure> {
-        let bad = || Failure::new(ProblemType::BadCursor, "the cursor is not valid; begin again without it");
+        let bad = || Failure::new(ProblemType::BadCursor, "the cursor is invalid; start again without a cursor");
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| bad())?;
         let bytes: [u8; LENGTH] = bytes.try_into().map_err(|_| bad())?;
         let (head, digest_of_cursor) = bytes.split_at(LENGTH - 8);
         if digest_of_cursor != digest.0 {
-            let detail =
-                "the cursor is of a list with other parameters; repeat all of them, or begin again without the cursor";
+            let detail = "the cursor belongs to a list with other parameters; repeat all parameters, or start again \
+                          without a cursor";
             return Err(Failure::new(ProblemType::BadCursor, detail));
         }
         let position: [u8; 16] = head[2..18].try_into().map_err(|_| bad())?;

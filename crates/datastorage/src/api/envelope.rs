@@ -79,11 +79,11 @@ impl Notes {
 /// Puts the envelope around all routes. It comes last, so that it sees every answer.
 pub(super) fn around<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
     routes
-        .fallback(|| async { Failure::new(ProblemType::NotFound, "there is nothing at this path") })
+        .fallback(|| async { Failure::new(ProblemType::NotFound, "this path does not exist") })
         .method_not_allowed_fallback(|| async {
             Failure::new(
                 ProblemType::MethodNotAllowed,
-                "this path does not take this method; the header Allow lists those it takes",
+                "this path does not support this method; the header Allow lists the supported methods",
             )
         })
         .layer(CatchPanicLayer::custom(panicked))
@@ -121,6 +121,7 @@ async fn envelope(mut request: Request, next: Next) -> Response {
     let status = response.status();
     let (identity, kind) = (notes.0.identity.get().map(|name| &**name), notes.0.kind.get());
     let cause = failure.as_ref().and_then(|failure| failure.cause.as_deref());
+    let is_told = failure.as_ref().is_some_and(|failure| failure.is_told);
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     macro_rules! log {
         ($level:ident) => {
@@ -131,7 +132,7 @@ async fn envelope(mut request: Request, next: Next) -> Response {
         };
     }
     match status.as_u16() {
-        500.. if cause.is_some() => log!(warn),
+        500.. if cause.is_some() && !is_told => log!(warn),
         // Many times a minute.
         _ if matches!(route, "/health" | "/ready" | "/metrics") => log!(debug),
         _ => log!(info),
@@ -172,8 +173,8 @@ fn failure(response: &Response) -> Option<Failure> {
         return None;
     }
     let (r#type, detail) = match status {
-        StatusCode::NOT_FOUND => (ProblemType::NotFound, "there is nothing at this path"),
-        StatusCode::METHOD_NOT_ALLOWED => (ProblemType::MethodNotAllowed, "this path does not take this method"),
+        StatusCode::NOT_FOUND => (ProblemType::NotFound, "this path does not exist"),
+        StatusCode::METHOD_NOT_ALLOWED => (ProblemType::MethodNotAllowed, "this path does not support this method"),
         StatusCode::PAYLOAD_TOO_LARGE => (ProblemType::PayloadTooLarge, "the body is too large"),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => (ProblemType::UnsupportedMediaType, "the body must be application/json"),
         status if status.is_client_error() => (ProblemType::ValidationError, "the request cannot be read"),

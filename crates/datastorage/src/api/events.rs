@@ -21,19 +21,19 @@ use crate::{
     store::{Filters, Reader, Scope, Start},
 };
 
-/// The records of a page if the request does not say how many.
+/// The default number of records in a page.
 const LIMIT: i64 = 100;
-/// The most records of a page.
+/// The maximum number of records in a page.
 const MOST: i64 = 1000;
 
-/// A part of a list.
+/// A page of a list.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct List {
     /// The records.
-    #[schemars(with = "Vec<super::schema::Record>")]
     pub items: Vec<Record>,
-    /// Gets the next part if it is given as the parameter `cursor`, together with all other parameters. Null at the end. A part can
-    /// have few records or none although the list goes on: a filter that matches few records is looked for in steps.
+    /// To get the next page, repeat all parameters and set `cursor` to this value. Null on the last page. If a filter
+    /// matches few records, a page can have few or no records although there is a next page, because the service
+    /// searches for a limited time in each request.
     pub next_cursor: Option<String>,
 }
 
@@ -63,8 +63,8 @@ pub(super) async fn list(
         if after > newest {
             // After a restore of the database, numbers are given out again. Who waited for the next one would miss these records.
             let message = format!(
-                "must not be greater than the number of the newest record, {newest}; if the database was restored, begin again \
-                 after a record that is still there"
+                "must not be greater than the number of the newest record, {newest}; if the database was restored, \
+                 start again after the number of an existing record"
             );
             return Err(Failure::field("after_seq", Reason::Invalid, message));
         }
@@ -121,7 +121,7 @@ impl ListQuery {
                 parameters.refuse(
                     "order",
                     Reason::Invalid,
-                    "must not be given with after_seq, which has an order of its own",
+                    "must not be used together with after_seq, which has its own order",
                 );
                 Start::Newest(None)
             }

@@ -29,9 +29,9 @@ use crate::{
     store::{Checkpoint, Filters, Reader, Scope, Start},
 };
 
-/// The exports that may run at the same time.
+/// The maximum number of exports at the same time.
 pub const AT_ONCE: usize = 2;
-/// The longest time of an export. One of the few places is not for a client that hardly reads.
+/// The maximum duration of an export. A slow client must not block the few exports that can run.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 /// The records of a page.
 const PAGE: u16 = 500;
@@ -39,13 +39,13 @@ const PAGE: u16 = 500;
 /// The last line of an export.
 #[derive(Serialize)]
 struct End<'a> {
-    /// Null for a reader who may not read the whole cluster.
+    /// Null for clients that cannot read all namespaces.
     checkpoint: Option<&'a Checkpoint>,
     count: u64,
     sha256: String,
 }
 
-/// An export that is under way.
+/// An export in progress.
 struct Export {
     app: App,
     scope: Scope,
@@ -79,7 +79,7 @@ pub(super) async fn get(
     let scope = caller.scope(filters.namespace.as_deref(), filters.cluster.as_deref()).await?;
     let only_one = app.limits.allowance(&caller.identity.name).export()?;
     let one_of_few = Arc::clone(&app.exports).try_acquire_owned().map_err(|_| {
-        let detail = format!("{AT_ONCE} exports are under way already; try again when one has ended");
+        let detail = format!("{AT_ONCE} exports are in progress; try again when one of them has ended");
         Failure::new(ProblemType::TooManyRequests, detail).after(Duration::from_secs(10))
     })?;
     let checkpoint = app.query(&caller.identity.name, Operation::Export, app.store.checkpoint()).await?;
@@ -138,7 +138,7 @@ impl Export {
 
     async fn page(&mut self) -> Result<Bytes, Failure> {
         if self.began.elapsed() > LONGEST {
-            let detail = "the export took longer than an hour; narrow it with since and until";
+            let detail = "the export took longer than an hour; use a shorter time range with since and until";
             return Err(Failure::new(ProblemType::Timeout, detail));
         }
         let reader = Reader { scope: &self.scope, cluster: &self.app.cluster };

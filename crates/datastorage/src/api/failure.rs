@@ -14,6 +14,9 @@ use crate::{auth::AuthError, limits::Limited, store::StoreError, writer::WriteEr
 /// When to ask again if nothing better is known.
 const LATER: Duration = Duration::from_secs(5);
 
+const NO_ANSWER: &str = "the database does not answer; try again later";
+const NOT_WRITTEN: &str = "the service cannot write to the database; send the records again later with the same ids";
+
 /// Why a request failed. The envelope around all handlers adds the path and the id of the request and writes it as
 /// `application/problem+json`.
 #[derive(Clone, Debug)]
@@ -24,6 +27,8 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// What only the log learns, for example the error of the database.
     pub cause: Option<String>,
+    /// The log has the cause already, in one line for all requests that fail for it.
+    pub is_told: bool,
 }
 
 impl Failure {
@@ -39,18 +44,21 @@ impl Failure {
 
     /// A fault of the program. The client learns nothing of it.
     pub fn internal(cause: impl Into<String>) -> Self {
-        let detail = "the server could not answer this request; its log has the reason under this request id";
+        let detail = "the service could not answer this request; search its log for the request id";
         Self::new(ProblemType::Internal, detail).because(cause)
     }
 
-    /// The request took longer than it may.
+    /// The request reached its timeout.
     pub fn timeout() -> Self {
-        Self::new(ProblemType::Timeout, "the request took longer than it may; narrow it, for example with since")
+        Self::new(
+            ProblemType::Timeout,
+            "the request took longer than the limit; use a shorter time range or more filters, for example since",
+        )
     }
 
-    /// No such record, or none that the caller may read: the answer is the same.
+    /// The record does not exist, or the client is not allowed to read it. The response is the same in both cases.
     pub fn no_record() -> Self {
-        Self::new(ProblemType::NotFound, "there is no such record, or you may not read it")
+        Self::new(ProblemType::NotFound, "the record does not exist, or you are not allowed to read it")
     }
 
     /// The same failure with a time after which a new try makes sense.
@@ -58,6 +66,13 @@ impl Failure {
     pub fn after(mut self, retry_after: Duration) -> Self {
         self.retry_after = Some(retry_after);
         self
+    }
+
+    /// The same failure with a cause that the log has already.
+    #[must_use]
+    pub fn told(mut self, cause: impl Into<String>) -> Self {
+        self.is_told = true;
+        self.because(cause)
     }
 
     /// The same failure with a cause for the log.
@@ -70,7 +85,7 @@ impl Failure {
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        Self { problem: Box::new(problem), retry_after: None, cause: None }
+        Self { problem: Box::new(problem), retry_after: None, cause: None, is_told: false }
     }
 }
 
@@ -78,9 +93,10 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable { reason, retry_after } => {
-                Self::new(ProblemType::DatabaseUnavailable, "the database does not answer; try again later")
-                    .because(reason)
-                    .after(retry_after)
+                Self::new(ProblemType::DatabaseUnavailable, NO_ANSWER).because(reason).after(retry_after)
+            }
+            StoreError::Away { reason, retry_after } => {
+                Self::new(ProblemType::DatabaseUnavailable, NO_ANSWER).told(reason).after(retry_after)
             }
             StoreError::Timeout => Self::timeout(),
             error @ StoreError::Database(_) => Self::internal(error.to_string()),
@@ -92,15 +108,18 @@ impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Full { retry_after } => {
-                let detail = "too many records wait to be written; send them again later with the same ids";
+                let detail = "too many records wait in the queue; send the records again later with the same ids";
                 Self::new(ProblemType::TooManyRequests, detail).after(retry_after)
             }
             WriteError::Unavailable { reason, retry_after } => {
-                let detail = "the database cannot be written; send the records again later with the same ids";
-                Self::new(ProblemType::DatabaseUnavailable, detail).because(reason).after(retry_after)
+                Self::new(ProblemType::DatabaseUnavailable, NOT_WRITTEN).because(reason).after(retry_after)
+            }
+            WriteError::Away { reason, retry_after } => {
+                Self::new(ProblemType::DatabaseUnavailable, NOT_WRITTEN).told(reason).after(retry_after)
             }
             WriteError::Timeout => {
-                let detail = "it is not known whether the records were written; send them again with the same ids";
+                let detail =
+                    "the service does not know whether it has stored the records; send them again with the same ids";
                 Self::new(ProblemType::Timeout, detail)
             }
         }
@@ -113,7 +132,13 @@ impl From<AuthError> for Failure {
             AuthError::Unauthorized => {
                 Self::new(ProblemType::Unauthorized, "send a valid token in the header Authorization: Bearer")
             }
-            AuthError::Forbidden { .. } => Self::new(ProblemType::Forbidden, format!("{error}; a Role can grant it")),
+            AuthError::Forbidden { .. } => Self::new(
+                ProblemType::Forbidden,
+                format!(
+                    "{error}; a RoleBinding (for one namespace) or a ClusterRoleBinding (for all namespaces) can \
+                     grant it"
+                ),
+            ),
             AuthError::TooMany => {
                 Self::new(ProblemType::TooManyRequests, format!("{error} from your address; try again later"))
             }
@@ -136,7 +161,7 @@ impl IntoResponse for Failure {
         let headers = response.headers_mut();
         let later = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT);
         if let Some(after) = self.retry_after.or(later.then_some(LATER)) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(in_seconds(after)));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -144,6 +169,11 @@ impl IntoResponse for Failure {
         response.extensions_mut().insert(self);
         response
     }
+}
+
+/// Whole seconds, rounded up: who comes earlier comes in vain.
+fn in_seconds(time: Duration) -> u64 {
+    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).max(1)
 }
 
 #[cfg(test)]
@@ -159,7 +189,7 @@ mod tests {
         };
         let detail = missing(Some("prod"));
         assert!(detail.contains("list auditrecords.datastorage.kubernaut.io in namespace prod"), "{detail}");
-        assert!(missing(None).contains("in the whole cluster"));
+        assert!(missing(None).contains("in all namespaces"));
     }
 
     #[test]
@@ -168,6 +198,12 @@ mod tests {
             assert_eq!(Failure::new(kind, "").into_response().headers()[header::RETRY_AFTER], "5");
         }
         assert!(!Failure::new(ProblemType::NotFound, "").into_response().headers().contains_key(header::RETRY_AFTER));
+    }
+
+    #[test]
+    fn the_time_to_come_back_is_never_too_early() {
+        let seconds = [0, 1, 999, 1_000, 1_001, 3_000].map(|ms| in_seconds(Duration::from_millis(ms)));
+        assert_eq!(seconds, [1, 1, 1, 1, 2, 3]);
     }
 
     #[test]

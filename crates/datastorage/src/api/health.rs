@@ -34,7 +34,7 @@ impl Readiness {
         self.0.store(STARTED, Ordering::Release);
     }
 
-    /// From now on `/ready` says no, because the service stops.
+    /// From now on, `/ready` returns 503, because the service is stopping.
     pub fn stop(&self) {
         self.0.store(STOPPING, Ordering::Release);
     }
@@ -66,6 +66,10 @@ async fn ready(State(app): State<App>) -> Result<Response, Failure> {
         _ => None,
     };
     if let Some(status) = not_ready {
+        if status == "starting" {
+            // A service that waits for its database learns of it early.
+            app.metrics.database_up(app.store.ready().await.is_ok());
+        }
         let detail = format!("the service is {status}");
         return Err(Failure::new(ProblemType::DatabaseUnavailable, detail).after(Duration::from_secs(1)));
     }

@@ -14,76 +14,75 @@ use crate::{
     store::{ActionCount, Attempt, Filters, History, HistoryQuery, Reader},
 };
 
-/// How far back the history goes if the request does not say it.
+/// The default time range of the history.
 const SINCE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-/// The attempts of an answer if the request does not say how many.
+/// The default number of attempts.
 const LIMIT: i64 = 50;
-/// The most attempts of an answer.
+/// The maximum number of attempts.
 const MOST: i64 = 500;
 
-/// What was tried on a target.
+/// What was tried on an object.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct HistoryAnswer {
-    /// The attempts, the newest first.
+    /// The attempts, with the newest one first.
     pub attempts: Vec<AttemptAnswer>,
-    /// All attempts of the time, by what was done.
+    /// The numbers of all attempts in the time range, by action.
     pub by_action: Vec<ActionAnswer>,
-    /// Whether `spec_hash` is the hash of the spec before an earlier remediation: it was undone, or is about to be.
+    /// Whether the object had the spec with the hash `spec_hash` before an earlier remediation. Then the remediation
+    /// was reverted, or is about to be reverted.
     pub regression: bool,
-    /// Whether there may be more than this says: it is made of the newest 5,000 records, and for a reader of single namespaces
-    /// of at most 16 namespaces. `since` and `namespace` narrow it.
+    /// Whether there may be more attempts. The service reads the newest 5,000 records, and for a client that can read
+    /// only some namespaces, at most 16 namespaces. To get all attempts, use `since` or `namespace`.
     pub truncated: bool,
 }
 
-/// One attempt: the records of one action with one `correlation_id` in one namespace.
+/// One attempt. It combines the records of one namespace that have the same action and the same `correlation_id`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct AttemptAnswer {
-    /// The namespace of its records.
+    /// The namespace of the records.
     pub namespace: String,
-    /// The authenticated identity that wrote its newest record.
+    /// The authenticated identity that wrote the newest record.
     pub recorded_by: String,
-    /// The story that it belongs to.
+    /// The `correlation_id` of the records.
     pub correlation_id: String,
-    /// What was done.
+    /// The action.
     pub action_type: String,
-    /// How far it went, as its newest record says.
-    #[schemars(with = "super::schema::PhaseSchema")]
+    /// The progress, from the newest record.
     pub phase: audit::Phase,
-    /// The outcome, as its newest record says.
-    #[schemars(with = "Option<super::schema::StatusSchema>")]
+    /// The result, from the newest record.
     pub status: Option<Status>,
-    /// When its first record happened.
+    /// The time of the first record.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub started_at: Timestamp,
-    /// When its last record happened. Null if it goes on.
+    /// The time of the last record. Null if the operation is in progress.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub ended_at: Option<Timestamp>,
-    /// What went wrong, as its newest record says.
+    /// The error, from the newest record.
     pub error_message: Option<String>,
-    /// Whether `spec_hash` is the hash of the spec before it, after it, or neither.
+    /// Whether `spec_hash` is the hash of the spec before the attempt, after it, or neither.
     pub spec_match: SpecMatch,
 }
 
-/// Which spec of an attempt has the given hash.
+/// Which spec of an attempt has the hash `spec_hash`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum SpecMatch {
-    /// The spec before it.
+    /// The spec before the attempt.
     Pre,
-    /// The spec after it.
+    /// The spec after the attempt.
     Post,
-    /// Neither, or no hash was given.
+    /// Neither, or the request has no `spec_hash`.
     None,
 }
 
 /// How often an action was tried.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ActionAnswer {
-    /// What was done.
+    /// The action.
     pub action_type: String,
-    /// How many attempts helped.
+    /// The number of attempts that succeeded.
     pub success: i64,
-    /// How many did not.
+    /// The number of attempts that failed.
     pub failure: i64,
 }
 
@@ -96,11 +95,7 @@ pub(super) async fn get(
     let now = Timestamp::now();
     let target = parameters.text("target");
     if target.is_none() {
-        parameters.refuse(
-            "target",
-            Reason::Required,
-            "must name what was acted on, for example Deployment/prod/payments-api",
-        );
+        parameters.refuse("target", Reason::Required, "must be the object, for example Deployment/prod/payments-api");
     }
     let query = HistoryQuery {
         target: target.unwrap_or_default(),
@@ -133,8 +128,8 @@ pub(super) async fn get(
     Ok(Json(answer))
 }
 
-/// The namespace of a target in the form `Kind/namespace/name`. Who writes about such a target needs the right in this
-/// namespace, so what is said of it comes from there or from somebody with the right in the whole cluster.
+/// The namespace of a target in the form `Kind/namespace/name`. To write a record about such a target, a client needs
+/// the permission in this namespace or in all namespaces. So the records about it come only from these clients.
 pub(super) fn namespace_of(target: &str) -> Option<&str> {
     let mut parts = target.split('/');
     let (_kind, namespace, _name, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else {

@@ -1,7 +1,7 @@
 //! The HTTP API.
 //!
-//! Each handler stands in the file of its endpoint. [`envelope`] is around all of them. A [`Failure`] is what every handler
-//! fails with, a [`Caller`] is who asks.
+//! Each endpoint has its own file. [`envelope`] wraps all handlers. [`Failure`] is the error type of all handlers, and
+//! [`Caller`] is the client of a request.
 
 mod body;
 mod caller;
@@ -16,7 +16,6 @@ mod health;
 mod history;
 mod openapi;
 mod parameters;
-pub mod schema;
 mod search;
 mod sending;
 mod write;
@@ -57,9 +56,9 @@ pub struct App {
     pub store: Store,
     /// The only way in.
     pub writer: Writer,
-    /// Who asks, and what they may do.
+    /// Authentication and authorization.
     pub auth: Auth,
-    /// How much one identity may ask.
+    /// The limits of each identity.
     pub limits: Limits,
     /// The metrics.
     pub metrics: Arc<Metrics>,
@@ -69,11 +68,11 @@ pub struct App {
     pub embedding: Option<Embeddings>,
     /// The longest time of a query.
     pub query_timeout: Duration,
-    /// How old a record may be that somebody with the right to import writes.
+    /// The maximum age of records that clients with the permission `import` can write.
     pub retention: Duration,
     /// The memory of all bodies.
     pub bodies: Bodies,
-    /// The exports that may run at the same time.
+    /// The permits for concurrent exports.
     pub exports: Arc<Semaphore>,
     /// Whether requests should come here.
     pub readiness: Readiness,
@@ -85,8 +84,8 @@ impl App {
         cluster.is_empty() || *cluster == *self.cluster
     }
 
-    /// Asks the database for an identity within the time of a query, and counts that. The statement is cancelled if the time is up, or if the
-    /// client goes away, because then this future is dropped.
+    /// Runs a query for an identity within the query timeout, and updates the metrics. The statement is cancelled at
+    /// the timeout, or if the client disconnects, because then this future is dropped.
     pub async fn query<T, E: Into<Failure>>(
         &self,
         identity: &Arc<str>,

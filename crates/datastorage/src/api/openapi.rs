@@ -3,7 +3,11 @@
 //! The schemas come from the types of requests and answers. Paths and parameters stand here as a table. The tests compare the
 //! table with the routes, and every answer with its schema.
 
-use audit::problem::{MEDIA_TYPE, ProblemType};
+use audit::{
+    Kind, Phase, Record, Status,
+    problem::{MEDIA_TYPE, Problem, ProblemType},
+    schema::NewRecord,
+};
 use axum::Json;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -12,14 +16,13 @@ use super::{
     correlations::CorrelationAnswer,
     events::List,
     history::HistoryAnswer,
-    schema::{self, KindSchema, PhaseSchema, StatusSchema},
     write::{Batch, BatchResult, Written},
 };
-use crate::search;
+use crate::{search, store::Checkpoint};
 
-const INFO: &str = "Keeps audit records in PostgreSQL and finds them again by key, by time, by words and by meaning. Every \
-                    error is an `application/problem+json`. An answer 429 or 503 says in `Retry-After` when to try again. \
-                    A write can be repeated with the same ids.";
+const INFO: &str = "Data Storage keeps audit records in PostgreSQL and finds them by key, by time, by words and by \
+                    meaning. All errors have the type `application/problem+json`. Responses with status 429 or 503 \
+                    contain the header `Retry-After`. You can repeat a write with the same ids.";
 
 /// `GET /openapi.json`.
 pub(super) async fn get() -> Json<Value> {
@@ -53,7 +56,7 @@ pub fn document() -> Value {
     let mut bodies = settings.clone().for_deserialize().into_generator();
     let mut generator = settings.for_serialize().into_generator();
     let operations = operations(&mut generator, &mut bodies);
-    let problem = generator.subschema_for::<schema::Problem>();
+    let problem = generator.subschema_for::<Problem>();
     let mut schemas = bodies.take_definitions(true);
     schemas.extend(generator.take_definitions(true));
     let mut paths: Map<String, Value> = Map::new();
@@ -135,28 +138,32 @@ fn time() -> Value {
 /// The parameters that select records.
 fn filters(generator: &mut SchemaGenerator) -> Vec<Parameter> {
     vec![
-        ("kind", generator.subschema_for::<KindSchema>().into(), "Only records of this kind."),
+        ("kind", json!({"type": "string", "enum": Kind::ALL.map(Kind::as_str)}), "Only records of this kind."),
         (
             "namespace",
             text(255),
-            "Only records of this namespace. Without it, the right for the whole cluster is needed.",
+            "Only records of this namespace. Without it, the client needs the permission for all namespaces.",
         ),
-        ("cluster", text(255), "Only records of this cluster. Another cluster needs the right for the whole cluster."),
-        ("phase", generator.subschema_for::<PhaseSchema>().into(), "Only records of this phase."),
-        ("status", generator.subschema_for::<StatusSchema>().into(), "Only records of this status."),
-        ("severity", text(50), "Only records of this severity."),
+        (
+            "cluster",
+            text(255),
+            "Only records of this cluster. For another cluster, the client needs the permission for all namespaces.",
+        ),
+        ("phase", generator.subschema_for::<Phase>().into(), "Only records with this phase."),
+        ("status", generator.subschema_for::<Status>().into(), "Only records with this status."),
+        ("severity", text(50), "Only records with this severity."),
         ("environment", text(50), "Only records of this environment."),
-        ("action_type", text(100), "Only records of this action."),
-        ("target", text(512), "Only records of this target, for example `Deployment/prod/payments-api`."),
-        ("fingerprint", text(255), "Only records of this fingerprint."),
-        ("correlation_id", text(255), "Only records of this story."),
-        ("recorded_by", text(512), "Only records that this identity wrote."),
+        ("action_type", text(100), "Only records with this action."),
+        ("target", text(512), "Only records with this target, for example `Deployment/prod/payments-api`."),
+        ("fingerprint", text(255), "Only records with this fingerprint."),
+        ("correlation_id", text(255), "Only records with this `correlation_id`."),
+        ("recorded_by", text(512), "Only records from this identity."),
         (
             "since",
             time(),
-            "Only records made at this time or later, as their ids say: a time, or a duration before now.",
+            "Only records whose id has this time or a later one. The value is a time, or a duration before now.",
         ),
-        ("until", time(), "Only records made before this time, as their ids say: a time, or a duration before now."),
+        ("until", time(), "Only records whose id has an earlier time. The value is a time, or a duration before now."),
     ]
 }
 
@@ -179,13 +186,24 @@ fn operations(generator: &mut SchemaGenerator, bodies: &mut SchemaGenerator) -> 
     const READ_ONE: &[ProblemType] = &[NotFound, DatabaseUnavailable, Timeout];
     let mut list = filters(generator);
     list.extend([
-        ("order", json!({"type": "string", "enum": ["desc", "asc"]}), "Newest first, which is the default, or oldest first."),
-        ("limit", json!({"type": "integer", "minimum": 1, "maximum": 1000}), "The most records of the answer. The default is 100."),
-        ("cursor", text(512), "`next_cursor` of the page before. All other parameters must be repeated."),
+        (
+            "order",
+            json!({"type": "string", "enum": ["desc", "asc"]}),
+            "`desc` (default) returns the newest record \
+          first, and `asc` the oldest.",
+        ),
+        (
+            "limit",
+            json!({"type": "integer", "minimum": 1, "maximum": 1000}),
+            "The maximum number of records in the \
+          response. The default is 100.",
+        ),
+        ("cursor", text(512), "`next_cursor` of the previous page. All other parameters must be the same as before."),
         (
             "after_seq",
             json!({"type": "integer", "minimum": 0}),
-            "Records in the order of recording, after this number, without holes. Needs the right for the whole cluster.",
+            "Only records with a greater number (`seq`), in the order of recording and without gaps. The client needs \
+             the permission for all namespaces.",
         ),
     ]);
     let status = json!({"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}});
@@ -194,12 +212,12 @@ fn operations(generator: &mut SchemaGenerator, bodies: &mut SchemaGenerator) -> 
             path: "/api/v1/audit/events",
             method: "post",
             id: "writeEvent",
-            summary: "Writes a record. 201 means that it is durable in PostgreSQL.",
+            summary: "Writes a record. Status 201 means that the record is durable in PostgreSQL.",
             parameters: Vec::new(),
-            body: Some(bodies.subschema_for::<schema::NewRecord>()),
+            body: Some(bodies.subschema_for::<NewRecord>()),
             answers: vec![
                 answer::<Written>(generator, 201, "The record is durable."),
-                answer::<Written>(generator, 200, "The same record was there already."),
+                answer::<Written>(generator, 200, "The same record was already stored."),
             ],
             problems: &[Conflict, PayloadTooLarge, UnsupportedMediaType, DatabaseUnavailable, Timeout],
             public: false,
@@ -219,13 +237,13 @@ fn operations(generator: &mut SchemaGenerator, bodies: &mut SchemaGenerator) -> 
             path: "/api/v1/audit/events/batch",
             method: "post",
             id: "writeBatch",
-            summary: "Writes up to 500 records. A record that is refused does not keep the others from being written.",
+            summary: "Writes up to 500 records. An invalid record does not affect the others.",
             parameters: Vec::new(),
             body: Some(bodies.subschema_for::<Batch>()),
             answers: vec![answer::<BatchResult>(
                 generator,
                 200,
-                "A result for each record, in the order of the request.",
+                "One result for each record, in the order of the request.",
             )],
             problems: &[PayloadTooLarge, UnsupportedMediaType, DatabaseUnavailable, Timeout],
             public: false,
@@ -234,10 +252,10 @@ fn operations(generator: &mut SchemaGenerator, bodies: &mut SchemaGenerator) -> 
             path: "/api/v1/audit/events/{event_id}",
             method: "get",
             id: "getEvent",
-            summary: "Returns a record.",
+            summary: "Returns one record.",
             parameters: vec![("event_id", json!({"type": "string", "format": "uuid"}), "The id of the record.")],
             body: None,
-            answers: vec![answer::<schema::Record>(generator, 200, "The record.")],
+            answers: vec![answer::<Record>(generator, 200, "The record.")],
             problems: READ_ONE,
             public: false,
         },
@@ -245,9 +263,9 @@ fn operations(generator: &mut SchemaGenerator, bodies: &mut SchemaGenerator) -> 
             path: "/api/v1/audit/correlations/{correlation_id}",
             method: "get",
             id: "getCorrelation",
-            summary: "Returns the records of one story that the caller may read.",
+            summary: "Returns the records with one `correlation_id`, as far as the client is allowed to read them.",
             parameters: vec![
-                ("correlation_id", text(512), "The story. A slash in it need not be encoded."),
+                ("correlation_id", text(512), "The `correlation_id`. You do not need to encode a slash in it."),
                 ("namespace", text(255), "Only records of this namespace."),
             ],
             body: None,
@@ -259,17 +277,21 @@ fn operations(generator: &mut SchemaGenerator, bodies: &mut SchemaGenerator) -> 
             path: "/api/v1/audit/history",
             method: "get",
             id: "history",
-            summary: "Returns what was tried on a target, and whether it helped.",
+            summary: "Returns what was tried on an object, and whether it helped.",
             parameters: vec![
-                ("target", text(512), "The target, for example `Deployment/prod/payments-api`."),
+                (
+                    "target",
+                    text(512),
+                    "The object, as in `target_resource`, for example `Deployment/prod/payments-api`.",
+                ),
                 ("namespace", text(255), "Only records of this namespace."),
-                ("cluster", text(255), "The cluster of the target. The default is the cluster of the service."),
-                ("since", time(), "How far back: a time, or a duration before now. The default is 90d."),
-                ("spec_hash", text(512), "The hash of the spec of the target, to compare with remediations."),
+                ("cluster", text(255), "The cluster of the object. The default is the cluster of the service."),
+                ("since", time(), "The start of the time range: a time, or a duration before now. The default is 90d."),
+                ("spec_hash", text(512), "The hash of the current spec of the object, to compare with remediations."),
                 (
                     "limit",
                     json!({"type": "integer", "minimum": 1, "maximum": 500}),
-                    "The most attempts. The default is 50.",
+                    "The maximum number of attempts. The default is 50.",
                 ),
             ],
             body: None,
@@ -281,8 +303,9 @@ fn operations(generator: &mut SchemaGenerator, bodies: &mut SchemaGenerator) -> 
             path: "/api/v1/audit/export",
             method: "get",
             id: "export",
-            summary: "Returns all records that were there when it began, one per line. The last line has `checkpoint`, `count`, \
-                      and `sha256`, the SHA-256 of all lines before it. Without this line the export is not complete.",
+            summary: "Returns all records that exist when the export starts, one per line. The last line has \
+                      `checkpoint`, `count` and `sha256`, which is the SHA-256 of all lines before it. Without this \
+                      line, the export is incomplete.",
             parameters: filters(generator),
             body: None,
             answers: vec![(200, "The records.", "application/x-ndjson", json!({"type": "string"}))],
@@ -293,10 +316,11 @@ fn operations(generator: &mut SchemaGenerator, bodies: &mut SchemaGenerator) -> 
             path: "/api/v1/audit/checkpoint",
             method: "get",
             id: "checkpoint",
-            summary: "Returns the newest record of the chain. `datastorage verify --checkpoint` later shows whether it is still there.",
+            summary: "Returns the number and the hash of the newest record. Later, `datastorage verify --checkpoint` \
+                      shows whether the records still lead to it.",
             parameters: Vec::new(),
             body: None,
-            answers: vec![answer::<schema::Checkpoint>(generator, 200, "The checkpoint.")],
+            answers: vec![answer::<Checkpoint>(generator, 200, "The checkpoint.")],
             problems: READ,
             public: false,
         },
@@ -307,7 +331,7 @@ fn operations(generator: &mut SchemaGenerator, bodies: &mut SchemaGenerator) -> 
             summary: "Finds records by words and by meaning.",
             parameters: Vec::new(),
             body: Some(bodies.subschema_for::<search::Query>()),
-            answers: vec![answer::<search::Answer>(generator, 200, "The results, the best first.")],
+            answers: vec![answer::<search::Answer>(generator, 200, "The results, with the best one first.")],
             problems: &[PayloadTooLarge, UnsupportedMediaType, DatabaseUnavailable, SearchUnavailable, Timeout],
             public: false,
         },
@@ -315,12 +339,12 @@ fn operations(generator: &mut SchemaGenerator, bodies: &mut SchemaGenerator) -> 
             path: "/mcp",
             method: "post",
             id: "mcp",
-            summary: "The tools for an agent, by the Model Context Protocol.",
+            summary: "Offers tools to agents with the Model Context Protocol.",
             parameters: Vec::new(),
             body: Some(schemars::json_schema!({"type": "object"})),
             answers: vec![
-                (200, "The answer to a request.", "application/json", json!({"type": "object"})),
-                (202, "The notification was taken.", "text/plain", json!({"type": "string"})),
+                (200, "The response to a request.", "application/json", json!({"type": "object"})),
+                (202, "The notification was accepted.", "text/plain", json!({"type": "string"})),
             ],
             problems: &[PayloadTooLarge, UnsupportedMediaType],
             public: false,
@@ -329,10 +353,10 @@ fn operations(generator: &mut SchemaGenerator, bodies: &mut SchemaGenerator) -> 
             path: "/health",
             method: "get",
             id: "health",
-            summary: "Says that the process lives.",
+            summary: "Shows that the process runs.",
             parameters: Vec::new(),
             body: None,
-            answers: vec![(200, "It lives.", "application/json", status.clone())],
+            answers: vec![(200, "The process runs.", "application/json", status.clone())],
             problems: &[],
             public: true,
         },
@@ -340,10 +364,10 @@ fn operations(generator: &mut SchemaGenerator, bodies: &mut SchemaGenerator) -> 
             path: "/ready",
             method: "get",
             id: "ready",
-            summary: "Says whether requests should come here.",
+            summary: "Shows whether the service can answer requests.",
             parameters: Vec::new(),
             body: None,
-            answers: vec![(200, "They should.", "application/json", status)],
+            answers: vec![(200, "The service can answer requests.", "application/json", status)],
             problems: &[DatabaseUnavailable],
             public: true,
         },

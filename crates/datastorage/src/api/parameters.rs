@@ -54,7 +54,7 @@ impl Parameters {
             } else if let Some(before) = parameters.values.insert(name.to_string(), value.into_owned())
                 && !before.is_empty()
             {
-                parameters.refuse(&name, Reason::Invalid, "is given twice; give it once");
+                parameters.refuse(&name, Reason::Invalid, "occurs twice; use it once");
             }
         }
         parameters
@@ -140,7 +140,7 @@ impl Parameters {
     /// Fails with everything that is wrong, also with parameters that nobody has read.
     pub(super) fn finish(mut self) -> Result<(), Failure> {
         for name in std::mem::take(&mut self.values).into_keys() {
-            self.refuse(&name, Reason::Invalid, "is not a parameter of this path; check its spelling, or remove it");
+            self.refuse(&name, Reason::Invalid, "is not a parameter of this path; correct its name, or remove it");
         }
         if self.errors.is_empty() { Ok(()) } else { Err(Problem::validation(self.errors).into()) }
     }

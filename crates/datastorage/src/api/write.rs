@@ -27,27 +27,27 @@ use crate::{
 
 /// The path of a batch.
 const BATCH: &str = "/api/v1/audit/events/batch";
-/// The most records of a batch.
+/// The maximum number of records in a batch.
 const RECORDS: usize = 500;
-/// The most namespaces of a batch: each needs an answer of the API server.
+/// The maximum number of namespaces in a batch. Each of them needs an answer of the API server.
 const NAMESPACES: usize = 16;
-/// Older records need the right to import.
+/// To write older records, a client needs the permission `import`.
 const YOUNG: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Bodies from this size on are checked beside the other requests: redaction takes about a millisecond for 64 KiB.
 const LARGE: usize = 32 * 1024;
 
-/// What became of one record.
+/// The result for one record.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Written {
     /// The id of the record.
     pub event_id: Uuid,
-    /// The place in the order of recording. Only for identities that may read the whole cluster.
+    /// The number of the record. Only clients that can read all namespaces get it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seq: Option<i64>,
-    /// When it was recorded, by the clock of the database.
+    /// The time at which the record was stored, from the clock of the database.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub recorded_at: Timestamp,
-    /// Whether it was there already.
+    /// Whether the same record was already stored.
     pub duplicate: bool,
 }
 
@@ -56,50 +56,49 @@ pub(super) struct Written {
 #[serde(deny_unknown_fields)]
 pub(super) struct Batch {
     /// The records, 1 to 500.
-    #[schemars(with = "Vec<super::schema::NewRecord>", length(min = 1, max = 500))]
+    #[schemars(with = "Vec<audit::schema::NewRecord>", length(min = 1, max = 500))]
     pub events: Vec<Box<RawValue>>,
 }
 
-/// What became of a batch.
+/// The results of a batch.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub(super) struct BatchResult {
-    /// How many records were written.
+    /// The number of records that were stored.
     pub created: usize,
-    /// How many were there already.
+    /// The number of records that were already stored.
     pub duplicates: usize,
-    /// How many were refused.
+    /// The number of records that were rejected.
     pub rejected: usize,
     /// One result for each record, in the order of the request.
     pub results: Vec<ItemResult>,
 }
 
-/// What became of one record of a batch.
+/// The result for one record of a batch.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ItemResult {
-    /// The id of the record. Null if the record was refused and none can be read from it.
+    /// The id of the record. Null if the record was rejected and its id cannot be read.
     pub event_id: Option<Uuid>,
-    /// What became of it.
+    /// The result.
     pub status: ItemStatus,
-    /// The place in the order of recording. Only for identities that may read the whole cluster.
+    /// The number of the record. Only clients that can read all namespaces get it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seq: Option<i64>,
-    /// Why it was refused.
+    /// Why the record was rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<super::schema::Problem>")]
     pub problem: Option<Problem>,
 }
 
-/// What became of one record of a batch.
+/// The result for one record of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ItemStatus {
-    /// It is durable.
+    /// The record is durable.
     Created,
-    /// The same record was there already.
+    /// The same record was already stored.
     Duplicate,
-    /// A field breaks a rule.
+    /// A field is invalid.
     Invalid,
-    /// Another record has this id.
+    /// A record with this id has other content or comes from another identity.
     Conflict,
 }
 
@@ -227,7 +226,7 @@ struct Item {
 
 impl Item {
     fn read(app: &App, event: &RawValue) -> Self {
-        /// The id of a record that may be wrong otherwise.
+        /// The id of a record whose other fields may be invalid.
         #[derive(Deserialize)]
         struct Id {
             event_id: Uuid,
@@ -242,8 +241,10 @@ impl Item {
 }
 
 fn conflict(id: Uuid) -> Problem {
-    let detail =
-        format!("record {id} exists with other content or of another identity; use a new event_id for a new record");
+    let detail = format!(
+        "a record with the id {id} exists, and it has other content or comes from another identity; use a new \
+         event_id for a new record"
+    );
     Problem::new(ProblemType::Conflict, detail)
 }
 
@@ -252,19 +253,19 @@ fn accept(app: &App, json: &[u8]) -> Result<Accepted, Vec<FieldError>> {
     Accepted::parse(json, &defaults)
 }
 
-/// Runs work on a large body so that other requests go on.
+/// Runs the work on a large body in another thread, so that other requests continue.
 fn beside<T>(size: usize, work: impl FnOnce() -> T) -> T {
     if size >= LARGE { tokio::task::block_in_place(work) } else { work() }
 }
 
-/// When a record was made, as its id says.
+/// The time at which a record was made, from its id.
 fn made_at(id: Uuid) -> Option<Timestamp> {
     let (seconds, nanoseconds) = id.get_timestamp()?.to_unix();
     Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanoseconds).ok()?).ok()
 }
 
 impl App {
-    /// Fails unless the caller may write all these records.
+    /// Fails if the client is not allowed to write one of these records.
     async fn authorize(&self, caller: &Caller, records: impl Iterator<Item = &Accepted>) -> Result<(), Failure> {
         let young = Timestamp::now() - YOUNG;
         let mut rights: BTreeSet<(Option<&str>, bool)> = BTreeSet::new();
@@ -288,7 +289,7 @@ impl App {
             }
         }
         if namespaces.len() > NAMESPACES {
-            let message = format!("must have records of at most {NAMESPACES} namespaces; send a batch for each");
+            let message = format!("must have records of at most {NAMESPACES} namespaces; send several batches");
             return Err(Failure::field("events", Reason::Invalid, message));
         }
         for (namespace, imports) in rights {
@@ -298,7 +299,7 @@ impl App {
                 {
                     let detail = &failure.problem.detail;
                     failure.problem.detail = format!(
-                        "{detail}; the target_resource of a record is in namespace {target}, but the record is in another one"
+                        "{detail}; the target_resource is in namespace {target}, but the record is in another namespace"
                     );
                 }
                 failure
@@ -307,7 +308,7 @@ impl App {
         Ok(())
     }
 
-    /// Writes records, and counts the secrets that are not in them any more.
+    /// Writes records, and counts the secrets that were replaced in them.
     async fn write(&self, caller: &Caller, records: Vec<Accepted>) -> Result<Vec<Outcome>, Failure> {
         for (class, count) in records.iter().flat_map(Accepted::redactions) {
             self.metrics.redactions(*class, u64::from(*count));
@@ -315,7 +316,7 @@ impl App {
         Ok(self.writer.write(records, caller.identity.name.clone()).await?)
     }
 
-    /// Counts what is wrong with a record.
+    /// Counts the invalid fields of a record.
     fn refused(&self, errors: &[FieldError]) {
         for error in errors {
             self.metrics.validation_failure(&error.field, error.reason);

@@ -16,25 +16,25 @@ use crate::store::{Settings, Tls};
 #[command(next_help_heading = "Database")]
 pub struct Database {
     /// A file with the URL of the database, for example
-    /// `postgres://datastorage@db-0.prod.svc,db-1.prod.svc:5432/datastorage`. It may contain the password
+    /// `postgresql://datastorage_service@db-0.db,db-1.db:5432/datastorage`. The URL can contain the password
     #[arg(long, global = true, env = "DATASTORAGE_DATABASE_URL_FILE", value_name = "FILE")]
     pub database_url_file: Option<PathBuf>,
 
-    /// A file with the password, if the URL has none. It is read for every new connection, so that the password can change
-    /// while the service runs
+    /// A file with the password, if the URL does not contain it. The program reads the file for every new connection, so you
+    /// can change the password without a restart
     #[arg(long, global = true, env = "DATASTORAGE_DATABASE_PASSWORD_FILE", value_name = "FILE")]
     pub database_password_file: Option<PathBuf>,
 
-    /// How the connection is secured [default: verify-full with --database-ca, or else what sslmode in the URL says, or else
-    /// require, or disable for a database on this host]
+    /// How TLS protects the connection [default: verify-full with --database-ca, otherwise the sslmode in the URL, otherwise
+    /// disable for a database on this host and require for any other]
     #[arg(long, global = true, env = "DATASTORAGE_DATABASE_TLS", value_enum, value_name = "MODE")]
     pub database_tls: Option<Tls>,
 
-    /// A file with the certificates in PEM format that sign the certificate of the database
+    /// A file with the certificates of the CA that signed the certificate of the database, in PEM format
     #[arg(long, global = true, env = "DATASTORAGE_DATABASE_CA", value_name = "FILE")]
     pub database_ca: Option<PathBuf>,
 
-    /// The most connections to the database
+    /// The maximum number of connections to the database
     #[arg(
         long,
         global = true,
@@ -45,7 +45,7 @@ pub struct Database {
     )]
     pub database_connections: u32,
 
-    /// The schema of all tables
+    /// The schema that contains all tables
     #[arg(
         long,
         global = true,
@@ -56,7 +56,7 @@ pub struct Database {
     )]
     pub schema: String,
 
-    /// The longest time of a query. A client whose query takes longer gets 504
+    /// The maximum duration of a query. If a query takes longer, the client gets status 504
     #[arg(
         long,
         global = true,
@@ -67,7 +67,7 @@ pub struct Database {
     )]
     pub query_timeout: Duration,
 
-    /// The longest time until a write is answered. A client whose write takes longer gets 504 and does not know whether its
+    /// The maximum duration of a write. If a write takes longer, the client gets status 504 and does not know whether its
     /// records are stored. It can send them again with the same ids
     #[arg(
         long,

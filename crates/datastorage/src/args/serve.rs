@@ -35,7 +35,7 @@ pub struct Serve {
     )]
     pub health_addr: SocketAddr,
 
-    /// The address of /metrics, without TLS and without authentication. The metrics contain nothing of a record
+    /// The address of /metrics, without TLS and without authentication. The metrics contain no data of records
     #[arg(
         long,
         env = "DATASTORAGE_METRICS_ADDR",
@@ -45,16 +45,16 @@ pub struct Serve {
     )]
     pub metrics_addr: SocketAddr,
 
-    /// A file with the certificate chain of the API in PEM format. It is read again when it changes
+    /// A file with the certificate chain of the API in PEM format. The service reads it again when it changes
     #[arg(long, env = "DATASTORAGE_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
 
-    /// A file with the private key of the certificate in PEM format. It is read again when it changes
+    /// A file with the private key of the certificate in PEM format. The service reads it again when it changes
     #[arg(long, env = "DATASTORAGE_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 
-    /// The name of this cluster. Every record without a cluster gets it, and a right in a namespace is a right in this
-    /// cluster
+    /// The name of this cluster. The service adds it to every record without a cluster. A permission in a namespace applies
+    /// only to records of this cluster
     #[arg(
         long,
         env = "DATASTORAGE_CLUSTER",
@@ -65,12 +65,12 @@ pub struct Serve {
     )]
     pub cluster: String,
 
-    /// Whether the service migrates the schema when it starts, or only checks it
+    /// Whether the service creates and upgrades the tables when it starts
     #[arg(long, env = "DATASTORAGE_MIGRATE", value_enum, value_name = "MODE", default_value_t = MigrateMode::Auto)]
     pub migrate: MigrateMode,
 
-    /// The files with the keys of the chain, as <id>:<path>, separated by commas or in several flags. The key with the
-    /// highest id signs new records. Without a key, the owner of the database can rewrite the chain
+    /// A key of the chain, as <id>:<path>. For several keys, use commas or repeat the flag. The key with the highest id signs
+    /// new records. Without a key, the owner of the database can rewrite the chain
     #[arg(
         long = "chain-key-file",
         env = "DATASTORAGE_CHAIN_KEY_FILE",
@@ -80,7 +80,7 @@ pub struct Serve {
     )]
     pub chain_key_files: Vec<String>,
 
-    /// How old a record may be that somebody with the right to import writes, for example 400d
+    /// The maximum age of records that clients with the permission import can write, for example 400d
     #[arg(
         long,
         env = "DATASTORAGE_RETENTION",
@@ -90,7 +90,7 @@ pub struct Serve {
     )]
     pub retention: Duration,
 
-    /// No month is dropped that has records younger than this
+    /// The minimum age of the records in a month that drop-month can remove
     #[arg(
         long,
         env = "DATASTORAGE_RETENTION_FLOOR",
@@ -100,7 +100,7 @@ pub struct Serve {
     )]
     pub retention_floor: Duration,
 
-    /// How long the service still takes requests after SIGTERM, while it is not ready, until its endpoints are gone
+    /// How long the service still accepts requests after SIGTERM. In this time, it is not ready, and clients stop using it
     #[arg(
         long,
         env = "DATASTORAGE_SHUTDOWN_DELAY",
@@ -110,7 +110,7 @@ pub struct Serve {
     )]
     pub shutdown_delay: Duration,
 
-    /// The process ends within this time after SIGTERM
+    /// The maximum time from SIGTERM until the process ends
     #[arg(
         long,
         env = "DATASTORAGE_SHUTDOWN_TIMEOUT",
@@ -120,7 +120,7 @@ pub struct Serve {
     )]
     pub shutdown_timeout: Duration,
 
-    /// Who may use the API
+    /// How clients authenticate
     #[arg(
         long,
         env = "DATASTORAGE_AUTH",
@@ -141,12 +141,12 @@ pub struct Serve {
     )]
     pub auth_audience: String,
 
-    /// A file with read-only tokens for clients that cannot renew a token: for each the name of the client, the SHA-256 of the
-    /// token, and the namespaces that it may read. It is read again when it changes
+    /// A file with static read-only tokens, for clients that cannot refresh a token. Each line has a name, the SHA-256 of the
+    /// token, and the namespaces that the token can read. The service reads the file again when it changes
     #[arg(long, env = "DATASTORAGE_READ_TOKEN_FILE", value_name = "FILE", help_heading = "Authentication and limits")]
     pub read_token_file: Option<PathBuf>,
 
-    /// The origins of web pages that may use /mcp, separated by commas [default: none]
+    /// The origins of web pages that can use /mcp, separated by commas [default: none]
     #[arg(
         long = "mcp-allowed-origins",
         env = "DATASTORAGE_MCP_ALLOWED_ORIGINS",
@@ -156,7 +156,7 @@ pub struct Serve {
     )]
     pub mcp_allowed_origins: Vec<String>,
 
-    /// How many records an identity can write per second. 0 is no limit [default: 500, or no limit with --auth=none]
+    /// How many records an identity can write per second. 0 means no limit [default: 500, or no limit with --auth=none]
     #[arg(
         long,
         env = "DATASTORAGE_RATE_LIMIT_WRITES",
@@ -175,7 +175,7 @@ pub struct Serve {
     )]
     pub rate_limit_burst: NonZeroU32,
 
-    /// How many requests of an identity can be in flight. 0 is no limit [default: 64, or no limit with --auth=none]
+    /// How many requests of an identity can be in progress. 0 means no limit [default: 64, or no limit with --auth=none]
     #[arg(
         long,
         env = "DATASTORAGE_RATE_LIMIT_IN_FLIGHT",
@@ -184,8 +184,8 @@ pub struct Serve {
     )]
     pub rate_limit_in_flight: Option<u32>,
 
-    /// How many connections of one address the API takes. Give more, or 0 for no limit, if all clients come through one ingress
-    /// [default: 512, or no limit with --auth=none]
+    /// How many connections to the API one address can have. 0 means no limit. If all clients connect through one ingress,
+    /// increase the number [default: 512, or no limit with --auth=none]
     #[arg(
         long,
         env = "DATASTORAGE_CONNECTIONS_PER_ADDRESS",
@@ -194,8 +194,7 @@ pub struct Serve {
     )]
     pub connections_per_address: Option<u32>,
 
-    /// Whether the tables of vectors are needed: preferred goes on without the extension pgvector, required does not start
-    /// without it, and off does not use it
+    /// Whether the service uses pgvector for search by meaning
     #[arg(
         long,
         env = "DATASTORAGE_VECTOR",
@@ -206,7 +205,7 @@ pub struct Serve {
     )]
     pub vector: Vectors,
 
-    /// Who makes vectors of texts, for searches by meaning
+    /// What makes the vectors for search by meaning
     #[arg(
         long,
         env = "DATASTORAGE_EMBEDDING",
@@ -228,7 +227,7 @@ pub struct Serve {
     )]
     pub embedding_url: Option<String>,
 
-    /// The name of the model, as the provider knows it
+    /// The name of the model at the provider
     #[arg(
         long,
         env = "DATASTORAGE_EMBEDDING_MODEL",
@@ -238,7 +237,7 @@ pub struct Serve {
     )]
     pub embedding_model: String,
 
-    /// The length of the model's vectors
+    /// The number of dimensions of the model's vectors
     #[arg(
         long,
         env = "DATASTORAGE_EMBEDDING_DIMENSIONS",
@@ -249,15 +248,16 @@ pub struct Serve {
     )]
     pub embedding_dimensions: u16,
 
-    /// A file with the bearer token for the provider. It is read again when it changes
+    /// A file with the bearer token for the provider. The service reads it again when it changes
     #[arg(long, env = "DATASTORAGE_EMBEDDING_TOKEN_FILE", value_name = "FILE", help_heading = "Search")]
     pub embedding_token_file: Option<PathBuf>,
 
-    /// A file with the certificates in PEM format that sign the certificate of the provider [default: those of the system]
+    /// A file with the certificates of the CA that signed the certificate of the provider, in PEM format [default: the CAs of
+    /// the system]
     #[arg(long, env = "DATASTORAGE_EMBEDDING_CA", value_name = "FILE", help_heading = "Search")]
     pub embedding_ca: Option<PathBuf>,
 
-    /// The size of the cache of vectors
+    /// The maximum size of the cache of vectors
     #[arg(
         long,
         env = "DATASTORAGE_CACHE_BYTES",
@@ -280,28 +280,28 @@ pub struct Serve {
     pub cache_ttl: Duration,
 }
 
-/// Who makes vectors.
+/// What makes vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum EmbeddingMode {
-    /// A server with the API of OpenAI, for example text-embeddings-inference, vLLM or Ollama.
+    /// A server with the OpenAI API, for example text-embeddings-inference, vLLM or Ollama.
     Http,
-    /// Nobody. Searches are by words.
+    /// Nothing. Search uses only words.
     Off,
 }
 
-/// Who may use the API.
+/// How clients authenticate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum AuthMode {
-    /// Tokens of ServiceAccounts, which the API server checks, and the tokens of --read-token-file.
+    /// With tokens of ServiceAccounts, which the API server checks, or with the tokens in --read-token-file.
     Kubernetes,
-    /// Everybody. All addresses must be loopback addresses.
+    /// Without authentication. All addresses must be loopback addresses.
     None,
 }
 
 impl Serve {
-    /// What one identity may do. With `--auth=none` all clients have one identity, so only a limit that is given counts.
+    /// The limits of one identity. With `--auth=none`, all clients have one identity, so only the limits that are set apply.
     ///
-    /// An identity reads with at most a quarter of the connections to the database.
+    /// The queries of one identity use at most a quarter of the connections to the database.
     pub fn limits(&self, connections: usize) -> limits::Settings {
         limits::Settings {
             writes_per_second: self.limit(self.rate_limit_writes, 500),
@@ -311,7 +311,7 @@ impl Serve {
         }
     }
 
-    /// How many connections of one address the API takes. None is no limit.
+    /// How many connections to the API one address can have. None means no limit.
     pub fn per_address(&self) -> Option<NonZeroU32> {
         self.limit(self.connections_per_address, 512)
     }

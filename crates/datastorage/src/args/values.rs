@@ -79,33 +79,6 @@ pub(super) fn http_url(text: &str) -> Result<String, String> {
     }
 }
 
-/// Levels of the log. Tracing's own parser takes any word for the name of a module, so that a misspelt level would switch
-/// the log off.
-pub(super) fn directives(text: &str) -> Result<String, String> {
-    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-    let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
-    let is_module =
-        |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "_-:".contains(c));
-    let mut general = 0;
-    for directive in text.split(',') {
-        let fine = match directive.split_once('=') {
-            None => {
-                general += 1;
-                is_level(directive)
-            }
-            Some((module, level)) => is_module(module) && is_level(level),
-        };
-        if !fine {
-            let levels = LEVELS.join(", ");
-            return Err(format!("{directive:?} is not a log level; use one of {levels}, or module=level"));
-        }
-    }
-    if general > 1 {
-        return Err("only one level can apply to all modules; write the others as module=level".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,15 +128,6 @@ mod tests {
         assert!(chain_key("1:/keys/1").is_ok());
         for bad in ["/keys/1", "0:/keys/1", "1:", "a:/b", "99999:/b"] {
             assert!(chain_key(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_misspelt_log_level_is_answered_with_the_levels() {
-        assert!(directives("info").is_ok() && directives("warn,datastorage::api=debug").is_ok());
-        assert!(directives("inof").unwrap_err().contains("off, error, warn, info, debug, trace"));
-        for bad in ["", "info,debug", "a=loud", "a[b]=info"] {
-            assert!(directives(bad).is_err(), "{bad}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the API server said, for as long as it counts.
+//! A cache of answers of the API server.
 
 use std::{
     hash::Hash,
@@ -69,9 +69,10 @@ where
         self.fresh.contains_key(key) || self.old.contains_key(key)
     }
 
-    /// The answer to `key`: a fresh one, or else what `ask` says, or else an old yes.
+    /// The answer for `key`: a fresh answer from the cache, otherwise the result of `ask`, otherwise an old positive
+    /// answer from the cache.
     ///
-    /// Concurrent questions about one key are asked once. Errors are never kept.
+    /// Concurrent calls with the same key call `ask` once. Errors are never cached.
     pub(super) async fn get(
         &self,
         key: K,

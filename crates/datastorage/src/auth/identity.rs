@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::store::Scope;
 
-/// What somebody wants to do with records: the verbs of Kubernetes' RBAC on the resource `auditrecords`.
+/// The verbs of Kubernetes RBAC on the resource `auditrecords`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verb {
     /// Write records.
@@ -37,7 +37,7 @@ impl fmt::Display for Verb {
     }
 }
 
-/// Who asks, as the API server or the file of static tokens says. Cheap to clone.
+/// The identity of a client, from the API server or from the file of static tokens. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The name, for example `system:serviceaccount:prod:workflow-engine`, or `read-token:holmesgpt` for a static token.
@@ -86,11 +86,11 @@ pub(super) struct User {
     pub expires: Option<Timestamp>,
 }
 
-/// The owner of a static token. It may only read.
+/// The client of a static token. It can only read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reader {
     pub name: Arc<str>,
-    /// What it may read.
+    /// The records that it can read.
     pub scope: Scope,
 }
 

@@ -31,9 +31,9 @@ const GROUP: &str = "datastorage.kubernaut.io";
 /// The virtual resource.
 const RESOURCE: &str = "auditrecords";
 
-/// How many reviews may run at once.
+/// The maximum number of concurrent reviews.
 const REVIEWS: usize = 32;
-/// When to ask again while the API server is away.
+/// The pause between attempts while the API server is unavailable.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How many bytes of users are kept.
 const USER_BYTES: u64 = 4 * 1024 * 1024;
@@ -47,9 +47,9 @@ const ENTRY_BYTES: usize = 256;
 pub(super) struct Times {
     /// How long an answer is given without asking again.
     pub fresh: Duration,
-    /// How long a yes is given while the API server is away.
+    /// How long a positive answer is valid while the API server is unavailable.
     pub old: Duration,
-    /// How long one review may take.
+    /// The timeout of one review.
     pub review: Duration,
     /// How long the API server is not asked after it did not answer.
     pub pause: Duration,
@@ -75,7 +75,7 @@ pub(super) struct Token<'a> {
 /// What somebody wants to do: the token, the verb, the namespace.
 type Right = ([u8; 32], Verb, Option<Box<str>>);
 
-/// Asks the API server who somebody is and what they may do.
+/// Reviews tokens and permissions with the API server.
 pub(super) struct Kubernetes {
     client: Client,
     audience: String,
@@ -92,7 +92,7 @@ pub(super) struct Kubernetes {
 impl Kubernetes {
     pub(super) fn new(client: Client, audience: &str, times: Times) -> anyhow::Result<Self> {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
-            .map_err(|_unspecified| anyhow!("the system has no random numbers"))?;
+            .map_err(|_unspecified| anyhow!("cannot get random numbers from the operating system"))?;
         Ok(Self {
             client,
             audience: audience.to_owned(),
@@ -121,7 +121,7 @@ impl Kubernetes {
         self.users.get(token.digest, async || self.review_token(token).await).await
     }
 
-    /// Whether the user may do this in the namespace, or in the whole cluster.
+    /// Whether the user has the permission in the namespace, or in all namespaces.
     pub(super) async fn allows(&self, user: &User, verb: Verb, namespace: Option<&str>) -> Result<bool, Unavailable> {
         // No such namespace can exist, and the API server reads an empty one as all namespaces.
         if namespace.is_some_and(|name| !is_namespace(name)) {
@@ -221,7 +221,7 @@ impl Kubernetes {
 
     /// After this the API server is not asked for a moment, so that requests with old answers need not wait for it.
     fn pause(&self, why: &std::fmt::Arguments<'_>) -> Unavailable {
-        tracing::warn!("the API server is away: {why}");
+        tracing::warn!("the API server is unavailable: {why}");
         let until = Instant::now() + self.times.pause;
         *self.away_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
         Unavailable

@@ -1,8 +1,9 @@
-//! Who asks, and what they may do.
+//! Authentication and authorization of clients.
 //!
-//! A token is either one of the static read-only tokens of a file, or the API server reviews it (`TokenReview`) and what its
-//! user may do (`SubjectAccessReview` of the resource `auditrecords.datastorage.kubernaut.io`, which needs no
-//! CustomResourceDefinition). Answers are kept for a short time, by an HMAC of the token and never by the token itself.
+//! A token is a static read-only token from a file, or the token of a ServiceAccount. The API server checks the latter
+//! with a `TokenReview`, and its permissions with a `SubjectAccessReview` of the resource
+//! `auditrecords.datastorage.kubernaut.io`. This resource needs no CustomResourceDefinition. The answers are cached for
+//! a short time. The key of the cache is an HMAC of the token, never the token itself.
 
 mod answers;
 mod api_server;
@@ -23,17 +24,20 @@ pub use self::{
 use self::{identity::Who, kubernetes::Kubernetes};
 use crate::{limits::Sources, metrics::Metrics, store::Scope};
 
-/// The longest token that is looked at. The tokens of ServiceAccounts have about 1,000 bytes.
+/// The maximum length of a token. Tokens of ServiceAccounts have about 1,000 bytes.
 const LONGEST_TOKEN: usize = 8 * 1024;
 
-/// Why somebody may not go on.
+/// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
     /// No token, or one that is not valid.
     #[error("the request has no valid token")]
     Unauthorized,
-    /// A valid token without the right.
-    #[error("the identity may not {verb} auditrecords.datastorage.kubernaut.io in {}", Place(.namespace.as_deref()))]
+    /// The token is valid, but it does not have the permission.
+    #[error(
+        "the identity is not allowed to {verb} auditrecords.datastorage.kubernaut.io in {}",
+        Place(.namespace.as_deref())
+    )]
     Forbidden {
         /// The missing verb.
         verb: Verb,
@@ -44,7 +48,7 @@ pub enum AuthError {
     #[error("too many requests without a valid token")]
     TooMany,
     /// The API server cannot be asked.
-    #[error("the API server cannot be asked who this is and what they may do")]
+    #[error("the service cannot check the token and its permissions, because the API server is unavailable")]
     Unavailable,
 }
 
@@ -76,19 +80,19 @@ impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(namespace) => write!(f, "namespace {namespace}"),
-            None => f.write_str("the whole cluster"),
+            None => f.write_str("all namespaces"),
         }
     }
 }
 
-/// Decides who asks and what they may do. Cheap to clone.
+/// Identifies clients and checks their permissions. Cheap to clone.
 #[derive(Clone)]
 pub struct Auth {
     inner: Arc<Inner>,
 }
 
 enum Inner {
-    /// `--auth=none`: everybody on loopback may do everything.
+    /// `--auth=none`: every client on a loopback address has all permissions.
     None,
     Tokens(Box<Tokens>),
 }
@@ -101,15 +105,15 @@ struct Tokens {
 }
 
 impl Auth {
-    /// `--auth=none`: everybody may do everything. Only for loopback addresses.
+    /// `--auth=none`: every client has all permissions. Use it only with loopback addresses.
     pub fn none() -> Self {
         Self { inner: Arc::new(Inner::None) }
     }
 
-    /// `--auth=kubernetes`: the API server that `client` leads to reviews tokens of the `audience`. `readers` may
-    /// read besides.
+    /// `--auth=kubernetes`: the API server of `client` reviews tokens with the `audience`. `readers` are the static
+    /// tokens.
     ///
-    /// Fails if the system has no random numbers.
+    /// Fails if the operating system provides no random numbers.
     pub fn kubernetes(
         client: Client,
         audience: &str,
@@ -125,15 +129,17 @@ impl Auth {
         Self { inner: Arc::new(Inner::Tokens(Box::new(tokens))) }
     }
 
-    /// Whether everybody may do everything, because of `--auth=none`.
+    /// Whether every client has all permissions, because of `--auth=none`.
     pub fn is_none(&self) -> bool {
         matches!(*self.inner, Inner::None)
     }
 
-    /// Who asks. `bearer` is the token of the header `Authorization`, `peer` the address of the connection.
+    /// Identifies a client. `bearer` is the token from the header `Authorization`, and `peer` is the address of the
+    /// connection.
     ///
-    /// A token that was valid some seconds ago is not reviewed again. Concurrent requests with one token share a review.
-    /// While the API server is away, a token stays valid for five minutes, but never longer than it says itself.
+    /// A token that was valid some seconds ago is not reviewed again. Concurrent requests with the same token share one
+    /// review. While the API server is unavailable, a token stays valid for five minutes, but not longer than until it
+    /// expires.
     pub async fn identify(&self, bearer: Option<&str>, peer: IpAddr) -> Result<Identity, AuthError> {
         match &*self.inner {
             Inner::None => Ok(Identity::anonymous()),
@@ -145,24 +151,27 @@ impl Auth {
         }
     }
 
-    /// Fails unless `identity` has the right in the namespace. None is the whole cluster, also for records without a namespace
-    /// and of other clusters.
+    /// Fails if `identity` does not have the permission in the namespace. `None` means all namespaces. It is also
+    /// required for records without a namespace and for records of other clusters.
     pub async fn require(&self, identity: &Identity, verb: Verb, namespace: Option<&str>) -> Result<(), AuthError> {
         let Inner::Tokens(tokens) = &*self.inner else { return Ok(()) };
         let allowed = tokens.allows(identity, verb, namespace).await;
         tokens.counted(allowed.and_then(|allowed| if allowed { Ok(()) } else { Err(forbidden(verb, namespace)) }))
     }
 
-    /// Whether `identity` has the right in the namespace. Nothing is refused, so nothing counts as refused.
+    /// Whether `identity` has the permission in the namespace. This check refuses nothing, so the metrics do not count
+    /// a refusal.
     pub async fn may(&self, identity: &Identity, verb: Verb, namespace: Option<&str>) -> Result<bool, AuthError> {
         let Inner::Tokens(tokens) = &*self.inner else { return Ok(true) };
         tokens.allows(identity, verb, namespace).await
     }
 
-    /// What `identity` can read with `verb`: the whole cluster if it has this right, also if it asks for one namespace, or else
-    /// this namespace, or else the namespaces of a static token. Fails if that is nothing.
+    /// The records that `identity` can read with `verb`. If it has the permission for all namespaces, these are all
+    /// records, even if the request is for one namespace. Otherwise, they are the records of this namespace, or of the
+    /// namespaces of a static token. Fails if there are none.
     ///
-    /// The scope is what may be seen, not what is asked for: a query for one namespace filters by it besides.
+    /// The scope limits which records the client can see. The query additionally filters by the namespace of the
+    /// request.
     pub async fn scope(&self, identity: &Identity, verb: Verb, namespace: Option<&str>) -> Result<Scope, AuthError> {
         match &*self.inner {
             Inner::None => Ok(Scope::Cluster),
@@ -193,7 +202,7 @@ impl Tokens {
     /// Counts and logs a request without a valid token.
     fn refuse(&self, peer: IpAddr) -> AuthError {
         if self.sources.failed(peer) {
-            tracing::warn!(%peer, "refused a request without a valid token");
+            tracing::warn!(%peer, "rejected a request without a valid token");
             AuthError::Unauthorized
         } else {
             AuthError::TooMany

@@ -1,7 +1,7 @@
 //! Static read-only tokens, for agents that cannot refresh a token.
 //!
-//! The file has one token per line: a name, the SHA-256 of the token in hexadecimal digits, and what it may read, which is `*` or
-//! namespaces with commas between them. `#` begins a comment.
+//! The file has one token in each line: a name, the SHA-256 of the token in hexadecimal digits, and the namespaces that
+//! the token can read, separated by commas, or `*` for all namespaces. `#` starts a comment.
 //!
 //! ```text
 //! # name     sha256 of the token                                               namespaces
@@ -28,7 +28,7 @@ const LOOK_AFTER: Duration = Duration::from_secs(1);
 /// The largest file.
 const LARGEST: u64 = 1024 * 1024;
 
-/// By the SHA-256 of the token. A look-up by it takes a time that says nothing about the tokens of others.
+/// The tokens by their SHA-256. The time of a lookup by a digest reveals nothing about other tokens.
 type Table = HashMap<[u8; 32], Arc<Reader>>;
 
 /// The static tokens of a file. Cheap to clone.
@@ -109,10 +109,12 @@ impl Inner {
         looked.stamp = stamp;
         match read(&self.path) {
             Ok(table) => {
-                tracing::info!(tokens = table.len(), "read the changed file of read-only tokens");
+                tracing::info!(tokens = table.len(), "the file of read-only tokens was read again");
                 *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
             }
-            Err(error) => tracing::error!("the read-only tokens stay as they were: {error:#}"),
+            Err(error) => tracing::error!(
+                "cannot read the changed file of read-only tokens; the previous tokens remain valid: {error:#}"
+            ),
         }
     }
 }
@@ -165,7 +167,10 @@ fn entry(words: &[&str], table: &mut Table) -> anyhow::Result<()> {
         Scope::Namespaces(names)
     };
     let name = format!("read-token:{name}").into();
-    ensure!(table.insert(digest, Arc::new(Reader { name, scope })).is_none(), "another line has the same token");
+    ensure!(
+        table.insert(digest, Arc::new(Reader { name, scope })).is_none(),
+        "the line has the same token as another line"
+    );
     Ok(())
 }
 

@@ -137,12 +137,12 @@ async fn the_api_server_says_who_asks_and_what_they_may_do() {
     assert_eq!(error, AuthError::Forbidden { verb: Verb::Create, namespace: Some("other".to_owned()) });
     assert_eq!(
         error.to_string(),
-        "the identity may not create auditrecords.datastorage.kubernaut.io in namespace other"
+        "the identity is not allowed to create auditrecords.datastorage.kubernaut.io in namespace other"
     );
     let error = auth.require(&prod, Verb::List, None).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the identity may not list auditrecords.datastorage.kubernaut.io in the whole cluster"
+        "the identity is not allowed to list auditrecords.datastorage.kubernaut.io in all namespaces"
     );
     let bodies = server.bodies.lock().unwrap();
     assert_eq!(bodies[0]["spec"], json!({"token": "prod", "audiences": ["datastorage"]}));
@@ -215,7 +215,7 @@ async fn a_token_that_has_ended_is_refused_even_if_the_api_server_takes_it() {
 }
 
 #[tokio::test]
-async fn while_the_api_server_is_away_old_allows_count_and_nothing_else() {
+async fn only_cached_permissions_work_while_the_api_server_is_unavailable() {
     let (server, auth) = ApiServer::start(never_fresh()).await;
     let prod = user(&auth, "prod").await;
     auth.require(&prod, Verb::Create, Some("prod")).await.unwrap();
@@ -238,7 +238,7 @@ async fn while_the_api_server_is_away_old_allows_count_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_was_taken_away_is_not_given_when_the_api_server_is_away() {
+async fn revoked_permissions_are_not_granted_while_the_api_server_is_unavailable() {
     let (server, auth) = ApiServer::start(never_fresh()).await;
     let prod = user(&auth, "prod").await;
     auth.require(&prod, Verb::Create, Some("prod")).await.unwrap();

@@ -41,25 +41,26 @@ pub async fn check(database: &Database, flags: &Check) -> Result<()> {
 
 fn lines(state: &State, tls: Tls) -> Vec<String> {
     let tls = match (&state.tls, tls) {
-        (None, _) => "none: anybody on the network can read and change what is sent".to_owned(),
-        (Some(version), Tls::VerifyFull) => format!("{version}, the certificate of the server was checked"),
+        (None, _) => "none: anyone on the network can read and change the traffic".to_owned(),
+        (Some(version), Tls::VerifyFull) => format!("{version}, and the certificate of the server was verified"),
         (Some(version), _) => {
-            format!("{version}, but the certificate of the server was not checked; use --database-ca")
+            format!("{version}, but the certificate of the server was not verified; use --database-ca")
         }
     };
     let rights = match (state.owner, state.can_change.as_slice()) {
         (true, _) => {
-            "owns the schema, so it can remove records; use a role that datastorage migrate --service-role restricts"
+            "owns the schema, so it can remove records; use another role, and grant the permissions to it with \
+             datastorage migrate --service-role"
                 .to_owned()
         }
-        (false, []) => "can add records, and can neither change nor remove one".to_owned(),
+        (false, []) => "can add records, and cannot change or remove them".to_owned(),
         (false, rights) => {
-            format!("has the rights {} on records; run datastorage migrate --service-role", rights.join(", "))
+            format!("has the permissions {} on records; run datastorage migrate --service-role", rights.join(", "))
         }
     };
     vec![
         format!("TLS           {tls}"),
         format!("role          {} {rights}", state.role),
-        format!("records       {} in the chain, {} months", state.seq, state.months.len()),
+        format!("records       newest number {}, {} months", state.seq, state.months.len()),
     ]
 }

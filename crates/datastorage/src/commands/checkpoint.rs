@@ -14,7 +14,7 @@ const RETRY: Duration = Duration::from_secs(60);
 
 /// Writes a checkpoint as a line of JSON at once and every hour. Never ends.
 ///
-/// Without a checkpoint nobody can see that the newest records were removed together with their end of the chain.
+/// Without a checkpoint, `verify` cannot find out that somebody removed the newest records and the end of the chain.
 pub async fn print_checkpoints(store: Store) {
     loop {
         let wait = match store.checkpoint().await {
@@ -24,8 +24,9 @@ pub async fn print_checkpoints(store: Store) {
                 }
                 EVERY
             }
+            Err(error) if error.is_told() => RETRY,
             Err(error) => {
-                tracing::warn!("cannot read the checkpoint, trying again in a minute: {error}");
+                tracing::warn!("cannot read the newest record for a checkpoint, trying again in a minute: {error}");
                 RETRY
             }
         };

@@ -8,11 +8,11 @@ use crate::{
     store::Store,
 };
 
-/// Drops the records of a month, and writes a record into the chain that says which ones they were.
+/// Drops the records of a month, and adds a record with their numbers to the chain.
 pub async fn drop_month(database: &Database, flags: &DropMonth) -> Result<()> {
     let keys = Keys::from_files(&flags.chain_key_files)?;
     let store = Store::new(&database.settings()?)?;
     let dropped = store.drop_month(&flags.month, &keys).await?;
-    tracing::info!(month = flags.month, records = dropped.records, texts = dropped.texts, "the month was dropped");
+    tracing::info!(month = flags.month, records = dropped.records, texts = dropped.texts, "dropped a month");
     Ok(())
 }

@@ -14,15 +14,20 @@ pub async fn embed(database: &Database, flags: &Embed) -> Result<()> {
     let store = Store::new(&database.settings()?)?;
     let options = MigrateOptions { mode: MigrateMode::Check, ..MigrateOptions::default() };
     if let Err(reason) = store::migrate(&store, &options).await?.vectors {
-        bail!("vectors cannot be used: {reason}");
+        bail!("cannot use vectors: {reason}");
     }
     if flags.reset {
         let model = Model { name: flags.embedding_model.clone(), dimensions: flags.embedding_dimensions.into() };
-        store.reset_model(&model).await.context("cannot remove the vectors; only the owner of the schema can")?;
-        print(&format!("The table is ready for vectors of model {}, {} dimensions.", model.name, model.dimensions))?;
+        store.reset_model(&model).await.context("cannot remove the vectors; connect as the owner of the schema")?;
+        print(&format!(
+            "The table is ready for vectors of the model {} with {} dimensions.",
+            model.name, model.dimensions
+        ))?;
     }
     let queued = store.fill_jobs().await?;
     let waiting = store.count_jobs().await?;
-    print(&format!("{queued} texts were queued, and {waiting} wait. The service makes their vectors while it runs."))?;
+    print(&format!(
+        "Queued texts: {queued}. Texts that wait for a vector: {waiting}. The service makes the vectors while it runs."
+    ))?;
     Ok(())
 }

@@ -7,7 +7,8 @@ use crate::{
     store::{self, MigrateMode, MigrateOptions, Store},
 };
 
-/// Creates the schema or brings it up to date, makes the next months, and gives the service's role its rights.
+/// Creates or upgrades the tables, creates the partitions of the next months, and grants the permissions to the role of
+/// the service.
 pub async fn migrate(database: &Database, flags: &Migrate) -> Result<()> {
     anyhow::ensure!(flags.retention >= flags.retention_floor, "--retention must not be shorter than --retention-floor");
     let store = Store::new(&database.settings()?)?;

@@ -13,8 +13,8 @@ use crate::{
     verify::{self, Question, Reason, Report, Verdict},
 };
 
-/// Checks that the records are complete and unchanged. The status is 0 if they are, 1 if not, and 3 if records have no key, or
-/// one that was not given. An error means that nothing can be said; the program ends with 2 then.
+/// Checks that the records are complete and unchanged. The exit code is 0 if they are, 1 if they are not, and 3 if
+/// records have no key or a missing key. On an error, the check is not possible, and the exit code is 2.
 pub async fn verify(database: &Database, flags: &Verify) -> Result<ExitCode> {
     let keys = Keys::from_files(&flags.chain_key_files)?;
     let has_keys = keys.current() != 0;
@@ -40,8 +40,9 @@ pub async fn verify(database: &Database, flags: &Verify) -> Result<ExitCode> {
 /// A checkpoint as JSON, or a file with it. Of a file with several, such as the output of the service, the last one counts.
 fn read_checkpoint(given: &str) -> Result<Checkpoint> {
     if given.trim_start().starts_with('{') {
-        return parse(given)
-            .context("--checkpoint is no checkpoint; expected {\"seq\":…,\"hash\":\"…\",\"key_id\":…,\"at\":\"…\"}");
+        return parse(given).context(
+            "--checkpoint is not a checkpoint; expected {\"seq\":…,\"hash\":\"…\",\"key_id\":…,\"at\":\"…\"}",
+        );
     }
     let content =
         std::fs::read_to_string(Path::new(given)).with_context(|| format!("cannot read --checkpoint {given}"))?;
@@ -59,10 +60,15 @@ fn parse(json: &str) -> Option<Checkpoint> {
 
 /// The report for people.
 fn text(report: &Report, has_keys: bool, has_checkpoint: bool) -> String {
-    let mut lines = vec![format!("{} records were checked.", report.checked)];
+    let mut lines = vec![match report.checked {
+        1 => "1 record was checked.".to_owned(),
+        checked => format!("{checked} records were checked."),
+    }];
     for gap in &report.gaps {
-        lines
-            .push(format!("Records {} to {} were dropped with their month, as a later record says.", gap.from, gap.to));
+        lines.push(format!(
+            "Records {} to {} were dropped with their month. A later record confirms this.",
+            gap.from, gap.to
+        ));
     }
     match report.first_bad {
         Some(bad) => lines.push(match bad.reason {
@@ -72,34 +78,36 @@ fn text(report: &Report, has_keys: bool, has_checkpoint: bool) -> String {
                 bad.seq
             ),
             Reason::Missing => format!("TAMPERED: record {} is missing.", bad.seq),
-            Reason::Duplicate => format!("TAMPERED: more than one record has the number {}.", bad.seq),
+            Reason::Duplicate => format!("TAMPERED: several records have the number {}.", bad.seq),
         }),
         None if report.result == Verdict::Unverifiable => {
             let last = report.last_unverifiable.unwrap_or_default();
             lines.push(format!(
-                "UNVERIFIABLE: {} records, the last of them {last}, have no key, one that was not given, or hashes of a newer \
-                 program. Nothing wrong was found with the others. Give the missing keys with --chain-key-file. If such a key \
-                 was never in use, or there was a key from the first record on, somebody wrote these records into the \
-                 database. If you know that they are older than the first key, begin after them with --from-seq {}.",
+                "UNVERIFIABLE: cannot check {} of these records. The last of them has the number {last}. They were written \
+                 without a key, with a key that is missing, or by a newer program. All other records are unchanged. Add \
+                 the missing keys with --chain-key-file. If you never used such a key, or if you have used a key since \
+                 the first record, somebody wrote these records into the database. If you know that these records are \
+                 older than the first key, use --from-seq {} to check only newer records.",
                 report.unverifiable,
                 last + 1
             ));
         }
-        None => lines.push("VERIFIED: all records are there and unchanged.".to_owned()),
+        None => lines.push("VERIFIED: all records are present and unchanged.".to_owned()),
     }
     if report.verified && !has_keys {
         lines.push(
-            "The records have no key: the owner of the database can write them all anew. Start the service with \
-                    --chain-key-file."
+            "The records have no key, so the owner of the database can rewrite all of them. Start the service with \
+             --chain-key-file."
                 .to_owned(),
         );
     }
     if report.verified && !has_checkpoint {
-        lines.push("Without --checkpoint it is not known whether the newest records were removed.".to_owned());
+        lines.push("Without --checkpoint, verify cannot find out whether the newest records were removed.".to_owned());
     }
     if report.verified {
         lines.push(
-            "No hash covers what only search uses: the columns text_id and words, and the tables of texts and vectors."
+            "No hash covers the data that only search uses: the columns text_id and words, and the tables of texts \
+             and vectors."
                 .to_owned(),
         );
     }

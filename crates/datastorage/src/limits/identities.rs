@@ -21,7 +21,7 @@ const IDENTITIES: u64 = 10_000;
 /// `Retry-After` has whole seconds.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
-/// What each identity may do.
+/// The limits of each identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Records per second. None is no limit.
@@ -86,7 +86,7 @@ where
         }
     }
 
-    /// What the identity may use of what all share.
+    /// The share of this identity in the common resources.
     pub fn allowance(&self, identity: &Arc<str>) -> Allowance {
         Allowance { share: self.entry(identity).share.clone(), answers: Arc::clone(&self.answers) }
     }

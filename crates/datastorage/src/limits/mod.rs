@@ -1,7 +1,8 @@
-//! How much one identity may ask, and how often one address may fail to say who it is.
+//! Limits for each identity, and for failed authentications from each address.
 //!
-//! Both kinds of limiters stand in caches with a fixed number of entries, so a flood of names or addresses costs no memory. The
-//! entry that was used longest ago makes room: its owner starts with a full allowance again.
+//! Both kinds of limiters are in caches with a fixed number of entries, so many names or addresses cannot use up the
+//! memory. A full cache removes the entry that was not used for the longest time. This client then starts with all its
+//! permits again.
 
 mod identities;
 mod shares;
@@ -25,7 +26,7 @@ pub enum Limited {
         retry_after: Duration,
     },
     /// The identity has too many requests that are not answered yet.
-    #[error("this identity has too many requests in flight")]
+    #[error("this identity has too many requests in progress")]
     InFlight {
         /// When to ask again.
         retry_after: Duration,

@@ -1,5 +1,5 @@
-//! What all identities share, and how much of it one identity may use: connections for reading, exports, and the memory of bodies
-//! and answers. One identity can so not keep the others waiting.
+//! Resources that all identities share, and how much of them one identity can use: connections for queries, exports,
+//! and the memory for bodies and responses. So one identity cannot block the others.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,11 +10,11 @@ use tokio::{
 
 use super::{Limited, Permit};
 
-/// The most bytes of the bodies of one identity that are not answered yet.
+/// The maximum size of the bodies of one identity whose requests are in progress.
 const BODIES: usize = 8 << 20;
-/// The most bytes of large answers of one identity that are not sent yet.
+/// The maximum size of large responses of one identity that are not sent yet.
 const ANSWERS: usize = 16 << 20;
-/// The most bytes of large answers of all identities that are not sent yet.
+/// The maximum size of large responses of all identities that are not sent yet.
 const ALL_ANSWERS: usize = 64 << 20;
 /// How long a read waits until others of the same identity have ended.
 const WAIT: Duration = Duration::from_secs(2);
@@ -41,7 +41,7 @@ pub(super) fn all_answers() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(ALL_ANSWERS))
 }
 
-/// How much an identity may use of what all share. Cheap to clone.
+/// The share of an identity in the common resources. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Allowance {
     /// None is no limit for this identity.
@@ -50,27 +50,31 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    /// A place for a statement that reads. Waits at most two seconds for the others of this identity.
+    /// A permit for one query. Waits at most two seconds for other queries of this identity.
     pub async fn read(&self) -> Result<Permit, Limited> {
         let Some(share) = &self.share else { return Ok(Permit(None)) };
         match timeout(WAIT, Arc::clone(&share.reads).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(Permit(Some(permit))),
-            _ => Err(limited("this identity reads too much at once")),
+            _ => Err(limited("this identity runs too many queries at the same time")),
         }
     }
 
-    /// The one export that an identity may have at a time.
+    /// A permit for an export. Each identity can run one export at a time.
     pub fn export(&self) -> Result<Permit, Limited> {
         let Some(share) = &self.share else { return Ok(Permit(None)) };
         let permit = Arc::clone(&share.exports).try_acquire_owned();
-        permit.map(|permit| Permit(Some(permit))).map_err(|_| limited("this identity has an export under way already"))
+        permit
+            .map(|permit| Permit(Some(permit)))
+            .map_err(|_| limited("this identity already has an export in progress"))
     }
 
     /// Memory for a part of a body that has arrived.
     pub fn body(&self, bytes: u32) -> Result<Permit, Limited> {
         let Some(share) = &self.share else { return Ok(Permit(None)) };
         let permit = take(&share.bodies, bytes);
-        permit.map(|permit| Permit(Some(permit))).ok_or_else(|| limited("the bodies of this identity fill its memory"))
+        permit
+            .map(|permit| Permit(Some(permit)))
+            .ok_or_else(|| limited("the request bodies of this identity use all its memory"))
     }
 
     /// Memory for an answer until it is sent: of this identity, and of all.
@@ -79,10 +83,11 @@ impl Allowance {
             None => None,
             Some(share) => {
                 let permit = take(&share.answers, bytes);
-                Some(permit.ok_or_else(|| limited("answers that this identity does not read fill its memory"))?)
+                Some(permit.ok_or_else(|| limited("responses that this identity has not read use all its memory"))?)
             }
         };
-        let all = take(&self.answers, bytes).ok_or_else(|| limited("answers that nobody reads fill the memory"))?;
+        let all = take(&self.answers, bytes)
+            .ok_or_else(|| limited("responses that clients have not read use all memory for responses"))?;
         Ok([Permit(own), Permit(Some(all))])
     }
 }

@@ -8,7 +8,7 @@ use http::{HeaderMap, header, request::Parts};
 
 use crate::api::{App, Failure};
 
-/// The origins of web pages that may use the endpoint, for example `https://agent.example.com`.
+/// The origins of web pages that can use the endpoint, for example `https://agent.example.com`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Origins(pub Arc<[String]>);
 
@@ -31,7 +31,7 @@ fn check(headers: &HeaderMap, origins: &[String]) -> Result<(), &'static str> {
     if let Some(origin) = text(header::ORIGIN)
         && !origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
     {
-        return Err("pages of this origin may not use /mcp; --mcp-allowed-origins lists those that may");
+        return Err("web pages of this origin are not allowed to use /mcp; add the origin to --mcp-allowed-origins");
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! The tools for an agent, by the Model Context Protocol over streamable HTTP.
+//! The tools for agents, with the Model Context Protocol over streamable HTTP.
 //!
 //! The server keeps no session and sends nothing on its own, so each answer is one JSON document and the protocol has four
 //! methods: `initialize`, `ping`, `tools/list` and `tools/call`. That is less code here than the adapter that the crate `rmcp`
 //! would need, with its sessions, streams and 30 further crates.
 //!
-//! [`tools`] asks the HTTP API for everything, with the token of the client: rights, limits, redaction and metrics are those of
-//! the API, and a tool cannot show what the API would not.
+//! [`tools`] uses the HTTP API with the token of the client. So the permissions, limits, redaction and metrics of the
+//! API apply, and a tool cannot show more than the API.
 
 mod gate;
 mod rpc;
@@ -35,14 +35,16 @@ use crate::{
 const VERSIONS: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];
 /// The header that names the version.
 const VERSION_HEADER: &str = "mcp-protocol-version";
-/// The most bytes of a message. The longest argument has 2,048 characters.
+/// The maximum size of a message. The longest argument has 2,048 characters.
 const LONGEST: usize = 64 * 1024;
 /// What a client learns about the server.
-const INSTRUCTIONS: &str = "Data Storage remembers what was done in this Kubernetes environment and how it ended: remediations, \
-                            workflows, executed actions, analyses and changes of toolsets. Before you act on an object, look \
-                            at its history with target_history. What was tried before and failed will probably fail again.";
+const INSTRUCTIONS: &str = "Data Storage records what was done in this Kubernetes environment and with which result: \
+                            remediations, workflows, executed actions, analyses and changes of toolsets. Before you \
+                            act on an object, read its history with target_history. An action that failed before will \
+                            probably fail again.";
 
-/// The path `/mcp`. `api` are the complete routes of the HTTP API, `origins` the web pages that may use the endpoint.
+/// The path `/mcp`. `api` contains all routes of the HTTP API, and `origins` the origins of web pages that can use the
+/// endpoint.
 pub fn router(api: Router, origins: Vec<String>) -> Router<App> {
     // The router answers other methods than POST with 405.
     Router::new()
@@ -77,7 +79,10 @@ async fn handle(
         "ping" => Ok(json!({})),
         "tools/list" => Ok(json!({"tools": Tools::list()})),
         "tools/call" => tools.call(&params, &Client { headers, peer }).await,
-        _ => Err(Error::new(rpc::METHOD_NOT_FOUND, "this server has only initialize, ping, tools/list and tools/call")),
+        _ => Err(Error::new(
+            rpc::METHOD_NOT_FOUND,
+            "this server supports only initialize, ping, tools/list and tools/call",
+        )),
     };
     Ok(Json(rpc::answer(&id, result)).into_response())
 }

@@ -44,8 +44,8 @@ impl Error {
 impl Message {
     /// Reads the body of a request.
     pub(super) fn parse(body: &[u8]) -> Result<Self, Error> {
-        let body: Value =
-            serde_json::from_slice(body).map_err(|error| Error::new(PARSE_ERROR, format!("not JSON: {error}")))?;
+        let body: Value = serde_json::from_slice(body)
+            .map_err(|error| Error::new(PARSE_ERROR, format!("the body is not JSON: {error}")))?;
         let invalid = |message: &str| Error::new(INVALID_REQUEST, message);
         let Value::Object(mut message) = body else {
             return Err(invalid("the body must be one JSON-RPC message, not a batch"));

@@ -18,9 +18,11 @@ use super::{
 };
 use crate::server::Peer;
 
-/// The most bytes of an answer of the API: ten records of the largest size and room.
+/// The maximum number of bytes in a response of the API: ten records of the maximum size, with a reserve.
 const LARGEST: usize = 8 << 20;
-/// The most results of a search.
+/// The maximum number of attempts in a history.
+const MOST_ATTEMPTS: usize = 50;
+/// The maximum number of results of a search.
 const MOST_RESULTS: u32 = 10;
 /// What is passed on to the API.
 const PASSED_ON: [HeaderName; 4] = [
@@ -30,50 +32,54 @@ const PASSED_ON: [HeaderName; 4] = [
     HeaderName::from_static("traceparent"),
 ];
 
-/// What was done to one Kubernetes object, newest first: each attempt with its action, its outcome and its error, and how often
-/// each action succeeded and failed. Use it before you act on an object.
+/// Returns what was done to one Kubernetes object, with the newest attempt first. Each attempt has its action, its
+/// result and its error. The first line has the numbers of successful and failed attempts for each action. Use this
+/// tool before you act on an object.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TargetHistory {
     /// The kind of the object, for example Deployment.
     #[schemars(length(min = 1, max = 100))]
     kind: String,
-    /// The namespace of the object. Empty for an object without a namespace, such as a Node.
+    /// The namespace of the object. Empty for a cluster-scoped object, such as a Node.
     #[schemars(length(max = 63))]
     namespace: String,
     /// The name of the object.
     #[schemars(length(min = 1, max = 253))]
     name: String,
-    /// How far to look back: a duration such as 24h or 30d, or a time such as 2026-11-25T00:00:00Z. The default is 90d.
+    /// The start of the time range: a duration such as 24h or 30d, or a time such as 2026-11-25T00:00:00Z. The default
+    /// is 90d.
     #[serde(default)]
     since: Option<String>,
 }
 
-/// Finds earlier incidents and actions by words, and by meaning where vectors are available. Each result is the newest of the
-/// records with the same text, and says how many there are. Use it to find out whether something like this happened before.
+/// Finds earlier incidents and actions by words, and by meaning if vectors are available. Each result shows the newest
+/// record with a text, and the number of records with this text. Use this tool to find out whether something similar
+/// happened before.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SearchIncidents {
-    /// What to look for, for example an error message, a reason or a name. Quotes keep words together.
+    /// The search text, for example an error message, a reason or a name. Use quotes for phrases.
     #[schemars(length(min = 1, max = 2048))]
     query: String,
-    /// Only records of this namespace. Needed if you may read single namespaces only.
+    /// Only records of this namespace. Required if you can read only some namespaces.
     #[serde(default)]
     namespace: Option<String>,
-    /// How far to look back: a duration such as 24h or 30d, or a time such as 2026-11-25T00:00:00Z. The default is no limit.
+    /// The start of the time range: a duration such as 24h or 30d, or a time such as 2026-11-25T00:00:00Z. By default,
+    /// there is no limit.
     #[serde(default)]
     since: Option<String>,
-    /// How many results. The default is 5.
+    /// The maximum number of results. The default is 5.
     #[serde(default)]
     #[schemars(range(min = 1, max = 10))]
     limit: Option<u32>,
 }
 
-/// Shows one record completely, by its `event_id`.
+/// Returns one complete record, by its `event_id`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct GetRecord {
-    /// The `event_id` of the record, as the other tools show it.
+    /// The `event_id` of the record, from the results of the other tools.
     event_id: String,
 }
 
@@ -83,19 +89,19 @@ pub(super) struct Tools {
     api: Router,
 }
 
-/// Who calls a tool: what the API learns about it.
+/// The client that calls a tool, as the API sees it.
 pub(super) struct Client {
     pub headers: HeaderMap,
     pub peer: Peer,
 }
 
 impl Tools {
-    /// Tools that ask these routes.
+    /// Tools that use these routes.
     pub(super) fn new(api: Router) -> Self {
         Self { api }
     }
 
-    /// What a client learns about the tools.
+    /// The description of the tools for clients.
     pub(super) fn list() -> Value {
         json!([
             tool::<TargetHistory>("target_history", "History of an object"),
@@ -104,7 +110,7 @@ impl Tools {
         ])
     }
 
-    /// Calls a tool. What goes wrong within a tool is a result that the model can read.
+    /// Calls a tool. An error of a tool is a result that the model can read.
     pub(super) async fn call(&self, params: &Map<String, Value>, client: &Client) -> Result<Value, Error> {
         let name = params.get("name").and_then(Value::as_str).unwrap_or_default();
         let arguments = params.get("arguments").cloned().unwrap_or_else(|| json!({}));
@@ -112,7 +118,7 @@ impl Tools {
             "target_history" => self.target_history(arguments, client).await,
             "search_incidents" => self.search_incidents(arguments, client).await,
             "get_record" => self.get_record(arguments, client).await,
-            _ => return Err(Error::new(INVALID_PARAMS, "there is no tool with this name")),
+            _ => return Err(Error::new(INVALID_PARAMS, "this tool does not exist")),
         };
         let (text, is_error) = match called {
             Ok(text) => (text, false),
@@ -132,14 +138,18 @@ impl Tools {
         let history = self.ask(client, Method::GET, &path, Body::empty()).await?;
         let attempts = history["attempts"].as_array().map(Vec::as_slice).unwrap_or_default();
         if attempts.is_empty() {
-            return Ok(format!("No record of {target} was found, or you may not read it."));
+            return Ok(format!("There are no records of {target}, or you are not allowed to read them."));
         }
         let by_action = json!({"by_action": history["by_action"]});
-        let entries: Vec<Value> = std::iter::once(by_action).chain(attempts.iter().cloned()).collect();
+        let shown = attempts.iter().take(MOST_ATTEMPTS).cloned();
+        let entries: Vec<Value> = std::iter::once(by_action).chain(shown).collect();
+        let is_complete = attempts.len() <= MOST_ATTEMPTS && history["truncated"] == false;
+        let more =
+            if is_complete { "" } else { " The list is not complete. There are other attempts, most of them older." };
         Ok(text::answer(
             &format!(
-                "{} attempts on {target}, the newest first, after a line with the outcomes of each action.",
-                attempts.len()
+                "{} attempts on {target}, with the newest one first. The first line has the results of each action.{more}",
+                entries.len() - 1
             ),
             &entries,
         ))
@@ -156,12 +166,12 @@ impl Tools {
         });
         let answer = self.ask(client, Method::POST, "/api/v1/search", Body::from(request.to_string())).await?;
         let results = answer["results"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let how = if answer["model"].is_null() { "by words only" } else { "by words and by meaning" };
+        let how = if answer["model"].is_null() { "only by words" } else { "by words and by meaning" };
         if results.is_empty() {
             return Ok(format!("Nothing was found {how}."));
         }
         let entries: Vec<Value> = results.iter().map(result).collect();
-        Ok(text::answer(&format!("{} results, the best first, found {how}.", entries.len()), &entries))
+        Ok(text::answer(&format!("{} results, found {how}, with the best one first.", entries.len()), &entries))
     }
 
     async fn get_record(&self, arguments: Value, client: &Client) -> Result<String, String> {
@@ -173,7 +183,7 @@ impl Tools {
         Ok(text::answer("One record.", &[record]))
     }
 
-    /// Asks the API as the client would. What it refuses becomes a text.
+    /// Sends a request to the API with the permissions of the client. An error of the API becomes a text.
     async fn ask(&self, client: &Client, method: Method, path: &str, body: Body) -> Result<Value, String> {
         let mut request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
         for name in PASSED_ON {
@@ -186,8 +196,9 @@ impl Tools {
         request.extensions_mut().insert(client.peer);
         let Ok(answer) = self.api.clone().oneshot(request).await;
         let (head, body) = answer.into_parts();
-        let body =
-            to_bytes(body, LARGEST).await.map_err(|_| "the answer is too large; ask for less at once".to_owned())?;
+        let body = to_bytes(body, LARGEST)
+            .await
+            .map_err(|_| "the response is too large; request fewer results at once".to_owned())?;
         if head.status.is_success() {
             return serde_json::from_slice(&body).map_err(unreadable);
         }
@@ -221,6 +232,8 @@ fn tool<T: JsonSchema>(name: &str, title: &str) -> Value {
 fn history_path(target: &str, since: Option<&str>) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("target", target);
+    // One more than is shown, which says whether there is one.
+    query.append_pair("limit", &(MOST_ATTEMPTS + 1).to_string());
     if let Some(since) = since {
         query.append_pair("since", since);
     }
@@ -229,10 +242,10 @@ fn history_path(target: &str, since: Option<&str>) -> String {
 
 /// The arguments of a tool. The messages of serde quote only names of fields and types.
 fn read<T: DeserializeOwned>(arguments: Value) -> Result<T, String> {
-    serde_json::from_value(arguments).map_err(|error| format!("the arguments are not what is expected: {error}"))
+    serde_json::from_value(arguments).map_err(|error| format!("the arguments are invalid: {error}"))
 }
 
-/// A result of a search with what helps a model.
+/// A result of a search, with the fields that are useful for a model.
 fn result(found: &Value) -> Value {
     let mut entry = found.clone();
     if let Some(fields) = entry.as_object_mut() {

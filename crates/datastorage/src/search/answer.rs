@@ -1,4 +1,4 @@
-//! What a search returns.
+//! The response to a search.
 
 use audit::Record;
 use jiff::Timestamp;
@@ -7,22 +7,22 @@ use serde::Serialize;
 
 use super::Mode;
 
-/// What a search returns.
+/// The response to a search.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Answer {
-    /// The results, the best first.
+    /// The results, with the best one first.
     pub results: Vec<Found>,
-    /// How records were looked for, as the query said.
+    /// The mode of the query.
     pub mode: Mode,
-    /// Whether all matching records were compared. If not, a better result may be missing.
+    /// Whether the service compared all records that match the filters. If it did not, a better result may be missing.
     pub exact: bool,
-    /// The model whose vectors were compared. Null if none were.
+    /// The model of the vectors that were compared. Null if no vectors were compared.
     pub model: Option<String>,
-    /// Why a hybrid search had only words: `vector_unavailable`. Null if it had both.
+    /// The reason why a hybrid search used only words: `vector_unavailable`. Null if it used words and vectors.
     pub degraded: Option<Degraded>,
 }
 
-/// Why a hybrid search had only words.
+/// The reason why a hybrid search used only words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Degraded {
@@ -30,26 +30,25 @@ pub enum Degraded {
     VectorUnavailable,
 }
 
-/// One result: a text, or a record that has none, and the records that share it.
+/// One result: a text and the records with this text, or a record without a text.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Found {
-    /// The newest record that matches.
-    #[schemars(with = "crate::api::schema::Record")]
+    /// The newest matching record.
     pub event: Record,
-    /// How many records match and share the text. A lower bound if thousands match.
+    /// The number of matching records with this text. If there are more than 1,000, the real number can be larger.
     pub matches: i64,
-    /// When the first of them happened.
+    /// The time of the first of these records.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub first_at: Timestamp,
-    /// When the last of them happened.
+    /// The time of the last of these records.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub last_at: Timestamp,
-    /// The sum of 1/(60+rank) over both lists. It orders results of one answer and means nothing beyond it.
+    /// The sum of 1/(60+rank) over both lists. You cannot compare the scores of different queries.
     pub score: f64,
-    /// The cosine similarity of the text and the query. Null if it was not found by meaning.
+    /// The cosine similarity of the text and the query. Null if the text was not found by meaning.
     pub similarity: Option<f64>,
-    /// The place in the list by words, from 1. Null if it is not in it.
+    /// The rank in the list by words, from 1. Null if the text is not in this list.
     pub text_rank: Option<u32>,
-    /// The place in the list by meaning, from 1. Null if it is not in it.
+    /// The rank in the list by meaning, from 1. Null if the text is not in this list.
     pub vector_rank: Option<u32>,
 }

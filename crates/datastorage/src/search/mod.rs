@@ -25,6 +25,8 @@ use crate::{
 
 /// How long the provider may take for the query. A hybrid search then goes on with words.
 const PROVIDER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a search may look for records that have some of the words, after no record has all of them.
+const WIDER_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Why a search has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +46,7 @@ pub enum SearchError {
 pub async fn search(app: &App, scope: Scope, query: &Query) -> Result<Answer, SearchError> {
     let checked = query.check(Timestamp::now()).map_err(SearchError::Invalid)?;
     let reader = Reader { scope: &scope, cluster: &app.cluster };
-    let (by_words, by_meaning) = match checked.mode {
+    let (mut by_words, by_meaning) = match checked.mode {
         Mode::Text => (by_words(app, &reader, &checked).await?, None),
         Mode::Vector => (Hits { hits: Vec::new(), exact: true }, Some(by_meaning(app, &reader, &checked).await?)),
         Mode::Hybrid => {
@@ -52,6 +54,10 @@ pub async fn search(app: &App, scope: Scope, query: &Query) -> Result<Answer, Se
             (words?, available(meaning)?)
         }
     };
+    let found_nothing = by_words.hits.is_empty() && by_meaning.as_ref().is_none_or(|meaning| meaning.near.is_empty());
+    if checked.mode == Mode::Hybrid && found_nothing {
+        by_words = by_some_words(app, &reader, &checked, by_words).await?;
+    }
     let degraded = (checked.mode == Mode::Hybrid && by_meaning.is_none()).then_some(Degraded::VectorUnavailable);
     let exact = by_words.exact && by_meaning.as_ref().is_none_or(|meaning| meaning.exact);
     let (near, model) = by_meaning.map_or_else(Default::default, |meaning| (meaning.near, Some(meaning.model)));
@@ -73,11 +79,30 @@ async fn by_words(app: &App, reader: &Reader<'_>, checked: &Checked) -> Result<H
     Ok(app.store.by_words(reader, &checked.matching, &words::of(&checked.text)).await?)
 }
 
+/// What some of the words find, where nothing has all of them: one word too many in a question should not hide everything else.
+/// The records that lack one word come before those that lack more.
+async fn by_some_words(app: &App, reader: &Reader<'_>, checked: &Checked, all: Hits) -> Result<Hits, SearchError> {
+    let wider = async {
+        for words in words::wider(&words::of(&checked.text)) {
+            let some = app.store.by_words(reader, &checked.matching, &words).await?;
+            if !some.hits.is_empty() {
+                return Ok(some);
+            }
+        }
+        Ok(all)
+    };
+    match tokio::time::timeout(WIDER_TIMEOUT, wider).await {
+        Ok(found) => found,
+        // The records that have all words were looked for, and there are none: this is an answer.
+        Err(_elapsed) => Ok(Hits { hits: Vec::new(), exact: false }),
+    }
+}
+
 async fn by_meaning(app: &App, reader: &Reader<'_>, checked: &Checked) -> Result<Meaning, SearchError> {
     let unavailable = |reason: &str| SearchError::Unavailable(reason.to_owned());
     let embeddings = app.embedding.as_ref().ok_or_else(|| unavailable("--embedding is off"))?;
     if !app.store.has_vectors() {
-        return Err(unavailable("the database has no tables of vectors"));
+        return Err(unavailable("the database has no tables for vectors"));
     }
     // With the placeholders that the texts of records have.
     let text = embedding_text::normalise(&checked.text);
@@ -87,7 +112,7 @@ async fn by_meaning(app: &App, reader: &Reader<'_>, checked: &Checked) -> Result
     let model = embeddings.model();
     let nearest = app.store.nearest(reader, &checked.matching, model, vector).await?;
     let Nearest { mut near, plan, exact } =
-        nearest.ok_or_else(|| unavailable("the vectors in the database are of another model"))?;
+        nearest.ok_or_else(|| unavailable("the vectors in the database belong to another model"))?;
     app.metrics.search_path(plan.as_str());
     near.retain(|near| checked.min_similarity.is_none_or(|least| near.similarity >= least.into()));
     Ok(Meaning { near, exact, model: model.name.clone() })

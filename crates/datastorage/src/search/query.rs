@@ -9,35 +9,36 @@ use serde::Deserialize;
 
 use crate::store::{Filters, Matching};
 
-/// The most characters of a query.
+/// The maximum number of characters in a query.
 pub const MAX_QUERY: usize = 2048;
-/// The most results of an answer.
+/// The maximum number of results.
 pub const MAX_LIMIT: u32 = 50;
-/// The results of an answer if the query does not say how many.
+/// The default number of results.
 pub const DEFAULT_LIMIT: u32 = 10;
-/// The most characters of a filter.
+/// The maximum number of characters in a filter.
 const MAX_FILTER: usize = 255;
 
-/// How records are found.
+/// How the search finds records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// By words and by meaning. By words alone if no vectors are available.
+    /// By words and by meaning. Only by words if vectors are not available. If nothing is found, a query of plain words finds the
+    /// records that contain some of them.
     #[default]
     Hybrid,
-    /// By words.
+    /// By words. A record must have all of them.
     Text,
-    /// By meaning. Fails if no vectors are available.
+    /// By meaning. Fails if vectors are not available.
     Vector,
 }
 
-/// The body of a search. An empty filter does not filter.
+/// The body of a search. An empty value of a filter does not filter.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Query {
-    /// What to look for: words, "phrases in quotes", `or`, and -words that must not occur. 1 to 2,048 characters.
+    /// The search text, 1 to 2,048 characters: words, "phrases in quotes", `or`, and -words that must not occur.
     pub query: String,
-    /// How records are found.
+    /// How the search finds records.
     pub mode: Mode,
     /// Only records of these kinds.
     pub kinds: Vec<String>,
@@ -45,26 +46,27 @@ pub struct Query {
     pub namespace: String,
     /// Only records of this cluster.
     pub cluster: String,
-    /// Only records of this action.
+    /// Only records with this action.
     pub action_type: String,
     /// Only records with this status.
     pub status: String,
-    /// Only records made at this time or later: a time of RFC 3339, or a duration before now such as `24h` or `90d`.
+    /// Only records whose id has this time or a later one. The value is a time (RFC 3339), or a duration before now
+    /// such as `24h` or `90d`.
     pub since: String,
-    /// Only records made before this time: a time of RFC 3339, or a duration before now.
+    /// Only records whose id has an earlier time. The value is a time (RFC 3339), or a duration before now.
     pub until: String,
-    /// The most results, 1 to 50. The default is 10.
+    /// The maximum number of results, 1 to 50. The default is 10.
     pub limit: Option<u32>,
-    /// Only results that are at least this similar, from 0 to 1. Applies to results by meaning.
+    /// The minimum similarity of results by meaning, from 0 to 1.
     pub min_similarity: Option<f32>,
 }
 
-/// A query whose fields obey their rules, without secrets.
+/// A query with valid fields and without secrets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checked {
     /// The words, redacted.
     pub text: String,
-    /// How records are found.
+    /// How the search finds records.
     pub mode: Mode,
     /// Which records can be found.
     pub matching: Matching,
@@ -120,7 +122,7 @@ impl Query {
         let error = if text.is_empty() {
             Some((Reason::Required, "must not be empty".to_owned()))
         } else if text.trim().is_empty() {
-            Some((Reason::WhitespaceOnly, "must not be only white space".to_owned()))
+            Some((Reason::WhitespaceOnly, "must not contain only white space".to_owned()))
         } else if text.chars().count() > MAX_QUERY {
             Some((Reason::LengthExceeded, format!("must have at most {MAX_QUERY} characters")))
         } else if text.contains('\0') {

@@ -2,6 +2,7 @@
 
 use audit::chain::{Hash, Keys, Link, VERSION, chain_hash};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
@@ -53,7 +54,7 @@ impl Head {
         let (seq, key_id) = (self.seq + 1, keys.current());
         let link = Link { version: VERSION, key_id, seq, recorded_at, recorded_by, previous: &self.hash, content };
         let hash = chain_hash(keys, &link)
-            .ok_or_else(|| StoreError::unavailable(format!("chain key {key_id} is not known")))?;
+            .ok_or_else(|| StoreError::unavailable(format!("the chain key {key_id} is missing")))?;
         *self = Self { seq, hash, key_id };
         Ok(Linked { seq, hash, key_id })
     }
@@ -61,25 +62,29 @@ impl Head {
 
 /// Why a program without the key of the newest record does not write.
 pub(super) fn key_is_missing(key_id: i16) -> String {
-    format!("the newest record has chain key {key_id}; start with --chain-key-file={key_id}:<path>")
+    format!(
+        "the newest record has the chain key {key_id}, which is missing; start the service with \
+         --chain-key-file={key_id}:<path>"
+    )
 }
 
 /// A column with a SHA-256.
 pub(super) fn hash_of(row: &Row, column: &str) -> Result<Hash, StoreError> {
     let hash: &[u8] = row.try_get(column)?;
-    hash.try_into().map_err(|_| StoreError::unavailable(format!("{column} is no SHA-256")))
+    hash.try_into().map_err(|_| StoreError::unavailable(format!("the column {column} does not contain a SHA-256")))
 }
 
 /// Where the chain stood at a time. Whoever keeps it elsewhere can prove later that nothing before it was changed or removed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Checkpoint {
-    /// The number of the newest record; 0 before the first.
+    /// The number of the newest record. 0 before the first.
     pub seq: i64,
-    /// Its hash in hexadecimal digits.
+    /// Its hash, in hexadecimal digits.
     pub hash: String,
-    /// The key of its hash; 0 for none.
+    /// The key of its hash. 0 for none.
     pub key_id: i16,
     /// The time of the database.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub at: Timestamp,
 }
 

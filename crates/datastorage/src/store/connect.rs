@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::task::JoinHandle;
@@ -17,7 +17,12 @@ use tokio_postgres::{
     config::{SslMode, TargetSessionAttrs},
 };
 
-use super::{Settings, StoreError, Tls, error::describe, gate::Gate, tls};
+use super::{
+    Settings, StoreError, Tls,
+    error::describe,
+    gate::{Gate, When},
+    tls,
+};
 
 /// The longest attempt to reach one host, unless the URL says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -48,7 +53,7 @@ pub(super) struct Connector {
     schema: String,
     query_timeout: Duration,
     write_timeout: Duration,
-    pub(super) gate: Gate,
+    pub(super) gate: Arc<Gate>,
 }
 
 /// A connection outside of the pool.
@@ -79,32 +84,22 @@ impl Connector {
             schema: settings.schema.clone(),
             query_timeout: settings.query_timeout,
             write_timeout: settings.write_timeout,
-            gate: Gate::default(),
+            gate: Arc::default(),
         })
     }
 
-    /// A connection, unless one failed a moment ago.
-    pub(super) async fn connect_gated(&self, purpose: Purpose) -> Result<Connection, StoreError> {
-        if let Some((retry_after, reason)) = self.gate.closed(Instant::now()) {
-            return Err(StoreError::Unavailable { reason, retry_after });
-        }
-        self.connect(purpose).await
-    }
-
-    /// A connection. Opens and closes the gate.
-    pub(super) async fn connect(&self, purpose: Purpose) -> Result<Connection, StoreError> {
-        let attempt = tokio::time::timeout(SESSION_TIMEOUT, self.try_connect(purpose)).await;
-        match attempt.unwrap_or_else(|_| Err(StoreError::unavailable("the database took too long to open a session"))) {
-            Ok(connection) => {
-                self.gate.succeeded();
-                Ok(connection)
-            }
-            Err(StoreError::Unavailable { reason, .. }) => {
-                let retry_after = self.gate.failed(Instant::now(), fastrand::f64(), &reason);
-                Err(StoreError::Unavailable { reason, retry_after })
-            }
-            Err(error) => Err(error),
-        }
+    /// A connection, unless the gate refuses it. That of [`Purpose::Health`] is refused only while another attempt is under way.
+    pub(super) async fn connect(self: &Arc<Self>, purpose: Purpose) -> Result<Connection, StoreError> {
+        let connector = Arc::clone(self);
+        let when = if purpose == Purpose::Health { When::Now } else { When::Due };
+        let attempt = async move {
+            let session = tokio::time::timeout(SESSION_TIMEOUT, connector.try_connect(purpose)).await;
+            session.unwrap_or_else(|_| {
+                let address = connector.address();
+                Err(StoreError::unavailable(format!("cannot connect to {address}: it took too long to open a session")))
+            })
+        };
+        self.gate.attempt(when, attempt).await
     }
 
     async fn try_connect(&self, purpose: Purpose) -> Result<Connection, StoreError> {
@@ -151,12 +146,17 @@ impl Connector {
         &self.schema
     }
 
-    /// The hosts, for messages.
+    /// The hosts with their ports, for messages.
     fn address(&self) -> String {
-        let hosts = self.config.get_hosts().iter().map(|host| match host {
-            tokio_postgres::config::Host::Tcp(name) => name.clone(),
-            #[cfg(unix)]
-            tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
+        let ports = self.config.get_ports();
+        let hosts = self.config.get_hosts().iter().enumerate().map(|(index, host)| {
+            // One port is that of all hosts.
+            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+            match host {
+                tokio_postgres::config::Host::Tcp(name) => format!("{name}:{port}"),
+                #[cfg(unix)]
+                tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
+            }
         });
         hosts.collect::<Vec<_>>().join(",")
     }

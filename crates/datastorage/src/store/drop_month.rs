@@ -52,16 +52,16 @@ pub struct Dropped {
 #[derive(Debug, thiserror::Error)]
 pub enum DropError {
     /// Not a month.
-    #[error("{0:?} is no month; write it as 2026-01")]
+    #[error("{0:?} is not a month; write it as 2026-01")]
     Month(String),
     /// There is no such month.
     #[error("there are no records of {0}")]
     Absent(String),
     /// The month is younger than the retention floor.
-    #[error("{0}; it can be dropped later, or set another --retention-floor with datastorage migrate")]
+    #[error("{0}; drop it later, or set a shorter --retention-floor with datastorage migrate")]
     TooYoung(String),
     /// Nobody knows whether the month was dropped.
-    #[error("it is not known whether {0} was dropped ({1}); look with datastorage check")]
+    #[error("the program does not know whether it has dropped {0} ({1}); run datastorage check")]
     Unknown(String, String),
     /// The database gave no answer or refused.
     #[error(transparent)]

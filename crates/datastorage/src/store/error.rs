@@ -15,11 +15,19 @@ pub enum StoreError {
         /// When to ask again.
         retry_after: Duration,
     },
+    /// There is no connection, as for all who ask until an attempt succeeds. The log has the reason already.
+    #[error("the database is not available: {reason}")]
+    Away {
+        /// What failed.
+        reason: String,
+        /// When the next attempt is due.
+        retry_after: Duration,
+    },
     /// The statement took longer than it may.
-    #[error("the statement took longer than it may")]
+    #[error("the statement took longer than the limit")]
     Timeout,
     /// The database refused the statement. This is a fault of the program or of the database.
-    #[error("the database refused a statement: {}", describe(.0))]
+    #[error("the database rejected a statement: {}", describe(.0))]
     // Not a source: what the server adds in its detail contains values of the record, and would be logged.
     Database(tokio_postgres::Error),
 }
@@ -28,6 +36,11 @@ impl StoreError {
     /// The database cannot be used now.
     pub(crate) fn unavailable(reason: impl Into<String>) -> Self {
         Self::Unavailable { reason: reason.into(), retry_after: Duration::from_secs(1) }
+    }
+
+    /// Whether this is one of many errors of an outage, which the log has told.
+    pub fn is_told(&self) -> bool {
+        matches!(self, Self::Away { .. })
     }
 
     /// The code of the error in the database, if it comes from there.
@@ -42,7 +55,8 @@ impl StoreError {
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         match error.code() {
-            Some(code) if *code == SqlState::QUERY_CANCELED => Self::Timeout,
+            // A lock that is not free in time is no less slow than a statement.
+            Some(code) if [SqlState::QUERY_CANCELED, SqlState::LOCK_NOT_AVAILABLE].contains(code) => Self::Timeout,
             Some(code) if may_pass(code) => Self::unavailable(describe(&error)),
             None if lost(&error) => Self::unavailable(describe(&error)),
             _ => Self::Database(error),
@@ -54,11 +68,11 @@ impl From<tokio_postgres::Error> for StoreError {
 fn may_pass(code: &SqlState) -> bool {
     // 08: connection. 53: out of memory, disk or connections. 57P: the server stops or starts. 58: input and output.
     // 40: the transaction lost against another one. 25006: a standby. 25P03: the session was idle in its transaction.
-    // 55P03: a lock was not free in time. 28: the password is being changed.
+    // 28: the password is being changed.
     let class = code.code().get(..2).unwrap_or_default();
     matches!(class, "08" | "28" | "40" | "53" | "58")
         || code.code().starts_with("57P")
-        || matches!(code.code(), "25006" | "25P03" | "55P03")
+        || matches!(code.code(), "25006" | "25P03")
 }
 
 /// Whether the connection is gone, so that the database said nothing about the statement.

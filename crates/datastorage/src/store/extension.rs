@@ -4,11 +4,12 @@
 use tokio_postgres::{Client, error::SqlState};
 
 use super::{
-    MigrateMode, MigrateOptions, Store,
+    Store,
     connect::{Purpose, identifier},
     error::describe,
-    migrate::{MigrateError, Migration, applied, check, lock, step as apply, unlock},
+    migration::{MigrateError, MigrateMode, MigrateOptions, Vectors},
     roles,
+    steps::{Migration, applied, check, lock, step as apply, unlock},
 };
 
 /// The oldest pgvector: the first with iterative scans.
@@ -16,17 +17,6 @@ const OLDEST_PGVECTOR: [u32; 3] = [0, 8, 0];
 
 const VECTORS: Migration =
     Migration { version: 1, name: "vectors", sql: include_str!("migrations/vectors.sql"), min_program: 1 };
-
-/// Whether pgvector is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Vectors {
-    /// If it is there.
-    Preferred,
-    /// Without it, the service does not start.
-    Required,
-    /// Not at all.
-    Off,
-}
 
 impl Store {
     /// Looks again whether vectors can be used, and makes their tables if the role may. So `preferred` recovers when the
@@ -56,7 +46,7 @@ pub(super) async fn step(
         Err(reason) => return Ok(Err(reason)),
     };
     if !new_enough(&version) {
-        return Ok(Err(format!("pgvector {version} is too old; version 0.8.0 or newer is needed")));
+        return Ok(Err(format!("pgvector {version} is too old; Data Storage needs version 0.8.0 or newer")));
     }
     if let Err(reason) = dry_run(client, &extension_schema).await? {
         return Ok(Err(reason));
@@ -64,12 +54,12 @@ pub(super) async fn step(
     let done = check(schema, std::slice::from_ref(&VECTORS), &applied(client, schema, "vectors").await?)?;
     if done == 0 {
         let missing =
-            "the tables of vectors are missing; run datastorage migrate as the owner of the schema".to_owned();
+            "the tables for vectors are missing; run datastorage migrate as the owner of the schema".to_owned();
         if options.mode == MigrateMode::Check {
             return Ok(Err(missing));
         }
         match apply(client, &[schema, &extension_schema], "vectors", &VECTORS).await {
-            Ok(()) => tracing::info!(schema, pgvector = version, "the tables of vectors were made"),
+            Ok(()) => tracing::info!(schema, pgvector = version, "created the tables for vectors"),
             Err(MigrateError::Store(error)) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
                 return Ok(Err(missing));
             }
@@ -93,7 +83,7 @@ async fn extension(client: &Client, mode: MigrateMode) -> Result<Result<(String,
     }
     let absent = "SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'";
     if client.query_one(absent, &[]).await?.get::<_, i64>(0) == 0 {
-        return Ok(Err("pgvector is not installed on the server of the database".to_owned()));
+        return Ok(Err("pgvector is not installed on the database server".to_owned()));
     }
     let superuser: bool =
         client.query_one("SELECT rolsuper FROM pg_roles WHERE rolname = current_user", &[]).await?.get(0);
@@ -103,7 +93,7 @@ async fn extension(client: &Client, mode: MigrateMode) -> Result<Result<(String,
             return Ok(Ok((row.get(0), row.get(1))));
         }
     }
-    Ok(Err("the database has no extension vector; a superuser must run CREATE EXTENSION vector in it".to_owned()))
+    Ok(Err("the extension vector is missing in the database; run CREATE EXTENSION vector as a superuser".to_owned()))
 }
 
 fn new_enough(version: &str) -> bool {
@@ -127,7 +117,7 @@ async fn dry_run(client: &mut Client, extension_schema: &str) -> Result<Result<(
         // The role may not make temporary tables. The owner has tried it when it made the tables of vectors.
         Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Ok(Ok(())),
         Err(error) if error.as_db_error().is_some() => {
-            Ok(Err(format!("pgvector cannot make an index: {}", describe(&error))))
+            Ok(Err(format!("pgvector cannot create an index: {}", describe(&error))))
         }
         Err(error) => Err(error.into()),
     }

@@ -32,7 +32,33 @@ pub(super) struct Health {
 #[derive(Default)]
 struct State {
     connection: Option<Connection>,
-    answer: Option<(Instant, Result<(), String>)>,
+    answer: Option<(Instant, Result<(), Refusal>)>,
+}
+
+/// Why the database could not be written when it was asked.
+#[derive(Clone)]
+struct Refusal {
+    reason: String,
+    retry_after: Duration,
+    is_told: bool,
+}
+
+impl From<&StoreError> for Refusal {
+    fn from(error: &StoreError) -> Self {
+        let (reason, retry_after) = match error {
+            StoreError::Unavailable { reason, retry_after } | StoreError::Away { reason, retry_after } => {
+                (reason.clone(), *retry_after)
+            }
+            other => (other.to_string(), KEPT),
+        };
+        Self { reason, retry_after, is_told: error.is_told() }
+    }
+}
+
+impl From<Refusal> for StoreError {
+    fn from(Refusal { reason, retry_after, is_told }: Refusal) -> Self {
+        if is_told { Self::Away { reason, retry_after } } else { Self::Unavailable { reason, retry_after } }
+    }
 }
 
 impl Default for Health {
@@ -61,24 +87,24 @@ impl Store {
         if let Some((at, answer)) = &state.answer
             && at.elapsed() < KEPT
         {
-            return answer.clone().map_err(StoreError::unavailable);
+            return answer.clone().map_err(Refusal::into);
         }
-        let answer = match tokio::time::timeout(TIMEOUT, self.ask(&mut state.connection)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(StoreError::unavailable("no answer within a second")),
-        };
+        let answer = tokio::time::timeout(TIMEOUT, self.ask(&mut state.connection)).await.unwrap_or_else(|_| {
+            let outage = self.connector.gate.outage();
+            Err(outage.unwrap_or_else(|| StoreError::unavailable("no answer within a second")))
+        });
         if answer.is_err()
             && let Some(connection) = state.connection.take()
         {
             connection.abandon();
         }
-        state.answer = Some((Instant::now(), answer.as_ref().map(|&()| ()).map_err(ToString::to_string)));
+        state.answer = Some((Instant::now(), answer.as_ref().map(|&()| ()).map_err(Refusal::from)));
         answer
     }
 
     async fn ask(&self, connection: &mut Option<Connection>) -> Result<(), StoreError> {
         if connection.as_ref().is_none_or(|connection| connection.is_closed()) {
-            // Not held back by the gate: it comes at most once a second, and opens the gate when the database is back.
+            // Not before its time for the gate: it comes at most once a second, and ends an outage when the database is back.
             *connection = Some(self.connector.connect(Purpose::Health).await?);
         }
         let Some(connection) = connection else { return Ok(()) };

@@ -13,12 +13,14 @@ mod history;
 mod jobs;
 pub(crate) mod links;
 mod migrate;
+mod migration;
 pub(crate) mod partitions;
 mod pool;
 mod roles;
 mod search;
 mod select;
 mod state;
+mod steps;
 mod tls;
 mod vectors;
 mod walk;
@@ -29,10 +31,10 @@ pub use self::{
     drop_month::{DropError, Dropped},
     error::StoreError,
     events::{Correlation, Filters, Namespaces, Page, Start, id_at},
-    extension::Vectors,
     history::{ActionCount, Attempt, History, HistoryQuery},
     jobs::{Job, Model, ModelState},
-    migrate::{Found, MigrateError, MigrateMode, MigrateOptions, migrate},
+    migrate::migrate,
+    migration::{Found, MigrateError, MigrateMode, MigrateOptions, Vectors},
     pool::{Reading, Settings, Store, Tls},
     search::{Hit, Hits, Matching},
     state::State,

@@ -3,7 +3,7 @@
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use tokio_postgres::Client;
 
-use super::{Store, StoreError, connect::Purpose, migrate};
+use super::{Store, StoreError, connect::Purpose, steps};
 
 /// How many months are made ahead.
 const AHEAD: i32 = 3;
@@ -34,7 +34,10 @@ pub(crate) async fn ensure(client: &Client, time: Timestamp) -> Result<bool, Sto
         Ok(row) => {
             if row.get(0) {
                 let month = Month::of(time);
-                tracing::info!(month = format!("{}-{:02}", month.year, month.month), "a month was made");
+                tracing::info!(
+                    month = format!("{}-{:02}", month.year, month.month),
+                    "created the partition of a month"
+                );
             }
             Ok(true)
         }
@@ -48,13 +51,13 @@ impl Store {
     pub async fn ensure_months(&self) -> Result<(), StoreError> {
         let client = self.connect(Purpose::Admin).await?;
         // Who attaches a month and who grants permissions change the same row of the catalogue.
-        migrate::lock(&client, self.schema()).await?;
+        steps::lock(&client, self.schema()).await?;
         let now: Timestamp = client.query_one("SELECT now()", &[]).await?.get(0);
         let now = now.to_zoned(TimeZone::UTC);
         for ahead in 0..=AHEAD {
             let month = now.saturating_add(ahead.months());
             ensure(&client, month.timestamp()).await?;
         }
-        migrate::unlock(&client, self.schema()).await
+        steps::unlock(&client, self.schema()).await
     }
 }

@@ -29,11 +29,11 @@ const OUTSIDE: usize = 2;
 /// How the connection is secured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Tls {
-    /// Not at all.
+    /// Do not use TLS.
     Disable,
-    /// Encrypted, but the server's certificate is not checked.
+    /// Use TLS, and do not verify the certificate of the server.
     Require,
-    /// Encrypted, and the server's certificate and name are checked.
+    /// Use TLS, and verify the certificate and the host name of the server.
     VerifyFull,
 }
 
@@ -92,14 +92,36 @@ impl Store {
         match tokio::time::timeout(WAIT, self.pool.get()).await {
             Ok(Ok(pooled)) => Ok(Reading { pooled, connector: Arc::clone(&self.connector), done: false }),
             Ok(Err(PoolError::Backend(error))) => Err(error),
-            Ok(Err(PoolError::Closed)) => Err(StoreError::unavailable("the service stops")),
-            Ok(Err(_)) | Err(_) => Err(StoreError::unavailable("all connections are in use")),
+            Ok(Err(PoolError::Closed)) => Err(StoreError::unavailable("the service is stopping")),
+            Ok(Err(_)) | Err(_) => {
+                let outage = self.connector.gate.outage();
+                Err(outage.unwrap_or_else(|| StoreError::unavailable("all connections are in use")))
+            }
         }
     }
 
     /// A connection of its own, outside of the pool.
     pub(crate) async fn connect(&self, purpose: Purpose) -> Result<Connection, StoreError> {
-        self.connector.connect_gated(purpose).await
+        self.connector.connect(purpose).await
+    }
+
+    /// From now on the log says when the database is away and when it is there again. A subcommand says it itself.
+    pub fn log_outages(&self) {
+        self.connector.gate.log();
+    }
+
+    /// Waits at least for a second, and until the next attempt to connect is due, or somebody has connected.
+    pub async fn until_an_attempt_is_due(&self) {
+        const LOOK: Duration = Duration::from_secs(1);
+        tokio::time::sleep(LOOK).await;
+        while let Some(rest) = self.connector.gate.rest() {
+            tokio::time::sleep(rest.min(LOOK)).await;
+        }
+    }
+
+    /// The error for a request that needs a new connection, while the database is away and no attempt is due.
+    pub(crate) fn refuse(&self) -> Option<StoreError> {
+        self.connector.gate.refuse()
     }
 
     /// How many connections of the pool are in use, and how many are idle.
@@ -149,13 +171,13 @@ impl managed::Manager for Manager {
 
     async fn create(&self) -> Result<Pooled, StoreError> {
         // Connecting needs a large future, and a read that finds a connection should not carry it.
-        let (client, task) = Box::pin(self.0.connect_gated(Purpose::Read)).await?.into_parts();
+        let (client, task) = Box::pin(self.0.connect(Purpose::Read)).await?.into_parts();
         Ok(Pooled { client: ClientWrapper::new(client, task), spoiled: false })
     }
 
     async fn recycle(&self, pooled: &mut Pooled, _metrics: &Metrics) -> RecycleResult<StoreError> {
         if pooled.spoiled || pooled.client.is_closed() {
-            return Err(RecycleError::message("the connection cannot be used again"));
+            return Err(RecycleError::message("cannot use a connection again"));
         }
         Ok(())
     }
@@ -187,7 +209,7 @@ impl Drop for Reading {
         runtime.spawn(async move {
             let cancelled = tokio::time::timeout(CANCEL_TIMEOUT, token.cancel_query(tls)).await;
             if !matches!(cancelled, Ok(Ok(()))) {
-                tracing::debug!("a statement could not be cancelled; it ends with its timeout");
+                tracing::debug!("cannot cancel a statement; it ends with its timeout");
             }
         });
     }

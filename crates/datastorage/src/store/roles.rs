@@ -2,7 +2,7 @@
 
 use tokio_postgres::Client;
 
-use super::{connect::identifier, migrate::MigrateError};
+use super::{connect::identifier, migration::MigrateError};
 
 /// The rights on each table.
 const RIGHTS: &[(&str, &str)] = &[

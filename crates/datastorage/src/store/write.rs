@@ -112,6 +112,14 @@ pub(crate) struct WriteConnection {
     jobs: Option<Statement>,
 }
 
+/// The texts of records, each once: many records of a group share theirs, and each row of a statement costs time.
+fn distinct_texts<'a>(rows: &[NewRow<'a>]) -> Vec<&'a Text> {
+    let mut texts: Vec<&Text> = rows.iter().filter_map(|row| row.text).collect();
+    texts.sort_unstable_by_key(|text| text.hash);
+    texts.dedup_by_key(|text| text.hash);
+    texts
+}
+
 impl Known {
     fn of(row: &Row) -> Result<Self, StoreError> {
         let columns = ["kind", "name", "namespace", "cluster", "phase", "action_type", "correlation_id"];
@@ -223,7 +231,9 @@ impl WriteConnection {
         match commit {
             Err(error) => Ended::Unknown(super::error::describe(&error)),
             // With synchronous standbys, a wait that is cancelled by an administrator ends with a warning and success.
-            Ok(()) if self.connection.take_warning() => Ended::Unknown("the database warned in COMMIT".to_owned()),
+            Ok(()) if self.connection.take_warning() => {
+                Ended::Unknown("the database returned a warning for COMMIT".to_owned())
+            }
             Ok(()) => Ended::Committed(jobs),
         }
     }
@@ -246,7 +256,7 @@ impl WriteConnection {
     }
 
     async fn insert_texts(&self, rows: &[NewRow<'_>]) -> Result<(), tokio_postgres::Error> {
-        let texts: Vec<&Text> = rows.iter().filter_map(|row| row.text).collect();
+        let texts = distinct_texts(rows);
         if texts.is_empty() {
             return Ok(());
         }
@@ -256,7 +266,7 @@ impl WriteConnection {
     }
 
     async fn insert_jobs(&self, rows: &[NewRow<'_>]) -> Result<Vec<Hash>, tokio_postgres::Error> {
-        let hashes: Vec<&[u8]> = rows.iter().filter_map(|row| row.text).map(|text| text.hash.as_slice()).collect();
+        let hashes: Vec<&[u8]> = distinct_texts(rows).into_iter().map(|text| text.hash.as_slice()).collect();
         let Some(statement) = self.jobs.as_ref().filter(|_| !hashes.is_empty()) else { return Ok(Vec::new()) };
         let rows = self.connection.query(statement, &[&hashes]).await?;
         Ok(rows.iter().filter_map(|row| row.get::<_, &[u8]>(0).try_into().ok()).collect())

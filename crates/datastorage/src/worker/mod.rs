@@ -59,8 +59,10 @@ impl Worker {
 
     /// Looks at the tables, so that vectors are available from the first request on.
     pub async fn prepare(&mut self) {
-        if let Err(error) = self.look().await {
-            tracing::warn!(%error, "cannot look at the tables of vectors; the service tries again");
+        if let Err(error) = self.look().await
+            && !error.is_told()
+        {
+            tracing::warn!(%error, "cannot check the tables for vectors, trying again");
         }
     }
 
@@ -72,7 +74,9 @@ impl Worker {
                 Ok(Round::Resting(rest)) => rest.min(POLL),
                 Ok(Round::Idle | Round::Unsettled) => POLL,
                 Err(error) => {
-                    tracing::warn!(%error, "vectors cannot be made; the service tries again");
+                    if !error.is_told() {
+                        tracing::warn!(%error, "cannot make vectors, trying again");
+                    }
                     POLL
                 }
             };
@@ -109,24 +113,26 @@ impl Worker {
             match self.store.settle_model(ours).await? {
                 ModelState::InUse => None,
                 ModelState::Other(other) => Some(format!(
-                    "the vectors in the database are of model {} with {} dimensions; change --embedding-model and \
-                     --embedding-dimensions, or make new vectors with datastorage embed --reset",
+                    "the vectors in the database belong to the model {} with {} dimensions; change --embedding-model \
+                     and --embedding-dimensions, or make new vectors with datastorage embed --reset",
                     other.name, other.dimensions
                 )),
                 ModelState::WrongLength(length) => Some(format!(
-                    "the table of vectors is made for {length} dimensions; run datastorage embed --reset as the owner of \
-                     the schema"
+                    "the table for vectors has {length} dimensions; run datastorage embed --reset as the owner of the \
+                     schema"
                 )),
             }
         } else {
-            Some("the database has no tables of vectors".to_owned())
+            Some("the database has no tables for vectors".to_owned())
         };
         self.settled = refusal.is_none();
         if self.embeddings.settle(self.settled) || self.looked.is_none() {
             let (model, dimensions) = (&ours.name, ours.dimensions);
             match refusal {
-                None => tracing::info!(model, dimensions, "vectors can be made"),
-                Some(reason) => tracing::warn!(model, dimensions, reason, "vectors cannot be made, so texts wait"),
+                None => tracing::info!(model, dimensions, "the worker can make vectors"),
+                Some(reason) => {
+                    tracing::warn!(model, dimensions, reason, "the worker cannot make vectors, so texts wait");
+                }
             }
         }
         self.looked = Some(Instant::now());
@@ -186,7 +192,7 @@ impl Worker {
     async fn postpone(&self, jobs: &[&Job], error: &EmbeddingError) -> Result<(), StoreError> {
         let texts: Vec<_> = jobs.iter().map(|job| job.text_id).collect();
         self.metrics.dualwrite_failure(DualWriteFailure::EmbeddingFailure, jobs.len() as u64);
-        tracing::warn!(texts = texts.len(), %error, "texts have no vector yet; the service tries again");
+        tracing::warn!(texts = texts.len(), %error, "the provider made no vectors for some texts, trying again");
         self.store.postpone_jobs(&texts, &error.to_string()).await
     }
 }

@@ -163,7 +163,7 @@ impl Group {
             Some(State::Open) | None => Outcome::Invalid(FieldError::new(
                 "event_id",
                 Reason::Invalid,
-                "the record was not written; send it again with the same id",
+                "the service did not store the record; send it again with the same id",
             )),
         }
     }
@@ -172,14 +172,14 @@ impl Group {
 /// Why the database refuses a record, without any of its values.
 pub(super) fn refusal(error: &StoreError) -> FieldError {
     let refused = |field: &str, why: &str| {
-        FieldError::new(field, Reason::Invalid, format!("the database refuses the value: {why}"))
+        FieldError::new(field, Reason::Invalid, format!("the database rejects the value: {why}"))
     };
-    let StoreError::Database(error) = error else { return refused("body", "no reason was given") };
-    let Some(said) = error.as_db_error() else { return refused("body", "it cannot be sent") };
+    let StoreError::Database(error) = error else { return refused("body", "it gave no reason") };
+    let Some(said) = error.as_db_error() else { return refused("body", "the service cannot send it") };
     // The checks of the schema have the names of their columns.
     let field = said.constraint().and_then(|name| name.strip_prefix("audit_event_")?.strip_suffix("_check"));
     match field.or(said.column()) {
-        Some(field) => refused(field, "it breaks a rule of the column"),
+        Some(field) => refused(field, "it violates a rule of the column"),
         None => refused("body", &format!("SQLSTATE {}", said.code().code())),
     }
 }

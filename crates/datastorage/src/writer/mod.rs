@@ -6,7 +6,10 @@ mod item;
 mod task;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -21,7 +24,7 @@ use self::item::Item;
 use crate::{
     embeddings::Embeddings,
     metrics::{DualWriteFailure, Metrics, WriteStatus},
-    store::Store,
+    store::{Store, StoreError},
 };
 
 /// The most records that wait.
@@ -60,17 +63,38 @@ pub enum WriteError {
         /// When to ask again.
         retry_after: Duration,
     },
-    /// The database cannot be written.
-    #[error("the database cannot be written: {reason}")]
+    /// The service cannot write to the database.
+    #[error("cannot write to the database: {reason}")]
     Unavailable {
         /// What failed, for the log.
         reason: String,
         /// When to ask again.
         retry_after: Duration,
     },
+    /// There is no connection to the database, as for all who write until an attempt succeeds. The log has the reason already.
+    #[error("cannot write to the database: {reason}")]
+    Away {
+        /// What failed.
+        reason: String,
+        /// When the next attempt is due.
+        retry_after: Duration,
+    },
     /// The write took longer than it may, and its outcome is not known.
-    #[error("the write took longer than it may")]
+    #[error("the write took longer than the limit")]
     Timeout,
+}
+
+impl From<StoreError> for WriteError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable { reason, retry_after } => Self::Unavailable { reason, retry_after },
+            StoreError::Away { reason, retry_after } => Self::Away { reason, retry_after },
+            StoreError::Timeout => Self::Timeout,
+            error @ StoreError::Database(_) => {
+                Self::Unavailable { reason: error.to_string(), retry_after: Duration::from_secs(1) }
+            }
+        }
+    }
 }
 
 /// What the writer needs besides the database.
@@ -93,6 +117,9 @@ pub struct Writer {
 }
 
 struct Inner {
+    store: Store,
+    /// Whether the task had a connection when it was last used.
+    connected: Arc<AtomicBool>,
     queue: mpsc::UnboundedSender<Request>,
     records: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
@@ -116,10 +143,13 @@ impl Writer {
         let (queue, requests) = mpsc::unbounded_channel();
         let (stop, jobs) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let records = Arc::new(Semaphore::new(QUEUE_RECORDS));
-        let task = task::Task::new(store, settings.clone(), Arc::clone(&jobs));
+        let connected = Arc::default();
+        let task = task::Task::new(store.clone(), settings.clone(), Arc::clone(&jobs), Arc::clone(&connected));
         let task = tokio::spawn(task.run(requests, Arc::clone(&stop)));
         Self {
             inner: Arc::new(Inner {
+                store,
+                connected,
                 queue,
                 records,
                 bytes: Arc::new(Semaphore::new(QUEUE_BYTES)),
@@ -172,11 +202,19 @@ impl Writer {
     }
 
     async fn write_counted(&self, events: Vec<Accepted>, recorded_by: Arc<str>) -> Result<Vec<Outcome>, WriteError> {
+        // Nobody waits in the queue for a database that is away.
+        if !self.inner.connected.load(Ordering::Acquire)
+            && let Some(error) = self.inner.store.refuse()
+        {
+            return Err(error.into());
+        }
         let room = self.room(&events)?;
         let items = events.into_iter().map(|event| Item::new(event, Arc::clone(&recorded_by))).collect();
         let (answer, answered) = oneshot::channel();
-        let stopped =
-            || WriteError::Unavailable { reason: "the service stops".to_owned(), retry_after: Duration::from_secs(1) };
+        let stopped = || WriteError::Unavailable {
+            reason: "the service is stopping".to_owned(),
+            retry_after: Duration::from_secs(1),
+        };
         self.inner.queue.send(Request { items, answer, _room: room }).map_err(|_| stopped())?;
         match tokio::time::timeout(self.inner.timeout, answered).await {
             Ok(Ok(result)) => result,
@@ -224,8 +262,7 @@ mod tests {
     use super::*;
     use crate::store::Tls;
 
-    #[tokio::test]
-    async fn a_task_that_ends_on_its_own_is_noticed() {
+    fn store() -> Store {
         let settings = crate::store::Settings {
             url: "postgresql://nobody@127.0.0.1:1/nothing".to_owned(),
             password_file: None,
@@ -236,17 +273,58 @@ mod tests {
             query_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(10),
         };
-        let store = Store::new(&settings).unwrap();
-        let settings = Settings {
+        Store::new(&settings).unwrap()
+    }
+
+    fn settings() -> Settings {
+        Settings {
             keys: Arc::new(Keys::none()),
             timeout: Duration::from_secs(10),
             embedding: None,
             metrics: Arc::new(Metrics::new()),
-        };
-        let writer = Writer::start(store, settings);
+        }
+    }
+
+    impl Writer {
+        /// A writer that nobody gives a record.
+        pub(crate) fn that_waits() -> Self {
+            Self::start(store(), settings())
+        }
+
+        /// A writer whose task panics at once.
+        pub(crate) fn that_panics() -> Self {
+            let settings = settings();
+            let (queue, requests) = mpsc::unbounded_channel();
+            let task = tokio::spawn(async move {
+                let _requests: mpsc::UnboundedReceiver<Request> = requests;
+                panic!("as a fault in the task would");
+            });
+            let inner = Inner {
+                store: store(),
+                connected: Arc::default(),
+                queue,
+                records: Arc::new(Semaphore::new(QUEUE_RECORDS)),
+                bytes: Arc::new(Semaphore::new(QUEUE_BYTES)),
+                timeout: settings.timeout,
+                metrics: settings.metrics,
+                stop: Arc::default(),
+                jobs: Arc::default(),
+                task: Mutex::new(Some(task)),
+            };
+            Self { inner: Arc::new(inner) }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_noticed_and_every_write_fails() {
+        let writer = Writer::that_waits();
         let still = tokio::time::timeout(Duration::from_millis(1), writer.ended()).await;
         assert!(still.is_err(), "the task runs");
-        writer.inner.task.lock().unwrap().as_ref().unwrap().abort();
+        let writer = Writer::that_panics();
         tokio::time::timeout(Duration::from_secs(10), writer.ended()).await.unwrap();
+        let event =
+            audit::Event::new(audit::Kind::Execution, "a", "prod", audit::Phase::Completed, "restart_pod", "rr-1");
+        let written = writer.write(vec![Accepted::system(event)], "somebody".into()).await;
+        assert!(matches!(written, Err(WriteError::Unavailable { .. })), "{written:?}");
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashSet,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -45,6 +48,7 @@ pub(super) struct Task {
     store: Store,
     settings: Settings,
     jobs: Arc<Notify>,
+    connected: Arc<AtomicBool>,
     connection: Option<WriteConnection>,
     /// The connection was made when vectors could be used.
     with_vectors: bool,
@@ -78,11 +82,12 @@ enum Way {
 }
 
 impl Task {
-    pub(super) fn new(store: Store, settings: Settings, jobs: Arc<Notify>) -> Self {
+    pub(super) fn new(store: Store, settings: Settings, jobs: Arc<Notify>, connected: Arc<AtomicBool>) -> Self {
         Self {
             store,
             settings,
             jobs,
+            connected,
             connection: None,
             with_vectors: false,
             months: HashSet::new(),
@@ -101,6 +106,7 @@ impl Task {
             (taken, left) = self.gather(request, &mut requests).await;
             self.expected = taken.len();
             self.write(Group::new(taken)).await;
+            self.connected.store(self.connection.is_some(), Ordering::Release);
         }
     }
 
@@ -154,18 +160,26 @@ impl Task {
                     self.settings.metrics.write_batch_size(u32::try_from(group.len()).unwrap_or(u32::MAX));
                     return group.answer();
                 }
-                // All who waited have been told that the outcome is not known.
-                Attempt::Again | Attempt::Bisect if started.elapsed() > self.settings.timeout => break,
+                // The time of all who waited is up.
+                Attempt::Again | Attempt::Bisect if started.elapsed() > self.settings.timeout => {
+                    tracing::warn!(
+                        records = group.len(),
+                        "a write reached its timeout; it is unknown whether the records are stored"
+                    );
+                    return group.fail(&WriteError::Timeout);
+                }
                 Attempt::Again => way = Way::Careful,
                 Attempt::Bisect => way = Way::Bisect,
                 Attempt::Failed(error) => {
-                    tracing::warn!(records = group.len(), "records were not written: {error}");
-                    return group.fail(&write_error(error));
+                    if !error.is_told() {
+                        tracing::warn!(records = group.len(), "did not store records: {error}");
+                    }
+                    return group.fail(&error.into());
                 }
             }
         }
-        tracing::warn!(records = group.len(), "it is not known whether records were written");
-        group.fail(&write_error(StoreError::unavailable("the outcome of the write is not known")));
+        tracing::warn!(records = group.len(), "cannot find out whether records were stored");
+        group.fail(&StoreError::unavailable("the result of the write is unknown").into());
     }
 
     async fn attempt(&mut self, group: &mut Group, way: Way) -> Attempt {
@@ -252,10 +266,7 @@ impl Task {
             }
             Ended::RolledBack(error) => Err(error),
             Ended::Unknown(reason) => {
-                tracing::warn!(
-                    records = rows.len(),
-                    "the outcome of a write is not known, asking for the ids: {reason}"
-                );
+                tracing::warn!(records = rows.len(), "the result of a write is unknown, looking up the ids: {reason}");
                 Ok(Attempt::Again)
             }
         }
@@ -310,7 +321,7 @@ impl Task {
                 self.months.insert(month);
             } else {
                 let error =
-                    FieldError::new("event_id", Reason::Invalid, "the time of the id is outside of the retention");
+                    FieldError::new("event_id", Reason::Invalid, "the time of the id is older than --retention");
                 group.decide(index, Outcome::Invalid(error));
             }
         }
@@ -355,11 +366,4 @@ impl Task {
 /// Whether the database refuses the content of a record: SQLSTATE classes 22 (data) and 23 (integrity).
 fn is_refusal(error: &StoreError) -> bool {
     error.code().is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("23"))
-}
-
-fn write_error(error: StoreError) -> WriteError {
-    match error {
-        StoreError::Unavailable { reason, retry_after } => WriteError::Unavailable { reason, retry_after },
-        other => WriteError::Unavailable { reason: other.to_string(), retry_after: Duration::from_secs(1) },
-    }
 }

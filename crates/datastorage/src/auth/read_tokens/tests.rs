@@ -28,7 +28,7 @@ fn a_mistake_is_told_by_its_line_without_quoting_it() {
     assert!(problem(&format!("a {ONE} prod,")).starts_with("line 1: the third word must be"));
     assert!(problem(&format!("a {ONE} Prod")).starts_with("line 1: the third word must be"));
     assert!(problem(&format!("a/b {ONE} *")).starts_with("line 1: the name must have"));
-    assert_eq!(problem(&format!("a {ONE} *\nb {ONE} prod")), "line 2: another line has the same token");
+    assert_eq!(problem(&format!("a {ONE} *\nb {ONE} prod")), "line 2: the line has the same token as another line");
 }
 
 #[tokio::test]
