@@ -1,117 +1,13 @@
 //! Records about the outputs for Data Storage. They never delay a write, and never cause one.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-
 use anyhow::{Context as _, Result, ensure};
-use axum::{
-    Router,
-    body::Bytes,
-    extract::State,
-    http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse as _, Response},
-};
-use e2e::harness::{Controller, prelude::*, services};
+use e2e::harness::{Controller, RecordsBehaviour, RecordsService, prelude::*, services};
+use http::StatusCode;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, ResourceExt as _, api::PostParams};
-use serde_json::{Value, from_value, json};
-use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
+use serde_json::{from_value, json};
 
 use crate::stage::{CONFIG, Stage, over, without_health};
-
-/// How the service treats what it gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Behaviour {
-    Stores,
-    StoresSlowly,
-    Hangs,
-    Answers(StatusCode),
-}
-
-#[derive(Clone, Default)]
-struct Known(Arc<Mutex<(usize, Vec<Value>)>>);
-
-impl Known {
-    fn with<T>(&self, of: impl FnOnce(&mut (usize, Vec<Value>)) -> T) -> T {
-        of(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// A service in the place of Data Storage, which keeps the records. It ends with the value.
-struct Service {
-    url: String,
-    known: Known,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Service {
-    async fn that(behaviour: Behaviour) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}", listener.local_addr()?);
-        let known = Known::default();
-        let router = Router::new()
-            .route("/api/v1/audit/events/batch", axum::routing::post(batch))
-            .with_state((behaviour, known.clone()));
-        let task = tokio::spawn(async move { drop(axum::serve(listener, router).await) });
-        Ok(Self { url, known, task })
-    }
-
-    fn arguments(&self) -> Vec<String> {
-        vec![format!("--audit-url={}", self.url)]
-    }
-
-    /// Waits until that many requests have arrived.
-    async fn is_asked(&self, times: usize) -> Result<()> {
-        eventually(&format!("{times} requests for records"), async || {
-            let arrived = self.known.with(|known| known.0);
-            ensure!(arrived >= times, "{arrived}");
-            Ok(())
-        })
-        .await
-    }
-
-    /// Waits for a record with this action that meets a condition.
-    async fn keeps(&self, action: &str, condition: impl Fn(&Value) -> bool) -> Result<Value> {
-        eventually(&format!("a record of {action}"), async || {
-            let records = self.known.with(|known| known.1.clone());
-            let found = records.iter().find(|record| record["action_type"] == action && condition(record)).cloned();
-            found.with_context(|| serde_json::to_string_pretty(&records).unwrap_or_default())
-        })
-        .await
-    }
-}
-
-async fn batch(
-    State((behaviour, known)): State<(Behaviour, Known)>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> std::result::Result<Response, StatusCode> {
-    known.with(|known| known.0 += 1);
-    match behaviour {
-        Behaviour::Stores => {}
-        Behaviour::StoresSlowly => sleep(Duration::from_millis(500)).await,
-        Behaviour::Hangs => std::future::pending().await,
-        Behaviour::Answers(status) => return Ok((status, [(header::RETRY_AFTER, "1")]).into_response()),
-    }
-    let mut body: Value = serde_json::from_slice(&body).map_err(|_| StatusCode::BAD_REQUEST)?;
-    let events: Vec<Value> = body["events"].as_array_mut().map(std::mem::take).ok_or(StatusCode::BAD_REQUEST)?;
-    let results: Vec<_> =
-        events.iter().map(|event| json!({"event_id": event["event_id"], "status": "created"})).collect();
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    known.with(|known| {
-        known.1.extend(events.into_iter().map(|event| over(event, json!({"authorization": authorization}))));
-    });
-    let answer = json!({"created": results.len(), "duplicates": 0, "rejected": 0, "results": results});
-    Ok(([(header::CONTENT_TYPE, "application/json")], answer.to_string()).into_response())
-}
 
 /// A stage whose controller has these further arguments.
 async fn stage_with(world: &mut World, arguments: Vec<String>) -> Result<Stage<'_>> {
@@ -144,9 +40,9 @@ async fn takes_the_writes(controller: &Controller) -> Result<()> {
     .await
 }
 
-async fn changes_take_the_same_writes(behaviour: Behaviour) -> Result<()> {
+async fn changes_take_the_same_writes(behaviour: RecordsBehaviour) -> Result<()> {
     scenario("audit-trouble", async |world| {
-        let service = Service::that(behaviour).await?;
+        let service = RecordsService::that(behaviour).await?;
         let mut stage = stage_with(world, service.arguments()).await?;
         // The first record is on its way, and the service has it.
         service.is_asked(1).await?;
@@ -174,35 +70,34 @@ async fn without_records_the_changes_take_their_writes_and_there_are_no_metrics_
 
 #[tokio::test]
 async fn a_service_that_is_well_changes_no_write() -> Result<()> {
-    changes_take_the_same_writes(Behaviour::Stores).await
+    changes_take_the_same_writes(RecordsBehaviour::Stores).await
 }
 
 #[tokio::test]
 async fn a_slow_service_changes_no_write() -> Result<()> {
-    changes_take_the_same_writes(Behaviour::StoresSlowly).await
+    changes_take_the_same_writes(RecordsBehaviour::StoresSlowly).await
 }
 
 #[tokio::test]
 async fn a_service_that_hangs_changes_no_write() -> Result<()> {
-    changes_take_the_same_writes(Behaviour::Hangs).await
+    changes_take_the_same_writes(RecordsBehaviour::Hangs).await
 }
 
 #[tokio::test]
 async fn a_failing_service_changes_no_write() -> Result<()> {
-    changes_take_the_same_writes(Behaviour::Answers(StatusCode::INTERNAL_SERVER_ERROR)).await
+    changes_take_the_same_writes(RecordsBehaviour::Answers(StatusCode::INTERNAL_SERVER_ERROR)).await
 }
 
 #[tokio::test]
 async fn an_overloaded_service_changes_no_write() -> Result<()> {
-    changes_take_the_same_writes(Behaviour::Answers(StatusCode::TOO_MANY_REQUESTS)).await
+    changes_take_the_same_writes(RecordsBehaviour::Answers(StatusCode::TOO_MANY_REQUESTS)).await
 }
 
 #[tokio::test]
 async fn an_absent_service_changes_no_write_and_what_the_queue_cannot_hold_is_counted() -> Result<()> {
     scenario("audit-absent", async |world| {
-        // The port is free again, and nobody listens there.
-        let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
-        let arguments = vec![format!("--audit-url=http://{address}"), "--audit-queue=1".to_owned()];
+        let url = RecordsService::absent().await?;
+        let arguments = vec![format!("--audit-url={url}"), "--audit-queue=1".to_owned()];
         let mut stage = stage_with(world, arguments).await?;
         changes(&stage).await?;
         takes_the_writes(&stage.controller).await?;
@@ -218,7 +113,7 @@ async fn an_absent_service_changes_no_write_and_what_the_queue_cannot_hold_is_co
 #[tokio::test]
 async fn every_change_of_the_output_becomes_a_record() -> Result<()> {
     scenario("audit", async |world| {
-        let service = Service::that(Behaviour::Stores).await?;
+        let service = RecordsService::that(RecordsBehaviour::Stores).await?;
         let token = world.folder().join("audit-token");
         std::fs::write(&token, "a-token\n")?;
         let arguments = [service.arguments(), vec![format!("--audit-token-file={}", token.display())]].concat();
@@ -267,7 +162,7 @@ async fn every_change_of_the_output_becomes_a_record() -> Result<()> {
 #[tokio::test]
 async fn an_output_that_belongs_to_somebody_else_or_cannot_be_written_becomes_a_record() -> Result<()> {
     scenario("audit-problems", async |world| {
-        let service = Service::that(Behaviour::Stores).await?;
+        let service = RecordsService::that(RecordsBehaviour::Stores).await?;
         let proxy = world.proxy().await?;
         let (apps, agent) = (world.namespace("apps").await?, world.namespace("agent").await?);
         let config_maps: Api<ConfigMap> = world.api(&agent);

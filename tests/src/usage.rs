@@ -59,10 +59,45 @@ pub(crate) fn cpu(pid: u32) -> Result<Duration> {
     if !exact.is_zero() {
         return Ok(exact);
     }
+    cpu_in_ticks(pid)
+}
+
+/// The same with the threads that have ended, but only as exact as the clock's ticks.
+pub(crate) fn cpu_in_ticks(pid: u32) -> Result<Duration> {
     let path = format!("/proc/{pid}/stat");
     let stat = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
     let ticks = ticks(&stat).with_context(|| format!("{path} is not as documented: {stat}"))?;
+    in_seconds(ticks)
+}
+
+/// The CPU time of a process and of the processes that it has started, also of those that have ended.
+pub(crate) fn cpu_of_family(pid: u32) -> Result<Duration> {
+    let mut all = cpu(pid)? + cpu_of_ended(pid)?;
+    for process in fs::read_dir("/proc").context("cannot read /proc")? {
+        let Some(child) = process?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // One that ends in the meantime is not counted.
+        let parent = fs::read_to_string(format!("/proc/{child}/stat")).ok().and_then(|stat| parent(&stat));
+        if parent == Some(pid) {
+            all += cpu(child).unwrap_or_default();
+        }
+    }
+    Ok(all)
+}
+
+/// The CPU time of the processes that a process has started and that have ended.
+pub(crate) fn cpu_of_ended(pid: u32) -> Result<Duration> {
+    let path = format!("/proc/{pid}/stat");
+    let stat = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    in_seconds(ticks_of_ended(&stat).with_context(|| format!("{path} is not as documented: {stat}"))?)
+}
+
+fn in_seconds(ticks: u64) -> Result<Duration> {
     Ok(Duration::from_secs(ticks) / u32::try_from(rustix::param::clock_ticks_per_second())?)
+}
+
+/// Field 4 of proc(5).
+fn parent(stat: &str) -> Option<u32> {
+    u32::try_from(field(stat, 4)?).ok()
 }
 
 /// The CPU time of all threads, from their `schedstat`. A thread that ends in the meantime is not counted.
@@ -88,11 +123,19 @@ fn on_cpu(schedstat: &str) -> Option<Duration> {
     Some(Duration::from_nanos(on_cpu))
 }
 
-/// Fields 14 and 15 of proc(5); the second, the program's name, may contain blanks and parentheses.
+/// Fields 14 and 15 of proc(5).
 fn ticks(stat: &str) -> Option<u64> {
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
-    Some(field(14)? + field(15)?)
+    Some(field(stat, 14)? + field(stat, 15)?)
+}
+
+/// Fields 16 and 17 of proc(5).
+fn ticks_of_ended(stat: &str) -> Option<u64> {
+    Some(field(stat, 16)? + field(stat, 17)?)
+}
+
+/// A field of proc(5) after the second, the program's name, which may contain blanks and parentheses.
+fn field(stat: &str, number: usize) -> Option<u64> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(number.checked_sub(3)?)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -110,7 +153,9 @@ mod tests {
 
     #[test]
     fn cpu_time_is_found_behind_any_program_name() {
-        assert_eq!(ticks("7 (a) b) S 1 7 7 0 -1 0 0 0 0 0 12 30 0 0 20 0"), Some(42));
+        let stat = "7 (a) b) S 1 7 7 0 -1 0 0 0 0 0 12 30 3 4 20 0";
+        assert_eq!((ticks(stat), ticks_of_ended(stat), parent(stat)), (Some(42), Some(7), Some(1)));
+        assert_eq!(ticks("7 (a) S 1"), None);
     }
 
     #[test]

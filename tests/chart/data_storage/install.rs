@@ -88,8 +88,7 @@ async fn the_tables_come_before_the_service_and_each_role_allows_what_its_name_s
         let (arguments, deployed) = kubelet.await??;
         ensure!(!deployed, "the service was there before its tables");
         ensure!(arguments.first().is_some_and(|first| first == "migrate"), "{arguments:?}");
-        for said in ["WARNING: chain.keys is empty", "helm test data-storage", "allows requests from these namespaces"]
-        {
+        for said in ["WARNING: chain.keys is empty", "helm test data-storage", "from the pods in these namespaces"] {
             ensure!(notes.contains(said), "the notes do not have {said:?}:\n{notes}");
         }
         let jobs: Api<Job> = world.api(&own);

@@ -14,15 +14,15 @@ fn what_an_installation_needs_is_asked_for_by_name() -> Result<()> {
     for (values, named) in [
         ("{}".to_owned(), "tls.secretName is empty; set it to a Secret"),
         ("tls: {certManager: {enabled: true}}".to_owned(), "tls.certManager.issuerRef has no name"),
-        (tls.to_owned(), "the database is not set; set database.urlSecret"),
-        (format!("{tls}\n{database}"), "there is no credential of the owner of the tables; set migration.urlSecret"),
+        (tls.to_owned(), "database.url and database.urlSecret are empty; set database.urlSecret"),
+        (format!("{tls}\n{database}"), "the credential of the owner of the tables is missing; set migration.urlSecret"),
         (
             format!("{tls}\n{database}\nmigration: {{url: 'postgresql://owner@pg/d'}}"),
-            "there is no credential of the owner of the tables",
+            "the credential of the owner of the tables is missing",
         ),
         (
             format!("{tls}\n{database}\nmigration: {{urlSecret: {{name: owner}}}}"),
-            "the role of the service is not known; set migration.serviceRole",
+            "migration.serviceRole is empty, and the user is not in database.url; set migration.serviceRole",
         ),
     ] {
         refused(&helm, &values, named)?;
@@ -41,7 +41,7 @@ fn a_password_in_a_value_is_refused() -> Result<()> {
     refused(&helm, service, "database.url contains a password")?;
     let owner = "{tls: {enabled: false}, database: {urlSecret: {name: s}}, migration: {url: 'postgresql://a:b@pg/d', \
                  passwordSecret: {name: o}, serviceRole: s}}";
-    refused(&helm, owner, "migration.url contains a password, which everyone who may read Pods would see")
+    refused(&helm, owner, "migration.url contains a password, which everyone with access to Pods could read")
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn contradictions_are_refused() -> Result<()> {
         ("database: {tls: verify-full}", "database.tls is verify-full, but database.caSecret is not set"),
         (
             "chain: {keys: [{id: 1, secret: {name: a, key: b}}, {id: 1, secret: {name: c, key: d}}]}",
-            "chain.keys: the id 1 is used more than once",
+            "chain.keys contains the id 1 more than once",
         ),
         ("embedding: {provider: http}", "embedding.url is empty"),
         ("{embedding: {provider: http, url: 'http://tei'}, vector: 'off'}", "there is no table for the vectors"),

@@ -98,6 +98,37 @@ fn only_the_migration_mounts_the_credential_of_the_owner() -> Result<()> {
 }
 
 #[test]
+fn limits_and_the_model_reach_the_program() -> Result<()> {
+    let Some(helm) = helm()? else { return Ok(()) };
+    let model = "embedding: {provider: http, url: 'http://tei.ai:8080', model: bge-base, dimensions: 768}";
+    let limits = "limits: {writesPerSecond: 9, burst: 10, requestsInFlight: 11, connectionsPerAddress: 2048}";
+    for (values, flags) in [
+        (
+            SMALLEST.to_owned(),
+            &["--rate-limit-writes=500", "--rate-limit-in-flight=64", "--connections-per-address=512"][..],
+        ),
+        (
+            format!("{SMALLEST}{model}\n{limits}\n"),
+            &[
+                "--embedding-model=bge-base",
+                "--embedding-dimensions=768",
+                "--rate-limit-writes=9",
+                "--rate-limit-burst=10",
+                "--rate-limit-in-flight=11",
+                "--connections-per-address=2048",
+            ],
+        ),
+    ] {
+        let pod = pod(&helm.template(&values)?, "Deployment")?;
+        let given = pod["containers"][0]["args"].as_array().context("no arguments")?;
+        for flag in flags {
+            ensure!(given.contains(&json!(flag)), "{flag} is missing in {given:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_url_in_the_values_reaches_the_program_as_a_file_and_changes_the_pods() -> Result<()> {
     let Some(helm) = helm()? else { return Ok(()) };
     let rendered = helm.template(EVERYTHING)?;

@@ -6,7 +6,8 @@
 //!        ConfigMaps that show it                                              log, metrics: what the operator says
 //! ```
 //!
-//! - [`freshness`]: milliseconds from a Service's change to the ConfigMap's, and what a change costs.
+//! - [`freshness`]: milliseconds from a Service's change to the ConfigMap's, and what a change costs, also while records are
+//!   sent to Data Storage.
 //! - [`configs`]: the cost of an event with many ToolsetConfigs.
 //! - [`memory`]: memory with thousands of Services watched.
 //! - [`datastorage`]: how fast Data Storage writes and reads, beside PostgreSQL alone.

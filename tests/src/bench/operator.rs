@@ -33,12 +33,23 @@ pub(super) struct Operator {
 impl Operator {
     /// Starts it for all namespaces, with its lease in this one, and waits until it is ready.
     pub(super) async fn start(world: &mut World, account: &Account, namespace: &str) -> Result<Self> {
+        Self::start_with(world, account, namespace, ControllerOptions::unrestricted()).await
+    }
+
+    /// The same for some namespaces, and with further arguments.
+    pub(super) async fn start_with(
+        world: &mut World,
+        account: &Account,
+        namespace: &str,
+        mut options: ControllerOptions,
+    ) -> Result<Self> {
+        let election = ["--leader-elect".to_owned(), format!("--lease-namespace={namespace}")];
+        options.arguments.splice(0..0, election);
         let options = ControllerOptions {
             kubeconfig: Some(account.kubeconfig().to_owned()),
             log_level: Some("info".to_owned()),
-            arguments: vec!["--leader-elect".to_owned(), format!("--lease-namespace={namespace}")],
             do_not_wait: true,
-            ..ControllerOptions::unrestricted()
+            ..options
         };
         let started = Instant::now();
         let controller = world.start_controller(options).await?;

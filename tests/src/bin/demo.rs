@@ -51,8 +51,8 @@ struct Arguments {
     /// Use an optimised build of the operator. The first build takes minutes longer, and the operator reacts faster.
     #[arg(long)]
     release: bool,
-    /// Also start PostgreSQL and Data Storage, which records every change of the ConfigMap. Shows how a record is found and
-    /// how the records are verified.
+    /// Also start PostgreSQL and Data Storage, which records every change of the ConfigMap. Then show how to find a record and
+    /// how to verify all records.
     #[arg(long)]
     with_data_storage: bool,
 }

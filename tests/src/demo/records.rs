@@ -38,9 +38,7 @@ impl Records {
 
         screen.command("datastorage migrate --service-role datastorage");
         let database = Database::fresh_in(&postgres).await?;
-        screen.done(
-            "the schema is there. The role of the service can add records, and can neither change nor remove one",
-        );
+        screen.done("the schema is ready. The role of the service can add records, and cannot change or remove them");
 
         let started = Instant::now();
         screen.command("datastorage serve --chain-key-file 1:chain.key");

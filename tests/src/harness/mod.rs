@@ -31,6 +31,7 @@ mod history;
 mod kubelet;
 mod programs;
 mod proxy;
+mod records;
 pub mod services;
 mod shared;
 mod wait;
@@ -46,6 +47,7 @@ pub use self::{
     kubelet::Kubelet,
     programs::{kubectl_toolset, kubectl_toolset_program, toolset_controller_says},
     proxy::{ApiRequest, Applied, End, Exchange, Fault, Faults, FaultyProxy, Proxy, Traffic},
+    records::{RecordsBehaviour, RecordsService},
     shared::cluster,
     wait::{DEADLINE, absent, eventually, holds, present, within},
     world::{World, isolated, scenario},

@@ -16,43 +16,63 @@ use crate::datastorage::{Event, events};
 /// What came of a load.
 #[derive(Debug)]
 pub(super) struct Load {
-    /// Records in a second.
+    /// Records or requests in a second.
     pub(super) per_second: f64,
+    /// How many requests were answered.
+    pub(super) requests: u32,
     /// The time of a request, in milliseconds.
     pub(super) milliseconds: Quantiles,
 }
 
 /// Writes records in requests of `batch` records, from so many connections at the same time.
 pub(super) async fn write(port: u16, connections: usize, batch: usize, duration: Duration) -> Result<Load> {
+    let load = drive(port, connections, duration, move |_| record(batch)).await?;
+    Ok(Load { per_second: load.per_second * f64::from(u32::try_from(batch)?), ..load })
+}
+
+/// Sends requests from so many connections at the same time, each as soon as the one before is answered. Each connection asks
+/// for its requests by their number, from 0. All connections together count them.
+pub(super) async fn drive(
+    port: u16,
+    connections: usize,
+    duration: Duration,
+    request: impl Fn(usize) -> Result<Vec<u8>> + Clone + Send + 'static,
+) -> Result<Load> {
     let started = Instant::now();
-    let clients: Vec<_> =
-        (0..connections).map(|_| tokio::spawn(write_on_one(port, batch, started, duration))).collect();
+    let clients: Vec<_> = (0..connections)
+        .map(|first| {
+            let request = request.clone();
+            tokio::spawn(async move {
+                let mut connection = Connection::open(port).await?;
+                let mut times = Vec::new();
+                while started.elapsed() < duration {
+                    let request = request(first + times.len() * connections)?;
+                    let sent = Instant::now();
+                    connection.exchange(&request).await?;
+                    times.push(sent.elapsed().as_secs_f64() * 1000.0);
+                }
+                anyhow::Ok(times)
+            })
+        })
+        .collect();
     let mut times = Vec::new();
     for client in clients {
         times.append(&mut client.await??);
     }
     let seconds = started.elapsed().as_secs_f64();
-    let records = u32::try_from(times.len() * batch)?;
+    let requests = u32::try_from(times.len())?;
     let milliseconds = Quantiles::of(times).context("no request was answered")?;
-    Ok(Load { per_second: f64::from(records) / seconds, milliseconds })
+    Ok(Load { per_second: f64::from(requests) / seconds, requests, milliseconds })
 }
 
-/// Returns the time of each request, in milliseconds.
-async fn write_on_one(port: u16, batch: usize, started: Instant, duration: Duration) -> Result<Vec<f64>> {
-    let mut connection = Connection::open(port).await?;
-    let mut times = Vec::new();
-    while started.elapsed() < duration {
-        let request = if batch == 1 {
-            post("/api/v1/audit/events", &serde_json::to_vec(&events::sample())?)
-        } else {
-            let events: Vec<Event> = (0..batch).map(|_| events::sample()).collect();
-            post("/api/v1/audit/events/batch", &serde_json::to_vec(&json!({"events": events}))?)
-        };
-        let sent = Instant::now();
-        connection.exchange(&request).await?;
-        times.push(sent.elapsed().as_secs_f64() * 1000.0);
-    }
-    Ok(times)
+/// A request that writes so many new records.
+fn record(batch: usize) -> Result<Vec<u8>> {
+    Ok(if batch == 1 {
+        post("/api/v1/audit/events", &serde_json::to_vec(&events::sample())?)
+    } else {
+        let events: Vec<Event> = (0..batch).map(|_| events::sample()).collect();
+        post("/api/v1/audit/events/batch", &serde_json::to_vec(&json!({"events": events}))?)
+    })
 }
 
 /// A connection that is used again and again.

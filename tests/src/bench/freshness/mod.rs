@@ -14,6 +14,7 @@
 //! The operator triggers at most once a second for the same Service, so the Services of each program change in turn. If a
 //! case has fewer tools than Services are needed, it has several ToolsetConfigs with that number of tools each.
 
+pub mod records;
 mod subject;
 mod table;
 
@@ -83,7 +84,7 @@ async fn measure(world: &mut World, plane: &ControlPlane, options: &Options) -> 
     let probes = options.probes();
     let mut cases = Vec::new();
     for &tools in &options.tools {
-        cases.push(Case::create(world, tools, probes).await?);
+        cases.push(Case::create(world, &tools.to_string(), tools, probes).await?);
     }
     let agents: Vec<_> = cases.iter().flat_map(|case| &case.agents).cloned().collect();
     let first = agents.first().context("no case was asked for")?;
@@ -158,21 +159,23 @@ impl Options {
 struct Case {
     tools: usize,
     agents: Vec<String>,
+    /// Where the Services are.
+    sources: Vec<String>,
     /// The Services that change in turn, with their namespaces. The first one is of the first agent, the second one of the
     /// second agent, and so on.
     probes: Vec<(String, String)>,
 }
 
 impl Case {
-    async fn create(world: &mut World, tools: usize, probes: usize) -> Result<Self> {
+    /// The namespaces have the label in their names.
+    async fn create(world: &mut World, label: &str, tools: usize, probes: usize) -> Result<Self> {
         ensure!(tools > 0, "a case has one tool or more, because the Services that change are tools");
-        let mut case = Self { tools, agents: Vec::new(), probes: Vec::new() };
+        let mut case = Self { tools, agents: Vec::new(), sources: Vec::new(), probes: Vec::new() };
         let configs = probes.div_ceil(tools);
         let probes = probes.div_ceil(configs);
-        let mut sources = Vec::new();
         for number in 0..configs {
-            let agent = world.namespace(&format!("agent-{tools}-{number}")).await?;
-            let source = world.namespace(&format!("tools-{tools}-{number}")).await?;
+            let agent = world.namespace(&format!("agent-{label}-{number}")).await?;
+            let source = world.namespace(&format!("tools-{label}-{number}")).await?;
             let mut services = population::tools(&source, tools - probes)?;
             services.extend((0..probes).map(|probe| probe::prometheus(&source, &probe_name(probe), WORD)));
             for service in services {
@@ -184,10 +187,10 @@ impl Case {
             });
             world.configure(&agent, CONFIG, &spec).await?;
             case.agents.push(agent);
-            sources.push(source);
+            case.sources.push(source);
         }
         let rounds =
-            (0..probes).flat_map(|probe| sources.iter().map(move |source| (source.clone(), probe_name(probe))));
+            (0..probes).flat_map(|probe| case.sources.iter().map(move |source| (source.clone(), probe_name(probe))));
         case.probes = rounds.collect();
         Ok(case)
     }
