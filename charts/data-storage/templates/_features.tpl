@@ -66,7 +66,7 @@
 {{- end -}}
 {{- with .Values.database -}}
 {{- if and (not .url) (not .urlSecret.name) -}}
-{{- fail "the database is not set; set database.urlSecret to a Secret with the URL of the database, or set database.url and database.passwordSecret" -}}
+{{- fail "database.url and database.urlSecret are empty; set database.urlSecret to a Secret with the URL of the database, or set database.url and database.passwordSecret" -}}
 {{- end -}}
 {{- if and .url .urlSecret.name -}}
 {{- fail "database.url and database.urlSecret are both set; remove one of them" -}}
@@ -77,7 +77,7 @@
 {{- end -}}
 {{- range $name, $url := dict "database.url" .Values.database.url "migration.url" .Values.migration.url -}}
 {{- if regexMatch "://[^@/?]*:[^@/?]*@" $url -}}
-{{- fail (printf "%s contains a password, which everyone who may read Pods would see; put the password into a Secret and set %s" $name (replace ".url" ".passwordSecret" $name)) -}}
+{{- fail (printf "%s contains a password, which everyone with access to Pods could read; put the password into a Secret and set %s" $name (replace ".url" ".passwordSecret" $name)) -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.migration -}}
@@ -85,17 +85,17 @@
 {{- fail "migration.url and migration.urlSecret are both set; remove one of them" -}}
 {{- end -}}
 {{- if and (eq .by "Job") (not .urlSecret.name) (not (and .url .passwordSecret.name)) -}}
-{{- fail "migration.by is Job, but there is no credential of the owner of the tables; set migration.urlSecret, or migration.url and migration.passwordSecret. If the credential in database belongs to the owner, set migration.by to Service" -}}
+{{- fail "migration.by is Job, but the credential of the owner of the tables is missing; set migration.urlSecret, or migration.url and migration.passwordSecret. If the credential in database belongs to the owner, set migration.by to Service" -}}
 {{- end -}}
 {{- end -}}
 {{- if and (eq .Values.migration.by "Job") (not (include "data-storage.serviceRole" .)) -}}
-{{- fail "the role of the service is not known; set migration.serviceRole to the user with which the service connects to PostgreSQL" -}}
+{{- fail "migration.serviceRole is empty, and the user is not in database.url; set migration.serviceRole to the role with which the service connects to PostgreSQL" -}}
 {{- end -}}
 {{- $seen := dict -}}
 {{- range .Values.chain.keys -}}
 {{- $id := toString .id -}}
 {{- if hasKey $seen $id -}}
-{{- fail (printf "chain.keys: the id %s is used more than once; every key needs its own id" $id) -}}
+{{- fail (printf "chain.keys contains the id %s more than once; use a different id for each key" $id) -}}
 {{- end -}}
 {{- $_ := set $seen $id true -}}
 {{- end -}}
