@@ -25,7 +25,7 @@ async fn every_acknowledged_record_is_there_once_although_replicas_and_postgresq
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes; the same with fewer records runs in CI"]
+#[ignore = "takes minutes; run `cargo xtask test datastorage -- of_ten_thousand --ignored`"]
 async fn every_acknowledged_record_of_ten_thousand_is_there_once() -> Result<()> {
     killed_at_random(MANY_RECORDS).await
 }

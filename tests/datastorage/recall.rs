@@ -102,7 +102,7 @@ async fn recall_at_10_is_at_least_95_percent_with_every_filter() -> Result<()> {
 
 /// `cargo xtask test datastorage -- among_many --ignored --show-output` runs this and prints what it measures.
 #[tokio::test]
-#[ignore = "fills an index with 250,000 vectors, which takes minutes"]
+#[ignore = "takes minutes; run `cargo xtask test datastorage -- among_many --ignored --show-output`"]
 async fn nine_and_a_half_of_the_ten_nearest_are_found_among_many() -> Result<()> {
     let population = Population { texts: 250_000, centres: 2_500, queries: 100 };
     // Room for the vectors and their index, as the runbook recommends.
