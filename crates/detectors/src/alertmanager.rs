@@ -19,6 +19,10 @@ use crate::{
     engine::rule::{EndpointRole, FALLBACK_TIER, Login, Mark, Ports, Rule, Shape, Then, name},
     finding::Auth,
     pods::program::{If, Listen, Path, ProbePath, Program, Says, Setting, case, flag, usually},
+    probe::{
+        facts::{Facts, HealthPath::Below, Question, confirmed, itself},
+        mark::Mark::{Has, Text, Title},
+    },
     product::{
         Confidence::{High, Medium},
         Product, Scheme,
@@ -168,3 +172,17 @@ pub(crate) const PODS: &[Program] = &[Program {
     probe_path: ProbePath::Before(&["/-/ready", "/-/healthy"]),
     ..Program::of(Product::Alertmanager)
 }];
+
+/// Source: prometheus/alertmanager `ui/web.go`, `api/v2/api.go`. All paths are below the route prefix. The Alertmanager in
+/// Mimir has only the API. The configuration in the status can be longer than what is read.
+pub(crate) const PROBE: Facts = Facts {
+    health: &[Below("/-/ready"), Below("/-/healthy"), Below("/api/v2/status")],
+    questions: &[Question {
+        path: "/api/v2/status",
+        proofs: &[confirmed(&[Text("/cluster/status", &["ready", "settling", "disabled"]), Has("/config/original")])],
+    }],
+    prefixes: &["/alertmanager"],
+    page: &[itself(&[Title("Alertmanager")])],
+    rivals: &[Product::Prometheus],
+    ..Facts::of(Product::Alertmanager)
+};

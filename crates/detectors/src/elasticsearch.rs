@@ -19,6 +19,10 @@ use crate::{
     engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name, shared_name},
     finding::Auth,
     pods::program::{If, Listen, Path, Program, Says, Setting, answers, case, env, flag, silent, usually},
+    probe::{
+        facts::{Facts, HealthPath::Below, Proof, Question, confirmed},
+        mark::Mark::{Lacks, Text},
+    },
     product::{
         Confidence::{High, Medium},
         Product, Scheme,
@@ -292,3 +296,18 @@ pub(crate) const PODS: &[Program] = &[
         ..POD
     },
 ];
+
+/// Source: Elasticsearch's reference of its REST API. With security on, all paths ask for a login. `OpenSearch` names its
+/// distribution.
+pub(crate) const PROBE: Facts = Facts {
+    health: &[Below("/_cluster/health"), Below("/")],
+    questions: &[Question { path: "/", proofs: ROOT }],
+    page: ROOT,
+    ..Facts::of(Product::Elasticsearch)
+};
+
+const ROOT: &[Proof] = &[confirmed(&[
+    Text("/tagline", &["You Know, for Search"]),
+    Text("/version/number", &[]),
+    Lacks("/version/distribution"),
+])];

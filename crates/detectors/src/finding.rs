@@ -34,7 +34,7 @@ pub enum Outcome {
 
 /// The part of a Service that a piece of evidence comes from.
 ///
-/// Non-exhaustive, so that evidence from elsewhere can be added without a change to the rules: the answer to a probe.
+/// Non-exhaustive, so that evidence from elsewhere can be added without a change to the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum EvidenceKind {
@@ -64,6 +64,8 @@ pub enum EvidenceKind {
     Environment,
     /// A probe of that container.
     Probe,
+    /// The answer to a request that tells the product.
+    Answer,
 }
 
 /// One piece of evidence, for or against a product.

@@ -19,6 +19,10 @@ use crate::{
     engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name},
     finding::Auth,
     pods::program::{If, Listen, Path, ProbePath, Program, Says, Setting, case, env, flag, usually},
+    probe::{
+        facts::{Facts, HealthPath::Below, Question, confirmed, itself},
+        mark::Mark::{Only, Text, Title},
+    },
     product::{
         Confidence::{High, Medium},
         Product, Scheme,
@@ -239,3 +243,20 @@ pub(crate) const PODS: &[Program] = &[
         ..GRAFANA
     },
 ];
+
+/// Source: grafana/grafana `pkg/api/http_server.go` (`healthzHandler`: it needs no login, answers with and without the sub
+/// path, and hides the version if it is told to), `pkg/middleware/subpath_redirect.go` (to the host of `root_url`).
+pub(crate) const PROBE: Facts = Facts {
+    health: &[Below("/api/health")],
+    questions: &[Question {
+        path: "/api/health",
+        proofs: &[confirmed(&[
+            Text("/database", &["ok"]),
+            Only("", &["database", "version", "commit", "enterpriseCommit"]),
+        ])],
+    }],
+    prefixes: &["/grafana"],
+    page: &[itself(&[Title("Grafana")])],
+    prefix_by_page: true,
+    ..Facts::of(Product::Grafana)
+};

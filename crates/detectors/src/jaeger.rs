@@ -21,6 +21,10 @@ use crate::{
     engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name, shared_name},
     finding::Auth,
     pods::program::{If, Listen, Path, ProbePath, Program, Says, Setting, answers, case, env, flag, silent, usually},
+    probe::{
+        facts::{Facts, Family, HealthPath::Below, Question, confirmed},
+        mark::Mark::{Has, Number, Only, Texts, Title},
+    },
     product::{
         Confidence::{High, Medium},
         Product, Scheme,
@@ -227,3 +231,29 @@ pub(crate) const PODS: &[Program] = &[
         ..JAEGER
     },
 ];
+
+/// Source: jaegertracing/jaeger `cmd/query/app`. Its health has a port of its own, which Services do not declare: 16687 or
+/// 14269 of version 1, 13133 of version 2. The port for queries has pages and the API, both below the base path.
+pub(crate) const PROBE: Facts = Facts {
+    health: &[Below("/"), Below("/api/services")],
+    questions: &[SERVICES],
+    prefixes: &["/jaeger"],
+    pages: &["/search"],
+    page: &[confirmed(&[Title("Jaeger UI")])],
+    family: Some(Family::Jaeger),
+    rivals: &[Product::Zipkin],
+    ..Facts::of(Product::Jaeger)
+};
+
+/// The names of the services that have traces, in the form of all of Jaeger's answers.
+pub(crate) const SERVICES: Question = Question {
+    path: "/api/services",
+    proofs: &[confirmed(&[
+        Texts("/data"),
+        Number("/total"),
+        Number("/limit"),
+        Number("/offset"),
+        Has("/errors"),
+        Only("", &["data", "total", "limit", "offset", "errors"]),
+    ])],
+};

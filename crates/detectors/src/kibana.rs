@@ -20,6 +20,10 @@ use crate::{
     engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name},
     finding::Auth,
     pods::program::{Case, If, Listen, Path, ProbePath, Program, Says, Setting, case, env, usually},
+    probe::{
+        facts::{Facts, HealthPath::Below, Question, confirmed, itself},
+        mark::Mark::{Header, Number, Text},
+    },
     product::{
         Confidence::{High, Medium},
         Product, Scheme,
@@ -218,3 +222,27 @@ pub(crate) const PODS: &[Program] = &[
         ..POD
     },
 ];
+
+/// Source: elastic/kibana and opensearch-project/OpenSearch-Dashboards `src/core/server/status/routes`. Who is not logged
+/// in may see only the status, so the header counts, too. The list of plugins can be longer than what is read.
+pub(crate) const PROBE: Facts = Facts {
+    health: &[Below("/api/status")],
+    questions: &[Question {
+        path: "/api/status",
+        proofs: &[
+            confirmed(&[Header("kbn-name", "")]),
+            confirmed(&[Header("osd-name", "")]),
+            confirmed(&[
+                Text("/name", &[]),
+                Text("/uuid", &[]),
+                Text("/version/number", &[]),
+                Text("/version/build_hash", &[]),
+                Number("/version/build_number"),
+            ]),
+        ],
+    }],
+    prefixes: &["/kibana", "/dashboards", "/_dashboards"],
+    pages: &["/app/home", "/app/kibana", "/app/login", "/spaces/enter", "/spaces/space_selector"],
+    page: &[itself(&[Header("kbn-name", "")]), itself(&[Header("osd-name", "")])],
+    ..Facts::of(Product::Kibana)
+};

@@ -18,11 +18,11 @@
 //! 9090, 9093 and 9200 are never evidence alone.
 //!
 //! # A new product
-//! A product is one file beside these with a `RULE` (`zipkin.rs` is the shortest) and a table `PODS` for its images and
-//! flags, a line in `rules.rs` and one in `pods/tables.rs`, and a variant of [`Product`]. Add fixtures to
-//! `tests/recognition` and `tests/pods`: the Services and Pods that its charts, its operator and people write, and as
-//! many that only look like them. `cargo run -p detectors --example corpus` scores all rules on Services whose product
-//! is known.
+//! A product is one file beside these with a `RULE` (`zipkin.rs` is the shortest), a table `PODS` for its images and
+//! flags, and a table `PROBE` for its answers; a line in `rules.rs`, `pods/tables.rs` and `probe/tables.rs`; and a
+//! variant of [`Product`]. Add fixtures to `tests/recognition`, `tests/pods` and `tests/probe`: the Services and Pods that
+//! its charts, its operator and people write, what the program answers, and as many that only look like them.
+//! `cargo run -p detectors --example corpus` scores all rules on Services whose product is known.
 
 mod alertmanager;
 mod displaced;
@@ -38,6 +38,7 @@ mod mcp;
 mod mimir;
 mod opensearch;
 pub mod pods;
+pub mod probe;
 mod product;
 mod prometheus;
 mod recognise;

@@ -21,6 +21,10 @@ use crate::{
     engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name, shared_name},
     finding::Auth,
     pods::program::{If, Listen, Path, ProbePath, Program, Says, Setting, answers, case, flag, silent, usually},
+    probe::{
+        facts::{Facts, HealthPath::Below, Question, confirmed},
+        mark::Mark::Text,
+    },
     product::{Confidence::High, Product, Scheme},
 };
 
@@ -207,3 +211,21 @@ pub(crate) const PODS: &[Program] = &[
         ..Program::of(Product::Loki)
     },
 ];
+
+/// Source: grafana/loki `pkg/loki/loki.go`: both paths need no tenant. The charts' gateway passes only the API on, and
+/// answers `/` itself.
+pub(crate) const PROBE: Facts = Facts {
+    health: &[Below("/ready"), Below("/loki/api/v1/status/buildinfo"), Below("/")],
+    questions: &[Question {
+        path: "/loki/api/v1/status/buildinfo",
+        proofs: &[confirmed(&[
+            Text("/version", &[]),
+            Text("/revision", &[]),
+            Text("/branch", &[]),
+            Text("/goVersion", &[]),
+        ])],
+    }],
+    prefixes: &["/loki"],
+    rivals: &[Product::Tempo],
+    ..Facts::of(Product::Loki)
+};

@@ -16,7 +16,12 @@ use crate::{
     pods::program::{
         Case, If, Listen, Path, ProbePath, Program, Role, Says, Setting, answers, case, flag, silent, usually,
     },
+    probe::facts::{
+        Facts, Family,
+        HealthPath::{Below, Beside},
+    },
     product::{Product, Scheme},
+    prometheus::{BUILD_INFO, QUERY},
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -191,3 +196,17 @@ pub(crate) const PODS: &[Program] = &[
         ..MIMIR
     },
 ];
+
+/// Source: grafana/mimir `pkg/api/api.go`: `/ready` is beside the prefix of the Prometheus API. The chart's gateway passes
+/// only the APIs on, and answers `/` itself.
+pub(crate) const PROBE: Facts = Facts {
+    health: &[Beside("/ready"), Below("/api/v1/status/buildinfo"), Below("/api/v1/query?query=1"), Beside("/")],
+    api: API,
+    questions: &[QUERY, BUILD_INFO],
+    prefixes: API,
+    family: Some(Family::PromQl),
+    ..Facts::of(Product::Mimir)
+};
+
+/// `-http.prometheus-http-prefix`, and what Cortex has beside it.
+const API: &[&str] = &["/prometheus", "/api/prom"];

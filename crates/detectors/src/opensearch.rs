@@ -18,6 +18,10 @@ use crate::{
     engine::rule::{EndpointRole, Login, Mark, Rule, Shape, Then, name},
     finding::Auth,
     pods::program::{If, Listen, Path, Program, Says, Setting, answers, case, env, flag, usually},
+    probe::{
+        facts::{Facts, HealthPath::Below, Proof, Question, confirmed},
+        mark::Mark::Text,
+    },
     product::{
         Confidence::{High, Medium},
         Product, Scheme,
@@ -164,3 +168,17 @@ pub(crate) const PODS: &[Program] = &[
         ..POD
     },
 ];
+
+/// Source: `OpenSearch`'s reference of its REST API. With the security plugin, all paths ask for a login.
+pub(crate) const PROBE: Facts = Facts {
+    health: &[Below("/_cluster/health"), Below("/")],
+    questions: &[Question { path: "/", proofs: ROOT }],
+    page: ROOT,
+    ..Facts::of(Product::OpenSearch)
+};
+
+const ROOT: &[Proof] = &[confirmed(&[
+    Text("/version/distribution", &["opensearch"]),
+    Text("/version/number", &[]),
+    Text("/tagline", &[]),
+])];

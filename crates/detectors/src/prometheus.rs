@@ -22,6 +22,10 @@ use crate::{
     engine::rule::{EndpointRole, FALLBACK_TIER, Login, Mark, Ports, Rule, Shape, Then, name, shared_name},
     finding::Auth,
     pods::program::{If, Listen, Path, ProbePath, Program, Says, Setting, case, flag, silent, usually},
+    probe::{
+        facts::{Facts, Family, HealthPath::Below, Question, another, confirmed, confirmed_behind_login},
+        mark::Mark::{Filled, Status, Text, VersionFrom},
+    },
     product::{
         Confidence::{High, Medium},
         Product, Scheme,
@@ -232,3 +236,54 @@ pub(crate) const PODS: &[Program] = &[
         ..Program::of(Product::Prometheus)
     },
 ];
+
+/// Source: prometheus/prometheus `web/web.go` (all paths are below the route prefix, to which the root redirects),
+/// `web/api/v1/api.go`. Version 1 and proxies that know only the API have no `/-/ready`.
+pub(crate) const PROBE: Facts = Facts {
+    health: &[Below("/-/ready"), Below("/-/healthy"), Below("/api/v1/query?query=1")],
+    questions: &[QUERY, BUILD_INFO],
+    prefixes: &["/prometheus", "/prom"],
+    pages: &["/agent", "/classic/agent", "/classic/graph", "/new/graph"],
+    family: Some(Family::PromQl),
+    rivals: &[Product::Alertmanager],
+    ..Facts::of(Product::Prometheus)
+};
+
+/// The smallest query. Only a program that answers queries answers it, which the build information does not say: the
+/// stores of Thanos and the agent of Prometheus have that, too. VictoriaMetrics answers with a vector.
+pub(crate) const QUERY: Question = Question {
+    path: "/api/v1/query?query=1",
+    proofs: &[
+        confirmed(&[
+            Text("/status", &["success"]),
+            Text("/data/resultType", &["scalar", "vector"]),
+            Filled("/data/result"),
+        ]),
+        another("Prometheus in agent mode", &[Status(422), Text("/error", &["unavailable with Prometheus Agent"])]),
+    ],
+};
+
+/// Mimir names itself. The others have the same form: Thanos with versions below 1, Cortex and Pyroscope, which answers no
+/// queries, with version 1.
+pub(crate) const BUILD_INFO: Question = Question {
+    path: "/api/v1/status/buildinfo",
+    proofs: &[
+        confirmed(&[Text("/status", &["success"]), Text("/data/application", &["Grafana Mimir"])]),
+        confirmed(&[
+            Text("/status", &["success"]),
+            VersionFrom("/data/version", 2),
+            Text("/data/revision", &[]),
+            Text("/data/branch", &[]),
+            Text("/data/buildUser", &[]),
+            Text("/data/buildDate", &[]),
+            Text("/data/goVersion", &[]),
+        ]),
+        confirmed_behind_login(&[
+            Text("/status", &["success"]),
+            Text("/data/version", &[]),
+            Text("/data/revision", &[]),
+            Text("/data/branch", &[]),
+            Text("/data/goVersion", &[]),
+        ]),
+    ],
+};

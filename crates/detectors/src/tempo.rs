@@ -15,6 +15,14 @@ use crate::{
     engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name, shared_name},
     finding::Auth,
     pods::program::{If, Listen, Path, Program, Says, Setting, answers, case, flag, silent, usually},
+    probe::{
+        facts::{
+            Facts,
+            HealthPath::{AtRoot, Below},
+            Question, confirmed,
+        },
+        mark::Mark::{Body, Text},
+    },
     product::{Confidence::High, Product, Scheme},
 };
 
@@ -176,3 +184,24 @@ pub(crate) const PODS: &[Program] = &[
         ..Program::of(Product::Tempo)
     },
 ];
+
+/// Source: grafana/tempo `cmd/tempo/app/app.go`, `modules.go`: `-http-api-prefix` stands before the API and not before
+/// `/ready`. Version 1 has no build information. The chart's gateway passes only the API on, and answers `/` itself.
+pub(crate) const PROBE: Facts = Facts {
+    health: &[Below("/ready"), AtRoot("/ready"), Below("/api/echo"), Below("/")],
+    questions: &[
+        Question {
+            path: "/api/status/buildinfo",
+            proofs: &[confirmed(&[
+                Text("/version", &[]),
+                Text("/revision", &[]),
+                Text("/branch", &[]),
+                Text("/goVersion", &[]),
+            ])],
+        },
+        Question { path: "/api/echo", proofs: &[confirmed(&[Body("echo")])] },
+    ],
+    prefixes: &["/tempo"],
+    rivals: &[Product::Loki],
+    ..Facts::of(Product::Tempo)
+};

@@ -16,7 +16,16 @@ use crate::{
     engine::rule::{EndpointRole, Login, Ports, Rule, name, shared_name},
     finding::Auth,
     pods::program::{If, Listen, Path, Program, Says, answers, case, flag, silent},
+    probe::{
+        facts::{
+            Facts, Family,
+            HealthPath::{AtRoot, Below},
+            itself,
+        },
+        mark::Mark::Title,
+    },
     product::{Product, Scheme},
+    prometheus::{BUILD_INFO, QUERY},
 };
 
 const PORTS: Ports = Ports {
@@ -160,3 +169,15 @@ pub(crate) const PODS: &[Program] = &[Program {
     ],
     ..Program::of(Product::Thanos)
 }];
+
+/// Source: thanos-io/thanos `pkg/server/http/http.go` (the paths of health are at the root, whatever the route prefix is; a
+/// proxy can have its prefix before them), `pkg/api/query/v1.go`.
+pub(crate) const PROBE: Facts = Facts {
+    health: &[Below("/-/ready"), AtRoot("/-/ready"), Below("/api/v1/query?query=1")],
+    questions: &[QUERY, BUILD_INFO],
+    prefixes: &["/thanos"],
+    pages: &["/stores"],
+    page: &[itself(&[Title("Thanos | Highly available Prometheus setup")])],
+    family: Some(Family::PromQl),
+    ..Facts::of(Product::Thanos)
+};

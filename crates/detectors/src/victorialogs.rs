@@ -15,6 +15,10 @@ use crate::{
     engine::rule::{EndpointRole, Login, Ports, Rule, name, shared_name},
     finding::Auth,
     pods::program::{If, Listen, Program, answers, case, flag, silent, usually},
+    probe::{
+        facts::{Facts, HealthPath::Below, Question, confirmed, itself},
+        mark::Mark::{Heading, Title},
+    },
     product::Product,
     victoriametrics::POD,
 };
@@ -104,3 +108,13 @@ pub(crate) const PODS: &[Program] = &[Program {
     ],
     ..POD
 }];
+
+/// Source: VictoriaMetrics/VictoriaLogs `app/victoria-logs/main.go`, `app/vlselect/main.go`. The root page is the same in
+/// all roles, and only a role that answers queries has the web pages. `/health` is as in
+/// [`VictoriaMetrics`](crate::victoriametrics).
+pub(crate) const PROBE: Facts = Facts {
+    health: &[Below("/health")],
+    questions: &[Question { path: "/select/vmui/", proofs: &[confirmed(&[Title("UI for VictoriaLogs")])] }],
+    page: &[itself(&[Heading("VictoriaLogs")]), confirmed(&[Heading("Single-node VictoriaLogs")])],
+    ..Facts::of(Product::VictoriaLogs)
+};

@@ -18,7 +18,16 @@ use crate::{
     engine::rule::{EndpointRole, Login, Ports, Rule, name, shared_name},
     finding::Auth,
     pods::program::{If, Listen, Path, ProbePath, Program, Says, answers, case, flag, usually},
+    probe::{
+        facts::{
+            Facts, Family,
+            HealthPath::{Below, Beside},
+            itself,
+        },
+        mark::Mark::Heading,
+    },
     product::{Product, Scheme},
+    prometheus::{BUILD_INFO, QUERY},
 };
 
 const SINGLE: Ports = Ports { numbers: &[8428], usual_names: &["http", "https", "web"], ..Ports::NONE };
@@ -138,3 +147,16 @@ pub(crate) const PODS: &[Program] = &[
         ..POD
     },
 ];
+
+/// Source: VictoriaMetrics `lib/httpserver/httpserver.go` (`/health` is below `-http.pathPrefix` only, and needs no login),
+/// `app/victoria-metrics/main.go`. A single node answers queries below `/prometheus`, too.
+pub(crate) const PROBE: Facts = Facts {
+    health: &[Beside("/health"), Below("/api/v1/query?query=1")],
+    api: &["/select/*/prometheus", "/prometheus"],
+    questions: &[QUERY, BUILD_INFO],
+    prefixes: &["/select/0/prometheus"],
+    pages: &["/vmui", "/graph"],
+    page: &[itself(&[Heading("Single-node VictoriaMetrics")])],
+    family: Some(Family::PromQl),
+    ..Facts::of(Product::VictoriaMetrics)
+};

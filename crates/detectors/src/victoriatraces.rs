@@ -13,7 +13,16 @@
 use crate::{
     engine::rule::{EndpointRole, Login, Ports, Rule, name, shared_name},
     finding::Auth,
+    jaeger::SERVICES,
     pods::program::{If, Listen, Program, answers, case, flag, silent, usually},
+    probe::{
+        facts::{
+            Facts, Family,
+            HealthPath::{Below, Beside},
+            itself,
+        },
+        mark::Mark::Heading,
+    },
     product::Product,
     victoriametrics::POD,
 };
@@ -102,3 +111,15 @@ pub(crate) const PODS: &[Program] = &[Program {
     ],
     ..POD
 }];
+
+/// Source: VictoriaMetrics/VictoriaTraces `app/victoria-traces/main.go`. The path of an endpoint is that of its Jaeger API.
+/// `/health` is as in [`VictoriaMetrics`](crate::victoriametrics).
+pub(crate) const PROBE: Facts = Facts {
+    health: &[Beside("/health"), Below("/api/services")],
+    api: &["/select/jaeger"],
+    questions: &[SERVICES],
+    prefixes: &["/select/jaeger"],
+    page: &[itself(&[Heading("Single-node VictoriaTraces")])],
+    family: Some(Family::Jaeger),
+    ..Facts::of(Product::VictoriaTraces)
+};

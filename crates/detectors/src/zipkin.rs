@@ -15,6 +15,10 @@ use crate::{
     engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name},
     finding::Auth,
     pods::program::{If, Listen, Path, Program, Says, case, env, silent, usually},
+    probe::{
+        facts::{Facts, HealthPath::Below, Question, confirmed},
+        mark::Mark::Text,
+    },
     product::{Confidence::High, Product, Scheme},
 };
 
@@ -74,3 +78,16 @@ pub(crate) const PODS: &[Program] = &[Program {
     auth: &[case(&[], Says::Default(Auth::None))],
     ..Program::of(Product::Zipkin)
 }];
+
+/// Source: openzipkin/zipkin `zipkin-server/README.md`.
+pub(crate) const PROBE: Facts = Facts {
+    health: &[Below("/health"), Below("/api/v2/services")],
+    questions: &[
+        Question { path: "/info", proofs: &[confirmed(&[Text("/zipkin/version", &[])])] },
+        Question { path: "/health", proofs: &[confirmed(&[Text("/status", &[]), Text("/zipkin/status", &[])])] },
+    ],
+    prefixes: &["/zipkin"],
+    pages: &["/zipkin"],
+    rivals: &[Product::Jaeger],
+    ..Facts::of(Product::Zipkin)
+};

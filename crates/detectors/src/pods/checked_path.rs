@@ -1,4 +1,4 @@
-//! Paths that are kept of a Pod.
+//! Paths that are kept of a Pod or of its answers.
 
 /// The longest path, without the slash at its start.
 const MAX: usize = 128;

@@ -9,7 +9,7 @@
 //! settings say, `probes.rs` what its probes show, `decide.rs` combines it with what the Service says. `proxies.rs` and
 //! `others.rs` list programs that are no product.
 
-mod checked_path;
+pub(crate) mod checked_path;
 mod container;
 mod decide;
 mod explain;
