@@ -40,6 +40,9 @@ closed! {
         InputPartiallyHeld,
         /// A source names a namespace that the operator does not watch.
         NamespaceNotWatched,
+        /// The operator cannot reach the Pods of some tools, and too few other Services can be reached. The operator's
+        /// own network may be the cause, so these tools stay as they are.
+        ProbeSuspect,
         /// The ConfigMap belongs to another owner or to an older ToolsetConfig, the API server would reject the write,
         /// or another ToolsetConfig writes the same Grafana data source.
         OutputConflict,
@@ -115,8 +118,19 @@ closed! {
         /// `spec.detectors[].instances` is Single and the other instance ranks higher, or the other Service is the
         /// preferred endpoint for the same data. This is not an error.
         LostToPreferred,
-        /// The Service has had no usable endpoint for longer than `spec.health.withholdAfterSeconds`.
+        /// The Service has no usable endpoint, its health probes fail, or it has not been probed often enough. A tool
+        /// in the output is removed after `spec.health.withholdAfterSeconds`.
         Unhealthy,
+        /// The endpoints of the Service are ready, but the operator cannot reach its Pods. It can reach other Services.
+        Unreachable,
+        /// The operator cannot reach the Pods of the Service, and too few other Services can be reached. The operator's
+        /// own network may be the cause, so the tool stays as it is.
+        ProbeSuspect,
+        /// The Service is a tool, but the operator does not probe it. The readiness of its endpoints determines its
+        /// health.
+        ProbeNotAllowed,
+        /// The response to an identity probe proves that the Service is another product.
+        NotTheProduct,
         /// An override disables the tool.
         OverriddenOff,
         /// A limit on the number of tools or on the size of the output has been reached.

@@ -61,7 +61,8 @@ pub struct Summary {
     /// tools is the number of tools, including unhealthy ones.
     #[serde(default)]
     pub tools: i32,
-    /// unhealthy is the number of tools without a usable endpoint, whether or not they are withheld from the output.
+    /// unhealthy is the number of tools that are unhealthy, and of tools that are withheld from the output because they
+    /// have not been probed yet or cannot be reached.
     #[serde(default)]
     pub unhealthy: i32,
     /// rejected is the number of candidates that are not tools for a reason other than their health.
@@ -127,6 +128,21 @@ pub struct ToolStatus {
     #[schemars(length(max = 4), inner(length(max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub from_pods: Vec<String>,
+    /// fromIdentity lists the parts of the tool that are known only from an identity probe: Product, Scheme and Path.
+    /// If a later identity probe proves nothing, the operator keeps the last known values of these parts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4), inner(length(max = 63)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub from_identity: Vec<String>,
+    /// identity describes the last identity probe of the Service: the requests, and the result or the class of the
+    /// response. Empty if there was no identity probe.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 2048))]
+    pub identity: String,
+    /// probe describes why the health probes of the Service fail, or why the operator sends none. Empty otherwise.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 2048))]
+    pub probe: String,
     /// health is Healthy, Unhealthy or Unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]

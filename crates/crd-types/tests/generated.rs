@@ -64,7 +64,7 @@ fn the_defaults_are_those_of_the_documentation() {
         json!({
             "mode": "Apply",
             "sources": [],
-            "evidence": {"pods": "Enabled"},
+            "evidence": {"pods": "Enabled", "identity": "Disabled"},
             "health": {"mode": "Endpoints", "effect": "Withhold", "withholdAfterSeconds": 120},
             "output": {
                 "configMapName": "kubernaut-toolset-config",
