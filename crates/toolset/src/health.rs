@@ -10,6 +10,9 @@ use std::{
 use crd_types::{HealthEffect, HealthMode};
 use detectors::{ServiceKey, ServiceType};
 
+mod probe;
+
+pub use self::probe::{HealthAsk, HealthTarget, NotAsked, ProbeFailure, ProbeRemark, Probed};
 use crate::{
     index::{Index, SliceOwner},
     select::candidate::Selection,
@@ -39,19 +42,23 @@ impl Health {
 }
 
 /// The health of one tool, and what follows from it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ToolHealth {
     /// Its health.
     pub health: Health,
     /// Why it stays out of the output, if it does.
     pub withheld: Option<Withheld>,
+    /// What its owner should know about its probes.
+    pub probe: Option<ProbeRemark>,
 }
 
 /// Why a tool stays out of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Withheld {
-    /// None of its endpoints is serving.
+    /// None of its endpoints is serving, or its probes fail.
     Unhealthy,
+    /// It has not been probed often enough.
+    Unprobed,
     /// No EndpointSlice is known that belongs to this Service.
     NoSlices,
     /// Its EndpointSlices have just changed.
@@ -75,14 +82,14 @@ impl HealthReport {
 
     /// EndpointSlices cannot be read: nothing is known, and what needs EndpointSlices of its own waits for them.
     pub fn without_slices(selection: &Selection) -> Self {
-        let waiting = ToolHealth { health: Health::Unknown, withheld: Some(Withheld::NoSlices) };
+        let waiting = || ToolHealth { withheld: Some(Withheld::NoSlices), ..ToolHealth::default() };
         let waits = selection.chosen().filter(|candidate| candidate.needs_slices_of.is_some());
-        Self { tools: waits.map(|candidate| (candidate.key.clone(), waiting)).collect(), recheck_in: None }
+        Self { tools: waits.map(|candidate| (candidate.key.clone(), waiting())).collect(), recheck_in: None }
     }
 
     /// The health of one Service's tool.
     pub fn of(&self, key: &ServiceKey) -> ToolHealth {
-        self.tools.get(key).copied().unwrap_or_default()
+        self.tools.get(key).cloned().unwrap_or_default()
     }
 
     /// Asks for a new judgement at this time. While the clock stands still, there is nothing to wait for.
@@ -148,16 +155,19 @@ impl HealthStage {
     /// Judges the chosen candidates. `time` reads the clock of a namespace, the same one at each call.
     ///
     /// A tool that is not in the output enters when it is healthy. A tool that is in it leaves after
-    /// `withholdAfterSeconds` without a usable endpoint. With effect Report no tool is withheld for its health, and with
-    /// mode None health is not judged. Independently of these, a Tenant's tool needs EndpointSlices of its own, which
-    /// were unchanged for [`SLICES_SETTLE`] when it enters.
+    /// `withholdAfterSeconds` without a usable endpoint. With effect Report no tool is withheld for its health, and
+    /// with mode None health is not judged. Independently of these, a Tenant's tool needs EndpointSlices of its own,
+    /// which were unchanged for [`SLICES_SETTLE`] when it enters.
+    ///
+    /// With mode Probe, `probed` returns what the probes of a Service show. Without it, mode Probe is the same as mode
+    /// Endpoints.
     pub fn judge(
         &mut self,
         time: &dyn Fn(&str) -> HealthTime,
         spec: &crd_types::Health,
-        selection: &Selection,
-        index: &Index,
+        (selection, index): (&Selection, &Index),
         in_output: &dyn Fn() -> BTreeSet<ServiceKey>,
+        probed: Option<&dyn Fn(&ServiceKey) -> Probed>,
     ) -> HealthReport {
         let mut report = HealthReport::default();
         let in_output = LazyCell::new(in_output);
@@ -168,6 +178,10 @@ impl HealthStage {
             let mut judged = ToolHealth::default();
             if spec.mode != HealthMode::None {
                 judged.health = health(index, key);
+                let probed = probed.filter(|_| spec.mode == HealthMode::Probe && judged.health == Health::Healthy);
+                if let Some(probed) = probed {
+                    judged = probe::judged(&probed(key), spec, || is_in_output(key));
+                }
                 if judged.health == Health::Unhealthy && spec.effect == HealthEffect::Withhold {
                     judged.withheld = Some(Withheld::Unhealthy);
                     if is_in_output(key) {

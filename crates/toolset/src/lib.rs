@@ -22,6 +22,7 @@ pub mod endpoint;
 mod fixtures;
 pub mod health;
 pub mod hold;
+pub mod identity;
 pub mod index;
 mod phrases;
 pub mod pipeline;
@@ -37,7 +38,7 @@ mod yaml;
 
 pub use config_map::{ConfigMapView, Drift, Manifest, Ownership};
 pub use endpoint::{DEFAULT_CLUSTER_DOMAIN, Endpoint};
-pub use health::{Health, HealthReport, HealthStage, ToolHealth, Withheld, in_output};
+pub use health::{Health, HealthReport, HealthStage, HealthTarget, Probed, ToolHealth, Withheld, in_output};
 pub use index::{Change, Index, NamespaceView, SliceView};
 pub use plan::{Plan, overrides::override_matches};
 pub use render::{Base, Rendered};

@@ -7,7 +7,7 @@ use crd_types::ToolsetConfig;
 use detectors::ServiceKey;
 
 use crate::{
-    health::{HealthReport, HealthStage, HealthTime},
+    health::{HealthReport, HealthStage, HealthTime, Probed},
     index::Index,
     plan::{Plan, plan},
     render::{Base, Before, Earlier, Rendered, render},
@@ -55,6 +55,8 @@ pub enum HealthInput<'a> {
         /// Reads which Services the `ConfigMap` names, see [`in_output`](crate::health::in_output). Called only if a tool is
         /// unhealthy or comes from a Tenant.
         in_output: &'a dyn Fn() -> BTreeSet<ServiceKey>,
+        /// Reads what the probes of a Service show. `None` if nobody probes. Then mode Probe is the same as mode Endpoints.
+        probed: Option<&'a dyn Fn(&ServiceKey) -> Probed>,
     },
 }
 
@@ -95,9 +97,9 @@ fn compose<T>(input: Input<'_>, keep: impl FnOnce(&Selection, &HealthReport) -> 
     let health = match health {
         HealthInput::Unobserved => HealthReport::unknown(),
         HealthInput::Unreadable => HealthReport::without_slices(&selection),
-        HealthInput::Observed { stage, time, in_output } => {
+        HealthInput::Observed { stage, time, in_output, probed } => {
             let spec = crd_types::Health { effect: config.spec.health_effect(), ..config.spec.health.clone() };
-            stage.judge(time, &spec, &selection, index, in_output)
+            stage.judge(time, &spec, (&selection, index), in_output, probed)
         }
     };
     let kept = keep(&selection, &health);

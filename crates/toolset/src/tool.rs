@@ -6,7 +6,7 @@ use detectors::{Assumed, Auth, Confidence, Product, Rank, ServiceKey};
 use crate::{
     endpoint::Endpoint,
     health::Health,
-    select::{claim::Origin, remembered::FromPods},
+    select::{claim::Origin, remembered::Parts},
 };
 
 /// One tool of the plan.
@@ -43,13 +43,19 @@ pub struct Tool {
     /// Which parts of the endpoint are assumed.
     pub assumed: Assumed,
     /// Which parts of it come from the Pods of its Service.
-    pub from_pods: FromPods,
+    pub from_pods: Parts,
+    /// Which parts of it come from an identity probe.
+    pub from_identity: Parts,
+    /// What was asked about its identity and the class of the answer, for people. Empty if nothing was asked.
+    pub identity: String,
     /// Where it ranks among the instances of its product.
     pub precedence: Precedence,
     /// Its health, as far as known.
     pub health: Health,
     /// `Selected`, or what its owner should know although it is a tool.
     pub reason: ServiceReason,
+    /// What its owner should know about its health probes, as a sentence. Empty if they succeed.
+    pub probe: String,
     /// A path to probe, if somebody named one.
     pub health_path: Option<String>,
     /// From an override or `spec.tools`; else a fixed text is used.
@@ -113,8 +119,9 @@ pub struct Rejection {
     pub reason: ServiceReason,
     /// Why, and what would change it.
     pub message: String,
-    /// Whether the number or the name of a port is all that suggests the product. Its owner is not told then.
-    pub by_port_alone: bool,
+    /// Whether there is no Event for the Service. There is none if only the number or the name of a port suggests the
+    /// product, or if the Service only waits for its first probes.
+    pub is_untold: bool,
 }
 
 impl Rejection {
@@ -127,8 +134,13 @@ impl Rejection {
             trust: tool.trust,
             reason,
             message: message.into(),
-            by_port_alone: false,
+            is_untold: false,
         })
+    }
+
+    /// Whether it would be a tool if it were healthy.
+    pub fn is_withheld(&self) -> bool {
+        matches!(self.reason, ServiceReason::Unhealthy | ServiceReason::Unreachable | ServiceReason::ProbeSuspect)
     }
 
     /// The type as the status writes it; empty if unknown.

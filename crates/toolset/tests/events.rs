@@ -169,6 +169,7 @@ fn in_words(change: &Change) -> String {
         Change::Service { key, before } => format!("{key} {:?}", before.as_ref().map(|before| &before.view)),
         Change::Readiness { key, .. } => format!("readiness {key}"),
         Change::Pods { key } => format!("pods {key}"),
+        Change::Identity { key } => format!("identity {key}"),
         Change::Namespace { name, before } => format!("{name} {before:?}"),
     }
 }
@@ -245,6 +246,7 @@ fn planned(config: &ToolsetConfig, index: &Index) -> (Rendered, Vec<Rejection>) 
             stage: &mut HealthStage::without_waiting(),
             time: &|_| toolset::health::HealthTime::default(),
             in_output: &BTreeSet::new,
+            probed: None,
         },
         legacy_overrides: None,
         base: None,

@@ -1,5 +1,5 @@
 use crd_types::ServiceReason;
-use detectors::ServiceView;
+use detectors::{ServiceView, probe::Class};
 
 use super::*;
 use crate::{
@@ -22,6 +22,11 @@ struct Scene {
     spec: crd_types::Health,
     output: BTreeSet<ServiceKey>,
     frozen: bool,
+    probed: Probed,
+}
+
+fn judged(health: Health, withheld: Option<Withheld>) -> ToolHealth {
+    ToolHealth { health, withheld, probe: None }
 }
 
 impl Scene {
@@ -33,7 +38,23 @@ impl Scene {
             spec: crd_types::Health::default(),
             output: BTreeSet::new(),
             frozen: false,
+            probed: Probed::Pending,
         }
+    }
+
+    /// A ready Service that is probed.
+    fn probing() -> Self {
+        let mut scene = Self::new();
+        scene.spec.mode = HealthMode::Probe;
+        scene.ready(true);
+        scene
+    }
+
+    /// Its health, whether it is withheld, and the reason that its owner sees.
+    fn shown(&mut self, probed: Probed) -> (Health, Option<Withheld>, Option<ServiceReason>) {
+        self.probed = probed;
+        let ToolHealth { health, withheld, probe } = self.judge(at(0)).0;
+        (health, withheld, probe.map(|remark| remark.reason))
     }
 
     fn ready(&mut self, serving: bool) {
@@ -44,7 +65,9 @@ impl Scene {
         let config = trusting_monitoring();
         let selection = select(&Context { config: &config, cluster_domain: DOMAIN }, &self.index, None, None);
         let time = |_: &str| HealthTime { now, frozen: self.frozen };
-        let report = self.stage.judge(&time, &self.spec, &selection, &self.index, &|| self.output.clone());
+        let probed = |_: &ServiceKey| self.probed.clone();
+        let (known, in_output) = ((&selection, &self.index), || self.output.clone());
+        let report = self.stage.judge(&time, &self.spec, known, &in_output, Some(&probed));
         (report.of(&key()), report.recheck_in)
     }
 }
@@ -56,16 +79,16 @@ fn key() -> ServiceKey {
 #[test]
 fn a_tool_enters_only_when_it_is_healthy() {
     let mut scene = Scene::new();
-    assert_eq!(scene.judge(at(0)).0, ToolHealth { health: Health::Unhealthy, withheld: Some(Withheld::Unhealthy) });
+    assert_eq!(scene.judge(at(0)).0, judged(Health::Unhealthy, Some(Withheld::Unhealthy)));
     scene.ready(true);
-    assert_eq!(scene.judge(at(1)).0, ToolHealth { health: Health::Healthy, withheld: None });
+    assert_eq!(scene.judge(at(1)).0, judged(Health::Healthy, None));
 }
 
 #[test]
 fn a_tool_in_the_output_leaves_after_its_grace_and_not_before() {
     let mut scene = Scene::new();
     scene.output.insert(key());
-    assert_eq!(scene.judge(at(10)), (ToolHealth { health: Health::Unhealthy, withheld: None }, Some(at(120))));
+    assert_eq!(scene.judge(at(10)), (judged(Health::Unhealthy, None), Some(at(120))));
     assert!(scene.judge(at(129)).0.withheld.is_none());
     assert!(scene.judge(at(130)).0.withheld.is_some());
     assert!(scene.judge(at(131)).0.withheld.is_some(), "also while the output could not be written yet");
@@ -87,7 +110,7 @@ fn while_the_clock_stands_still_there_is_nothing_to_wait_for() {
     let mut scene = Scene::new();
     scene.output.insert(key());
     scene.frozen = true;
-    assert_eq!(scene.judge(at(10)), (ToolHealth { health: Health::Unhealthy, withheld: None }, None));
+    assert_eq!(scene.judge(at(10)), (judged(Health::Unhealthy, None), None));
     scene.frozen = false;
     assert_eq!(scene.judge(at(15)).1, Some(at(115)));
 }
@@ -116,9 +139,9 @@ fn a_restart_takes_nothing_out_early() {
 fn with_effect_report_and_with_mode_none_nothing_is_withheld() {
     let mut scene = Scene::new();
     scene.spec.effect = HealthEffect::Report;
-    assert_eq!(scene.judge(at(0)).0, ToolHealth { health: Health::Unhealthy, withheld: None });
+    assert_eq!(scene.judge(at(0)).0, judged(Health::Unhealthy, None));
     scene.spec.mode = HealthMode::None;
-    assert_eq!(scene.judge(at(0)).0, ToolHealth { health: Health::Unknown, withheld: None });
+    assert_eq!(scene.judge(at(0)).0, judged(Health::Unknown, None));
 }
 
 #[test]
@@ -174,6 +197,7 @@ impl TenantScene {
                 stage: &mut self.stage,
                 time: &|_| HealthTime { now: at(seconds), frozen: self.frozen },
                 in_output: &|| self.output.clone(),
+                probed: None,
             },
             legacy_overrides: None,
             base: None,
@@ -308,4 +332,118 @@ fn a_single_plan_does_not_wait_for_slices_to_settle_and_an_offline_one_for_none(
     let config = config(scene.spec.clone());
     let (plan, _) = crate::fixtures::rendered(&config, &index([backend()]));
     assert_eq!(plan.tools.len(), 1);
+}
+
+fn failure(is_unreachable: bool) -> ProbeFailure {
+    let class = if is_unreachable { Class::Unreachable } else { Class::Answered(503) };
+    ProbeFailure { asked: "GET /api/health on port 80 (http)".to_owned(), class, is_unreachable }
+}
+
+#[test]
+fn a_new_tool_enters_only_when_its_probes_succeed() {
+    let mut scene = Scene::probing();
+    let waits = (Health::Unknown, Some(Withheld::Unprobed), Some(ServiceReason::Unhealthy));
+    assert_eq!(scene.shown(Probed::Pending), waits);
+    assert_eq!(scene.shown(Probed::Undecided { failure: Some(failure(false)) }), waits);
+    assert_eq!(scene.shown(Probed::Up), (Health::Healthy, None, None));
+}
+
+#[test]
+fn a_tool_in_the_output_stays_until_its_probes_have_failed_often_enough_and_its_grace_is_over() {
+    let mut scene = Scene::probing();
+    scene.output.insert(key());
+    for undecided in [Probed::Pending, Probed::Undecided { failure: Some(failure(false)) }] {
+        assert_eq!(scene.shown(undecided), (Health::Unknown, None, None));
+    }
+    let down = (Health::Unhealthy, None, Some(ServiceReason::Unhealthy));
+    assert_eq!(scene.shown(Probed::Down(failure(false))), down);
+    assert!(scene.judge(at(119)).0.withheld.is_none());
+    assert_eq!(scene.judge(at(120)).0.withheld, Some(Withheld::Unhealthy));
+}
+
+#[test]
+fn a_tool_that_cannot_be_reached_leaves_only_if_others_can() {
+    let mut scene = Scene::probing();
+    scene.output.insert(key());
+    let suspect = (Health::Unknown, None, Some(ServiceReason::ProbeSuspect));
+    assert_eq!(scene.shown(Probed::Suspect(failure(true))), suspect);
+    assert_eq!(scene.judge(at(4000)).1, None, "it stays as long as that lasts");
+    let down = (Health::Unhealthy, None, Some(ServiceReason::Unreachable));
+    assert_eq!(scene.shown(Probed::Down(failure(true))), down);
+    scene.output.clear();
+    let out = (Health::Unknown, Some(Withheld::Unprobed), Some(ServiceReason::ProbeSuspect));
+    assert_eq!(scene.shown(Probed::Suspect(failure(true))), out, "nothing enters meanwhile");
+}
+
+#[test]
+fn readiness_counts_before_probes_and_alone_if_they_are_not_allowed() {
+    let mut scene = Scene::probing();
+    let not_allowed = Probed::NotAllowed { why: "it is not".into() };
+    assert_eq!(scene.shown(not_allowed.clone()), (Health::Healthy, None, Some(ServiceReason::ProbeNotAllowed)));
+    scene.ready(false);
+    for probed in [not_allowed, Probed::Up] {
+        assert_eq!(scene.shown(probed), (Health::Unhealthy, Some(Withheld::Unhealthy), None));
+    }
+}
+
+#[test]
+fn with_effect_report_a_tool_that_is_not_probed_yet_is_not_withheld() {
+    let mut scene = Scene::probing();
+    scene.spec.effect = HealthEffect::Report;
+    assert_eq!(scene.shown(Probed::Pending), (Health::Unknown, None, None));
+    assert_eq!(scene.shown(Probed::Down(failure(false))).1, None);
+}
+
+/// The targets of a plan with these Services of Tenants.
+fn targets(services: &[(&str, i64)], annotations: &[(&str, &str)]) -> Vec<HealthTarget> {
+    let views = services.iter().map(|(name, created)| {
+        let mut view = annotated(grafana("team", name), annotations);
+        view.created = *created;
+        view
+    });
+    let config = config(serde_json::json!({
+        "sources": [{"name": "t", "trust": "Tenant", "namespaces": {"from": "All"}}],
+        "health": {"mode": "Probe"},
+    }));
+    let outcome = pipeline::run(pipeline::Input {
+        config: &config,
+        cluster_domain: DOMAIN,
+        index: &index(views),
+        admits: None,
+        remembered: None,
+        health: pipeline::HealthInput::Unobserved,
+        legacy_overrides: None,
+        base: None,
+        previous: None,
+    });
+    outcome.plan.probes
+}
+
+const OPTED_IN: [(&str, &str); 2] = [("kubernaut.io/toolset", "enabled"), ("kubernaut.io/toolset-type", "grafana")];
+
+#[test]
+fn a_tenant_states_only_a_health_path_below_its_stated_path() {
+    let paths = |stated: &[(&str, &str)]| {
+        let all: Vec<(&str, &str)> = OPTED_IN.iter().chain(stated).copied().collect();
+        targets(&[("g", 1)], &all)[0].ask.clone().unwrap().paths
+    };
+    assert_eq!(paths(&[]), ["/api/health"]);
+    let below = [("kubernaut.io/toolset-path", "/team"), ("kubernaut.io/toolset-health-path", "/team/healthz")];
+    assert_eq!(paths(&below), ["/team/healthz"]);
+    for beside in ["/admin", "/teamwork/x", "/"] {
+        let stated = [("kubernaut.io/toolset-path", "/team"), ("kubernaut.io/toolset-health-path", beside)];
+        assert_eq!(paths(&stated), ["/team/api/health"], "{beside}");
+    }
+}
+
+#[test]
+fn a_flood_of_tenants_does_not_crowd_out_the_older_ones() {
+    let names: Vec<String> = (0..50).map(|number| format!("g{number}")).collect();
+    let services: Vec<(&str, i64)> = names.iter().map(String::as_str).zip(0..).collect();
+    let asked: Vec<String> = targets(&services, &OPTED_IN)
+        .into_iter()
+        .filter(|target| target.ask.is_ok())
+        .map(|target| target.key.name.to_string())
+        .collect();
+    assert_eq!(asked, names[..20]);
 }

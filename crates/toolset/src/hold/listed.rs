@@ -23,7 +23,7 @@ use crate::{
         holmesgpt::TENANT_PROVIDED,
         is_of_a_format,
     },
-    select::remembered::{FromPods, Remembered},
+    select::remembered::{Parts, Remembered},
 };
 
 /// The data of a `ConfigMap`.
@@ -147,8 +147,9 @@ pub fn remembered(
     base: Option<&str>,
 ) -> BTreeMap<ServiceKey, Remembered> {
     let status = config.status.iter().flat_map(|status| &status.tools);
-    let noted: BTreeMap<ServiceKey, &ToolStatus> =
-        status.filter(|tool| FromPods::listed(&tool.from_pods).is_any()).map(|tool| (key_of(tool), tool)).collect();
+    let has_parts =
+        |tool: &&ToolStatus| Parts::listed(&tool.from_pods).is_any() || Parts::listed(&tool.from_identity).is_any();
+    let noted: BTreeMap<ServiceKey, &ToolStatus> = status.filter(has_parts).map(|tool| (key_of(tool), tool)).collect();
     if noted.is_empty() {
         return BTreeMap::new();
     }
@@ -162,10 +163,32 @@ pub fn remembered(
     let of = |(key, tool): (ServiceKey, &ToolStatus)| {
         let endpoint = written.get(&key).cloned().or_else(|| Endpoint::of_url(&tool.endpoint).ok())?;
         let product = Product::ALL.iter().copied().find(|product| product.as_str() == tool.type_)?;
-        let (confidence, from_pods) = (confidence(&tool.confidence), FromPods::listed(&tool.from_pods));
-        Some((key, Remembered { product, endpoint, confidence, from_pods }))
+        let (from_pods, from_identity) = (Parts::listed(&tool.from_pods), Parts::listed(&tool.from_identity));
+        let confidence = confidence(&tool.confidence);
+        Some((
+            key,
+            Remembered { product, endpoint, confidence, from_pods, from_identity, identity: tool.identity.clone() },
+        ))
     };
     noted.into_iter().filter(|(key, _)| listed.contains(key)).filter_map(of).collect()
+}
+
+/// What identity probes have shown of the tools in the status, for commands that send no probes.
+pub fn identified(config: &ToolsetConfig) -> BTreeMap<ServiceKey, Remembered> {
+    let of = |tool: &ToolStatus| {
+        let from_identity = Parts::listed(&tool.from_identity);
+        let product = Product::ALL.iter().copied().find(|product| product.as_str() == tool.type_)?;
+        let remembered = Remembered {
+            product,
+            endpoint: Endpoint::of_url(&tool.endpoint).ok()?,
+            confidence: confidence(&tool.confidence),
+            from_pods: Parts::NOTHING,
+            from_identity,
+            identity: tool.identity.clone(),
+        };
+        from_identity.is_any().then(|| (key_of(tool), remembered))
+    };
+    config.status.iter().flat_map(|status| &status.tools).filter_map(of).collect()
 }
 
 /// What the formats have written, except `toolset.json`, in the order of the keys.
@@ -334,7 +357,7 @@ mod tests {
         let remembered = remembered(&config, DEFAULT_CLUSTER_DOMAIN, &data, None);
         let [(key, entry)] = &remembered.into_iter().collect::<Vec<_>>()[..] else { panic!("one entry") };
         assert_eq!((&*key.name, &*entry.endpoint.path), ("a", "/new"), "the output is newer than the status");
-        assert_eq!(entry.from_pods, FromPods { path: true, ..FromPods::NOTHING });
+        assert_eq!(entry.from_pods, Parts { path: true, ..Parts::NOTHING });
         assert_eq!(entry.confidence, Confidence::Medium);
     }
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use crd_types::{ToolsetConfig, Trust};
 use detectors::{Assumed, Auth, Rank, ServiceKey};
 
-pub use self::listed::{Data, planned_before, remembered, services};
+pub use self::listed::{Data, identified, planned_before, remembered, services};
 use self::{
     judge::{Judgement, judge},
     listed::{ListedTool, service_of},
@@ -28,7 +28,7 @@ use crate::{
         Context,
         candidate::{Candidate, CandidateOutcome, Selection},
         claim::Origin,
-        remembered::FromPods,
+        remembered::Parts,
     },
     tool::Tool,
     wanted::{Fate, excludes},
@@ -121,7 +121,9 @@ fn candidate(config: &ToolsetConfig, tool: ListedTool, source: String, place: us
         auth: Auth::Unknown,
         assumed: Assumed::NOTHING,
         ambiguous_pods: false,
-        from_pods: FromPods::NOTHING,
+        from_pods: Parts::NOTHING,
+        from_identity: Parts::NOTHING,
+        identity: String::new(),
         origin: Origin::Rules,
         rank: Rank { bundled: false, tier: u8::try_from(place).unwrap_or(u8::MAX) },
         created: 0,

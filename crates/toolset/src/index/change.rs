@@ -26,6 +26,11 @@ pub enum Change {
         /// The Service.
         key: ServiceKey,
     },
+    /// A Service has answered something else about its identity than before.
+    Identity {
+        /// The Service.
+        key: ServiceKey,
+    },
     /// A Namespace came, went or changed its labels.
     Namespace {
         /// Which one.

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use detectors::{ServiceKey, ServiceView, StringMap};
 
-use crate::pods::PodEvidence;
+use crate::{identity::IdentityEvidence, pods::PodEvidence};
 
 pub use self::{
     change::Change,
@@ -73,6 +73,12 @@ impl Index {
     /// selector and its ports stay the same.
     pub fn apply_pods(&mut self, key: &ServiceKey, evidence: Option<PodEvidence>) -> Option<Change> {
         self.services.set_pods(key, evidence)
+    }
+
+    /// Takes what a Service has answered to questions about its identity. A Service keeps it while its selector and its
+    /// ports stay the same.
+    pub fn apply_identity(&mut self, key: &ServiceKey, answers: Vec<IdentityEvidence>) -> Option<Change> {
+        self.services.set_identity(key, answers)
     }
 
     /// Takes a new or changed EndpointSlice. One that moves to another Service changes two.

@@ -7,6 +7,7 @@ use detectors::{Finding, ServiceView, Target};
 use super::by_namespace::Named;
 use crate::{
     endpoint::Endpoint,
+    identity::IdentityEvidence,
     pods::{PodEvidence, Pods},
     select::{
         annotation::{self, Annotations, Malformed},
@@ -21,6 +22,8 @@ pub struct Recognised {
     pub view: ServiceView,
     /// `None` for most Services, which no rule recognises and which carry no annotation of ours.
     recognition: Option<Box<Recognition>>,
+    /// What it has answered to questions about its identity. `None` if it has answered nothing.
+    identity: Option<Box<[IdentityEvidence]>>,
     /// The latest list that holds it.
     pub(super) listed: u32,
 }
@@ -84,7 +87,7 @@ impl Recognised {
             let by_service = Reading::of(&view, findings, stated, Pods::Ignored);
             Box::new(Recognition { annotations, by_service, with_pods: None })
         });
-        Self { view, recognition, listed: 0 }
+        Self { view, recognition, identity: None, listed: 0 }
     }
 
     /// Whether a built-in rule recognises this Service, or it carries an annotation of ours.
@@ -116,11 +119,24 @@ impl Recognised {
         true
     }
 
-    /// Takes over what the Pods say from an earlier state of this Service, if it selects the same Pods with the same
-    /// ports.
+    /// What it has answered to questions about its identity.
+    pub fn identity(&self) -> &[IdentityEvidence] {
+        self.identity.as_deref().unwrap_or_default()
+    }
+
+    /// Sets what it has answered. Returns whether something changed.
+    pub(super) fn set_identity(&mut self, answers: Vec<IdentityEvidence>) -> bool {
+        let changes = self.identity() != answers;
+        self.identity = (!answers.is_empty()).then(|| answers.into_boxed_slice());
+        changes
+    }
+
+    /// Takes over what the Pods say and what they have answered from an earlier state of this Service, if it selects the
+    /// same Pods with the same ports.
     pub(super) fn inherit(&mut self, before: &Self) {
         if self.view.selector == before.view.selector && self.view.ports == before.view.ports {
             self.set_pods(before.pods().cloned());
+            self.identity.clone_from(&before.identity);
         }
     }
 
@@ -131,6 +147,12 @@ impl Recognised {
             Some(Err(malformed)) => Err(malformed.clone()),
             Some(Ok(annotations)) => annotations.check_domain(&self.view.key, cluster_domain).map(|()| annotations),
         }
+    }
+
+    /// Whether an annotation of ours is malformed, whatever the cluster domain is.
+    pub(crate) fn annotations_are_malformed(&self) -> bool {
+        let read = self.recognition.as_ref().and_then(|recognition| recognition.annotations.as_deref());
+        read.is_some_and(Result::is_err)
     }
 
     /// The endpoint of this Service at a target. `Err` says why there is none.

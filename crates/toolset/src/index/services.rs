@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use detectors::{ServiceKey, ServiceView};
 
 use super::{by_namespace::ByNamespace, change::Change, recognised::Recognised};
-use crate::pods::PodEvidence;
+use crate::{identity::IdentityEvidence, pods::PodEvidence};
 
 /// A list of Services on its way into the index.
 ///
@@ -114,6 +114,12 @@ impl Services {
     pub(super) fn set_pods(&mut self, key: &ServiceKey, evidence: Option<PodEvidence>) -> Option<Change> {
         let service = self.get_mut(key)?;
         service.set_pods(evidence).then(|| Change::Pods { key: service.view.key.clone() })
+    }
+
+    /// Sets what a Service has answered about its identity.
+    pub(super) fn set_identity(&mut self, key: &ServiceKey, answers: Vec<IdentityEvidence>) -> Option<Change> {
+        let service = self.get_mut(key)?;
+        service.set_identity(answers).then(|| Change::Identity { key: service.view.key.clone() })
     }
 
     fn get_mut(&mut self, key: &ServiceKey) -> Option<&mut Recognised> {

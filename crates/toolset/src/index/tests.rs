@@ -17,6 +17,7 @@ fn words(changes: impl IntoIterator<Item = Change>) -> Vec<String> {
         Change::Service { key, before } => format!("{}service {key}", if before.is_some() { "~" } else { "" }),
         Change::Readiness { key, .. } => format!("readiness {key}"),
         Change::Pods { key } => format!("pods {key}"),
+        Change::Identity { key } => format!("identity {key}"),
         Change::Namespace { name, before } => format!("{}namespace {name}", if before.is_some() { "~" } else { "" }),
     };
     changes.into_iter().map(word).collect()

@@ -9,7 +9,7 @@ mod rank;
 
 use std::collections::BTreeMap;
 
-use crd_types::{Reason, ServiceReason, StaticTool, ToolsetConfig, Trust};
+use crd_types::{HealthMode, Reason, ServiceReason, StaticTool, ToolsetConfig, Trust};
 use detectors::{Assumed, Auth, Confidence, Product};
 
 use self::{
@@ -18,7 +18,7 @@ use self::{
 };
 use crate::{
     endpoint::Endpoint,
-    health::{Health, HealthReport, SLICES_SETTLE, Withheld},
+    health::{Health, HealthReport, HealthTarget, SLICES_SETTLE, Withheld},
     index::Index,
     select::{self, Context, candidate::Selection},
     tool::{Note, Precedence, Rejection, Tool},
@@ -33,6 +33,8 @@ pub struct Plan {
     pub rejected: Vec<Rejection>,
     /// What the owner of the `ToolsetConfig` should know, such as overrides without effect. Sorted.
     pub notes: Vec<Note>,
+    /// The tools whose health is to be probed, in the output or withheld from it. Empty unless the spec asks for probes.
+    pub probes: Vec<HealthTarget>,
     /// The number of candidates of each product, tools included.
     pub candidates: BTreeMap<Product, usize>,
     /// The number of all candidates, including those whose product is not known.
@@ -50,8 +52,15 @@ impl Plan {
         self.rejected.len() - self.withheld()
     }
 
+    /// Tools whose probes fail, possibly because of the operator's own network.
+    pub fn suspect(&self) -> usize {
+        let is_suspect = |reason: ServiceReason| reason == ServiceReason::ProbeSuspect;
+        self.tools.iter().filter(|tool| is_suspect(tool.reason)).count()
+            + self.rejected.iter().filter(|rejection| is_suspect(rejection.reason)).count()
+    }
+
     fn withheld(&self) -> usize {
-        self.rejected.iter().filter(|rejection| rejection.reason == ServiceReason::Unhealthy).count()
+        self.rejected.iter().filter(|rejection| rejection.is_withheld()).count()
     }
 }
 
@@ -80,8 +89,13 @@ pub fn plan(
         let settled = overrides::apply_legacy(&layer, &mut planned);
         (layer, settled)
     });
+    if ctx.config.spec.health.mode == HealthMode::Probe {
+        let wanted = planned.iter().filter(|one| excluded(ctx.config, one).is_none());
+        plan.probes = wanted.filter_map(|one| HealthTarget::of(&one.tool)).collect();
+        HealthTarget::limit(&mut plan.probes);
+    }
     planned.retain(|one| {
-        let rejection = withheld(ctx.config, one, health);
+        let rejection = excluded(ctx.config, one).or_else(|| withheld(&one.tool, health));
         let keeps = rejection.is_none();
         plan.rejected.extend(rejection);
         keeps
@@ -94,7 +108,14 @@ pub fn plan(
         plan.notes.extend(overrides::legacy_without_effect(&layer, &settled, &planned));
     }
     let healthy = |PlannedTool { mut tool, .. }: PlannedTool| {
-        tool.health = tool.key.as_ref().map_or(Health::Unknown, |key| health.of(key).health);
+        let judged = tool.key.as_ref().map(|key| health.of(key)).unwrap_or_default();
+        tool.health = judged.health;
+        if let Some(remark) = judged.probe {
+            if tool.reason == ServiceReason::Selected {
+                tool.reason = remark.reason;
+            }
+            tool.probe = remark.message;
+        }
         tool
     };
     plan.tools = planned.into_iter().map(healthy).chain(of_spec).collect();
@@ -126,8 +147,8 @@ fn read_legacy(config: &ToolsetConfig, text: Option<&str>, notes: &mut Vec<Note>
         .ok()
 }
 
-/// Why a tool is left out, if it is. What the spec says comes before health, because it is what the owner wants.
-fn withheld(config: &ToolsetConfig, planned: &PlannedTool, health: &HealthReport) -> Option<Rejection> {
+/// Why the spec leaves a tool out, if it does. This comes before health, because it is what the owner wants.
+fn excluded(config: &ToolsetConfig, planned: &PlannedTool) -> Option<Rejection> {
     let tool = &planned.tool;
     if let Some(by) = &planned.off {
         return Rejection::of(tool, ServiceReason::OverriddenOff, format!("This tool is disabled by {by}."));
@@ -138,16 +159,25 @@ fn withheld(config: &ToolsetConfig, planned: &PlannedTool, health: &HealthReport
         );
         return Rejection::of(tool, ServiceReason::TrustedOnly, message);
     }
-    let (reason, message) = match health.of(tool.key.as_ref()?).withheld? {
-        Withheld::Unhealthy => (
+    None
+}
+
+/// Why the health of a tool leaves it out, if it does.
+fn withheld(tool: &Tool, health: &HealthReport) -> Option<Rejection> {
+    let judged = health.of(tool.key.as_ref()?);
+    let withheld = judged.withheld?;
+    let (reason, message) = match (withheld, judged.probe) {
+        (Withheld::Unhealthy | Withheld::Unprobed, Some(remark)) => (remark.reason, remark.message),
+        // Only a tool with a remark about its probes is Unprobed.
+        (Withheld::Unhealthy | Withheld::Unprobed, None) => (
             ServiceReason::Unhealthy,
             "This Service has no serving endpoint. The tool is added to the ConfigMap as soon as an endpoint is serving. Check that the Pods of the Service are ready.".to_owned(),
         ),
-        Withheld::NoSlices => (
+        (Withheld::NoSlices, _) => (
             ServiceReason::AwaitingEndpointSlices,
             "This Service is in a Tenant source, and no EndpointSlice that belongs to it is known. If this does not change, check that the EndpointSlice controller is running and that the operator is allowed to list EndpointSlices.".to_owned(),
         ),
-        Withheld::NewSlices => (
+        (Withheld::NewSlices, _) => (
             ServiceReason::AwaitingEndpointSlices,
             format!(
                 "This Service is in a Tenant source, and its EndpointSlices are new or have changed. The tool is added to the ConfigMap when they have not changed for {} s.",
@@ -155,7 +185,9 @@ fn withheld(config: &ToolsetConfig, planned: &PlannedTool, health: &HealthReport
             ),
         ),
     };
-    Rejection::of(tool, reason, message)
+    let mut rejection = Rejection::of(tool, reason, message)?;
+    rejection.is_untold |= withheld == Withheld::Unprobed;
+    Some(rejection)
 }
 
 /// The tools of `spec.tools` whose endpoints are URLs.
@@ -193,10 +225,13 @@ fn static_tool(spec: &StaticTool, endpoint: Endpoint) -> Tool {
         decided_by: String::new(),
         auth: Auth::Unknown,
         assumed: Assumed::NOTHING,
-        from_pods: select::remembered::FromPods::NOTHING,
+        from_pods: select::remembered::Parts::NOTHING,
+        from_identity: select::remembered::Parts::NOTHING,
+        identity: String::new(),
         precedence: Precedence::default(),
         health: Health::Unknown,
         reason: ServiceReason::Selected,
+        probe: String::new(),
         health_path: None,
         description: spec.description.clone(),
         instructions: spec.instructions.clone(),

@@ -70,9 +70,11 @@ fn merge(ctx: &Context<'_>, index: &Index, rule: &Override, planned: &mut Planne
                 }
                 tool.assumed.scheme &= adjustment.scheme.is_none();
                 tool.assumed.path &= adjustment.path.is_none();
-                tool.from_pods.port &= adjustment.port.is_none();
-                tool.from_pods.scheme &= adjustment.scheme.is_none() && adjustment.port.is_none();
-                tool.from_pods.path &= adjustment.path.is_none();
+                for parts in [&mut tool.from_pods, &mut tool.from_identity] {
+                    parts.port &= adjustment.port.is_none();
+                    parts.scheme &= adjustment.scheme.is_none() && adjustment.port.is_none();
+                    parts.path &= adjustment.path.is_none();
+                }
                 tool.endpoint = endpoint;
             }
             Err(why) => notes.push(Note::new(

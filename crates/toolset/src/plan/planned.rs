@@ -37,7 +37,8 @@ impl PlannedTool {
         };
         let (Some(endpoint), Some(product)) = (endpoint, product) else {
             let Candidate { key, custom, trust, by_port_alone, .. } = candidate;
-            return Err(Rejection { key, product, custom, trust, reason, message, by_port_alone });
+            let is_untold = by_port_alone && reason == ServiceReason::NotEnoughEvidence;
+            return Err(Rejection { key, product, custom, trust, reason, message, is_untold });
         };
         let precedence = Precedence {
             tenant: candidate.trust == Trust::Tenant,
@@ -60,9 +61,12 @@ impl PlannedTool {
             auth: candidate.auth,
             assumed: candidate.assumed,
             from_pods: candidate.from_pods,
+            from_identity: candidate.from_identity,
+            identity: candidate.identity,
             precedence,
             health: Health::Unknown,
             reason,
+            probe: String::new(),
             health_path: candidate.health_path,
             description: None,
             instructions: candidate.instructions,

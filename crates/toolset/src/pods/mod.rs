@@ -9,7 +9,10 @@ mod evidence;
 mod names;
 mod representatives;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use detectors::{ServiceView, pods::PodView};
 use k8s_openapi::api::core::v1::PodSpec;
@@ -26,6 +29,19 @@ pub use self::{
 /// Fails if a field has a value that the API server would refuse.
 pub fn view(spec: &PodSpec) -> serde_json::Result<PodView> {
     serde_json::from_value(serde_json::to_value(spec)?)
+}
+
+/// A hash of what decides which Pods a Service has and what they say about it: its uid, its selector and its ports. It
+/// differs between versions of the program.
+pub fn selects_hash(view: &ServiceView) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    view.uid.hash(&mut hasher);
+    view.selector.hash(&mut hasher);
+    for port in &view.ports {
+        (port.port, &port.name, format!("{:?}", port.target), format!("{:?}", port.protocol)).hash(&mut hasher);
+        port.app_protocol.hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// Whether a Service selects a Pod with these labels. A Service without a selector selects none.

@@ -3,7 +3,7 @@
 use crd_types::{ServiceReason, Trust};
 use detectors::{Assumed, Auth, Confidence, Product, Rank, ServiceKey};
 
-use super::{claim::Origin, remembered::FromPods};
+use super::{claim::Origin, remembered::Parts};
 use crate::endpoint::Endpoint;
 
 /// Whether a candidate is chosen.
@@ -46,7 +46,11 @@ pub struct Candidate {
     /// Whether its Pods belong to several controllers and differ.
     pub ambiguous_pods: bool,
     /// Which parts of it come from its Pods.
-    pub from_pods: FromPods,
+    pub from_pods: Parts,
+    /// Which parts of it come from an identity probe.
+    pub from_identity: Parts,
+    /// What was asked about its identity and the class of the answer, for people. Empty if nothing was asked.
+    pub identity: String,
     /// What recognised it.
     pub origin: Origin,
     /// Its place among the instances of its product.

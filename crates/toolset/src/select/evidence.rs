@@ -1,4 +1,6 @@
-//! Which Services have Pods that can add something to a plan.
+//! Which Services have Pods or answers that can add something to a plan.
+
+use std::borrow::Cow;
 
 use crd_types::{Mode, ServiceReason, State, ToolsetConfig, Trust};
 use detectors::{Confidence, ServiceType};
@@ -9,6 +11,7 @@ use super::{
     each_possible, pods_of, signature, source, trust,
 };
 use crate::{
+    identity::{self, IdentityQuestion},
     index::{Index, Recognised},
     pods::Pods,
 };
@@ -19,19 +22,51 @@ use crate::{
 /// the endpoint is assumed. A Service whose owner opted out, or which the spec or the rules of trust refuse, is not read.
 /// Neither is one that only a signature recognises.
 pub fn wanted(config: &ToolsetConfig, index: &Index, service: &Recognised) -> Option<Confidence> {
+    if pods_of(config, Trust::Trusted) == Pods::Ignored {
+        return None;
+    }
+    let claim = trusted_claim(config, index, service, Pods::Ignored)?;
+    is_open(&claim).then_some(claim.confidence)
+}
+
+/// What a Service is asked about its identity for a `ToolsetConfig`.
+///
+/// A Service of a Trusted source is asked if its product is not certain or its scheme is assumed, after its Pods have been
+/// read. A Service is not asked where its Pods are not read.
+pub fn question(config: &ToolsetConfig, index: &Index, service: &Recognised) -> Option<IdentityQuestion> {
+    if !identity::counts(config, Trust::Trusted) || service.annotations_are_malformed() {
+        return None;
+    }
+    let claim = trusted_claim(config, index, service, pods_of(config, Trust::Trusted))?;
+    identity::question(&service.view, &claim)
+}
+
+/// Calls `each` for what the Services are asked for a `ToolsetConfig`, by namespace and name.
+pub fn each_question(config: &ToolsetConfig, index: &Index, mut each: impl FnMut(IdentityQuestion)) {
+    if identity::counts(config, Trust::Trusted) {
+        each_possible(config, index, |service| question(config, index, service).into_iter().for_each(&mut each));
+    }
+}
+
+/// The claim of a Service of a Trusted source that selects Pods, unless somebody refuses it.
+fn trusted_claim<'i>(
+    config: &ToolsetConfig,
+    index: &Index,
+    service: &'i Recognised,
+    pods: Pods,
+) -> Option<Cow<'i, Claim>> {
     let view = &service.view;
-    let reads = config.spec.mode != Mode::Suspended && pods_of(config, Trust::Trusted) == Pods::Count;
     let selects = !view.selector.is_empty() && view.service_type != ServiceType::ExternalName;
-    if !reads || !selects || !service.is_interesting() || annotation::is_opted_out(view) {
+    if config.spec.mode == Mode::Suspended || !selects || !service.is_interesting() || annotation::is_opted_out(view) {
         return None;
     }
     let covering = source::covering(config, &view.key.namespace, index.namespace_labels(&view.key.namespace));
     let source = source::select(&covering, view).ok().filter(|source| source.trust == Trust::Trusted)?;
-    let by_signature = signature::claim(&config.spec.signatures, service, Pods::Ignored);
-    let claim = by_signature.as_ref().or_else(|| service.claim(Pods::Ignored))?;
+    let by_signature = signature::claim(&config.spec.signatures, service, pods).map(Cow::Owned);
+    let claim = by_signature.or_else(|| service.claim(pods).map(Cow::Borrowed))?;
     let refused = config.spec.detector(claim.product).state == State::Disabled
         || trust::refusal(view, index.readiness(&view.key), source, claim.product, false).is_some();
-    (!refused && is_open(claim)).then_some(claim.confidence)
+    (!refused).then_some(claim)
 }
 
 /// Calls `each` for the Services whose Pods are read for a `ToolsetConfig`, by namespace and name.

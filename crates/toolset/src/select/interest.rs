@@ -1,6 +1,6 @@
 //! Which changes concern a `ToolsetConfig`. After an event only those are planned whose plan can differ because of it.
 
-use crd_types::{OutputFormat, Signature, Source, State, ToolsetConfig, Trust};
+use crd_types::{IdentityMode, OutputFormat, Signature, Source, State, ToolsetConfig, Trust};
 use detectors::{ServiceKey, StringMap};
 
 use super::{annotation, signature, source};
@@ -13,6 +13,7 @@ pub struct Interest {
     sources: Vec<Source>,
     signatures: Vec<Signature>,
     pods: bool,
+    identity: bool,
     /// Whether the output depends on Services that nothing recognises any more, because their data sources are still in
     /// Grafana.
     remembers: bool,
@@ -26,6 +27,7 @@ impl Interest {
             sources: config.spec.sources.clone(),
             signatures: config.spec.signatures.clone(),
             pods: config.spec.evidence.pods == State::Enabled,
+            identity: config.spec.evidence.identity == IdentityMode::Probe,
             remembers: config.spec.output.writes(OutputFormat::GrafanaDatasources),
         }
     }
@@ -52,6 +54,10 @@ impl Interest {
                 let service = index.service(key).filter(|service| self.pods && self.recognises(service));
                 self.takes(key, service.into_iter(), index, |source| source.trust == Trust::Trusted)
             }
+            Change::Identity { key } => {
+                let service = index.service(key).filter(|service| self.identity && self.recognises(service));
+                self.takes(key, service.into_iter(), index, |source| source.trust == Trust::Trusted)
+            }
             // This holds also if no Service of the namespace is known, because it may have gone at the same time.
             Change::Namespace { name, before } => {
                 let after = index.namespace_labels(name);
@@ -68,7 +74,7 @@ impl Interest {
         let (key, before) = match change {
             Change::Service { key, before } => (key, before),
             Change::Readiness { key, before } => return index.readiness(key).manual && !before.manual,
-            Change::Pods { .. } | Change::Namespace { .. } => return false,
+            Change::Pods { .. } | Change::Identity { .. } | Change::Namespace { .. } => return false,
         };
         let offered = |service: &Recognised| {
             !annotation::is_opted_out(&service.view)

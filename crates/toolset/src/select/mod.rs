@@ -29,12 +29,17 @@ use self::{
     annotation::{Annotations, Malformed},
     candidate::{Candidate, CandidateOutcome, Selection},
     claim::{Claim, ClaimOutcome, Origin},
-    remembered::{FromPods, Memory},
+    remembered::{Memory, Parts},
 };
 use crate::{
+    identity::{self, Identified},
     index::{Index, Recognised},
     pods::Pods,
 };
+
+/// What makes a Service certain whose rule has no better advice.
+pub(crate) const ADVICE: &str =
+    "Annotate the Service with kubernaut.io/toolset: enabled and kubernaut.io/toolset-type.";
 
 /// What a selection, a plan and a rendering are made for.
 #[derive(Clone, Copy, Debug)]
@@ -121,9 +126,12 @@ fn judge(
         None => service.claim(pods).map(Cow::Borrowed),
     };
     let is_known = service.pods().is_some();
-    let before = remembered.filter(|_| pods == Pods::Count && !is_known).and_then(|remembered| remembered(&view.key));
-    let kept =
-        claim.as_deref().zip(before).and_then(|(claim, before)| remembered::applied(claim, view, stated, &before));
+    let before = remembered.and_then(|remembered| remembered(&view.key));
+    let before_pods = before.as_ref().filter(|_| pods == Pods::Count && !is_known);
+    let kept = claim
+        .as_deref()
+        .zip(before_pods)
+        .and_then(|(claim, before)| remembered::applied(claim, view, stated, before, before.from_pods));
     let (claim, from_pods) = if let Some((kept, from_pods)) = kept {
         (Some(Cow::Owned(kept)), from_pods)
     } else {
@@ -131,18 +139,25 @@ fn judge(
         let from_pods = counted.map(|counted| from_pods(ctx.config, service, counted)).unwrap_or_default();
         (claim, from_pods)
     };
+    let asked = claim.as_deref().filter(|_| malformed.is_none() && identity::counts(ctx.config, source.trust));
+    let identified = asked.and_then(|claim| identity::identified(claim, service, stated, before.as_ref()));
+    let (claim, from_identity, said) = match identified {
+        Some(Identified { claim, parts, said }) => (Some(Cow::Owned(claim)), parts, said),
+        None => (claim, Parts::NOTHING, String::new()),
+    };
     if claim.is_none() && malformed.is_none() && stated == Annotations::nothing() {
         return None;
     }
     let outcome = outcome(ctx, index, service, source, claim.as_deref(), stated, malformed);
     let ambiguous_pods = pods == Pods::Count && service.pods().is_some_and(|evidence| evidence.ambiguous);
-    Some(Candidate { ambiguous_pods, from_pods, ..candidate(view, source, claim.as_deref(), stated, outcome) })
+    let candidate = candidate(view, source, claim.as_deref(), stated, outcome);
+    Some(Candidate { ambiguous_pods, from_pods, from_identity, identity: said, ..candidate })
 }
 
 /// Which parts of a claim come from Pods.
-fn from_pods(config: &ToolsetConfig, service: &Recognised, counted: &Claim) -> FromPods {
+fn from_pods(config: &ToolsetConfig, service: &Recognised, counted: &Claim) -> Parts {
     let by_signature = signature::claim(&config.spec.signatures, service, Pods::Ignored);
-    FromPods::between(by_signature.as_ref().or_else(|| service.claim(Pods::Ignored)), counted)
+    Parts::between(by_signature.as_ref().or_else(|| service.claim(Pods::Ignored)), counted)
 }
 
 /// Whether what Pods say counts for the Services of a source.
@@ -172,7 +187,9 @@ fn candidate(
         auth: claim.map(|claim| claim.auth).unwrap_or_default(),
         assumed: claim.map(|claim| claim.assumed).unwrap_or_default(),
         ambiguous_pods: false,
-        from_pods: FromPods::NOTHING,
+        from_pods: Parts::NOTHING,
+        from_identity: Parts::NOTHING,
+        identity: String::new(),
         origin: claim.map_or(Origin::Annotation, |claim| claim.origin.clone()),
         rank: claim.map(|claim| claim.rank).unwrap_or_default(),
         created: view.created,
@@ -226,10 +243,7 @@ fn outcome(
     };
     let wanted = detector.min_confidence;
     if claim.confidence < wanted {
-        let hint = claim
-            .hint
-            .as_deref()
-            .unwrap_or("Annotate the Service with kubernaut.io/toolset: enabled and kubernaut.io/toolset-type.");
+        let hint = claim.hint.as_deref().unwrap_or(ADVICE);
         let message = format!(
             "This Service looks like {} with confidence {}, but confidence {wanted} is required. {hint}",
             claim.product, claim.confidence

@@ -1,4 +1,4 @@
-//! What only Pods show of a Service, and how its entry keeps that while its Pods are not known.
+//! What only Pods or an identity probe show of a Service, and how its entry keeps that while they are not known.
 
 use crd_types::ServiceReason;
 use detectors::{Confidence, Product, Protocol, ServiceKey, ServiceView, Target};
@@ -9,10 +9,10 @@ use super::{
 };
 use crate::endpoint::Endpoint;
 
-/// Which parts of an entry come from Pods, so the Service alone does not show them.
+/// Which parts of an entry come from Pods or from an identity probe, so the Service alone does not show them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-pub struct FromPods {
+pub struct Parts {
     /// The product, or how sure it is, or that the Service is an endpoint at all.
     pub product: bool,
     /// The port.
@@ -23,13 +23,24 @@ pub struct FromPods {
     pub path: bool,
 }
 
-impl FromPods {
-    /// Nothing comes from Pods.
+impl Parts {
+    /// No part.
     pub const NOTHING: Self = Self { product: false, port: false, scheme: false, path: false };
 
-    /// Whether something comes from Pods.
+    /// Whether there is one.
     pub fn is_any(self) -> bool {
         self != Self::NOTHING
+    }
+
+    /// The parts of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            product: self.product || other.product,
+            port: self.port || other.port,
+            scheme: self.scheme || other.scheme,
+            path: self.path || other.path,
+        }
     }
 
     /// What a claim with Pods has that the one without them does not have.
@@ -71,7 +82,11 @@ pub struct Remembered {
     /// How sure the recognition was.
     pub confidence: Confidence,
     /// Which of this comes from its Pods. The rest is not kept.
-    pub from_pods: FromPods,
+    pub from_pods: Parts,
+    /// Which of this comes from an identity probe.
+    pub from_identity: Parts,
+    /// What was asked about its identity and the class of the answer, for people.
+    pub identity: String,
 }
 
 /// Reads how a Service is in the output.
@@ -79,15 +94,16 @@ pub type Memory<'a> = &'a dyn Fn(&ServiceKey) -> Option<Remembered>;
 
 /// The claim with what only Pods can show, as the output has it. Everything that the Service shows or somebody states
 /// stays. `None` if nothing of it applies, else also which parts are kept.
-pub(super) fn applied(
+pub(crate) fn applied(
     claim: &Claim,
     view: &ServiceView,
     stated: &Annotations,
     remembered: &Remembered,
-) -> Option<(Claim, FromPods)> {
-    let (mut claim, mut from_pods) = (claim.clone(), remembered.from_pods);
-    from_pods.scheme &= stated.scheme.is_none();
-    from_pods.path &= stated.path.is_none();
+    parts: Parts,
+) -> Option<(Claim, Parts)> {
+    let (mut claim, mut kept) = (claim.clone(), parts);
+    kept.scheme &= stated.scheme.is_none();
+    kept.path &= stated.path.is_none();
     let Endpoint { scheme, port, path, .. } = &remembered.endpoint;
     let is_declared = view.ports.iter().any(|one| one.port == *port && one.protocol == Protocol::Tcp);
     let same = claim.product == remembered.product;
@@ -95,26 +111,26 @@ pub(super) fn applied(
     let may_choose_port = !matches!(claim.origin, Origin::Signature(_)) && stated.port.is_none();
     match &mut claim.outcome {
         // Where the port does not come from Pods, an override can have changed it.
-        ClaimOutcome::Target(target) if same && (target.port == *port || !from_pods.port) => {
-            from_pods.port = false;
-            from_pods.product &= claim.confidence < remembered.confidence;
-            from_pods.scheme &= claim.assumed.scheme;
-            from_pods.path &= claim.assumed.path;
-            if from_pods.scheme {
+        ClaimOutcome::Target(target) if same && (target.port == *port || !kept.port) => {
+            kept.port = false;
+            kept.product &= claim.confidence < remembered.confidence;
+            kept.scheme &= claim.assumed.scheme;
+            kept.path &= claim.assumed.path;
+            if kept.scheme {
                 target.scheme = *scheme;
             }
-            if from_pods.path {
+            if kept.path {
                 target.path = path.clone().into();
             }
         }
-        ClaimOutcome::Target(target) if same && from_pods.port && is_declared && may_choose_port => {
+        ClaimOutcome::Target(target) if same && kept.port && is_declared && may_choose_port => {
             target.port = *port;
             target.scheme = stated.scheme.unwrap_or(*scheme);
             target.path = stated.path.clone().unwrap_or_else(|| path.clone()).into();
         }
         ClaimOutcome::Target(_)
         | ClaimOutcome::Rejected { reason: ServiceReason::NotAnEndpoint | ServiceReason::NoUsablePort, .. }
-            if from_pods.product && by_rules && is_declared && may_choose_port =>
+            if kept.product && by_rules && is_declared && may_choose_port =>
         {
             claim.product = remembered.product;
             let path = stated.path.clone().unwrap_or_else(|| path.clone());
@@ -123,10 +139,10 @@ pub(super) fn applied(
         }
         _ => return None,
     }
-    if from_pods.product {
+    if kept.product {
         claim.confidence = claim.confidence.max(remembered.confidence);
     }
-    from_pods.is_any().then_some((claim, from_pods))
+    kept.is_any().then_some((claim, kept))
 }
 
 #[cfg(test)]
@@ -141,16 +157,17 @@ mod tests {
         pipeline,
     };
 
-    const ALL: FromPods = FromPods { product: true, port: true, scheme: true, path: true };
+    const ALL: Parts = Parts { product: true, port: true, scheme: true, path: true };
 
-    fn remembered(product: Product, port: u16, from_pods: FromPods) -> Remembered {
+    fn remembered(product: Product, port: u16, from_pods: Parts) -> Remembered {
         let key = ServiceKey::new("monitoring", "g");
         let endpoint = Endpoint::of_service(&key, Scheme::Https, port, "/kept", DEFAULT_CLUSTER_DOMAIN).unwrap();
-        Remembered { product, endpoint, confidence: Confidence::High, from_pods }
+        let (confidence, from_identity, identity) = (Confidence::High, Parts::NOTHING, String::new());
+        Remembered { product, endpoint, confidence, from_pods, from_identity, identity }
     }
 
     /// The endpoint of the only tool, without its host, and which parts come from Pods.
-    fn planned(view: ServiceView, remembered: &Remembered) -> (String, FromPods) {
+    fn planned(view: ServiceView, remembered: &Remembered) -> (String, Parts) {
         let outcome = pipeline::run(pipeline::Input {
             config: &trusting_monitoring(),
             cluster_domain: DEFAULT_CLUSTER_DOMAIN,
@@ -168,20 +185,20 @@ mod tests {
 
     #[test]
     fn an_entry_keeps_the_parts_that_come_from_pods_and_no_others() {
-        let path = FromPods { path: true, ..FromPods::NOTHING };
+        let path = Parts { path: true, ..Parts::NOTHING };
         let grafana = || grafana("monitoring", "g");
         assert_eq!(planned(grafana(), &remembered(Product::Grafana, 80, path)), ("http://:80/kept".to_owned(), path));
-        let kept = FromPods { scheme: true, path: true, ..FromPods::NOTHING };
+        let kept = Parts { scheme: true, path: true, ..Parts::NOTHING };
         assert_eq!(planned(grafana(), &remembered(Product::Grafana, 80, ALL)), ("https://:80/kept".to_owned(), kept));
         let other = planned(grafana(), &remembered(Product::Grafana, 81, ALL));
-        assert_eq!(other, ("http://:80".to_owned(), FromPods::NOTHING), "the Service does not declare that port");
+        assert_eq!(other, ("http://:80".to_owned(), Parts::NOTHING), "the Service does not declare that port");
         let product = planned(grafana(), &remembered(Product::Loki, 80, ALL));
-        assert_eq!(product, ("http://:80".to_owned(), FromPods::NOTHING), "the Service shows its product");
+        assert_eq!(product, ("http://:80".to_owned(), Parts::NOTHING), "the Service shows its product");
     }
 
     #[test]
     fn a_path_is_kept_where_an_override_chose_the_port() {
-        let path = FromPods { path: true, ..FromPods::NOTHING };
+        let path = Parts { path: true, ..Parts::NOTHING };
         let kept = planned(grafana("monitoring", "g"), &remembered(Product::Grafana, 8081, path));
         assert_eq!(kept, ("http://:80/kept".to_owned(), path));
     }
@@ -190,7 +207,7 @@ mod tests {
     fn what_somebody_states_is_not_kept() {
         let stated = [("kubernaut.io/toolset-path", "/stated"), ("kubernaut.io/toolset-scheme", "http")];
         let view = annotated(grafana("monitoring", "g"), &stated);
-        let as_stated = ("http://:80/stated".to_owned(), FromPods::NOTHING);
+        let as_stated = ("http://:80/stated".to_owned(), Parts::NOTHING);
         assert_eq!(planned(view, &remembered(Product::Grafana, 80, ALL)), as_stated);
     }
 
@@ -199,8 +216,8 @@ mod tests {
         fn the_names_of_the_parts_are_read_back(
             (product, port, scheme, path) in any::<(bool, bool, bool, bool)>(),
         ) {
-            let parts = FromPods { product, port, scheme, path };
-            prop_assert_eq!(FromPods::listed(&parts.names()), parts);
+            let parts = Parts { product, port, scheme, path };
+            prop_assert_eq!(Parts::listed(&parts.names()), parts);
         }
     }
 }

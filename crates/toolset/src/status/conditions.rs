@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     phrases::{counted, listed},
+    plan::Plan,
     tool::Note,
 };
 
@@ -28,7 +29,7 @@ pub(super) fn all(
 ) -> impl Iterator<Item = PendingCondition> {
     let always = [
         ready(config, observed),
-        inputs_synced(observed.inputs),
+        inputs_synced(observed),
         output_applied(config, observed),
         overrides_applied(observed, old),
     ];
@@ -156,8 +157,10 @@ fn worst(inputs: &Inputs) -> Option<Problem> {
     })
 }
 
-fn inputs_synced(inputs: &Inputs) -> PendingCondition {
-    let problem = worst(inputs).or_else(|| partly_held(inputs)).or_else(|| unwatched(inputs));
+fn inputs_synced(observed: &Observed<'_>) -> PendingCondition {
+    let inputs = observed.inputs;
+    let suspect = || observed.plan.and_then(suspect_probes);
+    let problem = worst(inputs).or_else(|| partly_held(inputs)).or_else(suspect).or_else(|| unwatched(inputs));
     match problem {
         Some(problem) => {
             PendingCondition::new(ConditionType::InputsSynced, problem.status, problem.reason, problem.message)
@@ -197,6 +200,19 @@ fn partly_held(inputs: &Inputs) -> Option<Problem> {
         input.plural()
     );
     Some(Problem { status: "False", reason: Reason::InputPartiallyHeld, message })
+}
+
+/// Probes fail, and the operator's own network may be the cause.
+fn suspect_probes(plan: &Plan) -> Option<Problem> {
+    let count = plan.suspect();
+    let message = || {
+        format!(
+            "The operator cannot reach the Pods of {}, and too few other Services can be reached. The operator's own \
+             network may be the cause, so these tools stay as they are. Check the NetworkPolicies of the operator.",
+            counted(count, "tool")
+        )
+    };
+    (count > 0).then(|| Problem { status: "False", reason: Reason::ProbeSuspect, message: message() })
 }
 
 /// A source names a namespace that the operator does not watch.

@@ -87,6 +87,9 @@ fn tool_status(tool: &Tool) -> ToolStatus {
         confidence: tool.confidence.to_string(),
         evidence: tool.decided_by.chars().take(MAX_EVIDENCE).collect(),
         from_pods: tool.from_pods.names(),
+        from_identity: tool.from_identity.names(),
+        identity: cut(tool.identity.clone()),
+        probe: cut(tool.probe.clone()),
         health: tool.health.as_str().to_owned(),
         reason: if tool.health == Health::Unhealthy && tool.reason == ServiceReason::Selected {
             ServiceReason::Unhealthy.as_str().to_owned()

@@ -253,7 +253,7 @@ fn an_outage_removes_no_data_source_whatever_the_spec_says() {
     let config = for_grafana(json!({"health": {"mode": "Endpoints", "effect": "Withhold", "withholdAfterSeconds": 0}}));
     let mut stage = HealthStage::default();
     let time = |_: &str| HealthTime { now: Duration::from_secs(10_000), frozen: false };
-    let health = HealthInput::Observed { stage: &mut stage, time: &time, in_output: &BTreeSet::new };
+    let health = HealthInput::Observed { stage: &mut stage, time: &time, in_output: &BTreeSet::new, probed: None };
     let (plan, rendered) = run(&config, &index, health, None);
     let file: Value = serde_saphyr::from_str(&text(&rendered, &config)).unwrap();
     assert_eq!(names(&file, "datasources"), [name("down"), name("up")]);

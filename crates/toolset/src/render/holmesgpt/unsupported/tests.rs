@@ -113,6 +113,7 @@ fn messages(formats: &serde_json::Value, index: &Index) -> Vec<String> {
             stage: &mut HealthStage::default(),
             time: &|_| crate::health::HealthTime::default(),
             in_output: &BTreeSet::new,
+            probed: None,
         },
         legacy_overrides: None,
         base: None,
