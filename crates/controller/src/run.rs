@@ -23,7 +23,8 @@ use crate::{
     },
     args::Args,
     audit,
-    cluster::{Cluster, PodReader, Scope, Supervisor, ToolsetConfigs, Triggers},
+    cluster::{Cluster, PodReader, Prober, Scope, Supervisor, ToolsetConfigs, Triggers},
+    dial::local::{ApiServer, Known},
     lease::Elector,
     metrics::Metrics,
     toolset_config::{Workers, report_unreadable, run_controller},
@@ -72,9 +73,13 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         leadership: fence.subscribe(),
     };
     tasks.spawn(reader.run());
+    let api_server = ApiServer { url, is_watched: cluster.scope.watches("default") };
+    let known = Arc::new(Known::new(client.clone(), api_server.clone()));
+    let shared = (cluster.clone(), triggers.clone(), metrics.clone());
+    tasks.spawn(Prober::new(shared, client.clone(), known, fence.subscribe())?.run());
 
     let installed = Installed::new(args.agents_dir.clone());
-    let agents = Arc::new(Agents::new(client.clone(), url, installed, Timing::of_process()));
+    let agents = Arc::new(Agents::new(client.clone(), api_server, installed, Timing::of_process()));
     let (stop, stops) = watch::channel(false);
     let workers = Arc::new(Workers {
         cluster,

@@ -1,28 +1,22 @@
-//! Asks one replica of the agent. It follows no redirect, uses no proxy, keeps no cookie, and reads no more than it must.
+//! Asks one replica of the agent.
 
-use std::{collections::BTreeSet, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, io, net::SocketAddr, time::Duration};
 
-use axum::{
-    body::{Body, to_bytes},
-    http::{HeaderValue, Request, Response, StatusCode, Uri, header},
-};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
-use rustls::{CertificateError, pki_types::ServerName};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    task::JoinSet,
-    time::timeout,
-};
-use tokio_rustls::TlsConnector;
+use axum::http::{HeaderMap, HeaderValue, header};
 
 use super::{
     answer::{self, Answer},
     installed::Access,
 };
-use crate::{api::NamespacedName, dial::connector};
+use crate::{
+    api::NamespacedName,
+    dial::{
+        http::{self, BodyEnd, Get, Limits},
+        tls::TlsFailure,
+    },
+};
 
-/// How long a connection may take, with TLS.
+/// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 /// The first request after a start of the agent waits until the agent has checked all its toolsets.
 pub(crate) const TOTAL: Duration = Duration::from_secs(30);
@@ -98,121 +92,61 @@ pub(crate) async fn ask(
     wanted: &BTreeSet<String>,
     total: Duration,
 ) -> Result<Answer, Failure> {
-    let exchange = async {
-        let host = format!("{}.{}.svc", service.name, service.namespace);
-        // `connect` and the handshake share one limit.
-        let connection = timeout(CONNECT, connect(address, &host, access)).await;
-        match connection.unwrap_or(Err(Failure::ConnectTimeout))? {
-            Connection::Plain(stream) => exchange(stream, &host, access).await,
-            Connection::Tls(stream) => exchange(*stream, &host, access).await,
-        }
-    };
-    let body = timeout(total, exchange).await.unwrap_or(Err(Failure::Timeout(total)))?;
-    answer::read(&body, wanted).ok_or(Failure::Unreadable)
-}
-
-enum Connection {
-    Plain(tokio::net::TcpStream),
-    Tls(Box<tokio_rustls::client::TlsStream<tokio::net::TcpStream>>),
-}
-
-async fn connect(address: SocketAddr, host: &str, access: &Access) -> Result<Connection, Failure> {
-    let stream = connector::connect(address, CONNECT).await.map_err(|error| of_connection(error.kind()))?;
-    let Some(config) = &access.tls else { return Ok(Connection::Plain(stream)) };
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| Failure::Tls)?;
-    let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(|error| of_tls(&error))?;
-    Ok(Connection::Tls(Box::new(stream)))
-}
-
-fn of_connection(error: io::ErrorKind) -> Failure {
-    match error {
-        io::ErrorKind::ConnectionRefused => Failure::Refused,
-        io::ErrorKind::TimedOut => Failure::ConnectTimeout,
-        other => Failure::NoConnection(other),
-    }
-}
-
-/// The kind of a failed handshake. rustls' own message repeats names of the certificate.
-fn of_tls(error: &io::Error) -> Failure {
-    let error = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
-    match error {
-        Some(rustls::Error::InvalidCertificate(why)) => Failure::Certificate(match why {
-            CertificateError::UnknownIssuer => "it is not signed by a certificate in caSecret",
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "it is not valid for the name of the Service, <service>.<namespace>.svc"
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "it is not valid yet",
-            _ => "it is malformed",
-        }),
-        _ => Failure::Tls,
-    }
-}
-
-/// Sends the request and reads the body of the answer.
-async fn exchange<S>(stream: S, host: &str, access: &Access) -> Result<Vec<u8>, Failure>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let mut builder = http1::Builder::new();
-    builder.max_buf_size(MOST_HEAD).max_headers(MOST_HEADERS);
-    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| of_http(&error))?;
-    // The task ends with this set.
-    let mut driver = JoinSet::new();
-    driver.spawn(connection);
-    let response = sender.send_request(request(host, access)).await.map_err(|error| of_http(&error))?;
-    body(response, access.key.is_some()).await
-}
-
-fn request(host: &str, access: &Access) -> Request<Body> {
-    let mut request = Request::new(Body::empty());
-    *request.uri_mut() = Uri::from_static(PATH);
-    let headers = request.headers_mut();
-    // The names of a Service and of a namespace are always valid in a header.
-    headers.extend(HeaderValue::from_str(host).map(|host| (header::HOST, host)));
-    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    headers
-        .insert(header::USER_AGENT, HeaderValue::from_static(concat!("toolset-operator/", env!("CARGO_PKG_VERSION"))));
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    if let Some(key) = &access.key {
-        headers.insert(KEY, key.clone());
-    }
-    request
-}
-
-async fn body(response: Response<Incoming>, has_key: bool) -> Result<Vec<u8>, Failure> {
-    match response.status() {
-        StatusCode::OK => {}
-        StatusCode::UNAUTHORIZED => return Err(Failure::Unauthorized { has_key }),
+    let host = format!("{}.{}.svc", service.name, service.namespace);
+    let limits = Limits { connect: CONNECT, total, head: MOST_HEAD, headers: MOST_HEADERS, body: MOST_BODY };
+    let headers = headers(access);
+    let get = Get { address, host: &host, path: PATH, tls: access.tls.clone(), headers, limits: &limits };
+    let started = http::send(get).await.map_err(|failure| of_dial(failure, total))?;
+    match started.status {
+        200 => {}
+        401 => return Err(Failure::Unauthorized { has_key: access.key.is_some() }),
         // A redirect, too. It is not followed.
-        other => return Err(Failure::Status(other.as_u16())),
+        other => return Err(Failure::Status(other)),
     }
-    let declared = response.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let declared = started.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: usize| length > MOST_BODY) {
         return Err(Failure::TooLarge);
     }
-    let bytes = to_bytes(Body::new(response.into_body()), MOST_BODY).await.map_err(|error| {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-        while let Some(error) = cause {
-            if let Some(error) = error.downcast_ref::<hyper::Error>() {
-                return of_http(error);
-            }
-            cause = error.source();
-        }
-        Failure::TooLarge
-    })?;
-    Ok(bytes.into())
+    match started.body().await {
+        (body, BodyEnd::Complete) => answer::read(&body, wanted).ok_or(Failure::Unreadable),
+        (_, BodyEnd::TooLarge) => Err(Failure::TooLarge),
+        (_, BodyEnd::Broken) => Err(Failure::Broken),
+        (_, BodyEnd::Timeout) => Err(Failure::Timeout(total)),
+    }
 }
 
-fn of_http(error: &hyper::Error) -> Failure {
-    if error.is_parse_too_large() {
-        Failure::TooLarge
-    } else if error.is_parse() {
-        Failure::Unreadable
-    } else {
-        Failure::Broken
+fn headers(access: &Access) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    if let Some(key) = &access.key {
+        headers.insert(KEY, key.clone());
     }
+    headers
+}
+
+fn of_dial(failure: http::Failure, total: Duration) -> Failure {
+    match failure {
+        http::Failure::Refused => Failure::Refused,
+        http::Failure::NoConnection(why) => Failure::NoConnection(why),
+        http::Failure::ConnectTimeout => Failure::ConnectTimeout,
+        http::Failure::Timeout => Failure::Timeout(total),
+        http::Failure::Reset | http::Failure::Broken => Failure::Broken,
+        http::Failure::Tls(why) => of_tls(why),
+        http::Failure::TooLarge => Failure::TooLarge,
+        // The names of a Service and of a namespace are always valid in a request.
+        http::Failure::Request | http::Failure::Unreadable => Failure::Unreadable,
+    }
+}
+
+fn of_tls(why: TlsFailure) -> Failure {
+    Failure::Certificate(match why {
+        TlsFailure::UnknownIssuer => "it is not signed by a certificate in caSecret",
+        TlsFailure::AnotherName => "it is not valid for the name of the Service, <service>.<namespace>.svc",
+        TlsFailure::Expired => "it has expired",
+        TlsFailure::NotValidYet => "it is not valid yet",
+        TlsFailure::InvalidCertificate => "it is malformed",
+        TlsFailure::Rejected | TlsFailure::Malformed => return Failure::Tls,
+    })
 }
 
 #[cfg(test)]

@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn certificates_mean_https_and_are_never_ignored() {
-        let pem = include_bytes!("client/test-ca.pem");
+        let pem = include_bytes!("../dial/tls/test-ca.pem");
         let certified = json!({"caFile": "ca", "apiKeyFile": "key"});
         let folder = Folder::new("implied").with(&json!([agent(&certified)])).file("key", b"k").file("ca", pem);
         assert!(folder.access().unwrap().tls.is_some(), "the key would be sent over plain HTTP");

@@ -10,26 +10,25 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use tokio::{sync::Semaphore, time::Instant};
+use toolset::convert;
 use tracing::debug;
 
 use super::{
     answer::Answer,
     client,
     installed::{Access, Installed},
-    replicas::{self, Candidate, Candidates},
+    replicas::{self, Candidates},
     schedule::Timing,
     version::{OLDEST, Unsupported, Version},
     view::{Known, NoAnswer, Replica},
     watched::{Backends, PodId},
 };
 use crate::{
-    api::{
-        Cause, Error, NamespacedName,
-        backends::{self, BackendPod},
-    },
+    api::{Cause, Error, NamespacedName, backends},
     dial::{
-        address::{Reserved, parse},
-        local,
+        address::Reserved,
+        backends::Candidate,
+        local::{self, ApiServer, Unknown},
     },
 };
 
@@ -44,7 +43,7 @@ const AT_ONCE_IN_ALL: usize = 8;
 pub(crate) struct Agents {
     client: Client,
     /// The URL of the API server, which is never asked.
-    api_server: String,
+    api_server: ApiServer,
     installed: Installed,
     timing: Timing,
     permits: Semaphore,
@@ -73,7 +72,7 @@ struct Round<'a, L> {
     question: &'a Question,
     access: Access,
     service: NamespacedName,
-    selector: BTreeMap<String, String>,
+    backends: Arc<Backends>,
     reserved: Reserved,
     leads: &'a L,
 }
@@ -87,7 +86,7 @@ enum Stop {
 }
 
 impl Agents {
-    pub(crate) fn new(client: Client, api_server: String, installed: Installed, timing: Timing) -> Self {
+    pub(crate) fn new(client: Client, api_server: ApiServer, installed: Installed, timing: Timing) -> Self {
         Self { client, api_server, installed, timing, permits: Semaphore::new(AT_ONCE_IN_ALL) }
     }
 
@@ -138,7 +137,8 @@ impl Agents {
                 name.name
             ))
         })?;
-        let selector = replicas::check_service(&service).map_err(|why| {
+        let service = convert::service(&service.metadata, service.spec.as_ref());
+        replicas::check_service(&service).map_err(|why| {
             unreachable(format!(
                 "The operator does not send requests to Service {}, because {why}. The Service must select the Pods of the agent.",
                 name.name
@@ -153,18 +153,18 @@ impl Agents {
         if replicas::port(&service, &question.service.port) != Some(port) {
             return Err(Stop::Problem(Reason::AgentUnauthorized, unequal(&access, &question.service)));
         }
-        let (selector, port) = (selector.clone(), port.clone());
+        let port = port.clone();
         let slices = backends::slices(&self.client, &name).await.map_err(|error| stop(&name, error))?;
         let backends = Arc::new(Backends { service, port });
         let Candidates { pods, remarks } = backends.candidates(&slices);
         known.remarks = remarks;
-        known.backends = Some(backends);
+        known.backends = Some(Arc::clone(&backends));
         if pods.len() > MOST {
             known.remarks.push(format!("only {MOST} of {} replicas are checked", pods.len()));
         }
         known.ready = pods.iter().map(id).collect();
         let reserved = self.reserved().await?;
-        let round = Round { question, access, service: name, selector, reserved, leads };
+        let round = Round { question, access, service: name, backends, reserved, leads };
         let asked = stream::iter(pods.into_iter().take(MOST)).map(async |candidate| {
             let replica = self.replica(&candidate, &round).await;
             replica.map(|replica| (id(&candidate), replica))
@@ -192,14 +192,12 @@ impl Agents {
         // Only now, because the address can belong to another Pod a minute later.
         let name = round.service.sibling(&candidate.pod);
         let pod = backends::pod(&self.client, &name).await.map_err(|error| stop(&name, error))?;
-        let is_there = |pod: &BackendPod| {
-            pod.metadata.uid.as_ref() == Some(&candidate.uid) && pod.metadata.deletion_timestamp.is_none()
-        };
-        let Some(pod) = pod.filter(is_there) else { return Ok(None) };
+        let Some(pod) = pod.filter(|pod| candidate.is(pod)) else { return Ok(None) };
         let Question { version, wanted, too_old, .. } = round.question;
-        let found = match candidate.replica(&pod, &round.selector, &round.reserved, version.as_deref()) {
+        let Backends { service, port } = &*round.backends;
+        let found = match replicas::replica(candidate, &pod, (service, port), &round.reserved, version.as_deref()) {
             Ok(found) => found,
-            Err(why) => return Ok(Some(Replica::new(None, None, Err(NoAnswer::Refused(why))))),
+            Err(why) => return Ok(Some(Replica::new(None, None, Err(NoAnswer::Refused(why.to_string()))))),
         };
         let created = found.created.and_then(instant);
         let shown = match found.version {
@@ -239,17 +237,10 @@ impl Agents {
             );
             Stop::Problem(Reason::AgentUnreachable, message)
         };
-        let slice = backends::api_server_addresses(&self.client).await.map_err(|error| match error.cause() {
-            Cause::Forbidden => unknown(format!(
-                "{error}. Grant get on the EndpointSlice kubernetes in the namespace default, as the Helm chart does"
-            )),
-            _ => Stop::Api(error),
-        })?;
-        let mut api_server = local::api_server_addresses(&self.api_server).await.map_err(|host| {
-            unknown(format!("{host} cannot be resolved. Check the DNS configuration of the operator's Pod"))
-        })?;
-        api_server.extend(slice.iter().filter_map(|address| parse(address).ok()));
-        Ok(Reserved { api_server, own: local::own_addresses() })
+        local::reserved(&self.client, &self.api_server).await.map_err(|error| match error {
+            Unknown::Api(error) if error.cause() != Cause::Forbidden => Stop::Api(error),
+            error => unknown(error.to_string()),
+        })
     }
 }
 

@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::ServicePort;
+use detectors::{PortView, ServiceView};
 use kube::runtime::watcher::Event;
 
 use super::replicas::{self, Candidates};
-use crate::api::{backends::BackendSlice, thin::ThinService};
+use crate::api::backends::BackendSlice;
 
 /// The name and the uid of a Pod.
 pub(crate) type PodId = (String, String);
@@ -18,8 +18,8 @@ pub(crate) type PodId = (String, String);
 /// what a round leaves out does not start rounds.
 #[derive(Clone, Debug)]
 pub(crate) struct Backends {
-    pub(crate) service: ThinService,
-    pub(crate) port: ServicePort,
+    pub(crate) service: ServiceView,
+    pub(crate) port: PortView,
 }
 
 impl Backends {
@@ -35,7 +35,7 @@ impl Backends {
 
 impl PartialEq for Backends {
     fn eq(&self, other: &Self) -> bool {
-        let key = |one: &Self| (one.service.metadata.uid.clone(), one.port.clone());
+        let key = |one: &Self| (one.service.uid, one.port.clone());
         key(self) == key(other)
     }
 }
@@ -76,15 +76,17 @@ fn name(slice: &BackendSlice) -> String {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::core::v1::Service;
     use serde_json::json;
+    use toolset::convert;
 
     use super::*;
 
     fn backends() -> Backends {
         let service = json!({"metadata": {"name": "holmes", "namespace": "n", "uid": "service"}, "spec": {"selector": {"app": "holmes"}, "ports": [{"port": 80}]}});
-        let service: ThinService = serde_json::from_value(service).unwrap();
-        let port = service.spec.as_ref().unwrap().ports.as_ref().unwrap()[0].clone();
-        Backends { service, port }
+        let service: Service = serde_json::from_value(service).unwrap();
+        let service = convert::service(&service.metadata, service.spec.as_ref());
+        Backends { port: service.ports[0].clone(), service }
     }
 
     fn slice_of(manager: &str, kind: &str, name: &str, pods: &[(&str, bool)]) -> BackendSlice {

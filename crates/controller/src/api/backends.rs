@@ -1,7 +1,7 @@
 //! What leads from a Service to its Pods: the Service, its EndpointSlices and the Pods behind them. They are read as
 //! evidence, and when the operator is about to connect to the Pods.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{borrow::Cow, fmt};
 
 use detectors::pods::PodView;
 use k8s_openapi::{
@@ -18,7 +18,7 @@ use toolset::convert;
 
 use super::{
     client::within_timeout,
-    error::Error,
+    error::{Cause, Error},
     name::NamespacedName,
     observed::Observer,
     thin::{ThinService, metadata, stands_for},
@@ -116,11 +116,13 @@ pub(crate) struct PodSpec {
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub(crate) struct Container {
     pub(crate) name: String,
     pub(crate) image: String,
     pub(crate) ports: Vec<ContainerPort>,
+    /// `Always` makes a sidecar of an init container.
+    pub(crate) restart_policy: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -135,6 +137,7 @@ pub(crate) struct ContainerPort {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct PodStatus {
+    pub(crate) phase: String,
     #[serde(rename = "podIPs")]
     pub(crate) pod_ips: Vec<PodIp>,
     /// The addresses of its node. Clusters before Kubernetes 1.30 report only the first one.
@@ -199,16 +202,23 @@ pub(crate) async fn evidence_pod(client: &Client, name: &NamespacedName) -> Resu
 
 /// The addresses of the API server in the EndpointSlice `kubernetes` of the namespace `default`. The API server keeps this
 /// slice. Empty if there is none.
-pub(crate) async fn api_server_addresses(client: &Client) -> Result<Vec<String>, Error> {
+///
+/// An operator that watches the namespace may list its slices, and needs no further permission. Otherwise it needs one to
+/// get this slice.
+pub(crate) async fn api_server_addresses(client: &Client, may_list: bool) -> Result<Vec<String>, Error> {
     let api: Api<BackendSlice> = Api::namespaced(client.clone(), "default");
-    let slice = within_timeout(api.get_opt("kubernetes")).await?;
-    let endpoints = slice.and_then(|slice| slice.endpoints).unwrap_or_default();
-    Ok(endpoints.into_iter().flat_map(|endpoint| endpoint.addresses).collect())
-}
-
-/// Whether labels match the selector of a Service.
-pub(crate) fn matches(selector: &BTreeMap<String, String>, labels: Option<&BTreeMap<String, String>>) -> bool {
-    selector.iter().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
+    let get = async || within_timeout(api.get_opt("kubernetes")).await.map(|slice| slice.into_iter().collect());
+    let slices: Vec<BackendSlice> = if may_list {
+        let only = ListParams::default().fields("metadata.name=kubernetes");
+        match within_timeout(api.list(&only)).await {
+            Err(error) if error.cause() == Cause::Forbidden => get().await?,
+            listed => listed?.items,
+        }
+    } else {
+        get().await?
+    };
+    let endpoints = slices.into_iter().filter_map(|slice| slice.endpoints).flatten();
+    Ok(endpoints.flat_map(|endpoint| endpoint.addresses).collect())
 }
 
 #[cfg(test)]
@@ -252,9 +262,7 @@ mod tests {
         assert_eq!(pod.status.host_ip.as_deref(), Some("192.168.0.7"));
         assert_eq!((pod.status.host_ips.len(), pod.status.container_statuses.len()), (1, 1));
         assert!(!format!("{pod:?}").contains("secret"));
-        let selector = BTreeMap::from([("app".to_owned(), "holmes".to_owned())]);
-        assert!(matches(&selector, pod.metadata.labels.as_ref()));
-        assert!(!matches(&selector, None));
+        assert_eq!(pod.metadata.labels.unwrap()["app"], "holmes");
     }
 
     #[test]

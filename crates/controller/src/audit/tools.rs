@@ -217,7 +217,7 @@ mod tests {
             trust: Trust::Trusted,
             reason: ServiceReason::Unhealthy,
             message: String::new(),
-            by_port_alone: false,
+            is_untold: false,
         }];
         let plan = Plan { rejected, ..Plan::default() };
         let difference = Difference::between(&before, &after, Some(&plan));

@@ -5,6 +5,7 @@
 //!   watch ── events ──► feed/ ──► state (index, ToolsetConfigs, ConfigMaps) ── if affected ──► triggers ──► workers
 //!     └──── errors, contact, lists ──► watch_health ── if affected ──► triggers
 //! feed/ ── what changed ──► pods/ ── the Pods behind Services ──► state ── if affected ──► triggers
+//! workers ── which tools are probed ──► probes/ ── if the health of one changed ──► triggers
 //! ```
 //!
 //! Errors never enter a stream that triggers reconciles. In kube's `Controller`, the backoff of one forbidden watch
@@ -15,6 +16,7 @@ mod feed;
 mod flapping;
 mod needs;
 mod pods;
+mod probes;
 mod state;
 mod supervisor;
 mod toolset_configs;
@@ -26,6 +28,7 @@ pub(crate) use self::{
     config_maps::{ConfigMapState, Expected},
     needs::{Scope, config_maps as config_map_watches},
     pods::PodReader,
+    probes::Prober,
     state::Cluster,
     supervisor::Supervisor,
     toolset_configs::{Root, ToolsetConfigs, Unreadable, Written, same_status},

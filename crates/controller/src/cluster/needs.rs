@@ -17,6 +17,11 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
+    /// Whether the Services and the EndpointSlices of a namespace are watched.
+    pub(crate) fn watches(&self, namespace: &str) -> bool {
+        self.watch_namespaces.is_empty() || self.watch_namespaces.iter().any(|watched| watched == namespace)
+    }
+
     /// The watches that always run. `/ready` waits for them.
     pub(crate) fn always(&self) -> BTreeSet<WatchId> {
         let mut needed = BTreeSet::new();

@@ -18,6 +18,7 @@ use super::{
     flapping::{Concerned, Flapping, Part},
     needs::Scope,
     pods::PodReads,
+    probes::Probes,
     toolset_configs::ToolsetConfigs,
     triggers::Triggers,
     watch_health::{WatchId, Watches},
@@ -33,6 +34,8 @@ pub(crate) struct Cluster {
     pub(crate) config_maps: ConfigMaps,
     /// Which Pods are read, and which answers are still missing.
     pub(crate) pods: PodReads,
+    /// What is probed, and what the probes show.
+    pub(crate) probes: Probes,
     /// Reports that etcd was restored from a backup.
     pub(crate) restores: Restores,
     flapping: Arc<Flapping>,
@@ -50,6 +53,7 @@ impl Cluster {
             toolset_configs,
             config_maps: ConfigMaps::default(),
             pods: PodReads::default(),
+            probes: Probes::default(),
             restores: Restores::default(),
             flapping: Arc::default(),
             needs_changed: Notify::new(),
@@ -65,9 +69,16 @@ impl Cluster {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the reader of Pods that a Service changed.
+    /// Tells the reader of Pods and the prober that many Services may have changed.
+    pub(super) fn note_all(&self) {
+        self.pods.all_changed();
+        self.probes.all_changed();
+    }
+
+    /// Tells the reader of Pods and the prober that a Service changed.
     pub(super) fn note_service(&self, change: &Change) {
         let Change::Service { key, before } = change else { return };
+        self.probes.service_changed(key);
         let index = self.index();
         match index.service(key).filter(|service| service.is_interesting()) {
             Some(service) => self.pods.service_changed(&service.view),
@@ -76,8 +87,9 @@ impl Cluster {
         }
     }
 
-    /// Tells the reader of Pods that the EndpointSlices of a Service changed.
+    /// Tells the reader of Pods and the prober that the EndpointSlices of a Service changed.
     pub(super) fn note_slices(&self, key: &ServiceKey) {
+        self.probes.slices_changed(key);
         let index = self.index();
         if let Some(service) = index.service(key).filter(|service| service.is_interesting()) {
             self.pods.changed(&service.view.key);
@@ -106,7 +118,7 @@ impl Cluster {
                 Change::Service { key, .. } => Some((key.clone(), Part::Object)),
                 Change::Readiness { key, .. } if index.readiness(key).serving => Some((key.clone(), Part::Ready)),
                 Change::Readiness { key, .. } => Some((key.clone(), Part::NotReady)),
-                Change::Pods { .. } | Change::Namespace { .. } => None,
+                Change::Pods { .. } | Change::Identity { .. } | Change::Namespace { .. } => None,
             };
             let mut concerned = Concerned::default();
             self.toolset_configs.for_each(|name, _, interest| {

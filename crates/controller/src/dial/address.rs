@@ -19,7 +19,7 @@ pub(crate) struct Reserved {
 }
 
 /// Why the operator does not connect to an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Refused {
     /// It is not written as the API server writes addresses.
     Malformed,
@@ -52,7 +52,7 @@ impl fmt::Display for Refused {
 }
 
 /// Metadata services at addresses that are not link-local.
-const METADATA: [IpAddr; 4] = [
+const METADATA: [IpAddr; 7] = [
     // Alibaba Cloud.
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     // Azure's host agent.
@@ -61,15 +61,21 @@ const METADATA: [IpAddr; 4] = [
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
     // Google Cloud. AWS has a prefix.
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+    // Oracle Cloud.
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe)),
+    // Scaleway.
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42)),
+    // Akamai (Linode).
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1)),
 ];
 
-/// Reads an address and normalises it. Other spellings of IPv4 addresses, such as `0251.0376.0251.0376` and
-/// `2852039166`, are malformed, and so is an address with a zone.
+/// Reads an address. An IPv4-mapped one is read as the IPv4 address, which the kernel connects to. Other spellings of
+/// IPv4 addresses, such as `0251.0376.0251.0376` and `2852039166`, are malformed, and so is an address with a zone.
 pub(crate) fn parse(text: &str) -> Result<IpAddr, Refused> {
-    text.parse().map(normalised).map_err(|_| Refused::Malformed)
+    text.parse().map(|address: IpAddr| address.to_canonical()).map_err(|_| Refused::Malformed)
 }
 
-/// The IPv4 address that an IPv6 address stands for, if it does: mapped, compatible, NAT64 and 6to4.
+/// The IPv4 address that an IPv6 address leads to, if it does: mapped, compatible, NAT64 and 6to4.
 pub(crate) fn normalised(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     let [s0, s1, s2, s3, s4, s5, s6, s7] = v6.segments();
@@ -87,10 +93,11 @@ pub(crate) fn normalised(address: IpAddr) -> IpAddr {
 }
 
 impl Reserved {
-    /// Whether the operator may connect to a normalised address.
+    /// Whether the operator may connect to an address.
     ///
     /// Fails with the reason if not.
-    pub(crate) fn check(&self, address: IpAddr) -> Result<(), Refused> {
+    pub(crate) fn check(&self, written: IpAddr) -> Result<(), Refused> {
+        let address = normalised(written);
         if METADATA.contains(&address) {
             return Err(Refused::Metadata);
         }
@@ -104,7 +111,8 @@ impl Reserved {
         if self.own.contains(&address) {
             return Err(Refused::Own);
         }
-        Ok(())
+        // A Pod has no address of a translator or a tunnel. Behind one, the packet leaves for somebody else.
+        if address == written.to_canonical() { Ok(()) } else { Err(Refused::Special) }
     }
 }
 
@@ -131,9 +139,10 @@ fn check_v6(address: Ipv6Addr) -> Result<(), Refused> {
         [0xff00..=0xffff, ..] => Refused::Multicast,
         // AWS: the metadata of the machine, the credentials of Pods, and other services of the node.
         [0xfd00, 0xec2, ..] => Refused::Metadata,
-        // Site-local, Teredo, NAT64 with a local prefix, ISATAP, and what discards.
-        [0xfec0..=0xfeff, ..]
-        | [0x2001, 0, ..]
+        // Site-local, segment routing, protocol assignments with Teredo, NAT64 with a local prefix, ISATAP, and what
+        // discards.
+        [0xfec0..=0xfeff | 0x5f00, ..]
+        | [0x2001, 0..=0x1ff, ..]
         | [0x64, 0xff9b, 1, ..]
         | [_, _, _, _, 0 | 0x200, 0x5efe, _, _]
         | [0x100, 0, 0, 0, ..] => Refused::Special,
@@ -176,6 +185,9 @@ mod tests {
             ("fd00:ec2::23", Refused::Metadata),
             ("fd00:ec2:1:2::3", Refused::Metadata),
             ("fd20:ce::254", Refused::Metadata),
+            ("fd00:c1::a9fe:a9fe", Refused::Metadata),
+            ("fd00:42::42", Refused::Metadata),
+            ("fd00:a9fe:a9fe::1", Refused::Metadata),
             ("224.0.0.1", Refused::Multicast),
             ("239.255.255.255", Refused::Multicast),
             ("ff02::1", Refused::Multicast),
@@ -184,6 +196,14 @@ mod tests {
             ("192.0.0.8", Refused::Special),
             ("fec0::1", Refused::Special),
             ("2001::1", Refused::Special),
+            ("2001:1::1", Refused::Special),
+            ("2001:20::1", Refused::Special),
+            ("5f00::1", Refused::Special),
+            // These lead to addresses that are allowed themselves.
+            ("2002:a01:203::1", Refused::Special),
+            ("64:ff9b::10.1.2.3", Refused::Special),
+            ("::10.1.2.3", Refused::Special),
+            ("::ffff:0:10.1.2.3", Refused::Special),
             ("64:ff9b:1::a9fe:a9fe", Refused::Special),
             ("fd00::5efe:7f00:1", Refused::Special),
             ("10.96.0.1", Refused::ApiServer),
@@ -252,20 +272,21 @@ mod tests {
             let (high, low) = (a << 8 | b, c << 8 | d);
             let reserved = Reserved::default();
             let expected = reserved.check(IpAddr::V4(v4));
+            prop_assert_eq!(reserved.check(IpAddr::V6(v4.to_ipv6_mapped())), expected);
             for v6 in [
-                v4.to_ipv6_mapped(),
                 Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low),
                 Ipv6Addr::new(0x2002, high, low, 0, 0, 0, 0, 0),
             ] {
-                prop_assert_eq!(reserved.check(normalised(IpAddr::V6(v6))), expected);
+                prop_assert_eq!(reserved.check(IpAddr::V6(v6)), expected.and(Err(Refused::Special)));
             }
         }
 
         #[test]
         fn nothing_that_std_calls_local_is_allowed(bits: u128) {
-            let address = normalised(IpAddr::V6(Ipv6Addr::from(bits)));
+            let written = IpAddr::V6(Ipv6Addr::from(bits));
+            let address = normalised(written);
             let local = address.is_loopback() || address.is_multicast() || address.is_unspecified();
-            prop_assert!(!local || Reserved::default().check(address).is_err());
+            prop_assert!(!local || Reserved::default().check(written).is_err());
         }
     }
 }

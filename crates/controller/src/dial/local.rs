@@ -1,22 +1,120 @@
-//! The addresses of the operator's own Pod and of the API server.
+//! What is never called: the addresses of the operator's own Pod and of the API server.
 
 use std::{
     collections::BTreeSet,
-    env, fs,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    env, fmt, fs,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    sync::Arc,
     time::Duration,
 };
 
 use axum::http::Uri;
-use tokio::{net::lookup_host, time::timeout};
+use kube::Client;
+use tokio::{
+    net::lookup_host,
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 
-use super::address::{normalised, parse};
+use super::address::{Reserved, normalised, parse};
+use crate::api::{Cause, Error, backends};
 
 /// How long the lookup of the API server's name may take.
 const LOOKUP: Duration = Duration::from_secs(2);
+/// How long the addresses are used. Those of the API server change when a machine of the control plane is replaced, and
+/// nothing tells the operator.
+const MAX_AGE: Duration = Duration::from_secs(60);
+
+/// Why the addresses that must not be called are not known. Then nothing is called.
+#[derive(Debug)]
+pub(crate) enum Unknown {
+    /// The EndpointSlice of the API server cannot be read.
+    Api(Error),
+    /// This host cannot be resolved.
+    Host(String),
+    /// The machine lists no address of its own.
+    Own,
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Api(error) if error.cause() == Cause::Forbidden => write!(
+                f,
+                "{error}. Grant get on the EndpointSlice kubernetes in the namespace default, as the Helm chart does"
+            ),
+            Self::Api(error) => error.fmt(f),
+            Self::Host(host) => {
+                write!(f, "{host} cannot be resolved. Check the DNS configuration of the operator's Pod")
+            }
+            Self::Own => f.write_str("/proc/net does not list the operator's own addresses"),
+        }
+    }
+}
+
+/// The API server, as this process knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiServer {
+    /// The URL of the client.
+    pub(crate) url: String,
+    /// Whether the operator watches the namespace of its EndpointSlice.
+    pub(crate) is_watched: bool,
+}
+
+/// The addresses that are never called.
+///
+/// Fails if not all of them are known.
+pub(crate) async fn reserved(client: &Client, server: &ApiServer) -> Result<Reserved, Unknown> {
+    let slice = backends::api_server_addresses(client, server.is_watched).await.map_err(Unknown::Api)?;
+    let mut api_server = api_server_addresses(&server.url).await.map_err(Unknown::Host)?;
+    api_server.extend(slice.iter().filter_map(|address| parse(address).ok()).map(normalised));
+    let mut own = own_addresses();
+    own.extend(api_server.iter().filter_map(|address| source_towards(*address)));
+    // A sandbox without these files shows the loopback address at most.
+    if own.iter().all(IpAddr::is_loopback) && !api_server.iter().all(IpAddr::is_loopback) {
+        return Err(Unknown::Own);
+    }
+    Ok(Reserved { api_server, own })
+}
+
+/// The addresses that are never called, read again when they are older than a minute.
+pub(crate) struct Known {
+    client: Client,
+    server: ApiServer,
+    last: Mutex<Option<(Instant, Arc<Reserved>)>>,
+}
+
+impl Known {
+    pub(crate) fn new(client: Client, server: ApiServer) -> Self {
+        Self { client, server, last: Mutex::default() }
+    }
+
+    /// The addresses as they were at most a minute ago. Concurrent calls wait for the same request.
+    ///
+    /// Fails if they are older and cannot be read.
+    pub(crate) async fn reserved(&self) -> Result<Arc<Reserved>, Unknown> {
+        let mut last = self.last.lock().await;
+        if let Some((at, reserved)) = &*last
+            && at.elapsed() < MAX_AGE
+        {
+            return Ok(Arc::clone(reserved));
+        }
+        let reserved = Arc::new(reserved(&self.client, &self.server).await?);
+        *last = Some((Instant::now(), Arc::clone(&reserved)));
+        Ok(reserved)
+    }
+}
+
+/// The own address from which packets to another address leave. No packet is sent, because UDP has no connections.
+fn source_towards(address: IpAddr) -> Option<IpAddr> {
+    let any = if address.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
+    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
+    socket.connect(SocketAddr::new(address, 443)).ok()?;
+    socket.local_addr().ok().map(|own| normalised(own.ip()))
+}
 
 /// The addresses of this machine's interfaces, as Linux lists them. In a Pod these are the addresses of the Pod.
-pub(crate) fn own_addresses() -> BTreeSet<IpAddr> {
+fn own_addresses() -> BTreeSet<IpAddr> {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     v4_addresses(&read("/proc/net/fib_trie")).into_iter().chain(v6_addresses(&read("/proc/net/if_inet6"))).collect()
 }
@@ -44,8 +142,8 @@ fn v6_addresses(if_inet6: &str) -> BTreeSet<IpAddr> {
 
 /// The addresses by which this process reaches the API server: those of the client's URL and of the environment.
 ///
-/// Fails with the name that cannot be resolved. Without all addresses, nobody knows what must not be called.
-pub(crate) async fn api_server_addresses(url: &str) -> Result<BTreeSet<IpAddr>, String> {
+/// Fails with the name that cannot be resolved. Without all addresses, it is not known what must not be called.
+async fn api_server_addresses(url: &str) -> Result<BTreeSet<IpAddr>, String> {
     let of_environment =
         env::var("KUBERNETES_SERVICE_HOST").ok().filter(|host| !host.is_empty()).map(|host| (host, 443));
     let of_url = authority(url).ok_or_else(|| url.to_owned())?;
@@ -59,7 +157,7 @@ pub(crate) async fn api_server_addresses(url: &str) -> Result<BTreeSet<IpAddr>, 
 /// The addresses of a host, normalised. The environment and the URL can contain a name.
 async fn addresses_of((host, port): (String, u16)) -> Result<BTreeSet<IpAddr>, String> {
     if let Ok(address) = parse(&host) {
-        return Ok([address].into());
+        return Ok([normalised(address)].into());
     }
     let resolved = timeout(LOOKUP, lookup_host((host.as_str(), port))).await;
     let addresses: BTreeSet<IpAddr> =
@@ -75,39 +173,4 @@ fn authority(url: &str) -> Option<(String, u16)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn local_addresses_are_read_from_the_routing_table() {
-        let table = "Local:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n     |-- 10.244.1.7\n        \
-                     /32 host LOCAL\n     |-- 10.244.1.255\n        /32 link BROADCAST\n";
-        assert_eq!(v4_addresses(table), BTreeSet::from(["10.244.1.7".parse().unwrap()]));
-        let interfaces = "fd000010024400000000000000000007 02 40 00 80     eth0\nshort 1\n";
-        assert_eq!(v6_addresses(interfaces), BTreeSet::from(["fd00:10:244::7".parse().unwrap()]));
-    }
-
-    #[test]
-    fn this_machine_has_a_loopback_address() {
-        assert!(own_addresses().contains(&IpAddr::V4(Ipv4Addr::LOCALHOST)));
-    }
-
-    #[tokio::test]
-    async fn the_api_servers_address_is_that_of_the_url() {
-        for (url, expected) in [
-            ("https://10.96.0.1:443/", "10.96.0.1"),
-            ("https://[fd00::1]:6443", "fd00::1"),
-            ("https://[::ffff:10.96.0.1]/prefix", "10.96.0.1"),
-        ] {
-            assert!(api_server_addresses(url).await.unwrap().contains(&expected.parse().unwrap()), "{url}");
-        }
-        assert!(!api_server_addresses("https://localhost:1").await.unwrap().is_empty());
-    }
-
-    #[tokio::test]
-    async fn without_the_api_servers_address_nothing_is_known() {
-        for (url, expected) in [("https://nosuch.invalid:443", "nosuch.invalid"), ("nonsense", "nonsense")] {
-            assert_eq!(api_server_addresses(url).await, Err(expected.to_owned()));
-        }
-    }
-}
+mod tests;

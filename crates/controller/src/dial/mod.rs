@@ -1,11 +1,18 @@
 //! Connections to addresses that users of the cluster decide about: which addresses are allowed, and how to connect.
 //!
 //! ```text
-//! address of an EndpointSlice ──► address: normalise, compare with what is never called ──► connector
-//!                                        ▲
+//! Service ──► resolve: EndpointSlices, Pods ──► backends: which Pods ──► http ──► connector
+//!                                                  │                      │
+//!                                     address: what is never called    tls, meter
+//!                                                  ▲
 //!                                     local: our own addresses, those of the API server
 //! ```
 
 pub(crate) mod address;
-pub(crate) mod connector;
+pub(crate) mod backends;
+mod connector;
+pub(crate) mod http;
 pub(crate) mod local;
+mod meter;
+pub(crate) mod resolve;
+pub(crate) mod tls;

@@ -14,6 +14,12 @@ pub(super) struct OfTypeAndHealth {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+pub(super) struct OfTypeWithResult {
+    pub(super) r#type: &'static str,
+    pub(super) result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub(super) struct WithReason {
     pub(super) reason: &'static str,
 }
@@ -119,6 +125,31 @@ impl PodRead {
             Self::Forbidden => "forbidden",
             Self::Gone => "gone",
             Self::Failed => "failed",
+        }
+    }
+}
+
+/// How a health probe of a Service ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HealthCheck {
+    /// The Service answers.
+    Success,
+    /// It refuses, fails or does not answer in time.
+    Failure,
+    /// There is no connection.
+    Unreachable,
+    /// The operator may not call any of its addresses.
+    NotAllowed,
+}
+
+impl HealthCheck {
+    /// The value in metrics.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Unreachable => "unreachable",
+            Self::NotAllowed => "not_allowed",
         }
     }
 }

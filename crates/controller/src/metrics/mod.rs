@@ -16,6 +16,7 @@ use std::{
 
 use audit_client::Client;
 use crd_types::Reason;
+use detectors::Product;
 use prometheus_client::{
     encoding::text,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
@@ -23,12 +24,12 @@ use prometheus_client::{
 };
 use toolset::{Plan, status::Input};
 
-pub(crate) use self::labels::{Operation, PodRead, ReconcileResult};
+pub(crate) use self::labels::{HealthCheck, Operation, PodRead, ReconcileResult};
 use self::{
     agents::{AgentShare, AgentShares},
     audit::Records,
     configs::Configs,
-    labels::{OfInput, OfInputWithReason, WithOperation, WithResult},
+    labels::{OfInput, OfInputWithReason, OfTypeWithResult, WithOperation, WithResult},
     plans::{Count, Gauges, Plans, number},
     process::Process,
 };
@@ -65,6 +66,8 @@ pub(crate) struct Metrics {
     configmap_updates: Family<WithOperation, Counter>,
     configmap_drift: Counter,
     pod_reads: Family<WithResult, Counter>,
+    health_checks: Family<OfTypeWithResult, Counter>,
+    health_check_duration: Histogram,
     watch_synced: Family<OfInput, Count>,
     watch_last_event: Family<OfInput, Seconds>,
     watch_errors: Family<OfInputWithReason, Counter>,
@@ -96,6 +99,8 @@ impl Metrics {
             configmap_updates: Family::default(),
             configmap_drift: Counter::default(),
             pod_reads: Family::default(),
+            health_checks: Family::default(),
+            health_check_duration: Histogram::new(LATENCIES),
             watch_synced: Family::default(),
             watch_last_event: Family::default(),
             watch_errors: Family::default(),
@@ -183,6 +188,12 @@ impl Metrics {
             self.configmap_drift.clone(),
         );
         ours.register("pod_reads", "Reads of Pods as evidence, by result", self.pod_reads.clone());
+        ours.register("health_checks", "Health probes of Services, by type and result", self.health_checks.clone());
+        ours.register(
+            "health_check_duration_seconds",
+            "Duration of a health probe of a Service",
+            self.health_check_duration.clone(),
+        );
         ours.register(
             "watch_synced",
             "Whether every watch of the input has completed its first list and has contact with the API server",
@@ -265,6 +276,13 @@ impl Metrics {
         self.pod_reads.get_or_create(&WithResult { result: result.as_str() }).inc();
     }
 
+    /// Counts a health probe of a Service and its duration.
+    pub(crate) fn health_checked(&self, product: Product, result: HealthCheck, took: Duration) {
+        let labels = OfTypeWithResult { r#type: product.as_str(), result: result.as_str() };
+        self.health_checks.get_or_create(&labels).inc();
+        self.health_check_duration.observe(took.as_secs_f64());
+    }
+
     /// Counts a write of a ConfigMap. `since` is how long ago the event arrived that caused it.
     pub(crate) fn applied(&self, operation: Operation, since: Option<Duration>) {
         self.configmap_updates.get_or_create(&WithOperation { operation: operation.as_str() }).inc();
@@ -343,6 +361,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.event_received(Input::Service);
         metrics.watch_synced(Input::Service, true);
+        metrics.health_checked(Product::Loki, HealthCheck::Failure, Duration::ZERO);
         let text = metrics.encode().unwrap();
         for line in [
             "dynamictoolset_watch_synced{input=\"Service\"} 1",
@@ -352,21 +371,21 @@ mod tests {
             "dynamictoolset_event_to_apply_seconds_count 0",
             "dynamictoolset_pod_reads_total{result=\"forbidden\"} 0",
             "dynamictoolset_leader 0",
+            "dynamictoolset_health_checks_total{type=\"Loki\",result=\"failure\"} 1",
+            "dynamictoolset_health_check_duration_seconds_count 1",
             "dynamictoolset_build_info{version=",
             "dynamictoolset_services_watched 0",
             "process_resident_memory_bytes ",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }
-        // They count probes, and nothing probes yet.
-        assert!(!text.contains("health_check"), "{text}");
     }
 
     #[test]
     fn a_toolset_config_that_is_gone_leaves_the_sums() {
         let (metrics, name) = (Metrics::new(), NamespacedName::new("n", "c"));
         let mut plan = Plan::default();
-        plan.candidates.insert(detectors::Product::Grafana, 2);
+        plan.candidates.insert(Product::Grafana, 2);
         metrics.planned(&name, &plan, 100, Duration::ZERO);
         assert!(metrics.encode().unwrap().contains("dynamictoolset_services_discovered{type=\"Grafana\"} 2"));
         metrics.forget(&name);

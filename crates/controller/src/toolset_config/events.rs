@@ -138,7 +138,6 @@ pub(super) fn service_events(term: Term, reported: &mut ReportedRejections, plan
 /// Service of a Tenant does so for a few seconds, and if they never come, its owner has nothing to change. Nor has the
 /// owner of a Service that only has the port of a product.
 fn is_reported(rejection: &Rejection) -> bool {
-    let is_guess = rejection.reason == ServiceReason::NotEnoughEvidence && rejection.by_port_alone;
     let is_silent = matches!(
         rejection.reason,
         ServiceReason::OptedOut
@@ -146,7 +145,7 @@ fn is_reported(rejection: &Rejection) -> bool {
             | ServiceReason::OverriddenOff
             | ServiceReason::AwaitingEndpointSlices
     );
-    !is_guess && !is_silent
+    !rejection.is_untold && !is_silent
 }
 
 /// Whether the owner of the Service may have to change it.
@@ -176,7 +175,7 @@ mod tests {
             trust: Trust::Tenant,
             reason,
             message: String::new(),
-            by_port_alone: false,
+            is_untold: false,
         }
     }
 
@@ -221,7 +220,7 @@ mod tests {
     #[test]
     fn a_service_that_only_has_the_port_of_a_product_is_not_told() {
         let mut reported = ReportedRejections::default();
-        let by_port_alone = Rejection { by_port_alone: true, ..rejection(ServiceReason::NotEnoughEvidence) };
+        let by_port_alone = Rejection { is_untold: true, ..rejection(ServiceReason::NotEnoughEvidence) };
         assert!(told_of(&mut reported, by_port_alone).is_empty());
         assert_eq!(told(&mut reported, ServiceReason::NotEnoughEvidence), ["NotEnoughEvidence"]);
     }

@@ -14,6 +14,11 @@ use crate::{api::fence::Term, cluster::ConfigMapState};
 
 /// How long further changes are collected after a write, so that a burst causes two writes and not many.
 const WINDOW: Duration = Duration::from_millis(50);
+/// A plan that takes longer than this is followed by a pause of twice its time, so that a flood of Services does not keep
+/// the operator planning all the time.
+const LONG_PLAN: Duration = Duration::from_millis(50);
+/// The longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// How many writes without an answer are remembered.
 const UNANSWERED: usize = 8;
@@ -63,6 +68,8 @@ pub(super) struct Memory {
     pub(super) recorded: Option<Box<Recorded>>,
     /// When the last write began.
     last_write: Option<Instant>,
+    /// Until when the pause after a long plan lasts.
+    pause_ends: Option<Instant>,
 }
 
 impl Memory {
@@ -88,6 +95,7 @@ impl Memory {
             refused: false,
             recorded: None,
             last_write: None,
+            pause_ends: None,
         }
     }
 
@@ -113,6 +121,11 @@ impl Memory {
     /// one.
     pub(super) fn write_begins(&mut self, now: Instant) {
         self.last_write = Some(now);
+    }
+
+    /// Records how long a plan took.
+    pub(super) fn planned(&mut self, took: Duration, now: Instant) {
+        self.pause_ends = (took > LONG_PLAN).then(|| now + (2 * took).min(LONGEST_PAUSE));
     }
 
     /// Records a write that the API server acknowledged.
@@ -143,7 +156,8 @@ impl Memory {
     /// Until when a change that arrives now waits for other changes. `None` if it does not wait. The first change after
     /// a quiet time is written at once, and the changes right after it are written together.
     pub(super) fn collects_until(&self, now: Instant) -> Option<Instant> {
-        self.last_write.map(|last| last + WINDOW).filter(|ends| now < *ends)
+        let window_ends = self.last_write.map(|last| last + WINDOW);
+        window_ends.into_iter().chain(self.pause_ends).max().filter(|ends| now < *ends)
     }
 }
 
@@ -204,6 +218,18 @@ mod tests {
         assert_eq!(memory.file_since(&"a".into(), later), now);
         assert_eq!(memory.file_since(&"b".into(), later), later);
         assert_eq!(memory.file_since(&"a".into(), later), later, "it was another one in between");
+    }
+
+    #[test]
+    fn a_long_plan_is_followed_by_a_pause_and_a_short_one_is_not() {
+        let now = Instant::now();
+        let mut memory = Memory::new(Fence::without_election().term().unwrap(), "u".to_owned(), None, now);
+        memory.planned(LONG_PLAN, now);
+        assert_eq!(memory.collects_until(now), None);
+        memory.planned(Duration::from_millis(200), now);
+        assert_eq!(memory.collects_until(now), Some(now + Duration::from_millis(400)));
+        memory.planned(Duration::from_secs(60), now);
+        assert_eq!(memory.collects_until(now), Some(now + LONGEST_PAUSE));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use toolset::{
     status::Input as WatchedInput,
 };
 
-use super::{gate::GateDecision, memory::Memory, outcome::Planned};
+use super::{gate::GateDecision, memory::Memory, outcome::Planned, pods::Unanswered};
 use crate::{
     api::NamespacedName,
     cluster::{Cluster, ConfigMapState},
@@ -36,7 +36,7 @@ pub(super) fn plan(
     config: &ToolsetConfig,
     existing: &ConfigMapState,
     memory: &mut Memory,
-    (gate, unanswered): (&GateDecision, BTreeSet<ServiceKey>),
+    (gate, unanswered): (&GateDecision, Unanswered),
     now: Instant,
 ) -> Planned {
     let began = WallInstant::now();
@@ -63,6 +63,8 @@ pub(super) fn plan(
         hold::remembered(config, cluster_domain, &before, base.as_deref())
     });
     let remembered = |key: &ServiceKey| entries.get(key).cloned();
+    let (term, name) = (memory.term, NamespacedName::of(config));
+    let probed = |key: &ServiceKey| cluster.probes.state(term, &name, key);
     let legacy_overrides = existing.view.as_ref().and_then(|view| view.data.get(LEGACY_OVERRIDES_KEY));
     let base = BaseText::of(cluster, config);
     let outcome = pipeline::run(Input {
@@ -75,6 +77,7 @@ pub(super) fn plan(
             stage: &mut memory.health,
             time: &|namespace| clocks.time(now, namespace),
             in_output: &|| in_output.clone(),
+            probed: Some(&probed),
         },
         legacy_overrides: legacy_overrides.map(|text| &**text),
         base: base.as_ref().map(BaseText::as_base),

@@ -68,6 +68,7 @@ impl Worker {
             let Some(config) = self.cluster.toolset_configs.get(&self.name) else {
                 // A deleted ToolsetConfig has no status to report.
                 self.snapshots.send_replace(None);
+                self.cluster.probes.forget(&self.name);
                 return;
             };
             let Some(term) = self.leadership.term() else {
@@ -78,6 +79,7 @@ impl Worker {
             // Nothing is written for a ToolsetConfig that is being deleted, because the garbage collector deletes the
             // ConfigMap.
             if config.metadata.deletion_timestamp.is_some() {
+                self.cluster.probes.forget(&self.name);
                 (memory, _) = (None, self.trigger.take());
                 continue;
             }
@@ -166,6 +168,7 @@ impl Worker {
         now: Instant,
     ) -> Outcome {
         if config.spec.mode == Mode::Suspended {
+            self.cluster.probes.forget(&self.name);
             return Outcome::held(OutputState::Suspended);
         }
         let Some(existing) = existing else { return wait_for_inputs(memory, gate, now) };
@@ -200,10 +203,13 @@ impl Worker {
         }
         let inputs = (gate, unanswered);
         let planned = plan::plan(&self.cluster, &self.cluster_domain, config, &existing, memory, inputs, now);
+        memory.planned(planned.took, Instant::now());
         let manifest = Manifest::new(config, &planned.rendered);
         let spec_changed = memory.settled != config.metadata.generation;
         let decision = self.decide(&output, memory, &manifest, spec_changed);
         let outcome = output.carry_out(memory, &planned.rendered, manifest, decision).await;
+        let (targets, settings) = (&planned.plan.probes, config.spec.health.probe.as_ref());
+        self.cluster.probes.set(memory.term, &self.name, targets, settings);
         let recheck_at = planned.recheck_in.map(|time| now + time);
         Outcome { planned: Some(Arc::new(planned)), ..outcome }.requeue(recheck_at)
     }

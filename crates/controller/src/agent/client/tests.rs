@@ -1,4 +1,4 @@
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crd_types::PortRef;
 use rustls::{
@@ -9,6 +9,7 @@ use rustls::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
+    task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -162,20 +163,25 @@ async fn a_closed_port_is_refused() {
 
 #[test]
 fn the_reason_of_a_missing_connection_is_shown_as_it_is() {
-    let shown = |code: i32| of_connection(io::Error::from_raw_os_error(code).kind()).to_string();
-    // The numbers of Linux.
-    assert_eq!(shown(111), "refuses the connection; check the port of the Service and the NetworkPolicies");
-    assert_eq!(shown(110), "does not accept a connection within 5 s; check the NetworkPolicies");
-    assert_eq!(shown(113), "cannot be reached: host unreachable");
-    assert_eq!(shown(101), "cannot be reached: network unreachable");
+    let shown = |failure| of_dial(failure, SOON).to_string();
+    assert_eq!(
+        shown(http::Failure::Refused),
+        "refuses the connection; check the port of the Service and the NetworkPolicies"
+    );
+    assert_eq!(
+        shown(http::Failure::ConnectTimeout),
+        "does not accept a connection within 5 s; check the NetworkPolicies"
+    );
+    let unreachable = http::Failure::NoConnection(io::ErrorKind::HostUnreachable);
+    assert_eq!(shown(unreachable), "cannot be reached: host unreachable");
     let forbidden = Failure::Status(403).to_string();
     assert!(forbidden.contains("service mesh") && !forbidden.contains("key"), "{forbidden}");
 }
 
 /// The certificate of an authority, and what it has signed for `holmes-holmes.holmes.svc`, with the key. Both are valid until
-/// 2120 and used by this test only.
-const AUTHORITY: &[u8] = include_bytes!("test-ca.pem");
-const AGENT: &[u8] = include_bytes!("test-agent.pem");
+/// 2120 and used by tests only.
+const AUTHORITY: &[u8] = include_bytes!("../../dial/tls/test-ca.pem");
+const AGENT: &[u8] = include_bytes!("../../dial/tls/test-server.pem");
 
 /// A server that speaks TLS and answers one request after the other.
 async fn tls_server() -> (SocketAddr, JoinSet<()>) {

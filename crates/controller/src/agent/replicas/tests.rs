@@ -1,17 +1,21 @@
+use k8s_openapi::api::core::v1::Service;
 use serde_json::{Value, from_value, json};
+use toolset::convert;
 
 use super::*;
 
 /// The address of the Pod's node.
 const NODE: &str = "192.168.0.7";
 
-fn service(spec: &Value) -> ThinService {
+fn service(spec: &Value) -> ServiceView {
     let mut all = json!({
         "selector": {"app": "holmes"},
         "ports": [{"name": "http", "port": 80, "targetPort": 5050}, {"name": "dns", "port": 53, "protocol": "UDP"}],
     });
     all.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
-    from_value(json!({"metadata": {"namespace": "holmes", "name": "holmes-holmes", "uid": "s1"}, "spec": all})).unwrap()
+    let metadata = json!({"namespace": "holmes", "name": "holmes-holmes", "uid": "s1"});
+    let service: Service = from_value(json!({"metadata": metadata, "spec": all})).unwrap();
+    convert::service(&service.metadata, service.spec.as_ref())
 }
 
 fn slice(more: &Value) -> BackendSlice {
@@ -54,11 +58,12 @@ fn names(candidates: &Candidates) -> Vec<&str> {
 }
 
 /// The result for the Pod behind the addresses of these slices.
-fn replica(slices: &[BackendSlice], pod: &BackendPod) -> Result<Replica, String> {
-    let selector = BTreeMap::from([("app".to_owned(), "holmes".to_owned())]);
+fn found_replica(slices: &[BackendSlice], pod: &BackendPod) -> Result<Replica, PodRefused> {
+    let service = service(&json!({}));
+    let port = port(&service, &PortRef::Number(80)).unwrap();
     let reserved =
         Reserved { api_server: ["10.96.0.1".parse().unwrap()].into(), own: ["10.1.9.9".parse().unwrap()].into() };
-    found(slices).pods[0].replica(pod, &selector, &reserved, None)
+    replica(&found(slices).pods[0], pod, (&service, port), &reserved, None)
 }
 
 #[test]
@@ -126,7 +131,7 @@ fn a_pod_is_asked_at_its_own_address_once() {
     let v6 = slice(&json!({"addressType": "IPv6", "endpoints": [endpoint("fd00::3", "p1")]}));
     let both = [v6, slice(&json!({}))];
     assert_eq!(found(&both).pods.len(), 1);
-    let replica = replica(&both, &pod(&json!({}))).unwrap();
+    let replica = found_replica(&both, &pod(&json!({}))).unwrap();
     assert_eq!(replica.address, "10.1.2.3:5050".parse().unwrap());
     assert_eq!(replica.version, Ok(Version::parse("0.45.0").unwrap()));
 }
@@ -163,7 +168,7 @@ fn an_address_that_is_not_the_pods_or_that_is_never_called_is_refused() {
         (&at("10.1.9.9"), with_ip("10.1.9.9"), "operator"),
         (&at("0251.0376.0251.0376"), with_ip("0251.0376.0251.0376"), "not a valid IP"),
     ] {
-        let refused = replica(std::slice::from_ref(slice), &pod).unwrap_err();
+        let refused = found_replica(std::slice::from_ref(slice), &pod).unwrap_err().to_string();
         assert!(refused.contains(word), "{word}: {refused}");
     }
 }
@@ -172,10 +177,10 @@ fn an_address_that_is_not_the_pods_or_that_is_never_called_is_refused() {
 fn at_port(target: &Value, given: i32, spec: &Value) -> Result<SocketAddr, String> {
     let service = service(&json!({"ports": [{"name": "http", "port": 80, "targetPort": target}]}));
     let slice = slice(&json!({"ports": [{"name": "http", "port": given, "protocol": "TCP"}]}));
-    let found = candidates(&service, port(&service, &PortRef::Number(80)).unwrap(), &[slice]);
-    let selector = BTreeMap::from([("app".to_owned(), "holmes".to_owned())]);
-    let pod = pod(&json!({"spec": spec}));
-    found.pods[0].replica(&pod, &selector, &Reserved::default(), None).map(|replica| replica.address)
+    let port = port(&service, &PortRef::Number(80)).unwrap();
+    let found = candidates(&service, port, &[slice]);
+    let replica = replica(&found.pods[0], &pod(&json!({"spec": spec})), (&service, port), &Reserved::default(), None);
+    replica.map(|replica| replica.address).map_err(|why| why.to_string())
 }
 
 #[test]
@@ -185,7 +190,7 @@ fn the_port_is_the_services_and_a_slice_cannot_choose_another() {
         {"name": "other", "ports": [{"name": "metrics", "containerPort": 9090}]},
     ]});
     let sidecar = json!({"containers": [{"name": "holmes"}],
-                         "initContainers": [{"name": "proxy", "ports": [{"name": "http", "containerPort": 5050}]}]});
+                         "initContainers": [{"name": "proxy", "restartPolicy": "Always", "ports": [{"name": "http", "containerPort": 5050}]}]});
     let expected: Result<SocketAddr, String> = Ok("10.1.2.3:5050".parse().unwrap());
     for (target, spec) in [(json!(5050), &named), (json!("http"), &named), (json!("http"), &sidecar)] {
         assert_eq!(at_port(&target, 5050, spec), expected, "{target}");
@@ -237,7 +242,7 @@ fn a_proxy_beside_the_agent_does_not_decide_its_version() {
         ),
     ] {
         let pod = pod(&json!({"spec": {"containers": containers}}));
-        assert_eq!(replica(&[slice(&json!({}))], &pod).unwrap().version, expected);
+        assert_eq!(found_replica(&[slice(&json!({}))], &pod).unwrap().version, expected);
     }
 }
 
@@ -251,7 +256,7 @@ fn the_image_that_runs_counts_as_well_as_the_one_in_the_spec() {
     ] {
         let status = json!({"podIPs": [{"ip": "10.1.2.3"}], "hostIP": NODE, "containerStatuses": running(image)});
         assert_eq!(
-            replica(&[slice(&json!({}))], &pod(&json!({"status": status}))).unwrap().version,
+            found_replica(&[slice(&json!({}))], &pod(&json!({"status": status}))).unwrap().version,
             expected,
             "{image}"
         );

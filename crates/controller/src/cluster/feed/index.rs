@@ -68,7 +68,7 @@ impl Feed for Services {
         let Some(list) = self.list.take() else { return };
         let changes = self.cluster.index_mut().finish_services(list);
         if !changes.is_empty() {
-            self.cluster.pods.all_changed();
+            self.cluster.note_all();
         }
         self.cluster.trigger(&self.triggers, &changes, received);
         self.count();
@@ -141,7 +141,7 @@ impl Feed for EndpointSlices {
         let Some(list) = self.list.take() else { return };
         let changes = self.cluster.index_mut().finish_slices(list);
         // A change of slices that does not change the readiness is not among the changes.
-        self.cluster.pods.all_changed();
+        self.cluster.note_all();
         self.cluster.trigger(&self.triggers, &changes, received);
     }
 
@@ -199,7 +199,7 @@ impl Feed for Namespaces {
         let Some(list) = self.list.take() else { return };
         let changes = self.cluster.index_mut().finish_namespaces(list);
         if !changes.is_empty() {
-            self.cluster.pods.all_changed();
+            self.cluster.note_all();
         }
         self.cluster.trigger(&self.triggers, &changes, received);
     }
@@ -207,7 +207,7 @@ impl Feed for Namespaces {
     fn applied(&mut self, namespace: ThinNamespace, received: Instant) {
         let change = self.cluster.index_mut().apply_namespace(convert::namespace(&namespace.metadata));
         if change.is_some() {
-            self.cluster.pods.all_changed();
+            self.cluster.note_all();
         }
         self.cluster.trigger(&self.triggers, change.as_slice(), received);
     }
@@ -215,7 +215,7 @@ impl Feed for Namespaces {
     fn deleted(&mut self, namespace: ThinNamespace, received: Instant) {
         let change = self.cluster.index_mut().delete_namespace(name(&namespace.metadata).1);
         if change.is_some() {
-            self.cluster.pods.all_changed();
+            self.cluster.note_all();
         }
         self.cluster.trigger(&self.triggers, change.as_slice(), received);
     }

@@ -41,7 +41,7 @@ impl ToolsetConfigFeed {
             Ok(News::Nothing) => return,
             Ok(News::Status) => return self.triggers.of(&name).status_changed(),
             Ok(news) => {
-                self.cluster.pods.all_changed();
+                self.cluster.note_all();
                 if news == News::Arrived {
                     info!(namespace = %name.namespace, name = %name.name, "ToolsetConfig found");
                 }
@@ -63,7 +63,7 @@ impl ToolsetConfigFeed {
         self.known.remove(name);
         let rivals = self.cluster.rivals(name);
         if self.cluster.toolset_configs.delete(name) {
-            self.cluster.pods.all_changed();
+            self.cluster.note_all();
             info!(namespace = %name.namespace, name = %name.name, "ToolsetConfig deleted");
         }
         self.triggers.one(name, None);

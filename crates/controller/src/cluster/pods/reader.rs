@@ -16,6 +16,7 @@ use tokio::{
 };
 use toolset::{
     index::{Change, Index},
+    pods::selects_hash,
     select::evidence::{each_wanted, wanted},
     status::Input,
 };
@@ -23,7 +24,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     round::{self, Answer, Failure, Question},
-    target::{Ended, Seen, SeenSlices, Start, selects},
+    target::{Ended, Seen, SeenSlices, Start},
 };
 use crate::{
     api::fence::Leadership,
@@ -70,7 +71,7 @@ impl PodReader {
             let check = if term.is_some() { self.follow() } else { None };
             while let Some((start, view)) = self.next() {
                 let Start { key, number, known, room } = start;
-                let (client, metrics, selects) = (self.client.clone(), self.metrics.clone(), selects(&view));
+                let (client, metrics, selects) = (self.client.clone(), self.metrics.clone(), selects_hash(&view));
                 rounds.spawn(async move {
                     let result = round::ask(&client, Question { view, known, room }, &metrics).await;
                     Round { key, number, selects, result }
@@ -107,6 +108,9 @@ impl PodReader {
     /// Triggers for the Services that have stopped to wait, because they can enter the output.
     fn trigger_ended(&self) {
         let ended = self.cluster.pods.lock().take_ended();
+        for key in &ended {
+            self.cluster.probes.service_changed(key);
+        }
         let changes: Vec<Change> = ended.into_iter().map(|key| Change::Pods { key }).collect();
         self.cluster.trigger(&self.triggers, &changes, Instant::now());
     }
@@ -212,8 +216,9 @@ impl PodReader {
             let all = self.cluster.pods.lock().of_namespace(namespace);
             changes.extend(all.into_iter().map(|key| Change::Pods { key }));
         }
+        self.cluster.probes.service_changed(&key);
         let mut index = self.cluster.index_mut();
-        let is_same = index.service(&key).is_some_and(|service| selects(&service.view) == asked);
+        let is_same = index.service(&key).is_some_and(|service| selects_hash(&service.view) == asked);
         let change = evidence.filter(|_| is_same).and_then(|evidence| index.apply_pods(&key, Some(evidence)));
         changes.extend(change);
     }
@@ -222,13 +227,21 @@ impl PodReader {
 impl Cluster {
     /// Whether the EndpointSlices of a namespace have not been listed, and may still be.
     pub(crate) fn slices_are_pending(&self, namespace: &str) -> bool {
-        let id = if self.scope.watch_namespaces.is_empty() {
+        let health = self.watches.health_of(Instant::now(), &[self.slices_watch(namespace)]);
+        !health.listed && health.health == WatchHealth::Pending
+    }
+
+    /// Whether the EndpointSlices of a namespace are as the API server has them.
+    pub(in crate::cluster) fn slices_are_synced(&self, namespace: &str) -> bool {
+        self.watches.health_of(Instant::now(), &[self.slices_watch(namespace)]).health == WatchHealth::Synced
+    }
+
+    fn slices_watch(&self, namespace: &str) -> WatchId {
+        if self.scope.watch_namespaces.is_empty() {
             WatchId::all(Input::EndpointSlice)
         } else {
             WatchId::within(Input::EndpointSlice, namespace)
-        };
-        let health = self.watches.health_of(Instant::now(), &[id]);
-        !health.listed && health.health == WatchHealth::Pending
+        }
     }
 }
 

@@ -1,9 +1,6 @@
 //! One Service whose Pods are read, and what a round of it begins and ends with.
 
-use std::{
-    cmp::Reverse,
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::cmp::Reverse;
 
 use detectors::{Confidence, ServiceKey, ServiceView};
 use tokio::time::Instant;
@@ -88,18 +85,6 @@ pub(super) struct Ended {
     pub(super) evidence: Option<PodEvidence>,
     /// Whether it is known only now that this namespace is refused, or that it is not.
     pub(super) refusal_changed: bool,
-}
-
-/// What decides which Pods a Service has and what they say about it.
-pub(super) fn selects(view: &ServiceView) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    view.uid.hash(&mut hasher);
-    view.selector.hash(&mut hasher);
-    for port in &view.ports {
-        (port.port, &port.name, format!("{:?}", port.target), format!("{:?}", port.protocol)).hash(&mut hasher);
-        port.app_protocol.hash(&mut hasher);
-    }
-    hasher.finish()
 }
 
 impl Target {

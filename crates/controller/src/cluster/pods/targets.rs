@@ -9,12 +9,12 @@ use std::{
 
 use detectors::{Confidence, ServiceKey, ServiceView};
 use tokio::time::Instant;
-use toolset::pods::{self, MAX_PER_SERVICE, PodEvidence, ReadPod};
+use toolset::pods::{self, MAX_PER_SERVICE, PodEvidence, ReadPod, selects_hash};
 
 use super::{
     refusals::{Refusals, pause},
     round::{Answer, Failure},
-    target::{Ended, Refusal, Seen, SeenSlices, Start, Target, selects},
+    target::{Ended, Refusal, Seen, SeenSlices, Start, Target},
 };
 use crate::api::fence::Term;
 
@@ -71,7 +71,7 @@ impl Targets {
     /// Takes note of a changed Service. If it selects other Pods, it waits for their answer.
     pub(super) fn service_changed(&mut self, view: &ServiceView) -> bool {
         if let Some(target) = self.known.get_mut(&view.key)
-            && target.selects != selects(view)
+            && target.selects != selects_hash(view)
         {
             target.is_outdated = true;
             // The index has dropped what the Pods say.
@@ -115,7 +115,7 @@ impl Targets {
 
     /// Takes a Service whose Pods are wanted.
     pub(super) fn want(&mut self, seen: &Seen<'_>, now: Instant) {
-        let (key, selects) = (&seen.view.key, selects(seen.view));
+        let (key, selects) = (&seen.view.key, selects_hash(seen.view));
         self.unanswered += usize::from(!self.known.contains_key(key));
         let target = self.known.entry(key.clone()).or_insert_with(|| Target::new(selects, seen.confidence));
         target.confidence = seen.confidence;

@@ -1,0 +1,109 @@
+//! Sends identity probes to a Service.
+
+use std::{collections::BTreeSet, net::SocketAddr};
+
+use detectors::{
+    ServiceView,
+    probe::{Class, Identification, Identity, Verdict},
+};
+use toolset::identity::{IdentityEvidence, IdentityQuestion, IdentityVerdict};
+
+use super::{
+    attempt::{Asker, LIMITS, NotPinned, host_of, with_answer},
+    permits::Permit,
+    questions::Reply,
+};
+use crate::dial::resolve::Backend;
+
+/// A Service that is asked which product it is.
+#[derive(Clone, Copy)]
+pub(super) struct Questioned<'a> {
+    pub(super) question: &'a IdentityQuestion,
+    /// The number of the question.
+    pub(super) number: u64,
+    pub(super) view: &'a ServiceView,
+    /// The number of the last change of its EndpointSlices.
+    pub(super) slices: u64,
+}
+
+/// The most addresses that are tried if nobody answers.
+const MOST_ADDRESSES: usize = 3;
+
+impl Asker {
+    /// Asks a Pod of the Service, unless Pods of the same template have answered.
+    pub(super) async fn identity(&self, asked: &Questioned<'_>, answered: BTreeSet<String>, permit: Permit) -> Reply {
+        let Questioned { question, number, view, slices } = *asked;
+        let pinned = match self.pin(view, question.target.port, None, slices).await {
+            Err(NotPinned::NotAllowed(_)) => return Reply::Nobody,
+            Err(NotPinned::Forbidden(_)) => return Reply::Forbidden,
+            Err(NotPinned::Failed) => return Reply::NotAsked,
+            Ok(pinned) => pinned,
+        };
+        let each = |backend: &Backend| {
+            let template = backend.template.clone();
+            backend.addresses.iter().map(move |address| (template.clone(), *address)).collect::<Vec<_>>()
+        };
+        let addresses: Vec<(String, SocketAddr)> = pinned.backends.iter().flat_map(each).take(MOST_ADDRESSES).collect();
+        let (mut permit, mut silent) = (Some(permit), Reply::Nobody);
+        for (template, address) in addresses {
+            if answered.contains(&template) {
+                // The Pods before it have not responded yet, so they are probed again.
+                return if matches!(silent, Reply::Silent(_)) { silent } else { Reply::Same { template } };
+            }
+            let (target, host) = (&question.target, host_of(view));
+            let of = Identification::of(question.product, target, question.assumed, &host, address.port());
+            let Some(mut identification) = of else { return Reply::Nobody };
+            while let Some(request) = identification.request() {
+                let permit = match permit.take() {
+                    Some(first) => first,
+                    None => self.permits.wait(&view.key.namespace, crd_types::Trust::Trusted).await,
+                };
+                let is_wanted = || self.cluster.probes.questions().runs(question, number);
+                if !self.has_address(view, slices) || !is_wanted() {
+                    return Reply::NotAsked;
+                }
+                let Ok(answer) = self.get(address, &host, (request.scheme, &request.path), &LIMITS).await else {
+                    return Reply::NotAsked;
+                };
+                drop(permit);
+                with_answer(&answer, |answer| identification.answered(answer));
+            }
+            let identity = identification.identity();
+            let is_silent = is_silent(&identity);
+            let evidence = evidence(question, identity);
+            if !is_silent {
+                return Reply::Answered { template, evidence };
+            }
+            silent = Reply::Silent(evidence);
+        }
+        silent
+    }
+}
+
+/// Whether no Pod responded, so the question can be repeated.
+fn is_silent(identity: &Identity) -> bool {
+    let is_no_answer = match identity.class {
+        // A gateway is often ready before what is behind it.
+        Class::Answered(429 | 500..=599) => true,
+        Class::Refused | Class::Timeout | Class::Unreachable | Class::Reset => identity.scheme.is_none(),
+        Class::Answered(_) | Class::Unreadable | Class::NoTls => false,
+    };
+    identity.verdict == Verdict::Unknown && is_no_answer
+}
+
+fn evidence(question: &IdentityQuestion, identity: Identity) -> IdentityEvidence {
+    let Identity { verdict, scheme, path, asked, class } = identity;
+    let (verdict, outcome) = match verdict {
+        Verdict::Confirmed => (IdentityVerdict::Confirmed, "confirmed".to_owned()),
+        Verdict::Denied { is } => (IdentityVerdict::Denied { is }, format!("the response of {is}")),
+        Verdict::Unknown => (IdentityVerdict::Unknown, class.to_string()),
+    };
+    IdentityEvidence {
+        product: question.product,
+        port: question.target.port,
+        verdict,
+        scheme,
+        path,
+        said: format!("{}: {outcome}", asked.join(", ")),
+    }
+}
