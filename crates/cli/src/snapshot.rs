@@ -116,6 +116,7 @@ impl Snapshot {
                 stage: &mut stage,
                 time: &|_| toolset::health::HealthTime::default(),
                 in_output: &present,
+                probed: None,
             }
         } else if self.live {
             // As the operator does without them.
@@ -123,12 +124,14 @@ impl Snapshot {
         } else {
             HealthInput::Unobserved
         };
+        // This command sends no probes, so it takes what the operator has learned.
+        let identified = if self.live { toolset::hold::identified(&self.config) } else { BTreeMap::new() };
         let (outcome, trace) = pipeline::run_with_trace(pipeline::Input {
             config: &self.config,
             cluster_domain,
             index: &self.index,
             admits: None,
-            remembered: None,
+            remembered: Some(&|key| identified.get(key).cloned()),
             health,
             legacy_overrides: data.and_then(|data| data.get(LEGACY_OVERRIDES_KEY)).map(String::as_str),
             base: refused.as_deref().map(Base::Missing).or_else(|| self.base()),

@@ -73,7 +73,7 @@ pub(crate) fn without_plan(covering: &[&Source], service: &Recognised) -> Classi
             trust: source.trust,
             reason: ServiceReason::OptedOut,
             message: format!("annotation {} opts this Service out", annotation::TOOLSET),
-            by_port_alone: false,
+            is_untold: false,
         }),
         Ok(_) => Classification::Unrecognised,
     }

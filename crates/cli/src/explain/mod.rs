@@ -13,6 +13,7 @@ pub(crate) mod find;
 mod instances;
 pub(crate) mod model;
 mod pods;
+mod probes;
 mod selector;
 mod service;
 mod status;
@@ -102,6 +103,7 @@ pub(crate) fn explanation(
         detectors: detectors::detectors(&case),
         candidates: instances::candidates(&case),
         health: service::health(&case),
+        probes: probes::probes(&case),
         status: status::status(&case),
     })
 }

@@ -29,6 +29,8 @@ pub(crate) struct Explanation {
     pub candidates: Option<Candidates>,
     /// `None` if health does not matter for the Service.
     pub health: Option<Health>,
+    /// What the operator's probes show. `None` without probes.
+    pub probes: Option<Probes>,
     /// What the operator says. `None` if it does not know the ToolsetConfig.
     pub status: Option<Status>,
 }
@@ -266,6 +268,22 @@ pub(crate) struct Health {
     /// `Healthy`, `Unhealthy` or `Unknown`.
     pub health: String,
     pub message: String,
+}
+
+/// What the operator has asked the Service over HTTP, as the status says it. This command sends no probes.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Probes {
+    /// What was asked about the product, and the class of the response.
+    pub identity: Option<String>,
+    /// The parts of the tool that only this response shows.
+    pub from_identity: Vec<String>,
+    /// What was asked about the health, and the class of the response.
+    pub health: Option<String>,
+    /// Why the Service is not a tool, if the probes decided that.
+    pub problem: Option<Problem>,
+    /// What is not known, and why.
+    pub message: Option<String>,
 }
 
 /// What the status of the ToolsetConfig says about the Service.

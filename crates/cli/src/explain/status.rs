@@ -1,5 +1,7 @@
 //! What the status of the ToolsetConfig says, and whether it agrees with the explanation.
 
+use crd_types::{HealthMode, IdentityMode, ServiceReason};
+
 use super::{
     case::Case,
     classification::Classification,
@@ -36,8 +38,14 @@ pub(super) fn status(case: &Case<'_>) -> Option<Status> {
     };
     let cut = status.truncated && tool.is_none() && rejected.is_none();
     let generation = case.snapshot.config.metadata.generation;
+    let by_probe = [ServiceReason::NotTheProduct, ServiceReason::Unhealthy, ServiceReason::Unreachable];
+    let is_by_probe = |reason: &str| by_probe.iter().any(|one| one.as_str() == reason);
+    let spec = &case.snapshot.config.spec;
+    let probes = spec.health.mode == HealthMode::Probe || spec.evidence.identity == IdentityMode::Probe;
     let (agrees, message) = if agrees {
         (Some(true), "")
+    } else if probes && rejected.is_some_and(|rejected| is_by_probe(&rejected.reason)) {
+        (None, "the operator has probed the Service, and this command does not")
     } else if cut {
         (None, "the status is truncated and possibly does not list the Service")
     } else if status.observed_generation != generation {

@@ -1,7 +1,8 @@
 //! Writes an explanation for a terminal.
 
 use super::model::{
-    Candidates, Conclusion, Detector, Detectors, Explanation, Finding, Pods, Port, Result, Sources, Spec, Status,
+    Candidates, Conclusion, Detector, Detectors, Explanation, Finding, Pods, Port, Probes, Result, Sources, Spec,
+    Status,
 };
 use crate::{
     paint::Paint,
@@ -25,6 +26,7 @@ pub(super) fn text(explanation: &Explanation, paint: Paint) -> Text {
         page.detectors(&explanation.detectors),
         explanation.candidates.as_ref().map(|candidates| page.candidates(candidates)).unwrap_or_default(),
         page.health(explanation),
+        explanation.probes.as_ref().map(|probes| page.probes(probes)).unwrap_or_default(),
         explanation.status.as_ref().map(|status| page.status(status)).unwrap_or_default(),
     ];
     let mut written: Vec<Text> = Vec::new();
@@ -231,6 +233,20 @@ impl Page {
             let label = health_colour_of(&health.health)(self.paint, Text::from(&health.health));
             vec![self.paint.bold("Health"), self.entry(label, &health.message)]
         })
+    }
+
+    fn probes(self, probes: &Probes) -> Vec<Text> {
+        let mut lines = vec![self.paint.bold("Probes")];
+        lines.extend(probes.identity.iter().map(|asked| self.entry("identity", asked)));
+        if !probes.from_identity.is_empty() {
+            lines.push(self.entry("shows", probes.from_identity.join(", ")));
+        }
+        lines.extend(probes.health.iter().map(|asked| self.entry("health", asked)));
+        if let Some(problem) = &probes.problem {
+            lines.push(self.entry("problem", self.paint.warn(format!("{}: {}", problem.reason, problem.message))));
+        }
+        lines.extend(probes.message.iter().flat_map(|message| self.prose("  ", message)));
+        lines
     }
 
     fn status(self, status: &Status) -> Vec<Text> {
