@@ -46,6 +46,13 @@ pub(crate) enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Measure what health probes cost, and whom they delay while some of the probed Services hang.
+    #[command(disable_help_flag = true)]
+    Probes {
+        /// The options that `cargo xtask bench probes --help` lists.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Measure how fast Data Storage writes and reads, and compare it with PostgreSQL alone.
     #[command(disable_help_flag = true)]
     Datastorage {
@@ -69,6 +76,7 @@ pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
         Bench::Configs { arguments } => ("configs", arguments),
         Bench::Recognise { arguments } => ("recognise", arguments),
         Bench::Idle { arguments } => ("idle", arguments),
+        Bench::Probes { arguments } => ("probes", arguments),
         Bench::Datastorage { arguments } => ("datastorage", arguments),
         Bench::Endurance { arguments } => ("endurance", arguments),
     };

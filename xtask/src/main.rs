@@ -9,6 +9,7 @@ mod corpus;
 mod crds;
 mod demo;
 mod docs;
+mod fuzz;
 mod generated;
 mod image;
 mod krew;
@@ -65,6 +66,8 @@ enum Command {
     Krew(krew::Arguments),
     /// Measure the built-in rules with a corpus of Services whose result is known
     Corpus(corpus::Arguments),
+    /// Run the fuzz targets with libFuzzer
+    Fuzz(fuzz::Arguments),
 }
 
 fn main() -> Result<ExitCode> {
@@ -79,5 +82,6 @@ fn main() -> Result<ExitCode> {
         Command::Image(arguments) => image::run(&arguments),
         Command::Krew(arguments) => krew::run(&arguments),
         Command::Corpus(arguments) => corpus::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
     }
 }

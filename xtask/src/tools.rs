@@ -65,6 +65,17 @@ pub(crate) fn prometheus() -> Result<PathBuf> {
     Ok(programs)
 }
 
+/// The folder with the program of one of Debian's packages, which is unpacked on first use. The program has the name of
+/// the package.
+pub(crate) fn debian(package: &str) -> Result<PathBuf> {
+    let folder = cache()?.join(format!("tools/{package}-debian"));
+    let programs = folder.join("usr/bin");
+    if !programs.join(package).is_file() {
+        unpack_debian(package, &folder)?;
+    }
+    Ok(programs)
+}
+
 /// Unpacks a package of Debian in a folder. It is not installed, so that no service starts. Fails if this system does not offer it.
 pub(crate) fn unpack_debian(name: &str, folder: &Path) -> Result<()> {
     ensure!(named_or_in_path("", "apt-get").is_some(), "apt-get is missing to download the package {name}");
@@ -113,6 +124,11 @@ pub(crate) fn chromium() -> Result<PathBuf> {
     // The list of packages may be missing or old.
     apt(&["update", "--quiet"]).and_then(|()| apt(&install)).context("cannot install Chromium")?;
     present().context(advice)
+}
+
+/// The C++ compiler that the crate cc finds.
+pub(crate) fn cxx() -> Option<PathBuf> {
+    named_or_in_path("CXX", "c++")
 }
 
 /// Whether this user is root.

@@ -159,7 +159,7 @@ impl Cases {
 }
 
 /// The Python of the virtual environment with the version that the operator is written for.
-pub(super) fn tested_python() -> Result<PathBuf> {
+pub(crate) fn tested_python() -> Result<PathBuf> {
     python(&Versions::read()?.tested)
 }
 

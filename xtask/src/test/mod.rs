@@ -2,6 +2,7 @@
 
 mod agent;
 mod datastorage;
+mod fuzz;
 mod report;
 mod tiers;
 mod ui;
@@ -15,6 +16,8 @@ use self::{
     report::{Line, Outcome},
     tiers::Tier,
 };
+
+pub(crate) use self::agent::tested_python as python_with_yaml;
 
 /// The exit code of `cluster` if a tool of the machine is missing.
 const MISSING_TOOL: i32 = 69;

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
-use super::{MISSING_TOOL, agent, datastorage, report::Outcome, ui};
+use super::{MISSING_TOOL, agent, datastorage, fuzz, report::Outcome, ui};
 use crate::{chart, crds, docs, postgres, programs, tools, workspace};
 
 /// Tests on the API server mostly wait, so there are more threads than cores.
@@ -45,6 +45,8 @@ pub(super) enum Tier {
     Ui,
     /// Tests of Data Storage on a real PostgreSQL
     Datastorage,
+    /// All fuzz targets for a minute
+    Fuzz,
 }
 
 impl Tier {
@@ -60,6 +62,7 @@ impl Tier {
             Self::Chart => "chart",
             Self::Ui => "ui",
             Self::Datastorage => "datastorage",
+            Self::Fuzz => "fuzz",
         }
     }
 
@@ -76,6 +79,7 @@ impl Tier {
             Self::Chart => chart(filter),
             Self::Ui => ui::run(filter),
             Self::Datastorage => datastorage::run(filter),
+            Self::Fuzz => fuzz::run(filter),
         }
     }
 }
@@ -148,7 +152,20 @@ fn api(filter: &[String]) -> Result<Outcome> {
     if let Err(error) = &agent {
         writeln!(io::stderr(), "the agent cannot be installed: {error:#}")?;
     }
-    on_the_control_plane("api", OPERATOR, agent.ok().as_slice(), filter)
+    let mut variables = Vec::from_iter(agent.ok());
+    // Likewise without the programs that are asked which product they are.
+    let asked = [
+        ("PROMETHEUS", tools::prometheus()),
+        ("PUSHGATEWAY", tools::debian("prometheus-pushgateway")),
+        ("NODE_EXPORTER", tools::debian("prometheus-node-exporter")),
+    ];
+    for (variable, found) in asked {
+        match found {
+            Ok(folder) => variables.push((variable, folder)),
+            Err(error) => writeln!(io::stderr(), "a program to ask cannot be unpacked: {error:#}")?,
+        }
+    }
+    on_the_control_plane("api", OPERATOR, &variables, filter)
 }
 
 fn chart(filter: &[String]) -> Result<Outcome> {
@@ -184,9 +201,12 @@ pub(super) fn on_the_control_plane(
     if prepared.code() == Some(MISSING_TOOL) {
         return Ok(Outcome::Skipped("Go is missing to build the control plane (see the line above)".to_owned()));
     }
+    let name = tests;
     let tests = workspace::cargo(&["test", "--workspace", "--test", tests, "--", API_THREADS]);
     let mut command = workspace::command(cluster);
-    command.arg("--").arg(tests.get_program()).args(tests.get_args()).args(filter);
+    // Not for the others: PostgreSQL does not run as root.
+    let within: &[&str] = if name == "api" { own_networks() } else { &[] };
+    command.arg("--").args(within).arg(tests.get_program()).args(tests.get_args()).args(filter);
     command.envs(tested.iter().map(|&(variable, _)| variable).zip(programs));
     command.envs(variables.iter().map(|(name, value)| (name, value)));
     // A backtrace of a failed test shows only where the error was printed, so it does not help.
@@ -195,6 +215,16 @@ pub(super) fn on_the_control_plane(
     }
     let passed = workspace::status(&mut command)?.success();
     Ok(if passed { Outcome::Passed } else { Outcome::Failed("see the output above".to_owned()) })
+}
+
+/// What a command begins with whose tests make networks of their own. A user who is not root may do that in a user
+/// namespace, where the system allows them. Otherwise these tests print that they are skipped, or fail in CI.
+fn own_networks() -> &'static [&'static str] {
+    const IN_USER_NAMESPACE: &[&str] = &["unshare", "--user", "--map-root-user"];
+    let [program, arguments @ ..] = IN_USER_NAMESPACE else { return &[] };
+    let mut trial = workspace::command(program);
+    trial.args(arguments).args(["unshare", "--net", "true"]).stdin(Stdio::null()).stderr(Stdio::null());
+    if !tools::is_root() && trial.status().is_ok_and(|status| status.success()) { IN_USER_NAMESPACE } else { &[] }
 }
 
 #[cfg(test)]
