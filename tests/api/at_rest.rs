@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, env, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    controlplane::{AuditedRequest, ControlPlane, Options, controllers_run, crds_folder},
+    controlplane::{AuditedRequest, ControlPlane, Options, controllers_run},
     harness::{Account, ApiRequest, DEADLINE, DEFAULT_CONFIG_MAP, Proxy, prelude::*, services},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -49,7 +49,7 @@ async fn at_rest_and_among_unrelated_changes_nothing_is_read_or_written() -> Res
     if !controllers_run() {
         return skipped("EndpointSlices need kube-controller-manager");
     }
-    let options = Options { audit_log: true, crds: Some(crds_folder()) };
+    let options = Options { audit_log: true, ..Options::default() };
     isolated("rest", options, async |world, plane| {
         let (apps, agent) = (world.namespace("apps").await?, world.namespace("agent").await?);
         let account = rights::operator(world, &agent).await?;

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use e2e::{
-    controlplane::{Options, client, controllers_run, crds_folder},
+    controlplane::{Options, client, controllers_run},
     harness::{prelude::*, services},
 };
 use k8s_openapi::{
@@ -146,7 +146,7 @@ async fn an_applied_object_that_is_the_same_keeps_its_resource_version() -> Resu
 
 #[tokio::test]
 async fn a_stopped_api_server_comes_back_at_its_address_with_its_data() -> Result<()> {
-    isolated("restart", Options { crds: None, audit_log: false }, async |world, plane| {
+    isolated("restart", Options { crds: None, ..Options::default() }, async |world, plane| {
         let apps = world.namespace("apps").await?;
         let before = world.create(&config_map(&apps, "kept")).await?;
         let config_maps: Api<ConfigMap> = world.api(&apps);
@@ -163,7 +163,7 @@ async fn a_stopped_api_server_comes_back_at_its_address_with_its_data() -> Resul
 
 #[tokio::test]
 async fn an_audit_log_names_who_did_what() -> Result<()> {
-    let options = Options { audit_log: true, crds: Some(crds_folder()) };
+    let options = Options { audit_log: true, ..Options::default() };
     isolated("audit", options, async |world, plane| {
         let apps = world.namespace("apps").await?;
         world.create(&services::grafana(&apps)).await?;

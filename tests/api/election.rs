@@ -4,7 +4,7 @@ use std::{env, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    controlplane::{Options, Process, crds_folder},
+    controlplane::{Options, Process},
     harness::{Account, Controller, DEADLINE, DEFAULT_CONFIG_MAP, prelude::*, services},
 };
 use k8s_openapi::api::{coordination::v1::Lease, core::v1::ConfigMap};
@@ -130,7 +130,7 @@ async fn the_replica_that_does_not_lead_writes_nothing_and_is_ready() -> Result<
 #[tokio::test]
 async fn a_leader_that_was_stopped_writes_nothing_after_its_lease_has_expired() -> Result<()> {
     let stopped = env::var(STOPPED).ok().map(|text| text.parse()).transpose().context(STOPPED)?.unwrap_or(60);
-    let options = Options { audit_log: true, crds: Some(crds_folder()) };
+    let options = Options { audit_log: true, ..Options::default() };
     isolated("stopped", options, async |world, plane| {
         let agent = world.namespace("agent").await?;
         let mut accounts = Vec::new();

@@ -122,7 +122,7 @@ async fn a_controller_that_starts_before_the_api_server_waits_for_it() -> Result
 
 #[tokio::test]
 async fn a_controller_that_starts_before_its_crd_waits_for_it() -> Result<()> {
-    let options = Options { crds: None, audit_log: false };
+    let options = Options { crds: None, ..Options::default() };
     isolated("no-crd", options, async |world, plane| {
         let agent = world.namespace("agent").await?;
         world.create(&services::grafana(&agent)).await?;
@@ -174,7 +174,7 @@ fn lax_crd(folder: &std::path::Path) -> Result<()> {
 
 #[tokio::test]
 async fn a_malformed_toolset_config_of_an_older_schema_is_reported_and_affects_no_other() -> Result<()> {
-    let options = Options { crds: None, audit_log: false };
+    let options = Options { crds: None, ..Options::default() };
     isolated("malformed", options, async |world, plane| {
         let client = plane.client().await?;
         let lax = world.folder().join("lax");
@@ -218,7 +218,7 @@ async fn a_malformed_toolset_config_of_an_older_schema_is_reported_and_affects_n
 
 #[tokio::test]
 async fn a_toolset_config_that_becomes_unreadable_leaves_its_config_map_as_it_is() -> Result<()> {
-    let options = Options { crds: None, audit_log: false };
+    let options = Options { crds: None, ..Options::default() };
     isolated("unreadable", options, async |world, plane| {
         let lax = world.folder().join("lax");
         lax_crd(&lax)?;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    controlplane::{AuditedRequest, ControlPlane, Options, controllers_run, crds_folder},
+    controlplane::{AuditedRequest, ControlPlane, Options, controllers_run},
     harness::{Account, Controller, kubectl_toolset, prelude::*, services},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -211,7 +211,7 @@ async fn of_sixty_toolset_configs_only_those_that_a_change_concerns_are_planned_
     if !controllers_run() {
         return skipped("EndpointSlices need kube-controller-manager");
     }
-    let options = Options { audit_log: true, crds: Some(crds_folder()) };
+    let options = Options { audit_log: true, ..Options::default() };
     isolated("sixty", options, async |world, plane| {
         let cast = cast(world).await?;
 

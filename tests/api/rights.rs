@@ -32,6 +32,13 @@ pub(crate) fn pods() -> Value {
     json!([rule("", &["pods"], &["get"])])
 }
 
+/// To know the addresses of the API server, which are never called.
+pub(crate) fn api_server_slice() -> Value {
+    let mut rule = rule("discovery.k8s.io", &["endpointslices"], &["get"]);
+    rule["resourceNames"] = json!(["kubernetes"]);
+    json!([rule])
+}
+
 /// All that is watched in a namespace with Services.
 pub(crate) fn watched() -> Value {
     json!([services()[0], endpoint_slices()[0]])

@@ -160,7 +160,7 @@ async fn services_without_pods_of_their_own_are_taken_only_where_allowed_by_name
 }
 
 /// The sources of a platform that is trusted and a tenant.
-fn sources(platform: &str, tenant: &str) -> Value {
+pub(crate) fn sources(platform: &str, tenant: &str) -> Value {
     json!([
         {"name": "platform", "trust": "Trusted", "namespaces": {"from": "Names", "names": [platform]}},
         {"name": "tenants", "trust": "Tenant", "namespaces": {"from": "Names", "names": [tenant]}},
@@ -168,7 +168,7 @@ fn sources(platform: &str, tenant: &str) -> Value {
 }
 
 /// A Service of a tenant that opts in as a Prometheus.
-fn announced(namespace: &str, name: &str) -> ServiceBuilder {
+pub(crate) fn announced(namespace: &str, name: &str) -> ServiceBuilder {
     ServiceBuilder::new(namespace, name)
         .annotation("kubernaut.io/toolset", "enabled")
         .annotation("kubernaut.io/toolset-type", "prometheus")
@@ -190,7 +190,7 @@ fn made_by_hand(service: &Service) -> Result<EndpointSlice> {
 }
 
 /// Whether the status rejects a Service for this reason.
-fn rejects(config: &DynamicObject, service: &str, reason: &str) -> bool {
+pub(crate) fn rejects(config: &DynamicObject, service: &str, reason: &str) -> bool {
     let rejected = config.data.pointer("/status/rejected").and_then(Value::as_array);
     rejected.into_iter().flatten().any(|one| one["service"] == service && one["reason"] == reason)
 }

@@ -80,14 +80,19 @@ async fn every_query_of_the_dashboard_and_of_the_alerts_has_data_in_a_real_prome
         let container =
             json!({"name": "holmes", "image": "robustadev/holmes:0.45.0", "ports": [{"containerPort": 5050}]});
         let replica = Backend::not_ready(&world.client(), &service, container).await?;
-        let redirect = format!("{}:5050=127.0.0.1:{}\n", replica.address(), holmes.port());
-        fs::write(world.folder().join("redirects"), redirect)?;
+        let redirects = format!("{}:5050=127.0.0.1:{}\n", replica.address(), holmes.port());
+        fs::write(world.folder().join("redirects"), &redirects)?;
         replica.set_ready(true).await?;
         let mut spec = trusted_names(&[&apps]);
         spec["consumer"] = json!({"observe": "HolmesGPT", "serviceRef": {"name": "holmes"}});
+        spec["health"] = json!({"mode": "Probe", "probe": {"periodSeconds": 1}});
         world.configure(&agent, "default", &spec).await?;
         let service = world.create(&services::prometheus_server(&apps)).await?;
-        world.backend(&service).await?;
+        let container = json!({"name": "app", "image": "app.example/app:1"});
+        let backend = Backend::not_ready(&world.client(), &service, container).await?;
+        let redirects = format!("{redirects}{}:9090=127.0.0.1:{}\n", backend.address(), holmes.port());
+        fs::write(world.folder().join("redirects"), redirects)?;
+        backend.set_ready(true).await?;
         world.create(&services::annotated(&apps, "malformed", "NOT A TYPE")).await?;
         world.tools(&agent, "prometheus-server is listed", |tools| tools.names() == ["prometheus-server"]).await?;
         world.ready(&agent, "default", ("True", "AsExpected")).await?;

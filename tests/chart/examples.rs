@@ -90,7 +90,7 @@ fn every_example_of_values_renders_and_does_what_it_says() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_example_of_values_can_be_installed_and_its_toolset_config_is_valid() -> Result<()> {
-    Box::pin(isolated("examples", Options { crds: None, audit_log: false }, async |world, _plane| {
+    Box::pin(isolated("examples", Options { crds: None, ..Options::default() }, async |world, _plane| {
         let agent = world.namespace("agent").await?;
         let Some(release) = Release::new(world, &agent)? else { return Ok(()) };
         let monitoring = serde_json::from_value(json!({"metadata": {"name": "monitoring"}}))?;

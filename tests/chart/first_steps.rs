@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
     chart::{self, Helm, Release, only},
-    controlplane::Options,
+    controlplane::{AuditedRequest, Options},
     harness::{eventually, isolated, present, services, toolset_controller_says},
 };
 use http::Request;
@@ -15,6 +15,8 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde_json::json;
+
+use crate::permissions;
 
 const TEST: &str = "toolset-operator-test";
 
@@ -46,8 +48,8 @@ async fn helm_test_succeeds_a_wrong_namespace_is_warned_about_and_the_text_log_i
     if !chart::controllers_run()? {
         return Ok(());
     }
-    let options = Options { crds: None, audit_log: false };
-    Box::pin(isolated("first-steps", options, async |world, _plane| {
+    let options = Options { crds: None, audit_log: true, ..Options::default() };
+    Box::pin(isolated("first-steps", options, async |world, plane| {
         let agent = world.namespace("agent").await?;
         let elsewhere = world.namespace("elsewhere").await?;
         let watched = world.namespace("monitoring").await?;
@@ -84,6 +86,8 @@ async fn helm_test_succeeds_a_wrong_namespace_is_warned_about_and_the_text_log_i
         ensure!(warning(&world.client(), &agent, &config).await?.is_none(), "a warning in its own namespace");
 
         ensure!(controller.terminate().await?.success(), "it did not end well");
+        let (user, none) = (release.user(), |_: &AuditedRequest| false);
+        permissions::within(&permissions::granted(world, &user).await?, &plane.audited_requests()?, &user, none)?;
         let log = fs::read_to_string(controller.process().log())?;
         ensure!(log.contains("config_map=kubernaut-toolset-config") && log.contains(" DEBUG "), "{log}");
         for syntax in ["\u{1b}", "\\u{1b}", "Some(", "None", " {", "\\\""] {

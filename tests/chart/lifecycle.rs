@@ -3,12 +3,14 @@
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
     chart::{self, Release},
-    controlplane::Options,
+    controlplane::{AuditedRequest, Options},
     harness::{DEFAULT_CONFIG_MAP, World, absent, isolated, services, toolset_configs},
 };
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
+
+use crate::permissions;
 
 /// The uids of the user's ToolsetConfig and of its ConfigMap.
 async fn uids(world: &World, namespace: &str) -> Result<(String, String)> {
@@ -23,7 +25,8 @@ async fn upgrade_rollback_uninstall_and_reinstall_keep_the_users_toolset_configs
     if !chart::controllers_run()? {
         return Ok(());
     }
-    isolated("lifecycle", Options { crds: None, audit_log: false }, async |world, _plane| {
+    let options = Options { crds: None, audit_log: true, ..Options::default() };
+    Box::pin(isolated("lifecycle", options, async |world, plane| {
         let agent = world.namespace("agent").await?;
         let watched = world.namespace("monitoring").await?;
         let Some(release) = Release::new(world, &agent)? else { return Ok(()) };
@@ -53,6 +56,8 @@ async fn upgrade_rollback_uninstall_and_reinstall_keep_the_users_toolset_configs
         absent(&configs, "shipped").await?;
         ensure!(uids(world, &agent).await? == before, "a rollback touched the user's objects");
         ensure!(controller.terminate().await?.success(), "it did not end well");
+        let (user, none) = (release.user(), |_: &AuditedRequest| false);
+        permissions::within(&permissions::granted(world, &user).await?, &plane.audited_requests()?, &user, none)?;
 
         release.uninstall()?;
         absent::<Deployment>(&world.api(&agent), "toolset-operator").await?;
@@ -65,7 +70,7 @@ async fn upgrade_rollback_uninstall_and_reinstall_keep_the_users_toolset_configs
         world.tools(&agent, "grafana joins", |tools| tools.names() == ["grafana", "prometheus-server"]).await?;
         ensure!(uids(world, &agent).await? == before, "reinstalling touched the user's objects");
         Ok(())
-    })
+    }))
     .await
 }
 
@@ -74,7 +79,7 @@ async fn install_yaml_brings_the_same_operator_without_helm() -> Result<()> {
     if !chart::controllers_run()? {
         return Ok(());
     }
-    isolated("plain", Options { crds: None, audit_log: false }, async |world, plane| {
+    isolated("plain", Options { crds: None, ..Options::default() }, async |world, plane| {
         let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/install.yaml");
         let kubectl = |arguments: &[&str]| -> Result<()> {
             let mut command = std::process::Command::new(&plane.programs().kubectl);

@@ -6,15 +6,17 @@
 
 mod agents;
 mod alerts;
+mod asked_rights;
 mod dashboard;
 mod data_storage;
 mod examples;
 mod first_steps;
 mod grafana;
-mod install;
 mod lifecycle;
 mod permissions;
+mod probing;
 mod prometheus;
 mod rendered;
+mod rights;
 mod subchart;
 mod workload;

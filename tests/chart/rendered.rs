@@ -27,6 +27,7 @@ audit:
   url: https://data-storage.data-storage.svc:8443
   caConfigMap: {name: data-storage-ca, key: ca.crt}
   podPort: 8443
+probing: {enabled: true}
 commonLabels: {team: platform}
 commonAnnotations: {owner: platform}
 rbac: {aggregateToEdit: true}

@@ -4,14 +4,17 @@ use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::harness::{
-    Backend, DEFAULT_CONFIG_MAP, FakeAgent, Reply, World, eventually, present,
+    Backend, DEFAULT_CONFIG_MAP, FakeAgent, Reply, Tools, World, eventually, present,
     services::{self, ServiceBuilder},
     toolset_configs,
 };
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{ConfigMap, Service},
-    events::v1::Event,
+use k8s_openapi::{
+    api::{
+        apps::v1::Deployment,
+        core::v1::{ConfigMap, Service},
+        events::v1::Event,
+    },
+    apimachinery::pkg::util::intstr::IntOrString,
 };
 use kube::{
     Api,
@@ -24,7 +27,7 @@ use sha2::{Digest as _, Sha256};
 pub(crate) const AGENT: &str = "holmes-holmes";
 
 /// The agent that may be asked, in the value `agents`.
-pub(crate) const OBSERVED: &str = "{toolsetConfig: default, service: holmes, port: 80}";
+pub(crate) const OBSERVED: &str = "{toolsetConfig: default, namespace: NAMESPACE, service: holmes, port: 80}";
 
 /// The port of the agent in its Pod.
 const AGENTS_PORT: u16 = 5050;
@@ -38,44 +41,121 @@ pub(crate) fn agents_environment(world: &World) -> Vec<(String, String)> {
     ]
 }
 
-/// Where the Services are, and where ToolsetConfigs and the agent are.
-pub(crate) struct Namespaces<'a> {
-    pub watched: &'a str,
-    pub agent: &'a str,
+/// What happens in an installation.
+pub(crate) struct Job<'a> {
+    /// Where the Services are.
+    pub watched: &'a [String],
+    /// Where the ToolsetConfigs and the agents are.
+    pub agents: &'a [String],
     /// `spec.sources[].namespaces`.
     pub selection: Value,
+    /// Whether the operator may restart the agents.
+    pub restarts: bool,
+    /// Whether the operator may ask the agents.
+    pub observes: bool,
+    /// Whether the operator probes the Services.
+    pub probes: bool,
 }
 
 /// Lets all of it happen, one after the other, and waits for each.
-pub(crate) async fn whole_job(world: &World, namespaces: &Namespaces<'_>) -> Result<()> {
-    let (watched, agent) = (namespaces.watched, namespaces.agent);
-    agent_deployment(world, agent).await?;
-    predecessors_config_map(world, agent).await?;
+pub(crate) async fn whole_job(world: &World, job: &Job<'_>) -> Result<()> {
+    // It answers all probes as Grafana and Prometheus would.
+    let build = json!({"status": "success", "data": {"version": "3.5.0", "revision": "r", "goVersion": "go1.24"}});
+    let product = FakeAgent::start(Reply::json(&build)).await?;
+    for namespace in job.watched {
+        backed(world, &services::prometheus_server(namespace), &product).await?;
+    }
+    let sources = json!([{"name": "platform", "trust": "Trusted", "namespaces": job.selection}]);
+    for agent in job.agents {
+        configured(world, job, agent, &sources).await?;
+    }
+    for namespace in job.watched {
+        backed(world, &services::grafana(namespace), &product).await?;
+    }
+    for agent in job.agents {
+        has_tools(world, job, agent, &["grafana", "prometheus"]).await?;
+        repaired_after_deletion(world, agent).await?;
+    }
+    for namespace in job.watched {
+        rejected_twice(world, namespace).await?;
+    }
+    for agent in job.agents {
+        conflict_is_said_twice(world, agent, &sources).await?;
+        if job.probes {
+            probed(world, agent).await?;
+        }
+        if job.restarts {
+            Box::pin(restarted(world, agent)).await?;
+        }
+        if job.observes {
+            Box::pin(observed(world, agent)).await?;
+        }
+    }
+    Ok(())
+}
 
-    let service = world.create(&services::prometheus_server(watched)).await?;
-    world.backend(&service).await?;
-    let sources = json!([{"name": "platform", "trust": "Trusted", "namespaces": namespaces.selection}]);
-    let consumer = json!({
-        "reload": "RolloutRestart", "restartOn": "AnyChange", "deploymentRef": {"name": AGENT},
-        "observe": "HolmesGPT", "serviceRef": {"name": "holmes"},
+/// A Service with a ready Pod, in whose place the server answers.
+async fn backed(world: &World, service: &Service, server: &FakeAgent) -> Result<()> {
+    let service = world.create(service).await?;
+    let container = json!({"name": "app", "image": "app.example/app:1"});
+    let pod = Backend::not_ready(&world.client(), &service, container).await?;
+    let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
+    let targets = ports.filter_map(|port| match &port.target_port {
+        Some(IntOrString::Int(number)) => Some(number),
+        _ => None,
     });
-    world.configure(agent, "default", &json!({"sources": sources, "consumer": consumer})).await?;
-    world.ready(agent, "default", ("True", "AsExpected")).await?;
-    world.tools(agent, "prometheus-server is listed", |tools| tools.names() == ["prometheus-server"]).await?;
+    let lines = targets.map(|target| format!("{}:{target}=127.0.0.1:{}\n", pod.address(), server.port()));
+    redirects(world, &lines.collect::<String>())?;
+    pod.set_ready(true).await
+}
 
+/// A ToolsetConfig that creates its ConfigMap, and one that takes over an existing one.
+async fn configured(world: &World, job: &Job<'_>, namespace: &str, sources: &Value) -> Result<()> {
+    let mut consumer = json!({});
+    if job.restarts {
+        agent_deployment(world, namespace).await?;
+        consumer = json!({"reload": "RolloutRestart", "restartOn": "AnyChange", "deploymentRef": {"name": AGENT}});
+    }
+    if job.observes {
+        consumer["observe"] = json!("HolmesGPT");
+        consumer["serviceRef"] = json!({"name": "holmes"});
+    }
+    let mut spec = json!({"sources": sources, "consumer": consumer});
+    if job.probes {
+        spec["health"] = json!({"mode": "Probe", "probe": {"periodSeconds": 1}});
+        spec["evidence"] = json!({"identity": "Probe"});
+    }
+    world.configure(namespace, "default", &spec).await?;
+    world.ready(namespace, "default", ("True", "AsExpected")).await?;
+    has_tools(world, job, namespace, &["prometheus"]).await?;
+
+    predecessors_config_map(world, namespace).await?;
     let output = json!({"configMapName": "predecessor", "formats": ["HolmesGPT"]});
-    world.configure(agent, "adopter", &json!({"sources": sources, "output": output})).await?;
-    world.ready(agent, "adopter", ("True", "AsExpected")).await?;
+    world.configure(namespace, "adopter", &json!({"sources": sources, "output": output})).await?;
+    world.ready(namespace, "adopter", ("True", "AsExpected")).await.map(drop)
+}
 
-    let grafana = world.create(&services::grafana(watched)).await?;
-    world.backend(&grafana).await?;
-    world.tools(agent, "grafana joins", |tools| tools.names() == ["grafana", "prometheus-server"]).await?;
+/// Waits until there is one tool of each type for each watched namespace.
+async fn has_tools(world: &World, job: &Job<'_>, namespace: &str, types: &[&str]) -> Result<()> {
+    let expected: Vec<_> = types.iter().flat_map(|kind| vec![*kind; job.watched.len()]).collect();
+    let listed = |tools: &Tools| {
+        let mut types = tools.types();
+        types.sort_unstable();
+        types == expected
+    };
+    world.tools(namespace, &format!("{types:?} are listed"), listed).await.map(drop)
+}
 
-    repaired_after_deletion(world, agent).await?;
-    rejected_twice(world, watched).await?;
-    conflict_is_said_twice(world, agent, &sources).await?;
-    Box::pin(restarted(world, agent)).await?;
-    Box::pin(observed(world, agent)).await
+/// A tool is healthy because its probe succeeded, and another probe has asked which product it is.
+async fn probed(world: &World, namespace: &str) -> Result<()> {
+    present(&toolset_configs(&world.client(), namespace), "default", "its tools are probed", |config| {
+        let tools = config.data.pointer("/status/tools").and_then(Value::as_array).into_iter().flatten();
+        let mut of_prometheus = tools.filter(|tool| tool["type"] == "Prometheus");
+        of_prometheus
+            .all(|tool| tool["health"] == "Healthy" && tool["identity"].as_str().is_some_and(|text| !text.is_empty()))
+    })
+    .await
+    .map(drop)
 }
 
 /// The agent is found and asked.
@@ -87,7 +167,7 @@ async fn observed(world: &World, namespace: &str) -> Result<()> {
     let container = json!({"name": "holmes", "image": "robustadev/holmes:0.45.0"});
     let pod = Backend::not_ready(&world.client(), &service, container).await?;
     let redirect = format!("{}:{AGENTS_PORT}=127.0.0.1:{}\n", pod.address(), server.port());
-    fs::write(world.folder().join("redirects"), redirect)?;
+    redirects(world, &redirect)?;
     pod.set_ready(true).await?;
     present(&toolset_configs(&world.client(), namespace), "default", "the agent has answered", |config| {
         config.data.pointer("/status/agent/loaded") == Some(&json!("0/1"))
@@ -98,6 +178,13 @@ async fn observed(world: &World, namespace: &str) -> Result<()> {
         Ok(())
     })
     .await
+}
+
+/// Adds lines to the file with the servers that answer for Pods.
+fn redirects(world: &World, lines: &str) -> Result<()> {
+    let file = world.folder().join("redirects");
+    let before = fs::read_to_string(&file).unwrap_or_default();
+    Ok(fs::write(file, before + lines)?)
 }
 
 async fn agent_deployment(world: &World, namespace: &str) -> Result<()> {
@@ -158,18 +245,19 @@ async fn rejected_twice(world: &World, namespace: &str) -> Result<()> {
         let patch = json!({"metadata": {"annotations": {"kubernaut.io/toolset-type": value}}});
         services.patch("broken", &PatchParams::default(), &Patch::Merge(patch)).await?;
         if times == 1 {
-            unrejected(world).await?;
+            unrejected(world, namespace).await?;
         }
         said(times).await?;
     }
     Ok(())
 }
 
-async fn unrejected(world: &World) -> Result<()> {
+async fn unrejected(world: &World, namespace: &str) -> Result<()> {
     eventually("nobody counts it as malformed any more", async || {
         for config in toolset_configs_everywhere(world).await? {
             let rejected = config.pointer("/status/rejected").and_then(Value::as_array).cloned().unwrap_or_default();
-            ensure!(!rejected.iter().any(|one| one["reason"] == "InvalidAnnotation"), "{rejected:?}");
+            let is_it = |one: &Value| one["namespace"] == namespace && one["reason"] == "InvalidAnnotation";
+            ensure!(!rejected.iter().any(is_it), "{rejected:?}");
         }
         Ok(())
     })

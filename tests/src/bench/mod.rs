@@ -12,6 +12,7 @@
 //! - [`memory`]: memory with thousands of Services watched.
 //! - [`datastorage`]: how fast Data Storage writes and reads, beside PostgreSQL alone.
 //! - [`idle`]: what the operator costs, and what it writes, while nothing changes.
+//! - [`probes`]: what health probes cost, and whom they delay, while some of the probed Services hang.
 //!
 //! Each benchmark prints what it measured, which promises are kept and which are broken, and one line of `key=value`
 //! pairs. Ctrl-C ends a benchmark at once; the control plane's watchdog ends what it started.
@@ -28,6 +29,7 @@ mod metrics;
 mod operator;
 mod population;
 mod probe;
+pub mod probes;
 mod quantiles;
 mod report;
 mod requests;

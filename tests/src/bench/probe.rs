@@ -107,6 +107,11 @@ impl Probe {
         Ok(Instant::now())
     }
 
+    /// Counts a change that another one made of the same Services.
+    pub(super) fn made(&mut self) {
+        self.changes += 1;
+    }
+
     /// When each change from `first` to the last one was first seen, in their order. A change that was overtaken by a later
     /// one is seen with that.
     pub(super) async fn seen_since(&mut self, first: usize) -> Result<Vec<Instant>> {

@@ -78,7 +78,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
     }
     let mut stop = Stop::listen()?;
     let crds = if arguments.no_crds { None } else { Some(arguments.crds.unwrap_or_else(crds_folder)) };
-    let options = Options { crds, audit_log: arguments.audit_log };
+    let options = Options { crds, audit_log: arguments.audit_log, ..Options::default() };
     let started = Instant::now();
     let mut plane = tokio::select! {
         plane = ControlPlane::start(options) => plane?,

@@ -3,8 +3,12 @@
 use std::{ffi::OsString, fs, path::PathBuf};
 
 use anyhow::{Context as _, Result};
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
-use kube::Api;
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    authentication::v1::{TokenRequest, TokenRequestSpec},
+    core::v1::{ConfigMap, ServiceAccount},
+};
+use kube::{Api, api::PostParams};
 use serde_json::Value;
 
 use super::{Chart, Helm, OPERATOR, arguments};
@@ -15,6 +19,8 @@ use crate::{
 
 /// The argument with the folder of the agents.
 const AGENTS: &str = "--agents-dir=";
+/// The argument with the file of the token for Data Storage.
+const TOKEN: &str = "--audit-token-file=";
 
 /// A release.
 pub struct Release {
@@ -75,7 +81,7 @@ impl Release {
     }
 
     /// Starts the controller with exactly the arguments of the Deployment on the API server, and with a token of its
-    /// ServiceAccount: no kubelet does it here. Only the folder with the agents is elsewhere. `environment` is added.
+    /// ServiceAccount: no kubelet does it here. Only the mounted files are elsewhere. `environment` is added.
     pub async fn start_controller(&self, world: &mut World, environment: &[(String, String)]) -> Result<Controller> {
         let deployments: Api<Deployment> = world.api(&self.namespace);
         let deployment = serde_json::to_value(deployments.get(self.name()).await?)?;
@@ -88,6 +94,9 @@ impl Release {
             if argument.starts_with(AGENTS) {
                 *argument = format!("{AGENTS}{}", self.agents(world, &deployment).await?.display());
             }
+            if argument.starts_with(TOKEN) {
+                *argument = format!("{TOKEN}{}", self.token(world, &deployment, account).await?.display());
+            }
         }
         let options = ControllerOptions {
             exactly: Some(exactly),
@@ -98,9 +107,23 @@ impl Release {
         world.start_controller(options).await
     }
 
+    /// A file with the token for Data Storage, as the kubelet would mount it.
+    async fn token(&self, world: &World, deployment: &Value, account: &str) -> Result<PathBuf> {
+        let audience =
+            volume(deployment, "audit").and_then(|sources| sources[0].pointer("/serviceAccountToken/audience"));
+        let audience = audience.and_then(Value::as_str).context("the Deployment mounts no token")?;
+        let spec = TokenRequestSpec { audiences: vec![audience.to_owned()], ..TokenRequestSpec::default() };
+        let request = TokenRequest { spec, ..TokenRequest::default() };
+        let accounts: Api<ServiceAccount> = world.api(&self.namespace);
+        let answer = accounts.create_token_request(account, &PostParams::default(), &request).await?;
+        let file = world.folder().join("audit-token");
+        fs::write(&file, answer.status.context("no token")?.token)?;
+        Ok(file)
+    }
+
     /// A folder with the list of agents, as the kubelet would mount it.
     async fn agents(&self, world: &World, deployment: &Value) -> Result<PathBuf> {
-        let name = deployment.pointer("/spec/template/spec/volumes/0/projected/sources/0/configMap/name");
+        let name = volume(deployment, "agents").and_then(|sources| sources[0].pointer("/configMap/name"));
         let name = name.and_then(Value::as_str).context("the Deployment mounts no list of agents")?;
         let config_maps: Api<ConfigMap> = world.api(&self.namespace);
         let config_map = config_maps.get(name).await?;
@@ -127,4 +150,10 @@ impl Release {
         arguments.extend(["--namespace".into(), OsString::from(&self.namespace)]);
         tokio::task::block_in_place(|| self.helm.run(arguments))
     }
+}
+
+/// The sources of a projected volume of the Deployment.
+fn volume<'a>(deployment: &'a Value, name: &str) -> Option<&'a Value> {
+    let volumes = deployment.pointer("/spec/template/spec/volumes")?.as_array()?;
+    volumes.iter().find(|volume| volume["name"] == name)?.pointer("/projected/sources")
 }

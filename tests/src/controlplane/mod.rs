@@ -74,12 +74,14 @@ pub struct Options {
     pub crds: Option<PathBuf>,
     /// Write every request to [`ControlPlane::audit_log`].
     pub audit_log: bool,
+    /// An admission plugin of the API server that Kubernetes enables only on request.
+    pub admission: Option<&'static str>,
 }
 
 impl Default for Options {
-    /// The project's own CustomResourceDefinitions, no audit log.
+    /// The project's own CustomResourceDefinitions, no audit log, Kubernetes' own admission plugins.
     fn default() -> Self {
-        Self { crds: Some(crds::folder()), audit_log: false }
+        Self { crds: Some(crds::folder()), audit_log: false, admission: None }
     }
 }
 
@@ -108,6 +110,7 @@ struct Layout {
     etcd_port: u16,
     api_port: u16,
     audit_log: bool,
+    admission: Option<&'static str>,
 }
 
 impl ControlPlane {
@@ -127,6 +130,7 @@ impl ControlPlane {
             etcd_port: ports::free()?,
             api_port: ports::free()?,
             audit_log: options.audit_log,
+            admission: options.admission,
         };
         let watchdog = Watchdog::start(&layout.folder)?;
         layout.write_secrets()?;
@@ -377,6 +381,9 @@ impl Layout {
             .arg(self.path("service-accounts.pub"))
             .arg("--service-account-signing-key-file")
             .arg(self.path("service-accounts.key"));
+        if let Some(plugin) = self.admission {
+            command.arg(format!("--enable-admission-plugins={plugin}"));
+        }
         if self.audit_log {
             command
                 .arg("--audit-policy-file")

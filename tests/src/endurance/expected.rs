@@ -113,6 +113,7 @@ impl Snapshot {
                     stage: &mut stage,
                     time: &|_| HealthTime { now, ..HealthTime::default() },
                     in_output: &BTreeSet::new,
+                    probed: None,
                 },
                 legacy_overrides: data(&place.config_map, LEGACY_OVERRIDES_KEY).map(String::as_str),
                 base: base.map(|text| Base::Text(text)),

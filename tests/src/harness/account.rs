@@ -61,6 +61,18 @@ impl Account {
         Ok(())
     }
 
+    /// Grants what an existing `ClusterRole` says, in one namespace.
+    pub async fn bind(&self, namespace: &str, cluster_role: &str) -> Result<()> {
+        let binding: RoleBinding = from_value(json!({
+            "metadata": {"namespace": namespace, "name": format!("{}-{cluster_role}", self.name)},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": cluster_role},
+            "subjects": [self.subject()],
+        }))?;
+        let bindings: Api<RoleBinding> = Api::namespaced(self.client.clone(), namespace);
+        bindings.create(&PostParams::default(), &binding).await?;
+        Ok(())
+    }
+
     /// Revokes what the Role of this name granted.
     pub async fn revoke(&self, namespace: &str, called: &str) -> Result<()> {
         let bindings: Api<RoleBinding> = Api::namespaced(self.client.clone(), namespace);

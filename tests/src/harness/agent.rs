@@ -136,6 +136,8 @@ pub enum Reply {
     Bytes(Vec<u8>),
     /// Sends these bytes again and again.
     Endless(Vec<u8>),
+    /// Sends one of these bytes a second.
+    Slowly(Vec<u8>),
     /// Never answers.
     Nothing,
 }
@@ -193,7 +195,8 @@ impl Drop for FakeAgent {
     }
 }
 
-async fn answer(mut stream: TcpStream, state: Arc<Mutex<(Reply, Vec<String>)>>) -> Result<()> {
+/// Reads one request, keeps it, and replies.
+pub(super) async fn answer(mut stream: TcpStream, state: Arc<Mutex<(Reply, Vec<String>)>>) -> Result<()> {
     let mut request = vec![0; 8192];
     let read = stream.read(&mut request).await?;
     let reply = {
@@ -206,6 +209,12 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<(Reply, Vec<String>)>>) 
         Reply::Endless(bytes) => loop {
             stream.write_all(&bytes).await?;
         },
+        Reply::Slowly(bytes) => {
+            for byte in bytes {
+                stream.write_all(&[byte]).await?;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
         // Until the operator closes the connection.
         Reply::Nothing => drop(stream.read(&mut request).await?),
     }

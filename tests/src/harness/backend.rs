@@ -53,11 +53,30 @@ impl Backend {
                 "automountServiceAccountToken": false,
             },
         });
+        Self::with_pod(client, &namespace, pod, address(number)).await
+    }
+
+    /// Creates a ready Pod on the network of its node, with the node's address.
+    pub async fn on_host_network(client: &Client, service: &Service) -> Result<Self> {
+        let namespace = service.namespace().context("the Service has no namespace")?;
+        let selector = service.spec.as_ref().and_then(|spec| spec.selector.clone());
+        let pod = json!({
+            "metadata": {"name": format!("{}-host", service.name_any()), "labels": selector},
+            "spec": {
+                "nodeName": NODE, "hostNetwork": true, "automountServiceAccountToken": false,
+                "containers": [{"name": "app", "image": "app.example/app:1"}],
+            },
+        });
+        let backend = Self::with_pod(client, &namespace, pod, NODE_ADDRESS.to_owned()).await?;
+        backend.set_ready(true).await?;
+        Ok(backend)
+    }
+
+    async fn with_pod(client: &Client, namespace: &str, pod: Value, address: String) -> Result<Self> {
         create_node(client).await?;
-        let pods = Api::namespaced(client.clone(), &namespace);
-        pods.create(&PostParams::default(), &from_value(pod)?).await?;
-        let address = address(number);
-        let backend = Self { pods, name, address };
+        let pods = Api::namespaced(client.clone(), namespace);
+        let pod = pods.create(&PostParams::default(), &from_value(pod)?).await?;
+        let backend = Self { pods, name: pod.name_any(), address };
         backend.patch_status(with_address(&backend.address)).await?;
         Ok(backend)
     }

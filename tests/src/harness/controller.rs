@@ -7,13 +7,19 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use kube::config::Kubeconfig;
 use rustix::process::Signal;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
-use super::{DEADLINE, programs, wait::within};
+use super::{
+    DEADLINE,
+    net::{Door, Network},
+    programs,
+    wait::within,
+};
 use crate::controlplane::{Process, Watchdog, command, ports};
 
 /// How a controller is started.
@@ -33,6 +39,8 @@ pub struct ControllerOptions {
     pub environment: Vec<(String, String)>,
     /// These arguments and no others, such as those of a Deployment. Both addresses must be among them.
     pub exactly: Option<Vec<String>>,
+    /// The network in which it runs; `None` is that of the test.
+    pub network: Option<Network>,
     /// Do not wait until it says that it is ready.
     pub do_not_wait: bool,
 }
@@ -50,6 +58,8 @@ pub struct Controller {
     process: Process,
     health_port: u16,
     metrics_port: u16,
+    /// How the test reaches these ports in another network.
+    _doors: Vec<Door>,
 }
 
 /// Where a controller runs: what its world gives it.
@@ -69,10 +79,19 @@ impl Controller {
         let health_port = port(&arguments, "--health-addr=")?;
         let metrics_port = port(&arguments, "--metrics-addr=")?;
         let mut command = command(programs::toolset_controller().await?);
-        command.env("KUBECONFIG", options.kubeconfig.as_deref().unwrap_or(place.kubeconfig)).args(arguments);
+        let kubeconfig = options.kubeconfig.as_deref().unwrap_or(place.kubeconfig);
+        command.env("KUBECONFIG", kubeconfig).args(arguments);
         command.envs(options.environment.iter().map(|(name, value)| (name, value)));
-        let process = Process::spawn("toolset-controller", &mut command, place.log, place.watchdog)?;
-        let mut controller = Self { process, health_port, metrics_port };
+        let spawn = || Process::spawn("toolset-controller", &mut command, place.log, place.watchdog);
+        let (process, doors) = match &options.network {
+            None => (spawn()?, Vec::new()),
+            Some(network) => {
+                network.offer(port_of_server(kubeconfig)?)?;
+                let doors = [health_port, metrics_port].map(|port| network.expose(port));
+                (network.inside(spawn)?, doors.into_iter().collect::<Result<_>>()?)
+            }
+        };
+        let mut controller = Self { process, health_port, metrics_port, _doors: doors };
         if !options.do_not_wait {
             controller.ready().await?;
         }
@@ -170,6 +189,14 @@ fn arguments(options: &ControllerOptions, namespaces: &[String]) -> Result<Vec<S
     }
     arguments.extend_from_slice(&options.arguments);
     Ok(arguments)
+}
+
+/// The port of the API server of a kubeconfig.
+fn port_of_server(kubeconfig: &Path) -> Result<u16> {
+    let file = Kubeconfig::read_from(kubeconfig)?;
+    let url = file.clusters.first().and_then(|named| named.cluster.as_ref()?.server.as_deref());
+    let url: http::Uri = url.with_context(|| format!("{} names no server", kubeconfig.display()))?.parse()?;
+    url.port_u16().with_context(|| format!("{url} has no port"))
 }
 
 /// The port of an address among the arguments.

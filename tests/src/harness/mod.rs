@@ -29,6 +29,7 @@ mod config;
 mod controller;
 mod history;
 mod kubelet;
+pub mod net;
 mod programs;
 mod proxy;
 mod records;

@@ -35,7 +35,8 @@ const LOG_LINES: usize = 60;
 /// been printed.
 pub async fn scenario(name: &str, body: impl AsyncFnOnce(&mut World) -> Result<()>) -> Result<()> {
     let mut world = World::new(name, shared::cluster().await?).await?;
-    let outcome = AssertUnwindSafe(body(&mut world)).catch_unwind().await;
+    // On the heap, because most tests are too large for the stack of a test.
+    let outcome = AssertUnwindSafe(Box::pin(body(&mut world))).catch_unwind().await;
     let outcome = world.report(outcome);
     world.delete_namespaces().await;
     outcome
@@ -49,7 +50,7 @@ pub async fn isolated(
 ) -> Result<()> {
     let mut plane = ControlPlane::start(options).await?;
     let mut world = World::new(name, plane.cluster().clone()).await?;
-    let outcome = AssertUnwindSafe(body(&mut world, &mut plane)).catch_unwind().await;
+    let outcome = AssertUnwindSafe(Box::pin(body(&mut world, &mut plane))).catch_unwind().await;
     world.report(outcome)
 }
 
@@ -203,12 +204,18 @@ impl World {
         eprintln!("--- controller {number}, the last {} of {} lines:\n{}", tail.len(), lines.len(), tail.join("\n"));
     }
 
+    /// Deletes all Pods of a namespace. A namespace waits for kubelets to report their end, and there are none.
+    pub async fn delete_pods(&self, namespace: &str) -> Result<()> {
+        self.api::<Pod>(namespace).delete_collection(&at_once(), &ListParams::default()).await?;
+        Ok(())
+    }
+
     async fn delete_namespaces(&self) {
         let namespaces: Api<Namespace> = Api::all(self.client());
         for name in &self.namespaces {
             // Tidiness only, so failures do not matter: the names are never used again, and the control plane goes with
-            // the run. Pods first, since a namespace waits for kubelets to report their end.
-            _ = self.api::<Pod>(name).delete_collection(&at_once(), &ListParams::default()).await;
+            // the run.
+            _ = self.delete_pods(name).await;
             _ = namespaces.delete(name, &DeleteParams::background()).await;
         }
     }
