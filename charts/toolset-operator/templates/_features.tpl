@@ -81,6 +81,16 @@ stands for another Secret, neither in the pod before an upgrade nor in the pod a
 {{- printf "%s-agents-%s" (include "toolset-operator.fullname" .) (include "toolset-operator.agents" . | sha256sum | trunc 16) -}}
 {{- end -}}
 
+{{/* The names of the ToolsetConfigs of .Values.toolsetConfigs that enable probes, as a YAML map with one key. */}}
+{{- define "toolset-operator.probers" -}}
+names:
+{{- range .Values.toolsetConfigs }}
+{{- if has "Probe" (list (toString (.spec.health).mode) (toString (.spec.evidence).identity)) }}
+  - {{ .name }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* Rejects combinations of values that cannot work. */}}
 {{- define "toolset-operator.validate" -}}
 {{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) -}}
@@ -101,6 +111,13 @@ stands for another Secret, neither in the pod before an upgrade nor in the pod a
 {{- end -}}
 {{- if and (hasPrefix "https:" .Values.audit.url) (not .Values.audit.caSecret) (not .Values.audit.caConfigMap) -}}
 {{- fail "audit.url is an https URL, which requires audit.caSecret or audit.caConfigMap, with which the certificate of Data Storage is verified" -}}
+{{- end -}}
+{{- end -}}
+{{- if .Values.watchNamespaces -}}
+{{- range .Values.probing.namespaces -}}
+{{- if not (has . $.Values.watchNamespaces) -}}
+{{- fail (printf "probing.namespaces: the operator probes no Pods in namespace %s, which is not one of watchNamespaces; add the namespace to watchNamespaces or remove it" .) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- range .Values.rolloutRestart -}}

@@ -69,7 +69,10 @@ the addresses of the Pods, so it checks that they belong to Pods that the Servic
   verbs: [get]
 {{- end -}}
 
-{{/* In the namespace default, if the controller may ask agents. It never connects to the addresses of the API server. */}}
+{{/*
+In the namespace default, if the controller connects to Pods and does not watch this namespace anyway. It never connects to the
+addresses of the API server.
+*/}}
 {{- define "toolset-operator.rules.apiServer" -}}
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
