@@ -305,7 +305,7 @@ async fn tls_needs_a_certificate_of_the_ca_which_may_change() {
     let (client, _task) = start(config);
     client.try_send(&event("x")).expect("room");
     // There is no file at first, then one without a certificate, then one of another CA.
-    for content in [None, Some("no certificate"), Some(include_str!("../../controller/src/agent/client/test-ca.pem"))] {
+    for content in [None, Some("no certificate"), Some(include_str!("../../controller/src/dial/tls/test-ca.pem"))] {
         if let Some(content) = content {
             fs::write(&ca, content).expect("written");
         }
