@@ -5,7 +5,7 @@ use std::{env, io::Write as _, time::Duration};
 use anyhow::{Result, bail, ensure};
 use e2e::{
     controlplane::controllers_run,
-    harness::{Backend, prelude::*, services},
+    harness::{Backend, net::Network, prelude::*, services},
 };
 use k8s_openapi::api::{
     core::v1::{ConfigMap, Service},
@@ -20,6 +20,17 @@ pub(crate) fn skipped(reason: &str) -> Result<()> {
         bail!("cannot run: {reason}");
     }
     writeln!(std::io::stderr(), "SKIPPED {test}: {reason}")?;
+    Ok(())
+}
+
+/// Reports that a test needs a network of its own, which this machine does not allow. It fails only where a network is
+/// required, because a machine that runs all other tests can be without these rights.
+pub(crate) fn without_network() -> Result<()> {
+    if env::var_os("TOOLSET_TEST_NETWORK").is_some_and(|value| value == "required") {
+        bail!("cannot run: {}", Network::NEEDS);
+    }
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    writeln!(std::io::stderr(), "SKIPPED {test}: {}", Network::NEEDS)?;
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use e2e::harness::{
 };
 
 use crate::{
-    harness::skipped,
+    harness::without_network,
     stage::{CONFIG, without_health},
 };
 
@@ -46,7 +46,7 @@ fn opened(packets: &[Packet]) -> Vec<SocketAddr> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_address_can_be_called_and_every_packet_to_it_is_counted() -> Result<()> {
-    let Some(network) = Network::create()? else { return skipped(Network::NEEDS) };
+    let Some(network) = Network::create()? else { return without_network() };
     ensure!(network.packets(&[]).is_empty(), "a network that nobody uses is silent");
     let _all = network.serve(address("0.0.0.0:80")?, Reply::Bytes(b"any".to_vec()))?;
     let _all_v6 = network.serve(address("[::]:80")?, Reply::Bytes(b"any of six".to_vec()))?;
@@ -70,7 +70,7 @@ async fn every_address_can_be_called_and_every_packet_to_it_is_counted() -> Resu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn packets_are_counted_also_where_nobody_answers_and_on_the_loopback_interface() -> Result<()> {
-    let Some(network) = Network::create()? else { return skipped(Network::NEEDS) };
+    let Some(network) = Network::create()? else { return without_network() };
     let closed = [address("203.0.113.9:22")?, address("127.0.0.1:4711")?, address("[::1]:4712")?];
     for at in closed {
         ensure!(network.inside(|| Ok(TcpStream::connect_timeout(&at, PATIENCE).is_err()))?, "{at} refuses");
@@ -92,7 +92,7 @@ async fn packets_are_counted_also_where_nobody_answers_and_on_the_loopback_inter
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_controller_in_a_network_of_its_own_works_and_sends_nothing_to_anybody_but_the_api_server() -> Result<()> {
-    let Some(network) = Network::create()? else { return skipped(Network::NEEDS) };
+    let Some(network) = Network::create()? else { return without_network() };
     scenario("network", async |world| {
         let (apps, agent) = (world.namespace("apps").await?, world.namespace("agent").await?);
         let options = ControllerOptions { network: Some(network.clone()), ..ControllerOptions::default() };

@@ -13,7 +13,10 @@ use super::{
     arena::{Arena, Attack},
     table,
 };
-use crate::{harness::skipped, tenants::rejects};
+use crate::{
+    harness::{skipped, without_network},
+    tenants::rejects,
+};
 
 pub(super) const THREATS: &[&str] = &["address games", "slices made by hand"];
 
@@ -58,7 +61,7 @@ async fn no_service_leads_to_an_address_that_is_not_a_pod_of_its_own() -> Result
     if !controllers_run() {
         return skipped("EndpointSlices need kube-controller-manager");
     }
-    let Some(network) = Network::create()? else { return skipped(Network::NEEDS) };
+    let Some(network) = Network::create()? else { return without_network() };
     scenario("attack-addresses", async |world| {
         let arena = Arena::set(world, network, json!({})).await?;
         arena.are_rejected(elsewhere(&arena)?).await?;

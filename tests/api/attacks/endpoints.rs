@@ -8,7 +8,7 @@ use super::{
     arena::{Arena, Attack},
     table,
 };
-use crate::harness::skipped;
+use crate::harness::{skipped, without_network};
 
 pub(super) const THREATS: &[&str] = &["endpoint injection"];
 
@@ -85,7 +85,7 @@ async fn no_annotation_leads_to_another_endpoint() -> Result<()> {
     if !controllers_run() {
         return skipped("EndpointSlices need kube-controller-manager");
     }
-    let Some(network) = Network::create()? else { return skipped(Network::NEEDS) };
+    let Some(network) = Network::create()? else { return without_network() };
     scenario("attack-endpoints", async |world| {
         let arena = Arena::set(world, network, json!({})).await?;
         for (annotation, values) in VALUES {

@@ -17,7 +17,7 @@ use super::{
     table,
 };
 use crate::{
-    harness::skipped,
+    harness::{skipped, without_network},
     stage::{data, patch},
 };
 
@@ -37,7 +37,7 @@ async fn ten_thousand_services_that_opt_in_change_nothing_for_the_others() -> Re
     if !controllers_run() {
         return skipped("EndpointSlices need kube-controller-manager");
     }
-    let Some(network) = Network::create()? else { return skipped(Network::NEEDS) };
+    let Some(network) = Network::create()? else { return without_network() };
     // On a control plane of its own, because the others would wait.
     isolated("attack-flood", Options::default(), async |world, _| {
         // Nothing else may change while the machine is busy with the flood.

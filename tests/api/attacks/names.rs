@@ -12,7 +12,11 @@ use super::{
     arena::{Arena, Attack, PORT, socket},
     table,
 };
-use crate::{harness::skipped, stage::data, tenants::rejects};
+use crate::{
+    harness::{skipped, without_network},
+    stage::data,
+    tenants::rejects,
+};
 
 pub(super) const THREATS: &[&str] = &["name games", "spoofing a trusted tool"];
 
@@ -21,7 +25,7 @@ async fn no_service_of_a_tenant_takes_the_name_or_the_place_of_a_trusted_tool() 
     if !controllers_run() {
         return skipped("EndpointSlices need kube-controller-manager");
     }
-    let Some(network) = Network::create()? else { return skipped(Network::NEEDS) };
+    let Some(network) = Network::create()? else { return without_network() };
     scenario("attack-names", async |world| {
         let arena = Arena::set(world, network, json!({})).await?;
         arena.are_rejected(malformed(&arena)).await?;

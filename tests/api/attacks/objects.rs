@@ -18,7 +18,10 @@ use super::{
     arena::{Arena, PORT, socket},
     table,
 };
-use crate::{harness::skipped, stage::data};
+use crate::{
+    harness::{skipped, without_network},
+    stage::data,
+};
 
 pub(super) const THREATS: &[&str] = &["oversized and odd objects", "fast changes", "stale entries"];
 
@@ -30,7 +33,7 @@ async fn no_odd_object_and_no_fast_change_disturbs_the_trusted_tools() -> Result
     if !controllers_run() {
         return skipped("EndpointSlices need kube-controller-manager");
     }
-    let Some(network) = Network::create()? else { return skipped(Network::NEEDS) };
+    let Some(network) = Network::create()? else { return without_network() };
     scenario("attack-objects", async |world| {
         let arena = Arena::set(world, network, json!({})).await?;
         odd(&arena).await?;

@@ -27,7 +27,10 @@ use super::{
     arena::{self, Arena, PATIENCE, PORT},
     table,
 };
-use crate::{harness::skipped, stage::data};
+use crate::{
+    harness::{skipped, without_network},
+    stage::data,
+};
 
 pub(super) const THREATS: &[&str] = &["probes of another address", "answers to probes", "probes that lie"];
 
@@ -42,7 +45,7 @@ async fn no_pod_of_a_tenant_turns_probes_against_anybody() -> Result<()> {
     if !controllers_run() {
         return skipped("EndpointSlices need kube-controller-manager");
     }
-    let Some(network) = Network::create()? else { return skipped(Network::NEEDS) };
+    let Some(network) = Network::create()? else { return without_network() };
     scenario("attack-probing", async |world| {
         let arena = Arena::set(world, network, json!({})).await?;
         arena.controls_are_probed().await?;

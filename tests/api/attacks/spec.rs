@@ -20,7 +20,7 @@ use super::{
     table,
 };
 use crate::{
-    harness::skipped,
+    harness::{skipped, without_network},
     stage::{CONFIG, data, patch},
 };
 
@@ -36,7 +36,7 @@ async fn a_tenant_gets_no_credentials_and_writes_nothing_of_the_operator() -> Re
     if !controllers_run() {
         return skipped("EndpointSlices need kube-controller-manager");
     }
-    let Some(network) = Network::create()? else { return skipped(Network::NEEDS) };
+    let Some(network) = Network::create()? else { return without_network() };
     scenario("attack-spec", async |world| {
         let arena = Arena::set(world, network, json!({})).await?;
         writing(&arena).await?;

@@ -12,7 +12,10 @@ use super::{
     arena::{Arena, Attack},
     table,
 };
-use crate::{harness::skipped, stage::data};
+use crate::{
+    harness::{skipped, without_network},
+    stage::data,
+};
 
 pub(super) const THREATS: &[&str] = &[
     "template and secret expansion",
@@ -30,7 +33,7 @@ async fn no_text_of_a_tenant_reaches_the_agent_or_a_terminal() -> Result<()> {
     if !controllers_run() {
         return skipped("EndpointSlices need kube-controller-manager");
     }
-    let Some(network) = Network::create()? else { return skipped(Network::NEEDS) };
+    let Some(network) = Network::create()? else { return without_network() };
     scenario("attack-texts", async |world| {
         // Otherwise an MCP server is rejected before its trust counts.
         let arena = Arena::set(world, network, json!({"detectors": [{"type": "MCP", "state": "Enabled"}]})).await?;
