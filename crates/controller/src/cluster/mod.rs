@@ -17,6 +17,7 @@ mod flapping;
 mod needs;
 mod pods;
 mod probes;
+mod rounds;
 mod state;
 mod supervisor;
 mod toolset_configs;
@@ -29,6 +30,7 @@ pub(crate) use self::{
     needs::{Scope, config_maps as config_map_watches},
     pods::PodReader,
     probes::Prober,
+    rounds::moment,
     state::Cluster,
     supervisor::Supervisor,
     toolset_configs::{Root, ToolsetConfigs, Unreadable, Written, same_status},

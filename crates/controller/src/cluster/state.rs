@@ -21,7 +21,7 @@ use super::{
     probes::Probes,
     toolset_configs::ToolsetConfigs,
     triggers::Triggers,
-    watch_health::{WatchId, Watches},
+    watch_health::{WatchHealth, WatchId, Watches},
 };
 use crate::api::{NamespacedName, restores::Restores};
 
@@ -67,6 +67,25 @@ impl Cluster {
 
     pub(super) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the EndpointSlices of a namespace have not been listed, and may still be.
+    pub(crate) fn slices_are_pending(&self, namespace: &str) -> bool {
+        let health = self.watches.health_of(Instant::now(), &[self.slices_watch(namespace)]);
+        !health.listed && health.health == WatchHealth::Pending
+    }
+
+    /// Whether the EndpointSlices of a namespace are as the API server has them.
+    pub(super) fn slices_are_synced(&self, namespace: &str) -> bool {
+        self.watches.health_of(Instant::now(), &[self.slices_watch(namespace)]).health == WatchHealth::Synced
+    }
+
+    fn slices_watch(&self, namespace: &str) -> WatchId {
+        if self.scope.watch_namespaces.is_empty() {
+            WatchId::all(Input::EndpointSlice)
+        } else {
+            WatchId::within(Input::EndpointSlice, namespace)
+        }
     }
 
     /// Tells the reader of Pods and the prober that many Services may have changed.

@@ -22,7 +22,6 @@ use tracing::{debug, info, warn};
 use super::{
     observation::{Expected, Found, Observation, Published, Subject},
     outcome::Snapshot,
-    worker::moment,
 };
 use crate::{
     agent::{
@@ -37,7 +36,7 @@ use crate::{
         restores::Restored,
         watching::{Problem, Watching},
     },
-    cluster::Cluster,
+    cluster::{Cluster, moment},
     metrics::Metrics,
 };
 

@@ -16,13 +16,15 @@ use tracing::{debug, info, warn};
 use super::{
     outcome::Snapshot,
     reload::{Content, Due, Reload},
-    worker::moment,
 };
-use crate::api::{
-    Cause, Error, NamespacedName, Writer,
-    deployment::{self, Record},
-    events::{About, Event, Events, Kind},
-    fence::{Leadership, Term},
+use crate::{
+    api::{
+        Cause, Error, NamespacedName, Writer,
+        deployment::{self, Record},
+        events::{About, Event, Events, Kind},
+        fence::{Leadership, Term},
+    },
+    cluster::moment,
 };
 
 /// The hex digits of a variable's digest that are kept. Two variables with the same digits would have to meet in one

@@ -16,7 +16,6 @@ use super::{
     events::{LastAgent, ReportedRejections, condition_events, service_events},
     observer::AgentState,
     outcome::Snapshot,
-    worker::moment,
 };
 use crate::{
     api::{
@@ -25,7 +24,7 @@ use crate::{
         fence::{Leadership, Term},
         status as api,
     },
-    cluster::{Cluster, Trigger, Written, same_status},
+    cluster::{Cluster, Trigger, Written, moment, same_status},
     metrics::Metrics,
 };
 

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::worker::moment;
 use crate::{
     api::{
         Cause, Error, NamespacedName, Writer,
@@ -15,7 +14,7 @@ use crate::{
         fence::{Leadership, Term},
         status,
     },
-    cluster::{Cluster, Unreadable},
+    cluster::{Cluster, Unreadable, moment},
     metrics::{Metrics, ReconcileResult},
 };
 

@@ -1,14 +1,11 @@
 //! The worker of one ToolsetConfig. It waits for a trigger and reconciles. Between reconciles it keeps only timers and
 //! the memory of what was written, so a reconcile can be skipped, repeated or lost.
 
-use std::{collections::BTreeSet, future::pending, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use audit_client::Client;
 use crd_types::{Mode, Reload, ToolsetConfig};
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::{sync::watch, time::Instant};
 use toolset::{
     config_map::Manifest,
     status::{Input, InputState, OutputState},
@@ -26,7 +23,7 @@ use super::{
 };
 use crate::{
     api::{NamespacedName, Writer, fence::Leadership},
-    cluster::{Cluster, ConfigMapState, Trigger},
+    cluster::{Cluster, ConfigMapState, Trigger, moment},
     metrics::{Metrics, Operation, ReconcileResult},
 };
 
@@ -331,12 +328,4 @@ fn wait_for_inputs(memory: &mut Memory, gate: &GateDecision, now: Instant) -> Ou
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     // An error means that the sender is gone, so the program is about to end, too.
     drop(stop.wait_for(|stop| *stop).await);
-}
-
-/// Waits until that instant. Never returns if there is none.
-pub(super) async fn moment(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => pending().await,
-    }
 }

@@ -17,7 +17,7 @@ pub enum Health {
     NotFound,
     /// The program fails.
     Failing(Class),
-    /// The Pod or the network fails, or the network of whoever asks.
+    /// The Pod or its network fails, or the network of the caller.
     Unreachable(Class),
 }
 

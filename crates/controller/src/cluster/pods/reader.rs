@@ -2,23 +2,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    future::pending,
-    panic::resume_unwind,
     sync::Arc,
     time::Duration,
 };
 
 use detectors::{Confidence, ServiceKey};
 use kube::Client;
-use tokio::{
-    task::{JoinError, JoinSet},
-    time::{Instant, sleep_until},
-};
+use tokio::{task::JoinSet, time::Instant};
 use toolset::{
     index::{Change, Index},
     pods::selects_hash,
     select::evidence::{each_wanted, wanted},
-    status::Input,
 };
 use tracing::{debug, info, warn};
 
@@ -29,9 +23,9 @@ use super::{
 use crate::{
     api::fence::Leadership,
     cluster::{
+        rounds::{ended, moment, unless_panicked},
         state::Cluster,
         triggers::Triggers,
-        watch_health::{WatchHealth, WatchId},
     },
     metrics::Metrics,
 };
@@ -221,50 +215,5 @@ impl PodReader {
         let is_same = index.service(&key).is_some_and(|service| selects_hash(&service.view) == asked);
         let change = evidence.filter(|_| is_same).and_then(|evidence| index.apply_pods(&key, Some(evidence)));
         changes.extend(change);
-    }
-}
-
-impl Cluster {
-    /// Whether the EndpointSlices of a namespace have not been listed, and may still be.
-    pub(crate) fn slices_are_pending(&self, namespace: &str) -> bool {
-        let health = self.watches.health_of(Instant::now(), &[self.slices_watch(namespace)]);
-        !health.listed && health.health == WatchHealth::Pending
-    }
-
-    /// Whether the EndpointSlices of a namespace are as the API server has them.
-    pub(in crate::cluster) fn slices_are_synced(&self, namespace: &str) -> bool {
-        self.watches.health_of(Instant::now(), &[self.slices_watch(namespace)]).health == WatchHealth::Synced
-    }
-
-    fn slices_watch(&self, namespace: &str) -> WatchId {
-        if self.scope.watch_namespaces.is_empty() {
-            WatchId::all(Input::EndpointSlice)
-        } else {
-            WatchId::within(Input::EndpointSlice, namespace)
-        }
-    }
-}
-
-/// Waits for the end of a round. Never returns if none is under way.
-async fn ended(rounds: &mut JoinSet<Round>) -> Round {
-    match rounds.join_next().await {
-        Some(ended) => unless_panicked(ended),
-        None => pending().await,
-    }
-}
-
-/// A round is cancelled only together with this task.
-fn unless_panicked(ended: Result<Round, JoinError>) -> Round {
-    match ended {
-        Ok(round) => round,
-        Err(error) => resume_unwind(error.into_panic()),
-    }
-}
-
-/// Waits until that instant. Never returns if there is none.
-async fn moment(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => pending().await,
     }
 }

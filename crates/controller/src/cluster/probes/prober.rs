@@ -1,15 +1,12 @@
 //! The task that probes.
 
-use std::{collections::BTreeSet, future::pending, panic::resume_unwind, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use crd_types::Trust;
 use detectors::ServiceKey;
 use kube::Client;
 use rustls::ClientConfig;
-use tokio::{
-    task::{JoinError, JoinSet},
-    time::{Instant, sleep_until},
-};
+use tokio::{task::JoinSet, time::Instant};
 use toolset::{
     identity::{IdentityQuestion, counts},
     index::{Change, Index},
@@ -34,7 +31,11 @@ use crate::{
         NamespacedName,
         fence::{Leadership, Term},
     },
-    cluster::{state::Cluster, triggers::Triggers},
+    cluster::{
+        rounds::{ended, moment},
+        state::Cluster,
+        triggers::Triggers,
+    },
     dial::{local::Known, tls},
     metrics::{HealthCheck, Metrics},
 };
@@ -303,29 +304,5 @@ impl Asker {
         let (id, number, began) = (asked.id.clone(), asked.number, Instant::now());
         let (ended, pinned) = self.health(asked, permit).await;
         Round::Health(HealthRound { id, number, began, ended, pinned })
-    }
-}
-
-/// Waits for the end of a task. Never returns if none is under way.
-async fn ended(rounds: &mut JoinSet<Round>) -> Round {
-    match rounds.join_next().await {
-        Some(ended) => unless_panicked(ended),
-        None => pending().await,
-    }
-}
-
-/// A task is cancelled only together with this one.
-fn unless_panicked(ended: Result<Round, JoinError>) -> Round {
-    match ended {
-        Ok(round) => round,
-        Err(error) => resume_unwind(error.into_panic()),
-    }
-}
-
-/// Waits until that instant. Never returns if there is none.
-async fn moment(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => pending().await,
     }
 }
