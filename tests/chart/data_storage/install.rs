@@ -120,7 +120,7 @@ async fn the_tables_come_before_the_service_and_each_role_allows_what_its_name_s
             let user = account(&tenant, &role);
             for verb in ["create", "get", "list", "update", "import", "delete"] {
                 let expected = allowed.contains(&verb);
-                // The controller of aggregated roles fills the role of the agent.
+                // The authorizer learns of roles and bindings from watches.
                 eventually(&format!("{suffix}: {verb} is {expected}"), async || {
                     ensure!(may(world, &user, verb, RECORDS, &tenant).await? == expected, "not yet");
                     Ok(())
