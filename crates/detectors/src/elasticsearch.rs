@@ -18,9 +18,10 @@
 use crate::{
     engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name, shared_name},
     finding::Auth,
+    opensearch,
     pods::program::{If, Listen, Path, Program, Says, Setting, answers, case, env, flag, silent, usually},
     probe::{
-        facts::{Facts, HealthPath::Below, Proof, Question, confirmed},
+        facts::{Facts, Family, HealthPath::Below, Proof, Question, confirmed},
         mark::Mark::{Lacks, Text},
     },
     product::{
@@ -297,17 +298,21 @@ pub(crate) const PODS: &[Program] = &[
     },
 ];
 
-/// Source: Elasticsearch's reference of its REST API. With security on, all paths ask for a login. `OpenSearch` names its
-/// distribution.
+/// Source: Elasticsearch's reference of its REST API. With security on, all paths ask for a login.
 pub(crate) const PROBE: Facts = Facts {
     health: &[Below("/_cluster/health"), Below("/")],
-    questions: &[Question { path: "/", proofs: ROOT }],
-    page: ROOT,
+    questions: &[ROOT],
+    page: &[TAGLINE],
+    family: Some(Family::Elasticsearch),
     ..Facts::of(Product::Elasticsearch)
 };
 
-const ROOT: &[Proof] = &[confirmed(&[
+/// `OpenSearch` began as a copy of Elasticsearch and has kept its API, so a client can use either.
+pub(crate) const ROOT: Question = Question { path: "/", proofs: &[TAGLINE, opensearch::TAGLINE] };
+
+/// `OpenSearch` names its distribution.
+const TAGLINE: Proof = confirmed(&[
     Text("/tagline", &["You Know, for Search"]),
     Text("/version/number", &[]),
     Lacks("/version/distribution"),
-])];
+]);

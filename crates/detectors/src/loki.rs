@@ -22,8 +22,8 @@ use crate::{
     finding::Auth,
     pods::program::{If, Listen, Path, ProbePath, Program, Says, Setting, answers, case, flag, silent, usually},
     probe::{
-        facts::{Facts, HealthPath::Below, Question, confirmed},
-        mark::Mark::Text,
+        facts::{Facts, HealthPath::Below, NO_QUERIES, Question, confirmed_unless_no_queries, itself, queries},
+        mark::{self, Mark::Text},
     },
     product::{Confidence::High, Product, Scheme},
 };
@@ -212,20 +212,27 @@ pub(crate) const PODS: &[Program] = &[
     },
 ];
 
-/// Source: grafana/loki `pkg/loki/loki.go`: both paths need no tenant. The charts' gateway passes only the API on, and
-/// answers `/` itself.
+/// Sources: grafana/loki `pkg/loki/loki.go` (every component answers `/ready` and the build information, and needs no tenant
+/// for them), `docs/sources/reference/loki-http-api.md` (only `querier`, `query-frontend`, `read` and `all` have the labels;
+/// without logs, the response has no `data`). The charts' gateway passes only the API on, and answers `/` itself.
 pub(crate) const PROBE: Facts = Facts {
     health: &[Below("/ready"), Below("/loki/api/v1/status/buildinfo"), Below("/")],
-    questions: &[Question {
-        path: "/loki/api/v1/status/buildinfo",
-        proofs: &[confirmed(&[
-            Text("/version", &[]),
-            Text("/revision", &[]),
-            Text("/branch", &[]),
-            Text("/goVersion", &[]),
-        ])],
-    }],
+    questions: &[
+        // A query with a constant needs Loki 2.7.
+        Question {
+            path: "/loki/api/v1/labels?since=5m",
+            proofs: &[queries(&[Text("/status", &["success"])]), NO_QUERIES],
+        },
+        Question {
+            path: "/loki/api/v1/status/buildinfo",
+            proofs: &[confirmed_unless_no_queries(BUILD_INFO), itself(BUILD_INFO)],
+        },
+    ],
     prefixes: &["/loki"],
     rivals: &[Product::Tempo],
     ..Facts::of(Product::Loki)
 };
+
+/// The build information. Tempo has the same form.
+pub(crate) const BUILD_INFO: &[mark::Mark] =
+    &[Text("/version", &[]), Text("/revision", &[]), Text("/branch", &[]), Text("/goVersion", &[])];

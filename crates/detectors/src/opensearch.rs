@@ -14,12 +14,12 @@
 //! `component: dashboards` is in `kibana.rs`.
 
 use crate::{
-    elasticsearch::{COORDINATING, ENDPOINT},
+    elasticsearch::{COORDINATING, ENDPOINT, ROOT},
     engine::rule::{EndpointRole, Login, Mark, Rule, Shape, Then, name},
     finding::Auth,
     pods::program::{If, Listen, Path, Program, Says, Setting, answers, case, env, flag, usually},
     probe::{
-        facts::{Facts, HealthPath::Below, Proof, Question, confirmed},
+        facts::{Facts, Family, HealthPath::Below, Proof, confirmed},
         mark::Mark::Text,
     },
     product::{
@@ -172,13 +172,11 @@ pub(crate) const PODS: &[Program] = &[
 /// Source: `OpenSearch`'s reference of its REST API. With the security plugin, all paths ask for a login.
 pub(crate) const PROBE: Facts = Facts {
     health: &[Below("/_cluster/health"), Below("/")],
-    questions: &[Question { path: "/", proofs: ROOT }],
-    page: ROOT,
+    questions: &[ROOT],
+    page: &[TAGLINE],
+    family: Some(Family::Elasticsearch),
     ..Facts::of(Product::OpenSearch)
 };
 
-const ROOT: &[Proof] = &[confirmed(&[
-    Text("/version/distribution", &["opensearch"]),
-    Text("/version/number", &[]),
-    Text("/tagline", &[]),
-])];
+pub(crate) const TAGLINE: Proof =
+    confirmed(&[Text("/version/distribution", &["opensearch"]), Text("/version/number", &[]), Text("/tagline", &[])]);

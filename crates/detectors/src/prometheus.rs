@@ -23,8 +23,11 @@ use crate::{
     finding::Auth,
     pods::program::{If, Listen, Path, ProbePath, Program, Says, Setting, case, flag, silent, usually},
     probe::{
-        facts::{Facts, Family, HealthPath::Below, Question, another, confirmed, confirmed_behind_login},
-        mark::Mark::{Filled, Status, Text, VersionFrom},
+        facts::{
+            Facts, Family, HealthPath::Below, NO_QUERIES, Question, another, confirmed, confirmed_unless_no_queries,
+            confirmed_with_queries,
+        },
+        mark::Mark::{Filled, Lacks, Status, Text, VersionBelow, VersionFrom},
     },
     product::{
         Confidence::{High, Medium},
@@ -260,17 +263,18 @@ pub(crate) const QUERY: Question = Question {
             Filled("/data/result"),
         ]),
         another("Prometheus in agent mode", &[Status(422), Text("/error", &["unavailable with Prometheus Agent"])]),
+        NO_QUERIES,
     ],
 };
 
-/// Mimir names itself. The others have the same form: Thanos with versions below 1, Cortex and Pyroscope, which answers no
-/// queries, with version 1.
+/// Prometheus itself is known by it. Thanos has versions below 1, and Mimir names itself, but all of their components do so.
+/// Cortex and Pyroscope, which answers no queries, have the same form with version 1.
 pub(crate) const BUILD_INFO: Question = Question {
     path: "/api/v1/status/buildinfo",
     proofs: &[
-        confirmed(&[Text("/status", &["success"]), Text("/data/application", &["Grafana Mimir"])]),
         confirmed(&[
             Text("/status", &["success"]),
+            Lacks("/data/application"),
             VersionFrom("/data/version", 2),
             Text("/data/revision", &[]),
             Text("/data/branch", &[]),
@@ -278,7 +282,15 @@ pub(crate) const BUILD_INFO: Question = Question {
             Text("/data/buildDate", &[]),
             Text("/data/goVersion", &[]),
         ]),
-        confirmed_behind_login(&[
+        confirmed_unless_no_queries(&[Text("/status", &["success"]), Text("/data/application", &["Grafana Mimir"])]),
+        confirmed_unless_no_queries(&[
+            Text("/status", &["success"]),
+            VersionBelow("/data/version", 1),
+            Text("/data/revision", &[]),
+            Text("/data/branch", &[]),
+            Text("/data/goVersion", &[]),
+        ]),
+        confirmed_with_queries(&[
             Text("/status", &["success"]),
             Text("/data/version", &[]),
             Text("/data/revision", &[]),

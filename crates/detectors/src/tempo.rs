@@ -14,14 +14,15 @@
 use crate::{
     engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name, shared_name},
     finding::Auth,
+    loki::BUILD_INFO,
     pods::program::{If, Listen, Path, Program, Says, Setting, answers, case, flag, silent, usually},
     probe::{
         facts::{
             Facts,
             HealthPath::{AtRoot, Below},
-            Question, confirmed,
+            NO_QUERIES, Question, confirmed, confirmed_unless_no_queries, itself,
         },
-        mark::Mark::{Body, Text},
+        mark::Mark::Body,
     },
     product::{Confidence::High, Product, Scheme},
 };
@@ -185,21 +186,19 @@ pub(crate) const PODS: &[Program] = &[
     },
 ];
 
-/// Source: grafana/tempo `cmd/tempo/app/app.go`, `modules.go`: `-http-api-prefix` stands before the API and not before
-/// `/ready`. Version 1 has no build information. The chart's gateway passes only the API on, and answers `/` itself.
+/// Source: grafana/tempo `cmd/tempo/app/app.go` (every component answers `/ready` and the build information),
+/// `modules.go` (only the query frontend and the single binary have `/api/echo`, which needs no tenant). `-http-api-prefix`
+/// stands before the API and not before `/ready`. Version 1 has no build information. The chart's gateway passes only the
+/// API on, and answers `/` itself.
 pub(crate) const PROBE: Facts = Facts {
     health: &[Below("/ready"), AtRoot("/ready"), Below("/api/echo"), Below("/")],
     questions: &[
+        Question { path: "/api/echo", proofs: &[confirmed(&[Body("echo")]), NO_QUERIES] },
+        // A gateway can ask for a login first, or not pass the first path on.
         Question {
             path: "/api/status/buildinfo",
-            proofs: &[confirmed(&[
-                Text("/version", &[]),
-                Text("/revision", &[]),
-                Text("/branch", &[]),
-                Text("/goVersion", &[]),
-            ])],
+            proofs: &[confirmed_unless_no_queries(BUILD_INFO), itself(BUILD_INFO)],
         },
-        Question { path: "/api/echo", proofs: &[confirmed(&[Body("echo")])] },
     ],
     prefixes: &["/tempo"],
     rivals: &[Product::Loki],

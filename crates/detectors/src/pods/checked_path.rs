@@ -1,10 +1,10 @@
-//! Paths that are kept of a Pod or of its answers.
+//! Checks paths from a Pod or from its responses before they are kept.
 
 /// The longest path, without the slash at its start.
 const MAX: usize = 128;
 
-/// The path without slashes at its end: `""` for the root. `None` if it is not one of letters, digits and `._~/-`, or if a
-/// segment is empty, `.` or `..`. The builder of endpoints takes each of them.
+/// The path without slashes at its end: `""` for the root. `None` if it is not one of letters, digits and `._~/-`, or
+/// if a segment is empty, `.` or `..`. The builder of endpoints takes each of them.
 pub(crate) fn checked(path: &str) -> Option<String> {
     let path = path.trim_end_matches('/');
     if path.is_empty() {

@@ -1,4 +1,4 @@
-//! A request and what comes back.
+//! A request and its outcome.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ impl fmt::Display for Request {
     }
 }
 
-/// What comes back for a request. The caller limits its size and its time.
+/// The outcome of a request: a response, or why there is none. The caller limits its size and its time.
 #[derive(Clone, Copy)]
 pub enum Answer<'a> {
     /// A response.
@@ -35,20 +35,20 @@ pub enum Answer<'a> {
     },
     /// The connection was closed before the first byte of a response.
     Reset,
-    /// Something that is not HTTP.
+    /// The response is not HTTP.
     Unreadable,
-    /// The connection exists, but the TLS handshake failed.
+    /// The connection was opened, but the TLS handshake failed.
     NoTls,
     /// The connection was refused.
     Refused,
-    /// There is no connection: a timeout, or no route.
+    /// No connection could be opened: a timeout, or no route.
     Unreachable,
-    /// The connection exists, but no response came in time.
+    /// The connection was opened, but no response arrived in time.
     Timeout,
 }
 
 impl Answer<'_> {
-    /// Its class. This is all of an answer that is shown.
+    /// The class of the answer. Nothing else of an answer is shown to users.
     pub fn class(&self) -> Class {
         match self {
             Self::Response { status, .. } => Class::Answered(*status),
@@ -69,9 +69,9 @@ pub enum Class {
     Answered(u16),
     /// The connection was refused.
     Refused,
-    /// No response came in time.
+    /// No response arrived in time.
     Timeout,
-    /// There is no connection.
+    /// No connection could be opened.
     Unreachable,
     /// The connection was closed before a response.
     Reset,
@@ -96,7 +96,7 @@ impl fmt::Display for Class {
 }
 
 impl fmt::Debug for Answer<'_> {
-    /// Only the class, so that no text of an answer gets into a log.
+    /// Prints only the class, so that no text of a response gets into a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.class(), f)
     }

@@ -1,4 +1,4 @@
-//! The paths of a product's health, and what an answer to them says.
+//! The health paths of a product, and what a response shows about the health.
 
 use super::{
     answer::{Answer, Class},
@@ -8,21 +8,21 @@ use super::{
 };
 use crate::product::Product;
 
-/// What an answer says about the health of a Pod.
+/// What the answer to a health probe shows about a Pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// The program is there. It can ask for a login, or for fewer requests.
+    /// The program runs. The response can also require a login, or ask for fewer requests.
     There,
-    /// The program is there, but not this path. The next path counts, and without one it is a failure.
+    /// The program runs, but it does not have this path. The next path is tried. Without a next path, this is a
+    /// failure.
     NotFound,
-    /// The program fails.
+    /// The program, its Pod or the network fails.
     Failing(Class),
-    /// The Pod or its network fails, or the network of the caller.
-    Unreachable(Class),
 }
 
-/// Where a product answers about its health, for an endpoint with this path. The first path that exists counts. There is
-/// none for products that are never asked: a GET opens a stream of an MCP server, and a custom type has no path.
+/// The health paths of a product, for an endpoint with this path. The first path that exists counts. The list is empty
+/// for products that are never probed: a GET request to an MCP server opens a stream, and a custom type has no known
+/// path.
 pub fn health_paths(product: Product, path: &str) -> Vec<String> {
     let Some(facts) = facts_of(product) else { return Vec::new() };
     let path = path.trim_end_matches('/');
@@ -40,19 +40,13 @@ pub fn health_paths(product: Product, path: &str) -> Vec<String> {
     all
 }
 
-/// What an answer to a path of health says.
+/// What the answer to a request for a health path shows.
 ///
-/// 401, 403, 405 and 429 mean that the program is there. So does a redirect, which is never followed. A connection that is
-/// closed without a response is what a mesh with mutual TLS does to a client outside of it: the network and not the
-/// program.
+/// The status codes 401, 403, 405 and 429 show that the program runs. So does a redirect, which is never followed.
 pub fn health(answer: &Answer<'_>) -> Health {
-    let class = answer.class();
-    match class {
+    match answer.class() {
         Class::Answered(200..=399 | 401 | 403 | 405 | 429) => Health::There,
         Class::Answered(400..=499) => Health::NotFound,
-        Class::Answered(_) | Class::Refused | Class::Timeout | Class::Unreadable | Class::NoTls => {
-            Health::Failing(class)
-        }
-        Class::Unreachable | Class::Reset => Health::Unreachable(class),
+        class => Health::Failing(class),
     }
 }

@@ -1,10 +1,10 @@
-//! Finds out which product answers, with few requests.
+//! Identifies the product of a Pod with few requests.
 //!
 //! ```text
 //! the questions of the product below the claimed path ──► the root page ──► the same below other paths ──► rivals
 //! ```
-//! The first proof ends it. What the root page proves of another program counts only at the end, because a gateway can have
-//! that program at its root and the product below.
+//! The first proof ends the identification. If the root page proves another program, this counts only at the end,
+//! because a gateway can have that program at its root and the product below another path.
 
 use std::collections::VecDeque;
 
@@ -29,7 +29,7 @@ use crate::{
 /// The most requests of one identification.
 const MAX_REQUESTS: usize = 6;
 
-/// Asks one Pod which product it is.
+/// The identification of one Pod. The caller sends the requests.
 ///
 /// ```text
 /// while let Some(request) = identification.request() { identification.answered(&get(request)) }
@@ -40,19 +40,22 @@ pub struct Identification {
     facts: &'static Facts,
     host: Host,
     schemes: Schemes,
-    /// The path of the endpoint as it is claimed.
+    /// The claimed path of the endpoint.
     claimed: String,
-    /// Whether another path can be learned.
+    /// Whether the path is assumed, so that another path can be tried.
     path_is_open: bool,
     steps: VecDeque<Step>,
-    /// All paths below which it asked or will ask.
+    /// All paths below which there was or will be a request.
     known: Vec<String>,
-    /// The path below which a question was answered with 401 or 403.
-    behind_login: Option<String>,
+    /// The path below which the program serves queries, or requires a login for them.
+    queried: Option<String>,
+    /// The paths below which the program does not have the path for queries.
+    without_queries: Vec<String>,
     found: Option<Found>,
     denied: Option<(&'static str, Class)>,
     class: Class,
-    /// Whether a request got no answer in time. One of them can be too much for the program, but not two.
+    /// Whether one request had no response in time. A single slow query is possible, but after a second timeout, the
+    /// identification ends.
     is_slow: bool,
     asked: Vec<String>,
 }
@@ -64,19 +67,19 @@ enum Step {
     Ask { path: String, question: usize, by: By },
     /// The root page of the program.
     Page,
-    /// The first question of a product with the same ports.
+    /// The question that identifies a product with the same ports.
     Rival(Product),
 }
 
-/// Why a path is asked.
+/// Why there is a request below a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum By {
-    /// It is the claimed one.
+    /// The path is claimed.
     Claim,
-    /// The program redirects to it.
+    /// The program redirects to the path.
     Redirect,
-    /// The product is often served there.
-    Habit,
+    /// The path is usual for the product.
+    UsualPath,
 }
 
 #[derive(Clone)]
@@ -87,11 +90,11 @@ struct Found {
 }
 
 impl Identification {
-    /// Begins to ask whether `target` is the product. Of scheme and path, only those parts are learned that are assumed.
-    /// `host` is the Service's name in DNS, as it is in the request, and `port` the port of the Pod. A redirect to another
-    /// host or port does not count.
+    /// Begins to find out whether `target` is the product. The scheme and the path change only if they are assumed.
+    /// `host` is the DNS name of the Service, and `port` is the port of the Pod. A redirect to another host or port
+    /// does not count.
     ///
-    /// `None` for a product that is never asked.
+    /// `None` for a product that is never probed.
     pub fn of(product: Product, target: &Target, assumed: Assumed, host: &str, port: u16) -> Option<Self> {
         let facts = facts_of(product)?;
         let claimed = checked(&target.path)?;
@@ -107,7 +110,8 @@ impl Identification {
             claimed,
             path_is_open: assumed.path,
             steps,
-            behind_login: None,
+            queried: None,
+            without_queries: Vec::new(),
             found: None,
             denied: None,
             class: Class::Unreachable,
@@ -141,7 +145,7 @@ impl Identification {
                 return;
             }
             Next::End => {
-                // Of two schemes that both fail, the claimed one is of interest.
+                // If both schemes fail, the answer with the claimed scheme counts.
                 if is_first && !self.schemes.is_other() {
                     self.class = answer.class();
                 }
@@ -164,7 +168,7 @@ impl Identification {
         }
     }
 
-    /// What the answers prove so far.
+    /// What the answers have proved so far.
     pub fn identity(&self) -> Identity {
         let (verdict, class) = match (&self.found, self.denied) {
             (Some(found), _) => (Verdict::Confirmed, found.class),
@@ -188,13 +192,13 @@ impl Identification {
             }
             Step::Page => format!("{}/", self.program()),
             Step::Rival(rival) => {
-                let question = facts_of(*rival).and_then(|facts| facts.questions.first());
+                let question = facts_of(*rival).and_then(Facts::question_of_program);
                 format!("{}{}", self.program(), question.map_or("/", |question| question.path))
             }
         }
     }
 
-    /// The claimed path without the part that is the API's.
+    /// The claimed path without the end that belongs to the API.
     fn program(&self) -> &str {
         without_end(&self.claimed, self.facts.api)
     }
@@ -209,27 +213,31 @@ impl Identification {
 
     fn look_at_answer(&mut self, path: &str, at: usize, by: By, seen: &Seen<'_>, class: Class, asked: &str) {
         let Some(question) = self.facts.questions.get(at) else { return };
-        match self.shows(question.proofs, path, seen) {
-            Some(Shows::Confirmed | Shows::ConfirmedBehindLogin) => return self.confirm(path, class),
+        let shows = self.shows(question.proofs, path, seen);
+        match shows {
+            Some(Shows::Confirmed | Shows::ConfirmedWithQueries | Shows::ConfirmedUnlessNoQueries) => {
+                return self.confirm(path, class);
+            }
             Some(Shows::Another(is)) => {
                 self.deny(is, class);
                 return self.steps.clear();
             }
-            Some(Shows::Itself) | None => {}
+            Some(Shows::NoQueries) => self.without_queries.push(path.to_owned()),
+            Some(Shows::Itself | Shows::Queries) | None => {}
         }
         if let Some(found) = self.found.as_mut() {
-            // The product answers here, but not below the path that it redirects to.
+            // The product was confirmed below the first path, but does not respond below the path of the redirect.
             found.path_is_proven |= by == By::Redirect && matches!(seen.status(), 300..=399 | 404);
             return;
         }
-        if matches!(seen.status(), 401 | 403) {
-            self.behind_login = Some(path.to_owned());
-            if by == By::Habit && at + 1 < self.facts.questions.len() {
+        if matches!(shows, Some(Shows::Queries)) || matches!(seen.status(), 401 | 403) {
+            self.queried = Some(path.to_owned());
+            if by == By::UsualPath && at + 1 < self.facts.questions.len() {
                 self.steps.push_front(Step::Ask { path: path.to_owned(), question: at + 1, by });
             }
         }
         if question.path == "/" {
-            // This is the root page, too.
+            // The response to this question is the root page.
             self.deny_by_page(seen, class);
             if by == By::Claim {
                 self.steps.retain(|step| *step != Step::Page);
@@ -252,8 +260,8 @@ impl Identification {
             match leads_to {
                 Some(path) if path == found.path => found.path_is_proven = true,
                 Some(path) => self.plan_redirect(&path),
-                // It redirects to a host that is not looked at.
-                None if (300..=399).contains(&seen.status()) => self.plan_habits(),
+                // The root page redirects to another host.
+                None if (300..=399).contains(&seen.status()) => self.plan_usual_paths(),
                 None => {}
             }
             return;
@@ -266,8 +274,8 @@ impl Identification {
     }
 
     fn look_at_rival(&mut self, rival: Product, seen: &Seen<'_>, class: Class) {
-        let question = facts_of(rival).and_then(|facts| facts.questions.first());
-        let is_it = |proof: &Proof| matches!(proof.shows, Shows::Confirmed) && seen.has_all(proof.when);
+        let question = facts_of(rival).and_then(Facts::question_of_program);
+        let is_it = |proof: &Proof| matches!(proof.shows, Shows::Confirmed | Shows::Itself) && seen.has_all(proof.when);
         if question.is_some_and(|question| question.proofs.iter().any(is_it)) {
             self.deny(rival.as_str(), class);
         }
@@ -275,13 +283,16 @@ impl Identification {
 
     /// What the first proof that holds shows.
     fn shows(&self, proofs: &[Proof], path: &str, seen: &Seen<'_>) -> Option<Shows> {
-        let is_behind_login = self.behind_login.as_deref() == Some(path);
-        let counts = |proof: &&Proof| is_behind_login || !matches!(proof.shows, Shows::ConfirmedBehindLogin);
+        let counts = |proof: &&Proof| match proof.shows {
+            Shows::ConfirmedWithQueries => self.queried.as_deref() == Some(path),
+            Shows::ConfirmedUnlessNoQueries => !self.without_queries.iter().any(|one| one == path),
+            _ => true,
+        };
         proofs.iter().filter(counts).find(|proof| seen.has_all(proof.when)).map(|proof| proof.shows)
     }
 
     fn confirm(&mut self, path: &str, class: Class) {
-        // Only a path that is not the root shows itself in the answer of such a product.
+        // Such a product responds at the root even if it has a prefix. So the root as the path is not proved.
         let path_is_proven = !(self.facts.prefix_by_page && path.is_empty() && self.path_is_open);
         self.found = Some(Found { path: path.to_owned(), path_is_proven, class });
         self.steps.clear();
@@ -294,7 +305,7 @@ impl Identification {
         self.denied.get_or_insert((is, class));
     }
 
-    /// Looks for the mark of a program with another API.
+    /// Denies the product if the page has the marks of a program with another API.
     fn deny_by_page(&mut self, seen: &Seen<'_>, class: Class) {
         let product = ALL
             .iter()
@@ -306,7 +317,7 @@ impl Identification {
         }
     }
 
-    /// The path of the program that a redirect leads to.
+    /// The path of the program, according to a redirect.
     fn redirect(&self, seen: &Seen<'_>, asked: &str, pages: &[&str]) -> Option<String> {
         if !(300..=399).contains(&seen.status()) {
             return None;
@@ -319,11 +330,11 @@ impl Identification {
         if let Some(redirect) = redirect {
             self.plan_redirect(&redirect);
         }
-        self.plan_habits();
+        self.plan_usual_paths();
         self.steps.extend(self.facts.rivals.iter().map(|rival| Step::Rival(*rival)));
     }
 
-    /// Asks below the path that the program redirects to next.
+    /// Adds the questions below the path of a redirect as the next steps.
     fn plan_redirect(&mut self, program: &str) {
         let api = &self.claimed[self.program().len()..];
         let path = format!("{program}{api}");
@@ -336,17 +347,17 @@ impl Identification {
         self.known.push(path);
     }
 
-    /// Asks below the usual paths at the end.
-    fn plan_habits(&mut self) {
+    /// Adds the first question below each usual path as the last steps.
+    fn plan_usual_paths(&mut self) {
         for path in [""].iter().chain(self.facts.prefixes) {
             if self.is_new(path) {
                 self.known.push((*path).to_owned());
-                self.steps.push_back(Step::Ask { path: (*path).to_owned(), question: 0, by: By::Habit });
+                self.steps.push_back(Step::Ask { path: (*path).to_owned(), question: 0, by: By::UsualPath });
             }
         }
     }
 
-    /// Whether a path can be asked that was not asked before. It is checked like every other one.
+    /// Whether a path is valid and has not been tried. Every path is checked in this way.
     fn is_new(&self, path: &str) -> bool {
         self.path_is_open && checked(path).is_some_and(|same| same == path) && !self.known.iter().any(|one| one == path)
     }

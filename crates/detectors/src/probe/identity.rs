@@ -6,26 +6,26 @@ use crate::product::Scheme;
 /// What the answers prove.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Whether it is the product.
+    /// Whether the Pod is the product.
     pub verdict: Verdict,
-    /// The scheme, if a response proves it. An answer that asks for a login does, too.
+    /// The scheme, if a response proves it. A response that requires a login is enough.
     pub scheme: Option<Scheme>,
-    /// The path of the endpoint, if an answer proves it.
+    /// The path of the endpoint, if a response proves it.
     pub path: Option<String>,
     /// The requests, as text for people.
     pub asked: Vec<String>,
-    /// The class of the answer that decided. Without a decision, that of the first one.
+    /// The class of the decisive answer. If no answer is decisive, the class of the first answer.
     pub class: Class,
 }
 
-/// Whether a Pod is the product that it is thought to be.
+/// Whether a Pod is the product that its Service seems to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is, or it has the same API.
+    /// The Pod is the product, or has the same API.
     Confirmed,
-    /// It is a program with another API.
+    /// The Pod is a program with another API.
     Denied {
-        /// Its name, e.g. `Pushgateway`. If several products have its API, the name of the best known of them.
+        /// The name of the program, e.g. `Pushgateway`. If several products have its API, the best known name.
         is: &'static str,
     },
     /// The answers prove nothing.

@@ -1,20 +1,20 @@
-//! Reads JSON, of which the end can be missing.
+//! Reads JSON whose end can be missing.
 
 use serde_json::Value;
 
-/// The deepest nesting that is read of JSON without its end.
+/// The deepest nesting of JSON without its end. Deeper JSON is not read.
 const MAX_DEPTH: usize = 32;
 
-/// The value. Of JSON whose end is missing, what was complete before it. A text in an object whose end is missing is
-/// null: that it is there is known, but not what it says.
+/// Parses JSON. If the end is missing, the value contains everything that is complete. A text in an object whose end is
+/// missing becomes null: its key is known, but its value is not.
 pub(super) fn read(body: &[u8], is_cut: bool) -> Option<Value> {
     if is_cut { serde_json::from_slice(&completed(body)?).ok() } else { serde_json::from_slice(body).ok() }
 }
 
-/// The start of an object or list as JSON.
+/// Completes the start of an object or a list, so that it is valid JSON.
 fn completed(body: &[u8]) -> Option<Vec<u8>> {
     let mut open: Vec<u8> = Vec::new();
-    // Where everything before is complete, and what was open there.
+    // The last position before which everything is complete, and the number of open brackets there.
     let mut safe: Option<(usize, usize)> = None;
     let mut text: Option<usize> = None;
     let mut is_escaped = false;
@@ -60,7 +60,7 @@ fn completed(body: &[u8]) -> Option<Vec<u8>> {
         (_, Some((end, depth))) => (end, depth, b"".as_slice()),
         _ => return None,
     };
-    // What was closed behind the last safe place is open there, so the first `depth` are the same.
+    // Every closing bracket moves the safe position, so the first `depth` open brackets are those at that position.
     let mut all = body.get(..end)?.to_vec();
     all.extend_from_slice(more);
     all.extend(open.get(..depth)?.iter().rev());
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_complete_before_a_cut_is_read() {
+    fn everything_that_is_complete_before_a_cut_is_read() {
         let read = |text: &str| read(text.as_bytes(), true);
         assert_eq!(read(r#"{"a":"b","c":{"d":"e"#), Some(json!({"a": "b", "c": {"d": null}})));
         assert_eq!(read(r#"{"a":"b","c":{"d":12"#), Some(json!({"a": "b", "c": {}})));
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_not_read() {
+    fn text_that_is_not_json_is_not_read() {
         for text in ["", "text", "\"a", "}", "[}", "<html>{", "{]", "{a:1,"] {
             assert_eq!(read(text.as_bytes(), true), None, "{text}");
         }
@@ -104,7 +104,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn every_start_of_json_is_read_to_where_it_is_complete(at in 1_usize..120) {
+        fn every_start_of_json_can_be_read(at in 1_usize..120) {
             let whole = r#"{"cluster":{"name":"a\u00e9","peers":[{"x":1.5}],"status":"ready"},"config":{"original":"a: \"b\"\n"},"u":"v"}"#;
             let start = &whole.as_bytes()[..at.min(whole.len())];
             proptest::prop_assert!(read(start, true).is_some());

@@ -1,16 +1,16 @@
-//! Where a redirect leads to. It is read and never followed.
+//! Where a redirect leads. A redirect is read and never followed.
 
 use super::paths::without_end;
 use crate::pods::checked_path::checked;
 
-/// The longest text that is looked at.
+/// The longest `Location` that is read, in bytes.
 const MAX: usize = 1024;
 
-/// The host that is asked, as others can write it.
+/// The host of the request, in all forms that a redirect can use.
 #[derive(Clone, Debug)]
 pub(super) struct Host {
     name: String,
-    /// The port of the Service and that of the Pod.
+    /// The port of the Service and the port of the Pod.
     ports: [u16; 2],
 }
 
@@ -19,8 +19,8 @@ impl Host {
         Self { name: name.to_ascii_lowercase(), ports }
     }
 
-    /// Whether `authority`, of a URL, is this host: its name, or for a Service another form of it, with the same port or
-    /// without one.
+    /// Whether the authority of a URL is this host: its name or a shorter form of it, with one of the ports or without
+    /// a port.
     fn is(&self, authority: &str) -> bool {
         let (name, port) = match authority.rsplit_once(':') {
             Some((name, port)) => (name, Some(port)),
@@ -30,7 +30,7 @@ impl Host {
         is_port && (name.eq_ignore_ascii_case(&self.name) || self.is_form(&name.to_ascii_lowercase()))
     }
 
-    /// Whether `name` is `<service>`, `<service>.<namespace>`, `<service>.<namespace>.svc`, or that with the usual domain.
+    /// Whether `name` is `<service>`, `<service>.<namespace>` or `<service>.<namespace>.svc`.
     fn is_form(&self, name: &str) -> bool {
         let mut labels = self.name.splitn(4, '.');
         let (Some(service), Some(namespace), Some("svc")) = (labels.next(), labels.next(), labels.next()) else {
@@ -38,14 +38,14 @@ impl Host {
         };
         let rest = name.strip_prefix(service);
         let behind_namespace = || rest?.strip_prefix('.')?.strip_prefix(namespace);
-        rest == Some("") || matches!(behind_namespace(), Some("" | ".svc" | ".svc.cluster.local"))
+        rest == Some("") || matches!(behind_namespace(), Some("" | ".svc"))
     }
 }
 
-/// The path below which the program is served, by where it redirects to: the path of `location` without one of `pages` at
-/// its end. `asked` is the path of the request, without a query.
+/// The path prefix of the program, according to a redirect: the path of `location` without one of `pages` at its end.
+/// `asked` is the path of the request, without a query.
 ///
-/// `None` if it leads to another host or port, or if the path is not a plain one. Such text is not looked at any further.
+/// `None` if the redirect leads to another host or port, or if [`checked`] does not accept the path.
 pub(super) fn prefix(location: &str, asked: &str, host: &Host, pages: &[&str]) -> Option<String> {
     let path = path(location, asked, host)?;
     if path.contains("//") || !path.starts_with('/') {
@@ -59,7 +59,7 @@ pub(super) fn prefix(location: &str, asked: &str, host: &Host, pages: &[&str]) -
 /// Pages that many programs redirect to.
 const PAGES: &[&str] = &["/login", "/graph", "/query"];
 
-/// The path on the same host, without query and fragment.
+/// The path of a `location` on the same host, without query and fragment.
 fn path(location: &str, asked: &str, host: &Host) -> Option<String> {
     let is_plain = location.len() <= MAX && location.bytes().all(|b| b.is_ascii_graphic() && b != b'\\' && b != b'@');
     if !is_plain {
@@ -75,7 +75,7 @@ fn path(location: &str, asked: &str, host: &Host) -> Option<String> {
     if location.starts_with('/') {
         return Some(location.to_owned());
     }
-    // A relative one, below the directory of the request. A colon can end a scheme.
+    // A relative path starts at the directory of the request. A text with a colon may be a URL with another scheme.
     if location.is_empty() || location.contains(':') {
         return None;
     }
@@ -144,10 +144,11 @@ mod tests {
         }
         assert_eq!(of("http://grafana").as_deref(), Some(""));
         assert_eq!(of("http://grafana:80/grafana").as_deref(), Some("/grafana"));
-        let short = Host::new("grafana.monitoring.svc", [80, 3000]);
-        for name in ["grafana", "grafana.monitoring.svc", "grafana.monitoring.svc.cluster.local"] {
-            assert_eq!(prefix(&format!("http://{name}/x"), "/", &short, &[]).as_deref(), Some("/x"), "{name}");
+        let other = Host::new("grafana.monitoring.svc.corp.local", [80, 3000]);
+        for name in ["grafana", "grafana.monitoring.svc", "grafana.monitoring.svc.corp.local"] {
+            assert_eq!(prefix(&format!("http://{name}/x"), "/", &other, &[]).as_deref(), Some("/x"), "{name}");
         }
+        assert_eq!(prefix("http://grafana.monitoring.svc.cluster.local/x", "/", &other, &[]), None);
         let address = Host::new("10.1.2.3", [80, 3000]);
         assert_eq!(prefix("http://10.1.2.3:3000/x", "/", &address, &[]).as_deref(), Some("/x"));
         assert_eq!(prefix("http://10/x", "/", &address, &[]), None);

@@ -1,8 +1,8 @@
-//! What can be seen in a response.
+//! Marks of responses.
 
 use super::{json, page};
 
-/// A sign in a response. Only its presence is looked at, and nothing of the response is kept.
+/// A mark of a response. The program checks only whether the mark is there, and keeps nothing of the response.
 ///
 /// A mark holds only for a response with a status code of 200 to 299, unless [`Mark::Status`] is beside it.
 #[derive(Clone, Copy)]
@@ -11,11 +11,11 @@ pub(crate) enum Mark {
     Status(u16),
     /// A header. With an empty value, any value.
     Header(&'static str, &'static str),
-    /// The JSON body has a text at this pointer (RFC 6901), and it is one of these. With an empty list, any text.
+    /// The JSON body has one of these texts at this pointer (RFC 6901). With an empty list, any text.
     Text(&'static str, &'static [&'static str]),
-    /// The JSON body has something at this pointer.
+    /// The JSON body has a value at this pointer.
     Has(&'static str),
-    /// The JSON body has nothing at this pointer.
+    /// The JSON body has no value at this pointer.
     Lacks(&'static str),
     /// There is a number at this pointer.
     Number(&'static str),
@@ -23,10 +23,12 @@ pub(crate) enum Mark {
     Filled(&'static str),
     /// There is a list of texts, or null, at this pointer.
     Texts(&'static str),
-    /// There is an object at this pointer, and it has no other keys than these.
+    /// There is an object at this pointer, and it has only keys from this list.
     Only(&'static str, &'static [&'static str]),
     /// There is a version at this pointer, and its first number is at least this.
     VersionFrom(&'static str, u64),
+    /// There is a version at this pointer, and its first number is below this.
+    VersionBelow(&'static str, u64),
     /// The body is this text.
     Body(&'static str),
     /// The body is a page with this title.
@@ -35,7 +37,7 @@ pub(crate) enum Mark {
     Heading(&'static str),
 }
 
-/// The parts of a response that marks look at.
+/// The parts of a response in which marks can be.
 pub(crate) struct Seen<'a> {
     status: u16,
     header: &'a dyn Fn(&str) -> Option<&'a str>,
@@ -46,7 +48,7 @@ pub(crate) struct Seen<'a> {
 
 impl<'a> Seen<'a> {
     pub(crate) fn new(status: u16, header: &'a dyn Fn(&str) -> Option<&'a str>, body: &'a [u8], is_cut: bool) -> Self {
-        // The caller cuts, too. A longer body is not looked at.
+        // The caller limits the body, too.
         let (body, is_cut) = match body.split_at_checked(MAX_BODY) {
             Some((start, rest)) => (start, is_cut || !rest.is_empty()),
             None => (body, is_cut),
@@ -85,7 +87,7 @@ impl<'a> Seen<'a> {
                 text(pointer).is_some_and(|found| values.is_empty() || values.contains(&found))
             }
             Mark::Has(pointer) => at(pointer).is_some(),
-            // What is not there can be behind the cut.
+            // The value can be in the part that was cut off.
             Mark::Lacks(pointer) => !self.is_cut && self.json.is_some() && at(pointer).is_none(),
             Mark::Number(pointer) => at(pointer).is_some_and(serde_json::Value::is_number),
             Mark::Filled(pointer) => {
@@ -101,6 +103,7 @@ impl<'a> Seen<'a> {
                         .is_some_and(|object| object.keys().all(|key| keys.contains(&key.as_str())))
             }
             Mark::VersionFrom(pointer, least) => text(pointer).and_then(major).is_some_and(|major| major >= least),
+            Mark::VersionBelow(pointer, end) => text(pointer).and_then(major).is_some_and(|major| major < end),
             Mark::Body(wanted) => !self.is_cut && self.body.trim_ascii() == wanted.as_bytes(),
             Mark::Title(wanted) => self.page().and_then(page::title) == Some(wanted),
             Mark::Heading(wanted) => self.page().is_some_and(|page| page::starts_with_heading(page, wanted)),
@@ -108,7 +111,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// The most bytes of a body that are looked at.
+/// The most bytes of a body in which marks are looked for.
 const MAX_BODY: usize = 4096;
 
 /// The first number of a version such as `2.53.0` or `v0.36.1-rc.0`.
@@ -128,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_holds_for_a_success_unless_it_names_the_status() {
+    fn marks_hold_only_for_a_success_unless_a_mark_is_the_status_code() {
         let of = |status| Seen::new(status, &|_| None, b"{\"a\":\"b\"}", false);
         assert!(of(200).has_all(&[Mark::Text("/a", &["b"])]));
         assert!(!of(401).has_all(&[Mark::Text("/a", &["b"])]));
@@ -138,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_look_at_the_shape_of_json() {
+    fn marks_check_the_shape_of_json() {
         let body = r#"{"status":"success","data":{"list":["a"],"none":null,"empty":[],"mixed":["a",1],"n":1}}"#;
         assert!(holds(body, Mark::Text("/status", &[])));
         assert!(!holds(body, Mark::Text("/status", &["error"])));
@@ -157,13 +160,15 @@ mod tests {
     fn a_version_is_compared_by_its_first_number() {
         assert!(holds(r#"{"v":"2.53.0"}"#, Mark::VersionFrom("/v", 2)));
         assert!(holds(r#"{"v":"v3.0.0-rc.1"}"#, Mark::VersionFrom("/v", 2)));
+        assert!(holds(r#"{"v":"0.36.1"}"#, Mark::VersionBelow("/v", 1)));
+        assert!(!holds(r#"{"v":"1.7.1"}"#, Mark::VersionBelow("/v", 1)));
         for version in ["0.36.1", "1.9.0", "main", "r249-5bedc7a1", "", "2", "2.x", "-2.0"] {
             assert!(!holds(&format!("{{\"v\":\"{version}\"}}"), Mark::VersionFrom("/v", 2)), "{version}");
         }
     }
 
     #[test]
-    fn what_is_behind_a_cut_is_not_known() {
+    fn the_part_behind_a_cut_is_unknown() {
         let cut = |mark| Seen::new(200, &|_| None, br#"{"a":{"b":"c"},"d":"e"#, true).has_all(&[mark]);
         assert!(cut(Mark::Text("/a/b", &["c"])));
         assert!(cut(Mark::Has("/d")));

@@ -1,22 +1,26 @@
-//! What a product answers over HTTP: the path of its health, the requests that tell which product it is, and what an
-//! answer proves.
+//! How products respond over HTTP: their health paths, the requests that identify them, and what a response proves.
 //!
 //! ```text
 //! health_paths ──► GET ──► Answer ──► health
 //! Identification ──► Request ──► GET ──► Answer ──► Identification ──► … ──► Identity
 //! ```
-//! The functions are pure: no client, no clock. Every product's file has a table with its paths and its answers, and the
-//! engine here depends on no product. `others.rs` lists programs that are no product.
+//! The functions are pure: they have no client and no clock. The file of each product has a table with its paths and
+//! its responses. The engine in this module depends on no product. `others.rs` lists programs that are not products.
+//!
+//! An answer is the outcome of a request: a response, or a failure such as a refused connection.
 //!
 //! # What an answer proves
-//! A product is confirmed by the shape of its JSON, its header or its page, and never by a word in a text. It is denied
-//! only by such a proof of a program with another API. All other answers prove nothing: a login, a missing path, a
+//! The shape of the JSON, a header or the title of a page confirms a product. A word in a text never does. Only such a
+//! proof of a program with another API denies the product. All other answers prove nothing: a login, a missing path, a
 //! redirect, a failure, and a page or JSON of an unknown program.
 //!
-//! A response proves the scheme. A path is proven if the product is confirmed below it. A redirect is read and never
-//! followed, and counts only if it leads to the same host.
+//! An endpoint must serve queries. So a response that every component of a product gives, such as the build
+//! information, does not confirm the product if the program itself does not have the path for queries.
 //!
-//! Nothing of an answer is kept but what it proves, and its class.
+//! A response proves the scheme. If the product is confirmed below a path, this proves the path. A redirect is read and
+//! never followed, and counts only if it leads to the same host.
+//!
+//! Of an answer, only its class and what it proves are kept.
 
 mod answer;
 pub(crate) mod facts;

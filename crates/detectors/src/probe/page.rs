@@ -1,8 +1,8 @@
-//! Pages: the title, the first heading, and the base of their links.
+//! Reads HTML pages: the title, the first heading, and the base of the links.
 
-/// The text of a page. `None` if the body starts with anything else than a tag, as JSON does.
+/// The text of a page. `None` if the body does not start with a tag. JSON never does.
 pub(super) fn text(body: &[u8]) -> Option<&str> {
-    // The end can be in the middle of a character.
+    // The body can end in the middle of a character.
     let valid = match std::str::from_utf8(body) {
         Ok(text) => text,
         Err(error) => std::str::from_utf8(body.get(..error.valid_up_to())?).ok()?,
@@ -11,7 +11,7 @@ pub(super) fn text(body: &[u8]) -> Option<&str> {
     text.starts_with('<').then_some(text)
 }
 
-/// The title, if all of it is there.
+/// The title, if it is complete.
 pub(super) fn title(page: &str) -> Option<&str> {
     let (_, rest) = tag(page, "title")?;
     let end = find(rest, "</title")?;
@@ -45,7 +45,7 @@ fn tag<'p>(page: &'p str, name: &str) -> Option<(&'p str, &'p str)> {
     }
 }
 
-/// Where a text is, in any case.
+/// The position of a text, whether its letters are upper or lower case.
 fn find(text: &str, wanted: &str) -> Option<usize> {
     text.as_bytes().windows(wanted.len()).position(|window| window.eq_ignore_ascii_case(wanted.as_bytes()))
 }
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn the_base_is_an_attribute_with_quotes() {
+    fn the_base_is_read_only_from_a_quoted_attribute() {
         let base = |body: &'static str| text(body.as_bytes()).and_then(base);
         assert_eq!(base("<head><base href=\"/grafana/\" /></head>"), Some("/grafana/"));
         assert_eq!(base("<head><base data-x='1' href='/x/'></head>"), Some("/x/"));

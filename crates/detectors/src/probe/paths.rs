@@ -1,11 +1,12 @@
-//! Paths of endpoints, in parts.
+//! Splits paths of endpoints.
 
-/// The path without its end, if the end is one of `ends`; else the whole path. A `*` in an end is any segment.
+/// The path without its end, if the end is one of `ends`. Otherwise the whole path. A `*` in an end stands for any
+/// segment.
 pub(crate) fn without_end<'p>(path: &'p str, ends: &[&str]) -> &'p str {
     ends.iter().find_map(|end| before(path, end)).unwrap_or(path)
 }
 
-/// What is before `end`, if the path ends with it.
+/// The part before `end`, if the path ends with it.
 fn before<'p>(path: &'p str, end: &str) -> Option<&'p str> {
     let mut rest = path;
     for wanted in end.rsplit('/').filter(|segment| !segment.is_empty()) {
@@ -23,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_is_whole_segments() {
+    fn an_end_consists_of_whole_segments() {
         let ends = ["/select/*/prometheus", "/prometheus"];
         assert_eq!(without_end("/select/0/prometheus", &ends), "");
         assert_eq!(without_end("/vm/select/12:3/prometheus", &ends), "/vm");

@@ -1,10 +1,10 @@
-//! Which scheme a port has, by its answers.
+//! Determines the scheme of a port from its answers.
 
 use super::answer::Answer;
 use crate::product::Scheme;
 
-/// What servers with TLS say to a request without it: Go's `net/http`, nginx, Apache httpd, Tomcat. Such an answer proves
-/// nothing but TLS.
+/// The responses of TLS servers to a request without TLS: Go's `net/http`, nginx, Apache httpd, Tomcat. Such a response
+/// proves only that the port uses TLS.
 const TLS_ONLY: &[&str] = &[
     "Client sent an HTTP request to an HTTPS server",
     "The plain HTTP request was sent to HTTPS port",
@@ -12,23 +12,24 @@ const TLS_ONLY: &[&str] = &[
     "This combination of host and port requires TLS",
 ];
 
-/// The scheme in use, and what is known of it.
+/// The scheme in use, and whether it is proved.
 #[derive(Clone, Debug)]
 pub(super) struct Schemes {
     scheme: Scheme,
-    /// Whether the other one can be tried.
+    /// Whether the other scheme can be tried.
     is_open: bool,
     is_proven: bool,
-    /// Why the other scheme is tried.
-    before: Option<Before>,
+    /// The answer with the claimed scheme, if the other scheme is tried because of it.
+    first: Option<FirstAnswer>,
 }
 
+/// An answer after which the other scheme is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Before {
-    /// A response to plain HTTP that says nothing of TLS.
+enum FirstAnswer {
+    /// A response to plain HTTP with the status code 400, which does not mention TLS.
     BadRequest,
-    /// Nothing that is HTTP, or only that the port has TLS.
-    Nothing,
+    /// No HTTP response, or a response which shows that the port uses TLS.
+    NoResponse,
 }
 
 /// What to do after an answer.
@@ -38,15 +39,15 @@ pub(super) enum Next {
     Look,
     /// Send the same request with the other scheme.
     OtherScheme,
-    /// The other scheme failed. The response before stands, and said nothing.
+    /// The other scheme failed. The response with the first scheme counts, and proves nothing about the product.
     AsBefore,
-    /// No request will get an answer.
+    /// No request will get a response.
     End,
 }
 
 impl Schemes {
     pub(super) fn new(scheme: Scheme, is_open: bool) -> Self {
-        Self { scheme, is_open, is_proven: false, before: None }
+        Self { scheme, is_open, is_proven: false, first: None }
     }
 
     pub(super) fn scheme(&self) -> Scheme {
@@ -57,9 +58,9 @@ impl Schemes {
         self.is_proven.then_some(self.scheme)
     }
 
-    /// Whether the scheme in use is not the claimed one.
+    /// Whether the scheme in use is not the claimed scheme.
     pub(super) fn is_other(&self) -> bool {
-        self.before.is_some()
+        self.first.is_some()
     }
 
     pub(super) fn judge(&mut self, answer: &Answer<'_>) -> Next {
@@ -68,31 +69,31 @@ impl Schemes {
                 let is_plain = self.scheme == Scheme::Http && *status == 400;
                 let is_tls_only = is_plain && names_tls(body);
                 if is_plain && self.is_open {
-                    return self.turn(if is_tls_only { Before::Nothing } else { Before::BadRequest });
+                    return self.turn(if is_tls_only { FirstAnswer::NoResponse } else { FirstAnswer::BadRequest });
                 }
                 self.is_open = false;
                 self.is_proven |= !is_tls_only;
                 Next::Look
             }
-            Answer::Reset | Answer::Unreadable | Answer::NoTls if self.is_open => self.turn(Before::Nothing),
-            Answer::Reset | Answer::Unreadable | Answer::NoTls if self.before == Some(Before::BadRequest) => {
-                // Without TLS it answers, and with TLS it does not understand.
+            Answer::Reset | Answer::Unreadable | Answer::NoTls if self.is_open => self.turn(FirstAnswer::NoResponse),
+            Answer::Reset | Answer::Unreadable | Answer::NoTls if self.first == Some(FirstAnswer::BadRequest) => {
+                // The port responds to plain HTTP, and the TLS handshake fails.
                 self.is_proven = matches!(answer, Answer::NoTls);
                 self.scheme = Scheme::Http;
-                self.before = None;
+                self.first = None;
                 Next::AsBefore
             }
             _ => Next::End,
         }
     }
 
-    fn turn(&mut self, before: Before) -> Next {
+    fn turn(&mut self, first: FirstAnswer) -> Next {
         self.scheme = match self.scheme {
             Scheme::Http => Scheme::Https,
             Scheme::Https => Scheme::Http,
         };
         self.is_open = false;
-        self.before = Some(before);
+        self.first = Some(first);
         Next::OtherScheme
     }
 }
@@ -113,7 +114,7 @@ mod tests {
     const TLS_PORT: &str = "Client sent an HTTP request to an HTTPS server.\n";
 
     #[test]
-    fn a_response_proves_the_scheme_even_if_it_asks_for_a_login() {
+    fn a_response_proves_the_scheme_even_if_it_requires_a_login() {
         for (scheme, status) in [(Scheme::Http, 200), (Scheme::Http, 404), (Scheme::Https, 401), (Scheme::Https, 400)] {
             let mut schemes = Schemes::new(scheme, true);
             assert_eq!(schemes.judge(&response(status, "")), Next::Look);
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_does_not_understand_plain_http_is_asked_with_tls() {
+    fn a_port_that_does_not_accept_plain_http_is_tried_with_tls() {
         for answer in [response(400, TLS_PORT), response(400, ""), Answer::Reset, Answer::Unreadable] {
             let mut schemes = Schemes::new(Scheme::Http, true);
             assert_eq!(schemes.judge(&answer), Next::OtherScheme);
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_says_that_it_has_tls_is_not_plain_http() {
+    fn a_response_that_mentions_tls_does_not_prove_plain_http() {
         let mut schemes = Schemes::new(Scheme::Http, true);
         schemes.judge(&response(400, TLS_PORT));
         assert_eq!(schemes.judge(&Answer::NoTls), Next::End);
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_cannot_be_reached_is_not_asked_again() {
+    fn a_pod_that_cannot_be_reached_is_not_tried_with_the_other_scheme() {
         for answer in [Answer::Refused, Answer::Unreachable, Answer::Timeout] {
             assert_eq!(Schemes::new(Scheme::Http, true).judge(&answer), Next::End);
         }

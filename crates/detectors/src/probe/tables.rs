@@ -1,4 +1,4 @@
-//! The list of all tables of answers.
+//! The tables of all products.
 
 use super::facts::Facts;
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     thanos, victorialogs, victoriametrics, victoriatraces, zipkin,
 };
 
-/// The answers of all products, in the order of [`Product`]. A product without a table is never asked.
+/// The tables of all products, in the order of [`Product`]. A product without a table is never probed.
 pub(crate) const ALL: &[Facts] = &[
     prometheus::PROBE,
     thanos::PROBE,
@@ -25,7 +25,7 @@ pub(crate) const ALL: &[Facts] = &[
     kibana::PROBE,
 ];
 
-/// Whether a product is known by its answers.
+/// Whether a product can be identified by its responses.
 pub fn is_asked(product: Product) -> bool {
     facts_of(product).is_some()
 }

@@ -87,7 +87,7 @@ fn a_missing_path_leads_to_the_next_one() {
 }
 
 #[test]
-fn a_failing_program_is_not_an_unreachable_one() {
+fn everything_else_is_a_failure() {
     for status in [500, 503, 101, 600, 0] {
         assert_eq!(health(&response(status)), Health::Failing(Class::Answered(status)), "{status}");
     }
@@ -96,11 +96,10 @@ fn a_failing_program_is_not_an_unreachable_one() {
         (Answer::Timeout, Class::Timeout),
         (Answer::Unreadable, Class::Unreadable),
         (Answer::NoTls, Class::NoTls),
+        (Answer::Unreachable, Class::Unreachable),
+        (Answer::Reset, Class::Reset),
     ] {
         assert_eq!(health(&answer), Health::Failing(class));
-    }
-    for (answer, class) in [(Answer::Unreachable, Class::Unreachable), (Answer::Reset, Class::Reset)] {
-        assert_eq!(health(&answer), Health::Unreachable(class));
     }
 }
 
