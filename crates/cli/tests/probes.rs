@@ -40,7 +40,7 @@ fn cluster(config: Value) -> Cluster {
 }
 
 #[test]
-fn what_the_operator_has_asked_is_shown_and_counts() {
+fn the_identity_probe_of_the_operator_is_shown_and_its_result_counts() {
     let probing = || cluster(probing("Endpoints", &json!({"tools": [tool(&json!({}))]})));
     probing().run(&["explain", "monitoring/p"]).says(&[
         "monitoring/p is a tool: Prometheus",
@@ -56,25 +56,43 @@ fn what_the_operator_has_asked_is_shown_and_counts() {
 }
 
 #[test]
-fn a_probe_that_decided_is_shown_with_its_reason() {
-    let message =
-        "This Service looks like Prometheus, but it answers like Pushgateway: GET /: the answer of Pushgateway.";
+fn a_probe_that_rejected_a_service_is_shown_with_its_reason() {
+    let message = "This Service looks like Prometheus, but its response to an identity probe is that of Pushgateway \
+                   (GET /: the response of Pushgateway).";
     let rejected = json!({
         "namespace": "monitoring", "service": "p", "type": "Prometheus", "reason": "NotTheProduct", "message": message,
     });
     cluster(probing("Endpoints", &json!({"rejected": [rejected]}))).run(&["explain", "monitoring/p"]).says(&[
+        "monitoring/p is not a tool: NotTheProduct",
         "problem      NotTheProduct: This Service looks like Prometheus",
-        "the operator has probed the Service",
+        "agrees       yes",
     ]);
 }
 
 #[test]
-fn a_health_probe_is_shown_with_what_it_means() {
+fn the_reason_why_a_service_must_not_be_probed_is_shown() {
+    let why = "not sent, because its Pod uses the host network";
+    let listed = tool(&json!({"identity": why, "fromIdentity": []}));
+    cluster(probing("Endpoints", &json!({"tools": [listed]})))
+        .run(&["explain", "monitoring/p"])
+        .says(&["identity     not sent, because its Pod uses the host network"]);
+
+    let rejected = json!({
+        "namespace": "monitoring", "service": "p", "type": "Prometheus", "reason": "NotEnoughEvidence",
+        "message": format!("This Service looks like Prometheus. The identity probe was {why}."),
+    });
+    cluster(probing("Endpoints", &json!({"rejected": [rejected]}))).run(&["explain", "monitoring/p"]).says(&[
+        "problem      NotEnoughEvidence: This Service looks like Prometheus. The identity probe was not sent, because",
+    ]);
+}
+
+#[test]
+fn a_failed_health_probe_is_shown_with_its_meaning() {
     let probed = tool(&json!({"reason": "ProbeSuspect", "probe": "GET /-/ready on port 9090 (http): no connection"}));
     cluster(probing("Probe", &json!({"tools": [probed]}))).run(&["explain", "monitoring/p"]).says(&[
         "health       GET /-/ready on port 9090 (http): no connection",
-        "problem      ProbeSuspect: The operator cannot reach the Service",
-        "The health above is that of the EndpointSlices",
+        "problem      ProbeSuspect: The operator can reach neither this Service",
+        "The health above comes from the EndpointSlices",
     ]);
 }
 

@@ -135,7 +135,8 @@ pub struct ToolStatus {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub from_identity: Vec<String>,
     /// identity describes the last identity probe of the Service: the requests, and the result or the class of the
-    /// response. Empty if there was no identity probe.
+    /// response. If the operator must not call the Pods of the Service, it says why no identity probe was sent. Empty if
+    /// an identity probe is not necessary.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 2048))]
     pub identity: String,

@@ -12,7 +12,7 @@ use detectors::{ServiceKey, ServiceType};
 
 mod probe;
 
-pub use self::probe::{HealthAsk, HealthTarget, NotAsked, ProbeFailure, ProbeRemark, Probed};
+pub use self::probe::{HealthAsk, ProbeFailure, ProbeFailureReason, ProbeRemark, Probed};
 use crate::{
     index::{Index, SliceOwner},
     select::candidate::Selection,

@@ -38,12 +38,13 @@ mod yaml;
 
 pub use config_map::{ConfigMapView, Drift, Manifest, Ownership};
 pub use endpoint::{DEFAULT_CLUSTER_DOMAIN, Endpoint};
-pub use health::{Health, HealthReport, HealthStage, HealthTarget, Probed, ToolHealth, Withheld, in_output};
+pub use health::{Health, HealthReport, HealthStage, Probed, ToolHealth, Withheld, in_output};
 pub use index::{Change, Index, NamespaceView, SliceView};
-pub use plan::{Plan, overrides::override_matches};
+pub use plan::{Plan, probes::HealthTarget};
 pub use render::{Base, Rendered};
 pub use select::{
     candidate::{Candidate, Selection},
     interest::Interest,
+    overridden::override_matches,
 };
 pub use tool::{Note, Rejection, Tool};

@@ -5,9 +5,9 @@ use detectors::{Product, ServiceKey};
 
 use crate::{
     index::Index,
-    plan::overrides::override_matches,
     select::{
         annotation,
+        overridden::override_matches,
         source::{self, covers},
     },
 };

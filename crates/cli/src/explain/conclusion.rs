@@ -92,8 +92,10 @@ fn explain_reason(case: &Case<'_>, tool: &Tool) -> &'static str {
             "an override sets credentials or a tenantID, but a Service of a Tenant source never gets them"
         }
         ServiceReason::AmbiguousPods => AMBIGUOUS,
-        ServiceReason::ProbeSuspect => "the network of the operator can be the cause that it cannot reach the Service",
-        ServiceReason::ProbeNotAllowed => "the operator does not probe its Pods, so their readiness decides",
+        ServiceReason::ProbeSuspect => {
+            "the operator cannot reach its Pods, perhaps because of the operator's own network"
+        }
+        ServiceReason::ProbeNotAllowed => "the operator does not probe it, so the readiness of its endpoints counts",
         ServiceReason::NameConflict if !by_agent => "another tool has the requested name",
         ServiceReason::NameConflict => "another tool or the agent itself has the requested name",
         _ => "see spec.overrides",

@@ -1,4 +1,4 @@
-//! What the operator's probes of the Service show. The status says it, because this command sends no probes.
+//! What the operator's probes of the Service show. This command sends no probes, so it reads the status.
 
 use crd_types::{HealthMode, IdentityMode, ServiceReason, Trust};
 
@@ -8,7 +8,7 @@ use super::{
     model::{Probes, Problem},
 };
 
-/// The reasons that probes give.
+/// The reasons that come from probes.
 const BY_PROBES: [ServiceReason; 5] = [
     ServiceReason::NotTheProduct,
     ServiceReason::Unhealthy,
@@ -25,10 +25,11 @@ pub(super) fn probes(case: &Case<'_>) -> Option<Probes> {
         return None;
     }
     let uses = match (health, identity) {
-        (true, false) => "The health above is that of the EndpointSlices.",
-        (false, _) => "The result above contains no new response of the Service.",
+        (true, false) => "The health above comes from the EndpointSlices.",
+        (false, _) => "The result above takes no new response of the Service into account.",
         (true, true) => {
-            "The health above is that of the EndpointSlices, and the result contains no new response of the Service."
+            "The health above comes from the EndpointSlices, and the result takes no new response of the Service into \
+             account."
         }
     };
     let not_here = format!("This command sends no probes. {uses}");
@@ -40,7 +41,9 @@ pub(super) fn probes(case: &Case<'_>) -> Option<Probes> {
     let tool = status.tools.iter().find(|tool| tool.namespace == namespace && tool.service == name);
     let rejected = status.rejected.iter().find(|one| one.namespace == namespace && one.service == name);
     let by_probes = |reason: &str| BY_PROBES.iter().any(|one| one.as_str() == reason);
-    let problem = rejected.filter(|rejected| by_probes(&rejected.reason));
+    // The message of this reason contains the requests and the class of the response.
+    let by_answer = |reason: &str| identity && reason == ServiceReason::NotEnoughEvidence.as_str();
+    let problem = rejected.filter(|rejected| by_probes(&rejected.reason) || by_answer(&rejected.reason));
     let of_tool = tool.filter(|tool| by_probes(&tool.reason));
     let shown = Probes {
         identity: tool.map(|tool| tool.identity.clone()).filter(|asked| identity && !asked.is_empty()),
@@ -59,7 +62,7 @@ pub(super) fn probes(case: &Case<'_>) -> Option<Probes> {
     let nothing = shown.identity.is_none() && shown.health.is_none() && shown.problem.is_none();
     let message = match nothing {
         true if identity && !health && is_tenant => {
-            "The operator does not ask Services of Tenant sources which product they are.".to_owned()
+            "The operator sends no identity probes to Services of Tenant sources.".to_owned()
         }
         true => format!("The status reports no response of this Service. {not_here}"),
         false => not_here,
@@ -70,10 +73,10 @@ pub(super) fn probes(case: &Case<'_>) -> Option<Probes> {
 /// What a reason of a tool means.
 fn meaning(reason: &str) -> String {
     let meaning = if reason == ServiceReason::ProbeSuspect.as_str() {
-        "The operator cannot reach the Service, and cannot reach enough others either. So its own network can be the cause, \
-         and the tool stays as it is."
+        "The operator can reach neither this Service nor enough other Services. The operator's own network may be the \
+         cause, so the tool stays as it is."
     } else if reason == ServiceReason::ProbeNotAllowed.as_str() {
-        "The operator does not probe the Pods of this Service. Their readiness decides."
+        "The operator does not probe this Service. The readiness of its endpoints determines its health."
     } else {
         "The probes of the Service fail."
     };

@@ -38,7 +38,7 @@ impl Scene {
             spec: crd_types::Health::default(),
             output: BTreeSet::new(),
             frozen: false,
-            probed: Probed::Pending,
+            probed: Probed::PENDING,
         }
     }
 
@@ -336,14 +336,14 @@ fn a_single_plan_does_not_wait_for_slices_to_settle_and_an_offline_one_for_none(
 
 fn failure(is_unreachable: bool) -> ProbeFailure {
     let class = if is_unreachable { Class::Unreachable } else { Class::Answered(503) };
-    ProbeFailure { asked: "GET /api/health on port 80 (http)".to_owned(), class, is_unreachable }
+    ProbeFailure { asked: "GET /api/health on port 80 (http)".to_owned(), why: ProbeFailureReason::Answer(class) }
 }
 
 #[test]
 fn a_new_tool_enters_only_when_its_probes_succeed() {
     let mut scene = Scene::probing();
     let waits = (Health::Unknown, Some(Withheld::Unprobed), Some(ServiceReason::Unhealthy));
-    assert_eq!(scene.shown(Probed::Pending), waits);
+    assert_eq!(scene.shown(Probed::PENDING), waits);
     assert_eq!(scene.shown(Probed::Undecided { failure: Some(failure(false)) }), waits);
     assert_eq!(scene.shown(Probed::Up), (Health::Healthy, None, None));
 }
@@ -352,7 +352,7 @@ fn a_new_tool_enters_only_when_its_probes_succeed() {
 fn a_tool_in_the_output_stays_until_its_probes_have_failed_often_enough_and_its_grace_is_over() {
     let mut scene = Scene::probing();
     scene.output.insert(key());
-    for undecided in [Probed::Pending, Probed::Undecided { failure: Some(failure(false)) }] {
+    for undecided in [Probed::PENDING, Probed::Undecided { failure: Some(failure(false)) }] {
         assert_eq!(scene.shown(undecided), (Health::Unknown, None, None));
     }
     let down = (Health::Unhealthy, None, Some(ServiceReason::Unhealthy));
@@ -390,60 +390,6 @@ fn readiness_counts_before_probes_and_alone_if_they_are_not_allowed() {
 fn with_effect_report_a_tool_that_is_not_probed_yet_is_not_withheld() {
     let mut scene = Scene::probing();
     scene.spec.effect = HealthEffect::Report;
-    assert_eq!(scene.shown(Probed::Pending), (Health::Unknown, None, None));
+    assert_eq!(scene.shown(Probed::PENDING), (Health::Unknown, None, None));
     assert_eq!(scene.shown(Probed::Down(failure(false))).1, None);
-}
-
-/// The targets of a plan with these Services of Tenants.
-fn targets(services: &[(&str, i64)], annotations: &[(&str, &str)]) -> Vec<HealthTarget> {
-    let views = services.iter().map(|(name, created)| {
-        let mut view = annotated(grafana("team", name), annotations);
-        view.created = *created;
-        view
-    });
-    let config = config(serde_json::json!({
-        "sources": [{"name": "t", "trust": "Tenant", "namespaces": {"from": "All"}}],
-        "health": {"mode": "Probe"},
-    }));
-    let outcome = pipeline::run(pipeline::Input {
-        config: &config,
-        cluster_domain: DOMAIN,
-        index: &index(views),
-        admits: None,
-        remembered: None,
-        health: pipeline::HealthInput::Unobserved,
-        legacy_overrides: None,
-        base: None,
-        previous: None,
-    });
-    outcome.plan.probes
-}
-
-const OPTED_IN: [(&str, &str); 2] = [("kubernaut.io/toolset", "enabled"), ("kubernaut.io/toolset-type", "grafana")];
-
-#[test]
-fn a_tenant_states_only_a_health_path_below_its_stated_path() {
-    let paths = |stated: &[(&str, &str)]| {
-        let all: Vec<(&str, &str)> = OPTED_IN.iter().chain(stated).copied().collect();
-        targets(&[("g", 1)], &all)[0].ask.clone().unwrap().paths
-    };
-    assert_eq!(paths(&[]), ["/api/health"]);
-    let below = [("kubernaut.io/toolset-path", "/team"), ("kubernaut.io/toolset-health-path", "/team/healthz")];
-    assert_eq!(paths(&below), ["/team/healthz"]);
-    for beside in ["/admin", "/teamwork/x", "/"] {
-        let stated = [("kubernaut.io/toolset-path", "/team"), ("kubernaut.io/toolset-health-path", beside)];
-        assert_eq!(paths(&stated), ["/team/api/health"], "{beside}");
-    }
-}
-
-#[test]
-fn a_flood_of_tenants_does_not_crowd_out_the_older_ones() {
-    let names: Vec<String> = (0..50).map(|number| format!("g{number}")).collect();
-    let services: Vec<(&str, i64)> = names.iter().map(String::as_str).zip(0..).collect();
-    let asked: Vec<String> = targets(&services, &OPTED_IN)
-        .into_iter()
-        .filter(|target| target.ask.is_ok())
-        .map(|target| target.key.name.to_string())
-        .collect();
-    assert_eq!(asked, names[..20]);
 }

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use crd_types::{Instances, OutputFormat, ToolStatus, ToolsetConfig, Trust};
+use crd_types::{Instances, OutputFormat, RejectedStatus, ServiceReason, ToolStatus, ToolsetConfig, Trust};
 use detectors::{Confidence, Product, ServiceKey};
 use serde::Deserialize;
 
@@ -23,7 +23,7 @@ use crate::{
         holmesgpt::TENANT_PROVIDED,
         is_of_a_format,
     },
-    select::remembered::{Parts, Remembered},
+    select::remembered::{Denial, Parts, Remembered, RememberedTool},
 };
 
 /// The data of a `ConfigMap`.
@@ -139,7 +139,8 @@ pub fn planned_before(config: &ToolsetConfig) -> impl Iterator<Item = ServiceKey
     tools.filter(|tool| !tool.service.is_empty()).map(key_of)
 }
 
-/// The entries of an output that have something from Pods, by the note in the status.
+/// The entries of an output that have something from Pods or from an identity probe, by the note in the status, and the
+/// Services that an identity probe has denied. The status lists only some of the rejected Services.
 pub fn remembered(
     config: &ToolsetConfig,
     cluster_domain: &str,
@@ -150,7 +151,8 @@ pub fn remembered(
     let has_parts =
         |tool: &&ToolStatus| Parts::listed(&tool.from_pods).is_any() || Parts::listed(&tool.from_identity).is_any();
     let noted: BTreeMap<ServiceKey, &ToolStatus> = status.filter(has_parts).map(|tool| (key_of(tool), tool)).collect();
-    if noted.is_empty() {
+    let denied = denied(config);
+    if noted.is_empty() && denied.is_empty() {
         return BTreeMap::new();
     }
     // The status can be older than the output.
@@ -162,23 +164,48 @@ pub fn remembered(
     let listed = services(config, cluster_domain, data, base);
     let of = |(key, tool): (ServiceKey, &ToolStatus)| {
         let endpoint = written.get(&key).cloned().or_else(|| Endpoint::of_url(&tool.endpoint).ok())?;
-        let product = Product::ALL.iter().copied().find(|product| product.as_str() == tool.type_)?;
+        let product = product(&tool.type_)?;
         let (from_pods, from_identity) = (Parts::listed(&tool.from_pods), Parts::listed(&tool.from_identity));
         let confidence = confidence(&tool.confidence);
         Some((
             key,
-            Remembered { product, endpoint, confidence, from_pods, from_identity, identity: tool.identity.clone() },
+            Remembered::Tool(RememberedTool {
+                product,
+                endpoint,
+                confidence,
+                from_pods,
+                from_identity,
+                identity: tool.identity.clone(),
+            }),
         ))
     };
-    noted.into_iter().filter(|(key, _)| listed.contains(key)).filter_map(of).collect()
+    let tools = noted.into_iter().filter(|(key, _)| listed.contains(key)).filter_map(of);
+    // What is in the output has been confirmed since the status was written.
+    denied.into_iter().filter(|(key, _)| !listed.contains(key)).chain(tools).collect()
 }
 
-/// What identity probes have shown of the tools in the status, for commands that send no probes.
+/// The Services in the status that an identity probe has denied.
+fn denied(config: &ToolsetConfig) -> BTreeMap<ServiceKey, Remembered> {
+    let rejected = config.status.iter().flat_map(|status| &status.rejected);
+    let denied = rejected.filter(|rejected| rejected.reason == ServiceReason::NotTheProduct.as_str());
+    let of = |rejected: &RejectedStatus| {
+        let denial = Denial { product: product(&rejected.type_)?, message: rejected.message.clone() };
+        Some((ServiceKey::new(rejected.namespace.as_str(), rejected.service.as_str()), Remembered::Denied(denial)))
+    };
+    denied.filter_map(of).collect()
+}
+
+/// The product with this name. `None` for a custom type.
+fn product(name: &str) -> Option<Product> {
+    Product::ALL.iter().copied().find(|product| product.as_str() == name)
+}
+
+/// What identity probes have shown of the Services in the status, for commands that send no probes.
 pub fn identified(config: &ToolsetConfig) -> BTreeMap<ServiceKey, Remembered> {
     let of = |tool: &ToolStatus| {
         let from_identity = Parts::listed(&tool.from_identity);
-        let product = Product::ALL.iter().copied().find(|product| product.as_str() == tool.type_)?;
-        let remembered = Remembered {
+        let product = product(&tool.type_)?;
+        let remembered = RememberedTool {
             product,
             endpoint: Endpoint::of_url(&tool.endpoint).ok()?,
             confidence: confidence(&tool.confidence),
@@ -186,9 +213,9 @@ pub fn identified(config: &ToolsetConfig) -> BTreeMap<ServiceKey, Remembered> {
             from_identity,
             identity: tool.identity.clone(),
         };
-        from_identity.is_any().then(|| (key_of(tool), remembered))
+        from_identity.is_any().then(|| (key_of(tool), Remembered::Tool(remembered)))
     };
-    config.status.iter().flat_map(|status| &status.tools).filter_map(of).collect()
+    denied(config).into_iter().chain(config.status.iter().flat_map(|status| &status.tools).filter_map(of)).collect()
 }
 
 /// What the formats have written, except `toolset.json`, in the order of the keys.
@@ -356,6 +383,7 @@ mod tests {
         let data = Data::from([(TOOLSET_JSON_KEY.to_owned(), text.into())]);
         let remembered = remembered(&config, DEFAULT_CLUSTER_DOMAIN, &data, None);
         let [(key, entry)] = &remembered.into_iter().collect::<Vec<_>>()[..] else { panic!("one entry") };
+        let entry = entry.tool().unwrap();
         assert_eq!((&*key.name, &*entry.endpoint.path), ("a", "/new"), "the output is newer than the status");
         assert_eq!(entry.from_pods, Parts { path: true, ..Parts::NOTHING });
         assert_eq!(entry.confidence, Confidence::Medium);

@@ -120,6 +120,7 @@ fn candidate(config: &ToolsetConfig, tool: ListedTool, source: String, place: us
         by_port_alone: false,
         auth: Auth::Unknown,
         assumed: Assumed::NOTHING,
+        is_overridden: false,
         ambiguous_pods: false,
         from_pods: Parts::NOTHING,
         from_identity: Parts::NOTHING,

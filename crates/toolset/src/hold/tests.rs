@@ -439,3 +439,5 @@ fn a_name_that_is_deleted_stays_deleted_while_services_cannot_be_seen() {
     let reduced = reduce(&config, DEFAULT_CLUSTER_DOMAIN, &data, None).unwrap();
     assert_eq!(deleted(&reduced), ["monitoring/gone (discovered)"]);
 }
+
+mod remembered;

@@ -12,11 +12,11 @@ use super::planned::PlannedTool;
 use crate::tool::{Rejection, Tool};
 
 /// Tools from Tenant sources in one namespace.
-pub(crate) const PER_NAMESPACE: usize = 10;
+pub(super) const PER_NAMESPACE: usize = 10;
 /// Tools from Tenant sources of one product, or of one custom type.
 pub(super) const PER_TYPE: usize = 50;
 /// Tools in all, `spec.tools` included. These are never left out.
-pub(crate) const IN_ALL: usize = 200;
+pub(super) const IN_ALL: usize = 200;
 
 /// Leaves out what is over the limits. `taken` places are used already.
 pub(super) fn admit(taken: usize, planned: &mut Vec<PlannedTool>, rejected: &mut Vec<Rejection>) {

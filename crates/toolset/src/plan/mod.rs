@@ -5,6 +5,7 @@ pub mod limits;
 pub mod names;
 pub mod overrides;
 mod planned;
+pub mod probes;
 mod rank;
 
 use std::collections::BTreeMap;
@@ -15,10 +16,11 @@ use detectors::{Assumed, Auth, Confidence, Product};
 use self::{
     legacy::{LEGACY_OVERRIDES_KEY, LegacyOverrides},
     planned::PlannedTool,
+    probes::HealthTarget,
 };
 use crate::{
     endpoint::Endpoint,
-    health::{Health, HealthReport, HealthTarget, SLICES_SETTLE, Withheld},
+    health::{Health, HealthReport, SLICES_SETTLE, Withheld},
     index::Index,
     select::{self, Context, candidate::Selection},
     tool::{Note, Precedence, Rejection, Tool},
@@ -52,11 +54,12 @@ impl Plan {
         self.rejected.len() - self.withheld()
     }
 
-    /// Tools whose probes fail, possibly because of the operator's own network.
+    /// Trusted tools whose probes fail, possibly because of the operator's own network. Tenants cannot make the operator
+    /// suspect its network.
     pub fn suspect(&self) -> usize {
-        let is_suspect = |reason: ServiceReason| reason == ServiceReason::ProbeSuspect;
-        self.tools.iter().filter(|tool| is_suspect(tool.reason)).count()
-            + self.rejected.iter().filter(|rejection| is_suspect(rejection.reason)).count()
+        let is_suspect = |trust, reason| trust == Trust::Trusted && reason == ServiceReason::ProbeSuspect;
+        self.tools.iter().filter(|tool| is_suspect(tool.trust, tool.reason)).count()
+            + self.rejected.iter().filter(|rejection| is_suspect(rejection.trust, rejection.reason)).count()
     }
 
     fn withheld(&self) -> usize {
@@ -91,8 +94,8 @@ pub fn plan(
     });
     if ctx.config.spec.health.mode == HealthMode::Probe {
         let wanted = planned.iter().filter(|one| excluded(ctx.config, one).is_none());
-        plan.probes = wanted.filter_map(|one| HealthTarget::of(&one.tool)).collect();
-        HealthTarget::limit(&mut plan.probes);
+        plan.probes = wanted.filter_map(|one| HealthTarget::of(ctx.config, &one.tool)).collect();
+        HealthTarget::limit(&mut plan.probes, |key| index.readiness(key).serving);
     }
     planned.retain(|one| {
         let rejection = excluded(ctx.config, one).or_else(|| withheld(&one.tool, health));

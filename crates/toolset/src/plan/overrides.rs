@@ -1,7 +1,7 @@
 //! `spec.overrides`: exceptions, applied in order. A later one wins field by field.
 
 use crd_types::{EndpointAdjustment, Override, Reason, ServiceReason, State, Trust};
-use detectors::{Assumed, Auth, Product, ServiceKey};
+use detectors::{Assumed, Auth, Target};
 
 use super::{
     legacy::{LEGACY_OVERRIDES_KEY, LegacyOverrides},
@@ -10,7 +10,11 @@ use super::{
 use crate::{
     endpoint::Endpoint,
     index::Index,
-    select::{Context, annotation},
+    select::{
+        Context,
+        overridden::{KnownTarget, override_matches},
+        remembered::Parts,
+    },
     tool::{Note, Tool},
 };
 
@@ -34,15 +38,6 @@ pub(super) fn apply(ctx: &Context<'_>, index: &Index, planned: &mut [PlannedTool
     notes
 }
 
-/// Whether an override matches a Service that was recognised as this. Every given field must match.
-pub fn override_matches(rule: &Override, key: &ServiceKey, product: Option<Product>, custom: Option<&str>) -> bool {
-    let wanted = &rule.match_;
-    wanted.type_.is_none_or(|type_| Some(type_) == product)
-        && wanted.custom_type.as_ref().is_none_or(|type_| Some(type_.as_str()) == custom)
-        && wanted.namespace.as_ref().is_none_or(|namespace| **namespace == *key.namespace)
-        && wanted.service.as_ref().is_none_or(|service| **service == *key.name)
-}
-
 fn matches(rule: &Override, tool: &Tool) -> bool {
     let is_for = |key| override_matches(rule, key, Some(tool.product), tool.custom.as_deref());
     tool.key.as_ref().is_some_and(is_for)
@@ -62,20 +57,13 @@ fn merge(ctx: &Context<'_>, index: &Index, rule: &Override, planned: &mut Planne
     replace(&mut tool.instructions, rule.instructions.as_ref());
     if let Some(adjustment) = &rule.endpoint {
         match adjusted(ctx, index, tool, adjustment) {
-            Ok(endpoint) => {
-                if endpoint.port != tool.endpoint.port {
-                    // What was known is about another port.
-                    let shown = scheme_is_shown(index, tool, endpoint.port);
-                    (tool.auth, tool.assumed) = (Auth::Unknown, Assumed { scheme: !shown, path: true, auth: true });
+            Ok(stated) => {
+                tool.from_pods = left(tool.from_pods, adjustment);
+                // Its answers are already about the stated endpoint.
+                if !planned.is_overridden {
+                    tool.from_identity = left(tool.from_identity, adjustment);
+                    (tool.endpoint, tool.auth, tool.assumed) = stated;
                 }
-                tool.assumed.scheme &= adjustment.scheme.is_none();
-                tool.assumed.path &= adjustment.path.is_none();
-                for parts in [&mut tool.from_pods, &mut tool.from_identity] {
-                    parts.port &= adjustment.port.is_none();
-                    parts.scheme &= adjustment.scheme.is_none() && adjustment.port.is_none();
-                    parts.path &= adjustment.path.is_none();
-                }
-                tool.endpoint = endpoint;
             }
             Err(why) => notes.push(Note::new(
                 Reason::OverrideUnmatched,
@@ -107,41 +95,32 @@ fn replace<T: Clone>(field: &mut Option<T>, value: Option<&T>) {
     }
 }
 
-/// Whether the tool's Service shows the scheme of one of its ports.
-fn scheme_is_shown(index: &Index, tool: &Tool, port: u16) -> bool {
-    let service = tool.key.as_ref().and_then(|key| index.service(key));
-    let shown = service.and_then(|service| {
-        let port = annotation::declared_port(&service.view, &port.to_string()).ok()?;
-        detectors::shown_scheme(&service.view, port)
-    });
-    shown.is_some()
+/// Which of these parts an override leaves.
+fn left(parts: Parts, adjustment: &EndpointAdjustment) -> Parts {
+    Parts {
+        product: parts.product,
+        port: parts.port && adjustment.port.is_none(),
+        scheme: parts.scheme && adjustment.scheme.is_none() && adjustment.port.is_none(),
+        path: parts.path && adjustment.path.is_none(),
+    }
 }
 
-/// The endpoint with another scheme, declared port or path. The host never changes.
+/// The endpoint with another scheme, declared port or path, and what is known of it. The host never changes.
 fn adjusted(
     ctx: &Context<'_>,
     index: &Index,
     tool: &Tool,
     adjustment: &EndpointAdjustment,
-) -> Result<Endpoint, String> {
-    let Some(service) = tool.key.as_ref().and_then(|key| index.service(key)) else { return Ok(tool.endpoint.clone()) };
-    let (view, mut endpoint) = (&service.view, tool.endpoint.clone());
-    if let Some(port) = &adjustment.port {
-        let declared = annotation::declared_port(view, &port.to_string())
-            .map_err(|why| format!("endpoint.port of {} {why}", view.key))?;
-        if declared.port != endpoint.port {
-            endpoint.scheme = detectors::scheme_of(view, declared);
-        }
-        endpoint.port = declared.port;
-    }
-    if let Some(scheme) = adjustment.scheme {
-        endpoint.scheme = scheme;
-    }
-    if let Some(path) = &adjustment.path {
-        endpoint.path.clone_from(path);
-    }
-    Endpoint::of_service(&view.key, endpoint.scheme, endpoint.port, &endpoint.path, ctx.cluster_domain)
-        .map_err(|why| format!("the endpoint of {} is invalid: {why}", view.key))
+) -> Result<(Endpoint, Auth, Assumed), String> {
+    let Some(service) = tool.key.as_ref().and_then(|key| index.service(key)) else {
+        return Ok((tool.endpoint.clone(), tool.auth, tool.assumed));
+    };
+    let (view, Endpoint { scheme, port, path, .. }) = (&service.view, &tool.endpoint);
+    let target = Target { port: *port, scheme: *scheme, path: path.clone().into() };
+    let known = KnownTarget { target, auth: tool.auth, assumed: tool.assumed };
+    let KnownTarget { target, auth, assumed } = known.adjusted(view, adjustment)?;
+    let endpoint = Endpoint::of_service(&view.key, target.scheme, target.port, &target.path, ctx.cluster_domain);
+    Ok((endpoint.map_err(|why| format!("the endpoint of {} is invalid: {why}", view.key))?, auth, assumed))
 }
 
 /// Applies the predecessor's overrides. They only switch off or describe tools for which `spec.overrides` does not do

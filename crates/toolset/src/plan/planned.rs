@@ -16,6 +16,8 @@ pub(super) struct PlannedTool {
     pub tool: Tool,
     /// The override that last switched it off, for messages.
     pub off: Option<String>,
+    /// Whether the endpoint is already as the overrides state it.
+    pub is_overridden: bool,
     /// Whether an override decides its state. Then the predecessor's overrides do not.
     pub state_decided: bool,
 }
@@ -75,7 +77,7 @@ impl PlannedTool {
             settings: crd_types::Settings::default(),
             key: Some(candidate.key),
         };
-        Ok(Self { tool, off: None, state_decided: false })
+        Ok(Self { tool, off: None, is_overridden: candidate.is_overridden, state_decided: false })
     }
 }
 

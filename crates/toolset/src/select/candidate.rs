@@ -43,6 +43,8 @@ pub struct Candidate {
     pub auth: Auth,
     /// Which parts of the endpoint are assumed.
     pub assumed: Assumed,
+    /// Whether the endpoint is already as the overrides state it.
+    pub is_overridden: bool,
     /// Whether its Pods belong to several controllers and differ.
     pub ambiguous_pods: bool,
     /// Which parts of it come from its Pods.

@@ -8,7 +8,7 @@ use detectors::{Confidence, ServiceType};
 use super::{
     annotation,
     claim::{Claim, ClaimOutcome},
-    each_possible, pods_of, signature, source, trust,
+    each_possible, identified, overridden, pods_of, signature, source, trust,
 };
 use crate::{
     identity::{self, IdentityQuestion},
@@ -22,7 +22,7 @@ use crate::{
 /// the endpoint is assumed. A Service whose owner opted out, or which the spec or the rules of trust refuse, is not read.
 /// Neither is one that only a signature recognises.
 pub fn wanted(config: &ToolsetConfig, index: &Index, service: &Recognised) -> Option<Confidence> {
-    if pods_of(config, Trust::Trusted) == Pods::Ignored {
+    if pods_of(config, Trust::Trusted) == Pods::Ignored || !service.is_interesting() {
         return None;
     }
     let claim = trusted_claim(config, index, service, Pods::Ignored)?;
@@ -31,14 +31,16 @@ pub fn wanted(config: &ToolsetConfig, index: &Index, service: &Recognised) -> Op
 
 /// What a Service is asked about its identity for a `ToolsetConfig`.
 ///
-/// A Service of a Trusted source is asked if its product is not certain or its scheme is assumed, after its Pods have been
-/// read. A Service is not asked where its Pods are not read.
+/// A Service of a Trusted source that selects Pods is asked if its product is not certain or its scheme is assumed, after
+/// its Pods have been read. This includes one that only a signature recognises. The question is about the endpoint that
+/// the overrides state. A Service whose owner opted out, or which the spec or the rules of trust refuse, is not asked.
 pub fn question(config: &ToolsetConfig, index: &Index, service: &Recognised) -> Option<IdentityQuestion> {
     if !identity::counts(config, Trust::Trusted) || service.annotations_are_malformed() {
         return None;
     }
     let claim = trusted_claim(config, index, service, pods_of(config, Trust::Trusted))?;
-    identity::question(&service.view, &claim)
+    let overridden = overridden::overridden(config, &service.view, &claim);
+    identified::question(&service.view, overridden.as_ref().unwrap_or(&claim))
 }
 
 /// Calls `each` for what the Services are asked for a `ToolsetConfig`, by namespace and name.
@@ -57,7 +59,7 @@ fn trusted_claim<'i>(
 ) -> Option<Cow<'i, Claim>> {
     let view = &service.view;
     let selects = !view.selector.is_empty() && view.service_type != ServiceType::ExternalName;
-    if config.spec.mode == Mode::Suspended || !selects || !service.is_interesting() || annotation::is_opted_out(view) {
+    if config.spec.mode == Mode::Suspended || !selects || annotation::is_opted_out(view) {
         return None;
     }
     let covering = source::covering(config, &view.key.namespace, index.namespace_labels(&view.key.namespace));

@@ -10,7 +10,9 @@ pub mod annotation;
 pub mod candidate;
 pub mod claim;
 pub mod evidence;
+mod identified;
 pub mod interest;
+pub mod overridden;
 pub mod remembered;
 pub mod selector;
 pub mod signature;
@@ -29,10 +31,11 @@ use self::{
     annotation::{Annotations, Malformed},
     candidate::{Candidate, CandidateOutcome, Selection},
     claim::{Claim, ClaimOutcome, Origin},
-    remembered::{Memory, Parts},
+    identified::Identified,
+    remembered::{Memory, Parts, Remembered},
 };
 use crate::{
-    identity::{self, Identified},
+    identity,
     index::{Index, Recognised},
     pods::Pods,
 };
@@ -127,7 +130,7 @@ fn judge(
     };
     let is_known = service.pods().is_some();
     let before = remembered.and_then(|remembered| remembered(&view.key));
-    let before_pods = before.as_ref().filter(|_| pods == Pods::Count && !is_known);
+    let before_pods = before.as_ref().and_then(Remembered::tool).filter(|_| pods == Pods::Count && !is_known);
     let kept = claim
         .as_deref()
         .zip(before_pods)
@@ -139,8 +142,14 @@ fn judge(
         let from_pods = counted.map(|counted| from_pods(ctx.config, service, counted)).unwrap_or_default();
         (claim, from_pods)
     };
-    let asked = claim.as_deref().filter(|_| malformed.is_none() && identity::counts(ctx.config, source.trust));
-    let identified = asked.and_then(|claim| identity::identified(claim, service, stated, before.as_ref()));
+    let is_asked = malformed.is_none() && identity::counts(ctx.config, source.trust);
+    // The answers are about the endpoint that the overrides state.
+    let overridden =
+        claim.as_deref().filter(|_| is_asked).and_then(|claim| overridden::overridden(ctx.config, view, claim));
+    let is_overridden = overridden.is_some();
+    let claim = overridden.map(Cow::Owned).or(claim);
+    let asked = claim.as_deref().filter(|_| is_asked);
+    let identified = asked.and_then(|claim| identified::identified(claim, service, stated, before.as_ref()));
     let (claim, from_identity, said) = match identified {
         Some(Identified { claim, parts, said }) => (Some(Cow::Owned(claim)), parts, said),
         None => (claim, Parts::NOTHING, String::new()),
@@ -151,7 +160,7 @@ fn judge(
     let outcome = outcome(ctx, index, service, source, claim.as_deref(), stated, malformed);
     let ambiguous_pods = pods == Pods::Count && service.pods().is_some_and(|evidence| evidence.ambiguous);
     let candidate = candidate(view, source, claim.as_deref(), stated, outcome);
-    Some(Candidate { ambiguous_pods, from_pods, from_identity, identity: said, ..candidate })
+    Some(Candidate { is_overridden, ambiguous_pods, from_pods, from_identity, identity: said, ..candidate })
 }
 
 /// Which parts of a claim come from Pods.
@@ -186,6 +195,7 @@ fn candidate(
         by_port_alone: claim.is_some_and(|claim| claim.by_port_alone),
         auth: claim.map(|claim| claim.auth).unwrap_or_default(),
         assumed: claim.map(|claim| claim.assumed).unwrap_or_default(),
+        is_overridden: false,
         ambiguous_pods: false,
         from_pods: Parts::NOTHING,
         from_identity: Parts::NOTHING,
@@ -194,7 +204,7 @@ fn candidate(
         rank: claim.map(|claim| claim.rank).unwrap_or_default(),
         created: view.created,
         tool_name: stated.name.clone(),
-        health_path: stated.health_path.clone().or_else(|| claim.and_then(|claim| claim.health_path.clone())),
+        health_path: claim.and_then(|claim| claim.health_path.clone()).or_else(|| stated.health_path.clone()),
         needs_slices_of: trust::needs_own_slices(view, source).then_some(view.uid),
         instructions: claim.and_then(|claim| claim.instructions.clone()),
         outcome,

@@ -72,9 +72,45 @@ impl Parts {
     }
 }
 
+/// What is remembered of a Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remembered {
+    /// It is in the output.
+    Tool(RememberedTool),
+    /// Its response to an identity probe was that of another program.
+    Denied(Denial),
+}
+
+impl Remembered {
+    /// How it is in the output.
+    pub fn tool(&self) -> Option<&RememberedTool> {
+        match self {
+            Self::Tool(tool) => Some(tool),
+            Self::Denied(_) => None,
+        }
+    }
+
+    /// How it was denied.
+    pub fn denial(&self) -> Option<&Denial> {
+        match self {
+            Self::Denied(denial) => Some(denial),
+            Self::Tool(_) => None,
+        }
+    }
+}
+
+/// That a Service is not the product that the rules take it for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// The product.
+    pub product: Product,
+    /// The message of its rejection.
+    pub message: String,
+}
+
 /// How a Service is in the output.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remembered {
+pub struct RememberedTool {
     /// The product.
     pub product: Product,
     /// Where it is called.
@@ -89,7 +125,7 @@ pub struct Remembered {
     pub identity: String,
 }
 
-/// Reads how a Service is in the output.
+/// Reads what is remembered of a Service.
 pub type Memory<'a> = &'a dyn Fn(&ServiceKey) -> Option<Remembered>;
 
 /// The claim with what only Pods can show, as the output has it. Everything that the Service shows or somebody states
@@ -98,7 +134,7 @@ pub(crate) fn applied(
     claim: &Claim,
     view: &ServiceView,
     stated: &Annotations,
-    remembered: &Remembered,
+    remembered: &RememberedTool,
     parts: Parts,
 ) -> Option<(Claim, Parts)> {
     let (mut claim, mut kept) = (claim.clone(), parts);
@@ -159,21 +195,21 @@ mod tests {
 
     const ALL: Parts = Parts { product: true, port: true, scheme: true, path: true };
 
-    fn remembered(product: Product, port: u16, from_pods: Parts) -> Remembered {
+    fn remembered(product: Product, port: u16, from_pods: Parts) -> RememberedTool {
         let key = ServiceKey::new("monitoring", "g");
         let endpoint = Endpoint::of_service(&key, Scheme::Https, port, "/kept", DEFAULT_CLUSTER_DOMAIN).unwrap();
         let (confidence, from_identity, identity) = (Confidence::High, Parts::NOTHING, String::new());
-        Remembered { product, endpoint, confidence, from_pods, from_identity, identity }
+        RememberedTool { product, endpoint, confidence, from_pods, from_identity, identity }
     }
 
     /// The endpoint of the only tool, without its host, and which parts come from Pods.
-    fn planned(view: ServiceView, remembered: &Remembered) -> (String, Parts) {
+    fn planned(view: ServiceView, remembered: &RememberedTool) -> (String, Parts) {
         let outcome = pipeline::run(pipeline::Input {
             config: &trusting_monitoring(),
             cluster_domain: DEFAULT_CLUSTER_DOMAIN,
             index: &index([view]),
             admits: None,
-            remembered: Some(&|_| Some(remembered.clone())),
+            remembered: Some(&|_| Some(Remembered::Tool(remembered.clone()))),
             health: pipeline::HealthInput::Unobserved,
             legacy_overrides: None,
             base: None,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crd_types::{
-    DetectorSummary, RejectedStatus, ServiceReason, Summary, ToolStatus, ToolsetConfig, ToolsetConfigStatus, Trust,
+    DetectorSummary, RejectedStatus, ServiceReason, Summary, ToolStatus, ToolsetConfig, ToolsetConfigStatus,
 };
 use detectors::{Product, ServiceKey};
 
@@ -57,11 +57,11 @@ pub(super) fn fill(status: &mut ToolsetConfigStatus, plan: &Plan) {
         })
         .collect();
     let mut tools: Vec<ToolStatus> =
-        first_trusted(&plan.tools, MAX_TOOLS, |tool: &Tool| tool.trust).into_iter().map(tool_status).collect();
+        first(&plan.tools, MAX_TOOLS, |tool: &Tool| tool.trust).into_iter().map(tool_status).collect();
     tools.sort_by(|a, b| (&a.namespace, &a.service, &a.name).cmp(&(&b.namespace, &b.service, &b.name)));
     status.tools = tools;
     let mut rejected: Vec<RejectedStatus> =
-        first_trusted(&plan.rejected, MAX_REJECTED, |rejection: &Rejection| rejection.trust)
+        first(&plan.rejected, MAX_REJECTED, |rejection: &Rejection| (rejection.trust, !is_denied(rejection)))
             .into_iter()
             .map(rejected_status)
             .collect();
@@ -70,10 +70,18 @@ pub(super) fn fill(status: &mut ToolsetConfigStatus, plan: &Plan) {
     status.truncated = plan.tools.len() > MAX_TOOLS || plan.rejected.len() > MAX_REJECTED;
 }
 
-/// The first `most`, Trusted before Tenants, so that many tenants' Services do not hide others.
-fn first_trusted<T>(all: &[T], most: usize, trust: impl Fn(&T) -> Trust) -> Vec<&T> {
-    let (trusted, tenants): (Vec<&T>, Vec<&T>) = all.iter().partition(|one| trust(one) == Trust::Trusted);
-    trusted.into_iter().chain(tenants).take(most).collect()
+/// The first `most` in the order of `rank`, and else in their own. Trusted come before Tenants, so that many tenants'
+/// Services do not hide others.
+fn first<T, R: Ord>(all: &[T], most: usize, rank: impl Fn(&T) -> R) -> Vec<&T> {
+    let mut ranked: Vec<&T> = all.iter().collect();
+    ranked.sort_by_key(|one| rank(one));
+    ranked.truncate(most);
+    ranked
+}
+
+/// Whether an identity probe has rejected it. The next leader reads this from the status.
+fn is_denied(rejection: &Rejection) -> bool {
+    rejection.reason == ServiceReason::NotTheProduct
 }
 
 fn tool_status(tool: &Tool) -> ToolStatus {

@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
-use crd_types::{Reason, ToolsetConfigStatus};
+use crd_types::{Reason, ServiceReason, ToolsetConfigStatus, Trust};
+use detectors::{Product, ServiceKey};
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
 use serde_json::json;
 
 use super::{Input, InputState, Inputs, Observed, OutputState, ReloadState, required_inputs, same_status, status};
 use crate::{
-    Note, Plan, Rendered,
+    Note, Plan, Rejection, Rendered,
     fixtures::{config, grafana, index, planned, prometheus, rendered, trusting_monitoring},
 };
 
@@ -189,6 +190,30 @@ fn the_lists_are_bounded_and_say_so() {
     };
     let status = status(&config, None, &observed);
     assert_eq!((status.tools.len(), status.truncated, status.summary.unwrap().tools), (super::MAX_TOOLS, true, 150));
+}
+
+#[test]
+fn what_an_identity_probe_denied_is_listed_first_because_the_next_leader_reads_it() {
+    let rejected = |number: usize, trust: Trust, reason: ServiceReason| Rejection {
+        key: ServiceKey::new("m", format!("s{number:03}")),
+        product: Some(Product::Prometheus),
+        custom: None,
+        trust,
+        reason,
+        message: String::new(),
+        is_untold: false,
+    };
+    let of = |number: usize| match number {
+        0..10 => rejected(number, Trust::Tenant, ServiceReason::LimitExceeded),
+        149 => rejected(number, Trust::Trusted, ServiceReason::NotTheProduct),
+        _ => rejected(number, Trust::Trusted, ServiceReason::NotEnoughEvidence),
+    };
+    let plan = Plan { rejected: (0..150).map(of).collect(), ..Plan::default() };
+    let mut status = ToolsetConfigStatus::default();
+    super::lists::fill(&mut status, &plan);
+    let names: Vec<&str> = status.rejected.iter().map(|one| one.service.as_str()).collect();
+    let expected: Vec<String> = (10..59).chain([149]).map(|number| format!("s{number:03}")).collect();
+    assert_eq!(names, expected);
 }
 
 #[test]

@@ -7,11 +7,7 @@ use crd_types::{Credentials, Override, Reason, ServiceReason, Settings, StaticTo
 use detectors::Product;
 
 use super::toolsets::{Toolset, VERSION};
-use crate::{
-    endpoint::Endpoint,
-    plan::{Plan, overrides::override_matches},
-    tool::Note,
-};
+use crate::{endpoint::Endpoint, plan::Plan, select::overridden::override_matches, tool::Note};
 
 /// What one entry of the spec wants.
 #[derive(Clone, Copy, Debug, Default)]

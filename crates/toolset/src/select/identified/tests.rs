@@ -1,11 +1,12 @@
 use crd_types::ToolsetConfig;
-use detectors::ServiceView;
+use detectors::{Product, Scheme, ServiceKey};
 use serde_json::json;
 
-use super::*;
+use super::{super::remembered::RememberedTool, *};
 use crate::{
     DEFAULT_CLUSTER_DOMAIN, Endpoint, Index, Plan,
     fixtures::{annotated, config, grafana, index, labelled, planned, prometheus, service, trusting_monitoring},
+    identity::Stated,
     pipeline,
     select::evidence::each_question,
 };
@@ -16,7 +17,7 @@ fn probing() -> ToolsetConfig {
     with(&json!({}))
 }
 
-/// A spec that asks, with more fields.
+/// A `ToolsetConfig` that enables identity probes, with further fields.
 fn with(more: &serde_json::Value) -> ToolsetConfig {
     let mut spec = json!({
         "sources": [{"name": "platform", "trust": "Trusted", "namespaces": {"from": "Names", "names": ["monitoring"]}}],
@@ -26,14 +27,14 @@ fn with(more: &serde_json::Value) -> ToolsetConfig {
     config(spec)
 }
 
-/// Its name says that it can be Prometheus. It can also be the Service for the metrics of another program.
+/// A Service that can be Prometheus because of its name. It can also be the metrics Service of another program.
 fn weak() -> ServiceView {
     let mut view = labelled(service("monitoring", NAME, &[("http", 9090)]), &[("app", "api")]);
     view.selector = view.labels.clone();
     view
 }
 
-/// Its labels say that it is Prometheus. Its scheme and its path are assumed.
+/// A Service that is Prometheus because of its labels. Its scheme and its path are assumed.
 fn certain() -> ServiceView {
     prometheus("monitoring", NAME)
 }
@@ -48,6 +49,7 @@ fn answered(verdict: IdentityVerdict, scheme: Option<Scheme>, path: Option<&str>
     IdentityEvidence {
         product: Product::Prometheus,
         port: 9090,
+        stated: Stated::default(),
         verdict,
         scheme,
         path: path.map(ToOwned::to_owned),
@@ -67,17 +69,28 @@ fn unknown(scheme: Option<Scheme>) -> IdentityEvidence {
     answered(IdentityVerdict::Unknown, scheme, None)
 }
 
-/// The Services, of which the one with the usual name has answered this on its first port.
+/// An index with these Services. `answer` is the evidence for the first port of the Service with the usual name.
 fn world(views: impl IntoIterator<Item = ServiceView>, answer: Option<IdentityEvidence>) -> Index {
+    world_of(&probing(), views, answer)
+}
+
+/// The same if the evidence answers the question of this `ToolsetConfig`.
+fn world_of(
+    config: &ToolsetConfig,
+    views: impl IntoIterator<Item = ServiceView>,
+    answer: Option<IdentityEvidence>,
+) -> Index {
     let mut index = index(views);
     let key = ServiceKey::new("monitoring", NAME);
     if let (Some(answer), Some(port)) = (answer, index.service(&key).map(|service| service.view.ports[0].port)) {
-        index.apply_identity(&key, vec![IdentityEvidence { port, ..answer }]);
+        let stated =
+            questions(config, &index).iter().find(|question| question.key == key).map(IdentityQuestion::stated);
+        index.apply_identity(&key, vec![IdentityEvidence { port, stated: stated.unwrap_or_default(), ..answer }]);
     }
     index
 }
 
-/// The Service alone, after an answer.
+/// The plan for this Service alone, with this evidence.
 fn after(config: &ToolsetConfig, view: ServiceView, answer: IdentityEvidence) -> String {
     shown(&planned(config, &world([view], Some(answer))))
 }
@@ -94,8 +107,13 @@ fn shown(plan: &Plan) -> String {
     }
 }
 
-/// The plan, while the output has the Service like this.
-fn remembering(config: &ToolsetConfig, index: &Index, before: &Remembered) -> Plan {
+/// The plan, if the output contains the Service as this tool.
+fn remembering(config: &ToolsetConfig, index: &Index, before: &RememberedTool) -> Plan {
+    with_memory(config, index, &Remembered::Tool(before.clone()))
+}
+
+/// The plan, if this is remembered about the Service.
+fn with_memory(config: &ToolsetConfig, index: &Index, before: &Remembered) -> Plan {
     let outcome = pipeline::run(pipeline::Input {
         config,
         cluster_domain: DEFAULT_CLUSTER_DOMAIN,
@@ -110,9 +128,9 @@ fn remembering(config: &ToolsetConfig, index: &Index, before: &Remembered) -> Pl
     outcome.plan
 }
 
-fn remembered(product: Product, port: u16) -> Remembered {
+fn remembered(product: Product, port: u16) -> RememberedTool {
     let key = ServiceKey::new("monitoring", NAME);
-    Remembered {
+    RememberedTool {
         product,
         endpoint: Endpoint::of_service(&key, Scheme::Https, port, "/kept", DEFAULT_CLUSTER_DOMAIN).unwrap(),
         confidence: Confidence::High,
@@ -138,7 +156,7 @@ fn a_service_with_too_little_evidence_becomes_a_tool_when_it_is_confirmed() {
 }
 
 #[test]
-fn what_is_confirmed_without_a_path_keeps_the_assumed_one() {
+fn a_confirmation_without_a_path_keeps_the_assumed_path() {
     let answer = answered(IdentityVerdict::Confirmed, Some(Scheme::Http), None);
     let plan = planned(&probing(), &world([weak()], Some(answer)));
     assert_eq!(shown(&plan), "Prometheus High http://:9090");
@@ -146,7 +164,7 @@ fn what_is_confirmed_without_a_path_keeps_the_assumed_one() {
 }
 
 #[test]
-fn a_certain_service_is_asked_only_for_its_scheme() {
+fn a_service_with_high_confidence_is_probed_only_if_its_scheme_is_assumed() {
     let of = |view| questions(&probing(), &world([view], None));
     let [question] = of(certain()).try_into().unwrap();
     assert_eq!((question.product, question.target.port), (Product::Prometheus, 80));
@@ -156,7 +174,7 @@ fn a_certain_service_is_asked_only_for_its_scheme() {
 }
 
 #[test]
-fn a_look_alike_is_rejected_however_sure_the_rules_are() {
+fn a_look_alike_is_rejected_even_if_the_rules_give_high_confidence() {
     for view in [weak(), certain()] {
         let plan = planned(&probing(), &world([view], Some(denied())));
         let [rejected] = plan.rejected.as_slice() else { panic!("{:?}", plan.rejected) };
@@ -166,7 +184,7 @@ fn a_look_alike_is_rejected_however_sure_the_rules_are() {
 }
 
 #[test]
-fn a_denied_look_alike_displaces_nobody() {
+fn a_denied_look_alike_displaces_no_other_service() {
     // Both are of one release, so only the preferred one of them becomes a tool.
     let plain = |service| {
         let mut view = prometheus("monitoring", service);
@@ -184,7 +202,7 @@ fn a_denied_look_alike_displaces_nobody() {
 }
 
 #[test]
-fn what_somebody_states_is_not_denied() {
+fn a_product_from_an_annotation_or_a_signature_is_not_denied() {
     let stated = annotated(weak(), &[("kubernaut.io/toolset", "enabled"), ("kubernaut.io/toolset-type", "prometheus")]);
     assert_eq!(after(&probing(), stated, denied()), "Prometheus High http://:9090");
     let signature = json!([{
@@ -197,7 +215,7 @@ fn what_somebody_states_is_not_denied() {
 }
 
 #[test]
-fn what_somebody_states_is_completed_but_not_changed() {
+fn responses_complete_the_values_of_annotations_and_do_not_change_them() {
     let stated = |more: &[(&str, &str)]| {
         let type_ = [("kubernaut.io/toolset", "enabled"), ("kubernaut.io/toolset-type", "prometheus")];
         annotated(weak(), &[&type_, more].concat())
@@ -211,18 +229,23 @@ fn what_somebody_states_is_completed_but_not_changed() {
 }
 
 #[test]
-fn an_override_beats_the_answer_and_takes_its_note_away() {
+fn an_override_replaces_the_values_of_a_response_and_removes_its_note() {
     let rule = json!([{
         "name": "o", "match": {"namespace": "monitoring", "service": NAME},
         "endpoint": {"path": "/mine", "scheme": "http"},
     }]);
-    let plan = planned(&with(&json!({"overrides": rule})), &world([weak()], Some(confirmed("/prom"))));
+    let config = with(&json!({"overrides": rule}));
+    let plan = planned(&config, &world_of(&config, [weak()], Some(confirmed("/mine"))));
     assert_eq!(shown(&plan), "Prometheus High http://:9090/mine");
     assert_eq!(plan.tools[0].from_identity, Parts { product: true, ..Parts::NOTHING });
+    // The response to the question of another ToolsetConfig is about another path.
+    for answer in [confirmed("/prom"), denied()] {
+        assert_eq!(shown(&planned(&config, &world([weak()], Some(answer)))), "NotEnoughEvidence");
+    }
 }
 
 #[test]
-fn an_answer_that_proves_nothing_changes_only_the_advice() {
+fn a_response_that_proves_nothing_changes_only_the_advice() {
     for scheme in [None, Some(Scheme::Http)] {
         let plan = planned(&probing(), &world([weak()], Some(unknown(scheme))));
         let [rejected] = plan.rejected.as_slice() else { panic!("{:?}", plan.tools) };
@@ -237,7 +260,39 @@ fn an_answer_that_proves_nothing_changes_only_the_advice() {
 }
 
 #[test]
-fn an_answer_on_another_port_or_about_another_product_does_not_count() {
+fn a_service_that_must_not_be_probed_is_planned_as_without_probes_and_shows_why() {
+    let why = "its Pod uses the host network";
+    let asked = |view: ServiceView| questions(&probing(), &world([view], None)).remove(0);
+    let plan = |view: ServiceView| {
+        let evidence = IdentityEvidence::not_asked(&asked(view.clone()), why);
+        planned(&probing(), &world([view], Some(evidence)))
+    };
+
+    let weak = plan(weak());
+    let [rejected] = weak.rejected.as_slice() else { panic!("{:?}", weak.tools) };
+    assert_eq!(rejected.reason, ServiceReason::NotEnoughEvidence);
+    let said = "The identity probe was not sent, because its Pod uses the host network.";
+    assert!(rejected.message.ends_with(said), "{rejected:?}");
+
+    let sure = plan(certain());
+    let without = planned(&probing(), &world([certain()], None));
+    assert_eq!(shown(&sure), shown(&without));
+    assert_eq!(sure.tools[0].identity, "not sent, because its Pod uses the host network");
+    assert_eq!(sure.tools[0].from_identity, Parts::NOTHING);
+}
+
+#[test]
+fn a_tool_that_must_no_longer_be_probed_keeps_what_a_response_has_proved() {
+    let before = remembered(Product::Prometheus, 9090);
+    let asked = questions(&probing(), &world([weak()], None)).remove(0);
+    let index = world([weak()], Some(IdentityEvidence::not_asked(&asked, "its Pod uses the host network")));
+    let plan = remembering(&probing(), &index, &before);
+    assert_eq!(shown(&plan), "Prometheus High https://:9090/kept");
+    assert_eq!((plan.tools[0].from_identity, &plan.tools[0].identity), (before.from_identity, &before.identity));
+}
+
+#[test]
+fn evidence_for_another_port_or_another_product_does_not_count() {
     let mut index = world([weak()], None);
     let key = ServiceKey::new("monitoring", NAME);
     let other_port = IdentityEvidence { port: 1, ..confirmed("") };
@@ -247,7 +302,7 @@ fn an_answer_on_another_port_or_about_another_product_does_not_count() {
 }
 
 #[test]
-fn nothing_is_asked_and_no_answer_counts_without_identity_probes() {
+fn without_identity_probes_there_are_no_questions_and_no_evidence_counts() {
     let config = trusting_monitoring();
     for answer in [confirmed("/prom"), denied()] {
         let index = world([weak()], Some(answer));
@@ -259,7 +314,7 @@ fn nothing_is_asked_and_no_answer_counts_without_identity_probes() {
 }
 
 #[test]
-fn tenants_are_not_asked_and_no_answer_of_theirs_counts() {
+fn tenants_have_no_questions_and_their_evidence_does_not_count() {
     let tenants = with(&json!({"sources": [{"name": "t", "trust": "Tenant", "namespaces": {"from": "All"}}]}));
     let opted_in =
         annotated(weak(), &[("kubernaut.io/toolset", "enabled"), ("kubernaut.io/toolset-type", "prometheus")]);
@@ -271,7 +326,7 @@ fn tenants_are_not_asked_and_no_answer_of_theirs_counts() {
 }
 
 #[test]
-fn a_product_that_no_answer_can_tell_is_not_asked() {
+fn there_is_no_question_about_a_product_that_no_response_proves() {
     let stated =
         |type_| annotated(weak(), &[("kubernaut.io/toolset", "enabled"), ("kubernaut.io/toolset-type", type_)]);
     let enabled = with(&json!({"detectors": [{"type": "MCP", "state": "Enabled"}]}));
@@ -281,7 +336,7 @@ fn a_product_that_no_answer_can_tell_is_not_asked() {
 }
 
 #[test]
-fn who_is_refused_is_not_asked() {
+fn there_is_no_question_about_a_rejected_service() {
     let asked = |config: &ToolsetConfig, view| !questions(config, &world([view], None)).is_empty();
     assert!(asked(&probing(), weak()));
     assert!(!asked(&probing(), annotated(weak(), &[("kubernaut.io/toolset", "disabled")])));
@@ -297,7 +352,7 @@ fn who_is_refused_is_not_asked() {
 }
 
 #[test]
-fn an_entry_keeps_what_was_answered_until_it_is_asked_again() {
+fn a_tool_keeps_what_a_response_has_proved_until_the_next_proof() {
     let before = remembered(Product::Prometheus, 9090);
     let plan = remembering(&probing(), &world([weak()], None), &before);
     assert_eq!(shown(&plan), "Prometheus High https://:9090/kept");
@@ -311,7 +366,7 @@ fn an_entry_keeps_what_was_answered_until_it_is_asked_again() {
 }
 
 #[test]
-fn an_answer_that_proves_nothing_takes_nothing_from_an_entry() {
+fn a_response_that_proves_nothing_removes_nothing_from_a_tool() {
     let before = remembered(Product::Prometheus, 9090);
     let silent = remembering(&probing(), &world([weak()], Some(unknown(None))), &before);
     assert_eq!(shown(&silent), "Prometheus High https://:9090/kept");
@@ -323,7 +378,7 @@ fn an_answer_that_proves_nothing_takes_nothing_from_an_entry() {
 }
 
 #[test]
-fn what_was_answered_as_another_product_is_not_kept() {
+fn a_proof_of_another_product_is_not_kept() {
     let plan = remembering(&probing(), &world([weak()], None), &remembered(Product::Grafana, 9090));
     assert_eq!(shown(&plan), "NotEnoughEvidence");
     let view = grafana("monitoring", NAME);
@@ -332,14 +387,14 @@ fn what_was_answered_as_another_product_is_not_kept() {
 }
 
 #[test]
-fn what_somebody_states_since_is_not_kept() {
+fn an_annotation_replaces_what_an_earlier_response_has_proved() {
     let stated = annotated(weak(), &[("kubernaut.io/toolset-path", "/mine"), ("kubernaut.io/toolset-scheme", "http")]);
     let plan = remembering(&probing(), &world([stated], None), &remembered(Product::Prometheus, 9090));
     assert_eq!(shown(&plan), "Prometheus High http://:9090/mine");
 }
 
 #[test]
-fn a_service_keeps_its_answer_while_it_selects_the_same_pods() {
+fn a_service_keeps_its_evidence_while_it_selects_the_same_pods() {
     let mut index = world([weak()], Some(confirmed("/prom")));
     index.apply_service(annotated(weak(), &[("note", "new")]));
     assert_eq!(shown(&planned(&probing(), &index)), "Prometheus High https://:9090/prom");
@@ -347,3 +402,6 @@ fn a_service_keeps_its_answer_while_it_selects_the_same_pods() {
     index.apply_service(other);
     assert_eq!(shown(&planned(&probing(), &index)), "NotEnoughEvidence");
 }
+
+mod denied;
+mod elsewhere;
