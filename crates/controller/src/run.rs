@@ -76,7 +76,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let api_server = ApiServer { url, is_watched: cluster.scope.watches("default") };
     let known = Arc::new(Known::new(client.clone(), api_server.clone()));
     let shared = (cluster.clone(), triggers.clone(), metrics.clone());
-    tasks.spawn(Prober::new(shared, client.clone(), known, fence.subscribe())?.run());
+    tasks.spawn(Prober::new(shared, client.clone(), (known, cluster_domain.clone()), fence.subscribe())?.run());
 
     let installed = Installed::new(args.agents_dir.clone());
     let agents = Arc::new(Agents::new(client.clone(), api_server, installed, Timing::of_process()));

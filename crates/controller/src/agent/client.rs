@@ -145,7 +145,7 @@ fn of_tls(why: TlsFailure) -> Failure {
         TlsFailure::Expired => "it has expired",
         TlsFailure::NotValidYet => "it is not valid yet",
         TlsFailure::InvalidCertificate => "it is malformed",
-        TlsFailure::Rejected | TlsFailure::Malformed => return Failure::Tls,
+        TlsFailure::NoClientCertificate | TlsFailure::Rejected | TlsFailure::Malformed => return Failure::Tls,
     })
 }
 

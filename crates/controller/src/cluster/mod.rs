@@ -29,7 +29,7 @@ pub(crate) use self::{
     config_maps::{ConfigMapState, Expected},
     needs::{Scope, config_maps as config_map_watches},
     pods::PodReader,
-    probes::Prober,
+    probes::{Prober, Wait},
     rounds::moment,
     state::Cluster,
     supervisor::Supervisor,

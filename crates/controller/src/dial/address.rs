@@ -18,18 +18,18 @@ pub(crate) struct Reserved {
     pub(crate) own: BTreeSet<IpAddr>,
 }
 
-/// Why the operator does not connect to an address.
+/// Why the operator must not connect to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Refused {
-    /// It is not written as the API server writes addresses.
+    /// The text is not an address in the spelling of the API server.
     Malformed,
     Unspecified,
     Loopback,
     LinkLocal,
-    /// It answers with the metadata or the credentials of a machine.
+    /// The address of a service that returns the metadata or the credentials of a machine.
     Metadata,
     Multicast,
-    /// It is reserved, or leads through a tunnel to an address that cannot be known.
+    /// The address is reserved, or leads through a tunnel to an address that the operator cannot determine.
     Special,
     ApiServer,
     Own,
@@ -69,13 +69,14 @@ const METADATA: [IpAddr; 7] = [
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1)),
 ];
 
-/// Reads an address. An IPv4-mapped one is read as the IPv4 address, which the kernel connects to. Other spellings of
-/// IPv4 addresses, such as `0251.0376.0251.0376` and `2852039166`, are malformed, and so is an address with a zone.
+/// Parses an address. The result for an IPv4-mapped address is the IPv4 address, because the kernel connects to that.
+/// Other spellings of IPv4 addresses, such as `0251.0376.0251.0376` and `2852039166`, are malformed, and so is an
+/// address with a zone.
 pub(crate) fn parse(text: &str) -> Result<IpAddr, Refused> {
     text.parse().map(|address: IpAddr| address.to_canonical()).map_err(|_| Refused::Malformed)
 }
 
-/// The IPv4 address that an IPv6 address leads to, if it does: mapped, compatible, NAT64 and 6to4.
+/// The IPv4 address inside an IPv6 address: mapped, compatible, NAT64 or 6to4. Every other address stays as it is.
 pub(crate) fn normalised(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     let [s0, s1, s2, s3, s4, s5, s6, s7] = v6.segments();
@@ -95,7 +96,7 @@ pub(crate) fn normalised(address: IpAddr) -> IpAddr {
 impl Reserved {
     /// Whether the operator may connect to an address.
     ///
-    /// Fails with the reason if not.
+    /// Fails with the reason if it must not.
     pub(crate) fn check(&self, written: IpAddr) -> Result<(), Refused> {
         let address = normalised(written);
         if METADATA.contains(&address) {
@@ -111,20 +112,20 @@ impl Reserved {
         if self.own.contains(&address) {
             return Err(Refused::Own);
         }
-        // A Pod has no address of a translator or a tunnel. Behind one, the packet leaves for somebody else.
+        // No Pod has an address of a translator or a tunnel. A packet to such an address reaches somebody else.
         if address == written.to_canonical() { Ok(()) } else { Err(Refused::Special) }
     }
 }
 
 fn check_v4(address: Ipv4Addr) -> Result<(), Refused> {
     let refused = match address.octets() {
-        // Linux takes 0.0.0.0/8 for itself.
+        // Linux connects to itself at 0.0.0.0/8.
         [0, ..] => Refused::Unspecified,
         [127, ..] => Refused::Loopback,
         // 169.254.169.254 is the metadata service of most clouds.
         [169, 254, ..] => Refused::LinkLocal,
         [224..=239, ..] => Refused::Multicast,
-        // Protocol assignments, 6to4 relays, and what is reserved, with the broadcast address.
+        // Protocol assignments, 6to4 relays, and reserved addresses, including the broadcast address.
         [192, 0, 0, _] | [192, 88, 99, _] | [240..=255, ..] => Refused::Special,
         _ => return Ok(()),
     };
@@ -139,8 +140,8 @@ fn check_v6(address: Ipv6Addr) -> Result<(), Refused> {
         [0xff00..=0xffff, ..] => Refused::Multicast,
         // AWS: the metadata of the machine, the credentials of Pods, and other services of the node.
         [0xfd00, 0xec2, ..] => Refused::Metadata,
-        // Site-local, segment routing, protocol assignments with Teredo, NAT64 with a local prefix, ISATAP, and what
-        // discards.
+        // Site-local, segment routing, protocol assignments including Teredo, NAT64 with a local prefix, ISATAP, and
+        // discard-only addresses.
         [0xfec0..=0xfeff | 0x5f00, ..]
         | [0x2001, 0..=0x1ff, ..]
         | [0x64, 0xff9b, 1, ..]
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_the_operator_or_its_node_can_reach_is_refused() {
+    fn addresses_that_only_the_operator_or_its_node_can_reach_are_refused() {
         for (text, expected) in [
             ("0.0.0.0", Refused::Unspecified),
             ("0.1.2.3", Refused::Unspecified),
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn other_spellings_are_no_addresses() {
+    fn other_spellings_of_addresses_are_malformed() {
         for text in [
             "0251.0376.0251.0376",
             "2852039166",
@@ -282,7 +283,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_that_std_calls_local_is_allowed(bits: u128) {
+        fn no_address_that_std_calls_local_is_allowed(bits: u128) {
             let written = IpAddr::V6(Ipv6Addr::from(bits));
             let address = normalised(written);
             let local = address.is_loopback() || address.is_multicast() || address.is_unspecified();

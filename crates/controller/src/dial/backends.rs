@@ -1,8 +1,7 @@
-//! From a Service to the Pods that may be called. Pure.
+//! Decides which Pods of a Service the operator may call, and at which addresses. Pure.
 //!
-//! The operator connects to addresses of EndpointSlices, whose author chooses them. So only the slices of the
-//! EndpointSlice controller count, and each address must be that of a Pod of the same namespace that the Service
-//! selects.
+//! The addresses come from EndpointSlices, and the author of an EndpointSlice chooses them. So only EndpointSlices of
+//! the EndpointSlice controller count, and each address must belong to a Pod that the Service selects in its namespace.
 //!
 //! ```text
 //! EndpointSlices ──► candidates ──► (get each Pod) ──► addresses
@@ -27,7 +26,7 @@ use crate::api::backends::{BackendEndpoint, BackendPod, BackendSlice, Container,
 pub(crate) struct Candidate {
     pub(crate) pod: String,
     pub(crate) uid: String,
-    /// All addresses of the Pod in the slices, as they are written there, with the port.
+    /// All addresses of the Pod in the slices, in the spelling of the slices, with the port.
     addresses: Vec<(String, u16)>,
 }
 
@@ -36,34 +35,34 @@ pub(crate) struct Candidate {
 pub(crate) struct Candidates {
     /// Sorted by name and uid.
     pub(crate) pods: Vec<Candidate>,
-    /// The slices of which something does not count, by name.
+    /// The slices that do not count, or with an address that does not count: the name and the reason.
     pub(crate) ignored: BTreeSet<(String, Ignored)>,
 }
 
-/// Why a slice, or an address of it, does not count.
+/// Why a slice, or one of its addresses, does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Ignored {
-    /// The EndpointSlice controller did not make it for this Service.
+    /// The EndpointSlice controller did not create the slice for this Service.
     NotManaged,
-    /// It contains names.
+    /// The slice contains names instead of addresses.
     NotIp,
-    /// It does not have the port of the Service.
+    /// The slice does not have the port of the Service.
     NoPort,
     /// An address does not belong to a Pod of the namespace.
     NotPod,
 }
 
-/// Why a Pod is not called.
+/// Why the operator must not call a Pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum PodRefused {
     NotSelected,
     /// The address of a Pod that has ended can belong to another Pod.
     Ended,
     HostNetwork,
-    /// Its node is not known, so its address could be that of the node.
+    /// The address of the node is not known, so the Pod could have the same address.
     NodeUnknown,
     NodeAddress,
-    /// It does not have the target port of the Service.
+    /// The Pod does not have the target port of the Service.
     NoPort,
     /// A slice lists another port.
     OtherPort {
@@ -73,7 +72,7 @@ pub(crate) enum PodRefused {
     /// A slice lists an address that the Pod does not have.
     OtherAddress,
     NoAddress,
-    /// It has an address that is never called.
+    /// The Pod has an address that the operator never calls.
     Reserved(Refused),
 }
 
@@ -98,7 +97,7 @@ impl fmt::Display for PodRefused {
     }
 }
 
-/// The Pods behind a port of the Service, as the slices name them. `counts` says which endpoints count.
+/// The Pods that the slices name for a port of the Service. `counts` decides which endpoints count.
 pub(crate) fn candidates(
     view: &ServiceView,
     port: &PortView,
@@ -155,8 +154,8 @@ fn port_of(view: &ServiceView, port: &PortView, slice: &BackendSlice) -> Result<
     found.and_then(number).ok_or(Ignored::NoPort)
 }
 
-/// Whether the EndpointSlice controller made the slice for the current Service. The author of a slice can forge this,
-/// so the Pods are checked as well.
+/// Whether the EndpointSlice controller created the slice for the current Service. The author of a slice can forge
+/// this, so the operator also checks the Pods.
 fn is_controllers(view: &ServiceView, slice: &BackendSlice) -> bool {
     let mut owners = slice.metadata.owner_references.iter().flatten();
     convert::is_managed(&slice.metadata)
@@ -166,14 +165,16 @@ fn is_controllers(view: &ServiceView, slice: &BackendSlice) -> bool {
 }
 
 impl Candidate {
-    /// Whether this is the Pod that the slices name, and it is not being deleted.
+    /// Whether `pod` is the Pod that the slices name, and is not being deleted.
     pub(crate) fn is(&self, pod: &BackendPod) -> bool {
         pod.metadata.uid.as_ref() == Some(&self.uid) && pod.metadata.deletion_timestamp.is_none()
     }
 
-    /// The addresses at which the Pod may be called, in the order of the Pod, and at most one of each family.
+    /// The addresses at which the operator may call the Pod, in the order of the Pod, and at most one of each IP
+    /// family.
     ///
-    /// Fails if the Pod is not called. One wrong address is enough, because the slices are not trustworthy then.
+    /// Fails if the operator must not call the Pod. One wrong address is enough, because it shows that the slices are
+    /// not trustworthy.
     pub(crate) fn addresses(
         &self,
         pod: &BackendPod,

@@ -1,10 +1,10 @@
-//! Connects to an address that has been checked. It uses no proxy and no name service.
+//! Connects to an address that the caller has checked, without a proxy and without a name service.
 
 use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{net::TcpStream, time::timeout};
 
-/// Connects within that time. The caller has checked the address.
+/// Opens a TCP connection within the given time. The caller has checked the address.
 ///
 /// Fails with `TimedOut`, or with the error of the connection.
 pub(crate) async fn connect(to: SocketAddr, within: Duration) -> io::Result<TcpStream> {
@@ -15,9 +15,11 @@ pub(crate) async fn connect(to: SocketAddr, within: Duration) -> io::Result<TcpS
     Ok(stream)
 }
 
-/// The tests have no network for Pods. The variable names a file with one `pod-address:port=address:port` per line. It is
-/// read for each connection, because the tests add Pods. An address that is not in the file cannot be reached, because the
-/// network of the machine that runs the tests may lead somewhere. A release build does not contain this.
+/// The address of the server that stands for a Pod in the tests, which have no network for Pods.
+///
+/// The variable names a file with one `pod-address:port=address:port` per line. The file is read for each connection,
+/// because the tests add Pods. An address that is not in the file cannot be reached. Otherwise the test could connect
+/// to something in the network of its machine. A release build does not contain this function.
 #[cfg(debug_assertions)]
 fn redirected(to: SocketAddr) -> io::Result<SocketAddr> {
     let Some(file) = std::env::var_os("TOOLSET_TEST_REDIRECTS") else { return Ok(to) };

@@ -1,5 +1,5 @@
-//! One GET request to a checked address. It follows no redirects, uses no proxy, keeps no cookies, decodes nothing, and
-//! reads only up to its limits.
+//! Sends one GET request to a checked address. The client follows no redirects, uses no proxy, keeps no cookies,
+//! decodes nothing, and reads only up to its limits.
 //!
 //! ```text
 //! Get ──► connector ──► (TLS) ──► head: status, headers ──► body, up to a limit ──► Response
@@ -31,15 +31,15 @@ use super::{
     tls::{self, TlsFailure},
 };
 
-/// What is read of a TLS connection beside the response: certificates and tickets.
+/// The most bytes that TLS may add to a response: certificates and session tickets.
 const TLS_OVERHEAD: usize = 64 * 1024;
 
 /// The limits of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// How long the TCP connection may take.
+    /// The longest time until the TCP connection is open.
     pub(crate) connect: Duration,
-    /// How long everything may take.
+    /// The longest time for everything, including the connection.
     pub(crate) total: Duration,
     /// The largest head of a response, in bytes. Less than 8 KiB counts as 8 KiB.
     pub(crate) head: usize,
@@ -59,25 +59,25 @@ impl Limits {
 /// A request.
 #[derive(Clone, Debug)]
 pub(crate) struct Get<'a> {
-    /// Where it goes. The caller has checked the address.
+    /// The address of the server. The caller has checked it.
     pub(crate) address: SocketAddr,
     /// The name for `Host` and for TLS, without a port.
     pub(crate) host: &'a str,
     /// The path with the query.
     pub(crate) path: &'a str,
     pub(crate) tls: Option<Arc<ClientConfig>>,
-    /// More headers than the usual ones.
+    /// Headers in addition to the usual ones.
     pub(crate) headers: HeaderMap,
     pub(crate) limits: &'a Limits,
 }
 
-/// A response, up to the limits. Nothing of it is trusted.
+/// A response, up to the limits. No part of it is trustworthy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
-    /// Whether the body is longer than this, did not end in time, or broke.
+    /// Whether `body` is only the start, because the rest is too long, did not arrive in time, or is malformed.
     pub(crate) is_cut: bool,
 }
 
@@ -87,19 +87,19 @@ pub(crate) enum Failure {
     /// The host or the path cannot be part of a request. Nothing was sent.
     Request,
     Refused,
-    /// There is no connection for another reason, such as a missing route.
+    /// The connection failed for another reason, such as a missing route.
     NoConnection(io::ErrorKind),
     ConnectTimeout,
-    /// There was a connection, but no complete head in time.
+    /// The connection was opened, but no complete head arrived in time.
     Timeout,
-    /// The connection was closed or reset before a byte came.
+    /// The connection was closed or reset before the first byte arrived.
     Reset,
     /// The connection ended within the head.
     Broken,
     Tls(TlsFailure),
     /// The head is larger than the limit.
     TooLarge,
-    /// It is not HTTP/1.
+    /// The response is not HTTP/1.
     Unreadable,
 }
 
@@ -114,6 +114,9 @@ impl fmt::Display for Failure {
             Self::Reset => f.write_str("the connection was closed without a response"),
             Self::Broken => f.write_str("the connection was closed before the end of the response headers"),
             Self::Tls(TlsFailure::Malformed) => f.write_str("the server does not use TLS"),
+            Self::Tls(TlsFailure::NoClientCertificate) => {
+                f.write_str("the server rejected the TLS connection, possibly because it requires a client certificate")
+            }
             Self::Tls(TlsFailure::Rejected) => f.write_str("the server rejected the TLS connection"),
             Self::Tls(_) => f.write_str("the certificate of the server is not valid"),
             Self::TooLarge => f.write_str("the response headers are too large"),
@@ -126,9 +129,9 @@ impl fmt::Display for Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyEnd {
     Complete,
-    /// It is longer than the limit.
+    /// The body is longer than the limit.
     TooLarge,
-    /// The connection ended within it, or it is malformed.
+    /// The connection ended within the body, or the body is malformed.
     Broken,
     Timeout,
 }
@@ -142,11 +145,11 @@ pub(crate) struct Started {
     most: usize,
     deadline: Instant,
     seen: Arc<Seen>,
-    /// The task of the connection, which ends with this set.
+    /// The task that drives the connection. It ends when the set is dropped.
     _connection: JoinSet<hyper::Result<()>>,
 }
 
-/// Sends a request, and reads the response. A broken body is not a failure.
+/// Sends a request, and reads the response. An incomplete body is not a failure.
 ///
 /// Fails if no head arrives.
 pub(crate) async fn get(get: Get<'_>) -> Result<Response, Failure> {
@@ -158,7 +161,7 @@ pub(crate) async fn get(get: Get<'_>) -> Result<Response, Failure> {
 
 /// Sends a request, and reads the head of the response.
 ///
-/// Fails if none arrives.
+/// Fails if no head arrives.
 pub(crate) async fn send(get: Get<'_>) -> Result<Started, Failure> {
     let deadline = Instant::now() + get.limits.total;
     let request = request(&get).ok_or(Failure::Request)?;
@@ -178,7 +181,7 @@ pub(crate) async fn send(get: Get<'_>) -> Result<Started, Failure> {
 }
 
 fn request(get: &Get<'_>) -> Option<Request<Body>> {
-    // A path without a slash would be a host.
+    // Without the slash, the text would be parsed as a host.
     let path: PathAndQuery = get.path.parse().ok().filter(|_| get.path.starts_with('/'))?;
     let mut request = Request::new(Body::empty());
     *request.uri_mut() = Uri::from(path);
@@ -289,7 +292,7 @@ fn of_http(error: &hyper::Error, seen: &Seen) -> Failure {
     } else if !seen.any() {
         Failure::Reset
     } else if error.is_canceled() {
-        // It has sent something before the request.
+        // The server sent something before it received the request.
         Failure::Unreadable
     } else {
         Failure::Broken

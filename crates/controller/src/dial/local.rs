@@ -1,4 +1,5 @@
-//! What is never called: the addresses of the operator's own Pod and of the API server.
+//! The addresses that depend on the installation and are never called: those of the operator's Pod and of the API
+//! server.
 
 use std::{
     collections::BTreeSet,
@@ -19,18 +20,18 @@ use tokio::{
 use super::address::{Reserved, normalised, parse};
 use crate::api::{Cause, Error, backends};
 
-/// How long the lookup of the API server's name may take.
+/// The longest time for the lookup of the API server's name.
 const LOOKUP: Duration = Duration::from_secs(2);
-/// How long the addresses are used. Those of the API server change when a machine of the control plane is replaced, and
-/// nothing tells the operator.
+/// How long the addresses are used. The addresses of the API server change if a machine of the control plane is
+/// replaced, and the operator is not notified of that.
 const MAX_AGE: Duration = Duration::from_secs(60);
 
-/// Why the addresses that must not be called are not known. Then nothing is called.
+/// Why the addresses that are never called are not known. In this case, the operator calls no address.
 #[derive(Debug)]
 pub(crate) enum Unknown {
     /// The EndpointSlice of the API server cannot be read.
     Api(Error),
-    /// This host cannot be resolved.
+    /// The host with this name cannot be resolved.
     Host(String),
     /// The machine lists no address of its own.
     Own,
@@ -61,9 +62,9 @@ pub(crate) struct ApiServer {
     pub(crate) is_watched: bool,
 }
 
-/// The addresses that are never called.
+/// Reads the addresses that are never called.
 ///
-/// Fails if not all of them are known.
+/// Fails if it cannot find all of them.
 pub(crate) async fn reserved(client: &Client, server: &ApiServer) -> Result<Reserved, Unknown> {
     let slice = backends::api_server_addresses(client, server.is_watched).await.map_err(Unknown::Api)?;
     let mut api_server = api_server_addresses(&server.url).await.map_err(Unknown::Host)?;
@@ -77,7 +78,7 @@ pub(crate) async fn reserved(client: &Client, server: &ApiServer) -> Result<Rese
     Ok(Reserved { api_server, own })
 }
 
-/// The addresses that are never called, read again when they are older than a minute.
+/// The addresses that are never called. They are read again when they are older than a minute.
 pub(crate) struct Known {
     client: Client,
     server: ApiServer,
@@ -105,7 +106,8 @@ impl Known {
     }
 }
 
-/// The own address from which packets to another address leave. No packet is sent, because UDP has no connections.
+/// The operator's address from which packets to another address leave. The function sends no packet, because UDP has no
+/// connections.
 fn source_towards(address: IpAddr) -> Option<IpAddr> {
     let any = if address.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
     let socket = UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
@@ -119,7 +121,7 @@ fn own_addresses() -> BTreeSet<IpAddr> {
     v4_addresses(&read("/proc/net/fib_trie")).into_iter().chain(v6_addresses(&read("/proc/net/if_inet6"))).collect()
 }
 
-/// The local addresses of a routing table. Each stands in a line before `/32 host LOCAL`.
+/// The local addresses of a routing table. Each is in the line before `/32 host LOCAL`.
 fn v4_addresses(fib_trie: &str) -> BTreeSet<IpAddr> {
     let mut found = BTreeSet::new();
     let mut last = None;
@@ -133,7 +135,7 @@ fn v4_addresses(fib_trie: &str) -> BTreeSet<IpAddr> {
     found
 }
 
-/// The addresses of `if_inet6`, which begins each line with 32 hex digits.
+/// The addresses in `if_inet6`. Each line begins with an address of 32 hex digits.
 fn v6_addresses(if_inet6: &str) -> BTreeSet<IpAddr> {
     let addresses = if_inet6.lines().filter_map(|line| line.split_whitespace().next());
     let bits = addresses.filter(|digits| digits.len() == 32).filter_map(|digits| u128::from_str_radix(digits, 16).ok());
@@ -142,7 +144,7 @@ fn v6_addresses(if_inet6: &str) -> BTreeSet<IpAddr> {
 
 /// The addresses by which this process reaches the API server: those of the client's URL and of the environment.
 ///
-/// Fails with the name that cannot be resolved. Without all addresses, it is not known what must not be called.
+/// Fails with a name that cannot be resolved, because an incomplete list would allow calls to the API server.
 async fn api_server_addresses(url: &str) -> Result<BTreeSet<IpAddr>, String> {
     let of_environment =
         env::var("KUBERNETES_SERVICE_HOST").ok().filter(|host| !host.is_empty()).map(|host| (host, 443));
@@ -154,7 +156,7 @@ async fn api_server_addresses(url: &str) -> Result<BTreeSet<IpAddr>, String> {
     Ok(found)
 }
 
-/// The addresses of a host, normalised. The environment and the URL can contain a name.
+/// The addresses of a host, normalised. The host can be a name or an address.
 async fn addresses_of((host, port): (String, u16)) -> Result<BTreeSet<IpAddr>, String> {
     if let Ok(address) = parse(&host) {
         return Ok([normalised(address)].into());

@@ -1,7 +1,7 @@
-//! Bounds how much is read of a connection, and tells whether anything was.
+//! Limits how many bytes are read from a connection, and records whether any were read.
 //!
-//! hyper has no limit for responses with a status code below 200, which it skips, for the zeros before the size of a
-//! chunk and for the spaces after it. rustls does not count session tickets. All of them are read here first.
+//! hyper has no limit for responses with a status code below 200, for zeros before the size of a chunk, and for spaces
+//! after this size. rustls has no limit for session tickets. All these bytes pass through this reader first.
 
 use std::{
     io,
@@ -15,7 +15,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A connection of which at most a given number of bytes is read.
+/// A connection from which at most a given number of bytes is read.
 #[derive(Debug)]
 pub(super) struct Metered<S> {
     stream: S,
@@ -23,29 +23,29 @@ pub(super) struct Metered<S> {
     seen: Arc<Seen>,
 }
 
-/// What was seen of a connection.
+/// What has been read from a connection.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     any: AtomicBool,
     is_exceeded: AtomicBool,
-    /// What was seen of the connection below this one.
+    /// What has been read from the connection below this one: TCP below TLS.
     below: Option<Arc<Seen>>,
 }
 
 impl Seen {
-    /// Whether a byte was read.
+    /// Whether at least one byte was read.
     pub(super) fn any(&self) -> bool {
         self.any.load(Ordering::Relaxed)
     }
 
-    /// Whether the reading ended because of a limit.
+    /// Whether reading ended because of the limit.
     pub(super) fn is_exceeded(&self) -> bool {
         self.is_exceeded.load(Ordering::Relaxed) || self.below.as_ref().is_some_and(|below| below.is_exceeded())
     }
 }
 
 impl<S> Metered<S> {
-    /// Reads at most that many bytes. `below` is what is seen of the connection that `stream` runs over.
+    /// Limits `stream` to `most` bytes. `below` is what has been read from the connection that `stream` runs over.
     pub(super) fn new(stream: S, most: usize, below: Option<Arc<Seen>>) -> (Self, Arc<Seen>) {
         let seen = Arc::new(Seen { below, ..Seen::default() });
         (Self { stream, left: most, seen: Arc::clone(&seen) }, seen)
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn no_more_is_read_than_the_limit() {
+    async fn reading_fails_at_the_limit() {
         let (mut metered, seen) = Metered::new(&[7_u8; 10][..], 4, None);
         let mut buffer = Vec::new();
         assert!(!seen.any());
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_ends_before_the_limit_is_read_to_its_end() {
+    async fn a_stream_that_ends_before_the_limit_is_read_completely() {
         let (mut metered, seen) = Metered::new(&[7_u8; 3][..], 4, None);
         let mut buffer = Vec::new();
         assert_eq!(metered.read_to_end(&mut buffer).await.unwrap(), 3);

@@ -1,11 +1,11 @@
-//! Connections to addresses that users of the cluster decide about: which addresses are allowed, and how to connect.
+//! Connects to addresses that users of the cluster choose: which addresses are allowed, and how to connect.
 //!
 //! ```text
 //! Service ──► resolve: EndpointSlices, Pods ──► backends: which Pods ──► http ──► connector
 //!                                                  │                      │
 //!                                     address: what is never called    tls, meter
 //!                                                  ▲
-//!                                     local: our own addresses, those of the API server
+//!                                     local: the addresses of the operator and of the API server
 //! ```
 
 pub(crate) mod address;

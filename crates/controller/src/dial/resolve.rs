@@ -1,4 +1,5 @@
-//! Finds the Pods behind a Service that may be called: reads its EndpointSlices, and then the Pods that they name.
+//! Finds the Pods of a Service that the operator may call. It reads the EndpointSlices of the Service, and then the
+//! Pods that they name.
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
@@ -21,22 +22,23 @@ const TEMPLATES: [&str; 2] = ["pod-template-hash", "controller-revision-hash"];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Backend {
     pub(crate) uid: String,
-    /// One of each family, in the order of the Pod. They are checked, and stay valid until the slices change.
+    /// One address of each IP family, in the order of the Pod. The addresses are checked, and stay valid until the
+    /// EndpointSlices change.
     pub(crate) addresses: Vec<SocketAddr>,
-    /// What the Pods of one template share: the hash of the template, or the uid if there is none.
+    /// The template of the Pod: the hash that its Pods share, or the uid of the Pod if it has no such label.
     pub(crate) template: String,
 }
 
 /// Why there is no Pod to call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unresolved {
-    /// It stays like this until the Service, its slices or the operator's permissions change.
+    /// The Pods must not be called until the Service, its EndpointSlices or the operator's permissions change.
     NotAllowed(NotAllowed),
     /// The API server did not respond, or a Pod was replaced in the meantime. Try again.
     Failed(Cause),
 }
 
-/// Why the Pods of a Service are not called.
+/// Why the operator must not call the Pods of a Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotAllowed {
     ExternalName,
@@ -49,8 +51,42 @@ pub(crate) enum NotAllowed {
     Pod(PodRefused),
 }
 
+/// How long a reason lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lasts {
+    /// Until somebody allows the call.
+    UntilAllowed,
+    /// As long as the endpoints do not have the port, so that nobody can call it.
+    WhilePortIsMissing,
+    /// Until the Pods and the EndpointSlices match the Service. For a moment after a change, they do not.
+    UntilUpToDate,
+}
+
+impl NotAllowed {
+    /// How long the reason lasts.
+    pub(crate) fn lasts(self) -> Lasts {
+        match self {
+            Self::NoPort | Self::Slice(Ignored::NoPort) | Self::Pod(PodRefused::NoPort) => Lasts::WhilePortIsMissing,
+            Self::Pod(
+                PodRefused::NotSelected
+                | PodRefused::Ended
+                | PodRefused::OtherPort { .. }
+                | PodRefused::OtherAddress
+                | PodRefused::NoAddress,
+            ) => Lasts::UntilUpToDate,
+            Self::ExternalName
+            | Self::NoSelector
+            | Self::Slice(Ignored::NotManaged | Ignored::NotIp | Ignored::NotPod)
+            | Self::Forbidden
+            | Self::Pod(
+                PodRefused::HostNetwork | PodRefused::NodeUnknown | PodRefused::NodeAddress | PodRefused::Reserved(_),
+            ) => Lasts::UntilAllowed,
+        }
+    }
+}
+
 impl fmt::Display for NotAllowed {
-    /// What follows "because".
+    /// The text follows "because".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ExternalName => f.write_str("the Service is of type ExternalName"),
@@ -61,7 +97,7 @@ impl fmt::Display for NotAllowed {
             }
             Self::Slice(Ignored::NotIp) => f.write_str("its EndpointSlices do not contain IP addresses"),
             Self::Slice(Ignored::NoPort) => f.write_str(
-                "its EndpointSlices do not have the port of the tool; check that the Pods have its targetPort",
+                "its EndpointSlices do not have the port of the tool; check that its Pods have the targetPort",
             ),
             Self::Slice(Ignored::NotPod) => f.write_str("its addresses do not belong to Pods of its namespace"),
             Self::Forbidden => {
@@ -72,10 +108,10 @@ impl fmt::Display for NotAllowed {
     }
 }
 
-/// The serving Pods behind a port of the Service that may be called, sorted by name. At most `most` Pods are read.
-/// Empty if no endpoint is serving.
+/// The serving Pods behind a port of the Service that the operator may call, sorted by name. Reads at most `most` Pods.
+/// The result is empty if no endpoint is serving.
 ///
-/// Fails if endpoints are serving, and none of those that were read may be called.
+/// Fails if endpoints are serving, but the operator may call none of the Pods that it read.
 pub(crate) async fn resolve(
     client: &Client,
     view: &ServiceView,
@@ -85,7 +121,7 @@ pub(crate) async fn resolve(
 ) -> Result<Vec<Backend>, Unresolved> {
     let not_allowed = |why| Err(Unresolved::NotAllowed(why));
     let Some(port) = port_numbered(view, port) else { return not_allowed(NotAllowed::NoPort) };
-    // The controller leaves the slices of a Service that becomes one.
+    // If a Service becomes an ExternalName, the EndpointSlice controller does not delete its EndpointSlices.
     if view.service_type == ServiceType::ExternalName {
         return not_allowed(NotAllowed::ExternalName);
     }
@@ -118,7 +154,7 @@ pub(crate) async fn resolve(
     match refused {
         _ if !found.is_empty() => Ok(found),
         Some(why) => not_allowed(NotAllowed::Pod(why)),
-        // All of them were replaced.
+        // All Pods were replaced.
         None => Err(Unresolved::Failed(Cause::NotFound)),
     }
 }

@@ -1,9 +1,9 @@
-//! TLS to a checked address: why a handshake fails, and TLS for requests that contain no secret.
+//! TLS: why a handshake fails, and a configuration for requests that contain no secret.
 
 use std::{io, sync::Arc};
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
     client::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -12,27 +12,29 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-/// Why there is no TLS. It has no text of the other side, which rustls' own message repeats.
+/// Why TLS failed. It contains no text of the server, unlike the messages of rustls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum TlsFailure {
-    /// Nobody known has signed its certificate.
+    /// The issuer of the certificate is unknown.
     UnknownIssuer,
-    /// Its certificate is for another name.
+    /// The certificate is for another name.
     AnotherName,
     Expired,
     NotValidYet,
-    /// Its certificate is invalid for another reason.
+    /// The certificate is invalid for another reason.
     InvalidCertificate,
-    /// It speaks TLS, but not with this client. It may require a certificate of the client.
+    /// The server requires a client certificate.
+    NoClientCertificate,
+    /// The server uses TLS, but rejected the connection.
     Rejected,
-    /// It does not speak TLS, or the handshake is malformed.
+    /// The server does not use TLS, or the handshake is malformed.
     Malformed,
 }
 
-/// Why TLS failed, if it was TLS that failed.
+/// Why TLS failed. `None` if the error does not come from TLS.
 pub(super) fn failure(error: &io::Error) -> Option<TlsFailure> {
     let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<Error>()) else {
-        // rustls has read more than it keeps.
+        // rustls reports this if the server sends more than its buffer holds.
         return (error.kind() == io::ErrorKind::InvalidData).then_some(TlsFailure::Malformed);
     };
     Some(match error {
@@ -45,26 +47,38 @@ pub(super) fn failure(error: &io::Error) -> Option<TlsFailure> {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => TlsFailure::NotValidYet,
             _ => TlsFailure::InvalidCertificate,
         },
-        Error::AlertReceived(_) => TlsFailure::Rejected,
+        Error::AlertReceived(alert) => match alert {
+            // OpenSSL sends the first one before TLS 1.3. Others mean that the certificate is missing or unknown.
+            AlertDescription::HandshakeFailure
+            | AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied => TlsFailure::NoClientCertificate,
+            _ => TlsFailure::Rejected,
+        },
         _ => TlsFailure::Malformed,
     })
 }
 
-/// TLS that verifies nothing. It is for requests that contain no secret and of whose response only the class is kept.
-/// So an attacker on the network learns and changes no more than the Pod itself could. Inside a cluster, the operator
-/// does not know the issuers of most certificates.
+/// A configuration that verifies nothing, because the operator does not know the issuers of most certificates in a
+/// cluster.
+///
+/// It is only for requests that contain no secret, and if only the class of the response is kept. So an attacker on the
+/// network learns and changes no more than the Pod itself could.
 ///
 /// Fails if rustls is built without a protocol version.
 pub(crate) fn unverified() -> Result<Arc<ClientConfig>, Error> {
     let builder = ClientConfig::builder_with_provider(ring::default_provider().into());
     let builder = builder.with_safe_default_protocol_versions()?.dangerous();
     let mut config = builder.with_custom_certificate_verifier(Arc::new(Unverified)).with_no_client_auth();
-    // No handshake reuses data of an earlier one.
+    // No handshake reuses data of an earlier connection.
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
 }
 
-/// Takes every certificate. rustls has not parsed it, so a malformed one is taken as well.
+/// Accepts every certificate, even a malformed one, because rustls does not parse it before.
 #[derive(Debug)]
 struct Unverified;
 
@@ -98,7 +112,7 @@ impl ServerCertVerifier for Unverified {
         Ok(HandshakeSignatureValid::assertion())
     }
 
-    /// All of them, because the server chooses one that fits its key. Old keys can only use the last ones.
+    /// All schemes, because the server chooses a scheme that fits its key. Old keys need the last schemes.
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         vec![
             SignatureScheme::ECDSA_NISTP256_SHA256,

@@ -136,8 +136,10 @@ pub(crate) enum HealthCheck {
     Success,
     /// It refuses, fails or does not answer in time.
     Failure,
-    /// There is no connection.
+    /// There is no connection to a Service of a Trusted source.
     Unreachable,
+    /// There is no connection to a Service of a Tenant source.
+    UnreachableTenant,
     /// The operator may not call any of its addresses.
     NotAllowed,
 }
@@ -149,6 +151,7 @@ impl HealthCheck {
             Self::Success => "success",
             Self::Failure => "failure",
             Self::Unreachable => "unreachable",
+            Self::UnreachableTenant => "unreachable_tenant",
             Self::NotAllowed => "not_allowed",
         }
     }

@@ -206,9 +206,10 @@ impl Worker {
         let decision = self.decide(&output, memory, &manifest, spec_changed);
         let outcome = output.carry_out(memory, &planned.rendered, manifest, decision).await;
         let (targets, settings) = (&planned.plan.probes, config.spec.health.probe.as_ref());
-        self.cluster.probes.set(memory.term, &self.name, targets, settings);
+        // What is never probed can enter at once, and no probe will end that says so.
+        let is_news = self.cluster.probes.set(memory.term, &self.name, targets, settings);
         let recheck_at = planned.recheck_in.map(|time| now + time);
-        Outcome { planned: Some(Arc::new(planned)), ..outcome }.requeue(recheck_at)
+        Outcome { planned: Some(Arc::new(planned)), ..outcome }.requeue(recheck_at).requeue(is_news.then_some(now))
     }
 
     /// The index cannot be relied on, because an input was never listed or another process has written the output. The

@@ -30,7 +30,7 @@ pub(super) struct Target {
     /// It selects something else since the round under way has begun.
     pub(super) is_outdated: bool,
     /// Its slices changed since the round under way has begun.
-    pub(super) is_behind: bool,
+    pub(super) slices_changed_meanwhile: bool,
 }
 
 /// Whether a Service is not asked because its namespace is refused.
@@ -102,7 +102,7 @@ impl Target {
             due: None,
             round: None,
             is_outdated: false,
-            is_behind: false,
+            slices_changed_meanwhile: false,
         }
     }
 }

@@ -142,7 +142,7 @@ impl Targets {
             SeenSlices::At(number) if target.slices != Some(number) => {
                 // What fails is not asked more often because its Pods come and go.
                 let pauses = target.failures > 0 && target.due.is_some();
-                target.is_behind |= target.round.is_some();
+                target.slices_changed_meanwhile |= target.round.is_some();
                 if target.round.is_none() && !pauses {
                     self.schedule(key, Some(now));
                 }
@@ -206,7 +206,7 @@ impl Targets {
             self.schedule(&key, None);
             let target = self.known.get_mut(&key)?;
             if target.round.is_some() {
-                target.is_behind = true;
+                target.slices_changed_meanwhile = true;
                 continue;
             }
             if matches!(target.refusal, Refusal::OfAnother | Refusal::Own) {
@@ -225,7 +225,7 @@ impl Targets {
             self.started += 1;
             let reserved = room.saturating_sub(own);
             target.round = Some((self.started, reserved));
-            (target.is_outdated, target.is_behind) = (false, false);
+            (target.is_outdated, target.slices_changed_meanwhile) = (false, false);
             self.reserved += reserved;
             self.rounds += 1;
             return Some(Start { known: target.pods.clone(), number: self.started, key, room });
@@ -260,7 +260,7 @@ impl Targets {
             self.make_room(now);
             return Some(Ended::default());
         }
-        let (mut ended, is_behind) = (Ended::default(), target.is_behind);
+        let (mut ended, slices_changed_meanwhile) = (Ended::default(), target.slices_changed_meanwhile);
         match result {
             Ok(answer) => {
                 target.failures = 0;
@@ -274,7 +274,7 @@ impl Targets {
                 if answer.is_cut {
                     self.beyond.insert(key.clone());
                 }
-                if is_behind {
+                if slices_changed_meanwhile {
                     self.schedule(key, Some(now));
                 }
                 // Where nothing has to be read, nothing is refused.

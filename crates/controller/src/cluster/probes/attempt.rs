@@ -1,4 +1,4 @@
-//! One probe of a Service: requests to up to three of its Pods, until one responds.
+//! Runs one probe of a Service: sends requests to up to three of its Pods, until a Pod responds.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -9,13 +9,14 @@ use detectors::{
 };
 use kube::Client;
 use rustls::ClientConfig;
-use toolset::health::{HealthAsk, ProbeFailure};
+use toolset::health::{HealthAsk, ProbeFailure, ProbeFailureReason};
 use tracing::{debug, warn};
 
 use super::{
-    board::{Ended, ProbeId},
+    board::Ended,
     permits::{Permit, Permits},
     pinned::Pinned,
+    target::ProbeId,
 };
 use crate::{
     api::Cause,
@@ -24,16 +25,16 @@ use crate::{
         address::{Refused, normalised},
         http::{self, Failure, Get, Limits, Response},
         local::{Known, Unknown},
-        resolve::{self, Backend, NotAllowed, Unresolved},
+        resolve::{self, Backend, Lasts, NotAllowed, Unresolved},
         tls::TlsFailure,
     },
 };
 
-/// The most Pods of a Service whose addresses are kept.
+/// The most Pods of a Service that are read and probed.
 const MOST_PODS: usize = 3;
 /// The most requests of one probe.
 const MOST_REQUESTS: usize = 6;
-/// What limits every request but its whole time.
+/// The limits of a request. A health probe has its own total time.
 pub(super) const LIMITS: Limits = Limits {
     connect: Duration::from_secs(1),
     total: Duration::from_secs(2),
@@ -47,32 +48,36 @@ pub(super) const LIMITS: Limits = Limits {
 pub(super) struct Asker {
     pub(super) cluster: Arc<Cluster>,
     pub(super) client: Client,
-    /// Verifies nothing, because no secret is sent and only the class of a response is kept.
+    /// A configuration that verifies nothing: no secret is sent, and only the class of a response is kept.
     pub(super) tls: Arc<ClientConfig>,
     pub(super) permits: Arc<Permits>,
     /// The addresses that are never called.
     pub(super) known: Arc<Known>,
+    pub(super) cluster_domain: Arc<str>,
 }
 
-/// Why the addresses of a Service are not known.
+/// Why a probe has no addresses.
 pub(super) enum NotPinned {
-    /// It must not be probed. The text follows "because".
+    /// The Service must not be probed. The text follows "because".
     NotAllowed(String),
-    /// The operator is not allowed to find out. The text follows "because".
+    /// The operator is not allowed to read the addresses. The text follows "because".
     Forbidden(String),
-    /// The API server did not respond. Try again.
-    Failed,
+    /// The endpoints do not have the port of the tool.
+    NoPort,
+    /// The API server did not respond, or the objects do not match yet. The probe is repeated. The text follows
+    /// "because".
+    Failed(Option<String>),
 }
 
 /// Why a request was not sent.
 pub(super) enum NotSent {
-    /// It is not known which addresses are never called.
+    /// The operator does not know which addresses it must never call.
     Unknown,
-    /// The address is one of them.
+    /// The operator never calls this address.
     Never(Refused),
 }
 
-/// A Service that is asked.
+/// A Service whose health is probed.
 pub(super) struct Asked {
     pub(super) id: ProbeId,
     /// The number of the probe.
@@ -81,23 +86,24 @@ pub(super) struct Asked {
     /// The number of the last change of its EndpointSlices.
     pub(super) slices: u64,
     pub(super) pinned: Option<Pinned>,
-    /// The path that responded last.
+    /// The index of the path that responded last.
     pub(super) path: usize,
 }
 
 impl Asker {
-    /// Probes the health of a Service. Returns how that ended, and the addresses that it found.
+    /// Probes the health of a Service. Returns the result, and the addresses of the Service.
     pub(super) async fn health(&self, asked: Asked, permit: Permit) -> (Ended, Option<Pinned>) {
         let Asked { id, number, view, slices, pinned, path } = asked;
         match self.pin(&view, id.ask.port, pinned, slices).await {
             Err(NotPinned::NotAllowed(why) | NotPinned::Forbidden(why)) => (Ended::NotAllowed(why), None),
-            Err(NotPinned::Failed) => (Ended::NotAsked, None),
+            Err(NotPinned::NoPort) => (Ended::NoPort(in_words(&id.ask, 0)), None),
+            Err(NotPinned::Failed(why)) => (Ended::NotSent(why), None),
             Ok(pinned) if pinned.backends.is_empty() => (Ended::NoEndpoints, Some(pinned)),
             Ok(pinned) => (self.ask_each((&id, number), &view, &pinned, path, permit).await, Some(pinned)),
         }
     }
 
-    /// The addresses of a Service: the known ones if its EndpointSlices are the same, else read again.
+    /// The addresses of a Service. They are read again if the EndpointSlices have changed.
     pub(super) async fn pin(
         &self,
         view: &ServiceView,
@@ -108,7 +114,7 @@ impl Asker {
         if let Some(pinned) = pinned.filter(|pinned| pinned.slices == slices) {
             return Ok(pinned);
         }
-        // Without these addresses nothing is called.
+        // If these addresses are not known, the operator calls nothing.
         let reserved = self.known.reserved().await.map_err(|error| match error {
             Unknown::Api(error) if error.cause() == Cause::Forbidden => NotPinned::Forbidden(
                 "the operator is not allowed to read the addresses of the API server, which it never calls; set \
@@ -116,33 +122,37 @@ impl Asker {
                     .to_owned(),
             ),
             error => {
-                warn!(%error, "cannot find the addresses that are never called, so no probes are sent");
-                NotPinned::Failed
+                warn!(%error, "cannot find the addresses that the operator never calls, so it sends no probes");
+                NotPinned::Failed(None)
             }
         })?;
         match resolve::resolve(&self.client, view, port, &reserved, MOST_PODS).await {
             Ok(backends) => Ok(Pinned { slices, backends: backends.into() }),
             Err(Unresolved::NotAllowed(why @ NotAllowed::Forbidden)) => Err(NotPinned::Forbidden(why.to_string())),
-            Err(Unresolved::NotAllowed(why)) => Err(NotPinned::NotAllowed(why.to_string())),
+            Err(Unresolved::NotAllowed(why)) => Err(match why.lasts() {
+                Lasts::UntilAllowed => NotPinned::NotAllowed(why.to_string()),
+                Lasts::WhilePortIsMissing => NotPinned::NoPort,
+                Lasts::UntilUpToDate => NotPinned::Failed(Some(why.to_string())),
+            }),
             Err(Unresolved::Failed(cause)) => {
                 debug!(namespace = %view.key.namespace, name = %view.key.name, %cause, "cannot read the Pods to probe");
-                Err(NotPinned::Failed)
+                Err(NotPinned::Failed(None))
             }
         }
     }
 
-    /// Asks one address after the other until one answers.
+    /// Sends requests to one address after the other, until a Pod responds.
     async fn ask_each(
         &self,
         (id, number): (&ProbeId, u64),
         view: &ServiceView,
         pinned: &Pinned,
         first: usize,
-        permit: Permit,
+        mut permit: Permit,
     ) -> Ended {
-        let host = host_of(view);
+        let host = self.host_of(view);
         let limits = Limits { total: Duration::from_secs(u64::from(id.timeout.unsigned_abs())), ..LIMITS };
-        let (mut permit, mut requests) = (Some(permit), 0);
+        let mut requests = 0;
         let mut failed: Option<ProbeFailure> = None;
         let addresses: Vec<SocketAddr> =
             pinned.backends.iter().flat_map(|backend: &Backend| backend.addresses.iter().copied()).collect();
@@ -152,38 +162,34 @@ impl Asker {
                     break;
                 }
                 requests += 1;
-                let permit = match permit.take() {
-                    Some(first) => first,
-                    None => self.permits.wait(&id.key.namespace, id.trust).await,
-                };
+                if requests > 1 {
+                    permit = self.permits.after(permit).await;
+                }
                 let request = (id.ask.scheme, id.ask.paths[path].as_str());
                 let is_wanted = || self.cluster.probes.board().runs(id, number);
                 if !self.has_address(view, pinned.slices) || !is_wanted() {
-                    return Ended::NotAsked;
+                    return Ended::NotSent(None);
                 }
                 let answered = match self.get(address, &host, request, &limits).await {
                     Ok(answered) => answered,
-                    Err(NotSent::Unknown) => return Ended::NotAsked,
+                    Err(NotSent::Unknown) => return Ended::NotSent(None),
                     Err(NotSent::Never(why)) => {
-                        return Ended::NotAllowed(format!("its Pod has an address that is never called: {why}"));
+                        return Ended::NotAllowed(format!(
+                            "its Pod has an address that the operator never calls: {why}"
+                        ));
                     }
                 };
-                drop(permit);
-                // It uses TLS and requires a client certificate, as others require a login.
-                if matches!(answered, Err(Failure::Tls(TlsFailure::Rejected))) {
+                // A client certificate is a kind of login, and a program that requires a login is healthy.
+                if matches!(answered, Err(Failure::Tls(TlsFailure::NoClientCertificate))) {
                     return Ended::There { path };
                 }
                 let (health, class) = with_answer(&answered, |answer| (health(answer), answer.class()));
                 if health == Health::There {
                     return Ended::There { path };
                 }
-                let failure = ProbeFailure {
-                    asked: in_words(&id.ask, path),
-                    class,
-                    is_unreachable: matches!(health, Health::Unreachable(_)),
-                };
-                // A refused connection or a failure is more specific than a missing connection.
-                if failed.as_ref().is_none_or(|known| known.is_unreachable) {
+                let failure = ProbeFailure { asked: in_words(&id.ask, path), why: ProbeFailureReason::Answer(class) };
+                // Every other failure says more about the Pod than a missing connection.
+                if failed.as_ref().is_none_or(ProbeFailure::is_unreachable) {
                     failed = Some(failure);
                 }
                 if health != Health::NotFound {
@@ -191,15 +197,15 @@ impl Asker {
                 }
             }
         }
-        failed.map_or(Ended::NotAsked, Ended::Failed)
+        failed.map_or(Ended::NotSent(None), Ended::Failed)
     }
 }
 
 impl Asker {
-    /// Sends one request. The address is checked again, because the addresses that are never called can have changed since
-    /// the EndpointSlices were read.
+    /// Sends one request. The address is checked again, because the addresses that the operator never calls can have
+    /// changed since the EndpointSlices were read.
     ///
-    /// Fails if nothing was sent.
+    /// Fails if the request was not sent.
     pub(super) async fn get(
         &self,
         address: SocketAddr,
@@ -213,20 +219,20 @@ impl Asker {
         Ok(http::get(Get { address, host, path, tls, headers: HeaderMap::new(), limits }).await)
     }
 
-    /// Whether the addresses that were found for a Service are still its own. While a probe waits for its next permit, its
-    /// Pod can go and another one can get the address.
+    /// The name of a Service, for the header `Host` and for TLS. It is the name that the agent uses.
+    pub(super) fn host_of(&self, view: &ServiceView) -> String {
+        format!("{}.{}.svc.{}", view.key.name, view.key.namespace, self.cluster_domain)
+    }
+
+    /// Whether the addresses still belong to the Service. While a probe waits for its next permit, the Pod can be
+    /// deleted and another Pod can get its address.
     pub(super) fn has_address(&self, view: &ServiceView, slices: u64) -> bool {
         self.cluster.index().slices_changed_at(&view.key) == Some(slices)
             && self.cluster.slices_are_synced(&view.key.namespace)
     }
 }
 
-/// The name of a Service in `Host` and for TLS.
-pub(super) fn host_of(view: &ServiceView) -> String {
-    format!("{}.{}.svc", view.key.name, view.key.namespace)
-}
-
-/// The result of a request, as the rules of the products read it.
+/// Passes the result of a request to a rule about products.
 pub(super) fn with_answer<T>(result: &Result<Response, Failure>, judge: impl FnOnce(&Answer<'_>) -> T) -> T {
     let header = |name: &str| match result {
         Ok(response) => response.headers.get(name).and_then(|value| value.to_str().ok()),
@@ -241,14 +247,17 @@ pub(super) fn with_answer<T>(result: &Result<Response, Failure>, judge: impl FnO
         Err(Failure::Timeout) => Answer::Timeout,
         Err(Failure::Reset) => Answer::Reset,
         // A server that rejects a TLS connection uses TLS, so this does not prove plain HTTP.
-        Err(Failure::Tls(TlsFailure::Rejected) | Failure::Broken | Failure::TooLarge | Failure::Unreadable) => {
-            Answer::Unreadable
-        }
+        Err(
+            Failure::Tls(TlsFailure::NoClientCertificate | TlsFailure::Rejected)
+            | Failure::Broken
+            | Failure::TooLarge
+            | Failure::Unreadable,
+        ) => Answer::Unreadable,
         Err(Failure::Tls(_)) => Answer::NoTls,
     })
 }
 
-/// The numbers of the paths. The one that responded last is the first.
+/// The indexes of the paths. The path that responded last comes first.
 fn paths(ask: &HealthAsk, first: usize) -> impl Iterator<Item = usize> {
     let count = ask.paths.len();
     (0..count).map(move |number| (number + first) % count)

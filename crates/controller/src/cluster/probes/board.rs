@@ -1,135 +1,84 @@
-//! What is probed: which Services, when, and what the last probes have shown. Pure.
+//! Keeps the targets of health probes: which Services are probed, when, and what their last probes have shown. Pure.
 //!
-//! `ToolsetConfigs` that ask the same of a Service in the same way share a target. Each of them counts for itself.
+//! `ToolsetConfigs` that need the same probe of a Service share a target. Each `ToolsetConfig` has its own thresholds
+//! and counts.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
 
 use crd_types::{HealthProbe, Trust};
-use detectors::{Product, ServiceKey, probe::Class};
+use detectors::ServiceKey;
 use tokio::time::Instant;
 use toolset::{
     HealthTarget, Probed,
-    health::{HealthAsk, ProbeFailure},
+    health::{ProbeFailure, ProbeFailureReason},
+    plan::probes::NoTarget,
 };
 
 use super::{
     budget::Budget,
     hysteresis::{Hysteresis, Witnesses},
     pinned::Pinned,
-    queue::{Place, Queue},
+    queue::Queue,
+    target::{ProbeId, Target, has_responded, jittered},
 };
 use crate::api::{NamespacedName, fence::Term};
 
-/// The longest pause between two probes of a Service that is unhealthy.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
-/// The time after which the operator checks again whether a Service may be probed, if its endpoints do not change.
+/// The pause before the operator checks again whether it may probe a Service, if the endpoints do not change.
 const ASK_AGAIN: Duration = Duration::from_secs(300);
 /// The pause after the API server did not return the addresses of a Service.
 const RETRY: Duration = Duration::from_secs(5);
 /// The fewest other Services that must be reachable before a Service that cannot be reached is unhealthy.
 const FEWEST_WITNESSES: usize = 2;
 
-/// A target: what is asked, how often, and for whom.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct ProbeId {
-    pub(super) key: ServiceKey,
-    pub(super) trust: Trust,
-    pub(super) ask: HealthAsk,
-    pub(super) product: Product,
-    /// In seconds.
-    pub(super) timeout: i32,
-    period: i32,
-}
-
 /// How a probe ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// An endpoint responded. The number is that of the path in the list.
+    /// An endpoint responded.
     There {
+        /// The index of the path that responded.
         path: usize,
     },
     Failed(ProbeFailure),
-    /// It must not be called.
+    /// The Service must not be probed. The text follows "because".
     NotAllowed(String),
-    /// None of its endpoints is serving, so its readiness decides.
+    /// No endpoint of the Service is serving, so the readiness determines the health.
     NoEndpoints,
-    /// The addresses of the Service could not be read, so there was no request.
-    NotAsked,
+    /// The serving endpoints do not have the port. The text is the request that was not sent.
+    NoPort(String),
+    /// No request was sent, and the probe is repeated soon. The text follows "because". `None` if the reason is of no
+    /// use to the owner of the Service.
+    NotSent(Option<String>),
 }
 
-/// A probe that starts.
+/// The start of a probe.
 #[derive(Debug)]
 pub(super) struct Start {
     pub(super) id: ProbeId,
     pub(super) number: u64,
-    /// The addresses that the last probe has found.
+    /// The addresses that the last probe found.
     pub(super) pinned: Option<Pinned>,
-    /// The number of the path that responded last.
+    /// The index of the path that responded last.
     pub(super) path: usize,
 }
 
-/// How far a probe got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reached {
-    /// There was a response.
-    Answered,
-    /// There was a connection without a response, or it was refused. A policy can refuse it, too.
-    Silent,
-    /// There was no connection.
-    No,
-}
-
-impl Reached {
-    fn of(failure: &ProbeFailure) -> Self {
-        match failure.class {
-            _ if failure.is_unreachable => Self::No,
-            Class::Answered(_) | Class::Unreadable | Class::NoTls => Self::Answered,
-            Class::Refused | Class::Timeout | Class::Unreachable | Class::Reset => Self::Silent,
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Target {
-    subscribers: BTreeMap<NamespacedName, Hysteresis>,
-    /// When the next probe is due.
-    place: Option<Place>,
-    /// The number and the start of the probe under way.
-    running: Option<(u64, Instant)>,
-    /// When the last probe that has ended started, and whether it reached the Service.
-    last: Option<(Instant, Reached)>,
-    /// How many probes failed in a row, and how many there were.
-    failures: u32,
-    probes: u64,
-    pinned: Option<Pinned>,
-    path: usize,
-    /// Whether the Service has endpoints that may be called, as far as is known.
-    is_asked: bool,
-    /// The slices changed while a probe was under way.
-    is_behind: bool,
-    /// The number of the last change of its EndpointSlices that a probe has seen. `None` if it has seen none.
-    seen: Option<u64>,
-}
-
-/// All targets.
+/// All targets of health probes.
 #[derive(Debug, Default)]
 pub(super) struct Board {
     term: Option<Term>,
     targets: BTreeMap<ProbeId, Target>,
-    /// Which target each `ToolsetConfig` has for a Service. An error says why there is none.
-    configs: BTreeMap<NamespacedName, BTreeMap<ServiceKey, Result<ProbeId, &'static str>>>,
+    /// The target of each `ToolsetConfig` for each Service, or why the Service has no target.
+    configs: BTreeMap<NamespacedName, BTreeMap<ServiceKey, Result<ProbeId, NoTarget>>>,
     /// When targets are due.
     queue: Queue<ProbeId>,
     started: u64,
 }
 
 impl Board {
-    /// Begins a term, or ends the last one. Earlier results no longer count, because another replica may have seen
-    /// something newer. Returns whether this is new.
+    /// Begins a term, or ends the last term. Removes all results, because another replica may have newer results.
+    /// Returns whether the term changed.
     pub(super) fn lead(&mut self, term: Option<Term>) -> bool {
         let is_new = self.term != term;
         if is_new {
@@ -138,7 +87,7 @@ impl Board {
         is_new
     }
 
-    /// Sets what a `ToolsetConfig` wants to be probed. Returns whether something changed.
+    /// Sets which Services are probed for a `ToolsetConfig`. Returns whether this changed.
     pub(super) fn set(
         &mut self,
         config: &NamespacedName,
@@ -146,10 +95,10 @@ impl Board {
         settings: &HealthProbe,
         now: Instant,
     ) -> bool {
-        let wanted: BTreeMap<ServiceKey, Result<ProbeId, &'static str>> = targets
+        let wanted: BTreeMap<ServiceKey, Result<ProbeId, NoTarget>> = targets
             .iter()
             .map(|target| {
-                let id = target.ask.as_ref().map_err(|why| why.as_str()).map(|ask| ProbeId {
+                let id = target.ask.as_ref().map_err(|why| *why).map(|ask| ProbeId {
                     key: target.key.clone(),
                     trust: target.trust,
                     ask: ask.clone(),
@@ -167,15 +116,14 @@ impl Board {
             self.unsubscribe(config, id);
         }
         for id in wanted.values().flatten() {
-            let subscriber = || Hysteresis::new(settings);
-            if let Some(target) = self.targets.get_mut(id) {
-                let known = target.subscribers.entry(config.clone()).or_insert_with(subscriber);
-                if !known.has(settings) {
-                    *known = subscriber();
-                }
-            } else {
-                let subscribers = [(config.clone(), subscriber())].into();
-                self.targets.insert(id.clone(), Target::new(subscribers));
+            let target = self.targets.entry(id.clone()).or_default();
+            if let Some(known) = target.subscribers.get_mut(config) {
+                known.use_thresholds(settings);
+                continue;
+            }
+            target.subscribers.insert(config.clone(), Hysteresis::new(settings));
+            // The last result of another ToolsetConfig can be outdated.
+            if target.running.is_none() {
                 self.schedule(id, Some(now));
             }
         }
@@ -185,25 +133,31 @@ impl Board {
         is_new
     }
 
+    /// The Services of a `ToolsetConfig` that are not probed, and why.
+    pub(super) fn without_target(&self, config: &NamespacedName) -> BTreeMap<ServiceKey, NoTarget> {
+        let services = self.configs.get(config).into_iter().flatten();
+        services.filter_map(|(key, id)| Some((key.clone(), *id.as_ref().err()?))).collect()
+    }
+
     /// What the probes of a Service show to a `ToolsetConfig`.
     pub(super) fn state(&self, config: &NamespacedName, key: &ServiceKey) -> Probed {
         match self.configs.get(config).and_then(|services| services.get(key)) {
-            None => Probed::Pending,
-            Some(Err(why)) => Probed::NotAllowed { why: (*why).into() },
+            None => Probed::PENDING,
+            Some(Err(why)) => (*why).into(),
             Some(Ok(id)) => {
                 let hysteresis = self.targets.get(id).and_then(|target| target.subscribers.get(config));
-                hysteresis.map_or(Probed::Pending, |hysteresis| hysteresis.state().clone())
+                hysteresis.map_or(Probed::PENDING, |hysteresis| hysteresis.state().clone())
             }
         }
     }
 
-    /// The EndpointSlices of a Service changed, so its pauses end. Returns whether it is a target.
+    /// Ends the pauses of a Service whose EndpointSlices changed. Returns whether the Service is a target.
     pub(super) fn slices_changed(&mut self, key: &ServiceKey, now: Instant) -> bool {
         let ids: Vec<ProbeId> = self.targets.keys().filter(|id| id.key == *key).cloned().collect();
         for id in &ids {
             let Some(target) = self.targets.get_mut(id) else { continue };
             target.failures = 0;
-            target.is_behind |= target.running.is_some();
+            target.slices_changed_meanwhile |= target.running.is_some();
             if target.running.is_none() {
                 self.schedule(id, Some(now));
             }
@@ -211,40 +165,40 @@ impl Board {
         !ids.is_empty()
     }
 
-    /// The term of everything that is known.
+    /// The term of the results.
     pub(super) fn term(&self) -> Option<Term> {
         self.term
     }
 
-    /// Whether something is probed for a `ToolsetConfig`.
+    /// Whether the board has Services of a `ToolsetConfig`.
     pub(super) fn knows(&self, config: &NamespacedName) -> bool {
         self.configs.contains_key(config)
     }
 
-    /// When the next probe can start, if nothing happens before.
+    /// When the next probe can start, if nothing changes before.
     pub(super) fn next_due(&self, budget: &Budget, now: Instant) -> Option<Instant> {
         self.queue.next_due(budget, now)
     }
 
-    /// Since when the probe is due that would start now.
+    /// The time since which the next probe has been due. `None` if no probe can start now.
     pub(super) fn due_since(&self, budget: &Budget, now: Instant) -> Option<Instant> {
         self.queue.first(budget, now).map(|(since, _)| since)
     }
 
-    /// Whether a probe is still wanted.
+    /// Whether the probe with this number is still under way.
     pub(super) fn runs(&self, id: &ProbeId, number: u64) -> bool {
         self.targets.get(id).and_then(|target| target.running).is_some_and(|(running, _)| running == number)
     }
 
-    /// Records up to which change of the EndpointSlices the probe under way has seen them.
+    /// Records the last change of the EndpointSlices that the probe under way has seen.
     pub(super) fn saw(&mut self, id: &ProbeId, slices: Option<u64>) {
         if let Some(target) = self.targets.get_mut(id) {
             target.seen = slices;
         }
     }
 
-    /// Ends the pauses of the Services whose EndpointSlices are not those that the last probe has seen. A list does not tell
-    /// which EndpointSlices changed.
+    /// Ends the pauses of the Services whose EndpointSlices have changed since their last probe. It compares all of
+    /// them, because a list does not show which EndpointSlices changed.
     pub(super) fn slices_listed(&mut self, slices: impl Fn(&ServiceKey) -> Option<u64>, now: Instant) {
         let differ = |(id, target): &(&ProbeId, &Target)| target.running.is_none() && target.seen != slices(&id.key);
         let keys: BTreeSet<ServiceKey> = self.targets.iter().filter(differ).map(|(id, _)| id.key.clone()).collect();
@@ -253,7 +207,7 @@ impl Board {
         }
     }
 
-    /// Starts the probe that is due first and for which there is room, and takes the room.
+    /// Starts the first due probe that the budget allows, and takes its request from the budget.
     pub(super) fn start(&mut self, budget: &mut Budget, now: Instant) -> Option<Start> {
         let (_, id) = self.queue.first(budget, now)?;
         budget.take(&id.key.namespace, id.trust, now).ok()?;
@@ -262,11 +216,11 @@ impl Board {
         let number = self.started;
         let target = self.targets.get_mut(&id)?;
         target.running = Some((number, now));
-        target.is_behind = false;
+        target.slices_changed_meanwhile = false;
         Some(Start { number, pinned: target.pinned.clone(), path: target.path, id })
     }
 
-    /// Takes the end of a probe. Returns the `ToolsetConfigs` for which the health of a Service changed.
+    /// Records the end of a probe. Returns the `ToolsetConfigs` for which the health of the Service changed.
     pub(super) fn end(
         &mut self,
         (id, number): (&ProbeId, u64),
@@ -278,41 +232,55 @@ impl Board {
         let Some((_, started)) = target.running.take_if(|(running, _)| *running == number) else { return Vec::new() };
         target.pinned = pinned;
         target.probes += 1;
-        let is_behind = std::mem::take(&mut target.is_behind);
+        let slices_changed_meanwhile = std::mem::take(&mut target.slices_changed_meanwhile);
+        let lacked_port = std::mem::take(&mut target.lacks_port);
         let period = Duration::from_secs(u64::try_from(id.period).unwrap_or(1));
         let mut changed = Vec::new();
         let pause = match ended {
             Ended::There { path } => {
-                (target.path, target.failures, target.last) = (path, 0, Some((started, Reached::Answered)));
-                target.is_asked = true;
+                (target.path, target.failures, target.witnesses_since) = (path, 0, None);
+                (target.last, target.has_endpoints) = (Some((started, true)), true);
                 changed.extend(target.each(Hysteresis::succeeded));
                 period
             }
             Ended::Failed(failure) => {
-                let since = target.last.filter(|(_, reached)| *reached == Reached::No).map(|(started, _)| started);
-                target.failures = target.failures.saturating_add(1);
-                (target.last, target.is_asked) = (Some((started, Reached::of(&failure))), true);
-                let witnesses = since.map_or(Witnesses::Unasked, |since| self.witnesses(&id.key, since));
-                let Some(target) = self.targets.get_mut(id) else { return changed };
-                changed.extend(target.each(|one| one.failed(failure.clone(), witnesses)));
-                target.pause(period)
+                changed.extend(self.failed(id, &failure, started, period));
+                self.targets.get(id).map_or(period, |target| target.pause(period))
+            }
+            Ended::NoPort(asked) if lacked_port => {
+                target.lacks_port = true;
+                let failure = ProbeFailure { asked, why: ProbeFailureReason::NoPort };
+                changed.extend(self.failed(id, &failure, started, period));
+                self.targets.get(id).map_or(period, |target| target.pause(period))
+            }
+            Ended::NoPort(_) => {
+                // After a change of the Service, its EndpointSlices can be outdated for a moment.
+                (target.seen, target.lacks_port) = (None, true);
+                period.min(RETRY)
             }
             Ended::NotAllowed(why) => {
-                (target.failures, target.last, target.is_asked) = (0, None, false);
+                target.forget_responses();
                 changed.extend(target.each(|one| one.not_allowed(&why)));
                 ASK_AGAIN
             }
             Ended::NoEndpoints => {
-                (target.failures, target.last, target.is_asked) = (0, None, false);
+                target.forget_responses();
                 changed.extend(target.each(Hysteresis::reset));
                 ASK_AGAIN
             }
-            Ended::NotAsked => {
+            Ended::NotSent(why) => {
                 target.seen = None;
-                period.min(RETRY)
+                match why {
+                    None => period.min(RETRY),
+                    // A change of the EndpointSlices ends this pause.
+                    Some(why) => {
+                        changed.extend(target.each(|one| one.not_probed(&why)));
+                        period
+                    }
+                }
             }
         };
-        let at = if is_behind { now } else { now + jittered(pause, id, self.probes_of(id)) };
+        let at = if slices_changed_meanwhile { now } else { now + jittered(pause, id, self.probes_of(id)) };
         self.schedule(id, Some(at));
         changed
     }
@@ -321,21 +289,66 @@ impl Board {
         self.targets.get(id).map_or(0, |target| target.probes)
     }
 
-    /// What the other Trusted Services show about a Service that cannot be reached and could not be reached then either: at
-    /// least half of those that were probed in between, and at least two, have to have answered and not to have failed
-    /// since. So neither the beginning nor the end of a partition takes anything down. Tenants never count, or many of them
-    /// could decide about others.
-    fn witnesses(&self, suspect: &ServiceKey, since: Instant) -> Witnesses {
+    /// Records a failure. Returns the `ToolsetConfigs` for which the health changed.
+    fn failed(
+        &mut self,
+        id: &ProbeId,
+        failure: &ProbeFailure,
+        started: Instant,
+        period: Duration,
+    ) -> Vec<NamespacedName> {
+        let Some(target) = self.targets.get_mut(id) else { return Vec::new() };
+        target.failures = target.failures.saturating_add(1);
+        // A Service without the port shows nothing about the network.
+        target.has_endpoints = failure.why != ProbeFailureReason::NoPort;
+        target.last = target.has_endpoints.then(|| (started, has_responded(failure)));
+        let mut witnesses = Witnesses::Confirm;
+        if failure.is_unreachable() || failure.is_reset() {
+            let since = *target.witnesses_since.get_or_insert(started);
+            witnesses = if started - since < least_round(period) {
+                Witnesses::TooFew
+            } else {
+                self.witnesses(&id.key, failure, since)
+            };
+        }
+        let Some(target) = self.targets.get_mut(id) else { return Vec::new() };
+        if witnesses != Witnesses::TooFew {
+            // For the next failure, the other Services must have been probed again.
+            target.witnesses_since = Some(started);
+        }
+        target.each(|one| one.failed(failure.clone(), witnesses))
+    }
+
+    /// What the other Services of Trusted sources show about a failure that the operator's network can cause. A Service
+    /// counts as a witness only if it was probed at `since` or later.
+    ///
+    /// A Service that cannot be reached is at fault if at least half of the witnesses responded, and at least two. A
+    /// Service that closes its connections is at fault unless there are at least two witnesses and more than half of
+    /// them did not respond, as in a mesh that admits no clients from outside. So no Service becomes unhealthy at the
+    /// beginning or at the end of a partition. Services of Tenants never count. Otherwise many of them could outvote
+    /// the others.
+    fn witnesses(&self, suspect: &ServiceKey, failure: &ProbeFailure, since: Instant) -> Witnesses {
         let counts =
-            |id: &ProbeId, target: &Target| id.trust == Trust::Trusted && id.key != *suspect && target.is_asked;
-        let mut others: BTreeMap<&ServiceKey, bool> = BTreeMap::new();
+            |id: &ProbeId, target: &Target| id.trust == Trust::Trusted && id.key != *suspect && target.has_endpoints;
+        let mut others: BTreeMap<&ServiceKey, Option<bool>> = BTreeMap::new();
         for (id, target) in self.targets.iter().filter(|(id, target)| counts(id, target)) {
-            if let Some((_, reached)) = target.last.filter(|(started, _)| *started >= since) {
-                *others.entry(&id.key).or_default() |= reached == Reached::Answered;
+            let answered = others.entry(&id.key).or_default();
+            if let Some((_, responded)) = target.last.filter(|(started, _)| *started >= since) {
+                *answered = Some(answered.unwrap_or_default() || responded);
             }
         }
-        let answered = others.values().filter(|answered| **answered).count();
-        if answered >= others.len().div_ceil(2).max(FEWEST_WITNESSES) { Witnesses::Confirm } else { Witnesses::Doubt }
+        let probed = others.values().flatten().count();
+        let answered = others.values().flatten().filter(|answered| **answered).count();
+        if probed < others.len().min(FEWEST_WITNESSES) {
+            return Witnesses::TooFew;
+        }
+        let half = probed.div_ceil(2);
+        let least = match failure.is_reset() {
+            true if probed < FEWEST_WITNESSES => 0,
+            true => half,
+            false => half.max(FEWEST_WITNESSES),
+        };
+        if answered >= least { Witnesses::Confirm } else { Witnesses::Doubt }
     }
 
     fn unsubscribe(&mut self, config: &NamespacedName, id: &ProbeId) {
@@ -347,7 +360,7 @@ impl Board {
         }
     }
 
-    /// Sets when the next probe of a target is due.
+    /// Sets when the next probe of a target is due. `None` if no probe is due.
     fn schedule(&mut self, id: &ProbeId, at: Option<Instant>) {
         let Some(target) = self.targets.get_mut(id) else { return };
         if let Some(place) = target.place.take() {
@@ -357,47 +370,9 @@ impl Board {
     }
 }
 
-impl Target {
-    fn new(subscribers: BTreeMap<NamespacedName, Hysteresis>) -> Self {
-        Self {
-            subscribers,
-            place: None,
-            running: None,
-            last: None,
-            failures: 0,
-            probes: 0,
-            pinned: None,
-            path: 0,
-            is_asked: true,
-            is_behind: false,
-            seen: None,
-        }
-    }
-
-    /// Changes the health for each `ToolsetConfig`. Returns those for which it changed.
-    fn each(&mut self, mut change: impl FnMut(&mut Hysteresis) -> bool) -> Vec<NamespacedName> {
-        self.subscribers.iter_mut().filter_map(|(config, one)| change(one).then(|| config.clone())).collect()
-    }
-
-    /// The pause before the next probe. It grows only after the Service is unhealthy for every subscriber.
-    fn pause(&self, period: Duration) -> Duration {
-        let is_down = |one: &Hysteresis| matches!(one.state(), Probed::Down(_));
-        if !self.subscribers.values().all(is_down) {
-            return period;
-        }
-        let threshold = self.subscribers.values().map(Hysteresis::failure_threshold).max().unwrap_or_default();
-        let doublings = self.failures.saturating_sub(threshold).min(16);
-        (period * (1 << doublings)).min(LONGEST_PAUSE.max(period))
-    }
-}
-
-/// A pause that is up to a tenth shorter or longer, so that probes that began together do not stay together.
-fn jittered(pause: Duration, id: &ProbeId, number: u64) -> Duration {
-    let mut hasher = DefaultHasher::new();
-    (id, number).hash(&mut hasher);
-    let tenth = pause / 10;
-    let part = u32::try_from(hasher.finish() % 201).unwrap_or_default();
-    pause.saturating_sub(tenth) + tenth * part / 100
+/// The time after which nearly every other Service has been probed again: a period with the shortest pauses.
+fn least_round(period: Duration) -> Duration {
+    period * 9 / 10
 }
 
 #[cfg(test)]

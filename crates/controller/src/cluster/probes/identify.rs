@@ -9,13 +9,13 @@ use detectors::{
 use toolset::identity::{IdentityEvidence, IdentityQuestion, IdentityVerdict};
 
 use super::{
-    attempt::{Asker, LIMITS, NotPinned, host_of, with_answer},
+    attempt::{Asker, LIMITS, NotPinned, with_answer},
     permits::Permit,
     questions::Reply,
 };
 use crate::dial::resolve::Backend;
 
-/// A Service that is asked which product it is.
+/// A Service that gets an identity probe.
 #[derive(Clone, Copy)]
 pub(super) struct Questioned<'a> {
     pub(super) question: &'a IdentityQuestion,
@@ -26,17 +26,25 @@ pub(super) struct Questioned<'a> {
     pub(super) slices: u64,
 }
 
-/// The most addresses that are tried if nobody answers.
+/// The most addresses that are tried if no Pod responds.
 const MOST_ADDRESSES: usize = 3;
 
 impl Asker {
-    /// Asks a Pod of the Service, unless Pods of the same template have answered.
-    pub(super) async fn identity(&self, asked: &Questioned<'_>, answered: BTreeSet<String>, permit: Permit) -> Reply {
+    /// Probes the identity of the Service: one Pod, unless a Pod of the same template has responded before.
+    pub(super) async fn identity(
+        &self,
+        asked: &Questioned<'_>,
+        answered: BTreeSet<String>,
+        mut permit: Permit,
+    ) -> Reply {
         let Questioned { question, number, view, slices } = *asked;
         let pinned = match self.pin(view, question.target.port, None, slices).await {
-            Err(NotPinned::NotAllowed(_)) => return Reply::Nobody,
-            Err(NotPinned::Forbidden(_)) => return Reply::Forbidden,
-            Err(NotPinned::Failed) => return Reply::NotAsked,
+            Err(NotPinned::NotAllowed(why)) => {
+                return Reply::NotAllowed(IdentityEvidence::not_asked(question, &why));
+            }
+            Err(NotPinned::Forbidden(why)) => return Reply::Forbidden(IdentityEvidence::not_asked(question, &why)),
+            Err(NotPinned::NoPort) => return Reply::NoPort,
+            Err(NotPinned::Failed(_)) => return Reply::NotSent,
             Ok(pinned) => pinned,
         };
         let each = |backend: &Backend| {
@@ -44,28 +52,28 @@ impl Asker {
             backend.addresses.iter().map(move |address| (template.clone(), *address)).collect::<Vec<_>>()
         };
         let addresses: Vec<(String, SocketAddr)> = pinned.backends.iter().flat_map(each).take(MOST_ADDRESSES).collect();
-        let (mut permit, mut silent) = (Some(permit), Reply::Nobody);
+        let (mut is_first, mut silent) = (true, Reply::Nobody);
         for (template, address) in addresses {
             if answered.contains(&template) {
-                // The Pods before it have not responded yet, so they are probed again.
+                // If Pods of another template were tried before and did not respond, they are probed again.
                 return if matches!(silent, Reply::Silent(_)) { silent } else { Reply::Same { template } };
             }
-            let (target, host) = (&question.target, host_of(view));
+            let (target, host) = (&question.target, self.host_of(view));
             let of = Identification::of(question.product, target, question.assumed, &host, address.port());
             let Some(mut identification) = of else { return Reply::Nobody };
             while let Some(request) = identification.request() {
-                let permit = match permit.take() {
-                    Some(first) => first,
-                    None => self.permits.wait(&view.key.namespace, crd_types::Trust::Trusted).await,
-                };
+                if is_first {
+                    is_first = false;
+                } else {
+                    permit = self.permits.after(permit).await;
+                }
                 let is_wanted = || self.cluster.probes.questions().runs(question, number);
                 if !self.has_address(view, slices) || !is_wanted() {
-                    return Reply::NotAsked;
+                    return Reply::Outdated;
                 }
                 let Ok(answer) = self.get(address, &host, (request.scheme, &request.path), &LIMITS).await else {
-                    return Reply::NotAsked;
+                    return Reply::NotSent;
                 };
-                drop(permit);
                 with_answer(&answer, |answer| identification.answered(answer));
             }
             let identity = identification.identity();
@@ -74,18 +82,18 @@ impl Asker {
             if !is_silent {
                 return Reply::Answered { template, evidence };
             }
-            silent = Reply::Silent(evidence);
+            silent = Reply::Silent(IdentityEvidence { verdict: IdentityVerdict::Silent, ..evidence });
         }
         silent
     }
 }
 
-/// Whether no Pod responded, so the question can be repeated.
+/// Whether the result is only a failure, so that the probe is repeated.
 fn is_silent(identity: &Identity) -> bool {
     let is_no_answer = match identity.class {
-        // A gateway is often ready before what is behind it.
-        Class::Answered(429 | 500..=599) => true,
-        Class::Refused | Class::Timeout | Class::Unreachable | Class::Reset => identity.scheme.is_none(),
+        // A gateway is often ready before the program behind it, and a busy program can be too slow.
+        Class::Answered(429 | 500..=599) | Class::Timeout => true,
+        Class::Refused | Class::Unreachable | Class::Reset => identity.scheme.is_none(),
         Class::Answered(_) | Class::Unreadable | Class::NoTls => false,
     };
     identity.verdict == Verdict::Unknown && is_no_answer
@@ -101,6 +109,7 @@ fn evidence(question: &IdentityQuestion, identity: Identity) -> IdentityEvidence
     IdentityEvidence {
         product: question.product,
         port: question.target.port,
+        stated: question.stated(),
         verdict,
         scheme,
         path,

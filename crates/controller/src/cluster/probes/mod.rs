@@ -6,8 +6,8 @@
 //!                                                  └── health changed ──► triggers
 //! ```
 //!
-//! One task probes for the whole process, and only while this replica leads. This is the only part of the operator with
-//! a period. A probe that changes nothing triggers nothing.
+//! One task sends all probes of the process, and only while this replica leads. This is the only part of the operator
+//! with a period. A probe with the same result as before triggers nothing.
 //!
 //! A tenant could misuse the operator as a port scanner inside the cluster. So the operator connects only to Pods that
 //! belong to the Service (`dial/`), within a budget (`budget.rs`), and keeps only the class of a response.
@@ -22,6 +22,7 @@ mod pinned;
 mod prober;
 mod questions;
 mod queue;
+mod target;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -30,11 +31,11 @@ use detectors::ServiceKey;
 use tokio::{sync::Notify, time::Instant};
 use toolset::{HealthTarget, Probed, identity::IdentityQuestion};
 
-pub(crate) use self::prober::Prober;
 use self::{board::Board, questions::Questions};
+pub(crate) use self::{prober::Prober, questions::Wait};
 use crate::api::{NamespacedName, fence::Term};
 
-/// What is probed. The workers set what they want, and read what is known.
+/// The probes of this process. The workers set which probes they need, and read the results.
 #[derive(Debug, Default)]
 pub(crate) struct Probes {
     board: Mutex<Board>,
@@ -50,17 +51,19 @@ impl Probes {
         config: &NamespacedName,
         targets: &[HealthTarget],
         settings: Option<&HealthProbe>,
-    ) {
+    ) -> bool {
         let mut board = self.board();
         let is_over = board.term() > Some(term);
         if is_over || targets.is_empty() && !board.knows(config) {
-            return;
+            return false;
         }
         board.lead(Some(term));
         let default = HealthProbe::default();
+        let before = board.without_target(config);
         if board.set(config, targets, settings.unwrap_or(&default), Instant::now()) {
             self.news.notify_one();
         }
+        board.without_target(config) != before
     }
 
     /// Removes all targets of a `ToolsetConfig`.
@@ -71,20 +74,20 @@ impl Probes {
     /// What the probes of a Service show to a `ToolsetConfig` in this term.
     pub(crate) fn state(&self, term: Term, config: &NamespacedName, key: &ServiceKey) -> Probed {
         let board = self.board();
-        if board.term() == Some(term) { board.state(config, key) } else { Probed::Pending }
+        if board.term() == Some(term) { board.state(config, key) } else { Probed::PENDING }
     }
 
-    /// Whether all identity probes of this term have ended.
+    /// Whether every identity probe of this term has a result.
     pub(crate) fn is_quiet(&self, term: Term) -> bool {
         self.questions().is_quiet(term)
     }
 
-    /// Whether the response to a question is missing in this term.
-    pub(crate) fn waits(&self, term: Term, question: &IdentityQuestion) -> bool {
+    /// Why a question has no result in this term yet. `None` if it has a result.
+    pub(crate) fn waits(&self, term: Term, question: &IdentityQuestion) -> Option<Wait> {
         self.questions().waits(term, question)
     }
 
-    /// The EndpointSlices of a Service changed.
+    /// Takes a change of the EndpointSlices of a Service.
     pub(in crate::cluster) fn slices_changed(&self, key: &ServiceKey) {
         let now = Instant::now();
         if self.board().slices_changed(key, now) | self.questions().slices_changed(key, now) {
@@ -92,14 +95,14 @@ impl Probes {
         }
     }
 
-    /// A Service changed that something recognises, or what is known of its Pods did.
+    /// Takes a change of a recognised Service, or of what its Pods show.
     pub(in crate::cluster) fn service_changed(&self, key: &ServiceKey) {
         if self.questions().changed(key) {
             self.news.notify_one();
         }
     }
 
-    /// Other Services may have to be asked, because a list is complete or a ToolsetConfig or a Namespace changed.
+    /// Takes a change that can affect every Service: a list is complete, or a `ToolsetConfig` or a Namespace changed.
     pub(in crate::cluster) fn all_changed(&self) {
         if self.questions().all_changed() {
             self.news.notify_one();

@@ -1,4 +1,4 @@
-//! Permits for requests, as the budget allows them.
+//! Gives out permits for requests, within the budget.
 
 use std::{
     fmt,
@@ -23,11 +23,40 @@ pub(super) struct Permits {
     room: Notify,
 }
 
-/// The permission for one request. It ends when it is dropped.
+/// A probe under way that waits for its next request.
+struct Waiting<'a> {
+    permits: &'a Permits,
+    namespace: &'a Arc<str>,
+    trust: Trust,
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(permits: &'a Permits, namespace: &'a Arc<str>, trust: Trust) -> Self {
+        permits.budget().begin_to_wait(namespace, trust);
+        Self { permits, namespace, trust }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.permits.budget().end_waiting(self.namespace, self.trust);
+        self.permits.room.notify_one();
+    }
+}
+
+/// The permit for one request. Dropping it ends the request.
 pub(super) struct Permit {
     permits: Arc<Permits>,
     namespace: Arc<str>,
     trust: Trust,
+    is_unused: bool,
+}
+
+impl Permit {
+    /// Ends the permit without a request, so that it does not count.
+    pub(super) fn unused(mut self) {
+        self.is_unused = true;
+    }
 }
 
 impl fmt::Debug for Permit {
@@ -38,7 +67,11 @@ impl fmt::Debug for Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.permits.budget().give_back(&self.namespace, self.trust);
+        if self.is_unused {
+            self.permits.budget().give_back_unused(&self.namespace, self.trust);
+        } else {
+            self.permits.budget().give_back(&self.namespace, self.trust);
+        }
         self.permits.freed.notify_waiters();
         self.permits.room.notify_one();
     }
@@ -50,16 +83,20 @@ impl Permits {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The permit for a request that the budget has counted already.
+    /// The permit for a request that was already taken from the budget.
     pub(super) fn taken(self: &Arc<Self>, namespace: Arc<str>, trust: Trust) -> Permit {
-        Permit { permits: self.clone(), namespace, trust }
+        Permit { permits: self.clone(), namespace, trust, is_unused: false }
     }
 
-    /// Waits for a permit.
-    pub(super) async fn wait(self: &Arc<Self>, namespace: &Arc<str>, trust: Trust) -> Permit {
+    /// Ends the permit of one request of a probe, and waits for the permit of its next request.
+    pub(super) async fn after(self: &Arc<Self>, permit: Permit) -> Permit {
+        let (namespace, trust) = (permit.namespace.clone(), permit.trust);
+        // The probe begins to wait before its request ends. Otherwise another probe could start in between.
+        let _waiting = Waiting::begin(self, &namespace, trust);
+        drop(permit);
         loop {
             let freed = self.freed.notified();
-            let taken = self.budget().take(namespace, trust, Instant::now());
+            let taken = self.budget().take(&namespace, trust, Instant::now());
             match taken {
                 Ok(()) => return self.taken(namespace.clone(), trust),
                 Err(Full::Until(at)) => sleep_until(at).await,
@@ -68,7 +105,7 @@ impl Permits {
         }
     }
 
-    /// Waits until a request has ended since the last call.
+    /// Waits until a request ends. Returns at once if a request has ended since the last call.
     pub(super) async fn room(&self) {
         self.room.notified().await;
     }

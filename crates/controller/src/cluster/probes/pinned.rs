@@ -1,4 +1,4 @@
-//! The addresses of a Service, read once and kept until its EndpointSlices change.
+//! The addresses of a Service. They are read once and kept until the EndpointSlices change.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::dial::resolve::Backend;
 /// The addresses of a Service.
 #[derive(Clone, Debug)]
 pub(super) struct Pinned {
-    /// The number of the last change of the EndpointSlices that they come from.
+    /// The number of the last change of the EndpointSlices when the addresses were read.
     pub(super) slices: u64,
     pub(super) backends: Arc<[Backend]>,
 }

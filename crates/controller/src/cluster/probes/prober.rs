@@ -1,9 +1,9 @@
-//! The task that probes.
+//! The task that sends all probes.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use crd_types::Trust;
-use detectors::ServiceKey;
+use detectors::{ServiceKey, ServiceView};
 use kube::Client;
 use rustls::ClientConfig;
 use tokio::{task::JoinSet, time::Instant};
@@ -20,11 +20,12 @@ use tracing::debug;
 
 use super::{
     attempt::{Asked, Asker},
-    board::{Ended, ProbeId, Start},
+    board::{Ended, Start},
     identify::Questioned,
     permits::{Permit, Permits},
     pinned::Pinned,
     questions,
+    target::ProbeId,
 };
 use crate::{
     api::{
@@ -40,7 +41,7 @@ use crate::{
     metrics::{HealthCheck, Metrics},
 };
 
-/// Probes as long as this replica leads.
+/// Sends probes as long as this replica leads.
 pub(crate) struct Prober {
     cluster: Arc<Cluster>,
     triggers: Arc<Triggers>,
@@ -48,14 +49,25 @@ pub(crate) struct Prober {
     client: Client,
     /// The addresses that are never called.
     known: Arc<Known>,
+    cluster_domain: Arc<str>,
     tls: Arc<ClientConfig>,
     leadership: Leadership,
 }
 
-/// The end of a task.
+/// The result of a task that has sent a probe.
 enum Round {
     Health(HealthRound),
     Identity { question: IdentityQuestion, number: u64, reply: questions::Reply },
+}
+
+/// The endpoints of a Service in the index, before the probe reads anything.
+enum EndpointState {
+    /// The index may be outdated, and another Pod may have the addresses now.
+    Outdated,
+    /// No endpoint is serving, so there is no Pod to probe.
+    NoneServing { slices: Option<u64> },
+    /// At least one endpoint is serving.
+    Serving { view: ServiceView, slices: u64 },
 }
 
 struct HealthRound {
@@ -67,14 +79,16 @@ struct HealthRound {
 }
 
 impl Prober {
-    /// Fails if TLS cannot be used.
+    /// Creates the prober.
+    ///
+    /// Fails if TLS cannot be configured.
     pub(crate) fn new(
         (cluster, triggers, metrics): (Arc<Cluster>, Arc<Triggers>, Arc<Metrics>),
         client: Client,
-        known: Arc<Known>,
+        (known, cluster_domain): (Arc<Known>, Arc<str>),
         leadership: Leadership,
     ) -> Result<Self, rustls::Error> {
-        Ok(Self { cluster, triggers, metrics, client, known, tls: tls::unverified()?, leadership })
+        Ok(Self { cluster, triggers, metrics, client, known, cluster_domain, tls: tls::unverified()?, leadership })
     }
 
     /// Runs until it is dropped.
@@ -86,7 +100,7 @@ impl Prober {
             let is_new = self.cluster.probes.board().lead(term);
             let answered = self.cluster.probes.questions().lead(term);
             if is_new || answered.is_some() {
-                // The probes of the last term end here, and so do their permits.
+                // This ends the probes of the last term, and their permits.
                 rounds = JoinSet::new();
                 self.forget_answers(answered.unwrap_or_default());
             }
@@ -108,8 +122,7 @@ impl Prober {
         }
     }
 
-    /// Another replica may have probed other Pods, so the responses of the last term do not count before the Services
-    /// are probed again.
+    /// Removes the responses of the last term from the index, because another replica may have probed other Pods.
     fn forget_answers(&self, services: BTreeSet<ServiceKey>) {
         let mut index = self.cluster.index_mut();
         for key in services {
@@ -117,7 +130,7 @@ impl Prober {
         }
     }
 
-    /// Finds out what has to be asked after a change.
+    /// Determines the questions again after a change.
     fn follow(&self, term: Term) {
         let now = Instant::now();
         let gone = {
@@ -145,8 +158,8 @@ impl Prober {
         self.cluster.trigger(&self.triggers, &changes, now);
     }
 
-    /// What is asked for any `ToolsetConfig`, of these Services or of all. A Service whose Pods have not been read yet
-    /// is asked after that, because they may settle it.
+    /// The questions of all `ToolsetConfigs` about these Services, or about all Services. A Service whose Pods will be
+    /// read has no question before that, because the Pods may already show the product.
     fn all_questions(
         &self,
         term: Term,
@@ -184,7 +197,7 @@ impl Prober {
         health.into_iter().chain(identity).min()
     }
 
-    /// Starts what is due and for which there is room. What has been due for longer comes first.
+    /// Starts all due probes that the budget allows. The probe that has been due for the longest time comes first.
     fn start(&self, permits: &Arc<Permits>, rounds: &mut JoinSet<Round>) {
         loop {
             let now = Instant::now();
@@ -207,23 +220,21 @@ impl Prober {
         let Some(start) = self.cluster.probes.board().start(&mut permits.budget(), now) else { return false };
         let Start { id, number, pinned, path } = start;
         let permit = permits.taken(id.key.namespace.clone(), id.trust);
-        if !self.cluster.slices_are_synced(&id.key.namespace) {
-            // What is known of its addresses may be outdated, and another Pod may have them by now.
-            self.end_health(HealthRound { id, number, began: now, ended: Ended::NotAsked, pinned: None });
-            return true;
-        }
-        let seen = {
-            let index = self.cluster.index();
-            index.service(&id.key).map(|service| service.view.clone()).zip(index.slices_changed_at(&id.key))
-        };
-        match seen {
-            Some((view, slices)) => {
+        match self.endpoint_state(&id.key) {
+            EndpointState::Serving { view, slices } => {
                 self.cluster.probes.board().saw(&id, Some(slices));
                 let asked = Asked { id, number, view, slices, pinned, path };
                 rounds.spawn(self.asker(permits).round(asked, permit));
             }
-            // It has no EndpointSlices, so there is no Pod to probe.
-            None => self.end_health(HealthRound { id, number, began: now, ended: Ended::NoEndpoints, pinned: None }),
+            EndpointState::NoneServing { slices } => {
+                permit.unused();
+                self.cluster.probes.board().saw(&id, slices);
+                self.end_health(HealthRound { id, number, began: now, ended: Ended::NoEndpoints, pinned: None });
+            }
+            EndpointState::Outdated => {
+                permit.unused();
+                self.end_health(HealthRound { id, number, began: now, ended: Ended::NotSent(None), pinned: None });
+            }
         }
         true
     }
@@ -233,42 +244,63 @@ impl Prober {
         let start = self.cluster.probes.questions().start(&mut permits.budget(), now);
         let Some((question, number, answered)) = start else { return false };
         let permit = permits.taken(question.key.namespace.clone(), Trust::Trusted);
-        if !self.cluster.slices_are_synced(&question.key.namespace) {
-            self.end_identity(&question, number, questions::Reply::NotAsked);
-            return true;
+        match self.endpoint_state(&question.key) {
+            EndpointState::Serving { view, slices } => {
+                self.cluster.probes.questions().saw(&question, Some(slices));
+                let asker = self.asker(permits);
+                rounds.spawn(async move {
+                    let service = Questioned { question: &question, number, view: &view, slices };
+                    let reply = asker.identity(&service, answered, permit).await;
+                    Round::Identity { question, number, reply }
+                });
+            }
+            EndpointState::NoneServing { slices } => {
+                permit.unused();
+                self.cluster.probes.questions().saw(&question, slices);
+                self.end_identity(&question, number, questions::Reply::Nobody);
+            }
+            EndpointState::Outdated => {
+                permit.unused();
+                self.end_identity(&question, number, questions::Reply::Outdated);
+            }
         }
-        let seen = {
-            let index = self.cluster.index();
-            index.service(&question.key).map(|service| service.view.clone()).zip(index.slices_changed_at(&question.key))
-        };
-        let Some((view, slices)) = seen else {
-            self.end_identity(&question, number, questions::Reply::Nobody);
-            return true;
-        };
-        self.cluster.probes.questions().saw(&question, Some(slices));
-        let asker = self.asker(permits);
-        rounds.spawn(async move {
-            let service = Questioned { question: &question, number, view: &view, slices };
-            let reply = asker.identity(&service, answered, permit).await;
-            Round::Identity { question, number, reply }
-        });
         true
+    }
+
+    /// The endpoints of a Service in the index.
+    fn endpoint_state(&self, key: &ServiceKey) -> EndpointState {
+        if !self.cluster.slices_are_synced(&key.namespace) {
+            return EndpointState::Outdated;
+        }
+        let index = self.cluster.index();
+        let slices = index.slices_changed_at(key);
+        match (index.service(key), slices) {
+            (Some(service), Some(slices)) if index.readiness(key).serving => {
+                EndpointState::Serving { view: service.view.clone(), slices }
+            }
+            _ => EndpointState::NoneServing { slices },
+        }
     }
 
     fn asker(&self, permits: &Arc<Permits>) -> Asker {
         let (client, tls, known) = (self.client.clone(), self.tls.clone(), self.known.clone());
-        Asker { cluster: self.cluster.clone(), client, tls, permits: permits.clone(), known }
+        let (cluster, cluster_domain) = (self.cluster.clone(), self.cluster_domain.clone());
+        Asker { cluster, client, tls, permits: permits.clone(), known, cluster_domain }
     }
 
-    /// Takes the end of a health probe.
+    /// Records the end of a health probe.
     fn end_health(&self, round: HealthRound) {
         let (now, HealthRound { id, number, began, ended, pinned }) = (Instant::now(), round);
         let result = match &ended {
             Ended::There { .. } => Some(HealthCheck::Success),
-            Ended::Failed(failure) if failure.is_unreachable => Some(HealthCheck::Unreachable),
-            Ended::Failed(_) => Some(HealthCheck::Failure),
+            // A Tenant must not be able to cause the alert about the operator's network, or to prevent it.
+            Ended::Failed(failure) if failure.is_unreachable() => Some(match id.trust {
+                Trust::Trusted => HealthCheck::Unreachable,
+                Trust::Tenant => HealthCheck::UnreachableTenant,
+            }),
+            Ended::Failed(_) | Ended::NoPort(_) => Some(HealthCheck::Failure),
             Ended::NotAllowed(_) => Some(HealthCheck::NotAllowed),
-            Ended::NoEndpoints | Ended::NotAsked => None,
+            Ended::NoEndpoints | Ended::NotSent(_) => None,
         };
         if let Some(result) = result {
             self.metrics.health_checked(id.product, result, now - began);
@@ -279,13 +311,13 @@ impl Prober {
         self.trigger(&changed, now);
     }
 
-    /// Takes the end of a question.
+    /// Records the end of an identity probe.
     fn end_identity(&self, question: &IdentityQuestion, number: u64, reply: questions::Reply) {
         let (now, key) = (Instant::now(), &question.key);
         debug!(namespace = %key.namespace, name = %key.name, result = ?reply, "probed the identity of the Service");
         let answers = self.cluster.probes.questions().end(question, number, reply, now);
         let change = answers.and_then(|answers| self.cluster.index_mut().apply_identity(key, answers));
-        // A Service that no longer waits can enter the output.
+        // A Service whose question is settled can enter the output.
         let settled = self.cluster.probes.questions().take_settled();
         let settled = settled.into_iter().map(|key| Change::Identity { key });
         let changes: Vec<Change> = change.into_iter().chain(settled).collect();

@@ -1,4 +1,4 @@
-//! Which Services get identity probes, when, and which have responded. Pure.
+//! Keeps the questions of identity probes: which Services are probed, when, and what they have responded. Pure.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,7 +8,7 @@ use std::{
 use crd_types::Trust;
 use detectors::{Product, ServiceKey};
 use tokio::time::Instant;
-use toolset::identity::{IdentityEvidence, IdentityQuestion};
+use toolset::identity::{IdentityEvidence, IdentityQuestion, IdentityVerdict, Stated};
 
 use super::{
     budget::Budget,
@@ -16,49 +16,76 @@ use super::{
 };
 use crate::api::fence::Term;
 
-/// The pause after the first request without a response. It doubles after each further one.
+/// The pause after the first probe without a response. It doubles after each further probe without a response.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
-/// The longest pause.
+/// The longest pause after a probe without a response.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// The most templates of Pods of a Service whose responses are kept. A rollout has two.
 const MOST_TEMPLATES: usize = 4;
 
-/// A question: the Service, the product that it is taken for, and the port.
-pub(super) type QuestionId = (ServiceKey, Product, u16);
+/// The identity of a question: the Service, the product that the Service seems to be, the port, and what a `ToolsetConfig`
+/// states about the endpoint.
+pub(super) type QuestionId = (ServiceKey, Product, u16, Stated);
+
+/// What a Service waits for before it can enter the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// The budget, which determines when the Service is probed.
+    Turn,
+    /// The API server, which must first return the addresses of the Pods. This can take any time.
+    Pods {
+        /// When it first failed to do so. `None` if it was not asked yet.
+        since: Option<Instant>,
+    },
+}
 
 /// How a question ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reply {
     /// Pods of this template responded.
     Answered { template: String, evidence: IdentityEvidence },
-    /// Pods of this template have responded before.
+    /// Pods of this template have responded to an earlier probe.
     Same { template: String },
-    /// No Pod responded. The text is for people.
+    /// No Pod responded.
     Silent(IdentityEvidence),
-    /// There is no Pod that may be probed.
+    /// There is no Pod to probe.
     Nobody,
-    /// The operator is not allowed to read the addresses.
-    Forbidden,
+    /// The operator must not probe the Pods. The evidence contains the reason.
+    NotAllowed(IdentityEvidence),
+    /// The operator is not allowed to read the addresses. The evidence contains the reason.
+    Forbidden(IdentityEvidence),
     /// The API server did not return the addresses.
-    NotAsked,
+    NotSent,
+    /// The Pods or the question changed before a request was sent.
+    Outdated,
+    /// The serving endpoints do not have the port.
+    NoPort,
 }
 
+/// The state of a question.
 #[derive(Debug)]
 struct Case {
     question: IdentityQuestion,
+    /// When the next probe is due.
     place: Option<Place>,
-    /// The number of the question under way.
+    /// The number of the probe under way.
     running: Option<u64>,
-    /// The responses of the Pods of each template, the latest last.
+    /// What the Pods of each template have responded. The latest response comes last.
     answered: Vec<(String, IdentityEvidence)>,
-    /// What counts.
+    /// The evidence that counts now.
     evidence: Option<IdentityEvidence>,
-    /// Whether there was a response in this term, or none is expected.
+    /// Whether a probe of this term has a result, so that the Service no longer waits.
     is_settled: bool,
+    /// Since when the API server does not return the addresses.
+    api_failed: Option<Instant>,
+    /// Whether the last probe found no endpoint with the port.
+    lacks_port: bool,
+    /// The number of probes without a response in a row.
     failures: u32,
-    is_behind: bool,
-    /// The number of the last change of its EndpointSlices that a question has seen. `None` if it has seen none.
+    /// Whether the EndpointSlices changed while a probe was under way.
+    slices_changed_meanwhile: bool,
+    /// The number of the last change of the EndpointSlices that a probe has seen. `None` if no probe has seen one.
     seen: Option<u64>,
 }
 
@@ -66,21 +93,22 @@ struct Case {
 #[derive(Debug, Default)]
 pub(super) struct Questions {
     term: Option<Term>,
-    /// Whether a `ToolsetConfig` wants Services to be asked.
+    /// Whether a `ToolsetConfig` enables identity probes.
     is_wanted: bool,
-    /// Which questions there are has to be found out again, for all Services or for these.
+    /// Whether the questions of all Services must be determined again.
     all: bool,
+    /// The Services whose questions must be determined again.
     changed: BTreeSet<ServiceKey>,
     cases: BTreeMap<QuestionId, Case>,
     queue: Queue<QuestionId>,
     started: u64,
-    /// The Services whose questions are settled since this was taken last.
+    /// The Services with a question that was settled since the last [`Self::take_settled`].
     settled: BTreeSet<ServiceKey>,
 }
 
 impl Questions {
-    /// Begins a term, or ends the last one. Returns the Services that had responded, if this is new. Their responses no
-    /// longer count, because another replica may have probed other Pods.
+    /// Begins a term, or ends the last term. Removes all questions. If the term changed, returns their Services: the
+    /// old responses no longer count, because another replica may have probed other Pods.
     pub(super) fn lead(&mut self, term: Option<Term>) -> Option<BTreeSet<ServiceKey>> {
         if self.term == term {
             return None;
@@ -90,10 +118,12 @@ impl Questions {
         Some(before)
     }
 
+    /// Records that the questions of a Service must be determined again. Returns whether this is new.
     pub(super) fn changed(&mut self, key: &ServiceKey) -> bool {
         self.term.is_some() && self.is_wanted && !self.all && self.changed.insert(key.clone())
     }
 
+    /// Records that the questions of all Services must be determined again. Returns whether this is new.
     pub(super) fn all_changed(&mut self) -> bool {
         self.term.is_some() && !std::mem::replace(&mut self.all, true)
     }
@@ -103,13 +133,13 @@ impl Questions {
         self.is_wanted = is_wanted;
     }
 
-    /// The changes since the last call. `None` means that everything may have changed.
+    /// The Services that changed since the last call. `None` means all Services.
     pub(super) fn take_changes(&mut self) -> Option<BTreeSet<ServiceKey>> {
         let changed = std::mem::take(&mut self.changed);
         (!std::mem::take(&mut self.all)).then_some(changed)
     }
 
-    /// Whether nothing waits for a response in this term.
+    /// Whether every question of this term is settled.
     pub(super) fn is_quiet(&self, term: Term) -> bool {
         self.term == Some(term)
             && !self.all
@@ -117,13 +147,17 @@ impl Questions {
             && self.cases.values().all(|case| case.is_settled)
     }
 
-    /// Whether the response to a question is missing in this term.
-    pub(super) fn waits(&self, term: Term, question: &IdentityQuestion) -> bool {
-        self.term != Some(term) || self.cases.get(&id_of(question)).is_none_or(|case| !case.is_settled)
+    /// What a question waits for in this term. `None` if it is settled.
+    pub(super) fn waits(&self, term: Term, question: &IdentityQuestion) -> Option<Wait> {
+        match self.cases.get(&id_of(question)).filter(|_| self.term == Some(term)) {
+            Some(case) if case.is_settled => None,
+            Some(Case { api_failed: None, .. }) => Some(Wait::Turn),
+            case => Some(Wait::Pods { since: case.and_then(|case| case.api_failed) }),
+        }
     }
 
-    /// Sets what is asked of these Services, or of all. Returns the Services whose answers changed because a question
-    /// is gone.
+    /// Sets the questions of these Services, or of all Services. Returns the Services of removed questions, because
+    /// their evidence changed.
     pub(super) fn set(
         &mut self,
         services: Option<&BTreeSet<ServiceKey>>,
@@ -144,7 +178,7 @@ impl Questions {
             if known == Some(true) {
                 continue;
             }
-            // With another scheme or path, an earlier response does not apply.
+            // A response to the old question does not apply to another scheme or path.
             let before = self.cases.remove(&id);
             if let Some(place) = before.and_then(|case| case.place) {
                 self.queue.remove(place, &id);
@@ -155,15 +189,16 @@ impl Questions {
         gone.into_iter().map(|(key, ..)| key).collect()
     }
 
-    /// The EndpointSlices of a Service changed, so other Pods may have to be asked. Returns whether it has a question.
+    /// Takes a change of the EndpointSlices of a Service, after which other Pods may have to be probed. Returns whether
+    /// the Service has a question.
     pub(super) fn slices_changed(&mut self, key: &ServiceKey, now: Instant) -> bool {
         let ids: Vec<QuestionId> = self.cases.keys().filter(|(of, ..)| of == key).cloned().collect();
         for id in &ids {
             let Some(case) = self.cases.get_mut(id) else { continue };
             case.failures = 0;
-            // Who was not there to be asked may be there now.
-            case.is_settled &= case.evidence.is_some();
-            case.is_behind |= case.running.is_some();
+            // The Service may have a Pod now that may be probed.
+            case.is_settled &= case.was_asked();
+            case.slices_changed_meanwhile |= case.running.is_some();
             if case.running.is_none() {
                 self.schedule(id, Some(now));
             }
@@ -171,17 +206,18 @@ impl Questions {
         !ids.is_empty()
     }
 
+    /// When the next probe can start, if nothing changes before.
     pub(super) fn next_due(&self, budget: &Budget, now: Instant) -> Option<Instant> {
         self.queue.next_due(budget, now)
     }
 
-    /// Since when the question is due that would start now.
+    /// The time since which the next probe has been due. `None` if no probe can start now.
     pub(super) fn due_since(&self, budget: &Budget, now: Instant) -> Option<Instant> {
         self.queue.first(budget, now).map(|(since, _)| since)
     }
 
-    /// Starts the question that is due first and for which there is room, and takes the room. Also returns the templates of
-    /// the Pods that have answered it.
+    /// Starts the first due probe that the budget allows, and takes its request from the budget. Returns the question,
+    /// the number of the probe, and the templates whose Pods have already responded.
     pub(super) fn start(
         &mut self,
         budget: &mut Budget,
@@ -192,25 +228,25 @@ impl Questions {
         self.schedule(&id, None);
         self.started += 1;
         let case = self.cases.get_mut(&id)?;
-        (case.running, case.is_behind) = (Some(self.started), false);
+        (case.running, case.slices_changed_meanwhile) = (Some(self.started), false);
         let answered = case.answered.iter().map(|(template, _)| template.clone()).collect();
         Some((case.question.clone(), self.started, answered))
     }
 
-    /// Whether a question is still asked.
+    /// Whether the probe with this number is still under way.
     pub(super) fn runs(&self, question: &IdentityQuestion, number: u64) -> bool {
         self.cases.get(&id_of(question)).is_some_and(|case| case.running == Some(number))
     }
 
-    /// Records up to which change of the EndpointSlices the question under way has seen them.
+    /// Records the last change of the EndpointSlices that the probe under way has seen.
     pub(super) fn saw(&mut self, question: &IdentityQuestion, slices: Option<u64>) {
         if let Some(case) = self.cases.get_mut(&id_of(question)) {
             case.seen = slices;
         }
     }
 
-    /// Asks again where the EndpointSlices are not those that the last question has seen. A list does not tell which
-    /// EndpointSlices changed.
+    /// Probes the Services again whose EndpointSlices have changed since their last probe. It compares all of them,
+    /// because a list does not show which EndpointSlices changed.
     pub(super) fn slices_listed(&mut self, slices: impl Fn(&ServiceKey) -> Option<u64>, now: Instant) {
         let differ = |(id, case): &(&QuestionId, &Case)| case.running.is_none() && case.seen != slices(&id.0);
         let keys: BTreeSet<ServiceKey> = self.cases.iter().filter(differ).map(|(id, _)| id.0.clone()).collect();
@@ -219,7 +255,7 @@ impl Questions {
         }
     }
 
-    /// Takes the end of a question. Returns all answers of the Service, if they may be news.
+    /// Records the end of a probe. Returns all evidence about the Service, if the index may need it.
     pub(super) fn end(
         &mut self,
         question: &IdentityQuestion,
@@ -230,11 +266,18 @@ impl Questions {
         let id = id_of(question);
         let case = self.cases.get_mut(&id)?;
         case.running.take_if(|running| *running == number)?;
-        let is_behind = std::mem::take(&mut case.is_behind);
+        let slices_changed_meanwhile = std::mem::take(&mut case.slices_changed_meanwhile);
         let before = case.evidence.clone();
-        // The index drops the answers of a Service that changes.
+        // The index drops the evidence of a Service that changes, so the same evidence can be needed again.
         let is_answer = matches!(reply, Reply::Answered { .. } | Reply::Same { .. });
-        let is_api = reply == Reply::NotAsked;
+        let lacked_port = std::mem::take(&mut case.lacks_port);
+        let is_first_without_port = reply == Reply::NoPort && !lacked_port;
+        let is_open = is_first_without_port || matches!(reply, Reply::NotSent | Reply::Outdated);
+        if reply == Reply::NotSent {
+            case.api_failed.get_or_insert(now);
+        } else if !is_open {
+            case.api_failed = None;
+        }
         let again = match reply {
             Reply::Answered { template, evidence } => {
                 case.failures = 0;
@@ -247,35 +290,50 @@ impl Questions {
                 case.evidence = known.map(|(_, evidence)| evidence.clone()).or(case.evidence.take());
                 None
             }
-            Reply::Nobody => None,
-            Reply::Forbidden => Some(LONGEST_PAUSE),
+            // After a change of the Service, its EndpointSlices can be outdated for a moment.
+            Reply::NoPort if is_first_without_port => {
+                (case.seen, case.lacks_port) = (None, true);
+                Some(FIRST_PAUSE / 2)
+            }
+            // A Pod that must not be probed can be missing for a moment, so the reason stays.
+            Reply::Nobody | Reply::NoPort => None,
+            Reply::NotAllowed(evidence) => {
+                case.was_not_asked(evidence);
+                None
+            }
+            Reply::Forbidden(evidence) => {
+                case.was_not_asked(evidence);
+                Some(LONGEST_PAUSE)
+            }
             Reply::Silent(evidence) => {
-                // The responses of other Pods count until these Pods respond.
-                case.evidence.get_or_insert(evidence);
+                // Responses of earlier Pods count until the current Pods respond.
+                if !case.was_asked() {
+                    case.evidence = Some(evidence);
+                }
                 case.failures = case.failures.saturating_add(1);
                 Some((FIRST_PAUSE * (1 << (case.failures - 1).min(6))).min(LONGEST_PAUSE))
             }
-            Reply::NotAsked => {
+            Reply::NotSent | Reply::Outdated => {
                 case.seen = None;
                 Some(FIRST_PAUSE / 2)
             }
         };
-        if !is_api && !std::mem::replace(&mut case.is_settled, true) {
+        if !is_open && !std::mem::replace(&mut case.is_settled, true) {
             self.settled.insert(id.0.clone());
         }
         let changes = is_answer || case.evidence != before;
-        let at = if is_behind { Some(now) } else { again.map(|pause| now + pause) };
+        let at = if slices_changed_meanwhile { Some(now) } else { again.map(|pause| now + pause) };
         self.schedule(&id, at);
         changes.then(|| self.answers(&id.0))
     }
 
-    /// All answers of a Service.
+    /// All evidence about a Service.
     pub(super) fn answers(&self, key: &ServiceKey) -> Vec<IdentityEvidence> {
         let of_service = self.cases.iter().filter(|((of, ..), _)| of == key);
         of_service.filter_map(|(_, case)| case.evidence.clone()).collect()
     }
 
-    /// The Services that no longer wait, since the last call. They can enter the output now.
+    /// The Services with a question that was settled since the last call. They can enter the output now.
     pub(super) fn take_settled(&mut self) -> BTreeSet<ServiceKey> {
         std::mem::take(&mut self.settled)
     }
@@ -298,12 +356,27 @@ impl Case {
             answered: Vec::new(),
             evidence: None,
             is_settled: false,
+            api_failed: None,
+            lacks_port: false,
             failures: 0,
-            is_behind: false,
+            slices_changed_meanwhile: false,
             seen: None,
         }
     }
 
+    /// Whether the evidence comes from requests.
+    fn was_asked(&self) -> bool {
+        self.evidence.as_ref().is_some_and(|known| known.verdict != IdentityVerdict::NotProbed)
+    }
+
+    /// Records why no request was sent, unless an earlier response has proved something.
+    fn was_not_asked(&mut self, evidence: IdentityEvidence) {
+        if self.evidence.as_ref().is_none_or(IdentityEvidence::shows_nothing) {
+            self.evidence = Some(evidence);
+        }
+    }
+
+    /// Records what Pods of a template have responded.
     fn answer(&mut self, template: String, evidence: IdentityEvidence) {
         self.answered.retain(|(one, _)| *one != template);
         if self.answered.len() == MOST_TEMPLATES {
@@ -315,7 +388,7 @@ impl Case {
 }
 
 fn id_of(question: &IdentityQuestion) -> QuestionId {
-    (question.key.clone(), question.product, question.target.port)
+    (question.key.clone(), question.product, question.target.port, question.stated())
 }
 
 #[cfg(test)]

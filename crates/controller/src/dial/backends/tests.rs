@@ -73,7 +73,7 @@ fn addresses(slices: &[BackendSlice], pod: &BackendPod) -> Result<Vec<String>, P
     found.map(|found| found.iter().map(ToString::to_string).collect())
 }
 
-/// What is ignored of a slice, if no Pod is left.
+/// Why the slice is ignored, if no Pod is left.
 fn ignored(changes: &[(&str, Value)]) -> Vec<Ignored> {
     let view = view(&json!("web"));
     let found = candidates(&view, port_numbered(&view, 80).unwrap(), &[slice(changes)], BackendEndpoint::is_serving);
@@ -82,7 +82,7 @@ fn ignored(changes: &[(&str, Value)]) -> Vec<Ignored> {
 }
 
 #[test]
-fn only_slices_that_the_controller_made_for_the_present_service_count() {
+fn only_slices_that_the_controller_created_for_the_current_service_count() {
     for (pointer, value, expected) in [
         ("/metadata/labels", json!({}), vec![Ignored::NotManaged]),
         ("/metadata/labels/endpointslice.kubernetes.io~1managed-by", json!("me"), vec![Ignored::NotManaged]),
@@ -109,13 +109,13 @@ fn only_slices_that_the_controller_made_for_the_present_service_count() {
 }
 
 #[test]
-fn a_pod_with_two_families_is_called_at_both_in_its_own_order() {
+fn a_pod_with_two_ip_families_is_called_at_both_addresses_in_its_own_order() {
     let v6 = slice(&[("/addressType", json!("IPv6")), ("/endpoints/0/addresses", json!(["fd00::3"]))]);
     let both = [v6, slice(&[])];
     assert_eq!(addresses(&both, &pod(&[])).unwrap(), ["10.1.2.3:8080", "[fd00::3]:8080"]);
     let v6_first = pod(&[("/status/podIPs", json!([{"ip": "fd00::3"}, {"ip": "10.1.2.3"}]))]);
     assert_eq!(addresses(&both, &v6_first).unwrap(), ["[fd00::3]:8080", "10.1.2.3:8080"]);
-    // An address that two slices list is called once.
+    // The operator calls an address once, even if two slices list it.
     assert_eq!(addresses(&[slice(&[]), slice(&[])], &pod(&[])).unwrap(), ["10.1.2.3:8080"]);
 }
 
@@ -174,7 +174,7 @@ fn a_named_port_is_that_of_a_container_or_of_a_sidecar() {
 }
 
 #[test]
-fn a_pod_that_was_replaced_or_is_deleted_is_another_one() {
+fn a_pod_that_was_replaced_or_is_being_deleted_is_not_the_candidate() {
     let view = view(&json!(8080));
     let found = candidates(&view, port_numbered(&view, 80).unwrap(), &[slice(&[])], |_| true);
     assert!(found.pods[0].is(&pod(&[])));
@@ -213,12 +213,12 @@ const ADDRESSES: [&str; 19] = [
     "evil.example",
 ];
 
-/// The usual value most of the time, so that most of what is generated is nearly right.
+/// Mostly the usual value, so that most generated cases are nearly valid.
 fn mostly<const N: usize>(usual: &Value, others: &[Value; N]) -> impl Strategy<Value = Value> + use<N> {
     prop_oneof![20 => Just(usual.clone()), 1 => select(others.to_vec())]
 }
 
-/// The addresses of the Pod, and often the same unusual one, so that a slice and a Pod agree on it.
+/// An address of the Pod, or often the same unusual address, so that a slice and a Pod agree on it.
 fn address(unusual: &'static str) -> impl Strategy<Value = Value> {
     prop_oneof![12 => Just("10.1.2.3"), 6 => Just("fd00::3"), 4 => Just(unusual), 1 => select(ADDRESSES.to_vec())]
         .prop_map(Value::from)

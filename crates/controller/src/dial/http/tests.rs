@@ -8,7 +8,7 @@ use tokio::{
 
 use super::*;
 
-/// Long enough that a limit of bytes ends the request and not this.
+/// Long enough that a limit of bytes ends the request, and not the time.
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_secs(1);
 /// The limits of a probe.
@@ -17,9 +17,9 @@ const LIMITS: Limits = Limits { connect: LONG, total: LONG, head: 16 * 1024, hea
 /// How a server behaves.
 #[derive(Clone)]
 struct Behaviour {
-    /// It sends this once.
+    /// The server sends these bytes once.
     first: Vec<u8>,
-    /// Then it sends this until nobody reads it.
+    /// Then the server sends these bytes until nobody reads them.
     then: Vec<u8>,
     pause: Duration,
     end: End,
@@ -125,10 +125,10 @@ async fn body_end(total: Duration, behaviour: Behaviour) -> BodyEnd {
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 
 #[tokio::test]
-async fn a_request_says_nothing_but_the_path_the_host_and_who_asks() {
+async fn a_request_contains_only_the_path_the_usual_headers_and_those_of_the_caller() {
     let server = Server::new(sends("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx: y\r\n\r\nok")).await;
     let mut asked = server.get("/api/v1/query?query=1", &LIMITS);
-    // What is decided here is not the caller's.
+    // The caller cannot replace these headers, except the last one.
     asked.headers.insert(header::HOST, HeaderValue::from_static("evil.example"));
     asked.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
     asked.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
@@ -231,7 +231,7 @@ async fn a_body_that_does_not_end_in_time_is_cut() {
 }
 
 #[tokio::test]
-async fn what_surrounds_a_chunk_is_not_read_without_an_end() {
+async fn the_bytes_around_chunks_count_towards_the_limit() {
     let x = |text: &str| text.repeat(1024);
     for (what, first, then) in [
         ("zeros before the size", String::new(), x("0")),
@@ -306,7 +306,7 @@ async fn skipped_responses_and_a_head_in_pieces_are_read() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_a_failure() {
+async fn a_response_that_is_not_http_is_a_failure() {
     for text in [
         "<html>hello</html>",
         "hello",
@@ -334,7 +334,7 @@ async fn a_server_that_speaks_first_is_not_http() {
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_without_a_byte_differs_from_one_that_breaks() {
+async fn a_connection_that_ends_before_the_first_byte_is_reset_and_later_it_is_broken() {
     for (what, behaviour, expected) in [
         ("closed", sends(""), Failure::Reset),
         ("reset", sends("").end(End::Reset), Failure::Reset),
@@ -348,7 +348,7 @@ async fn a_connection_that_ends_without_a_byte_differs_from_one_that_breaks() {
 }
 
 #[tokio::test]
-async fn a_port_without_a_server_refuses() {
+async fn a_port_without_a_server_refuses_the_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -357,12 +357,12 @@ async fn a_port_without_a_server_refuses() {
 }
 
 #[tokio::test]
-async fn a_connection_that_nobody_accepts_is_not_a_missing_response() {
+async fn a_connection_that_nobody_accepts_is_a_connect_timeout() {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
-    // The kernel accepts some, until its queue is full.
+    // The kernel accepts connections until its queue is full.
     let mut waiting = Vec::new();
     while let Ok(stream) = connector::connect(address, SHORT).await {
         waiting.push(stream);
@@ -374,8 +374,8 @@ async fn a_connection_that_nobody_accepts_is_not_a_missing_response() {
 }
 
 #[test]
-fn the_kinds_of_a_missing_connection_are_told_apart() {
-    // The numbers of Linux.
+fn the_errors_of_a_connection_are_told_apart() {
+    // The error numbers of Linux.
     for (code, expected) in [
         (111, Failure::Refused),
         (110, Failure::ConnectTimeout),

@@ -11,7 +11,7 @@ use tower::service_fn;
 
 use super::*;
 
-/// An API server that answers every request like this, and how often it was asked.
+/// An API server that gives every request this answer, and the number of requests.
 fn answering(status: u16, body: &Value) -> (Client, Arc<AtomicUsize>) {
     let (body, asked) = (body.to_string(), Arc::new(AtomicUsize::new(0)));
     let count = asked.clone();
@@ -43,7 +43,7 @@ async fn the_api_server_in_every_spelling_and_the_operator_itself_are_never_call
 }
 
 #[tokio::test]
-async fn without_the_addresses_of_the_api_server_nothing_is_known() {
+async fn without_the_addresses_of_the_api_server_the_lookup_fails() {
     let status = json!({"kind": "Status", "code": 403, "reason": "Forbidden", "message": "no"});
     let error = reserved(&answering(403, &status).0, &at("https://10.96.0.1")).await.unwrap_err();
     assert_eq!(
@@ -92,7 +92,7 @@ fn this_machine_has_a_loopback_address() {
 }
 
 #[test]
-fn the_own_address_towards_another_one_is_known_without_a_packet() {
+fn the_source_address_towards_another_address_is_found_without_a_packet() {
     // Nothing listens there.
     assert_eq!(source_towards(IpAddr::V4(Ipv4Addr::LOCALHOST)), Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
 }
@@ -110,7 +110,7 @@ async fn the_api_servers_address_is_that_of_the_url() {
 }
 
 #[tokio::test]
-async fn without_the_api_servers_address_nothing_is_known() {
+async fn a_name_of_the_api_server_that_cannot_be_resolved_is_an_error() {
     for (url, expected) in [("https://nosuch.invalid:443", "nosuch.invalid"), ("nonsense", "nonsense")] {
         assert_eq!(api_server_addresses(url).await, Err(expected.to_owned()));
     }

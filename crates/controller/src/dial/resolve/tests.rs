@@ -13,7 +13,7 @@ use tower::service_fn;
 use super::*;
 use crate::dial::address::parse;
 
-/// An API server with these slices and Pods. Of a Pod it can also have a status code.
+/// An API server with these slices and Pods. Instead of a Pod, it can return a status code.
 #[derive(Default)]
 struct World {
     slices: Vec<Value>,
@@ -116,7 +116,7 @@ async fn the_serving_pods_are_found_in_order_and_no_more_are_read_than_allowed()
 }
 
 #[tokio::test]
-async fn a_template_is_its_hash_or_the_pod_itself() {
+async fn the_template_is_a_hash_in_the_labels_or_the_uid_of_the_pod() {
     for (labels, expected) in [
         (json!({"app": "a", "controller-revision-hash": "s-1"}), "s-1"),
         (json!({"app": "a", "controller-revision-hash": "s-1", "pod-template-hash": "5d4f"}), "5d4f"),
@@ -128,7 +128,7 @@ async fn a_template_is_its_hash_or_the_pod_itself() {
 }
 
 #[tokio::test]
-async fn pods_that_may_not_be_called_are_left_out_if_there_is_another() {
+async fn pods_that_must_not_be_called_are_left_out_if_another_pod_may_be_called() {
     let world = World::with(&["a", "b"]).set("a", "/spec/hostNetwork", json!(true));
     assert_eq!(world.uids().await.unwrap(), ["of b"]);
     let world = world.set("b", "/metadata/labels", json!({}));
@@ -138,7 +138,7 @@ async fn pods_that_may_not_be_called_are_left_out_if_there_is_another() {
 }
 
 #[tokio::test]
-async fn without_the_right_to_get_pods_nothing_is_called() {
+async fn without_the_permission_to_get_pods_no_pod_is_called() {
     let mut world = World::with(&["a", "b"]);
     world.pods.insert("a", json!(403));
     assert_eq!(world.uids().await, Err(Unresolved::NotAllowed(NotAllowed::Forbidden)));
@@ -146,7 +146,7 @@ async fn without_the_right_to_get_pods_nothing_is_called() {
 }
 
 #[tokio::test]
-async fn what_the_api_server_does_not_answer_is_asked_again() {
+async fn a_failure_of_the_api_server_is_not_a_prohibition() {
     for (code, expected) in [(500, Cause::Unavailable), (429, Cause::Throttled)] {
         let mut world = World::with(&["a", "b"]);
         world.pods.insert("b", json!(code));
@@ -164,7 +164,7 @@ async fn pods_that_were_replaced_meanwhile_are_left_out() {
 }
 
 #[tokio::test]
-async fn a_service_that_leads_elsewhere_is_not_even_read() {
+async fn without_a_selector_or_a_tcp_port_the_endpointslices_are_not_read() {
     for (service, expected) in [
         (json!({"type": "ExternalName", "externalName": "evil.example"}), NotAllowed::ExternalName),
         (json!({"selector": {}}), NotAllowed::NoSelector),
@@ -178,7 +178,7 @@ async fn a_service_that_leads_elsewhere_is_not_even_read() {
 }
 
 #[tokio::test]
-async fn slices_of_a_stranger_lead_to_no_pod() {
+async fn pods_in_slices_that_the_controller_did_not_create_are_not_read() {
     let mut strange = slice(&["a"]);
     strange["metadata"]["ownerReferences"] = json!([]);
     let mut world = World::with(&["a"]);
@@ -188,7 +188,7 @@ async fn slices_of_a_stranger_lead_to_no_pod() {
 }
 
 #[tokio::test]
-async fn without_a_serving_endpoint_there_is_nothing_to_call() {
+async fn without_a_serving_endpoint_the_result_is_empty() {
     let mut world = World::with(&["a"]);
     world.slices[0]["endpoints"][0]["conditions"] = json!({"ready": false});
     assert_eq!(world.uids().await, Ok(Vec::new()));

@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use super::*;
 use crate::dial::http::{self, Failure, Get, Limits, Response};
 
-/// A certificate for another host, with its key, and who has signed it.
+/// A certificate for another host, its key, and its issuer.
 const SERVER: &[u8] = include_bytes!("test-server.pem");
 const AUTHORITY: &[u8] = include_bytes!("test-ca.pem");
 
@@ -30,7 +30,7 @@ const LIMITS: Limits = Limits {
     body: 4096,
 };
 
-/// Shows the same bytes to everybody, whether they are a certificate or not.
+/// Presents the same bytes to every client, whether they are a certificate or not.
 #[derive(Debug)]
 struct Shows(Arc<CertifiedKey>);
 
@@ -57,7 +57,7 @@ fn server(versions: &[&'static SupportedProtocolVersion], shows: Shows) -> Serve
     builder.with_cert_resolver(Arc::new(shows))
 }
 
-/// The response of a server to which this happens with every connection.
+/// The result of a request to a server that runs this function for every connection.
 async fn asked<F: Future<Output = ()> + Send>(
     serve: impl Fn(TcpStream) -> F + Send + 'static,
 ) -> Result<Response, Failure> {
@@ -89,7 +89,7 @@ async fn asked_within<F: Future<Output = ()> + Send>(
     .await
 }
 
-/// The response of a server with that TLS.
+/// The status code of a server with this TLS configuration.
 async fn asked_over(config: ServerConfig) -> Result<u16, Failure> {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let response = asked(move |stream| {
@@ -105,7 +105,7 @@ async fn asked_over(config: ServerConfig) -> Result<u16, Failure> {
 }
 
 #[tokio::test]
-async fn every_certificate_is_taken_even_if_it_is_none() {
+async fn every_certificate_is_accepted_even_a_malformed_one() {
     for versions in [&[&TLS12][..], &[&TLS13]] {
         for shown in [&certificate()[..], b"not a certificate", b""] {
             assert_eq!(asked_over(server(versions, key(shown))).await, Ok(200), "{versions:?} {shown:?}");
@@ -114,7 +114,7 @@ async fn every_certificate_is_taken_even_if_it_is_none() {
 }
 
 #[tokio::test]
-async fn a_server_that_wants_a_certificate_rejects() {
+async fn a_server_that_requires_a_client_certificate_is_recognised() {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(AUTHORITY).unwrap()).unwrap();
     for versions in [&[&TLS12][..], &[&TLS13]] {
@@ -123,19 +123,19 @@ async fn a_server_that_wants_a_certificate_rejects() {
         let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
         let config = builder.with_client_cert_verifier(wants.build().unwrap());
         let rejected = asked_over(config.with_cert_resolver(Arc::new(key(&certificate())))).await;
-        assert_eq!(rejected, Err(Failure::Tls(TlsFailure::Rejected)), "{versions:?}");
+        assert_eq!(rejected, Err(Failure::Tls(TlsFailure::NoClientCertificate)), "{versions:?}");
     }
 }
 
 #[tokio::test]
-async fn tickets_are_not_read_without_an_end() {
+async fn too_many_session_tickets_end_the_connection() {
     let mut config = server(&[&TLS13], key(&certificate()));
     config.send_tls13_tickets = 4000;
     assert_eq!(asked_over(config).await, Err(Failure::Tls(TlsFailure::Malformed)), "rustls ends it");
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_told_from_one_that_closes() {
+async fn a_server_without_tls_is_told_from_a_server_that_closes_the_connection() {
     async fn answers(mut stream: TcpStream, with: &'static [u8]) {
         drop(stream.read(&mut vec![0; 4096]).await);
         drop(stream.write_all(with).await);
@@ -144,7 +144,9 @@ async fn a_server_without_tls_is_told_from_one_that_closes() {
     for (with, expected) in [
         (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], Failure::Tls(TlsFailure::Malformed)),
         (b"\x16", Failure::Tls(TlsFailure::Malformed)),
-        (b"\x15\x03\x03\x00\x02\x02\x28", Failure::Tls(TlsFailure::Rejected)),
+        (b"\x15\x03\x03\x00\x02\x02\x28", Failure::Tls(TlsFailure::NoClientCertificate)),
+        // internal_error, which a server without a certificate sends.
+        (b"\x15\x03\x03\x00\x02\x02\x50", Failure::Tls(TlsFailure::Rejected)),
         (b"", Failure::Reset),
     ] {
         assert_eq!(asked(move |stream| answers(stream, with)).await, Err(expected), "{with:?}");
@@ -164,7 +166,7 @@ async fn a_handshake_of_any_size_ends() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_does_not_end_takes_no_longer_than_everything() {
+async fn a_handshake_that_does_not_end_takes_no_longer_than_the_total_limit() {
     async fn hangs(stream: TcpStream) {
         std::future::pending::<()>().await;
         drop(stream);

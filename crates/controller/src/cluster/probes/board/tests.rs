@@ -1,7 +1,7 @@
 use crd_types::HealthProbe;
-use detectors::Scheme;
+use detectors::{Product, Scheme, probe::Class};
 use proptest::prelude::*;
-use toolset::health::NotAsked;
+use toolset::{health::HealthAsk, plan::probes::NoTarget};
 
 use super::*;
 use crate::api::fence::Fence;
@@ -21,7 +21,7 @@ fn target(namespace: &str, name: &str, trust: Trust) -> HealthTarget {
     HealthTarget::new(ServiceKey::new(namespace, name), Product::Prometheus, trust, Ok(ask))
 }
 
-/// How each Service answers.
+/// How the probe of each Service ends.
 type World<'a> = &'a dyn Fn(&ServiceKey) -> Ended;
 
 fn there() -> Ended {
@@ -29,18 +29,17 @@ fn there() -> Ended {
 }
 
 fn failed(class: Class) -> Ended {
-    let is_unreachable = matches!(class, Class::Unreachable | Class::Reset);
-    Ended::Failed(ProbeFailure { asked: String::new(), class, is_unreachable })
+    Ended::Failed(ProbeFailure { asked: String::new(), why: ProbeFailureReason::Answer(class) })
 }
 
-/// A board that is driven with a clock of its own.
+/// A board with its own clock.
 struct Scene {
     board: Board,
     budget: Budget,
     now: Instant,
-    /// Every probe that started: when and of which Service.
+    /// The start and the Service of every probe.
     probes: Vec<(Instant, ServiceKey)>,
-    /// How often a `ToolsetConfig` was told of a change.
+    /// The number of changes of health, for each `ToolsetConfig`.
     changes: usize,
 }
 
@@ -56,7 +55,7 @@ impl Scene {
         Self { board, budget: Budget::default(), now, probes: Vec::new(), changes: 0 }
     }
 
-    /// Probes for so long. A probe takes no time.
+    /// Probes for this duration. A probe takes no time.
     fn run(&mut self, duration: Duration, world: World<'_>) -> &mut Self {
         let end = self.now + duration;
         loop {
@@ -87,7 +86,7 @@ fn trusted(count: usize) -> Vec<HealthTarget> {
 fn is(state: &Probed) -> &'static str {
     match state {
         Probed::NotAllowed { .. } => "not allowed",
-        Probed::Pending => "pending",
+        Probed::Pending { .. } => "pending",
         Probed::Undecided { .. } => "undecided",
         Probed::Up => "up",
         Probed::Down(_) => "down",
@@ -107,7 +106,7 @@ fn a_service_is_probed_at_once_and_then_once_in_a_period() {
 }
 
 #[test]
-fn a_service_that_refuses_or_fails_is_down_after_the_threshold() {
+fn a_service_that_refuses_connections_or_fails_is_down_after_the_threshold() {
     for class in [Class::Refused, Class::Timeout, Class::Answered(503)] {
         let mut scene = Scene::new(&trusted(1));
         scene.run(SECOND, &|_| there());
@@ -130,7 +129,7 @@ fn a_single_success_starts_the_count_of_failures_anew() {
 }
 
 #[test]
-fn the_success_threshold_counts_in_a_row() {
+fn the_success_threshold_counts_successes_in_a_row() {
     let mut scene = Scene::with(&trusted(1), &HealthProbe { success_threshold: 3, ..settings() });
     scene.run(SECOND, &|_| there());
     assert_eq!(is(&scene.state("n0", "s")), "undecided");
@@ -139,7 +138,7 @@ fn the_success_threshold_counts_in_a_row() {
 }
 
 #[test]
-fn a_service_that_cannot_be_reached_is_down_if_the_others_answer() {
+fn a_service_that_cannot_be_reached_is_down_if_the_others_respond() {
     let mut scene = Scene::new(&trusted(5));
     scene.run(SECOND, &|_| there());
     let world = |key: &ServiceKey| if &*key.namespace == "n0" { failed(Class::Unreachable) } else { there() };
@@ -148,7 +147,7 @@ fn a_service_that_cannot_be_reached_is_down_if_the_others_answer() {
 }
 
 #[test]
-fn if_nothing_can_be_reached_nothing_is_down_and_all_is_well_afterwards() {
+fn if_no_service_can_be_reached_all_are_suspect_and_then_up_again() {
     for count in [1, 2, 3, 40] {
         let mut scene = Scene::new(&trusted(count));
         scene.run(SECOND * 30, &|_| there());
@@ -183,7 +182,102 @@ fn a_partition_in_the_middle_of_a_round_takes_nothing_down_even_without_a_thresh
 }
 
 #[test]
-fn too_few_witnesses_are_none() {
+fn changes_of_the_endpoints_do_not_change_the_verdict_of_the_witnesses() {
+    for (others, every) in [(20, 5), (10, 5), (5, 20), (3, 1)] {
+        let mut scene = Scene::new(&trusted(1 + others));
+        scene.run(30 * SECOND, &|_| there());
+        let world = |key: &ServiceKey| if &*key.namespace == "n0" { failed(Class::Unreachable) } else { there() };
+        let mut shown = vec!["up"];
+        for _ in 0..600 / every {
+            scene.board.slices_changed(&ServiceKey::new("n0", "s"), scene.now);
+            scene.run(every * SECOND, &world);
+            let now = is(&scene.state("n0", "s"));
+            if shown.last() != Some(&now) {
+                shown.push(now);
+            }
+        }
+        assert_eq!(shown, ["up", "down"], "{others} others, a change every {every} s");
+    }
+}
+
+#[test]
+fn a_service_that_is_down_stays_down_while_nothing_can_be_reached() {
+    let mut scene = Scene::new(&trusted(5));
+    let world = |key: &ServiceKey| if &*key.namespace == "n0" { failed(Class::Unreachable) } else { there() };
+    scene.run(60 * SECOND, &world);
+    scene.run(3600 * SECOND, &|_| failed(Class::Unreachable));
+    assert_eq!((is(&scene.state("n0", "s")), is(&scene.state("n1", "s"))), ("down", "suspect"));
+}
+
+#[test]
+fn a_service_that_closes_connections_is_down_unless_most_others_do_not_respond_either() {
+    let closes = |key: &ServiceKey| if &*key.namespace == "n0" { failed(Class::Reset) } else { there() };
+    for count in [1, 2, 3, 20] {
+        let mut scene = Scene::new(&trusted(count));
+        scene.run(60 * SECOND, &closes);
+        assert_eq!(is(&scene.state("n0", "s")), "down", "one of {count}");
+    }
+    let mut scene = Scene::new(&trusted(3));
+    let one_other_refuses =
+        |key: &ServiceKey| if &*key.namespace == "n1" { failed(Class::Refused) } else { closes(key) };
+    scene.run(60 * SECOND, &one_other_refuses);
+    assert_eq!(is(&scene.state("n0", "s")), "down", "half of the others respond");
+    for count in [3, 20] {
+        let mut scene = Scene::new(&trusted(count));
+        scene.run(15 * SECOND, &|_| there());
+        scene.run(300 * SECOND, &|_| failed(Class::Reset));
+        assert_eq!(is(&scene.state("n0", "s")), "suspect", "all of {count}, as in a mesh");
+    }
+}
+
+#[test]
+fn endpoints_without_the_port_are_a_failure_only_the_second_time() {
+    let eager = HealthProbe { failure_threshold: 1, ..settings() };
+    let no_port = || Ended::NoPort("GET /".to_owned());
+    let mut scene = Scene::with(&trusted(1), &eager);
+    scene.run(SECOND, &|_| no_port());
+    assert_eq!(is(&scene.state("n0", "s")), "pending", "the EndpointSlices can be older than the Service");
+    scene.run(15 * SECOND, &|_| there());
+    assert_eq!(is(&scene.state("n0", "s")), "up");
+    scene.run(30 * SECOND, &|_| no_port());
+    assert_eq!(is(&scene.state("n0", "s")), "down");
+    let before = scene.probes.len();
+    scene.run(3600 * SECOND, &|_| no_port());
+    assert!(scene.probes.len() - before < 20, "the pause grows");
+}
+
+#[test]
+fn a_service_that_cannot_be_probed_for_a_moment_keeps_its_health() {
+    let later = || Ended::NotSent(Some("its Pod does not fit".to_owned()));
+    let mut scene = Scene::new(&trusted(1));
+    scene.run(60 * SECOND, &|_| later());
+    assert_eq!(scene.state("n0", "s"), Probed::Pending { why: Some("its Pod does not fit".into()) });
+    scene.run(60 * SECOND, &|_| there());
+    scene.run(600 * SECOND, &|_| later());
+    assert_eq!(is(&scene.state("n0", "s")), "up");
+}
+
+#[test]
+fn a_toolset_config_does_not_wait_for_the_pause_of_another_one() {
+    let mut scene = Scene::new(&trusted(1));
+    scene.run(SECOND, &|_| Ended::NotAllowed("it is not".to_owned()));
+    let other = NamespacedName::new("agent", "other");
+    scene.board.set(&other, &trusted(1), &settings(), scene.now);
+    scene.run(2 * SECOND, &|_| Ended::NotAllowed("it is not".to_owned()));
+    let key = ServiceKey::new("n0", "s");
+    assert_eq!((is(&scene.board.state(&other, &key)), scene.probes.len()), ("not allowed", 2));
+}
+
+#[test]
+fn new_thresholds_keep_the_current_health() {
+    let mut scene = Scene::new(&trusted(1));
+    scene.run(SECOND, &|_| there());
+    scene.board.set(&config(), &trusted(1), &HealthProbe { success_threshold: 5, ..settings() }, scene.now);
+    assert_eq!(is(&scene.state("n0", "s")), "up");
+}
+
+#[test]
+fn one_witness_is_not_enough() {
     let mut scene = Scene::new(&trusted(2));
     scene.run(SECOND, &|_| there());
     let world = |key: &ServiceKey| if &*key.namespace == "n0" { failed(Class::Unreachable) } else { there() };
@@ -195,7 +289,7 @@ fn too_few_witnesses_are_none() {
 fn tenants_never_count_as_witnesses() {
     let tenants = (0..50).map(|number| target(&format!("t{number}"), "s", Trust::Tenant));
     let all: Vec<_> = trusted(3).into_iter().chain(tenants).collect();
-    // That they do not answer cannot freeze the Trusted.
+    // Tenants that do not respond cannot keep a Service of a Trusted source in the output.
     let mut scene = Scene::new(&all);
     scene.run(60 * SECOND, &|_| there());
     let only_some_answer = |key: &ServiceKey| {
@@ -204,7 +298,7 @@ fn tenants_never_count_as_witnesses() {
     };
     scene.run(120 * SECOND, &only_some_answer);
     assert_eq!((is(&scene.state("n0", "s")), is(&scene.state("t0", "s"))), ("down", "down"));
-    // That they answer cannot take a Trusted one down.
+    // Tenants that respond cannot make a Service of a Trusted source unhealthy.
     let mut scene = Scene::new(&all);
     scene.run(60 * SECOND, &|_| there());
     let only_tenants =
@@ -226,7 +320,7 @@ fn a_service_that_stays_down_is_probed_less_and_less_until_its_endpoints_change(
 }
 
 #[test]
-fn one_namespace_does_not_delay_the_others() {
+fn a_namespace_with_many_services_does_not_delay_the_others() {
     let many = (0..200).map(|number| target("many", &format!("s{number}"), Trust::Trusted));
     let all: Vec<_> = many.chain(trusted(20)).collect();
     let mut scene = Scene::new(&all);
@@ -234,12 +328,13 @@ fn one_namespace_does_not_delay_the_others() {
     for number in 0..20 {
         assert_eq!(is(&scene.state(&format!("n{number}"), "s")), "up", "{number}");
     }
-    scene.run(200 * SECOND, &|_| there());
+    // One probe in a second, and the pauses after requests to other namespaces.
+    scene.run(220 * SECOND, &|_| there());
     assert!((0..200).all(|number| is(&scene.state("many", &format!("s{number}"))) == "up"), "its period stretches");
 }
 
 #[test]
-fn toolset_configs_that_ask_the_same_share_a_probe_and_count_alone() {
+fn toolset_configs_that_need_the_same_probe_share_it_and_count_separately() {
     let mut scene = Scene::new(&trusted(1));
     let other = NamespacedName::new("agent", "other");
     let patient = HealthProbe { failure_threshold: 5, ..settings() };
@@ -254,7 +349,7 @@ fn toolset_configs_that_ask_the_same_share_a_probe_and_count_alone() {
 }
 
 #[test]
-fn another_endpoint_is_probed_anew() {
+fn a_service_with_another_endpoint_is_pending_again() {
     let mut scene = Scene::new(&trusted(1));
     scene.run(SECOND, &|_| there());
     let mut moved = trusted(1);
@@ -265,16 +360,18 @@ fn another_endpoint_is_probed_anew() {
 }
 
 #[test]
-fn what_is_not_asked_says_why() {
+fn a_service_without_a_target_is_never_probed_and_its_state_shows_why() {
     let mut silent = trusted(1);
-    silent[0].ask = Err(NotAsked::NoPath);
-    let mut scene = Scene::new(&silent);
-    scene.run(60 * SECOND, &|_| there());
-    assert_eq!((is(&scene.state("n0", "s")), scene.probes.len()), ("not allowed", 0));
+    for (why, state) in [(NoTarget::NoPath, "not allowed"), (NoTarget::TooMany, "pending")] {
+        silent[0].ask = Err(why);
+        let mut scene = Scene::new(&silent);
+        scene.run(60 * SECOND, &|_| there());
+        assert_eq!((is(&scene.state("n0", "s")), scene.probes.len()), (state, 0));
+    }
 }
 
 #[test]
-fn without_endpoints_a_service_has_to_answer_again() {
+fn a_service_that_lost_its_endpoints_is_pending_until_it_responds_again() {
     let mut scene = Scene::new(&trusted(1));
     scene.run(SECOND, &|_| there());
     scene.board.slices_changed(&ServiceKey::new("n0", "s"), scene.now);
@@ -312,7 +409,7 @@ proptest! {
 }
 
 #[test]
-fn services_that_are_not_probed_meanwhile_are_no_witnesses() {
+fn services_that_are_not_probed_meanwhile_are_not_witnesses() {
     let mut scene = Scene::new(&trusted(4));
     let rare: Vec<_> = (10..40).map(|number| target(&format!("n{number}"), "s", Trust::Trusted)).collect();
     let hourly = HealthProbe { period_seconds: 3600, ..settings() };
@@ -324,7 +421,7 @@ fn services_that_are_not_probed_meanwhile_are_no_witnesses() {
 }
 
 #[test]
-fn what_an_old_term_wants_does_not_replace_what_the_new_one_wants() {
+fn the_targets_of_an_old_term_do_not_replace_those_of_the_new_term() {
     let probes = crate::cluster::probes::Probes::default();
     let fence = Fence::with_election();
     let first = fence.held_until(Instant::now() + SECOND).unwrap();
@@ -350,7 +447,7 @@ fn a_list_ends_the_pauses_of_services_whose_endpoints_changed_in_a_gap() {
 }
 
 #[test]
-fn a_policy_that_refuses_everything_makes_no_witnesses() {
+fn services_that_refuse_connections_are_not_witnesses_that_respond() {
     let mut scene = Scene::new(&trusted(5));
     scene.run(SECOND, &|_| there());
     let class = |key: &ServiceKey| if &*key.namespace == "n0" { Class::Unreachable } else { Class::Refused };
@@ -359,7 +456,7 @@ fn a_policy_that_refuses_everything_makes_no_witnesses() {
 }
 
 #[test]
-fn a_new_service_does_not_wait_for_all_the_others_that_are_due() {
+fn a_new_service_does_not_wait_for_all_due_services_of_other_namespaces() {
     let mut scene = Scene::new(&[]);
     let many = (0..400).map(|number| target(&format!("n{}", number % 40), &format!("s{number}"), Trust::Trusted));
     let mut all: Vec<_> = many.collect();

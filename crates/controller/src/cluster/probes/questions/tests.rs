@@ -1,5 +1,4 @@
 use detectors::{Assumed, Scheme, Target};
-use toolset::identity::IdentityVerdict;
 
 use super::*;
 use crate::api::fence::Fence;
@@ -23,7 +22,15 @@ fn question(name: &str) -> IdentityQuestion {
 
 fn said(verdict: IdentityVerdict, said: &str) -> IdentityEvidence {
     let (product, port) = (Product::Prometheus, 80);
-    IdentityEvidence { product, port, verdict, scheme: None, path: None, said: said.to_owned() }
+    IdentityEvidence {
+        product,
+        port,
+        stated: Stated::default(),
+        verdict,
+        scheme: None,
+        path: None,
+        said: said.to_owned(),
+    }
 }
 
 fn confirmed() -> IdentityEvidence {
@@ -35,22 +42,26 @@ fn denied() -> IdentityEvidence {
 }
 
 fn silent() -> IdentityEvidence {
-    said(IdentityVerdict::Unknown, "silent")
+    said(IdentityVerdict::Silent, "silent")
+}
+
+fn not_asked(why: &str) -> IdentityEvidence {
+    IdentityEvidence::not_asked(&question("a"), why)
 }
 
 fn only(name: &str) -> BTreeSet<ServiceKey> {
     [key(name)].into()
 }
 
-/// Questions with a clock of their own, about Services whose Pods a test chooses.
+/// Questions with their own clock, about Services whose Pods a test chooses.
 struct Scene {
     questions: Questions,
     budget: Budget,
     now: Instant,
     term: Term,
-    /// The template of the Pods, and their answer. Without one they are silent.
+    /// The template of the Pods, and their response. Without a response, the Pods are silent.
     pods: (&'static str, Option<IdentityEvidence>),
-    /// When Pods were asked.
+    /// The times of the probes that sent requests.
     requests: Vec<Instant>,
 }
 
@@ -65,7 +76,7 @@ impl Scene {
         Self { questions, budget: Budget::default(), now, term, pods: ("a", Some(confirmed())), requests: Vec::new() }
     }
 
-    /// Asks for so long. A request takes no time.
+    /// Probes for this duration. A probe takes no time.
     fn run(&mut self, duration: Duration) {
         let end = self.now + duration;
         loop {
@@ -113,7 +124,7 @@ impl Scene {
 }
 
 #[test]
-fn a_service_that_has_answered_is_not_asked_again() {
+fn a_service_that_has_responded_is_not_probed_again() {
     let mut scene = Scene::asking(&["a"]);
     scene.run(60 * MINUTE);
     assert_eq!(scene.requests.len(), 1);
@@ -121,7 +132,7 @@ fn a_service_that_has_answered_is_not_asked_again() {
 }
 
 #[test]
-fn an_answer_that_proves_nothing_is_an_answer_too() {
+fn a_service_whose_response_proves_nothing_is_not_probed_again() {
     let mut scene = Scene::asking(&["a"]);
     scene.pods.1 = Some(said(IdentityVerdict::Unknown, "status code 401"));
     scene.run(60 * MINUTE);
@@ -129,7 +140,7 @@ fn an_answer_that_proves_nothing_is_an_answer_too() {
 }
 
 #[test]
-fn the_pods_of_each_template_are_asked_once_whenever_the_slices_change() {
+fn the_pods_of_each_template_are_probed_once_even_if_the_slices_change() {
     let mut scene = Scene::asking(&["a"]);
     scene.run(MINUTE);
     for _ in 0..5 {
@@ -143,7 +154,7 @@ fn the_pods_of_each_template_are_asked_once_whenever_the_slices_change() {
     scene.run(MINUTE);
     assert_eq!((scene.requests.len(), scene.answers("a")), (2, vec![denied()]));
 
-    // During a rollout the Pods of both are there, and a rollback brings the old ones back.
+    // During a rollout, there are Pods of both templates, and a rollback brings the old Pods back.
     for (template, answer) in [("a", confirmed()), ("b", denied()), ("a", confirmed())] {
         scene.pods.0 = template;
         scene.slices_change("a");
@@ -153,7 +164,7 @@ fn the_pods_of_each_template_are_asked_once_whenever_the_slices_change() {
 }
 
 #[test]
-fn the_answers_of_many_templates_are_not_kept_for_ever() {
+fn only_the_responses_of_the_last_four_templates_are_kept() {
     let mut scene = Scene::asking(&["a"]);
     for template in ["a", "b", "c", "d", "e", "f"] {
         scene.pods.0 = template;
@@ -168,7 +179,7 @@ fn the_answers_of_many_templates_are_not_kept_for_ever() {
 }
 
 #[test]
-fn silent_pods_are_asked_ever_more_rarely() {
+fn the_pauses_between_probes_of_silent_pods_grow() {
     let mut scene = Scene::asking(&["a"]);
     scene.pods.1 = None;
     scene.run(60 * MINUTE);
@@ -188,7 +199,7 @@ fn a_change_of_the_slices_ends_the_long_pause() {
 }
 
 #[test]
-fn what_pods_have_answered_stands_while_new_pods_are_silent() {
+fn the_response_of_old_pods_counts_while_new_pods_are_silent() {
     let mut scene = Scene::asking(&["a"]);
     scene.run(MINUTE);
     scene.pods = ("b", None);
@@ -198,7 +209,7 @@ fn what_pods_have_answered_stands_while_new_pods_are_silent() {
 }
 
 #[test]
-fn a_change_during_a_question_asks_again_after_it() {
+fn a_change_during_a_probe_starts_another_probe_after_it() {
     let mut scene = Scene::asking(&["a"]);
     let (question, number) = scene.start();
     scene.slices_change("a");
@@ -211,7 +222,7 @@ fn a_change_during_a_question_asks_again_after_it() {
 }
 
 #[test]
-fn the_end_of_a_question_that_is_gone_or_has_changed_changes_nothing() {
+fn the_end_of_a_probe_whose_question_was_removed_or_changed_changes_nothing() {
     let answered = || Reply::Answered { template: "a".to_owned(), evidence: confirmed() };
     let mut scene = Scene::asking(&["a"]);
     let (gone, number) = scene.start();
@@ -229,7 +240,7 @@ fn the_end_of_a_question_that_is_gone_or_has_changed_changes_nothing() {
 }
 
 #[test]
-fn the_same_question_is_not_asked_again_and_one_that_is_gone_takes_its_answer_along() {
+fn an_unchanged_question_keeps_its_response_and_a_removed_question_loses_it() {
     let mut scene = Scene::asking(&["a", "b"]);
     scene.run(MINUTE);
     let set = |scene: &mut Scene, services: Option<&BTreeSet<ServiceKey>>, names: &[&str]| {
@@ -245,7 +256,7 @@ fn the_same_question_is_not_asked_again_and_one_that_is_gone_takes_its_answer_al
 }
 
 #[test]
-fn a_new_term_forgets_the_answers_and_asks_again() {
+fn a_new_term_forgets_the_responses_and_probes_again() {
     let mut scene = Scene::asking(&["a"]);
     scene.run(MINUTE);
     assert_eq!(scene.questions.lead(Some(scene.term)), None, "the same term");
@@ -255,7 +266,11 @@ fn a_new_term_forgets_the_answers_and_asks_again() {
     assert_eq!(scene.requests.len(), 1);
 
     assert_eq!(scene.questions.lead(Some(scene.term)), Some(BTreeSet::new()));
-    assert!(scene.questions.waits(scene.term, &question("a")));
+    assert_eq!(
+        scene.questions.waits(scene.term, &question("a")),
+        Some(Wait::Pods { since: None }),
+        "it is no question yet"
+    );
     assert_eq!(scene.questions.take_changes(), None);
     scene.questions.set(None, vec![question("a")], scene.now);
     scene.run(MINUTE);
@@ -263,14 +278,15 @@ fn a_new_term_forgets_the_answers_and_asks_again() {
 }
 
 #[test]
-fn a_question_is_settled_by_an_answer_by_silence_and_where_nobody_can_be_asked() {
+fn a_question_is_settled_by_a_response_by_silence_and_by_pods_that_must_not_be_probed() {
     let answered = Reply::Answered { template: "a".to_owned(), evidence: confirmed() };
-    for reply in [answered, Reply::Silent(silent()), Reply::Nobody, Reply::Forbidden] {
+    let (not_allowed, forbidden) = (Reply::NotAllowed(not_asked("x")), Reply::Forbidden(not_asked("y")));
+    for reply in [answered, Reply::Silent(silent()), Reply::Nobody, not_allowed, forbidden] {
         let mut scene = Scene::asking(&["a"]);
-        assert!(scene.questions.waits(scene.term, &question("a")) && !scene.questions.is_quiet(scene.term));
+        assert!(scene.questions.waits(scene.term, &question("a")).is_some() && !scene.questions.is_quiet(scene.term));
         let (question, number) = scene.start();
         scene.end(&question, number, reply.clone());
-        assert!(!scene.questions.waits(scene.term, &question), "{reply:?}");
+        assert_eq!(scene.questions.waits(scene.term, &question), None, "{reply:?}");
         assert!(scene.questions.is_quiet(scene.term));
         assert_eq!(scene.questions.take_settled(), only("a"));
         assert_eq!(scene.questions.take_settled(), BTreeSet::new(), "once");
@@ -278,25 +294,66 @@ fn a_question_is_settled_by_an_answer_by_silence_and_where_nobody_can_be_asked()
 }
 
 #[test]
-fn an_api_server_that_does_not_say_whom_to_ask_settles_nothing_and_is_asked_again() {
+fn a_probe_without_the_addresses_of_the_pods_settles_nothing_and_is_repeated() {
     let mut scene = Scene::asking(&["a"]);
     let (question, number) = scene.start();
-    assert_eq!(scene.end(&question, number, Reply::NotAsked), None);
-    assert!(scene.questions.waits(scene.term, &question));
+    assert_eq!(
+        scene.questions.waits(scene.term, &question),
+        Some(Wait::Turn),
+        "it can take as long as its requests do"
+    );
+    assert_eq!(scene.end(&question, number, Reply::NotSent), None);
+    assert!(matches!(scene.questions.waits(scene.term, &question), Some(Wait::Pods { since: Some(_) })));
     scene.run(MINUTE);
     assert_eq!(scene.answers("a"), [confirmed()]);
 }
 
 #[test]
-fn a_permission_that_is_missing_is_looked_for_again_and_pods_that_may_not_be_asked_are_not() {
-    for (reply, expected) in [(Reply::Forbidden, vec![confirmed()]), (Reply::Nobody, vec![])] {
+fn a_missing_permission_is_tried_again_and_pods_that_must_not_be_probed_are_not() {
+    let why = not_asked("its Pod uses the host network");
+    for (reply, at_first, expected) in [
+        (Reply::Forbidden(why.clone()), vec![why.clone()], vec![confirmed()]),
+        (Reply::NotAllowed(why.clone()), vec![why.clone()], vec![why]),
+        (Reply::Nobody, vec![], vec![]),
+    ] {
         let mut scene = Scene::asking(&["a"]);
         let (question, number) = scene.start();
-        scene.end(&question, number, reply);
+        let changed = scene.end(&question, number, reply);
+        assert_eq!(changed.unwrap_or_default(), at_first);
         scene.run(5 * MINUTE);
-        assert_eq!(scene.requests.len(), 0);
+        assert_eq!((scene.requests.len(), scene.answers("a")), (0, at_first));
         scene.run(10 * MINUTE);
         assert_eq!(scene.answers("a"), expected);
+    }
+}
+
+#[test]
+fn the_reason_why_a_service_is_not_probed_is_reported_once() {
+    let mut scene = Scene::asking(&["a"]);
+    let mut end = |reply: Reply| {
+        scene.now += SECOND;
+        scene.slices_change("a");
+        let (question, number) = scene.start();
+        assert!(scene.questions.waits(scene.term, &question).is_some(), "these Pods may be asked");
+        scene.end(&question, number, reply)
+    };
+    assert_eq!(end(Reply::NotAllowed(not_asked("x"))), Some(vec![not_asked("x")]));
+    assert_eq!(end(Reply::NotAllowed(not_asked("x"))), None);
+    assert_eq!(end(Reply::Nobody), None, "its Pod is away");
+    assert_eq!(end(Reply::Forbidden(not_asked("y"))), Some(vec![not_asked("y")]));
+    assert_eq!(end(Reply::Forbidden(not_asked("y"))), None);
+    assert_eq!(end(Reply::Silent(silent())), Some(vec![silent()]));
+}
+
+#[test]
+fn an_earlier_response_counts_while_the_pods_must_not_be_probed() {
+    for reply in [Reply::NotAllowed(not_asked("x")), Reply::Forbidden(not_asked("x"))] {
+        let mut scene = Scene::asking(&["a"]);
+        scene.run(MINUTE);
+        scene.slices_change("a");
+        let (question, number) = scene.start();
+        assert_eq!(scene.end(&question, number, reply), None);
+        assert_eq!(scene.answers("a"), [confirmed()]);
     }
 }
 
@@ -314,15 +371,55 @@ fn changes_are_collected_until_they_are_taken() {
 }
 
 #[test]
-fn a_service_with_other_ports_is_asked_again_even_if_the_question_is_the_same() {
+fn a_service_with_other_ports_is_probed_again_even_if_its_endpoint_is_the_same() {
     let mut scene = Scene::asking(&["a"]);
     scene.run(MINUTE);
     assert_eq!(scene.answers("a"), [confirmed()]);
     let other = IdentityQuestion { selects: 2, ..question("a") };
     scene.questions.set(Some(&only("a")), vec![other.clone()], scene.now);
-    assert!(scene.questions.waits(scene.term, &other));
+    assert_eq!(scene.questions.waits(scene.term, &other), Some(Wait::Turn));
     scene.run(MINUTE);
     assert_eq!(scene.requests.len(), 2);
+}
+
+#[test]
+fn toolset_configs_that_state_other_paths_have_their_own_questions() {
+    let mut stated = question("a");
+    (stated.target.path, stated.assumed.path) = ("/stated".into(), false);
+    let mut scene = Scene::asking(&[]);
+    scene.questions.set(None, vec![stated.clone(), question("a")], scene.now);
+    let (first, number) = scene.start();
+    scene.end(&first, number, Reply::Nobody);
+    scene.now += SECOND;
+    let (second, _) = scene.start();
+    assert!([(&first, &second), (&second, &first)].contains(&(&question("a"), &stated)), "{first:?} {second:?}");
+}
+
+#[test]
+fn a_question_that_is_outdated_or_without_the_port_for_a_moment_waits_for_its_turn() {
+    for reply in [Reply::Outdated, Reply::NoPort] {
+        let mut scene = Scene::asking(&["a"]);
+        let (question, number) = scene.start();
+        scene.end(&question, number, reply.clone());
+        assert_eq!(scene.questions.waits(scene.term, &question), Some(Wait::Turn), "{reply:?}");
+        scene.now += MINUTE;
+        let (question, number) = scene.start();
+        scene.end(&question, number, reply.clone());
+        let waits = if reply == Reply::NoPort { None } else { Some(Wait::Turn) };
+        assert_eq!(scene.questions.waits(scene.term, &question), waits, "{reply:?} again");
+    }
+}
+
+#[test]
+fn the_time_without_addresses_counts_from_the_first_failure() {
+    let mut scene = Scene::asking(&["a"]);
+    let since = scene.now;
+    for _ in 0..3 {
+        let (question, number) = scene.start();
+        scene.end(&question, number, Reply::NotSent);
+        assert_eq!(scene.questions.waits(scene.term, &question), Some(Wait::Pods { since: Some(since) }));
+        scene.now += MINUTE;
+    }
 }
 
 #[test]
@@ -336,17 +433,17 @@ fn the_index_gets_the_answer_again_that_it_may_have_dropped() {
 }
 
 #[test]
-fn a_service_whose_first_pod_comes_up_waits_for_its_answer() {
+fn a_service_that_gets_its_first_pod_waits_for_the_probe() {
     let mut scene = Scene::asking(&["a"]);
     let (asked, number) = scene.start();
     scene.end(&asked, number, Reply::Nobody);
-    assert!(!scene.questions.waits(scene.term, &asked), "nobody is there to answer");
+    assert_eq!(scene.questions.waits(scene.term, &asked), None, "nobody is there to answer");
     scene.slices_change("a");
-    assert!(scene.questions.waits(scene.term, &asked));
+    assert_eq!(scene.questions.waits(scene.term, &asked), Some(Wait::Turn));
 }
 
 #[test]
-fn a_list_of_slices_asks_again_where_a_question_has_not_seen_them() {
+fn a_list_of_slices_starts_probes_of_services_whose_slices_changed() {
     let mut scene = Scene::asking(&["a", "b"]);
     for _ in 0..2 {
         let (asked, number) = scene.start();
