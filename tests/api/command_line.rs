@@ -4,7 +4,7 @@ use std::process::Output;
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    controlplane::{Options, command},
+    controlplane::{Programs, command},
     harness::{kubectl_toolset, kubectl_toolset_program, prelude::*, services},
 };
 use serde_json::{Value, json};
@@ -132,7 +132,7 @@ async fn explain_works_with_permissions_in_one_namespace() -> Result<()> {
 
 #[tokio::test]
 async fn kubectl_completes_the_command() -> Result<()> {
-    isolated("completion", Options::default(), async |world, plane| {
+    scenario("completion", async |world| {
         let apps = world.namespace("apps").await?;
         world.create(&services::grafana(&apps)).await?;
         let plugin = kubectl_toolset_program().await?;
@@ -140,7 +140,7 @@ async fn kubectl_completes_the_command() -> Result<()> {
         std::fs::create_dir_all(&bin)?;
         std::os::unix::fs::symlink(&plugin, bin.join("kubectl_complete-toolset"))?;
         std::os::unix::fs::symlink(&plugin, bin.join("kubectl-toolset"))?;
-        let kubectl = plane.programs().kubectl.clone();
+        let kubectl = Programs::locate()?.kubectl;
         let path = std::env::join_paths([bin, "/usr/bin".into(), "/bin".into()])?;
         let complete = |words: &[&str]| -> Result<String> {
             let mut kubectl = command(&kubectl);

@@ -1,12 +1,11 @@
 //! A forbidden watch removes no tools, delays no other ToolsetConfig, and recovers without a restart.
 //!
-//! The API server checks permissions when a watch starts. So these tests restart the API server, and every watch starts
-//! again.
+//! The API server checks permissions when a watch starts. So these tests cut the line to it, and every watch starts again.
 
 use anyhow::{Result, ensure};
 use e2e::{
-    controlplane::{ControlPlane, Options, controllers_run},
-    harness::{Account, Controller, DEFAULT_CONFIG_MAP, Step, Tools, prelude::*, services},
+    controlplane::controllers_run,
+    harness::{Account, Controller, DEFAULT_CONFIG_MAP, Line, Step, Tools, prelude::*, services},
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
 use kube::{Api, api::DeleteParams};
@@ -21,29 +20,34 @@ use crate::{
 /// A controller with a ServiceAccount that has permissions in the whole cluster, and its ToolsetConfig.
 struct Cast {
     account: Account,
+    line: Line,
     controller: Controller,
     apps: String,
     agent: String,
 }
 
-async fn cast(world: &mut World, spec: Value) -> Result<Cast> {
-    let apps = world.namespace_with_labels("apps", &[("observe", "yes")]).await?;
+async fn cast(world: &mut World, spec: impl FnOnce(&str) -> Value) -> Result<Cast> {
     let agent = world.namespace("agent").await?;
+    // Other tests have namespaces with labels, too.
+    let apps = world.namespace_with_labels("apps", &[("observed-for", &agent)]).await?;
     let account = rights::operator(world, &agent).await?;
-    let options =
-        ControllerOptions { kubeconfig: Some(account.kubeconfig().to_owned()), ..ControllerOptions::unrestricted() };
+    let line = world.line(&account).await?;
+    let options = ControllerOptions {
+        kubeconfig: Some(line.kubeconfig().to_owned()),
+        ..ControllerOptions::for_configs_in(&agent)
+    };
     let controller = world.start_controller(options).await?;
-    world.configure(&agent, CONFIG, &over(without_health(&[&apps]), spec)).await?;
+    world.configure(&agent, CONFIG, &over(without_health(&[&apps]), spec(&agent))).await?;
     world.ready(&agent, CONFIG, ("True", "AsExpected")).await?;
-    Ok(Cast { account, controller, apps, agent })
+    Ok(Cast { account, line, controller, apps, agent })
 }
 
 impl Cast {
     /// Revokes the permissions on one kind, restarts every watch, and waits until the problem is reported.
-    async fn forbid(&self, world: &World, plane: &mut ControlPlane, role: &str, kind: &str) -> Result<()> {
+    async fn forbid(&self, world: &World, role: &str, kind: &str, (group, resource): (&str, &str)) -> Result<()> {
         self.account.revoke_everywhere(role).await?;
-        plane.stop_apiserver()?;
-        plane.start_apiserver().await?;
+        self.account.may_not_watch(group, resource, None).await?;
+        self.line.cut();
         let configs = toolset_configs(&world.client(), &self.agent);
         within(RETRIED, &format!("only {kind} is forbidden"), async || {
             let config = configs.get(CONFIG).await?;
@@ -92,14 +96,14 @@ impl Cast {
 
 #[tokio::test]
 async fn a_forbidden_service_watch_holds_the_output_until_it_is_allowed_again() -> Result<()> {
-    isolated("no-services", Options::default(), async |world, plane| {
-        let mut cast = cast(world, json!({})).await?;
+    scenario("no-services", async |world| {
+        let mut cast = cast(world, |_| json!({})).await?;
         world.create(&services::grafana(&cast.apps)).await?;
         cast.lists(world, &["grafana"]).await?;
         let config_maps: Api<ConfigMap> = world.api(&cast.agent);
         let before = config_maps.get(DEFAULT_CONFIG_MAP).await?;
 
-        cast.forbid(world, plane, "services", "Service").await?;
+        cast.forbid(world, "services", "Service", ("", "services")).await?;
 
         let moment = world.moment(&cast.agent).await?;
         let in_apps: Api<Service> = world.api(&cast.apps);
@@ -124,15 +128,15 @@ async fn with_endpoint_slices_forbidden_health_does_not_change_and_services_are_
     if !controllers_run() {
         return skipped("EndpointSlices need kube-controller-manager");
     }
-    isolated("no-slices", Options::default(), async |world, plane| {
+    scenario("no-slices", async |world| {
         let health = json!({"health": {"mode": "Endpoints", "withholdAfterSeconds": 0}});
-        let mut cast = cast(world, health).await?;
+        let mut cast = cast(world, |_| health).await?;
         let grafana = world.create(&services::grafana(&cast.apps)).await?;
         let backend = world.backend(&grafana).await?;
         world.backend(&world.create(&services::prometheus_server(&cast.apps)).await?).await?;
         cast.lists(world, &["grafana", "prometheus-server"]).await?;
 
-        cast.forbid(world, plane, "endpoint-slices", "EndpointSlice").await?;
+        cast.forbid(world, "endpoint-slices", "EndpointSlice", ("discovery.k8s.io", "endpointslices")).await?;
 
         backend.set_ready(false).await?;
         let in_apps: Api<Service> = world.api(&cast.apps);
@@ -147,18 +151,20 @@ async fn with_endpoint_slices_forbidden_health_does_not_change_and_services_are_
 
 #[tokio::test]
 async fn with_namespaces_forbidden_their_last_labels_count_and_services_are_added_and_removed() -> Result<()> {
-    isolated("no-namespaces", Options::default(), async |world, plane| {
-        let by_label = json!({"sources": [{"name": "labelled", "trust": "Trusted", "namespaces": {
-            "from": "Selector", "selector": {"matchLabels": {"observe": "yes"}},
-        }}]});
+    scenario("no-namespaces", async |world| {
+        let by_label = |agent: &str| {
+            json!({"sources": [{"name": "labelled", "trust": "Trusted", "namespaces": {
+                "from": "Selector", "selector": {"matchLabels": {"observed-for": agent}},
+            }}]})
+        };
         let mut cast = cast(world, by_label).await?;
         world.create(&services::grafana(&cast.apps)).await?;
         cast.lists(world, &["grafana"]).await?;
 
-        cast.forbid(world, plane, "namespaces", "Namespace").await?;
+        cast.forbid(world, "namespaces", "Namespace", ("", "namespaces")).await?;
 
         let namespaces: Api<Namespace> = Api::all(world.client());
-        patch(&namespaces, &cast.apps, json!({"metadata": {"labels": {"observe": null}}})).await?;
+        patch(&namespaces, &cast.apps, json!({"metadata": {"labels": {"observed-for": null}}})).await?;
         world.create(&services::prometheus_server(&cast.apps)).await?;
         cast.lists(world, &["grafana", "prometheus-server"]).await?;
 

@@ -3,8 +3,8 @@
 
 use anyhow::{Result, ensure};
 use e2e::{
-    controlplane::{ControlPlane, Options, controllers_run},
-    harness::{Account, Controller, DEFAULT_CONFIG_MAP, Tools, prelude::*, services},
+    controlplane::controllers_run,
+    harness::{Account, Controller, DEFAULT_CONFIG_MAP, Line, Tools, prelude::*, services},
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::{Api, api::DeleteParams};
@@ -19,6 +19,7 @@ use crate::{
 /// Two namespaces with Services, of which the controller has one Role each, and the agent's namespace.
 struct Cast {
     account: Account,
+    line: Line,
     controller: Controller,
     a: String,
     b: String,
@@ -42,7 +43,8 @@ impl Cast {
             account.grant(namespace, WATCH, &rights::watched()).await?;
         }
         account.grant_everywhere("namespaces", &rights::get_namespaces(&[&a, &b])).await?;
-        let controller = world.start_controller(Self::options(&account, &a, &b, &agent)).await?;
+        let line = world.line(&account).await?;
+        let controller = world.start_controller(Self::options(&line, &a, &b, &agent)).await?;
         world.create(&services::grafana(&a)).await?;
         world.create(&services::prometheus_server(&a)).await?;
         world.create(&services::jaeger_query(&b)).await?;
@@ -51,7 +53,7 @@ impl Cast {
             "sources": [source("a", &a, "Trusted"), source("b", &b, "Trusted")], "health": {"mode": "None"},
         });
         world.configure(&agent, CONFIG, &spec).await?;
-        let cast = Self { account, controller, a, b, agent };
+        let cast = Self { account, line, controller, a, b, agent };
         cast.lists(world, &["elasticsearch-master", "grafana", "prometheus-server", "tracing-query"]).await?;
         present(&toolset_configs(&world.client(), &cast.agent), CONFIG, "the status counts them", |config| {
             counts(config, 4)
@@ -60,9 +62,9 @@ impl Cast {
         Ok(cast)
     }
 
-    fn options(account: &Account, a: &str, b: &str, agent: &str) -> ControllerOptions {
+    fn options(line: &Line, a: &str, b: &str, agent: &str) -> ControllerOptions {
         ControllerOptions {
-            kubeconfig: Some(account.kubeconfig().to_owned()),
+            kubeconfig: Some(line.kubeconfig().to_owned()),
             watch_namespaces: Some(vec![a.to_owned(), b.to_owned()]),
             config_namespaces: Some(vec![agent.to_owned()]),
             ..ControllerOptions::default()
@@ -70,17 +72,21 @@ impl Cast {
     }
 
     async fn restart_controller(&mut self, world: &mut World) -> Result<()> {
-        self.controller = world.start_controller(Self::options(&self.account, &self.a, &self.b, &self.agent)).await?;
+        self.controller = world.start_controller(Self::options(&self.line, &self.a, &self.b, &self.agent)).await?;
         Ok(())
     }
 
     /// Revokes the permissions in these namespaces, and restarts every watch.
-    async fn forbid(&self, plane: &mut ControlPlane, namespaces: &[&str]) -> Result<()> {
+    async fn forbid(&self, namespaces: &[&str]) -> Result<()> {
         for namespace in namespaces {
             self.account.revoke(namespace, WATCH).await?;
+            for (group, resource) in [("", "services"), ("discovery.k8s.io", "endpointslices")] {
+                self.account.may_not_watch(group, resource, Some(namespace)).await?;
+            }
         }
-        plane.stop_apiserver()?;
-        plane.start_apiserver().await
+        // The API server checks permissions when a watch starts.
+        self.line.cut();
+        Ok(())
     }
 
     async fn says(&self, world: &World, kind: &str, expected: (&str, &str)) -> Result<String> {
@@ -117,9 +123,9 @@ fn off(namespace: &str, service: &str) -> Value {
 
 #[tokio::test]
 async fn during_a_hold_a_tool_that_the_spec_excludes_leaves_and_no_service_enters() -> Result<()> {
-    isolated("hold", Options::default(), async |world, plane| {
+    scenario("hold", async |world| {
         let cast = Cast::enter(world).await?;
-        cast.forbid(plane, &[&cast.a, &cast.b]).await?;
+        cast.forbid(&[&cast.a, &cast.b]).await?;
         cast.says(world, "Ready", ("False", "InputForbidden")).await?;
         // Nobody sees it.
         world.create(&services::prometheus_named(&cast.a, "unseen")).await?;
@@ -154,10 +160,10 @@ async fn during_a_hold_a_tool_that_the_spec_excludes_leaves_and_no_service_enter
 
 #[tokio::test]
 async fn during_a_hold_after_a_restart_a_tool_that_the_spec_excludes_leaves_the_output() -> Result<()> {
-    isolated("hold-restart", Options::default(), async |world, plane| {
+    scenario("hold-restart", async |world| {
         let mut cast = Cast::enter(world).await?;
         cast.controller.terminate().await?;
-        cast.forbid(plane, &[&cast.a, &cast.b]).await?;
+        cast.forbid(&[&cast.a, &cast.b]).await?;
         cast.respec(world, json!({"overrides": off(&cast.a, "grafana")})).await?;
         cast.restart_controller(world).await?;
 
@@ -174,7 +180,7 @@ async fn during_a_hold_after_a_restart_a_tool_that_the_spec_excludes_leaves_the_
 
 #[tokio::test]
 async fn during_a_hold_after_a_restart_the_users_own_entries_stay_whatever_they_name() -> Result<()> {
-    isolated("hold-own", Options::default(), async |world, plane| {
+    scenario("hold-own", async |world| {
         let mut cast = Cast::enter(world).await?;
         let base = json!({
             "metadata": {"namespace": cast.agent, "name": "mine"},
@@ -188,7 +194,7 @@ async fn during_a_hold_after_a_restart_the_users_own_entries_stay_whatever_they_
         cast.lists(world, &["elasticsearch-master", "grafana", "inside", "prometheus-server", "tracing-query"]).await?;
         cast.says(world, "Ready", ("True", "AsExpected")).await?;
         cast.controller.terminate().await?;
-        cast.forbid(plane, &[&cast.a, &cast.b]).await?;
+        cast.forbid(&[&cast.a, &cast.b]).await?;
         cast.restart_controller(world).await?;
         cast.says(world, "Ready", ("False", "InputForbidden")).await?;
 
@@ -204,17 +210,17 @@ async fn during_a_hold_after_a_restart_the_users_own_entries_stay_whatever_they_
 
 #[tokio::test]
 async fn an_edit_during_a_hold_is_repaired_with_the_tools_that_cannot_be_seen() -> Result<()> {
-    isolated("hold-edit", Options::default(), async |world, plane| {
+    scenario("hold-edit", async |world| {
         let cast = Cast::enter(world).await?;
         let all = ["elasticsearch-master", "grafana", "prometheus-server", "tracing-query"];
         let config_maps: Api<ConfigMap> = world.api(&cast.agent);
         let emptied = || json!({"data": {"toolset.json": "{\"tools\": []}", "custom_toolset.yaml": null}});
-        cast.forbid(plane, &[&cast.b]).await?;
+        cast.forbid(&[&cast.b]).await?;
         cast.says(world, "InputsSynced", ("False", "InputPartiallyHeld")).await?;
         patch(&config_maps, DEFAULT_CONFIG_MAP, emptied()).await?;
         cast.lists(world, &all).await?;
 
-        cast.forbid(plane, &[&cast.a]).await?;
+        cast.forbid(&[&cast.a]).await?;
         cast.says(world, "Ready", ("False", "InputForbidden")).await?;
         patch(&config_maps, DEFAULT_CONFIG_MAP, emptied()).await?;
         cast.lists(world, &all).await
@@ -224,7 +230,7 @@ async fn an_edit_during_a_hold_is_repaired_with_the_tools_that_cannot_be_seen() 
 
 #[tokio::test]
 async fn one_forbidden_namespace_holds_only_its_own_tools() -> Result<()> {
-    isolated("one-held", Options::default(), async |world, plane| {
+    scenario("one-held", async |world| {
         let cast = Cast::enter(world).await?;
         world
             .configure(
@@ -236,9 +242,8 @@ async fn one_forbidden_namespace_holds_only_its_own_tools() -> Result<()> {
                 }),
             )
             .await?;
-        cast.forbid(plane, &[&cast.b]).await?;
+        cast.forbid(&[&cast.b]).await?;
         let configs = toolset_configs(&world.client(), &cast.agent);
-        // An API server that has just started refuses everybody for a moment.
         within(RETRIED, "only this namespace is held", async || {
             let config = configs.get(CONFIG).await?;
             ensure!(condition(&config, "InputsSynced") == Some(("False", "InputPartiallyHeld")));
@@ -276,13 +281,12 @@ async fn a_namespace_that_is_deleted_with_its_role_takes_its_tools_along_and_hol
     if !controllers_run() {
         return skipped("namespaces are emptied by kube-controller-manager");
     }
-    isolated("one-gone", Options::default(), async |world, plane| {
+    scenario("one-gone", async |world| {
         let cast = Cast::enter(world).await?;
         let namespaces: Api<Namespace> = Api::all(world.client());
         namespaces.delete(&cast.b, &DeleteParams::background()).await?;
         absent(&namespaces, &cast.b).await?;
-        plane.stop_apiserver()?;
-        plane.start_apiserver().await?;
+        cast.line.cut();
 
         cast.lists(world, &["grafana", "prometheus-server"]).await?;
         world.create(&services::prometheus_named(&cast.a, "another")).await?;
@@ -296,10 +300,10 @@ async fn a_namespace_that_is_deleted_with_its_role_takes_its_tools_along_and_hol
 
 #[tokio::test]
 async fn a_namespace_that_is_forbidden_before_it_was_listed_holds_all_if_the_output_has_tools_of_it() -> Result<()> {
-    isolated("never-listed", Options::default(), async |world, plane| {
+    scenario("never-listed", async |world| {
         let mut cast = Cast::enter(world).await?;
         cast.controller.terminate().await?;
-        cast.forbid(plane, &[&cast.b]).await?;
+        cast.forbid(&[&cast.b]).await?;
         cast.restart_controller(world).await?;
         cast.says(world, "Ready", ("False", "InputForbidden")).await?;
         cast.lists(world, &["elasticsearch-master", "grafana", "prometheus-server", "tracing-query"]).await?;

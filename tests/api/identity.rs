@@ -1,4 +1,4 @@
-//! `evidence.identity: Probe`: a Service is asked which product it is, once.
+//! `evidence.identity: Probe`: the operator finds out which product a Service is, once for each template of its Pods.
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
@@ -22,34 +22,34 @@ use crate::{
     stage::{patch, told, version},
 };
 
-const NO_PODS: &str = "EndpointSlices need kube-controller-manager";
+pub(crate) const NO_PODS: &str = "EndpointSlices need kube-controller-manager";
 const NO_PROGRAMS: &str = "no Prometheus, Pushgateway and node exporter: `cargo xtask test api` brings them";
 
-/// What everything that the community's chart of Prometheus installs once had.
-const LIKE_PROMETHEUS: &[(&str, &str)] =
+/// Labels that older versions of the community's chart set on Prometheus and on other programs.
+pub(crate) const LIKE_PROMETHEUS: &[(&str, &str)] =
     &[("app.kubernetes.io/name", "prometheus"), ("app.kubernetes.io/component", "server")];
 
-fn prometheus(namespace: &str, name: &str) -> Service {
+pub(crate) fn prometheus(namespace: &str, name: &str) -> Service {
     ServiceBuilder::new(namespace, name).labels(LIKE_PROMETHEUS).port("http", 9090, 9090).build()
 }
 
-/// A Service that can be Prometheus. It can also be the one for the metrics of another program.
+/// A Service that is perhaps Prometheus, and perhaps the metrics of another program.
 fn perhaps_prometheus(namespace: &str) -> Service {
     let labels = [("app", "api")];
     ServiceBuilder::new(namespace, "api-prometheus").labels(&labels).selector(&labels).port("http", 9090, 9090).build()
 }
 
 /// The tool of a Service in the status.
-fn tool<'a>(config: &'a DynamicObject, namespace: &str, name: &str) -> Option<&'a Value> {
+pub(crate) fn tool<'a>(config: &'a DynamicObject, namespace: &str, name: &str) -> Option<&'a Value> {
     let tools = config.data.pointer("/status/tools")?.as_array()?;
     tools.iter().find(|tool| tool["namespace"] == namespace && tool["service"] == name)
 }
 
-fn text<'a>(tool: Option<&'a Value>, field: &str) -> &'a str {
+pub(crate) fn text<'a>(tool: Option<&'a Value>, field: &str) -> &'a str {
     tool.and_then(|tool| tool[field].as_str()).unwrap_or_default()
 }
 
-/// Adds a ready Pod of a template, which this local port answers for.
+/// Adds a ready Pod of a template. The server on this local port responds in place of the Pod.
 async fn pod_of(stage: &ProbeStage<'_>, service: &Service, template: &str, port: u16) -> Result<Backend> {
     let namespace = service.namespace().context("it has a namespace")?;
     let container = json!({"name": "app", "image": "app.example/app:1"});
@@ -79,7 +79,7 @@ async fn lists_pods(stage: &ProbeStage<'_>, service: &Service, pods: &[&Backend]
 }
 
 #[tokio::test]
-async fn real_programs_are_told_apart_and_called_where_they_are() -> Result<()> {
+async fn real_programs_are_identified_with_their_scheme_and_path() -> Result<()> {
     if !controllers_run() {
         return skipped(NO_PODS);
     }
@@ -90,7 +90,7 @@ async fn real_programs_are_told_apart_and_called_where_they_are() -> Result<()> 
         let with_tls = debian.prometheus_with_tls().await?;
         let pushgateway = debian.pushgateway().await?;
         let node_exporter = debian.node_exporter().await?;
-        // A namespace is asked once a second, so each has its own.
+        // A namespace gets one request per second, so each Service has its own namespace.
         let cases: [(&str, &Program, &str); 5] = [
             ("plain", &plain, "http://prometheus.NAMESPACE.svc.cluster.local:9090"),
             ("prefix", &prefixed, "http://prometheus.NAMESPACE.svc.cluster.local:9090/prom"),
@@ -139,13 +139,13 @@ fn rejected<'a>(config: &'a DynamicObject, namespace: &str) -> Option<&'a Value>
 }
 
 #[tokio::test]
-async fn programs_that_were_recorded_are_known_by_their_answers() -> Result<()> {
+async fn recorded_programs_are_identified_by_their_responses() -> Result<()> {
     if !controllers_run() {
         return skipped(NO_PODS);
     }
     scenario("identity-recorded", async |world| {
         let named = |name| [("app.kubernetes.io/name", name)];
-        // What it looks like, its port, what answers, and what comes of it.
+        // The labels of the Service, its port, the recording that responds, and the expected result.
         let cases = [
             (named("alertmanager"), ("http", 9093), "alertmanager", "Alertmanager"),
             (named("alertmanager"), ("http", 9093), "pushgateway", "NotTheProduct"),
@@ -178,7 +178,7 @@ async fn programs_that_were_recorded_are_known_by_their_answers() -> Result<()> 
 }
 
 #[tokio::test]
-async fn the_pods_of_a_template_are_asked_once() -> Result<()> {
+async fn the_pods_of_a_template_are_probed_once() -> Result<()> {
     if !controllers_run() {
         return skipped(NO_PODS);
     }
@@ -196,12 +196,13 @@ async fn the_pods_of_a_template_are_asked_once() -> Result<()> {
         let asked = server.requests();
         ensure!(asked.first().is_some_and(|line| line.starts_with("GET /api/v1/query?query=1 ")), "{asked:?}");
 
-        // Another Pod of the template takes over, and the Service changes where that does not matter.
+        // Another Pod of the template replaces the first Pod, and an unrelated annotation of the Service changes.
         let second = pod_of(&stage, &service, "a", server.port()).await?;
         first.delete().await?;
         patch(&stage.stage.services(), "p", json!({"metadata": {"annotations": {"note": "new"}}})).await?;
         lists_pods(&stage, &service, &[&second]).await?;
-        // A namespace is asked in the order of what happens in it.
+        // Probes in a namespace start in the order of the changes. So after this one, a new probe of p would have
+        // started.
         let later = stage.stage.world.create(&prometheus(&apps, "later")).await?;
         stage.pod(&later, others.port()).await?;
         stage.stage.config_is("later is confirmed", is_confirmed("later")).await?;
@@ -220,7 +221,47 @@ async fn the_pods_of_a_template_are_asked_once() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_failover_keeps_what_was_answered_until_somebody_answers_again() -> Result<()> {
+async fn the_status_shows_why_pods_are_not_probed_until_another_pod_is_probed() -> Result<()> {
+    if !controllers_run() {
+        return skipped(NO_PODS);
+    }
+    scenario("identity-not-asked", async |world| {
+        let other = world.namespace("other").await?;
+        let stage = ProbeStage::asking(world, std::slice::from_ref(&other), json!({})).await?;
+        let apps = stage.stage.apps.clone();
+        let server = Recording::start("prometheus").await?;
+        let (weak, sure) = (perhaps_prometheus(&apps), prometheus(&other, "p"));
+        let mut on_host = Vec::new();
+        for service in [&weak, &sure] {
+            let service = stage.stage.world.create(service).await?;
+            let backend = Backend::on_host_network(&stage.stage.world.client(), &service).await?;
+            stage.redirect(&format!("{}:9090", backend.address()), server.port())?;
+            on_host.push(backend);
+        }
+
+        let why = "not sent, because its Pod uses the host network";
+        let is_said = |config: &DynamicObject| {
+            let rejected = text(rejected(config, &apps), "message");
+            rejected.contains(why) && text(tool(config, &other, "p"), "identity").starts_with(why)
+        };
+        let config = stage.stage.config_is("both say why they are not asked", is_said).await?;
+        ensure!(reason_of(&config, "api-prometheus") == Some("NotEnoughEvidence"), "{:?}", config.data);
+        ensure!(!format!("{:?}", stage.stage.output().await?.data).contains("not sent"), "the output says it");
+        ensure!(server.requests().is_empty(), "{:?}", server.requests());
+
+        stage.pod(&weak, server.port()).await?;
+        on_host[0].delete().await?;
+        let is_confirmed =
+            |config: &DynamicObject| text(tool(config, &apps, "api-prometheus"), "identity").ends_with(": confirmed");
+        let config = stage.stage.config_is("another Pod is asked", is_confirmed).await?;
+        ensure!(text(tool(&config, &other, "p"), "identity").starts_with(why), "{:?}", config.data);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_failover_keeps_what_a_response_has_proved_until_the_next_response() -> Result<()> {
     if !controllers_run() {
         return skipped(NO_PODS);
     }
@@ -250,7 +291,7 @@ async fn a_failover_keeps_what_was_answered_until_somebody_answers_again() -> Re
         ensure!(version(&stage.stage.output().await?) == version(&before), "the ConfigMap was written");
 
         mend()?;
-        // It is asked again after a pause.
+        // The Service is probed again after a pause.
         stage.stage.config_is("it is confirmed again", is_confirmed).await?;
         ensure!(version(&stage.stage.output().await?) == version(&before), "the ConfigMap was written");
         Ok(())
@@ -259,7 +300,7 @@ async fn a_failover_keeps_what_was_answered_until_somebody_answers_again() -> Re
 }
 
 #[tokio::test]
-async fn tenants_are_never_asked() -> Result<()> {
+async fn services_of_tenants_get_no_identity_probes() -> Result<()> {
     if !controllers_run() {
         return skipped(NO_PODS);
     }

@@ -1,6 +1,6 @@
-//! The programs that the tests about identity ask: real ones from Debian's packages, and what other real ones have
-//! answered when they were recorded. Debian's Alertmanager does not start without the files of its package under `/usr`,
-//! and Debian has no Thanos and no VictoriaLogs.
+//! The programs that the tests of identity probes use: real programs from Debian's packages, and recorded responses of
+//! other real programs. Debian's Alertmanager does not start without the files of its package under `/usr`, and Debian
+//! has no Thanos and no VictoriaLogs.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ pub(crate) struct Program {
     port: u16,
 }
 
-/// Where the programs of Debian's packages are. `cargo xtask test api` sets the variables.
+/// The paths of the programs from Debian's packages. `cargo xtask test api` sets the variables.
 pub(crate) struct Debian {
     prometheus: PathBuf,
     pushgateway: PathBuf,
@@ -63,7 +63,7 @@ impl Debian {
         Program::start(command, port).await
     }
 
-    /// Prometheus with a certificate of its own.
+    /// Prometheus with a self-signed certificate.
     pub(crate) async fn prometheus_with_tls(&self) -> Result<Program> {
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::new(vec!["prometheus.example".to_owned()])?.self_signed(&key)?;
@@ -78,7 +78,7 @@ impl Debian {
 
     pub(crate) async fn pushgateway(&self) -> Result<Program> {
         let mut command = Command::new(&self.pushgateway);
-        // The files beside the program in its package, which is not installed.
+        // The package is not installed, so the program does not find its files.
         let usr = self.pushgateway.ancestors().nth(2).context("the package has no folder usr")?;
         command.arg(format!("--web.local-assets={}", usr.join("share/prometheus/pushgateway").display()));
         Program::start(command, free_port()?).await
@@ -124,7 +124,7 @@ fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-/// A server that answers as a real program did when it was recorded. Dropping it closes its port.
+/// A server that gives the recorded responses of a real program. Dropping it closes its port.
 pub(crate) struct Recording {
     port: u16,
     requests: Arc<Mutex<Vec<String>>>,
@@ -146,7 +146,7 @@ struct Response {
 }
 
 impl Recording {
-    /// Starts a server with the answers in `crates/detectors/tests/probe/recorded/<name>.json`.
+    /// Starts a server with the responses in `crates/detectors/tests/probe/recorded/<name>.json`.
     pub(crate) async fn start(name: &str) -> Result<Self> {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/detectors/tests/probe/recorded");
         let file = format!("{folder}/{name}.json");

@@ -29,6 +29,7 @@ mod harness;
 mod health;
 mod holds;
 mod identity;
+mod identity_denied;
 mod identity_programs;
 mod lost_answers;
 mod many;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 use e2e::{
-    controlplane::{Options, controllers_run},
+    controlplane::controllers_run,
     harness::{DEFAULT_CONFIG_MAP, prelude::*, services},
 };
 use k8s_openapi::api::{
@@ -32,12 +32,12 @@ async fn while_pods_may_not_be_read_the_config_map_stays_and_it_recovers_without
     if !controllers_run() {
         return skipped("Deployments need kube-controller-manager");
     }
-    isolated("pods-revoked", Options::default(), async |world, _| {
+    scenario("pods-revoked", async |world| {
         let (apps, agent) = (world.namespace("apps").await?, world.namespace("agent").await?);
         let account = rights::operator(world, &agent).await?;
         let options = || ControllerOptions {
             kubeconfig: Some(account.kubeconfig().to_owned()),
-            ..ControllerOptions::unrestricted()
+            ..ControllerOptions::for_configs_in(&agent)
         };
         let controller = world.start_controller(options()).await?;
         let _kubelet = world.kubelet(&apps).await?;

@@ -1,4 +1,4 @@
-//! The start of the tests about probes. The Pods have no network, so the operator's connections to their addresses are
+//! The setup of the tests of probes. The Pods have no network, so the operator's connections to their addresses are
 //! redirected to local servers. A Pod without a redirect cannot be reached.
 
 use std::{fs, path::PathBuf};
@@ -11,21 +11,21 @@ use serde_json::{Value, json};
 
 use crate::stage::{Stage, over};
 
-/// A controller that probes.
+/// A controller whose `ToolsetConfig` enables probes.
 pub(crate) struct ProbeStage<'a> {
     pub stage: Stage<'a>,
     redirects: PathBuf,
     options: ControllerOptions,
 }
 
-/// A Service with one Pod, which a local server answers for.
+/// A Service with one Pod. A local server responds in place of the Pod.
 pub(crate) struct Target {
     pub service: Service,
     pub backend: Backend,
     pub server: FakeAgent,
 }
 
-/// Settings of probes that decide at once.
+/// Settings with which a single probe changes the health.
 pub(crate) fn eager() -> Value {
     json!({
         "mode": "Probe", "withholdAfterSeconds": 0,
@@ -34,12 +34,13 @@ pub(crate) fn eager() -> Value {
 }
 
 impl<'a> ProbeStage<'a> {
-    /// `spec` is merged into one that probes and decides at once.
+    /// Starts a controller with health probes. `spec` is merged into a spec with the settings [`eager`].
     pub(crate) async fn set(world: &'a mut World, spec: Value) -> Result<Self> {
         Self::start(world, over(json!({"health": eager()}), spec)).await
     }
 
-    /// `spec` is merged into one that trusts the apps' namespace and these, and asks Services which product they are.
+    /// Starts a controller with identity probes. `spec` is merged into a spec that trusts the namespace of the apps and
+    /// these namespaces.
     pub(crate) async fn asking(world: &'a mut World, namespaces: &[String], spec: Value) -> Result<Self> {
         let apps = world.namespace("asked").await?;
         let names: Vec<&str> = namespaces.iter().map(String::as_str).chain([&*apps]).collect();
@@ -67,7 +68,7 @@ impl<'a> ProbeStage<'a> {
         Ok(())
     }
 
-    /// Creates the Service and a ready Pod behind it that answers like this.
+    /// Creates the Service and a ready Pod behind it that gives this reply.
     pub(crate) async fn target(&self, service: &Service, reply: Reply) -> Result<Target> {
         let service = self.stage.world.create(service).await?;
         let server = FakeAgent::start(reply).await?;
@@ -75,7 +76,7 @@ impl<'a> ProbeStage<'a> {
         Ok(Target { service, backend, server })
     }
 
-    /// Adds a ready Pod, which this local port answers for.
+    /// Adds a ready Pod. The server on this local port responds in place of the Pod.
     pub(crate) async fn pod(&self, service: &Service, port: u16) -> Result<Backend> {
         let spec = service.spec.as_ref().and_then(|spec| spec.ports.as_ref()).context("it has ports")?;
         let number = spec.first().map(|port| port.port).context("it has a port")?;
@@ -86,32 +87,32 @@ impl<'a> ProbeStage<'a> {
         Ok(backend)
     }
 
-    /// Lets a local port answer for an address.
+    /// Redirects connections to an address to a local port.
     pub(crate) fn redirect(&self, address: &str, port: u16) -> Result<()> {
         let text = fs::read_to_string(&self.redirects)?;
         Ok(fs::write(&self.redirects, format!("{text}{address}=127.0.0.1:{port}\n"))?)
     }
 
-    /// Takes the network away, and returns what gives it back.
+    /// Removes all redirects, so that no Pod can be reached. The returned function restores them.
     pub(crate) fn cut_network(&self) -> Result<impl FnOnce() -> Result<()> + use<>> {
         let (before, redirects) = (fs::read_to_string(&self.redirects)?, self.redirects.clone());
         fs::write(&self.redirects, "")?;
         Ok(move || Ok(fs::write(redirects, before)?))
     }
 
-    /// Waits until the only tool, or the only rejected Service, has this health and this reason.
+    /// Waits until the tool or the rejected Service with this name has this reason.
     pub(crate) async fn says(&self, name: &str, reason: &str) -> Result<DynamicObject> {
         let what = format!("{name} is {reason}");
         self.stage.config_is(&what, |config| reason_of(config, name) == Some(reason)).await
     }
 
-    /// How many probes of a result there were.
+    /// The number of probes with this result so far.
     pub(crate) async fn probes(&self, type_: &str, result: &str) -> Result<f64> {
         let series = format!("dynamictoolset_health_checks_total{{type=\"{type_}\",result=\"{result}\"}}");
         Ok(self.stage.controller.metric(&series).await?.unwrap_or_default())
     }
 
-    /// Waits until there were so many more probes of a result.
+    /// Waits until there have been this many more probes with this result.
     pub(crate) async fn after_probes(&self, type_: &str, result: &str, more: f64) -> Result<()> {
         let before = self.probes(type_, result).await?;
         eventually(&format!("{more} more probes end with {result}"), async || {

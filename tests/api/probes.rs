@@ -1,10 +1,10 @@
-//! `health.mode: Probe`: a tool enters when its Service answers, and leaves when it does not.
+//! `health.mode: Probe`: a tool enters the output when its Service responds, and leaves it when its Service fails.
 
 use std::fs;
 
 use anyhow::{Result, ensure};
 use e2e::{
-    controlplane::{Options, controllers_run},
+    controlplane::controllers_run,
     harness::{Backend, FakeAgent, Reply, prelude::*, services::ServiceBuilder},
 };
 use k8s_openapi::api::core::v1::Service;
@@ -14,7 +14,7 @@ use crate::{
     harness::skipped,
     probe_stage::{ProbeStage, eager, reason_of, status},
     rights,
-    stage::{CONFIG, message, over, version, without_health},
+    stage::{CONFIG, message, over, patch, version, without_health},
 };
 
 const NO_PODS: &str = "EndpointSlices need kube-controller-manager";
@@ -31,7 +31,7 @@ fn healthy() -> Reply {
 }
 
 #[tokio::test]
-async fn a_tool_enters_only_when_its_service_answers_its_health_path() -> Result<()> {
+async fn a_tool_enters_the_output_only_when_its_service_responds_at_the_health_path() -> Result<()> {
     if !controllers_run() {
         return skipped(NO_PODS);
     }
@@ -58,7 +58,32 @@ async fn a_tool_enters_only_when_its_service_answers_its_health_path() -> Result
 }
 
 #[tokio::test]
-async fn an_answer_that_asks_for_a_login_or_for_patience_is_an_answer() -> Result<()> {
+async fn a_running_service_without_a_health_path_enters_the_output_with_its_annotations() -> Result<()> {
+    if !controllers_run() {
+        return skipped(NO_PODS);
+    }
+    scenario("probe-none", async |world| {
+        let stage = ProbeStage::set(world, json!({})).await?;
+        let apps = stage.stage.apps.clone();
+        let database = ServiceBuilder::new(&apps, "db").port("grpc", 6334, 6334).build();
+        let _target = stage.target(&database, healthy()).await?;
+        let _other = stage.target(&grafana(&apps, "g"), healthy()).await?;
+        stage.stage.lists(&["g"]).await?;
+
+        let annotations = json!({"kubernaut.io/toolset": "enabled", "kubernaut.io/toolset-type": "vector-database"});
+        patch(&stage.stage.world.api::<Service>(&apps), "db", json!({"metadata": {"annotations": annotations}}))
+            .await?;
+
+        // No probe of it ever ends, and nothing else happens in the cluster.
+        stage.says("db", "ProbeNotAllowed").await?;
+        stage.stage.lists(&["db", "g"]).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_response_that_requires_a_login_or_fewer_requests_is_a_success() -> Result<()> {
     if !controllers_run() {
         return skipped(NO_PODS);
     }
@@ -78,7 +103,7 @@ async fn an_answer_that_asks_for_a_login_or_for_patience_is_an_answer() -> Resul
 }
 
 #[tokio::test]
-async fn a_service_that_flaps_changes_the_output_only_as_the_thresholds_say() -> Result<()> {
+async fn a_service_that_flaps_changes_the_output_only_after_the_thresholds() -> Result<()> {
     if !controllers_run() {
         return skipped(NO_PODS);
     }
@@ -111,7 +136,7 @@ async fn a_service_that_flaps_changes_the_output_only_as_the_thresholds_say() ->
 }
 
 #[tokio::test]
-async fn a_probe_that_changes_nothing_writes_nothing() -> Result<()> {
+async fn a_probe_with_the_same_result_writes_nothing() -> Result<()> {
     if !controllers_run() {
         return skipped(NO_PODS);
     }
@@ -130,7 +155,7 @@ async fn a_probe_that_changes_nothing_writes_nothing() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_partition_of_the_operator_removes_nothing_and_says_so() -> Result<()> {
+async fn a_partition_of_the_operator_removes_no_tool_and_is_reported() -> Result<()> {
     if !controllers_run() {
         return skipped(NO_PODS);
     }
@@ -171,7 +196,7 @@ async fn a_partition_of_the_operator_removes_nothing_and_says_so() -> Result<()>
 }
 
 #[tokio::test]
-async fn a_service_that_alone_cannot_be_reached_leaves() -> Result<()> {
+async fn the_only_service_that_cannot_be_reached_leaves_the_output() -> Result<()> {
     if !controllers_run() {
         return skipped(NO_PODS);
     }
@@ -183,7 +208,7 @@ async fn a_service_that_alone_cannot_be_reached_leaves() -> Result<()> {
             targets.push(stage.target(&grafana(&apps, name), healthy()).await?);
         }
         stage.stage.lists(&["a", "b", "c"]).await?;
-        // A new Pod without a network, and the old one goes.
+        // A new Pod without a network replaces the old Pod.
         let lonely = &targets[0];
         let container = json!({"name": "app", "image": "app.example/app:1"});
         let backend = Backend::not_ready(&stage.stage.world.client(), &lonely.service, container).await?;
@@ -197,7 +222,7 @@ async fn a_service_that_alone_cannot_be_reached_leaves() -> Result<()> {
 }
 
 #[tokio::test]
-async fn after_a_failover_nothing_leaves_before_it_is_probed_and_nothing_enters() -> Result<()> {
+async fn after_a_failover_no_tool_leaves_or_enters_the_output_before_it_is_probed() -> Result<()> {
     if !controllers_run() {
         return skipped(NO_PODS);
     }
@@ -219,11 +244,11 @@ async fn after_a_failover_nothing_leaves_before_it_is_probed_and_nothing_enters(
 }
 
 #[tokio::test]
-async fn without_the_right_to_read_pods_nothing_is_probed_and_readiness_decides() -> Result<()> {
+async fn without_the_permission_to_get_pods_readiness_determines_the_health() -> Result<()> {
     if !controllers_run() {
         return skipped(NO_PODS);
     }
-    isolated("probe-no-pods", Options::default(), async |world, _| {
+    scenario("probe-no-pods", async |world| {
         let (apps, agent) = (world.namespace("apps").await?, world.namespace("agent").await?);
         let account = world.account(&agent, "blind").await?;
         account.grant_everywhere("watched", &rights::watched()).await?;
@@ -235,7 +260,7 @@ async fn without_the_right_to_read_pods_nothing_is_probed_and_readiness_decides(
             .start_controller(ControllerOptions {
                 kubeconfig: Some(account.kubeconfig().to_owned()),
                 environment: vec![("TOOLSET_TEST_REDIRECTS".to_owned(), redirects.display().to_string())],
-                ..ControllerOptions::unrestricted()
+                ..ControllerOptions::for_configs_in(&agent)
             })
             .await?;
         let spec = json!({"health": eager(), "evidence": {"pods": "Disabled"}});
@@ -255,7 +280,7 @@ async fn without_the_right_to_read_pods_nothing_is_probed_and_readiness_decides(
 }
 
 #[tokio::test]
-async fn a_pod_on_the_network_of_its_node_is_not_probed() -> Result<()> {
+async fn a_pod_on_the_host_network_is_not_probed() -> Result<()> {
     if !controllers_run() {
         return skipped(NO_PODS);
     }

@@ -69,7 +69,7 @@ pub(crate) fn leases() -> Value {
 }
 
 /// A ServiceAccount with all of it in the whole cluster, granted as `services`, `endpoint-slices`, `namespaces`, `pods`
-/// and `writing`. For a control plane of the test's own.
+/// and `writing`.
 pub(crate) async fn operator(world: &World, namespace: &str) -> Result<Account> {
     let account = world.account(namespace, "operator").await?;
     account.grant_everywhere("services", &services()).await?;

@@ -41,7 +41,7 @@ async fn cast(world: &mut World, spec: Value) -> Result<Cast> {
     let (platform, tenant) = (world.namespace("platform").await?, world.namespace("tenant").await?);
     let agent = world.namespace("agent").await?;
     let controller = world.start_controller(ControllerOptions::default()).await?;
-    let spec = over(json!({"sources": sources(&platform, &tenant), "health": {"mode": "None"}}), spec);
+    let spec = over(json!({"sources": sources(&[&platform], &tenant), "health": {"mode": "None"}}), spec);
     world.create(&services::grafana(&platform)).await?;
     world.create(&services::prometheus_server(&platform)).await?;
     world.configure(&agent, CONFIG, &spec).await?;
@@ -160,9 +160,9 @@ async fn services_without_pods_of_their_own_are_taken_only_where_allowed_by_name
 }
 
 /// The sources of a platform that is trusted and a tenant.
-pub(crate) fn sources(platform: &str, tenant: &str) -> Value {
+pub(crate) fn sources(platform: &[&str], tenant: &str) -> Value {
     json!([
-        {"name": "platform", "trust": "Trusted", "namespaces": {"from": "Names", "names": [platform]}},
+        {"name": "platform", "trust": "Trusted", "namespaces": {"from": "Names", "names": platform}},
         {"name": "tenants", "trust": "Tenant", "namespaces": {"from": "Names", "names": [tenant]}},
     ])
 }
@@ -213,7 +213,7 @@ async fn slices_made_by_hand_are_not_taken_while_slices_are_unknown_whatever_the
         let options = ControllerOptions { do_not_wait: true, ..behind(&proxy) };
         let mut controller = world.start_controller(options).await?;
         let none = json!({"mode": "None"});
-        let spec = json!({"sources": sources(&platform, &tenant), "health": none});
+        let spec = json!({"sources": sources(&[&platform], &tenant), "health": none});
         world.configure(&agent, CONFIG, &spec).await?;
         let trusted = json!({"output": {"configMapName": "trusted-only"}});
         world.configure(&agent, "trusted-only", &over(without_health(&[&platform]), trusted)).await?;
@@ -285,7 +285,7 @@ async fn where_slices_are_forbidden_tenants_wait_and_the_trusted_do_not() -> Res
         let options =
             ControllerOptions { kubeconfig: Some(account.kubeconfig().to_owned()), ..ControllerOptions::default() };
         let _controller = world.start_controller(options).await?;
-        let spec = json!({"sources": sources(&platform, &tenant), "health": {"mode": "None"}});
+        let spec = json!({"sources": sources(&[&platform], &tenant), "health": {"mode": "None"}});
         world.configure(&agent, CONFIG, &spec).await?;
 
         world.tools(&agent, "lists the trusted", |tools| tools.names() == ["grafana"]).await?;

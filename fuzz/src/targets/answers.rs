@@ -8,7 +8,8 @@ use detectors::{
 use serde_json::json;
 use toolset::{
     DEFAULT_CLUSTER_DOMAIN, Index, checked,
-    identity::{IdentityEvidence, IdentityVerdict},
+    identity::{IdentityEvidence, IdentityVerdict, Stated},
+    select::evidence::each_question,
 };
 
 use super::pipeline::outcome;
@@ -146,7 +147,6 @@ fn health_is_as_documented(reply: &Reply) -> Outcome {
     let fits = match reply {
         Reply::Response { status: 200..=399 | 401 | 403 | 405 | 429, .. } => found == Health::There,
         Reply::Response { status: 400..=499, .. } => found == Health::NotFound,
-        Reply::Without(Class::Unreachable | Class::Reset) => matches!(found, Health::Unreachable(_)),
         Reply::Response { .. } | Reply::Without(_) => matches!(found, Health::Failing(_)),
     };
     check!(fits, "{reply:?} means {found:?}");
@@ -165,17 +165,20 @@ fn in_the_output(view: detectors::ServiceView, product: Product, identity: &Iden
         Verdict::Denied { is } => IdentityVerdict::Denied { is },
         Verdict::Unknown => IdentityVerdict::Unknown,
     };
+    let key = view.key.clone();
+    let mut index = Index::default();
+    index.apply_service(view);
+    let mut stated = Stated::default();
+    each_question(&config, &index, |question| stated = question.stated());
     let evidence = IdentityEvidence {
         product,
         port: 9090,
+        stated,
         verdict,
         scheme: identity.scheme,
         path: identity.path.clone(),
         said: format!("{} gave {}", identity.asked.join(", "), identity.class),
     };
-    let key = view.key.clone();
-    let mut index = Index::default();
-    index.apply_service(view);
     index.apply_identity(&key, vec![evidence]);
     let (plan, rendered) = outcome(&config, &index, None, None);
     checks::output(&config, DEFAULT_CLUSTER_DOMAIN, &plan, &rendered, false)

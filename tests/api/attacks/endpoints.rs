@@ -1,4 +1,4 @@
-//! Annotations that name another host, port, scheme or path than those of the Service.
+//! Annotations with a host, port, scheme or path that does not belong to the Service.
 
 use anyhow::Result;
 use e2e::{controlplane::controllers_run, harness::net::Network, harness::prelude::*};

@@ -24,8 +24,8 @@ use crate::{
 pub(super) const THREATS: &[&str] = &["flood"];
 
 const SERVICES: usize = 10_000;
-/// How many of them come while no operator runs. A debug build needs a second or more for each plan with all of them, so
-/// few of them come one by one.
+/// The number of Services that are created while no operator runs. A debug build needs a second or more for each plan
+/// with all Services, so only few of them are created while an operator runs.
 const BEFORE: usize = 9_950;
 /// The limit for one namespace.
 const MOST: usize = 10;
@@ -33,20 +33,20 @@ const MOST: usize = 10;
 const PLATFORM: usize = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_services_that_opt_in_change_nothing_for_the_others() -> Result<()> {
+async fn ten_thousand_services_that_opt_in_do_not_change_other_tools() -> Result<()> {
     if !controllers_run() {
         return skipped("EndpointSlices need kube-controller-manager");
     }
     let Some(network) = Network::create()? else { return without_network() };
-    // On a control plane of its own, because the others would wait.
+    // The flood has its own control plane, because it would delay other tests.
     isolated("attack-flood", Options::default(), async |world, _| {
-        // Nothing else may change while the machine is busy with the flood.
+        // The flood makes the machine slow. With these values, a slow response does not make a trusted tool unhealthy.
         let patient = json!({"timeoutSeconds": 10, "failureThreshold": 10, "periodSeconds": 1});
         let spec = json!({"health": {"mode": "Probe", "probe": patient}});
         let mut arena = Arena::set(world, network, spec).await?;
         let batch = arena.begin().await?;
         let pod = arena.backend(&flooding(&arena.tenant, 0).build()).await?;
-        // Most of it comes while no operator runs, as after a restart. The rest comes one by one.
+        // Most Services are created while no operator runs, as before a restart. The rest is created one by one.
         arena.stop()?;
         create(&arena, 0..BEFORE).await?;
         arena.start_again().await?;
@@ -54,7 +54,7 @@ async fn ten_thousand_services_that_opt_in_change_nothing_for_the_others() -> Re
         create(&arena, BEFORE..SERVICES).await?;
         is_seen(&arena, SERVICES).await?;
         let honest = format!("honest-{}", arena.tenant);
-        // One request per second goes to the namespace.
+        // The namespace gets one request per second.
         let tools = within(PATIENCE, "the flood reaches its limit", async || {
             let tools = Tools::of(&arena.output().await?)?;
             ensure!(tools.names().len() == MOST + PLATFORM, "{:?}", tools.names());
@@ -64,8 +64,8 @@ async fn ten_thousand_services_that_opt_in_change_nothing_for_the_others() -> Re
         ensure!(tools.names().contains(&honest.as_str()), "who was first stays: {:?}", tools.names());
         arena.controls_are_probed().await?;
         let packets = arena.check(&batch, &[socket(&pod, PORT)?]).await?;
-        // What the platform changes now is written, and then taken back.
-        let platforms: Api<Service> = arena.world.api(&arena.platform);
+        // The platform changes a Service. The output follows, and the test then reverts the change.
+        let platforms: Api<Service> = arena.world.api(&arena.dashboards);
         let outputs: Api<ConfigMap> = arena.world.api(&arena.agent);
         for (path, has) in [(json!("/after-the-flood"), true), (Value::Null, false)] {
             patch(&platforms, "grafana", json!({"metadata": {"annotations": {"kubernaut.io/toolset-path": path}}}))
@@ -92,7 +92,7 @@ async fn create(arena: &Arena<'_>, numbers: Range<usize>) -> Result<()> {
     Ok(flood.buffer_unordered(32).try_collect().await?)
 }
 
-/// Waits until the operator knows this many of them.
+/// Waits until the operator knows this number of Services.
 async fn is_seen(arena: &Arena<'_>, services: usize) -> Result<()> {
     let expected = (services + PLATFORM + 1).to_string();
     within(2 * PATIENCE, "all of them are seen", async || {
@@ -104,6 +104,6 @@ async fn is_seen(arena: &Arena<'_>, services: usize) -> Result<()> {
 }
 
 fn flooding(namespace: &str, number: usize) -> ServiceBuilder {
-    // They share a Pod, so that all of them are ready. Without an address of their own, they are created faster.
+    // All Services share a Pod, so that all of them are ready. Services without a cluster IP are created faster.
     crate::tenants::announced(namespace, &format!("flood-{number:05}")).selector(&[("app", "flood")]).headless()
 }

@@ -1,4 +1,4 @@
-//! Names and looks of trusted tools, and of the agent's own toolsets.
+//! Services with the names and labels of trusted tools, or with the names of the agent's own toolsets.
 
 use anyhow::{Result, ensure};
 use e2e::{
@@ -73,7 +73,7 @@ fn twin_without_opt_in(arena: &Arena<'_>) -> Attack {
     }
 }
 
-/// Well-formed names that somebody else has.
+/// Valid names that already belong to another tool or to the agent.
 async fn stolen(arena: &Arena<'_>) -> Result<()> {
     let names = [
         ("prometheus-server", "prometheus-server"),
@@ -104,12 +104,14 @@ async fn stolen(arena: &Arena<'_>) -> Result<()> {
     };
     let config = arena.config_is("all of them are judged", settled).await?;
     let tools = config_tools(&config);
-    let of = |namespace: &str| -> Vec<String> {
-        let tools = tools.iter().filter(|tool| tool["namespace"] == namespace);
+    let names_of = |is_tenant: bool| -> Vec<String> {
+        let tools = tools.iter().filter(|tool| (tool["namespace"] == arena.tenant) == is_tenant);
         tools.filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect()
     };
-    ensure!(of(&arena.platform) == ["grafana", "prometheus", "prometheus-server"], "{tools:?}");
-    let own = of(&arena.tenant);
+    let mut trusted = names_of(false);
+    trusted.sort_unstable();
+    ensure!(trusted == ["grafana", "prometheus", "prometheus-server"], "{tools:?}");
+    let own = names_of(true);
     ensure!(own.iter().all(|name| name.contains(&arena.tenant)), "each name has the namespace: {own:?}");
     present(&arena.world.api::<ConfigMap>(&arena.agent), DEFAULT_CONFIG_MAP, "is written", |output| {
         own.iter().all(|name| data(output, "toolset.json").contains(&format!("\"{name}\"")))

@@ -1,4 +1,4 @@
-//! Objects that are large or odd, and objects that change all the time.
+//! Objects that are large or unusual, and objects that change all the time.
 
 use std::time::{Duration, Instant};
 
@@ -25,11 +25,11 @@ use crate::{
 
 pub(super) const THREATS: &[&str] = &["oversized and odd objects", "fast changes", "stale entries"];
 
-/// How long a Service flaps.
+/// The time during which a Service changes again and again.
 const FLAPS: Duration = Duration::from_secs(4);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_odd_object_and_no_fast_change_disturbs_the_trusted_tools() -> Result<()> {
+async fn unusual_objects_and_fast_changes_do_not_change_the_trusted_tools() -> Result<()> {
     if !controllers_run() {
         return skipped("EndpointSlices need kube-controller-manager");
     }
@@ -190,7 +190,7 @@ async fn fast(arena: &Arena<'_>) -> Result<()> {
     })
     .await?;
     let writes = moment.steps(DEFAULT_CONFIG_MAP).await?.len();
-    // One write a second, and one at once for each time that the tool left.
+    // One write per second, and one immediate write each time that the tool left.
     ensure!(writes <= 2 * (seconds + 2), "{writes} writes for {changes} changes in {seconds} s");
     let packets = arena.check(&batch, &[target]).await?;
     let happened = format!("{writes} writes for {changes} changes in {seconds} s, and the last state is written");
@@ -203,7 +203,7 @@ async fn fast(arena: &Arena<'_>) -> Result<()> {
     arena.clear().await
 }
 
-/// A tool leaves with its Service and with its opt-in.
+/// A tool leaves the output when its Service or its opt-in is removed.
 async fn stale(arena: &Arena<'_>) -> Result<()> {
     let in_tenant: Api<Service> = Api::namespaced(arena.admin.clone(), &arena.tenant);
     for (vector, deletes) in [("a deleted Service", true), ("an opt-out", false)] {

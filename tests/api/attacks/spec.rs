@@ -1,4 +1,4 @@
-//! Credentials, ToolsetConfigs and objects of the operator, and the ports of its own.
+//! Attacks on credentials, ToolsetConfigs, the operator's objects, and the operator's ports.
 
 use std::net::Ipv4Addr;
 
@@ -63,7 +63,7 @@ async fn writing(arena: &Arena<'_>) -> Result<()> {
     let configs = toolset_configs(&arena.admin, &arena.agent);
     let merge = kube::api::Patch::Merge(json!({"spec": {"sources": []}}));
     ensure!(is_forbidden(&configs.patch(CONFIG, &params, &merge).await));
-    let platforms: Api<Service> = Api::namespaced(arena.admin.clone(), &arena.platform);
+    let platforms: Api<Service> = Api::namespaced(arena.admin.clone(), &arena.dashboards);
     let merge = kube::api::Patch::Merge(json!({"metadata": {"annotations": {"kubernaut.io/toolset": "disabled"}}}));
     ensure!(is_forbidden(&platforms.patch("grafana", &params, &merge).await));
     let packets = arena.check(&batch, &[]).await?;
@@ -108,7 +108,7 @@ async fn own_config(arena: &Arena<'_>) -> Result<()> {
     let forbidden = "The API server forbids it.";
     table::add(THREATS[1], "a ToolsetConfig in the tenant's namespace", forbidden, 0)?;
 
-    // Somebody has granted too much.
+    // The same object, as if an administrator had granted the tenant the permission to create it.
     arena.world.configure(&arena.tenant, "mine", &spec).await?;
     touch(arena).await?;
     let configs = toolset_configs(&arena.world.client(), &arena.tenant);
@@ -121,7 +121,7 @@ async fn own_config(arena: &Arena<'_>) -> Result<()> {
     table::add(THREATS[1], vector, "The operator ignores it: the namespace is not one for ToolsetConfigs.", packets)
 }
 
-/// Requests that never end, to the ports for health and metrics.
+/// Sends requests that never end to the ports for health and metrics.
 async fn ports(arena: &Arena<'_>) -> Result<()> {
     const CONNECTIONS: usize = 300;
     let batch = arena.begin().await?;
@@ -129,7 +129,7 @@ async fn ports(arena: &Arena<'_>) -> Result<()> {
     for number in 0..CONNECTIONS {
         let port = if number % 2 == 0 { arena.controller.health_port() } else { arena.controller.metrics_port() };
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-        // The operator may have closed it.
+        // The operator may have closed the connection.
         _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ").await;
         open.push(stream);
     }

@@ -1,4 +1,4 @@
-//! The table of all vectors: what was tried, what happened, and how many packets went where they must not.
+//! The table of all vectors: what was tried, what happened, and how many packets went to forbidden addresses.
 
 use std::{
     collections::BTreeSet,
@@ -36,20 +36,20 @@ pub(crate) const THREATS: [&str; 22] = [
     "text to the model",
 ];
 
-/// What came of one vector.
+/// The result of one vector.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Row {
     /// The place of its threat in [`THREATS`].
     place: usize,
     vector: String,
     happened: String,
-    /// Packets to an address that is not that of a Pod which may be probed.
+    /// The number of packets to addresses that do not belong to a Pod that may be probed.
     packets: usize,
 }
 
 static ROWS: Mutex<BTreeSet<Row>> = Mutex::new(BTreeSet::new());
 
-/// Adds a line. `packets` is the number of those that should not have been sent.
+/// Adds a line. `packets` is the number of packets to forbidden addresses.
 pub(crate) fn add(threat: &str, vector: &str, happened: &str, packets: usize) -> Result<()> {
     let place = THREATS.iter().position(|known| *known == threat).with_context(|| format!("{threat} is no threat"))?;
     let row = Row { place, vector: vector.to_owned(), happened: happened.to_owned(), packets };
@@ -58,18 +58,21 @@ pub(crate) fn add(threat: &str, vector: &str, happened: &str, packets: usize) ->
     Ok(())
 }
 
-/// Fails if one of the threats of a module has no line. Prints the module's lines, and writes the table with the lines of
-/// all modules so far.
+/// Fails if one of the threats of a module has no line. Prints the module's lines, and writes the table with the lines
+/// of all modules so far.
 pub(crate) fn complete(threats: &[&str]) -> Result<()> {
-    let rows = ROWS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    // The lock is held until the file is written. Otherwise a test that ends at the same time could overwrite the file
+    // with fewer lines.
+    let rows = ROWS.lock().unwrap_or_else(PoisonError::into_inner);
     for threat in threats {
         ensure!(rows.iter().any(|row| THREATS[row.place] == *threat), "no vector of {threat} was tried");
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     fs::write(folder.join("attack-table.md"), text(&rows))?;
-    let own: BTreeSet<Row> = rows.into_iter().filter(|row| threats.contains(&THREATS[row.place])).collect();
-    // Not `print`, because libtest shows that only with a failed test.
+    let own: BTreeSet<Row> = rows.iter().filter(|row| threats.contains(&THREATS[row.place])).cloned().collect();
+    drop(rows);
+    // Standard error instead of `print`, whose output libtest shows only for a failed test.
     writeln!(std::io::stderr(), "{}", text(&own))?;
     Ok(())
 }
@@ -84,7 +87,7 @@ fn text(rows: &BTreeSet<Row>) -> String {
     text
 }
 
-/// A character in a cell. What is not ASCII could look like something else.
+/// A character in a cell. A character outside of ASCII is escaped, because it could look like another one.
 fn shown(c: char) -> String {
     match c {
         '|' => "\\|".to_owned(),
@@ -98,10 +101,13 @@ fn every_threat_is_tried_by_one_module() {
     let modules = [
         super::endpoints::THREATS,
         super::addresses::THREATS,
+        super::slices::THREATS,
         super::names::THREATS,
         super::texts::THREATS,
         super::objects::THREATS,
         super::probing::THREATS,
+        super::answers::THREATS,
+        super::lies::THREATS,
         super::spec::THREATS,
         super::flood::THREATS,
     ];

@@ -96,20 +96,24 @@ enum Bench {
   cargo xtask bench endurance --minutes 1              two minutes
   cargo xtask bench endurance --minutes 5 --seed 42    the changes and faults of an earlier run, in the same order")]
     Endurance(Endurance),
-    /// What health probes cost, and whom they delay, beside an operator that does not probe
+    /// What health probes cost and whom they delay, compared with an operator that does not probe
     ///
-    /// Two operators have the same tools at the same time. One probes them, and one goes by the readiness of their endpoints.
-    /// One target in ten hangs: half of these accept a connection and never answer, and half never accept one. The
-    /// operators run in a network namespace, in which every target has an address of its own. This needs root.
+    /// Two operators have the same tools at the same time. One operator probes them, and the other uses the readiness
+    /// of their endpoints. One target in ten hangs: half of the hanging targets accept a connection and never respond,
+    /// and the other half never accept a connection. The operators run in a network namespace, in which every target
+    /// has its own address. This needs root.
     ///
-    /// First a few new Services become ready while nothing else is probed. Then the operators start anew with all targets:
-    /// how long it takes until each target that answers was probed once, over the time that the budget of 10 probes per second
-    /// needs at least. Meanwhile and afterwards, new Services become ready in namespaces of their own. Then Services change,
-    /// and then nothing does. At last, the same round with all targets in one namespace, which gets one probe per second.
+    /// The benchmark has five parts. First, a few new Services become ready while nothing else is probed. Second, the
+    /// operators restart with all targets. A round ends when each target that responds has been probed once. The
+    /// benchmark divides the duration of the round by the least time that the budget of 10 probes per second allows.
+    /// During the round and after it, new Services become ready in their own namespaces. Third, Services change.
+    /// Fourth, nothing changes. Fifth, the round is repeated with all targets in one namespace, which gets one probe
+    /// per second.
     ///
-    /// Promised: a round takes at most 1.25 times what the budget needs; a new Service enters within 1.5 times the time
-    /// without other targets (p50), after the first round and also while one namespace holds all targets; freshness (p50)
-    /// is at most 1.15 times that without probes; at rest, nothing is written but the lease.
+    /// Promised: a round takes at most 1.25 times the least time that the budget allows; after the first round, the
+    /// wait of a new Service for its first probe (p50) is longer than without other targets by at most the time between
+    /// two requests of the budget, even while all targets are in one namespace; freshness (p50) is at most 1.15 times
+    /// the freshness without probes; at rest, nothing is written except the lease.
     #[command(after_help = "Examples:
   cargo xtask bench probes                              ten minutes
   cargo xtask bench probes --crowd 50 --changes 100     six minutes")]
@@ -228,19 +232,19 @@ struct Idle {
 
 #[derive(Debug, Args)]
 struct Probes {
-    /// Targets of probes
+    /// Number of targets of probes
     #[arg(long, value_name = "NUMBER", default_value_t = 200, value_parser = value_parser!(u32).range(10..=450))]
     targets: u32,
-    /// The namespaces that they are in
+    /// Number of namespaces in which the targets are
     #[arg(long, value_name = "NUMBER", default_value_t = 40, value_parser = value_parser!(u32).range(1..))]
     namespaces: u32,
-    /// Targets in one namespace
+    /// Number of targets in the part with one namespace
     #[arg(long, value_name = "NUMBER", default_value_t = 200, value_parser = value_parser!(u32).range(10..=450))]
     crowd: u32,
-    /// New Services in each part
+    /// Number of new Services in each part
     #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = value_parser!(u32).range(1..=50))]
     arrivals: u32,
-    /// Changes of Services, of which freshness is measured
+    /// Number of changes of Services for which freshness is measured
     #[arg(long, value_name = "NUMBER", default_value_t = 200, value_parser = value_parser!(u32).range(2..))]
     changes: u32,
     /// For how many seconds nothing changes

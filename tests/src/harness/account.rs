@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::{
+    authorization::v1::SelfSubjectAccessReview,
     core::v1::ServiceAccount,
     rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
 };
@@ -13,7 +14,8 @@ use kube::{
 };
 use serde_json::{Value, from_value, json};
 
-use super::World;
+use super::{World, eventually};
+use crate::controlplane;
 
 /// A ServiceAccount.
 #[derive(Clone)]
@@ -82,8 +84,27 @@ impl Account {
         Ok(())
     }
 
-    /// Grants what a `ClusterRole` of this name says, everywhere.
+    /// Waits until it may not list and watch these resources of a group in a namespace, or anywhere without one. A
+    /// revocation takes effect a moment after it was made.
+    pub async fn may_not_watch(&self, group: &str, resource: &str, namespace: Option<&str>) -> Result<()> {
+        let reviews: Api<SelfSubjectAccessReview> = Api::all(controlplane::client(&self.kubeconfig).await?);
+        let question = |verb: &str| -> Result<SelfSubjectAccessReview> {
+            let asked = json!({"verb": verb, "group": group, "resource": resource, "namespace": namespace});
+            Ok(from_value(json!({"metadata": {}, "spec": {"resourceAttributes": asked}}))?)
+        };
+        eventually(&format!("{resource} may not be watched"), async || {
+            for verb in ["list", "watch"] {
+                let review = reviews.create(&PostParams::default(), &question(verb)?).await?;
+                ensure!(review.status.is_some_and(|status| !status.allowed), "it may {verb} them");
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Grants what a `ClusterRole` says, everywhere. Its name begins with the account's, because all tests share these names.
     pub async fn grant_everywhere(&self, called: &str, granted: &Value) -> Result<()> {
+        let called = self.own(called);
         let object: ClusterRole = from_value(json!({"metadata": {"name": called}, "rules": granted}))?;
         let roles: Api<ClusterRole> = Api::all(self.client.clone());
         roles.create(&PostParams::default(), &object).await.with_context(|| format!("ClusterRole {called}"))?;
@@ -97,13 +118,18 @@ impl Account {
         Ok(())
     }
 
-    /// Revokes what the `ClusterRole` of this name granted.
+    /// Revokes what the `ClusterRole` granted that was called like this.
     pub async fn revoke_everywhere(&self, called: &str) -> Result<()> {
+        let called = &self.own(called);
         let bindings: Api<ClusterRoleBinding> = Api::all(self.client.clone());
         bindings.delete(called, &DeleteParams::default()).await?;
         let roles: Api<ClusterRole> = Api::all(self.client.clone());
         roles.delete(called, &DeleteParams::default()).await?;
         Ok(())
+    }
+
+    fn own(&self, called: &str) -> String {
+        format!("{}-{}-{called}", self.namespace, self.name)
     }
 
     fn subject(&self) -> Value {

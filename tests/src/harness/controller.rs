@@ -50,6 +50,11 @@ impl ControllerOptions {
     pub fn unrestricted() -> Self {
         Self { watch_namespaces: Some(Vec::new()), config_namespaces: Some(Vec::new()), ..Self::default() }
     }
+
+    /// The ToolsetConfigs of one namespace, and the Services of all namespaces, also of those of other tests.
+    pub fn for_configs_in(namespace: &str) -> Self {
+        Self { config_namespaces: Some(vec![namespace.to_owned()]), ..Self::unrestricted() }
+    }
 }
 
 /// A running `toolset-controller`. Dropping it kills it.

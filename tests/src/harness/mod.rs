@@ -29,6 +29,7 @@ mod config;
 mod controller;
 mod history;
 mod kubelet;
+mod line;
 pub mod net;
 mod programs;
 mod proxy;
@@ -46,6 +47,7 @@ pub use self::{
     controller::{Controller, ControllerOptions},
     history::{Moment, Step},
     kubelet::Kubelet,
+    line::Line,
     programs::{kubectl_toolset, kubectl_toolset_program, toolset_controller_says},
     proxy::{ApiRequest, Applied, End, Exchange, Fault, Faults, FaultyProxy, Proxy, Traffic},
     records::{RecordsBehaviour, RecordsService},

@@ -16,7 +16,9 @@ use super::{MISSING_TOOL, agent, datastorage, fuzz, report::Outcome, ui};
 use crate::{chart, crds, docs, postgres, programs, tools, workspace};
 
 /// Tests on the API server mostly wait, so there are more threads than cores.
-const API_THREADS: &str = "--test-threads=4";
+const API_THREADS: &str = "--test-threads=8";
+/// The others also run Helm and PostgreSQL.
+const THREADS: &str = "--test-threads=4";
 
 /// The programs of the operator, with the environment variables that name them.
 const OPERATOR: &[(&str, &str)] =
@@ -202,7 +204,8 @@ pub(super) fn on_the_control_plane(
         return Ok(Outcome::Skipped("Go is missing to build the control plane (see the line above)".to_owned()));
     }
     let name = tests;
-    let tests = workspace::cargo(&["test", "--workspace", "--test", tests, "--", API_THREADS]);
+    let threads = if name == "api" { API_THREADS } else { THREADS };
+    let tests = workspace::cargo(&["test", "--workspace", "--test", tests, "--", threads]);
     let mut command = workspace::command(cluster);
     // Not for the others: PostgreSQL does not run as root.
     let within: &[&str] = if name == "api" { own_networks() } else { &[] };
