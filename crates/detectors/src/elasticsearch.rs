@@ -18,7 +18,6 @@
 use crate::{
     engine::rule::{EndpointRole, Login, Mark, Ports, Rule, Shape, Then, name, shared_name},
     finding::Auth,
-    opensearch,
     pods::program::{If, Listen, Path, Program, Says, Setting, answers, case, env, flag, silent, usually},
     probe::{
         facts::{Facts, Family, HealthPath::Below, Proof, Question, confirmed},
@@ -308,7 +307,7 @@ pub(crate) const PROBE: Facts = Facts {
 };
 
 /// `OpenSearch` began as a copy of Elasticsearch and has kept its API, so a client can use either.
-pub(crate) const ROOT: Question = Question { path: "/", proofs: &[TAGLINE, opensearch::TAGLINE] };
+pub(crate) const ROOT: Question = Question { path: "/", proofs: &[TAGLINE, OPENSEARCH_TAGLINE] };
 
 /// `OpenSearch` names its distribution.
 const TAGLINE: Proof = confirmed(&[
@@ -316,3 +315,7 @@ const TAGLINE: Proof = confirmed(&[
     Text("/version/number", &[]),
     Lacks("/version/distribution"),
 ]);
+
+/// What `OpenSearch` answers to the same question.
+pub(crate) const OPENSEARCH_TAGLINE: Proof =
+    confirmed(&[Text("/version/distribution", &["opensearch"]), Text("/version/number", &[]), Text("/tagline", &[])]);

@@ -14,14 +14,11 @@
 //! `component: dashboards` is in `kibana.rs`.
 
 use crate::{
-    elasticsearch::{COORDINATING, ENDPOINT, ROOT},
+    elasticsearch::{COORDINATING, ENDPOINT, OPENSEARCH_TAGLINE, ROOT},
     engine::rule::{EndpointRole, Login, Mark, Rule, Shape, Then, name},
     finding::Auth,
     pods::program::{If, Listen, Path, Program, Says, Setting, answers, case, env, flag, usually},
-    probe::{
-        facts::{Facts, Family, HealthPath::Below, Proof, confirmed},
-        mark::Mark::Text,
-    },
+    probe::facts::{Facts, Family, HealthPath::Below},
     product::{
         Confidence::{High, Medium},
         Product, Scheme,
@@ -173,10 +170,7 @@ pub(crate) const PODS: &[Program] = &[
 pub(crate) const PROBE: Facts = Facts {
     health: &[Below("/_cluster/health"), Below("/")],
     questions: &[ROOT],
-    page: &[TAGLINE],
+    page: &[OPENSEARCH_TAGLINE],
     family: Some(Family::Elasticsearch),
     ..Facts::of(Product::OpenSearch)
 };
-
-pub(crate) const TAGLINE: Proof =
-    confirmed(&[Text("/version/distribution", &["opensearch"]), Text("/version/number", &[]), Text("/tagline", &[])]);

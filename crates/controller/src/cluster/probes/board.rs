@@ -64,6 +64,14 @@ pub(super) struct Start {
     pub(super) path: usize,
 }
 
+/// What is different from the last targets of a `ToolsetConfig`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Changed {
+    pub(super) any: bool,
+    /// Other Services than before are never probed, or for another reason.
+    pub(super) without_target: bool,
+}
+
 /// All targets of health probes.
 #[derive(Debug, Default)]
 pub(super) struct Board {
@@ -87,14 +95,14 @@ impl Board {
         is_new
     }
 
-    /// Sets which Services are probed for a `ToolsetConfig`. Returns whether this changed.
+    /// Sets which Services are probed for a `ToolsetConfig`.
     pub(super) fn set(
         &mut self,
         config: &NamespacedName,
         targets: &[HealthTarget],
         settings: &HealthProbe,
         now: Instant,
-    ) -> bool {
+    ) -> Changed {
         let wanted: BTreeMap<ServiceKey, Result<ProbeId, NoTarget>> = targets
             .iter()
             .map(|target| {
@@ -110,7 +118,11 @@ impl Board {
             })
             .collect();
         let before = self.configs.remove(config).unwrap_or_default();
-        let is_new = before != wanted;
+        let without_target = |(_, id): &(&ServiceKey, &Result<ProbeId, NoTarget>)| id.is_err();
+        let changed = Changed {
+            any: before != wanted,
+            without_target: before.iter().filter(without_target).ne(wanted.iter().filter(without_target)),
+        };
         for id in before.iter().filter(|(key, id)| wanted.get(*key) != Some(id)).filter_map(|(_, id)| id.as_ref().ok())
         {
             self.unsubscribe(config, id);
@@ -130,13 +142,7 @@ impl Board {
         if !wanted.is_empty() {
             self.configs.insert(config.clone(), wanted);
         }
-        is_new
-    }
-
-    /// The Services of a `ToolsetConfig` that are not probed, and why.
-    pub(super) fn without_target(&self, config: &NamespacedName) -> BTreeMap<ServiceKey, NoTarget> {
-        let services = self.configs.get(config).into_iter().flatten();
-        services.filter_map(|(key, id)| Some((key.clone(), *id.as_ref().err()?))).collect()
+        changed
     }
 
     /// What the probes of a Service show to a `ToolsetConfig`.

@@ -44,7 +44,8 @@ pub(crate) struct Probes {
 }
 
 impl Probes {
-    /// Sets which tools of a `ToolsetConfig` are probed in this term, and how.
+    /// Sets which tools of a `ToolsetConfig` are probed in this term, and how. Returns whether other tools than before are
+    /// never probed. No probe of them ends, so the plan must be made again.
     pub(crate) fn set(
         &self,
         term: Term,
@@ -59,11 +60,11 @@ impl Probes {
         }
         board.lead(Some(term));
         let default = HealthProbe::default();
-        let before = board.without_target(config);
-        if board.set(config, targets, settings.unwrap_or(&default), Instant::now()) {
+        let changed = board.set(config, targets, settings.unwrap_or(&default), Instant::now());
+        if changed.any {
             self.news.notify_one();
         }
-        board.without_target(config) != before
+        changed.without_target
     }
 
     /// Removes all targets of a `ToolsetConfig`.

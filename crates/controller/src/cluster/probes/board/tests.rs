@@ -354,9 +354,9 @@ fn a_service_with_another_endpoint_is_pending_again() {
     scene.run(SECOND, &|_| there());
     let mut moved = trusted(1);
     moved[0].ask.as_mut().unwrap().port = 81;
-    assert!(scene.board.set(&config(), &moved, &settings(), scene.now));
+    assert!(scene.board.set(&config(), &moved, &settings(), scene.now).any);
     assert_eq!((is(&scene.state("n0", "s")), scene.board.targets.len()), ("pending", 1));
-    assert!(!scene.board.set(&config(), &moved, &settings(), scene.now), "nothing changed");
+    assert!(!scene.board.set(&config(), &moved, &settings(), scene.now).any, "nothing changed");
 }
 
 #[test]
